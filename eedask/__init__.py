@@ -1,0 +1,1 @@
+"""eedask: sample Google Earth Engine at scale, from a GeoDataFrame, on Dask."""

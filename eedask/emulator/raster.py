@@ -1,0 +1,206 @@
+"""Lazy rasters: an image is a recipe for pixels, read only when an output grid asks for them.
+
+An :class:`Image` holds :class:`Band` objects; a band holds a ``read`` function from a
+:class:`Grid` to ``(values, mask)``. Operations wrap the readers of their inputs, so a chain of
+operations costs nothing until :meth:`Band.read` is called on the grid of the answer, and then
+computes that grid alone. This is how Earth Engine works ("pull" evaluation):
+https://developers.google.com/earth-engine/guides/scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from eedask.emulator.geometry import Geometry
+
+Resampling = Literal["nearest", "bilinear", "bicubic"]
+
+
+class Pixels(NamedTuple):
+    """Pixels of one band on one grid.
+
+    Attributes
+    ----------
+    values : ndarray, shape (height, width)
+        Any value where the mask is 0.
+    mask : ndarray of float32, shape (height, width)
+        0 (masked) to 1 (valid).
+    """
+
+    values: NDArray[Any]
+    mask: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PixelType:
+    """Earth Engine's pixel type: a precision and the range of values it can hold."""
+
+    precision: Literal["int", "float", "double"]
+    min: float | None = None
+    max: float | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest NumPy dtype that holds the type (what NPY and GeoTIFF carry)."""
+        if self.precision != "int":
+            return np.dtype(np.float32 if self.precision == "float" else np.float64)
+        low = -(2.0**63) if self.min is None else self.min
+        high = 2.0**63 if self.max is None else self.max
+        for name in ("uint8", "int8", "uint16", "int16", "uint32", "int32"):
+            info = np.iinfo(name)
+            if info.min <= low and high <= info.max:
+                return np.dtype(name)
+        return np.dtype(np.int64)
+
+    @classmethod
+    def of(cls, dtype: Any) -> PixelType:
+        """Return the type that holds all values of a NumPy dtype."""
+        dtype = np.dtype(dtype)
+        if dtype.kind == "f":
+            return cls("float" if dtype.itemsize <= 4 else "double")
+        if dtype.kind == "b":
+            return cls("int", 0, 1)
+        info = np.iinfo(dtype)
+        return cls("int", float(info.min), float(info.max))
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A coordinate reference system and the affine transform of a pixel grid in it.
+
+    Attributes
+    ----------
+    crs : str
+        As Earth Engine names it: ``EPSG:n``, ``SR-ORG:6974`` or WKT.
+    transform : Affine
+        Pixel (column, row) to crs coordinates; (0, 0) is a pixel's outer corner.
+    """
+
+    crs: str
+    transform: Affine = field(default_factory=Affine.identity)
+
+
+# The projection of an image that has none of its own: 1 degree pixels.
+DEFAULT_PROJECTION = Projection("EPSG:4326", Affine(1.0, 0.0, -180.0, 0.0, -1.0, 90.0))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The pixels that are asked for.
+
+    Attributes
+    ----------
+    crs : str
+    transform : Affine
+        Pixel (column, row) to crs coordinates; (0, 0) is the outer corner of the first pixel.
+    width, height : int
+        Pixels.
+    resampling : str
+        How source pixels are interpolated; ``Image.resample`` changes it on the way down.
+    """
+
+    crs: str
+    transform: Affine
+    width: int
+    height: int
+    resampling: Resampling = "nearest"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return (self.height, self.width)
+
+    @property
+    def projection(self) -> Projection:
+        """The grid's projection, without its extent."""
+        return Projection(self.crs, self.transform)
+
+    @cached_property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(left, bottom, right, top) in crs units."""
+        corners = [
+            self.transform * corner
+            for corner in (
+                (0, 0),
+                (self.width, 0),
+                (0, self.height),
+                (self.width, self.height),
+            )
+        ]
+        xs, ys = zip(*corners, strict=True)
+        return (min(xs), min(ys), max(xs), max(ys))
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band: a name, a type, a default projection and a reader.
+
+    Attributes
+    ----------
+    id : str
+    type : PixelType
+    projection : Projection
+        The default projection: the native grid of an asset, or what operations leave of it.
+    read : callable
+        ``read(grid) -> Pixels`` with the dtype of ``type`` where that matters; pure.
+    dimensions : (int, int), optional
+        (width, height) in pixels of the band's footprint on its projection, if bounded.
+    origin : (int, int), optional
+        Column and row of the footprint's first pixel, if not (0, 0).
+    """
+
+    id: str
+    type: PixelType
+    projection: Projection
+    read: Callable[[Grid], Pixels]
+    dimensions: tuple[int, int] | None = None
+    origin: tuple[int, int] | None = None
+
+    @property
+    def has_default_projection(self) -> bool:
+        """Whether the band has no scale of its own (a composite, a constant)."""
+        return self.projection == DEFAULT_PROJECTION
+
+
+@dataclass(frozen=True)
+class Image:
+    """Bands with properties and a footprint.
+
+    Attributes
+    ----------
+    bands : tuple of Band
+    properties : mapping
+        ``system:index``, ``system:time_start`` (ms) and so on.
+    footprint : Geometry, optional
+        None: unbounded.
+    id : str, optional
+        The asset id of a loaded image.
+    version : int, optional
+    """
+
+    bands: tuple[Band, ...]
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    footprint: Geometry | None = None
+    id: str | None = None
+    version: int | None = None
+
+    @property
+    def band_names(self) -> list[str]:
+        """The bands' ids, in order."""
+        return [band.id for band in self.bands]
+
+    def with_bands(self, bands: tuple[Band, ...]) -> Image:
+        """Return a copy with other bands; properties and footprint stay."""
+        return replace(self, bands=bands)
+
+    def with_properties(self, **properties: Any) -> Image:
+        """Return a copy with more properties; None removes one."""
+        merged = {**self.properties, **properties}
+        return replace(self, properties={k: v for k, v in merged.items() if v is not None})

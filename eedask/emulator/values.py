@@ -1,0 +1,149 @@
+"""What an expression can be: the values that algorithms take and give, apart from images.
+
+Numbers, strings, booleans, lists and dictionaries are Python's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import shapely
+
+from eedask.emulator.geometry import Geometry
+from eedask.emulator.raster import Image
+
+Bounds = tuple[float, float, float, float]
+CollectionKind = Literal["FeatureCollection", "ImageCollection"]
+
+
+@dataclass(frozen=True)
+class Date:
+    """A moment, in milliseconds since 1970-01-01 UTC."""
+
+    millis: float
+
+
+@dataclass(frozen=True)
+class DateRange:
+    """Moments from ``start`` up to but not including ``end``, in milliseconds."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class ErrorMargin:
+    """How far a geometric answer may be off: ``value`` in ``unit`` (meters, projected, infinite)."""
+
+    value: float | None
+    unit: str = "meters"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A geometry (or none) with properties."""
+
+    geometry: Geometry | None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    id: str | None = None
+
+    def with_properties(self, **properties: Any) -> Feature:
+        """Return a copy with more properties; None removes one."""
+        merged = {**self.properties, **properties}
+        return replace(self, properties={k: v for k, v in merged.items() if v is not None})
+
+
+Element = Feature | Image
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a collection's reader may leave out: a hint, never a promise.
+
+    Attributes
+    ----------
+    bounds : (west, south, east, north), optional
+        Degrees. Elements whose footprint is wholly outside need not be made.
+    start, end : float, optional
+        Milliseconds. Elements whose ``system:time_start`` is outside need not be made.
+    equals : mapping
+        Property values that elements must have.
+    """
+
+    bounds: Bounds | None = None
+    start: float | None = None
+    end: float | None = None
+    equals: Mapping[str, Any] = field(default_factory=dict)
+
+    def __and__(self, other: Query) -> Query:
+        """Return the query that both would leave."""
+        return Query(
+            bounds=_both(self.bounds, other.bounds, _intersection),
+            start=_both(self.start, other.start, max),
+            end=_both(self.end, other.end, min),
+            equals={**self.equals, **other.equals},
+        )
+
+
+EVERYTHING = Query()
+Source = Callable[[Query], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A lazy sequence of features or images.
+
+    ``source(query)`` yields the elements in their fixed order, leaving out at most those that
+    the query excludes. Filters pass a narrower query down to their input, so that loading four
+    million images and keeping three costs three.
+    """
+
+    kind: CollectionKind
+    source: Source
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    id: str | None = None
+    version: int | None = None
+
+    def elements(self, query: Query = EVERYTHING) -> Iterator[Any]:
+        """Yield the elements that the query does not exclude."""
+        return self.source(query)
+
+    def filtered(self, keep: Callable[[Any], bool], hint: Query = EVERYTHING) -> Collection:
+        """Return the elements for which ``keep`` is true; ``hint`` excludes none of them."""
+
+        def source(query: Query) -> Iterator[Any]:
+            return (e for e in self.source(query & hint) if keep(e))
+
+        return replace(self, source=source)
+
+    def mapped(self, function: Callable[[Any], Any]) -> Collection:
+        """Return ``function`` of every element. No query passes: it may change what is asked of."""
+
+        def source(_: Query) -> Iterator[Any]:
+            return (function(e) for e in self.source(EVERYTHING))
+
+        return replace(self, source=source)
+
+
+def collection_of(kind: CollectionKind, elements: list[Any], **kwargs: Any) -> Collection:
+    """Return a collection over a list that is already there."""
+    return Collection(kind, lambda _: iter(elements), **kwargs)
+
+
+def _both(a: Any, b: Any, merge: Callable[[Any, Any], Any]) -> Any:
+    if a is None or b is None:
+        return b if a is None else a
+    return merge(a, b)
+
+
+def _intersection(a: Bounds, b: Bounds) -> Bounds:
+    """Return the overlap, or an empty box at a corner where there is none."""
+    west, south = max(a[0], b[0]), max(a[1], b[1])
+    return (west, south, max(west, min(a[2], b[2])), max(south, min(a[3], b[3])))
+
+
+def box(bounds: Bounds) -> shapely.Polygon:
+    """Return the polygon of (west, south, east, north)."""
+    return shapely.box(*bounds)
