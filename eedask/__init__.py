@@ -1,1 +1,33 @@
-"""eedask: sample Google Earth Engine at scale, from a GeoDataFrame, on Dask."""
+"""eedask: sample Google Earth Engine at scale, from a GeoDataFrame, on Dask.
+
+A GeoDataFrame of work items goes in; a folder of images and Parquet comes out, with one manifest
+row for every item that went in::
+
+    plan = eedask.chips(points, image, out="chips", shape=(256, 256), scale=1, crs="utm")
+    result = plan.run()
+    result.manifest
+"""
+
+from importlib.metadata import version as _version
+
+from eedask import errors, items
+from eedask.items import to_bag
+from eedask.plan import Plan, chips
+from eedask.progress import Progress
+from eedask.result import Result, open_result
+from eedask.retrying import RetryPolicy
+
+__version__ = _version("eedask")
+
+__all__ = [
+    "Plan",
+    "Progress",
+    "Result",
+    "RetryPolicy",
+    "__version__",
+    "chips",
+    "errors",
+    "items",
+    "open_result",
+    "to_bag",
+]

@@ -1,0 +1,151 @@
+"""The work of one chip: which requests, which file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from eedask.connection import Endpoint, Request
+from eedask.errors import PermanentError
+from eedask.expression import Expression
+from eedask.formats import ImageFormat
+from eedask.grid import PixelGrid
+from eedask.layout import Layout, NativeProjection
+from eedask.naming import safe_name
+from eedask.requests import (
+    PixelQuery,
+    Visualization,
+    check_size,
+    compute_pixels,
+    compute_value,
+    create_thumbnail,
+    get_thumbnail,
+)
+from eedask.workitem import WorkItem
+
+COMPUTE_PIXELS = "compute_pixels"
+# The two URL ways differ in the formats that the Earth Engine client gives them.
+URL_METHODS = {"thumb_url": True, "download_url": False}
+METHODS = (COMPUTE_PIXELS, *URL_METHODS)
+FOLDER = "chips"
+
+Check = Callable[[bytes], None]
+
+
+class Sender(Protocol):
+    """What sends an item's requests: it waits for its turn, and tries again what may succeed."""
+
+    def send(self, request: Request, check: Check | None = None) -> bytes:
+        """Return the body of the answer; ``check`` raises if it is not whole."""
+
+    def once(self, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` gives, which is the same for all items of the run."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of an item.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the dataset.
+    data : bytes
+    """
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ChipTask:
+    """How every chip of a plan is asked for.
+
+    Attributes
+    ----------
+    endpoint : Endpoint
+    image : Expression
+    layout : Layout, optional
+        None where the image itself is clipped and scaled to a region.
+    projection : Expression, optional
+        The image's projection, for a native layout.
+    format : ImageFormat
+    method : str
+    bands : tuple of str
+    visualization : Visualization, optional
+    folder_by : str, optional
+        Column whose values name subfolders.
+    unique_case : bool
+        Whether no two ids, or folder values, differ by case alone.
+    """
+
+    endpoint: Endpoint
+    image: Expression
+    layout: Layout | None
+    projection: Expression | None
+    format: ImageFormat
+    method: str
+    bands: tuple[str, ...]
+    visualization: Visualization | None
+    folder_by: str | None
+    unique_case: bool
+
+    @property
+    def needs_client(self) -> bool:
+        """Whether expressions are built on the workers, with the ``ee`` client."""
+        return not self.image.is_traced
+
+    def fetch(self, item: WorkItem, sender: Sender) -> File:
+        """Return the item's chip.
+
+        Raises
+        ------
+        RequestError, InputError
+            If there is none to be had.
+        """
+        grid = self._grid(item, sender)
+        expression = self.image.encode(item)
+        query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
+        return File(self.path(item), self._pixels(query, sender))
+
+    def path(self, item: WorkItem) -> str:
+        """Return the path of the item's file, relative to the dataset."""
+        name = f"{safe_name(item.id, unique_case=self.unique_case)}.{self.format.suffix}"
+        if self.folder_by is None:
+            return f"{FOLDER}/{name}"
+        folder = safe_name(item.value(f"column:{self.folder_by}"), unique_case=self.unique_case)
+        return f"{FOLDER}/{folder}/{name}"
+
+    def _grid(self, item: WorkItem, sender: Sender) -> PixelGrid | None:
+        if self.layout is None:
+            return None
+        native = self._native(item, sender) if self.layout.is_native else None
+        grid = self.layout.grid(item, native)
+        by_url = self.method != COMPUTE_PIXELS
+        check_size(grid.shape, max(1, len(self.bands)), 1, by_url=by_url)
+        return grid
+
+    def _native(self, item: WorkItem, sender: Sender) -> NativeProjection:
+        assert self.projection is not None
+        expression = self.projection.encode(item)
+
+        def ask() -> NativeProjection:
+            answer = json.loads(sender.send(compute_value(self.endpoint, expression)))
+            if not isinstance(answer.get("result"), dict):
+                raise PermanentError(f"asked for a projection; the answer is {answer}")
+            return NativeProjection.from_info(answer["result"])
+
+        return ask() if self.projection.depends_on_item else sender.once(ask)
+
+    def _pixels(self, query: PixelQuery, sender: Sender) -> bytes:
+        shape = None if query.grid is None else query.grid.shape
+
+        def check(data: bytes) -> None:
+            self.format.check(data, shape)
+
+        if self.method == COMPUTE_PIXELS:
+            return sender.send(compute_pixels(self.endpoint, query), check)
+        name = sender.send(create_thumbnail(self.endpoint, query))
+        return sender.send(get_thumbnail(name), check)

@@ -1,0 +1,297 @@
+"""The folder that a run fills: what was asked, the items, and one row for each of them.
+
+::
+
+    plan.json                 what was asked
+    items.parquet             the items; a row group is a partition
+    manifest/part-NNNNN.parquet   a row for each item of partition N that is done
+    chips/…                   the files
+
+A partition's rows are written to the same file over and over as it goes, each time whole, so
+that a partition which runs twice replaces its own rows and never adds to them.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+
+from eedask.errors import DatasetError
+from eedask.storage import Folder
+from eedask.workitem import WorkItem
+
+PLAN, ITEMS, PARTS = "plan.json", "items.parquet", "manifest"
+# The items' own order; the file has them in the order of space.
+ORDER = "eedask:order"
+FORMAT_VERSION = 1
+
+OK, FAILED = "ok", "failed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one item: a row of the manifest.
+
+    Attributes
+    ----------
+    id : int or str
+    status : {"ok", "failed"}
+    path : str, optional
+        The item's file, relative to the dataset.
+    nbytes : int
+        Of the file.
+    attempts : int
+        Requests that were sent.
+    elapsed_s : float
+        Seconds from taking up the item to its end, waiting included.
+    error_kind, error : str, optional
+        Why it failed, in Earth Engine's own words where it answered.
+    finished : datetime
+        UTC.
+    """
+
+    id: Any
+    status: str
+    path: str | None = None
+    nbytes: int = 0
+    attempts: int = 0
+    elapsed_s: float = 0.0
+    error_kind: str | None = None
+    error: str | None = None
+    finished: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+_ROW_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("status", pa.string()),
+    ("path", pa.string()),
+    ("nbytes", pa.int64()),
+    ("attempts", pa.int32()),
+    ("elapsed_s", pa.float64()),
+    ("error_kind", pa.string()),
+    ("error", pa.string()),
+    ("finished", pa.timestamp("us", tz="UTC")),
+]
+MANIFEST_COLUMNS = tuple(name for name, _ in _ROW_FIELDS)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset in a folder; picklable.
+
+    Parameters
+    ----------
+    folder : Folder
+    """
+
+    folder: Folder
+
+    def stage(
+        self, items: gpd.GeoDataFrame, asked: Mapping[str, Any], partition_size: int
+    ) -> dict[str, Any]:
+        """Lay the dataset out, or find it laid out already for the same plan.
+
+        Parameters
+        ----------
+        items : GeoDataFrame
+        asked : mapping
+            What determines the result, as JSON.
+        partition_size : int
+            Items in a partition; a dataset that is there keeps its own.
+
+        Returns
+        -------
+        dict
+            The content of ``plan.json``.
+
+        Raises
+        ------
+        DatasetError
+            If the folder holds another plan, or something else.
+        """
+        asked = json.loads(json.dumps({**asked, "items": items_digest(items)}))
+        if self.folder.exists(PLAN):
+            plan = self.plan()
+            _check_same(self.folder.url, plan["asked"], asked)
+            return plan
+        self._check_empty()
+        self.folder.write(ITEMS, _items_file(items, partition_size))
+        plan = {
+            "eedask": FORMAT_VERSION,
+            "asked": asked,
+            "count": len(items),
+            "partitions": -(-len(items) // partition_size),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        # Last, so that a folder with a plan always has its items.
+        self.folder.write(PLAN, json.dumps(plan, indent=1).encode())
+        return plan
+
+    def plan(self) -> dict[str, Any]:
+        """Return the content of ``plan.json``.
+
+        Raises
+        ------
+        DatasetError
+            If there is none, or none that can be read.
+        """
+        url = self.folder.url
+        if not self.folder.exists(PLAN):
+            raise DatasetError(f"{url} is not an eedask dataset: it has no {PLAN}")
+        try:
+            plan: dict[str, Any] = json.loads(self.folder.read(PLAN))
+            version = plan["eedask"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{url}/{PLAN} cannot be read: {error}") from error
+        if version != FORMAT_VERSION:
+            raise DatasetError(
+                f"{url} has format {version} of eedask's datasets; this version reads"
+                f" {FORMAT_VERSION}"
+            )
+        return plan
+
+    def _check_empty(self) -> None:
+        names = self.folder.list() if self.folder.exists() else []
+        # What a stage that was cut short leaves is ours; dot files belong to the system.
+        foreign = [n for n in names if not n.startswith((".", ITEMS))]
+        if foreign:
+            raise DatasetError(
+                f"out={self.folder.url!r} already holds something else ({', '.join(foreign[:3])}"
+                f"{' …' if len(foreign) > 3 else ''}); choose a new or an empty folder"
+            )
+
+    def items(self) -> gpd.GeoDataFrame:
+        """Return all items as they were given, in their own order."""
+        frame = gpd.read_parquet(io.BytesIO(self.folder.read(ITEMS)))
+        return frame.sort_values(ORDER).drop(columns=ORDER)
+
+    def partition(self, number: int) -> list[WorkItem]:
+        """Return the items of one partition, in EPSG:4326."""
+        return work_items(_read_row_group(self.folder, number).drop(columns=ORDER))
+
+    def rows(self, number: int) -> list[Row]:
+        """Return the rows of a partition that were written so far."""
+        name = _part(number)
+        if not self.folder.exists(name):
+            return []
+        table = pq.read_table(io.BytesIO(self.folder.read(name)))
+        return [Row(**row) for row in table.to_pylist()]
+
+    def write_rows(self, number: int, rows: Sequence[Row]) -> None:
+        """Write all rows of a partition that there are, in place of those written before."""
+        buffer = io.BytesIO()
+        pq.write_table(_rows_table(rows), buffer)
+        self.folder.write(_part(number), buffer.getvalue())
+
+    def write_file(self, name: str, data: bytes) -> None:
+        """Write an item's file, whole or not at all."""
+        self.folder.write(name, data)
+
+    def manifest(self) -> gpd.GeoDataFrame:
+        """Return the items with what became of each; columns are null where nothing did yet."""
+        items = self.items()
+        names = self.folder.list(PARTS, "part-*.parquet")
+        tables = [pq.read_table(io.BytesIO(self.folder.read(name))) for name in names]
+        if not tables:
+            rows = _rows_table([]).drop_columns("id").to_pandas()
+            return items.join(rows.reindex(items.index))
+        rows = pa.concat_tables(tables).to_pandas().set_index("id")
+        return items.join(rows.reindex(items.index))
+
+
+def items_digest(items: gpd.GeoDataFrame) -> str:
+    """Return a hash of the items: ids, geometries and values."""
+    hasher = hashlib.sha256()
+    geometry = items.geometry
+    columns = items.drop(columns=geometry.name)
+    texts = pd.DataFrame({c: columns[c].map(str) for c in columns}, index=items.index.map(str))
+    hasher.update(pd.util.hash_pandas_object(texts, index=True).to_numpy().tobytes())
+    for shape in shapely.to_wkb(geometry.to_numpy()):
+        hasher.update(shape or b"null")
+    hasher.update(json.dumps([*map(str, items.columns), str(items.crs)]).encode())
+    return hasher.hexdigest()
+
+
+def work_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
+    """Return the items one by one, in EPSG:4326."""
+    geometry = items.geometry
+    if geometry.crs is not None and geometry.crs != "EPSG:4326":
+        geometry = geometry.to_crs("EPSG:4326")
+    records = items.drop(columns=geometry.name).to_dict("records")
+    return [
+        WorkItem(id_, shape, values)
+        for id_, shape, values in zip(items.index.tolist(), geometry, records, strict=True)
+    ]
+
+
+def _items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
+    """Return a GeoParquet file whose row groups are partitions of neighbours."""
+    staged = items.assign(**{ORDER: range(len(items))})
+    if not (items.geometry.isna() | items.geometry.is_empty).any():
+        # Neighbours share input tiles at Earth Engine.
+        staged = staged.iloc[items.geometry.hilbert_distance().argsort(kind="stable")]
+    buffer = io.BytesIO()
+    staged.to_parquet(buffer, row_group_size=partition_size)
+    return buffer.getvalue()
+
+
+def _read_row_group(folder: Folder, number: int) -> gpd.GeoDataFrame:
+    with folder.open(ITEMS) as file:
+        metadata = _parquet_metadata(folder, folder.fingerprint(ITEMS))
+        parquet = pq.ParquetFile(file, metadata=metadata)
+        frame = parquet.read_row_group(number).to_pandas()
+        geo = json.loads(parquet.schema_arrow.metadata[b"geo"])
+    name = geo["primary_column"]
+    crs = geo["columns"][name].get("crs", "OGC:CRS84")
+    return gpd.GeoDataFrame(
+        frame.assign(**{name: gpd.GeoSeries.from_wkb(frame[name])}), geometry=name, crs=crs
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _parquet_metadata(folder: Folder, _fingerprint: str) -> pq.FileMetaData:
+    """Return the footer, which is megabytes for a million items and the same for each partition."""
+    with folder.open(ITEMS) as file:
+        return pq.read_metadata(file)
+
+
+def _rows_table(rows: Iterable[Row]) -> pa.Table:
+    columns = [asdict(row) for row in rows]
+    ids = pa.array([row["id"] for row in columns])
+    data = {name: pa.array([row[name] for row in columns], kind) for name, kind in _ROW_FIELDS}
+    return pa.table({"id": ids, **data})
+
+
+def _part(number: int) -> str:
+    return f"{PARTS}/part-{number:05d}.parquet"
+
+
+def _check_same(url: str, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    names = sorted(set(there) | set(asked))
+    differing = [name for name in names if there.get(name) != asked.get(name)]
+    if not differing:
+        return
+    details = "; ".join(
+        f"{name}: there {_short(there.get(name))}, asked {_short(asked.get(name))}"
+        for name in differing
+    )
+    raise DatasetError(
+        f"out={url!r} holds a different plan ({details}); choose another folder, or repeat the"
+        " plan that is there to resume it"
+    )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,188 @@
+"""What a run left: a manifest with one row for every item, and the files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+from PIL import Image
+
+from eedask.dataset import FAILED, OK, Dataset
+from eedask.errors import DatasetError, InputError
+from eedask.pictures import Tile, as_picture, contact_sheet
+from eedask.progress import Listener
+from eedask.report import report_html
+from eedask.storage import Folder
+
+Rerun = Callable[[bool | Listener], "Result"]
+
+
+class Result:
+    """A dataset that a run has filled.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    rerun : callable, optional
+        Runs the plan's failed items again.
+    """
+
+    def __init__(self, dataset: Dataset, rerun: Rerun | None = None) -> None:
+        self._dataset = dataset
+        self._rerun = rerun
+
+    @property
+    def path(self) -> str:
+        """The folder, as it was given."""
+        return self._dataset.folder.url
+
+    @cached_property
+    def manifest(self) -> gpd.GeoDataFrame:
+        """The items in their own order, with what became of each.
+
+        The columns ``status`` ("ok", "failed", or null where a run was cut short), ``path``
+        (relative to the folder), ``nbytes``, ``attempts``, ``elapsed_s``, ``error_kind``,
+        ``error`` and ``finished`` stand after the items' own; the index holds the ids.
+        """
+        return self._dataset.manifest()
+
+    @property
+    def failed(self) -> gpd.GeoDataFrame:
+        """The rows of the manifest whose items failed."""
+        return self.manifest[self.manifest["status"] == FAILED]
+
+    def retry_failed(self, *, progress: bool | Listener = True) -> Result:
+        """Try the failed items again and return the new result.
+
+        Raises
+        ------
+        DatasetError
+            If this result was opened from a folder: repeat the plan and use
+            ``plan.run(retry_failed=True)``.
+        """
+        if self._rerun is None:
+            raise DatasetError(
+                "a result opened from a folder does not know its plan's functions; make the same"
+                " plan again and call plan.run(retry_failed=True)"
+            )
+        return self._rerun(progress)
+
+    def open(self, item_id: Any) -> Any:
+        """Return an item's chip.
+
+        Parameters
+        ----------
+        item_id : int or str
+
+        Returns
+        -------
+        PIL.Image.Image, numpy.ndarray or rasterio.DatasetReader
+            For pictures; NumPy files (structured, shape (rows, columns), one field a band);
+            GeoTIFFs (needs rasterio).
+
+        Raises
+        ------
+        InputError
+            If there is no such item, or it has no file.
+        """
+        path = self._path_of(item_id)
+        data = self._dataset.folder.read(path)
+        suffix = path.rpartition(".")[2]
+        if suffix == "npy":
+            return np.load(io.BytesIO(data), allow_pickle=False)
+        if suffix == "tif":
+            import rasterio  # only those who ask for GeoTIFFs need it
+
+            return rasterio.MemoryFile(data).open()
+        image = Image.open(io.BytesIO(data))
+        image.load()
+        return image
+
+    def _path_of(self, item_id: Any) -> str:
+        if item_id not in self.manifest.index:
+            raise InputError(f"there is no item {item_id!r} in {self.path}")
+        row = self.manifest.loc[item_id]
+        if row["status"] != OK:
+            raise InputError(f"item {item_id!r} has no file: {row['error'] or 'it is not done'}")
+        return str(row["path"])
+
+    def contact_sheet(self, n: int = 48, *, columns: int = 8, side: int = 160) -> Image.Image:
+        """Return a sheet with ``n`` chips, spread evenly over the items that have one.
+
+        Parameters
+        ----------
+        n : int
+        columns : int
+            Chips in a row.
+        side : int
+            Pixels of a chip's longer side on the sheet.
+        """
+        done = self.manifest[self.manifest["status"] == OK]
+        if done.empty:
+            raise InputError(f"{self.path} has no chips to show")
+        chosen = done.iloc[np.unique(np.linspace(0, len(done) - 1, min(n, len(done))).astype(int))]
+        tiles = [
+            Tile(
+                as_picture(path.rpartition(".")[2], self._dataset.folder.read(path)),
+                str(item_id),
+            )
+            for item_id, path in chosen["path"].items()
+        ]
+        return contact_sheet(tiles, columns, side)
+
+    def summary(self) -> str:
+        """Return a few lines: how many items are done, how large, how long, what failed."""
+        manifest = self.manifest
+        counts = manifest["status"].value_counts()
+        done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
+        size = manifest["nbytes"].sum() / 1e6
+        lines = [f"{len(manifest)} items: {done} ok, {failed} failed, {size:.1f} MB in {self.path}"]
+        if (left := len(manifest) - done - failed) > 0:
+            lines.append(f"{left} items are not done; run the plan again to go on")
+        if done:
+            elapsed = manifest["elapsed_s"]
+            lines.append(
+                f"seconds an item: median {elapsed.median():.2f}, slowest {elapsed.max():.2f};"
+                f" requests: {int(manifest['attempts'].sum())}"
+            )
+        causes = self.failed.groupby("error_kind")["error"].agg(["size", "first"])
+        lines += [f"{int(n)} x {kind}: {words}" for kind, (n, words) in causes.iterrows()]
+        return "\n".join(lines)
+
+    def report(self) -> str:
+        """Write ``report.html`` (with ``contact_sheet.png``) into the folder; return its path."""
+        folder = self._dataset.folder
+        sheet = None
+        if (self.manifest["status"] == OK).any():
+            buffer = io.BytesIO()
+            self.contact_sheet().save(buffer, "PNG")
+            sheet = "contact_sheet.png"
+            folder.write(sheet, buffer.getvalue())
+        page = report_html(self._dataset.plan(), self.manifest, self.summary(), sheet)
+        folder.write("report.html", page.encode())
+        return folder.path("report.html")
+
+    def __repr__(self) -> str:
+        return f"eedask result: {self.summary()}"
+
+
+def open_result(path: str) -> Result:
+    """Open the dataset of an earlier run.
+
+    Parameters
+    ----------
+    path : str
+        The ``out`` of the run: a folder, local or any fsspec URL.
+
+    Raises
+    ------
+    DatasetError
+        If it is none.
+    """
+    dataset = Dataset(Folder(str(path)))
+    dataset.plan()
+    return Result(dataset)

@@ -1,0 +1,95 @@
+"""Files that appear whole or not at all, on a local disk or any fsspec file system."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder by its fsspec URL; picklable.
+
+    Parameters
+    ----------
+    url : str
+        A local path or a URL such as ``s3://bucket/prefix``.
+    """
+
+    url: str
+
+    @cached_property
+    def _opened(self) -> tuple[Any, str]:
+        fs, root = fsspec.core.url_to_fs(self.url)
+        return fs, str(root).rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether files are on a local file system."""
+        return isinstance(self._opened[0], LocalFileSystem)
+
+    def path(self, name: str) -> str:
+        """Return the full path of a file named relative to the folder, without protocol."""
+        return f"{self._opened[1]}/{name}"
+
+    def exists(self, name: str = "") -> bool:
+        """Whether a file (or, without a name, the folder) is there."""
+        fs, root = self._opened
+        return bool(fs.exists(f"{root}/{name}" if name else root))
+
+    def list(self, name: str = "", pattern: str = "*") -> list[str]:
+        """Return the names, relative to the folder, that match in a subfolder, sorted."""
+        fs, root = self._opened
+        fs.invalidate_cache()
+        base = f"{root}/{name}".rstrip("/")
+        return sorted(str(found)[len(root) + 1 :] for found in fs.glob(f"{base}/{pattern}"))
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        fs, root = self._opened
+        return bytes(fs.cat_file(f"{root}/{name}"))
+
+    def open(self, name: str) -> Any:
+        """Open a file for reading in pieces."""
+        fs, root = self._opened
+        return fs.open(f"{root}/{name}", "rb")
+
+    def fingerprint(self, name: str) -> str:
+        """Return a string that changes when the file does."""
+        fs, root = self._opened
+        return str(fs.ukey(f"{root}/{name}"))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file whole: renamed into place locally, a single put elsewhere."""
+        fs, root = self._opened
+        target = f"{root}/{name}"
+        if not self.is_local:
+            fs.pipe_file(target, data)
+            return
+        _write_local(Path(target), data)
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        fs, root = self._opened
+        fs.rm_file(f"{root}/{name}")
+
+
+def _write_local(target: Path, data: bytes) -> None:
+    # In the same folder, so that the rename cannot cross file systems.
+    part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        try:
+            part.write_bytes(data)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
