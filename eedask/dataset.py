@@ -215,7 +215,7 @@ def items_digest(items: gpd.GeoDataFrame) -> str:
     hasher = hashlib.sha256()
     geometry = items.geometry
     columns = items.drop(columns=geometry.name)
-    texts = pd.DataFrame({c: columns[c].map(str) for c in columns}, index=items.index.map(str))
+    texts = columns.map(str).set_axis(items.index.map(str), axis=0)
     hasher.update(pd.util.hash_pandas_object(texts, index=True).to_numpy().tobytes())
     for shape in shapely.to_wkb(geometry.to_numpy()):
         hasher.update(shape or b"null")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
@@ -81,6 +82,11 @@ def _npy_shape(data: bytes) -> tuple[int, int]:
 def _tiff_shape(data: bytes) -> tuple[int, int]:
     """Read the directory of the file, and see that what it points to is there."""
     directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    entries = int.from_bytes(data[directory.next : directory.next + 2], order)
+    # Pillow only warns where the directory itself is cut off.
+    if directory.next + 2 + 12 * entries + 4 > len(data):
+        raise ValueError("the directory is cut off")
     file = io.BytesIO(data)
     file.seek(directory.next)
     directory.load(file)

@@ -1,0 +1,139 @@
+"""The dataset keeps what was given, and one row for each item."""
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+
+from eedask.dataset import FAILED, MANIFEST_COLUMNS, OK, Dataset, Row, items_digest
+from eedask.errors import DatasetError
+from eedask.storage import Folder
+
+ASKED = {"verb": "chips", "scale": 1.0, "shape": (2, 2)}
+
+
+def points(count=25, ids=None, crs="EPSG:4326"):
+    rng = np.random.default_rng(0)
+    frame = {
+        "name": [f"n{i}" for i in range(count)],
+        "value": rng.random(count),
+        "missing": [None if i % 2 else i for i in range(count)],
+        "day": pd.date_range("2020-01-01", periods=count, tz="UTC"),
+    }
+    shapes = shapely.points(rng.uniform(-5, 5, (count, 2)))
+    index = pd.Index(ids or range(count), name="id")
+    items = gpd.GeoDataFrame(frame, geometry=shapes, crs="EPSG:4326", index=index)
+    return items.to_crs(crs)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return Dataset(Folder(str(tmp_path / "out")))
+
+
+def test_items_come_back_as_they_were_given(dataset):
+    items = points(crs="EPSG:3857")
+    dataset.stage(items, ASKED, 10)
+    pd.testing.assert_frame_equal(pd.DataFrame(dataset.items()), pd.DataFrame(items))
+    assert dataset.items().crs == items.crs
+
+
+@pytest.mark.parametrize("ids", [None, [f"i{k}" for k in range(25)]])
+def test_partitions_hold_every_item_once_in_degrees(dataset, ids):
+    items = points(ids=ids, crs="EPSG:3857")
+    plan = dataset.stage(items, ASKED, 10)
+    assert plan["partitions"] == 3
+    found = [item for n in range(3) for item in dataset.partition(n)]
+    assert sorted(item.id for item in found) == sorted(items.index)
+    degrees = items.to_crs("EPSG:4326").geometry
+    for item in found:
+        assert shapely.equals_exact(item.geometry, degrees[item.id], 1e-9)
+        assert item.values["name"] == items["name"][item.id]
+
+
+def test_neighbours_are_staged_together(dataset):
+    dataset.stage(points(400), ASKED, 20)
+    spans = []
+    for n in range(20):
+        shapes = shapely.GeometryCollection([i.geometry for i in dataset.partition(n)])
+        spans.append(shapes.envelope.area)
+    assert np.mean(spans) < 100 / 5
+
+
+def test_items_without_geometry_are_staged_too(dataset):
+    items = gpd.GeoDataFrame({"code": [1, 2, 3]}, geometry=[None] * 3, crs="EPSG:4326")
+    dataset.stage(items, ASKED, 2)
+    assert [i.geometry for i in dataset.partition(0)] == [None, None]
+    assert list(dataset.manifest()["code"]) == [1, 2, 3]
+
+
+def test_the_manifest_has_a_row_for_every_item_in_their_order(dataset):
+    items = points(ids=[f"i{k}" for k in range(25)])
+    dataset.stage(items, ASKED, 10)
+    empty = dataset.manifest()
+    assert list(empty.index) == list(items.index)
+    assert set(MANIFEST_COLUMNS) <= set(empty.columns)
+    assert empty["status"].isna().all()
+    for n in (0, 2):
+        rows = [Row(i.id, OK, f"chips/{i.id}.png", 5, 1, 0.1) for i in dataset.partition(n)]
+        rows[0] = Row(rows[0].id, FAILED, error_kind="permanent", error="no such image")
+        dataset.write_rows(n, rows[:3])
+        dataset.write_rows(n, rows)
+        assert dataset.rows(n) == rows
+    manifest = dataset.manifest()
+    assert list(manifest.index) == list(items.index)
+    assert manifest["status"].value_counts().to_dict() == {OK: 13, FAILED: 2}
+    assert manifest["status"].isna().sum() == 10
+    assert isinstance(manifest, gpd.GeoDataFrame)
+
+
+def test_the_same_plan_is_resumed_and_another_refused(dataset):
+    items = points()
+    first = dataset.stage(items, ASKED, 10)
+    assert dataset.stage(items, ASKED, 99) == first
+    with pytest.raises(DatasetError, match=r"scale: there 1.0, asked 2.0"):
+        dataset.stage(items, {**ASKED, "scale": 2.0}, 10)
+    with pytest.raises(DatasetError, match="items: there"):
+        dataset.stage(points(24), ASKED, 10)
+
+
+def test_a_folder_that_holds_something_else_is_refused(dataset, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.docx").write_text("years of work")
+    with pytest.raises(DatasetError, match=r"already holds something else \(thesis.docx\)"):
+        dataset.stage(points(), ASKED, 10)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.docx"]
+
+
+def test_what_is_no_dataset_is_not_opened(dataset, tmp_path):
+    with pytest.raises(DatasetError, match=r"is not an eedask dataset"):
+        dataset.plan()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "plan.json").write_text("{")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        dataset.plan()
+    (tmp_path / "out" / "plan.json").write_text('{"eedask": 99}')
+    with pytest.raises(DatasetError, match="format 99"):
+        dataset.plan()
+
+
+def test_a_stage_that_was_cut_short_is_staged_again(dataset):
+    items = points()
+    dataset.folder.write("items.parquet", b"half a fi")
+    dataset.stage(items, ASKED, 10)
+    assert len(dataset.items()) == 25
+
+
+def test_the_digest_sees_every_change():
+    items = points()
+    changes = [
+        items.rename(index={3: 99}),
+        items.assign(value=items["value"] + 1e-9),
+        items.set_geometry(items.geometry.translate(1e-9)),
+        items.rename(columns={"name": "label"}),
+        items.set_crs("EPSG:4269", allow_override=True),
+        items.iloc[::-1],
+    ]
+    assert len({items_digest(i) for i in [items, *changes]}) == len(changes) + 1
+    assert items_digest(items.copy()) == items_digest(items)

@@ -1,0 +1,73 @@
+"""Chips lie where their items are, on the lattice that was asked for."""
+
+import math
+
+import pyproj
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eedask.errors import InputError, ItemsError, PermanentError
+from eedask.grid import apply
+from eedask.layout import Layout, NativeProjection
+from eedask.workitem import WorkItem
+
+
+def point(longitude, latitude):
+    return WorkItem("p", shapely.Point(longitude, latitude))
+
+
+@given(st.floats(-179, 179), st.floats(-79, 83))
+def test_utm_chips_are_centred_in_the_points_own_zone(longitude, latitude):
+    grid = Layout("utm", 1.0, (256, 256)).grid(point(longitude, latitude))
+    assert grid.shape == (256, 256)
+    to_degrees = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    middle = to_degrees.transform(*apply(grid.transform, 128, 128))
+    metres = pyproj.Geod(ellps="WGS84").inv(longitude, latitude, *middle)[2]
+    assert metres < math.sqrt(0.5) * 1.01
+
+
+def test_a_native_grid_is_kept_and_may_be_rescaled():
+    native = NativeProjection("EPSG:26914", (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0))
+    grid = Layout("native", None, (4, 4)).grid(point(-99.0, 42.4), native)
+    assert grid.crs == "EPSG:26914"
+    assert (grid.transform[2] - 500003.0) % 5 == 0
+    coarse = Layout("native", 20.0, (4, 4)).grid(point(-99.0, 42.4), native)
+    assert coarse.transform[0] == 20.0
+    assert (coarse.transform[2] - 500003.0) % 20 == 0
+
+
+def test_polygons_are_covered():
+    shape = shapely.box(-105.02, 39.99, -105.0, 40.01)
+    grid = Layout("EPSG:32613", 10.0).grid(WorkItem(1, shape))
+    to_crs = pyproj.Transformer.from_crs("EPSG:4326", "EPSG:32613", always_xy=True)
+    dense = shapely.segmentize(shape, 1e-4)
+    inside = shapely.transform(dense, to_crs.transform, interleaved=False)
+    assert shapely.box(*grid.bounds).buffer(0.01).covers(inside)
+    assert grid.shape[0] * 10 - (inside.bounds[3] - inside.bounds[1]) < 20
+
+
+def test_a_composite_has_no_native_grid():
+    info = {"type": "Projection", "crs": "EPSG:4326", "transform": [1, 0, 0, 0, 1, 0]}
+    with pytest.raises(PermanentError, match="setDefaultProjection"):
+        NativeProjection.from_info(info)
+    with pytest.raises(PermanentError, match="no single native grid"):
+        NativeProjection.from_info({"type": "Projection"})
+
+
+def test_native_scale_is_in_metres():
+    info = {"crs": "EPSG:4326", "transform": [0.25, 0, -180, 0, -0.25, 90]}
+    assert NativeProjection.from_info(info).scale == pytest.approx(0.25 * 111319.49079327358)
+
+
+def test_items_that_cannot_be_placed_are_refused():
+    with pytest.raises(ItemsError, match="outside EPSG:32613"):
+        Layout("EPSG:32613", 1.0, (2, 2)).grid(point(75.0, 95.0))
+    with pytest.raises(ItemsError, match="no geometry"):
+        Layout("EPSG:32613", 1.0, (2, 2)).grid(WorkItem(1))
+    with pytest.raises(InputError, match="needs a scale"):
+        Layout("utm", None, (2, 2))
+    for scale in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(InputError, match="positive number"):
+            Layout("utm", scale, (2, 2))

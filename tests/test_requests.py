@@ -1,0 +1,128 @@
+"""Requests follow the REST reference, and what cannot succeed is refused before it is sent."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eedask.connection import Endpoint
+from eedask.errors import InputError, PermanentError, SizeError
+from eedask.formats import image_format
+from eedask.grid import PixelGrid
+from eedask.requests import (
+    MAX_PIXEL_BYTES,
+    PixelQuery,
+    check_size,
+    compute_features,
+    compute_pixels,
+    compute_value,
+    create_thumbnail,
+    get_thumbnail,
+    visualization,
+)
+
+ENDPOINT = Endpoint("http://127.0.0.1:1", "p", auth="anonymous", workload_tag="chips-1")
+EXPRESSION = {"result": "0", "values": {"0": {"constantValue": 1}}}
+GRID = PixelGrid("EPSG:32613", (1.0, 0.0, 0.0, 0.0, -1.0, 0.0), (3, 4))
+
+
+def test_pixels_are_asked_for_on_a_grid_and_never_by_region():
+    _, look = visualization({"min": 0, "max": [1, 2, 3], "gamma": 1.4})
+    query = PixelQuery(EXPRESSION, image_format("png"), GRID, ("R", "G", "B"), look)
+    request = compute_pixels(ENDPOINT, query)
+    assert (request.method, request.path) == ("POST", "projects/p/image:computePixels")
+    assert request.body == {
+        "expression": EXPRESSION,
+        "fileFormat": "PNG",
+        "grid": GRID.to_json(),
+        "bandIds": ["R", "G", "B"],
+        "visualizationOptions": {
+            "ranges": [{"min": 0, "max": 1}, {"min": 0, "max": 2}, {"min": 0, "max": 3}],
+            "gamma": 1.4,
+        },
+        "workloadTag": "chips-1",
+    }
+
+
+def test_thumbnails_carry_the_tag_in_the_query():
+    request = create_thumbnail(ENDPOINT, PixelQuery(EXPRESSION, image_format("jpg")))
+    assert request.path == "projects/p/thumbnails"
+    assert request.query == {"fields": "name", "workloadTag": "chips-1"}
+    assert request.body == {"expression": EXPRESSION, "fileFormat": "JPEG"}
+    followed = get_thumbnail(b'{"name": "projects/p/thumbnails/abc"}')
+    assert (followed.method, followed.path) == ("GET", "projects/p/thumbnails/abc:getPixels")
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"oops"])
+def test_a_thumbnail_without_a_name_is_an_error(answer):
+    with pytest.raises(PermanentError, match="without a name"):
+        get_thumbnail(answer)
+
+
+def test_values_and_features():
+    assert compute_value(ENDPOINT, EXPRESSION).path == "projects/p/value:compute"
+    first = compute_features(ENDPOINT, EXPRESSION)
+    assert "pageToken" not in first.body
+    assert compute_features(ENDPOINT, EXPRESSION, "next").body["pageToken"] == "next"
+
+
+def test_sizes_count_a_mask_byte_for_every_band():
+    # 50331648 bytes are 4096 x 4096 pixels of a single byte and its mask, times 1.5.
+    check_size((4096, 4096), 1, 1)
+    check_size((4096, 6144), 1, 1)
+    with pytest.raises(SizeError) as caught:
+        check_size((4096, 6145), 1, 1)
+    message = str(caught.value)
+    assert "4096 rows x 6145 columns x 1 bands x (1 + 1 mask) bytes = 50339840 bytes" in message
+    assert str(MAX_PIXEL_BYTES) in message
+
+
+@given(
+    st.integers(1, 32768), st.integers(1, 32768), st.integers(1, 8), st.sampled_from([1, 2, 4, 8])
+)
+def test_what_is_refused_is_what_is_over(rows, columns, bands, itemsize):
+    over = rows * columns * bands * (itemsize + 1) > MAX_PIXEL_BYTES
+    if over:
+        with pytest.raises(SizeError):
+            check_size((rows, columns), bands, itemsize)
+    else:
+        check_size((rows, columns), bands, itemsize)
+
+
+def test_urls_allow_less():
+    check_size((4096, 4096), 1, 1, by_url=True)
+    with pytest.raises(SizeError, match="33554432"):
+        check_size((4097, 4096), 1, 1, by_url=True)
+    with pytest.raises(SizeError, match="10000"):
+        check_size((1, 10001), 1, 1, by_url=True)
+    with pytest.raises(SizeError, match="32768"):
+        check_size((1, 32769), 1, 1)
+
+
+def test_visualization_takes_what_the_field_writes():
+    bands, look = visualization({"bands": "R, G,B", "min": "0", "max": 3000})
+    assert bands == ("R", "G", "B")
+    assert look.to_json() == {"ranges": [{"min": 0.0, "max": 3000.0}]}
+    bands, look = visualization({"bands": ["LST"], "palette": "blue,#ff0000", "opacity": 0.5})
+    assert look.to_json() == {"paletteColors": ["blue", "ff0000"], "opacity": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"minimum": 1}, "unknown keys"),
+        ({"bands": ["a", "b"]}, "1 or 3 bands"),
+        ({"bands": "a,b,c", "palette": "red"}, "single band"),
+        ({"min": [1, 2], "max": [1, 2, 3]}, "one a band"),
+        ({"bands": "a,b,c", "min": [1, 2], "max": 3}, "one a band"),
+        ({"opacity": 2}, "from 0 to 1"),
+    ],
+)
+def test_visualization_refuses_what_earth_engine_would(params, words):
+    with pytest.raises(InputError, match=words):
+        visualization(params)
+
+
+def test_numbers_from_numpy_are_taken():
+    _, look = visualization({"min": list(np.zeros(3)), "max": list(np.ones(3))})
+    assert len(look.ranges) == 3

@@ -1,0 +1,56 @@
+"""Files appear whole or not at all."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from eedask.storage import Folder
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request, tmp_path):
+    if request.param == "local":
+        yield Folder(str(tmp_path / "out"))
+    else:
+        yield Folder(f"memory://{tmp_path.name}/out")
+
+
+def test_files_come_back(folder):
+    folder.write("a/b.bin", b"123")
+    folder.write("a/b.bin", b"45")
+    assert folder.read("a/b.bin") == b"45"
+    with folder.open("a/b.bin") as file:
+        assert file.read(1) == b"4"
+    assert folder.exists("a/b.bin")
+    assert not folder.exists("a/c.bin")
+    assert folder.list("a", "*.bin") == ["a/b.bin"]
+    assert folder.list() == ["a"]
+
+
+def test_folders_travel_between_processes(folder):
+    folder.write("x", b"1")
+    assert pickle.loads(pickle.dumps(folder)).read("x") == b"1"
+
+
+def test_a_file_that_changes_has_another_fingerprint(folder):
+    folder.write("x", b"1")
+    before = folder.fingerprint("x")
+    folder.write("x", b"12")
+    assert folder.fingerprint("x") != before
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
+    folder = Folder(str(tmp_path))
+    folder.write("x", b"old")
+
+    def full(self, data):
+        with self.open("wb") as file:
+            file.write(data[:1])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        folder.write("x", b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    assert folder.read("x") == b"old"
