@@ -186,6 +186,8 @@ class Connection:
                 f"the credentials are not accepted ({error}); run `earthengine authenticate` or"
                 " `gcloud auth application-default login` where the workers run"
             ) from error
+        except urllib3.exceptions.NewConnectionError as error:  # a TimeoutError to urllib3
+            raise TransientError(f"the server cannot be reached: {error}") from error
         except urllib3.exceptions.TimeoutError as error:
             raise TransientError(f"no answer within {deadline:g} s: {error}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -1,0 +1,181 @@
+"""One exchange over real sockets: what is sent, and what every fault turns into."""
+
+import gzip
+import json
+import time
+
+import pytest
+from google.auth import exceptions as google_exceptions
+from google.auth.credentials import Credentials
+from loopback import reply, serving
+
+from eedask.connection import Connection, Endpoint, Request, endpoint_of_client, user_agent
+from eedask.errors import AuthorizationError, InputError, PermanentError, TransientError
+
+ASK = Request("POST", "projects/p/value:compute", body={"expression": {"a": "é"}})
+
+
+class Token(Credentials):
+    """Credentials that count how often they are renewed."""
+
+    def __init__(self, works=True):
+        super().__init__()
+        self.renewed = 0
+        self._works = works
+
+    def refresh(self, request):
+        self.renewed += 1
+        if not self._works:
+            raise google_exceptions.RefreshError("invalid_grant: token was revoked")
+        self.token = f"token-{self.renewed}"
+
+
+def exchange(answer, request=ASK, deadline=5.0, credentials=None):
+    with serving(answer) as url:
+        auth = "anonymous" if credentials is None else "default"
+        connection = Connection(Endpoint(url, "p", auth=auth, deadline=deadline), credentials)
+        try:
+            return connection.send(request)
+        finally:
+            connection.close()
+
+
+def test_what_is_sent():
+    seen = {}
+
+    def answer(handler):
+        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        seen.update(path=handler.path, body=json.loads(body), headers=dict(handler.headers))
+        reply_to = handler.headers
+        reply_to.replace_header("Content-Length", "0")
+        reply(handler, 200, b"{}")
+
+    request = Request("POST", "projects/p/thumbnails", {"fields": "name"}, ASK.body)
+    assert exchange(answer, request) == b"{}"
+    assert seen["path"] == "/v1/projects/p/thumbnails?fields=name"
+    assert seen["body"] == ASK.body
+    assert seen["headers"]["User-Agent"] == user_agent()
+    assert "Authorization" not in seen["headers"]
+
+
+def test_gzipped_answers_are_unpacked():
+    packed = gzip.compress(b"x" * 1000)
+    headers = {"Content-Encoding": "gzip"}
+    assert exchange(lambda h: reply(h, 200, packed, headers)) == b"x" * 1000
+
+
+def test_connections_are_kept():
+    ports = set()
+
+    def answer(handler):
+        ports.add(handler.client_address[1])
+        reply(handler, 200, b"ok")
+
+    with serving(answer) as url:
+        connection = Connection(Endpoint(url, "p", auth="anonymous"))
+        for _ in range(5):
+            connection.send(ASK)
+        connection.close()
+    assert len(ports) == 1
+
+
+def test_refusals_keep_their_words():
+    body = json.dumps({"error": {"code": 400, "message": "Image.select: no such band"}}).encode()
+    with pytest.raises(PermanentError, match=r"HTTP 400: Image\.select: no such band"):
+        exchange(lambda h: reply(h, 400, body))
+
+
+def test_redirects_are_not_followed():
+    with pytest.raises(PermanentError, match="302"):
+        exchange(lambda h: reply(h, 302, b"", {"Location": "http://127.0.0.1:9/"}))
+
+
+def test_a_short_body_is_a_fault_that_passes():
+    with pytest.raises(TransientError, match="connection broke"):
+        exchange(lambda h: reply(h, 200, b"half", {"Connection": "close"}, length=100))
+
+
+def test_a_connection_that_is_dropped_is_a_fault_that_passes():
+    def answer(handler):
+        handler.close_connection = True
+
+    with pytest.raises(TransientError, match="connection broke"):
+        exchange(answer)
+
+
+def test_a_server_that_is_not_there_is_a_fault_that_passes():
+    with serving(lambda h: None) as url:
+        pass
+    connection = Connection(Endpoint(url, "p", auth="anonymous"))
+    with pytest.raises(TransientError, match="cannot be reached"):
+        connection.send(ASK)
+    connection.close()
+
+
+def test_a_hang_ends_at_the_deadline():
+    started = time.monotonic()
+    with pytest.raises(TransientError, match="no answer within"):
+        exchange(lambda h: time.sleep(2), deadline=0.3)
+    assert time.monotonic() - started < 5
+
+
+def test_credentials_are_renewed_once_and_sent_with_the_project():
+    seen = []
+
+    def answer(handler):
+        seen.append((handler.headers["Authorization"], handler.headers["X-Goog-User-Project"]))
+        reply(handler, 200, b"ok")
+
+    token = Token()
+    assert exchange(answer, credentials=token) == b"ok"
+    assert seen == [("Bearer token-1", "p")]
+    assert token.renewed == 1
+
+
+def test_credentials_that_cannot_be_renewed_say_what_to_do():
+    with pytest.raises(AuthorizationError, match=r"token was revoked.*earthengine authenticate"):
+        exchange(lambda h: reply(h, 200, b"ok"), credentials=Token(works=False))
+
+
+def test_a_refused_token_is_renewed_and_then_reported():
+    token = Token()
+    body = json.dumps({"error": {"message": "Request had invalid credentials."}}).encode()
+    with pytest.raises(AuthorizationError, match="invalid credentials"):
+        exchange(lambda h: reply(h, 401, body), credentials=token)
+    assert token.renewed > 1
+
+
+def test_without_initialize_the_error_says_so(monkeypatch):
+    from ee import _state
+
+    monkeypatch.setattr(_state, "_state", _state.EEState())
+    with pytest.raises(InputError, match=r"call ee\.Initialize"):
+        endpoint_of_client()
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("https://earthengine.googleapis.com", "https://earthengine-highvolume.googleapis.com"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ],
+)
+def test_bulk_requests_go_to_the_high_volume_endpoint_unless_told(monkeypatch, given, used):
+    from ee import _state
+
+    state = _state.EEState(initialized=True, cloud_api_base_url=given, cloud_api_user_project="p")
+    state.credentials = Token()
+    state.workload_tag.set("a-tag")
+    monkeypatch.setattr(_state, "_state", state)
+    endpoint, credentials = endpoint_of_client()
+    assert (endpoint.url, endpoint.project, endpoint.auth) == (used, "p", "default")
+    assert endpoint.workload_tag == "a-tag"
+    assert credentials is state.credentials
+
+
+def test_a_project_is_needed(monkeypatch):
+    from ee import _state
+
+    monkeypatch.setattr(_state, "_state", _state.EEState(initialized=True))
+    with pytest.raises(InputError, match="without a project"):
+        endpoint_of_client()
