@@ -16,10 +16,12 @@ from eedask.plan import Plan, chips
 from eedask.progress import Progress
 from eedask.result import Result, open_result
 from eedask.retrying import RetryPolicy
+from eedask.workitem import Item
 
 __version__ = _version("eedask")
 
 __all__ = [
+    "Item",
     "Plan",
     "Progress",
     "Result",

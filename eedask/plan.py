@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -149,7 +150,7 @@ def chips(
     items: gpd.GeoDataFrame,
     image: ee.Image | Callable[[Any], ee.Image],
     *,
-    out: str,
+    out: str | os.PathLike[str],
     shape: tuple[int, int] | None = None,
     scale: float | None = None,
     crs: Any = None,
@@ -180,7 +181,7 @@ def chips(
         The image, or a function from an item to it. ``item.geometry`` is the item's geometry,
         ``item["NAME"]`` the value of a column, ``item.id`` its id. The function is traced once;
         one that cannot be is called for every item on the workers.
-    out : str
+    out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     shape : (int, int), optional
         Rows, columns.
@@ -263,7 +264,7 @@ def chips(
         verb="chips",
         items=checked,
         task=task,
-        out=Folder(str(out)),
+        out=Folder(os.fspath(out)),
         asked=asked,
         notes=_notes(expression),
         concurrency=_positive("concurrency", concurrency),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -170,12 +171,12 @@ class Result:
         return f"eedask result: {self.summary()}"
 
 
-def open_result(path: str) -> Result:
+def open_result(path: str | os.PathLike[str]) -> Result:
     """Open the dataset of an earlier run.
 
     Parameters
     ----------
-    path : str
+    path : str or path
         The ``out`` of the run: a folder, local or any fsspec URL.
 
     Raises
@@ -183,6 +184,6 @@ def open_result(path: str) -> Result:
     DatasetError
         If it is none.
     """
-    dataset = Dataset(Folder(str(path)))
+    dataset = Dataset(Folder(os.fspath(path)))
     dataset.plan()
     return Result(dataset)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import ee
 import numpy as np
@@ -77,12 +77,31 @@ class WorkItem:
         return value_node(self.value(name))
 
 
-class BoundItem:
-    """What a user's function gets for a real item.
+class Item(Protocol):
+    """What a user's function gets.
 
-    ``item.geometry`` is an ``ee.Geometry``; ``item["NAME"]`` is a column's value as Python has
-    it; ``item.id`` is the item's id; ``item.utm_crs`` is the EPSG code of its UTM zone.
+    While the function is traced, all values are ``ee`` objects that stand for any item's; where
+    it is called for a real item, the geometry is an ``ee.Geometry`` and the others are Python's.
     """
+
+    @property
+    def id(self) -> Any:
+        """The item's id."""
+
+    @property
+    def geometry(self) -> Any:
+        """The item's geometry, as an ``ee.Geometry`` with planar edges in EPSG:4326."""
+
+    @property
+    def utm_crs(self) -> Any:
+        """EPSG code of the UTM zone that the geometry's centroid lies in."""
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of a column; None where it is missing."""
+
+
+class BoundItem:
+    """An :class:`Item` with the values of a real one."""
 
     def __init__(self, item: WorkItem) -> None:
         self._item = item
@@ -107,7 +126,7 @@ class BoundItem:
 
 
 class TracedItem:
-    """A symbolic item: all its values are variables.
+    """An :class:`Item` whose values are variables.
 
     Parameters
     ----------

@@ -1,0 +1,89 @@
+"""One emulator for the session, with rasters that the tests made themselves and know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ee
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from ee import _state
+from mounted import FIELD, SCENE, SERIES
+
+from eedask.emulator import Emulator
+
+
+@dataclass(frozen=True)
+class Rasters:
+    """The mounted files."""
+
+    scene: Path
+    field: Path
+    series: Path
+
+
+@pytest.fixture(scope="session")
+def rasters(tmp_path_factory) -> Rasters:
+    """Rasters whose every pixel differs, so that a shift by one is seen."""
+    folder = tmp_path_factory.mktemp("rasters")
+    made = Rasters(folder / "scene.tif", folder / "field.tif", folder / "series")
+    rng = np.random.default_rng(3)
+    # An origin off the multiples of the scale: alignment to the native grid must be real.
+    transform = rasterio.Affine(5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0)
+    scene = rng.integers(1, 255, (4, 300, 400), dtype=np.uint8)
+    write(made.scene, scene, "EPSG:26914", transform, names=("R", "G", "B", "N"))
+    field = rng.normal(280, 10, (2, 120, 150)).astype(np.float32)
+    field[:, 40:60, 50:90] = -9999
+    write(made.field, field, "EPSG:32614", rasterio.Affine(30, 0, 499005, 0, -30, 4701015), -9999)
+    made.series.mkdir()
+    for day in (1, 17, 33):
+        layer = rng.integers(-2000, 10000, (1, 60, 80), dtype=np.int16)
+        path = made.series / f"NDVI_2016_{day:03d}.tif"
+        write(path, layer, "EPSG:32614", rasterio.Affine(250, 0, 495000, 0, -250, 4705000))
+    return made
+
+
+def write(path, bands, crs, transform, nodata=None, names=None):
+    """Write bands, shape (bands, rows, columns), as a GeoTIFF."""
+    count, height, width = bands.shape
+    profile = {"driver": "GTiff", "dtype": bands.dtype, "count": count, "crs": crs}
+    profile |= {"width": width, "height": height, "transform": transform, "nodata": nodata}
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(bands)
+        target.descriptions = names or tuple(f"b{k + 1}" for k in range(count))
+
+
+@pytest.fixture(scope="session")
+def emulator(rasters) -> Iterator[Emulator]:
+    """An emulator with the rasters mounted."""
+    mounts = {SCENE: rasters.scene, FIELD: rasters.field, SERIES: rasters.series}
+    with Emulator(mounts=mounts, processes=2) as running:
+        yield running
+
+
+@pytest.fixture
+def earth_engine(emulator) -> Iterator[Emulator]:
+    """The ``ee`` client of this process, initialised on the emulator."""
+    ee.Initialize(emulator.credentials, url=emulator.url, project=emulator.project)
+    yield emulator
+    # The client leaves its global session open, and open sockets are warnings here.
+    if session := _state.get_state().requests_session:
+        session.close()
+    ee.Reset()
+
+
+@pytest.fixture
+def points(rasters) -> gpd.GeoDataFrame:
+    """Forty points on the scene, some so near its edge that their chips reach beyond it."""
+    rng = np.random.default_rng(5)
+    with rasterio.open(rasters.scene) as source:
+        left, bottom, right, top = source.bounds
+        crs = source.crs
+    shapes = gpd.points_from_xy(rng.uniform(left, right, 40), rng.uniform(bottom, top, 40), crs=crs)
+    names = np.where(np.arange(40) % 2, "odd", "even/…")
+    index = [f"p{k:02d}" for k in range(40)]
+    return gpd.GeoDataFrame({"half": names}, geometry=shapes, index=index).to_crs("EPSG:4326")

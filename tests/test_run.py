@@ -1,0 +1,194 @@
+"""Runs: wherever they execute, every item has its row, and what is done is not done again."""
+
+import subprocess
+import sys
+import textwrap
+
+import dask
+import distributed
+import ee
+import pandas as pd
+import pytest
+from mounted import SCENE
+from test_chips import requests_since
+
+import eedask
+from eedask.errors import DatasetError, InputError
+
+
+def by_band(item):
+    return ee.Image(SCENE).select([item["band"]])
+
+
+def by_band_untraceable(item):
+    return ee.Image(SCENE).select([f"{item['band']}"])
+
+
+@pytest.fixture
+def mixed(points):
+    """Items of which three ask for a band that is not there."""
+    bands = ["R", "G", "B", "N"] * (len(points) // 4)
+    bands[5] = bands[17] = bands[30] = "nope"
+    return points.assign(band=bands)
+
+
+def plan_of(items, out, image=by_band, **more):
+    options = {"shape": (8, 8), "scale": 5, "format": "npy", "partition_size": 7, **more}
+    return eedask.chips(items, image, out=out, **options)
+
+
+def check(result, items, out):
+    """See that every item has one row and every good one its file; the bad ones say why."""
+    manifest = result.manifest
+    assert list(manifest.index) == list(items.index)
+    bad = items["band"] == "nope"
+    assert (manifest["status"] == bad.map({True: "failed", False: "ok"})).all()
+    for row in manifest[bad].itertuples():
+        assert row.error_kind == "permanent"
+        assert "Image.select: Band pattern 'nope' did not match any bands." in row.error
+        assert row.attempts == 1
+        assert pd.isna(row.path)
+    for row in manifest[~bad].itertuples():
+        assert (out / row.path).stat().st_size == row.nbytes
+    assert list(result.failed.index) == list(items.index[bad])
+
+
+def test_a_run_without_a_client_starts_and_ends_its_own_cluster(
+    earth_engine, mixed, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    check(plan_of(mixed, out).run(progress=False), mixed, out)
+    assert "dashboard at http://127.0.0.1:" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="No clients"):
+        distributed.default_client()
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
+def test_a_run_on_dasks_own_schedulers(earth_engine, mixed, tmp_path, scheduler):
+    with dask.config.set(scheduler=scheduler):
+        check(plan_of(mixed, tmp_path).run(progress=False), mixed, tmp_path)
+
+
+@pytest.mark.parametrize("image", [by_band, by_band_untraceable])
+def test_a_run_on_a_cluster_of_processes(earth_engine, cluster, mixed, tmp_path, image):
+    seen = []
+    plan = plan_of(mixed, tmp_path, image)
+    result = plan.run(progress=seen.append)
+    check(result, mixed, tmp_path)
+    assert bool(plan.notes) == (image is by_band_untraceable)
+    assert seen[0] == eedask.Progress(40, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=4, dashboard_address="127.0.0.1:0"
+        ) as running,
+        distributed.Client(running) as client,
+    ):
+        yield client
+
+
+def test_progress_is_told_item_by_item(earth_engine, mixed, tmp_path):
+    seen = []
+    plan_of(mixed, tmp_path).run(progress=seen.append)
+    assert seen[-1] == eedask.Progress(total=40, done=40, failed=3)
+    done = [p.done for p in seen]
+    assert done == sorted(done)
+
+
+def test_a_bar_is_drawn(earth_engine, mixed, tmp_path, capsys):
+    plan_of(mixed, tmp_path).run()
+    assert "40/40" in capsys.readouterr().err
+
+
+def test_what_is_done_is_not_done_again(earth_engine, mixed, tmp_path):
+    plan_of(mixed, tmp_path).run(progress=False)
+    before = earth_engine.stats()
+    again = plan_of(mixed, tmp_path).run(progress=False)
+    assert requests_since(earth_engine, before) == 0
+    check(again, mixed, tmp_path)
+
+
+def test_a_run_goes_on_where_it_stopped(earth_engine, mixed, tmp_path):
+    plan = plan_of(mixed, tmp_path)
+    plan.run(progress=False)
+    (tmp_path / "manifest" / "part-00002.parquet").unlink()
+    before = earth_engine.stats()
+    check(plan.run(progress=False), mixed, tmp_path)
+    assert requests_since(earth_engine, before) == 7
+
+
+def test_failed_items_are_tried_again_when_asked(earth_engine, mixed, tmp_path):
+    result = plan_of(mixed, tmp_path).run(progress=False)
+    before = earth_engine.stats()
+    check(result.retry_failed(progress=False), mixed, tmp_path)
+    assert requests_since(earth_engine, before) == 3
+    with pytest.raises(DatasetError, match=r"plan\.run\(retry_failed=True\)"):
+        eedask.open_result(tmp_path).retry_failed()
+
+
+def test_the_bag_is_lazy_and_gives_the_rows(earth_engine, mixed, tmp_path):
+    before = earth_engine.stats()
+    bag = plan_of(mixed, tmp_path).bag()
+    assert requests_since(earth_engine, before) == 0
+    assert bag.npartitions == 6
+    rows = bag.filter(lambda row: row["status"] == "failed").compute(scheduler="threads")
+    assert {row["id"] for row in rows} == set(mixed.index[mixed["band"] == "nope"])
+    check(eedask.open_result(tmp_path), mixed, tmp_path)
+
+
+def test_a_function_that_fails_on_some_items_fails_those_alone(earth_engine, mixed, tmp_path):
+    def image(item):
+        if item["half"] == "odd" and item.id == "p21":
+            raise LookupError("no image for p21")
+        return ee.Image(SCENE)
+
+    result = plan_of(mixed, tmp_path, image).run(progress=False)
+    assert list(result.failed.index) == ["p21"]
+    assert result.failed["error_kind"].item() == "unexpected"
+    assert "LookupError: no image for p21" in result.failed["error"].item()
+    assert result.failed["attempts"].item() == 0
+
+
+def test_a_result_is_opened_and_looked_at(earth_engine, mixed, tmp_path):
+    plan_of(mixed, tmp_path, folder_by="half").run(progress=False)
+    result = eedask.open_result(str(tmp_path))
+    check(result, mixed, tmp_path)
+    assert result.open("p00").shape == (8, 8)
+    with pytest.raises(InputError, match="no item 'q1'"):
+        result.open("q1")
+    with pytest.raises(InputError, match="has no file: HTTP 400"):
+        result.open("p05")
+    assert "40 items: 37 ok, 3 failed" in result.summary()
+    page = result.report()
+    text = open(page).read()  # noqa: PTH123, SIM115
+    assert "Band pattern" in text
+    assert "<script" not in text
+    assert (tmp_path / "contact_sheet.png").stat().st_size > 1000
+
+
+def test_a_plain_script_needs_no_main_guard(earth_engine, mixed, tmp_path):
+    mixed.to_parquet(tmp_path / "items.parquet")
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import ee, eedask, geopandas
+            from google.auth.credentials import AnonymousCredentials
+            ee.Initialize(AnonymousCredentials(), url={earth_engine.url!r}, project="p")
+            items = geopandas.read_parquet({str(tmp_path / "items.parquet")!r})
+            image = lambda item: ee.Image({SCENE!r}).select([item["band"]])
+            plan = eedask.chips(items, image, out={str(tmp_path / "out")!r}, shape=(8, 8), scale=5,
+                                format="npy")
+            print(plan.run(progress=False).summary())
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "40 items: 37 ok, 3 failed" in done.stdout
+    check(eedask.open_result(tmp_path / "out"), mixed, tmp_path / "out")
