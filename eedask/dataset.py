@@ -242,7 +242,8 @@ def _items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
         # Neighbours share input tiles at Earth Engine.
         staged = staged.iloc[items.geometry.hilbert_distance().argsort(kind="stable")]
     buffer = io.BytesIO()
-    staged.to_parquet(buffer, row_group_size=partition_size)
+    # With index=None a range would be kept as its bounds alone, and no row group has its own ids.
+    staged.to_parquet(buffer, row_group_size=partition_size, index=True)
     return buffer.getvalue()
 
 

@@ -86,15 +86,16 @@ def _on_cluster(
     spec = replace(spec, slots=max(1, spec.slots // max(1, len(workers))))
     with watching(spec.run_id, counter, None if in_this_process else client):
         try:
-            _consume(client.compute(_counts_bag(partitions, spec).to_delayed(), retries=2))
+            delayed = _counts_bag(partitions, spec).to_delayed()
+            _consume(client.compute(delayed, retries=2), client)
         finally:
             client.run(release, spec.run_id)
 
 
-def _consume(futures: list[distributed.Future]) -> None:
+def _consume(futures: list[distributed.Future], client: distributed.Client) -> None:
     """Wait for partitions, forgetting each as it ends."""
     try:
-        for future in distributed.as_completed(futures):
+        for future in distributed.as_completed(futures, loop=client.loop):
             if future.status != "finished":
                 raise RunStopped(
                     f"a partition could not be run ({future.exception()}); what is done is"

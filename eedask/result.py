@@ -98,7 +98,7 @@ class Result:
         if suffix == "tif":
             import rasterio  # only those who ask for GeoTIFFs need it
 
-            return rasterio.MemoryFile(data).open()
+            return rasterio.open(io.BytesIO(data))
         image = Image.open(io.BytesIO(data))
         image.load()
         return image

@@ -15,7 +15,7 @@ def native_window(path, longitude, latitude, shape):
     """
     with rasterio.open(path) as source:
         to_crs = pyproj.Transformer.from_crs("EPSG:4326", source.crs, always_xy=True)
-        column, row = ~source.transform * to_crs.transform(longitude, latitude)
+        column, row = place(~source.transform, *to_crs.transform(longitude, latitude))
         window = Window(
             int(np.floor(column - shape[1] / 2 + 0.5)),
             int(np.floor(row - shape[0] / 2 + 0.5)),
@@ -36,9 +36,15 @@ def nearest(path, crs, transform, shape):
     columns, rows = np.meshgrid(np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5)
     with rasterio.open(path) as source:
         to_source = pyproj.Transformer.from_crs(crs, source.crs, always_xy=True)
-        x, y = to_source.transform(*(rasterio.Affine(*transform) * (columns, rows)))
-        column, row = (np.floor(v).astype(int) for v in ~source.transform * (x, y))
+        x, y = to_source.transform(*place(transform, columns, rows))
+        column, row = (np.floor(v).astype(int) for v in place(~source.transform, x, y))
         inside = (column >= 0) & (column < source.width) & (row >= 0) & (row < source.height)
         found = source.read()[:, row.clip(0, source.height - 1), column.clip(0, source.width - 1)]
         found[:, ~inside] = 0
         return np.where(found == source.nodata, 0, found).astype(found.dtype)
+
+
+def place(transform, x, y):
+    """Apply an affine transform to coordinates."""
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return a * x + b * y + c, d * x + e * y + f

@@ -8,6 +8,7 @@ import ee
 import numpy as np
 import pytest
 import rasterio
+import rasterio.warp
 import requests
 from mounted import FIELD, SCENE, SERIES
 from oracle import native_window, nearest
