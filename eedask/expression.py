@@ -166,7 +166,9 @@ def digest(expression: Encoded) -> str:
             return _hash("def", [content["argumentNames"], of_reference(content["body"])])
         if kind == "functionInvocationValue":
             function = content.get("functionName") or of_reference(content["functionReference"])
-            arguments = {k: of_node(v) for k, v in content.get("arguments", {}).items()}
+            given = content.get("arguments", {}).items()
+            # The client leaves out what is None, and to Earth Engine null means not given.
+            arguments = {k: d for k, v in given if (d := of_node(v)) != _NULL}
             return _hash("call", [function, arguments])
         return _hash(kind, content)
 
@@ -186,6 +188,9 @@ def _hash_constant(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return _hash("constant", value)
+
+
+_NULL = _hash_constant(None)
 
 
 def _build(what: Function, item: WorkItem, expect: type | None) -> Encoded:

@@ -93,13 +93,19 @@ def from_features(
     """
 
     def trim(feature: ee.Feature) -> ee.Feature:
-        kept = feature if properties is None else feature.select(list(properties))
-        bare = kept if geometry else kept.setGeometry(None)
-        return bare.set(_ID, feature.get("system:index"))
+        if properties is None:
+            kept = feature if geometry else feature.setGeometry(None)
+        else:
+            # Not ``select``, which is an error where a feature lacks the property.
+            shape = feature.geometry() if geometry else None
+            kept = ee.Feature(shape, {name: feature.get(name) for name in properties})
+        return kept.set(_ID, feature.get("system:index"))
 
     expression = serializer.encode(ee.FeatureCollection(features).map(trim), for_cloud_api=True)
     found = list(_features(expression))
     frame = pd.DataFrame([feature["properties"] or {} for feature in found])
+    if "system:index" in frame and "system:index" not in (properties or ()):
+        del frame["system:index"]
     wanted = [p for p in properties or () if p not in frame]
     frame = frame.reindex(columns=[*frame.columns, *wanted])
     ids = pd.Index(frame.pop(_ID) if found else [], name="id")
@@ -175,6 +181,8 @@ def _check_index(index: pd.Index) -> None:
     kind = pd.api.types.infer_dtype(index, skipna=False)
     if kind not in ("integer", "string"):
         raise ItemsError(f"ids are all integers or all strings; the index holds {kind} values")
+    if index.hasnans:
+        raise ItemsError("ids are all integers or all strings; some in the index are missing")
 
 
 def _check_geometry(items: gpd.GeoDataFrame) -> None:

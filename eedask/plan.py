@@ -99,6 +99,8 @@ class Plan:
             listen(before)
             if before.done < before.total:
                 execute(partitions, spec, Counter(before, listen))
+                # Reports from other processes may be late; what is written is what counts.
+                listen(self._progress_so_far(retry_failed=False))
         return Result(spec.dataset, self._retry)
 
     def bag(self) -> db.Bag:
@@ -253,8 +255,8 @@ def chips(
         "verb": "chips",
         "expression": digest(expression.encode(samples[0])),
         "format": kind.name,
-        "shape": shape and list(_shape(shape)),
-        "scale": scale,
+        "shape": None if shape is None else list(_shape(shape)),
+        "scale": None if scale is None else float(scale),
         "crs": layout.crs if layout else crs and _crs(crs),
         "bands": list(bands_asked),
         "visualization": look.to_json() if look else None,

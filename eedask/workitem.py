@@ -28,6 +28,9 @@ Encoded = dict[str, Any]
 # What no Earth Engine script would call a variable of its own.
 _PREFIX = "eedask item "
 
+# Their constructors take no ``geodesic``.
+_WITHOUT_EDGES = ("Point", "MultiPoint")
+
 
 @dataclass(frozen=True)
 class WorkItem:
@@ -197,8 +200,8 @@ def value_node(value: Any) -> Encoded:
 def to_ee_geometry(shape: BaseGeometry) -> ee.Geometry:
     """Return a shape in EPSG:4326 as Earth Engine's, edges planar."""
     geojson = shapely.geometry.mapping(shapely.force_2d(shape))
-    if geojson["type"] == "Point":
-        return ee.Geometry.Point(list(geojson["coordinates"]))
+    if geojson["type"] in _WITHOUT_EDGES:
+        return ee.Geometry(_listed(geojson))
     return ee.Geometry(_listed(geojson), proj=None, geodesic=False)
 
 
@@ -208,7 +211,7 @@ def _geometry_node(shape: BaseGeometry) -> Encoded:
         return dict(encoded)
     coordinates = _listed(shapely.geometry.mapping(shapely.force_2d(shape))["coordinates"])
     arguments = {"coordinates": {"constantValue": coordinates}}
-    if shape.geom_type != "Point":
+    if shape.geom_type not in _WITHOUT_EDGES:
         arguments["geodesic"] = {"constantValue": False}
     function = f"GeometryConstructors.{shape.geom_type}"
     return {"functionInvocationValue": {"functionName": function, "arguments": arguments}}

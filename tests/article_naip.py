@@ -1,7 +1,7 @@
 """The article's own way, written anew: a pool of processes, a URL an image, a retry decorator.
 
-Run as a script with the emulator's URL and a folder; nothing of eedask is used but the emulator
-that answers. Only ``ee.Initialize`` differs from what runs on Earth Engine.
+Run as a script with the emulator's URL and project, how many points, and a folder. Nothing of
+eedask is used but the emulator that answers. On Earth Engine, only ``ee.Initialize`` differs.
 """
 
 import json
@@ -15,10 +15,10 @@ import requests
 from google.auth.credentials import AnonymousCredentials
 from retry import retry
 
-URL, FOLDER, COUNT = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
+URL, PROJECT, COUNT, FOLDER = *sys.argv[1:3], int(sys.argv[3]), pathlib.Path(sys.argv[4])
 BUFFER, DIMENSIONS = 127, "256x256"
 
-ee.Initialize(AnonymousCredentials(), url=URL, project="p")
+ee.Initialize(AnonymousCredentials(), url=URL, project=PROJECT)
 
 
 def work_items():

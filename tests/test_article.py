@@ -30,7 +30,7 @@ def test_the_articles_pool_and_eedask_give_the_same_chips(earth_engine, tmp_path
     folder = tmp_path / "article"
     folder.mkdir()
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), earth_engine.url, str(folder), "3"],
+        [sys.executable, str(SCRIPT), earth_engine.url, earth_engine.project, "3", str(folder)],
         capture_output=True,
         text=True,
         timeout=240,

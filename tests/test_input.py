@@ -101,7 +101,7 @@ def test_a_folder_that_holds_another_plan(tmp_path):
 
 def test_a_plan_that_differs_is_refused_by_name(tmp_path):
     chips(out=tmp_path).bag()
-    with pytest.raises(DatasetError, match="scale: there 5, asked 10"):
+    with pytest.raises(DatasetError, match=r"scale: there 5\.0, asked 10\.0"):
         chips(out=tmp_path, scale=10).run()
     with pytest.raises(DatasetError, match="expression"):
         chips(out=tmp_path, image=ee.Image(SCENE).add(1)).run()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import dask
 import distributed
@@ -80,13 +81,16 @@ def test_a_run_on_a_cluster_of_processes(earth_engine, cluster, mixed, tmp_path,
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=4, dashboard_address="127.0.0.1:0"
-        ) as running,
-        distributed.Client(running) as client,
-    ):
+def processes():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=4, dashboard_address="127.0.0.1:0"
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(processes):
+    with distributed.Client(processes) as client:
         yield client
 
 
@@ -163,7 +167,7 @@ def test_a_result_is_opened_and_looked_at(earth_engine, mixed, tmp_path):
         result.open("p05")
     assert "40 items: 37 ok, 3 failed" in result.summary()
     page = result.report()
-    text = open(page).read()  # noqa: PTH123, SIM115
+    text = Path(page).read_text()
     assert "Band pattern" in text
     assert "<script" not in text
     assert (tmp_path / "contact_sheet.png").stat().st_size > 1000
@@ -177,7 +181,8 @@ def test_a_plain_script_needs_no_main_guard(earth_engine, mixed, tmp_path):
             f"""
             import ee, eedask, geopandas
             from google.auth.credentials import AnonymousCredentials
-            ee.Initialize(AnonymousCredentials(), url={earth_engine.url!r}, project="p")
+            ee.Initialize(AnonymousCredentials(), url={earth_engine.url!r},
+                          project={earth_engine.project!r})
             items = geopandas.read_parquet({str(tmp_path / "items.parquet")!r})
             image = lambda item: ee.Image({SCENE!r}).select([item["band"]])
             plan = eedask.chips(items, image, out={str(tmp_path / "out")!r}, shape=(8, 8), scale=5,

@@ -23,19 +23,53 @@ from eedask.emulator.geometry import Geometry
 Resampling = Literal["nearest", "bilinear", "bicubic"]
 
 
+def compose(outer: Affine, inner: Affine) -> Affine:
+    """Return the transform that does ``inner`` first (releases of affine differ in operators)."""
+    return Affine(
+        outer.a * inner.a + outer.b * inner.d,
+        outer.a * inner.b + outer.b * inner.e,
+        outer.a * inner.c + outer.b * inner.f + outer.c,
+        outer.d * inner.a + outer.e * inner.d,
+        outer.d * inner.b + outer.e * inner.e,
+        outer.d * inner.c + outer.e * inner.f + outer.f,
+    )
+
+
+def apply(transform: Affine, x: Any, y: Any) -> tuple[Any, Any]:
+    """Return where a transform takes points, numbers or arrays."""
+    t = transform
+    return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
+
+
 class Pixels(NamedTuple):
-    """Pixels of one band on one grid.
+    """Pixels of one band on one grid; not to be written to, since readers share them.
 
     Attributes
     ----------
     values : ndarray, shape (height, width)
         Any value where the mask is 0.
     mask : ndarray of float32, shape (height, width)
-        0 (masked) to 1 (valid).
+        0 (masked) to 1 (valid). A mask that is the same everywhere may be one number with
+        strides of 0 (see :func:`uniform`), which :func:`is_opaque` knows without looking.
     """
 
     values: NDArray[Any]
     mask: NDArray[np.float32]
+
+
+def uniform(value: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> NDArray[Any]:
+    """Return a read-only array of one value that costs no memory."""
+    return np.broadcast_to(np.asarray(value, dtype=dtype), shape)
+
+
+def is_opaque(mask: NDArray[np.float32]) -> bool:
+    """Whether a mask is known to be 1 everywhere without reading it."""
+    return mask.size > 0 and not any(mask.strides) and mask.flat[0] == 1
+
+
+def is_clear(mask: NDArray[np.float32]) -> bool:
+    """Whether a mask is known to be 0 everywhere without reading it."""
+    return mask.size == 0 or (not any(mask.strides) and mask.flat[0] == 0)
 
 
 @dataclass(frozen=True)
@@ -87,8 +121,8 @@ class Projection:
     transform: Affine = field(default_factory=Affine.identity)
 
 
-# The projection of an image that has none of its own: 1 degree pixels.
-DEFAULT_PROJECTION = Projection("EPSG:4326", Affine(1.0, 0.0, -180.0, 0.0, -1.0, 90.0))
+# The projection of an image that has none of its own: 1 degree pixels, as getInfo shows it.
+DEFAULT_PROJECTION = Projection("EPSG:4326", Affine.identity())
 
 
 @dataclass(frozen=True)
@@ -126,7 +160,7 @@ class Grid:
     def bounds(self) -> tuple[float, float, float, float]:
         """(left, bottom, right, top) in crs units."""
         corners = [
-            self.transform * corner
+            apply(self.transform, *corner)
             for corner in (
                 (0, 0),
                 (self.width, 0),
@@ -183,6 +217,8 @@ class Image:
     id : str, optional
         The asset id of a loaded image.
     version : int, optional
+    sized : bool
+        Whether ``Image.clipToBoundsAndScale`` has fixed the pixel grid of the answer.
     """
 
     bands: tuple[Band, ...]
@@ -190,6 +226,7 @@ class Image:
     footprint: Geometry | None = None
     id: str | None = None
     version: int | None = None
+    sized: bool = False
 
     @property
     def band_names(self) -> list[str]:

@@ -1,0 +1,69 @@
+"""What the emulator answers: a status, headers and a body."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from eedask.emulator.errors import EarthEngineError
+
+JSON = "application/json; charset=UTF-8"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response, without what the transport adds.
+
+    Attributes
+    ----------
+    status : int
+    headers : mapping
+        ``Content-Type`` and what else the content asks for.
+    body : bytes
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def json_answer(value: Any, status: int = 200) -> Answer:
+    """Return a JSON answer. JSON has no NaN and infinities: they come as strings.
+
+    That is how protocol buffers write a double; what Earth Engine does is a guess.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+    return Answer(status, {"Content-Type": JSON}, text.encode())
+
+
+def error_answer(error: EarthEngineError, headers: Mapping[str, str] | None = None) -> Answer:
+    """Return the answer that tells of an error."""
+    answer = json_answer(error.body(), error.code)
+    return Answer(answer.status, {**answer.headers, **(headers or {})}, answer.body)
+
+
+def file_answer(data: bytes, content_type: str, filename: str | None = None) -> Answer:
+    """Return raw bytes, as a download if they have a file name."""
+    headers = {"Content-Type": content_type}
+    if filename is not None:
+        safe = "".join(
+            c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in filename
+        )
+        headers["Content-Disposition"] = f'attachment; filename="{safe}"'
+    return Answer(200, headers, data)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

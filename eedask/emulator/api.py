@@ -1,0 +1,225 @@
+"""The methods of the REST API v1, as a table, and which of them a path belongs to.
+
+Source: https://developers.google.com/earth-engine/reference/rest/v1/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from eedask.emulator.errors import EarthEngineError
+
+
+@dataclass(frozen=True)
+class Method:
+    """An HTTP method of the service.
+
+    Attributes
+    ----------
+    id : str
+        Dotted, without the service's name: ``projects.value.compute``.
+    verb, path : str
+        ``path`` holds ``{+name}`` where a resource name goes, ``{name}`` for one segment.
+    patterns : mapping
+        Path parameter to the regular expression that its value matches.
+    query : mapping
+        Query parameter to type.
+    body, response : str, optional
+        Message names; a response of ``HttpBody`` is raw bytes.
+    """
+
+    id: str
+    verb: str
+    path: str
+    patterns: Mapping[str, str]
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    response: str = "HttpBody"
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """A pattern for the whole path (with its leading slash), a group a parameter."""
+        text = "/" + re.escape(self.path).replace(r"\{\+", "{").replace(r"\{", "{")
+        text = text.replace(r"\}", "}")
+        for name, pattern in self.patterns.items():
+            text = text.replace(f"{{{name}}}", f"(?P<{name}>{pattern.strip('^$')})")
+        return re.compile(text)
+
+
+_PROJECT = "^projects/[^/]+$"
+_ASSET = "^projects/[^/]+/assets/.*$"
+_TAG = {"workloadTag": "string"}
+_LISTING = {"pageSize": "int32", "pageToken": "string", "filter": "string"}
+
+
+def _project_method(
+    id: str, verb: str, suffix: str, parameter: str = "project", **kwargs: object
+) -> Method:
+    path = f"v1/{{+{parameter}}}{suffix}"
+    return Method(f"projects.{id}", verb, path, {parameter: _PROJECT}, **kwargs)  # type: ignore[arg-type]
+
+
+def _rendered(resource: str, message: str, getter: str = "getPixels") -> tuple[Method, Method]:
+    """Return the two methods of what is created by a POST and fetched by a GET of its name."""
+    name = f"^projects/[^/]+/{resource}/[^/:]+$"
+    return (
+        _project_method(
+            f"{resource}.create",
+            "POST",
+            f"/{resource}",
+            "parent",
+            query=_TAG,
+            body=message,
+            response=message,
+        ),
+        Method(f"projects.{resource}.{getter}", "GET", f"v1/{{+name}}:{getter}", {"name": name}),
+    )
+
+
+# Where two paths match, the first counts: asset names hold anything, so they come last.
+METHODS: tuple[Method, ...] = (
+    _project_method(
+        "algorithms.list", "GET", "/algorithms", "parent", response="ListAlgorithmsResponse"
+    ),
+    _project_method(
+        "value.compute",
+        "POST",
+        "/value:compute",
+        body="ComputeValueRequest",
+        response="ComputeValueResponse",
+    ),
+    _project_method(
+        "image.computePixels", "POST", "/image:computePixels", body="ComputePixelsRequest"
+    ),
+    _project_method(
+        "imageCollection.computeImages",
+        "POST",
+        "/imageCollection:computeImages",
+        body="ComputeImagesRequest",
+        response="ComputeImagesResponse",
+    ),
+    _project_method(
+        "table.computeFeatures",
+        "POST",
+        "/table:computeFeatures",
+        body="ComputeFeaturesRequest",
+        response="ComputeFeaturesResponse",
+    ),
+    *_rendered("thumbnails", "Thumbnail"),
+    *_rendered("filmstripThumbnails", "FilmstripThumbnail"),
+    *_rendered("videoThumbnails", "VideoThumbnail"),
+    *_rendered("tables", "Table", "getFeatures"),
+    _project_method(
+        "maps.create",
+        "POST",
+        "/maps",
+        "parent",
+        query=_TAG,
+        body="EarthEngineMap",
+        response="EarthEngineMap",
+    ),
+    Method(
+        "projects.maps.tiles.get",
+        "GET",
+        "v1/{+parent}/tiles/{zoom}/{x}/{y}",
+        {
+            "parent": "^projects/[^/]+/maps/[^/]+$",
+            "zoom": "-?[0-9]+",
+            "x": "-?[0-9]+",
+            "y": "-?[0-9]+",
+        },
+    ),
+    _project_method(
+        "listAssets",
+        "GET",
+        ":listAssets",
+        "parent",
+        query={**_LISTING, "view": "EarthEngineAssetView"},
+        response="ListAssetsResponse",
+    ),
+    Method(
+        "projects.getConfig",
+        "GET",
+        "v1/{+name}",
+        {"name": "^projects/[^/]+/config$"},
+        response="ProjectConfig",
+    ),
+    _project_method(
+        "operations.list",
+        "GET",
+        "/operations",
+        "name",
+        query={**_LISTING, "returnPartialSuccess": "boolean"},
+        response="ListOperationsResponse",
+    ),
+    Method(
+        "projects.operations.get",
+        "GET",
+        "v1/{+name}",
+        {"name": "^projects/[^/]+/operations/.*$"},
+        response="Operation",
+    ),
+    Method(
+        "projects.assets.getPixels",
+        "POST",
+        "v1/{+name}:getPixels",
+        {"name": _ASSET},
+        body="GetPixelsRequest",
+    ),
+    Method(
+        "projects.assets.listAssets",
+        "GET",
+        "v1/{+parent}:listAssets",
+        {"parent": _ASSET},
+        {**_LISTING, "view": "EarthEngineAssetView"},
+        response="ListAssetsResponse",
+    ),
+    Method(
+        "projects.assets.listFeatures",
+        "GET",
+        "v1/{+asset}:listFeatures",
+        {"asset": _ASSET},
+        {**_LISTING, "region": "string"},
+        response="ListFeaturesResponse",
+    ),
+    Method(
+        "projects.assets.get",
+        "GET",
+        "v1/{+name}",
+        {"name": _ASSET},
+        response="EarthEngineAsset",
+    ),
+)
+
+
+def route(verb: str, path: str) -> tuple[Method, dict[str, str]]:
+    """Return the method of a (decoded) path, and its path parameters.
+
+    Raises
+    ------
+    EarthEngineError
+        404: there is none.
+    """
+    for method in METHODS:
+        if method.verb == verb and (found := method.regex.fullmatch(path)):
+            return method, found.groupdict()
+    raise EarthEngineError(f"Method not found: {verb} {path}.", 404)
+
+
+# Query parameters that every Google API takes.
+STANDARD_QUERY: Mapping[str, str] = {
+    "$.xgafv": "string",
+    "access_token": "string",
+    "alt": "string",
+    "callback": "string",
+    "fields": "string",
+    "key": "string",
+    "oauth_token": "string",
+    "prettyPrint": "boolean",
+    "quotaUser": "string",
+    "uploadType": "string",
+    "upload_protocol": "string",
+}

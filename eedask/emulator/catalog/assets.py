@@ -1,0 +1,35 @@
+"""The three kinds of assets, as the catalogue holds them: how to load each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from eedask.emulator.raster import Image
+from eedask.emulator.values import Collection
+
+
+@dataclass(frozen=True)
+class ImageAsset:
+    """A single image."""
+
+    load: Callable[[], Image]
+
+
+@dataclass(frozen=True)
+class CollectionAsset:
+    """An image collection; ``image`` finds one of its images by ``system:index``."""
+
+    load: Callable[[], Collection]
+    image: Callable[[str], Image | None]
+
+
+@dataclass(frozen=True)
+class TableAsset:
+    """A table; ``size`` counts its features where that is cheap."""
+
+    load: Callable[[], Collection]
+    size: Callable[[], int] | None = None
+
+
+Asset = ImageAsset | CollectionAsset | TableAsset

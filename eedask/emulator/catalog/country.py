@@ -1,0 +1,135 @@
+"""The broad surfaces of the land: relief, vegetation, geology, the courses of streams.
+
+They are computed on cells of 8 pixels and spread over the pixels as they are needed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.emulator.catalog.canvas import Mask
+from eedask.emulator.catalog.regions import Trait, traits
+from eedask.emulator.catalog.surface import Cells, spread, surfaces
+
+Floats = NDArray[np.float32]
+
+_SEED = 20240229
+_TOP = 12  # the broadest surfaces vary over 2**12 metres
+_COARSE = 3  # cells of 2**3 pixels
+_ROUGH = 0.3  # how far grain shifts borders
+# Amplitudes of the surfaces over cells of 4096 m, 2048 m and so on down.
+_RELIEF = (260.0, 190.0, 130.0, 78.0, 42.0, 22.0, 11.0, 5.0, 2.2, 0.9)
+_COVER = (0.35, 0.45, 0.5, 0.5, 0.45, 0.4, 0.35, 0.35, 0.3, 0.3)
+_STREAMS = (1.0, 0.7, 0.42, 0.2, 0.09, 0.04, 0.012)
+_TRACKS = (1.0, 0.5, 0.3, 0.1, 0.03)
+_GEOLOGY = (0.4, 0.35, 0.4, 0.35, 0.35, 0.35, 0.3, 0.25, 0.2)
+_LAKES = (0.0, 0.45, 0.7, 0.5, 0.3, 0.16, 0.08)
+_DRAWS = (0.0, 0.0, 0.5, 1.0, 0.5, 0.2, 0.08, 0.03)
+_SERIES = (_RELIEF, _COVER, _STREAMS, _TRACKS, _GEOLOGY, _LAKES, _DRAWS)
+
+
+class Country:
+    """The broad surfaces of a box of pixels, by name."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+        self._coarse = cells.coarser(_COARSE, 1)
+        self._surfaces = _surfaces(self._coarse)
+        self.fine = cache(self._fine)
+
+    def _fine(self, name: str) -> Floats:
+        """Return a surface at the pixels."""
+        fine = spread(self._surfaces[name], _COARSE)
+        half = 2**_COARSE // 2
+        row = self._cells.row - (self._coarse.row * 2**_COARSE + half)
+        col = self._cells.col - (self._coarse.col * 2**_COARSE + half)
+        return fine[row : row + self._cells.height, col : col + self._cells.width]
+
+    def above(self, name: str, limit: float, grain: Floats | None = None) -> Mask:
+        """Return where a surface, its border roughened by grain (-1 to 1), is above a limit.
+
+        Most are nowhere or everywhere in most boxes: then they need not be spread, and the
+        answer is one boolean.
+        """
+        values = self._surfaces[name]
+        margin = 0.0 if grain is None else _ROUGH
+        if values.max() <= limit - margin:
+            return np.False_
+        if values.min() > limit + margin:
+            return np.True_
+        fine = self.fine(name)
+        return (fine if grain is None else fine + np.float32(_ROUGH) * grain) > limit
+
+    def near(self, name: str, reach: float) -> bool:
+        """Whether the line where a surface of distances is zero comes within reach."""
+        values = self._surfaces[name]
+        return bool(values.min() < reach and values.max() > -reach)
+
+
+def _surfaces(cells: Cells) -> dict[str, Floats]:
+    """Return the broad surfaces by name, each (rows, columns) of cells."""
+    around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
+    relief, cover, streams, tracks, geology, lakes, draws = surfaces(around, _SERIES, _TOP, _SEED)
+    size = np.float32(2.0**cells.q)
+    place = _places(cells)
+    dry, rugged, forest = place[Trait.DRY], place[Trait.RUGGED], place[Trait.FOREST]
+    stream, draw = _distance(streams, size), _distance(draws, size)
+    cover, geology, lakes = _inner(cover), _inner(geology), _inner(lakes)
+    # The sun stands in the south-east: slopes down towards it are bright.
+    east, south = _slopes(relief, size)
+    facing = -(np.float32(0.55) * east + np.float32(0.83) * south) * rugged
+    wet = np.exp(-np.abs(stream) / 45) * (1 - 0.5 * dry)
+    wet += np.exp(-np.abs(draw) / 16) * rugged * 0.45
+    height = place[Trait.ELEVATION] + _inner(relief) * rugged
+    alpine = np.clip((height - 3350) / 220, 0, 1)
+    trees = (forest * 1.3 - 0.55 + 0.62 * cover - 0.9 * facing * (0.3 + dry) + 0.75 * wet) * 1.9
+    shrubs = 0.25 + 0.5 * dry - 0.7 * geology + 0.5 * wet - 0.8 * alpine
+    rock = rugged * 1.15 - 0.72 + 0.6 * geology + 0.35 * np.abs(facing) + 0.5 * alpine
+    bare = 1.15 * dry - 0.5 + 0.42 * geology - 0.3 * cover - 0.4 * wet + 0.25 * rugged * dry
+    return {
+        "light": np.clip(1 + 0.95 * facing, 0.5, 1.22),
+        "bare": bare,
+        "tone": 8.5 - 7.5 * dry + 4.5 * cover + 5 * wet - 1.5 * geology,
+        "trees": 255 * np.clip(trees * (1 - alpine), 0, 1),
+        "shrubs": 255 * np.clip(shrubs, 0, 0.75),
+        "conifer": np.clip((height - 1500) / 500, 0, 1) + dry + 0.4 * geology,
+        "rock": rock,
+        "red": place[Trait.RED] * 1.3 + 0.5 * geology,
+        "stream": stream,
+        # Half of it: broader in the lowlands.
+        "stream width": 2.5 + 9 * np.clip(cover + 0.4 - 0.6 * rugged, 0, 1.5),
+        "track": _distance(tracks, size),
+        "lake": lakes - 1.4 + 0.95 * place[Trait.PONDS] - 0.35 * rugged,
+        "snow": alpine * 1.2 - 0.9 - 1.2 * facing + 0.3 * cover,
+    }
+
+
+def _places(cells: Cells) -> Floats:
+    size = 2.0**cells.q
+    x = (cells.col + np.arange(cells.width) + 0.5) * size
+    south = (cells.row + np.arange(cells.height) + 0.5) * size
+    return traits(x, south)
+
+
+def _inner(values: Floats) -> Floats:
+    return values[1:-1, 1:-1]
+
+
+def _slopes(values: Floats, size: np.float32) -> tuple[Floats, Floats]:
+    """Return the rise a metre to the east and to the south."""
+    east = (values[1:-1, 2:] - values[1:-1, :-2]) / (2 * size)
+    south = (values[2:, 1:-1] - values[:-2, 1:-1]) / (2 * size)
+    return east, south
+
+
+def _distance(values: Floats, size: np.float32) -> Floats:
+    """Return about how many metres it is to where a surface is zero: winding lines.
+
+    Negative on one side, so that spreading over pixels keeps the line where it is.
+    """
+    east, south = _slopes(values, size)
+    steepness = np.sqrt(east * east + south * south)
+    return np.clip(_inner(values) / np.maximum(steepness, 1e-6), -4000, 4000)

@@ -1,0 +1,51 @@
+"""Dates in file names, and dates as Earth Engine keeps them: milliseconds since 1970 UTC."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from eedask.emulator.values import Query
+
+# From the most telling to the least; digits on either side would make them part of a number.
+_PATTERNS = (
+    (re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)"), "%Y%m%d"),
+    (re.compile(r"(?<!\d)(\d{4})_(\d{2})_(\d{2})(?!\d)"), "%Y%m%d"),
+    (re.compile(r"(?<!\d)(\d{4})(\d{2})(\d{2})(?!\d)"), "%Y%m%d"),
+    (re.compile(r"(?<!\d)(\d{4})[_-](\d{3})(?!\d)"), "%Y%j"),
+    (re.compile(r"(?<!\d)(\d{4})(\d{3})(?!\d)"), "%Y%j"),
+)
+_YEARS = range(1900, 2101)
+
+
+def date_in_name(name: str) -> dt.datetime | None:
+    """Return the first date in a file name, or None.
+
+    Read are YYYY-MM-DD, YYYY_MM_DD, YYYYMMDD, and years with days of the year, YYYY_DDD,
+    YYYY-DDD and YYYYDDD.
+    """
+    for pattern, form in _PATTERNS:
+        for match in pattern.finditer(name):
+            try:
+                found = dt.datetime.strptime("".join(match.groups()), form)
+            except ValueError:
+                continue
+            if found.year in _YEARS:
+                return found.replace(tzinfo=dt.UTC)
+    return None
+
+
+def millis(moment: dt.datetime | dt.date) -> int:
+    """Return milliseconds since 1970; a time without a zone is UTC."""
+    if not isinstance(moment, dt.datetime):
+        moment = dt.datetime(moment.year, moment.month, moment.day)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return round((moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) / dt.timedelta(milliseconds=1))
+
+
+def within(moment: float, query: Query) -> bool:
+    """Whether milliseconds since 1970 are in a query's time."""
+    return (query.start is None or moment >= query.start) and (
+        query.end is None or moment < query.end
+    )

@@ -1,0 +1,347 @@
+"""Farmland and towns: squares of the land survey with what people made of them.
+
+The plane is divided into squares of 800 metres, about a quarter section. From the traits of the
+place and a hash of its number each is wild, a farm's fields, or a piece of a town; roads run
+along the lines between.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.emulator.catalog.canvas import Canvas, Part
+from eedask.emulator.catalog.noise import field, hashes, uniform
+from eedask.emulator.catalog.palette import Material
+from eedask.emulator.catalog.regions import Trait, traits
+from eedask.emulator.catalog.towns import paint_town
+
+Floats = NDArray[np.float32]
+
+SQUARE = 800  # metres
+_SEED = 77
+_COARSEST = 5  # on larger pixels than 2**5 metres, squares are too small to draw
+_CIRCLE = 388  # metres: radius of a field under a turning sprinkler
+_WILD, _FARM, _TOWN = 0, 1, 2
+
+# What grows, how often, and its tones. Which it is changes from year to year.
+_SOWN = (
+    (Material.CROP, 0.46, 2.0, 14.0),
+    (Material.RIPE, 0.17, 2.0, 13.0),
+    (Material.TILLED, 0.1, 3.0, 12.0),
+    (Material.STUBBLE, 0.15, 2.0, 12.0),
+    (Material.MEADOW, 0.12, 3.0, 13.0),
+)
+_SHARES = np.cumsum([share for _, share, _, _ in _SOWN])
+
+
+class _Squares(NamedTuple):
+    """The squares of a box and a line of them around it, arrays (rows, columns)."""
+
+    cols: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    use: NDArray[np.int64]
+    place: Floats
+
+
+def paint_fields(canvas: Canvas, year: int) -> None:
+    """Paint fields, towns and the roads between them."""
+    squares = _squares(canvas)
+    if not squares.use.any():
+        return
+    if canvas.cells.q > _COARSEST:
+        _paint_small(canvas, squares, year)
+        return
+    for r, row in enumerate(squares.rows.tolist()):
+        for c, col in enumerate(squares.cols.tolist()):
+            if squares.use[r, c] != _WILD:
+                _paint_square(canvas, col, row, squares.use[r, c], squares.place[:, r, c], year)
+    _paint_roads(canvas, squares)
+
+
+def _squares(canvas: Canvas) -> _Squares:
+    cols = np.arange(canvas.x[0] // SQUARE - 1, canvas.x[-1] // SQUARE + 2).astype(np.int64)
+    rows = np.arange(canvas.south[0] // SQUARE - 1, canvas.south[-1] // SQUARE + 2).astype(np.int64)
+    x, south = (cols + 0.5) * SQUARE, (rows + 0.5) * SQUARE
+    place = traits(x, south)
+    # Farms lie together, so do houses: chances vary over kilometres.
+    where = np.meshgrid(x / 6000, south / 6000)
+    farm = place[Trait.CROPS] * 1.25 - 0.12 + 0.45 * field(*where, 71)
+    town = place[Trait.TOWNS] * (1.1 + 0.35 * field(*where, 72)) - 0.08
+    use = np.where(uniform(hashes(cols, rows, _SEED)) < farm, _FARM, _WILD)
+    use[uniform(hashes(cols, rows, _SEED + 1)) < town] = _TOWN
+    use[(place[Trait.RUGGED] > 0.55) & (place[Trait.TOWNS] < 0.3)] = _WILD
+    return _Squares(cols, rows, use, place)
+
+
+def _paint_square(canvas: Canvas, col: int, row: int, use: int, place: Floats, year: int) -> None:
+    west, north = col * SQUARE, row * SQUARE
+    part = canvas.part(west, north, west + SQUARE, north + SQUARE)
+    if part is None:
+        return
+    # Two sources of chance: what stays from year to year, and what does not.
+    lasting = np.random.default_rng((col & 0xFFFFF, row & 0xFFFFF, _SEED))
+    yearly = np.random.default_rng((col & 0xFFFFF, row & 0xFFFFF, year))
+    if use == _TOWN:
+        paint_town(canvas, part, west, north, lasting)
+    elif lasting.random() < place[Trait.PIVOTS]:
+        _paint_circle(canvas, part, west, north, lasting, yearly)
+    elif lasting.random() < place[Trait.OLD_FIELDS]:
+        _paint_old(canvas, part, west, north, lasting, yearly)
+    else:
+        _paint_strips(canvas, west, north, lasting, yearly)
+    if use == _FARM and lasting.random() < 0.3:
+        _paint_farm(canvas, west, north, lasting)
+
+
+def _sow(
+    canvas: Canvas, part: Part, lasting: np.random.Generator, yearly: np.random.Generator
+) -> None:
+    """Cover a rectangle with a crop in rows."""
+    material, tone = _crop(yearly)
+    canvas.material[part] = material
+    canvas.tone[part] *= 0.35
+    canvas.tone[part] += tone - 2.5
+    along = canvas.x[part[1]] if lasting.random() < 0.5 else canvas.south[part[0]][:, None]
+    spacing, strength = lasting.uniform(3.2, 9.0), lasting.uniform(0.015, 0.06)
+    canvas.light[part] *= _rows(canvas, along, spacing, strength)
+    canvas.tame(part)
+
+
+def _crop(yearly: np.random.Generator) -> tuple[Material, float]:
+    chosen = min(int(np.searchsorted(_SHARES, yearly.random())), len(_SOWN) - 1)
+    material, _, low, high = _SOWN[chosen]
+    return material, yearly.uniform(low, high)
+
+
+def _rows(canvas: Canvas, at: NDArray[np.float64], spacing: float, strength: float) -> Floats:
+    """Return light on rows across a coordinate, with a broader swath now and then."""
+    phase = at * (2 * np.pi / spacing)
+    swath = np.abs((at / (spacing * 7)) % 1 - 0.5) < 0.06
+    light = 1 + canvas.contrast * (strength * np.sin(phase) - 0.05 * swath)
+    return light.astype(np.float32)
+
+
+def _paint_strips(
+    canvas: Canvas,
+    west: float,
+    north: float,
+    lasting: np.random.Generator,
+    yearly: np.random.Generator,
+) -> None:
+    """Divide a square into equal strips, a grass edge between."""
+    count = int(lasting.choice([1, 2, 2, 4, 4, 8]))
+    upright = lasting.random() < 0.5
+    width = SQUARE / count
+    edge = lasting.uniform(1.0, 3.0)
+    for strip in range(count):
+        low, high = strip * width, (strip + 1) * width
+        box = (low, 0.0, high, SQUARE) if upright else (0.0, low, SQUARE, high)
+        whole = canvas.part(west + box[0], north + box[1], west + box[2], north + box[3])
+        if whole is not None:
+            canvas.material[whole] = Material.GRASS
+            canvas.tame(whole)
+        inner = canvas.part(
+            west + box[0] + edge, north + box[1] + edge, west + box[2] - edge, north + box[3] - edge
+        )
+        # Chance is drawn for every strip, in the box or not, so that all boxes agree.
+        lines = np.random.default_rng(lasting.integers(2**32))
+        season = np.random.default_rng(yearly.integers(2**32))
+        if inner is not None:
+            _sow(canvas, inner, lines, season)
+
+
+def _paint_circle(
+    canvas: Canvas,
+    part: Part,
+    west: float,
+    north: float,
+    lasting: np.random.Generator,
+    yearly: np.random.Generator,
+) -> None:
+    """Draw a field watered in a circle, its wheel tracks, and dry corners."""
+    canvas.material[part] = Material.STUBBLE if lasting.random() < 0.5 else Material.GRASS
+    canvas.tone[part] = canvas.tone[part] * 0.5 + lasting.uniform(0, 3)
+    canvas.tame(part)
+    x = (canvas.x[part[1]] - (west + SQUARE / 2)).astype(np.float32)
+    y = (canvas.south[part[0]] - (north + SQUARE / 2)).astype(np.float32)[:, None]
+    radius = np.sqrt(x * x + y * y)
+    circle = radius < _CIRCLE
+    halves = int(lasting.choice([1, 1, 2, 4]))
+    turn = lasting.uniform(0, np.pi)
+    side = x * np.float32(np.cos(turn)) + y * np.float32(np.sin(turn)) > 0
+    other = x * np.float32(-np.sin(turn)) + y * np.float32(np.cos(turn)) > 0
+    number = (side if halves > 1 else 0) + (2 * other if halves > 2 else 0 * side)
+    light = canvas.light[part]
+    for sector in range(halves):
+        material, tone = _crop(yearly)
+        inside = circle & (number == sector)
+        np.copyto(canvas.material[part], np.uint8(material), where=inside)
+        sown = canvas.tone[part] * np.float32(0.3) + np.float32(tone - 1)
+        np.copyto(canvas.tone[part], sown, where=inside)
+    tracks = (radius * np.float32(1 / 54)) % 1 < 0.045
+    ripple = np.float32(0.035) * np.sin(radius * np.float32(2 * np.pi / lasting.uniform(4, 8)))
+    light *= 1 + canvas.contrast * np.where(circle, ripple - 0.13 * tracks, 0)
+    lane = canvas.part(west, north + SQUARE / 2 - 2, west + SQUARE / 2, north + SQUARE / 2 + 2)
+    if lane is not None:
+        canvas.material[lane] = Material.GRAVEL
+
+
+def _paint_old(
+    canvas: Canvas,
+    part: Part,
+    west: float,
+    north: float,
+    lasting: np.random.Generator,
+    yearly: np.random.Generator,
+) -> None:
+    """Divide a square by slanting hedges into fields and woods."""
+    x = (canvas.x[part[1]] - (west + SQUARE / 2)).astype(np.float32)
+    y = (canvas.south[part[0]] - (north + SQUARE / 2)).astype(np.float32)[:, None]
+    number = np.zeros((y.shape[0], x.shape[0]), np.intp)
+    hedge = np.full(number.shape, 1e6, np.float32)
+    tilt = lasting.uniform(-0.5, 0.5)
+    for depth in range(3):
+        count = 2**depth
+        angle = tilt + (np.pi / 2) * (depth % 2) + lasting.normal(0, 0.12, count)
+        shift = lasting.normal(0, (70, 190, 130)[depth], count)
+        a, b = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+        beyond = a[number] * x + b[number] * y - shift.astype(np.float32)[number]
+        np.minimum(hedge, np.abs(beyond), out=hedge)
+        number = 2 * number + (beyond > 0)
+    crops = [_crop(yearly) for _ in range(8)]
+    wooded = lasting.random(8) < 0.28
+    material = np.array([m for m, _ in crops], np.uint8)[number]
+    tone = np.array([t for _, t in crops], np.float32)[number]
+    wood = wooded[number]
+    canvas.shrubs[part] = 0
+    canvas.tamed[part] = True
+    leafy = np.maximum(canvas.trees[part], 190)
+    canvas.trees[part] = np.where(wood, leafy, 0)
+    np.copyto(canvas.material[part], material, where=~wood)
+    sown = canvas.tone[part] * np.float32(0.35) + (tone - np.float32(2))
+    np.copyto(canvas.tone[part], sown, where=~wood)
+    thick = lasting.uniform(1.0, 6.5)
+    np.copyto(canvas.trees[part], np.float32(lasting.uniform(60, 250)), where=hedge < thick)
+    np.copyto(canvas.material[part], np.uint8(Material.GRASS), where=hedge < thick)
+    _stripe(canvas, part, x * a[0] + y * b[0], wood, lasting)
+
+
+def _stripe(
+    canvas: Canvas,
+    part: Part,
+    across: Floats,
+    wood: NDArray[np.bool_],
+    lasting: np.random.Generator,
+) -> None:
+    """Draw the rows of slanting fields."""
+    rows = np.sin(across * np.float32(2 * np.pi / lasting.uniform(3.5, 8)))
+    rows *= np.float32(lasting.uniform(0.01, 0.045)) * canvas.contrast
+    rows += 1
+    np.multiply(canvas.light[part], rows, out=canvas.light[part], where=~wood)
+
+
+def _paint_farm(canvas: Canvas, west: float, north: float, lasting: np.random.Generator) -> None:
+    """Put a farmyard by the road in a corner of a square: trees, barns, a house."""
+    left, top = west + lasting.choice([16, SQUARE - 106]), north + lasting.choice([16, 680])
+    yard = canvas.part(left, top, left + 90, top + 80)
+    roofs = [
+        (left + lasting.uniform(5, 60), top + lasting.uniform(5, 60), *lasting.uniform(7, 26, 2))
+        for _ in range(5)
+    ]
+    tones = lasting.uniform(0, 15, 5)
+    if yard is None:
+        return
+    canvas.material[yard] = Material.GRASS
+    canvas.tone[yard] = canvas.tone[yard] * 0.4 + 7
+    canvas.trees[yard] = 45
+    canvas.tamed[yard] = True
+    lane = canvas.part(left + 35, top + 25, left + 60, top + 55)
+    if lane is not None:
+        canvas.material[lane] = Material.GRAVEL
+        canvas.trees[lane] = 0
+    for (x, y, width, height), tone in zip(roofs, tones.tolist(), strict=True):
+        paint_roof(canvas, x, y, width, height, tone)
+
+
+def paint_roof(
+    canvas: Canvas, x: float, y: float, width: float, height: float, tone: float
+) -> None:
+    """Draw a ridged roof and its shadow to the north-west."""
+    shade = canvas.part(x - 3, y - 4, x + width - 3, y + height - 4)
+    if shade is not None:
+        canvas.material[shade] = Material.SHADOW
+        canvas.trees[shade] = 0
+    for top, bottom, light in ((y, y + height / 2, 0.86), (y + height / 2, y + height, 1.08)):
+        half = canvas.part(x, top, x + width, bottom)
+        if half is not None:
+            canvas.material[half] = Material.ROOF
+            canvas.tone[half] = tone
+            canvas.light[half] = light
+            canvas.trees[half] = 0
+
+
+def _paint_roads(canvas: Canvas, squares: _Squares) -> None:
+    """Draw roads along the squares' western and northern sides where people live."""
+    used = squares.use != _WILD
+    west_road = used | np.roll(used, 1, axis=1)
+    north_road = used | np.roll(used, 1, axis=0)
+    humid = squares.place[Trait.DRY] < 0.3
+    for r, row in enumerate(squares.rows.tolist()):
+        for c, col in enumerate(squares.cols.tolist()):
+            x, y = col * SQUARE, row * SQUARE
+            if c and west_road[r, c] and _is_road(col, 5):
+                half, material = _road(col, 5)
+                _line(canvas, (x, y, x, y + SQUARE), half, material, bool(humid[r, c]))
+            if r and north_road[r, c] and _is_road(row, 6):
+                half, material = _road(row, 6)
+                _line(canvas, (x, y, x + SQUARE, y), half, material, bool(humid[r, c]))
+
+
+@lru_cache(maxsize=4096)
+def _is_road(number: int, seed: int) -> bool:
+    """Roads follow the section lines, every other line, and some of those between."""
+    return number % 2 == 0 or np.random.default_rng((number & 0xFFFFF, seed)).random() < 0.25
+
+
+@lru_cache(maxsize=4096)
+def _road(number: int, seed: int) -> tuple[float, Material]:
+    paved = np.random.default_rng((number & 0xFFFFF, seed + 10)).random() < 0.3
+    return (4.5, Material.ASPHALT) if paved else (3.2, Material.GRAVEL)
+
+
+def _line(
+    canvas: Canvas,
+    ends: tuple[float, float, float, float],
+    half: float,
+    material: Material,
+    humid: bool,
+) -> None:
+    """Draw a straight road with its verges."""
+    for reach, laid in ((half + 5, Material.GRASS), (half, material)):
+        part = canvas.part(ends[0] - reach, ends[1] - reach, ends[2] + reach, ends[3] + reach)
+        if part is not None:
+            canvas.material[part] = laid
+            canvas.tone[part] = canvas.tone[part] * 0.3 + 5
+            canvas.shrubs[part] = 0
+            canvas.tamed[part] = True
+            canvas.trees[part] = 28 if humid and laid is Material.GRASS else 0
+
+
+def _paint_small(canvas: Canvas, squares: _Squares, year: int) -> None:
+    """Paint squares that are a few pixels or less: one tone each."""
+    col = (canvas.x // SQUARE).astype(np.int64) - squares.cols[0]
+    row = (canvas.south // SQUARE).astype(np.int64) - squares.rows[0]
+    chance = uniform(hashes(squares.cols, squares.rows, _SEED + year))
+    chosen = np.minimum(np.searchsorted(_SHARES, chance), len(_SOWN) - 1)
+    material = np.array([m for m, _, _, _ in _SOWN], np.uint8)[chosen]
+    material[squares.use == _TOWN] = Material.ASPHALT
+    at = np.ix_(row, col)
+    used = (squares.use != _WILD)[at]
+    np.copyto(canvas.material, material[at], where=used)
+    canvas.trees[used] *= 0.15
+    canvas.shrubs[used] = 0
+    canvas.tamed[used] = True

@@ -1,0 +1,65 @@
+"""Outlines of rasters in degrees."""
+
+from __future__ import annotations
+
+from threading import local
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from eedask.emulator.catalog.crs import MODIS_SINUSOIDAL
+from eedask.emulator.geometry import Geometry
+from eedask.emulator.raster import Projection, apply
+
+_SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
+_EDGE_POINTS = 8
+_WORLD = shapely.box(-180, -90, 180, 90)
+_transformers = local()  # pyproj's are for one thread at a time
+
+
+def to_degrees(crs: str) -> Transformer:
+    """Return the thread's transformer from a crs to longitude and latitude."""
+    return _transformer(crs, "EPSG:4326")
+
+
+def from_degrees(crs: str) -> Transformer:
+    """Return the thread's transformer from longitude and latitude to a crs."""
+    return _transformer("EPSG:4326", crs)
+
+
+def _transformer(source: str, target: str) -> Transformer:
+    made: dict[tuple[str, str], Transformer] = _transformers.__dict__.setdefault("made", {})
+    if (source, target) not in made:
+        made[source, target] = Transformer.from_crs(_crs(source), _crs(target), always_xy=True)
+    return made[source, target]
+
+
+def _crs(name: str) -> CRS:
+    return CRS(_SINUSOIDAL if name == MODIS_SINUSOIDAL else name)
+
+
+def footprint(projection: Projection, width: int, height: int) -> Geometry:
+    """Return the outline of a raster as a planar polygon in EPSG:4326.
+
+    Straight edges of the raster become several straight edges in degrees. A raster that
+    reaches outside what its crs can express, like a world in sinusoidal, covers the world.
+    """
+    t = projection.transform
+    x, y = apply(t, *_rectangle(width, height))
+    lon, lat = to_degrees(projection.crs).transform(x, y)
+    back = np.abs(np.array(from_degrees(projection.crs).transform(lon, lat)) - (x, y))
+    if not (back < abs(t.a) + abs(t.b)).all():  # also where it is not finite
+        return Geometry(_WORLD, geodesic=False)
+    return Geometry(shapely.Polygon(np.column_stack([lon, lat])), geodesic=False)
+
+
+def _rectangle(width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return columns and rows along the edges of a raster, counterclockwise on the ground."""
+    forth = np.arange(_EDGE_POINTS) / _EDGE_POINTS
+    back = 1 - forth
+    zero, one = np.zeros(_EDGE_POINTS), np.ones(_EDGE_POINTS)
+    cols = np.concatenate([zero, forth, one, back]) * width
+    rows = np.concatenate([forth, one, back, zero]) * height
+    return cols, rows

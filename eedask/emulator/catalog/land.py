@@ -1,0 +1,120 @@
+"""The synthetic land: what is where, to the metre, as materials, tones and light.
+
+Broad surfaces (see :mod:`~eedask.emulator.catalog.country`) say where there are trees, rock or
+water; textures of plants, rock and ground supply the detail; fields and towns are painted as
+shapes. Whatever a pixel shows depends on its place and level alone.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.emulator.catalog import patterns
+from eedask.emulator.catalog.canvas import Canvas, Mask
+from eedask.emulator.catalog.country import Country
+from eedask.emulator.catalog.fields import paint_fields
+from eedask.emulator.catalog.palette import TONES, Material
+from eedask.emulator.catalog.surface import Cells
+
+Floats = NDArray[np.float32]
+
+_TRACK_WIDTH = 2.6  # metres, half
+_BROADEST_STREAM = 25.0  # metres to its middle
+
+
+class Land(NamedTuple):
+    """A box of land.
+
+    Attributes
+    ----------
+    kind : ndarray of uint16, shape (height, width)
+        16 times the material, plus the tone: an index into :func:`palette.colors`.
+    light : ndarray of float32, shape (height, width)
+        Brightness, around 1.
+    """
+
+    kind: NDArray[np.uint16]
+    light: Floats
+
+
+@lru_cache(maxsize=16)
+def land(cells: Cells, year: int) -> Land:
+    """Return the land of a box of up to 512 pixels a side, in a year (crops rotate)."""
+    country = Country(cells)
+    canvas = Canvas.empty(cells)
+    _ground(canvas, country)
+    paint_fields(canvas, year)
+    _plants(canvas, country)
+    _water(canvas, country)
+    kind = canvas.material.astype(np.uint16)
+    kind *= TONES
+    kind += np.clip(canvas.tone, 0, TONES - 1).astype(np.uint16)
+    return Land(kind, canvas.light)
+
+
+def _ground(canvas: Canvas, country: Country) -> None:
+    """Lay grass, bare soil, rock and snow."""
+    grain = patterns.grain().cut(canvas.cells)
+    canvas.material[...] = Material.GRASS
+    np.add(country.fine("tone"), 3.2 * grain, out=canvas.tone)
+    np.multiply(country.fine("light"), 1 + 0.07 * grain, out=canvas.light)
+    bare = country.above("bare", 0.25, grain)
+    canvas.fill(bare, Material.SOIL)
+    canvas.fill(bare & country.above("red", 0.55, grain), Material.RED_SOIL)
+    if country.above("rock", -0.3).any():
+        crags = patterns.crags().cut(canvas.cells)
+        strength = np.clip(country.fine("rock") + 0.3, 0, 1) * (np.float32(0.3) * canvas.contrast)
+        canvas.light[...] *= 1 + crags * strength
+        rock = country.above("rock", 0.42, grain)
+        canvas.fill(rock, Material.ROCK)
+        canvas.fill(rock & country.above("red", 0.6), Material.RED_SOIL)
+        canvas.fill(country.above("snow", 0.2, grain), Material.SNOW)
+    canvas.trees[...] = country.fine("trees")
+    canvas.shrubs[...] = country.fine("shrubs")
+
+
+def _plants(canvas: Canvas, country: Country) -> None:
+    """Draw shrubs, then shadows and crowns of trees, where the canvas wants them."""
+    shrubs = patterns.shrubs()
+    shows = canvas.ranks(shrubs.rank) < canvas.shrubs
+    canvas.fill(shows, Material.SHRUB)
+    np.multiply(canvas.light, canvas.lit(shrubs.light), out=canvas.light, where=shows)
+    conifer = country.above("conifer", 0.75)
+    for plants, material, where in (
+        (patterns.broadleaf(), Material.BROADLEAF, ~conifer),
+        (patterns.conifers(), Material.CONIFER, conifer),
+    ):
+        if where.any() and canvas.trees.max() > 0:
+            rank = plants.rank.cut(canvas.cells)
+            crowns = (canvas.ranks(plants.rank) < canvas.trees) & where
+            canvas.fill((canvas.ranks(plants.shadow) < canvas.trees) & where, Material.SHADOW)
+            canvas.fill(crowns, material)
+            np.multiply(canvas.light, canvas.lit(plants.light), out=canvas.light, where=crowns)
+            # Each plant has a tone of its own.
+            tone = canvas.tone * np.float32(0.5)
+            tone += (rank & 7) * np.float32(0.9)
+            np.copyto(canvas.tone, tone, where=crowns)
+
+
+def _water(canvas: Canvas, country: Country) -> None:
+    """Draw tracks through wild land, and over everything streams and lakes."""
+    if country.near("track", _TRACK_WIDTH):
+        track = np.abs(country.fine("track")) < _TRACK_WIDTH
+        canvas.fill(track & ~canvas.tamed, Material.GRAVEL)
+    if country.near("stream", _BROADEST_STREAM):
+        shore = np.abs(country.fine("stream")) - country.fine("stream width")
+        canvas.fill((shore < 4) & country.above("bare", 0.1), Material.SAND)
+        _flood(canvas, (shore < 0) & ~country.above("bare", 0.2), np.minimum(-shore, 9))
+    lake = country.above("lake", 0)
+    if lake.any():
+        _flood(canvas, lake, 40 * country.fine("lake"))
+
+
+def _flood(canvas: Canvas, water: Mask, depth: Floats) -> None:
+    canvas.fill(water, Material.WATER)
+    np.copyto(canvas.tone, 5 + depth, where=water)
+    np.copyto(canvas.light, 1, where=water)

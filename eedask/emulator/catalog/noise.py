@@ -1,0 +1,97 @@
+"""Seeded noise of place: the same at a point whatever is asked for around it.
+
+Two forms. :func:`hashes` gives every cell of an integer lattice its own random number, and
+:func:`smooth` turns a lattice of them into a smooth surface at pixels, by whole blocks of
+elementwise operations, so that no pixel's value depends on the window that it is computed in.
+:func:`field` looks a smooth periodic texture up at arbitrary coordinates.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_TEXTURE = 512
+
+
+def hashes(cols: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> NDArray[np.uint32]:
+    """Return 32 random bits for every lattice cell, shape (len(rows), len(cols)).
+
+    A bit mixer after Chris Wellons' "lowbias32" search; integer arithmetic only, so it is the
+    same on all platforms.
+    """
+    x = (cols & 0xFFFFFFFF).astype(np.uint32) * np.uint32(0x9E3779B1)
+    y = (rows & 0xFFFFFFFF).astype(np.uint32) * np.uint32(0x85EBCA77)
+    return mixed(x[None, :] ^ (y + np.uint32(seed * 0xC2B2AE3D & 0xFFFFFFFF))[:, None])
+
+
+def mixed(h: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return well mixed bits of an array of integers."""
+    h = h ^ (h >> np.uint32(16))
+    h = h * np.uint32(0x21F0AAAD)
+    h = h ^ (h >> np.uint32(15))
+    h = h * np.uint32(0xD35A2D97)
+    return h ^ (h >> np.uint32(15))
+
+
+def uniform(bits: NDArray[np.uint32]) -> Floats:
+    """Return random bits as numbers from 0 to 1."""
+    return (bits >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
+
+
+@cache
+def texture() -> Floats:
+    """Return a smooth periodic field, shape (512, 512), values around -1 to 1.
+
+    Lattices of 64, 128 and 256 cells a period, smoothed with quadratic splines.
+    """
+    total = np.zeros((_TEXTURE, _TEXTURE), np.float32)
+    for cells, amplitude in ((64, 1.0), (128, 0.5), (256, 0.25)):
+        at = np.arange(cells)
+        layer = 2 * uniform(hashes(at, at, cells)) - 1
+        while layer.shape[0] < _TEXTURE:
+            layer = _doubled(_doubled(layer).T).T
+        total += np.float32(amplitude) * layer
+    return total / np.float32(np.abs(total).max())
+
+
+def _doubled(layer: Floats) -> Floats:
+    """Return a periodic layer with twice the rows, by corner cutting (a quadratic spline)."""
+    out = np.empty((2 * layer.shape[0], layer.shape[1]), np.float32)
+    near = np.float32(0.75) * layer
+    far = np.float32(0.25) * layer
+    out[::2] = near + np.roll(far, 1, axis=0)
+    out[1::2] = near + np.roll(far, -1, axis=0)
+    return out
+
+
+def field(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Floats:
+    """Return smooth noise at coordinates, about -1 to 1, features about 1 across.
+
+    Periodic every 64 units; the seed shifts it.
+    """
+    shift = np.random.default_rng(seed).uniform(0, _TEXTURE, 2)
+    u, v = x * (_TEXTURE / 64) + shift[0], y * (_TEXTURE / 64) + shift[1]
+    col, row = np.floor(u), np.floor(v)
+    fu, fv = (u - col).astype(np.float32), (v - row).astype(np.float32)
+    c0, r0 = col.astype(np.int64) % _TEXTURE, row.astype(np.int64) % _TEXTURE
+    c1, r1 = (c0 + 1) % _TEXTURE, (r0 + 1) % _TEXTURE
+    values = texture()
+    upper = values[r0, c0] * (1 - fu) + values[r0, c1] * fu
+    lower = values[r1, c0] * (1 - fu) + values[r1, c1] * fu
+    result: Floats = upper * (1 - fv) + lower * fv
+    return result
+
+
+def fractal(x: NDArray[np.float64], y: NDArray[np.float64], seed: int, octaves: int = 3) -> Floats:
+    """Return a sum of :func:`field` at halving scales and amplitudes."""
+    total = field(x, y, seed)
+    for octave in range(1, octaves):
+        total = total + field(x * 2.0**octave, y * 2.0**octave, seed + octave) * np.float32(
+            0.5**octave
+        )
+    return total

@@ -1,0 +1,81 @@
+"""Aerial photographs of the synthetic land."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from eedask.emulator.catalog import patterns
+from eedask.emulator.catalog.land import land
+from eedask.emulator.catalog.land_plane import lookup
+from eedask.emulator.catalog.palette import colors
+from eedask.emulator.catalog.surface import Cells
+from eedask.emulator.raster import Pixels, Projection, uniform
+from eedask.emulator.sampling import Window
+
+# Windows are drawn in pieces of at most this many pixels a side: the land under one, turned and
+# stretched, has to fit a texture.
+_PIECE = 384
+
+
+class Photograph:
+    """One flight's picture of one place: a :class:`~eedask.emulator.sampling.NativeSource`.
+
+    Bands are red, green, blue and near infrared. Coarser levels are drawn at their own size.
+    """
+
+    def __init__(
+        self, zone: int, left: int, top: int, width: int, height: int, date: dt.date
+    ) -> None:
+        self._zone = zone
+        self._left = left
+        self._top = top
+        self._date = date
+        self.projection = Projection(f"EPSG:269{zone:02d}", Affine(1.0, 0.0, left, 0.0, -1.0, top))
+        self.width = width
+        self.height = height
+
+    def read(self, band: int, level: int, window: Window) -> Pixels:
+        """Return the pixels of one band in a window of a level; none is masked."""
+        values = np.empty((window.height, window.width), np.uint8)
+        for row in range(0, window.height, _PIECE):
+            for col in range(0, window.width, _PIECE):
+                height = min(_PIECE, window.height - row)
+                width = min(_PIECE, window.width - col)
+                piece = Window(window.col + col, window.row + row, width, height)
+                values[row : row + height, col : col + width] = self._piece(band, level, piece)
+        return Pixels(values, uniform(1, values.shape))
+
+    def _piece(self, band: int, level: int, window: Window) -> NDArray[np.uint8]:
+        size = 2**level
+        left, top = self._left + size * window.col, self._top - size * window.row
+        scene = _scene(self._zone, level, left, top, window.width, window.height, self._date.year)
+        values = colors(self._date)[band].take(scene.kind)
+        values *= scene.light
+        return np.clip(values, 0, 255, out=values).astype(np.uint8)
+
+
+class _Scene(NamedTuple):
+    """What a window shows: kinds of land, and brightness with the camera's own grain."""
+
+    kind: NDArray[np.intp]
+    light: NDArray[np.float32]
+
+
+@lru_cache(maxsize=32)
+def _scene(
+    zone: int, level: int, left: int, top: int, width: int, height: int, year: int
+) -> _Scene:
+    """Return the scene of a window, kept for the next band and for overlapping scenes."""
+    found = lookup(zone, level, left, top, width, height)
+    ground = land(Cells(level, found.col, found.row, found.width, found.height), year)
+    kind = ground.kind.reshape(-1).take(found.flat).astype(np.intp)
+    light = ground.light.reshape(-1).take(found.flat)
+    size = 2**level
+    light *= patterns.camera().cut(Cells(0, left // size, -top // size, width, height))
+    return _Scene(kind, light)

@@ -1,0 +1,84 @@
+"""Table cells as Earth Engine's properties: numbers, strings, lists, dates in milliseconds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from eedask.emulator.catalog.dates import millis
+
+# A column of this name, or else the first, says which file of a folder a row is about.
+_KEYS = ("system:index", "file", "filename", "name", "id")
+_SIDECARS = ("properties.csv", "properties.parquet", "properties.json")
+
+
+def property_value(value: Any) -> Any:
+    """Return a cell's value as a property, or None where it is null (and so left out)."""
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, dt.date):  # datetimes and pandas' timestamps are dates too
+        return millis(value)
+    if isinstance(value, np.datetime64):
+        return millis(pd.Timestamp(value))
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [property_value(part) for part in value]
+    if isinstance(value, dict):
+        return {str(key): property_value(part) for key, part in value.items()}
+    return value if isinstance(value, (bool, int, str)) else str(value)
+
+
+def properties_of(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a row's properties, without nulls."""
+    cells = {str(name): property_value(value) for name, value in row.items()}
+    return {name: value for name, value in cells.items() if value is not None}
+
+
+def sidecar(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the properties that ``properties.csv``, ``.parquet`` or ``.json`` gives to files.
+
+    A table has the file's name, with or without its extension, in its column ``file`` (or
+    another usual name, else its first); JSON is an object of objects by file name, or a list of
+    rows. ``system:time_start`` and ``system:time_end`` may be dates.
+    """
+    for name in _SIDECARS:
+        if (folder / name).is_file():
+            return {_stem(key): _with_times(row) for key, row in _rows(folder / name).items()}
+    return {}
+
+
+def _rows(path: Path) -> dict[str, dict[str, Any]]:
+    if path.suffix == ".json":
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            return {str(key): properties_of(row) for key, row in content.items()}
+        table = pd.DataFrame(content)
+    else:
+        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    key = next((name for name in _KEYS if name in table.columns), table.columns[0])
+    rest = [column for column in table.columns if column != key]
+    return {
+        str(file): properties_of(dict(zip(rest, cells, strict=True)))
+        for file, *cells in table[[key, *rest]].itertuples(index=False, name=None)
+    }
+
+
+def _with_times(row: dict[str, Any]) -> dict[str, Any]:
+    for name in ("system:time_start", "system:time_end"):
+        if isinstance(row.get(name), str):
+            row[name] = millis(pd.Timestamp(row[name]))
+    return row
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem if Path(name).suffix[1:].isalpha() else Path(name).name

@@ -1,0 +1,223 @@
+"""One raster file as a native source: exact pixels, masks, and a pyramid made on demand."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as FileWindow
+
+from eedask.emulator.catalog.crs import crs_name
+from eedask.emulator.raster import Pixels, PixelType, Projection, uniform
+from eedask.emulator.sampling import Window
+
+PyramidingPolicy = Literal["MEAN", "SAMPLE", "MIN", "MAX", "MODE"]
+POLICIES: tuple[str, ...] = get_args(PyramidingPolicy)
+_CACHE_BYTES = 64 * 2**20
+
+
+class Header(NamedTuple):
+    """What a raster file says of itself.
+
+    Attributes
+    ----------
+    numbers : tuple of int
+        rasterio's numbers (from 1) of the bands that are not alpha.
+    """
+
+    projection: Projection
+    width: int
+    height: int
+    ids: tuple[str, ...]
+    types: tuple[PixelType, ...]
+    numbers: tuple[int, ...]
+
+
+def read_header(path: Path) -> Header:
+    """Return a raster file's grid and bands.
+
+    Raises
+    ------
+    ValueError
+        If rasterio cannot read it, or it has no georeference, or complex pixels.
+    """
+    try:
+        with rasterio.open(path) as file:
+            if file.crs is None or not file.crs.wkt:
+                raise ValueError(f"{path} has no coordinate reference system.")
+            if file.transform == Affine.identity():
+                raise ValueError(f"{path} has no georeferencing transform.")
+            alpha = ColorInterp.alpha
+            numbers = [n for n, use in enumerate(file.colorinterp, 1) if use is not alpha]
+            complex_ = [n for n in numbers if np.dtype(file.dtypes[n - 1]).kind == "c"]
+            if complex_ or not numbers:
+                raise ValueError(f"{path} has no band of real numbers, or complex ones.")
+            return Header(
+                projection=Projection(crs_name(file.crs.wkt), file.transform),
+                width=file.width,
+                height=file.height,
+                ids=_band_ids([file.descriptions[n - 1] for n in numbers]),
+                types=tuple(PixelType.of(file.dtypes[n - 1]) for n in numbers),
+                numbers=tuple(numbers),
+            )
+    except RasterioError as error:
+        raise ValueError(f"{path} cannot be read as a raster: {error}") from error
+
+
+def _band_ids(descriptions: list[str | None]) -> tuple[str, ...]:
+    """Return the descriptions as ids where they are distinct, else b1, b2 and so on."""
+    if all(descriptions) and len(set(descriptions)) == len(descriptions):
+        return tuple(str(description).replace(" ", "_") for description in descriptions)
+    return tuple(f"b{number}" for number in range(1, len(descriptions) + 1))
+
+
+class RasterFile:
+    """A raster file behind the protocol of :class:`~eedask.emulator.sampling.NativeSource`.
+
+    The file is opened for each read and closed again, so that threads never share a handle.
+    What was read lately is kept, a few dozen megabytes of it.
+
+    Parameters
+    ----------
+    path : Path
+    header : Header
+    policy : str
+        How a pixel of a pyramid level is made of the valid ones of its four below; Earth
+        Engine's default is MEAN. Whether a pixel is valid of which only some of the four are
+        is not documented: here it is.
+    """
+
+    def __init__(self, path: Path, header: Header, policy: PyramidingPolicy = "MEAN") -> None:
+        self._path = path
+        self._numbers = header.numbers
+        self._combine = _COMBINE[policy]
+        self._cache = _Cache(_CACHE_BYTES)
+        self.projection = header.projection
+        self.width = header.width
+        self.height = header.height
+
+    def read(self, band: int, level: int, window: Window) -> Pixels:
+        """Return the pixels of one band (from 0) in a window of a level."""
+        key = (band, level, window)
+        found = self._cache.get(key)
+        if found is None:
+            read = self._read_native if level == 0 else self._read_reduced
+            found = read(band, level, window)
+            self._cache.put(key, found)
+        return found
+
+    def _read_native(self, band: int, level: int, window: Window) -> Pixels:
+        number = self._numbers[band]
+        with rasterio.open(self._path) as file:
+            part = FileWindow(*window)
+            values = file.read(number, window=part)
+            flags = file.read_masks(number, window=part)
+        if values.dtype.kind == "f":
+            flags[np.isnan(values)] = 0
+        if (flags == 255).all():
+            return Pixels(values, uniform(1, flags.shape))
+        mask: NDArray[np.float32] = (flags / 255).astype(np.float32)
+        return Pixels(values, mask)
+
+    def _read_reduced(self, band: int, level: int, window: Window) -> Pixels:
+        """Return pixels made of those of the level below, in blocks of two by two."""
+        width, height = self.size(level - 1)
+        col, row = 2 * window.col, 2 * window.row
+        below = Window(
+            col, row, min(2 * window.width, width - col), min(2 * window.height, height - row)
+        )
+        fine = self.read(band, level - 1, below)
+        pad = ((0, 2 * window.height - below.height), (0, 2 * window.width - below.width))
+        values = _blocks(np.pad(fine.values, pad))
+        valid = _blocks(np.pad(fine.mask, pad)) > 0
+        any_valid = valid.any(axis=0)
+        combined = self._combine(values, valid)
+        if fine.values.dtype.kind in "iu":
+            combined = np.rint(combined) if combined.dtype.kind == "f" else combined
+        result = np.where(any_valid, combined, 0).astype(fine.values.dtype)
+        return Pixels(result, any_valid.astype(np.float32))
+
+    def size(self, level: int) -> tuple[int, int]:
+        """Return (width, height) of a level in its pixels."""
+        return (-(-self.width // 2**level), -(-self.height // 2**level))
+
+
+class _Cache:
+    """The results last used, up to a number of bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._items: OrderedDict[Any, Pixels] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Any) -> Pixels | None:
+        with self._lock:
+            if key in self._items:
+                self._items.move_to_end(key)
+            return self._items.get(key)
+
+    def put(self, key: Any, pixels: Pixels) -> None:
+        for array in pixels:
+            array.setflags(write=False)
+        with self._lock:
+            if key in self._items:
+                return
+            self._items[key] = pixels
+            self._bytes += _size(pixels)
+            while self._bytes > self._limit:
+                self._bytes -= _size(self._items.popitem(last=False)[1])
+
+
+def _size(pixels: Pixels) -> int:
+    return int(pixels.values.nbytes + pixels.mask.nbytes)
+
+
+def _blocks(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the four pixels of each block of two by two: shape (4, height / 2, width / 2)."""
+    height, width = array.shape
+    blocks = array.reshape(height // 2, 2, width // 2, 2).transpose(1, 3, 0, 2)
+    return blocks.reshape(4, height // 2, width // 2)
+
+
+def _mean(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+    total = np.where(valid, values, 0).sum(axis=0, dtype=np.float64)
+    return cast(NDArray[Any], total / np.maximum(valid.sum(axis=0), 1))
+
+
+def _sample(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return the first valid pixel of each block, from the top left."""
+    first = valid.argmax(axis=0)[None]
+    return np.take_along_axis(values, first, axis=0)[0]
+
+
+def _extreme(values: NDArray[Any], valid: NDArray[np.bool_], largest: bool) -> NDArray[Any]:
+    kind = values.dtype.kind
+    info: Any = np.finfo(values.dtype) if kind == "f" else np.iinfo(values.dtype)
+    filled = np.where(valid, values, info.min if largest else info.max)
+    return cast(NDArray[Any], filled.max(axis=0) if largest else filled.min(axis=0))
+
+
+def _mode(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return the value that most valid pixels of a block have; the first of equals."""
+    equal = (values[:, None] == values[None]) & valid[:, None] & valid[None]
+    commonest = equal.sum(axis=1).argmax(axis=0)[None]
+    return np.take_along_axis(values, commonest, axis=0)[0]
+
+
+_COMBINE: dict[str, Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]]] = {
+    "MEAN": _mean,
+    "SAMPLE": _sample,
+    "MIN": lambda values, valid: _extreme(values, valid, largest=False),
+    "MAX": lambda values, valid: _extreme(values, valid, largest=True),
+    "MODE": _mode,
+}

@@ -1,0 +1,112 @@
+"""Smooth random surfaces over the land plane, many at once.
+
+The plane is divided into cells of ``2**q`` metres for each q, and every surface has a random
+number in each cell. From coarse to fine, cells are halved by corner cutting (so that a surface is
+a quadratic spline at every scale) and the next scale's numbers are added. All is elementwise
+on whole cells, so a cell's value never depends on the window that it is computed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.emulator.catalog.noise import mixed, uniform
+
+Floats = NDArray[np.float32]
+
+
+class Cells(NamedTuple):
+    """A rectangle of cells of ``2**q`` metres: columns count east, rows south."""
+
+    q: int
+    col: int
+    row: int
+    width: int
+    height: int
+
+    def coarser(self, by: int, margin: int = 0) -> Cells:
+        """Return the cells of ``2**(q + by)`` metres that cover these, and some around them."""
+        col, row = (self.col >> by) - margin, (self.row >> by) - margin
+        last_col = ((self.col + self.width - 1) >> by) + margin
+        last_row = ((self.row + self.height - 1) >> by) + margin
+        return Cells(self.q + by, col, row, last_col - col + 1, last_row - row + 1)
+
+
+def surfaces(cells: Cells, amplitudes: Sequence[Sequence[float]], top: int, seed: int) -> Floats:
+    """Return random surfaces on cells, shape (n, height, width), means around 0.
+
+    Parameters
+    ----------
+    amplitudes : sequence of n sequences
+        Amplitudes of each surface at cells of ``2**top``, ``2**(top - 1)`` ... metres. Scales
+        finer than the cells are left out.
+    """
+    count = len(amplitudes)
+    weights = np.zeros((max(map(len, amplitudes)), count), np.float32)
+    for surface, series in enumerate(amplitudes):
+        weights[: len(series), surface] = series
+    at = cells.coarser(max(0, top - cells.q), 2)
+    total = np.zeros((count, at.height, at.width), np.float32)
+    while True:
+        step = top - at.q
+        if 0 <= step < len(weights):
+            which = np.flatnonzero(weights[step])
+            if which.size:
+                total[which] += weights[step][which, None, None] * _numbers(at, which, seed)
+        if at.q == cells.q:
+            break
+        finer = cells.coarser(at.q - 1 - cells.q, 2 if at.q - 1 > cells.q else 0)
+        total = _halved(total, at, finer)
+        at = finer
+    row, col = cells.row - at.row, cells.col - at.col
+    return total[:, row : row + cells.height, col : col + cells.width]
+
+
+def _numbers(cells: Cells, which: NDArray[np.intp], seed: int) -> Floats:
+    """Return the random numbers in cells, -1 to 1, of some of the surfaces."""
+    x = np.arange(cells.col, cells.col + cells.width, dtype=np.int64) * 0x9E3779B1
+    y = np.arange(cells.row, cells.row + cells.height, dtype=np.int64) * 0x85EBCA77
+    s = (which.astype(np.int64) + (seed + 101 * cells.q)) * 0xC2B2AE3D
+    low = 0xFFFFFFFF
+    lines = ((s & low)[:, None] ^ (y & low)).astype(np.uint32)
+    numbers = uniform(mixed(lines[:, :, None] ^ (x & low).astype(np.uint32)))
+    numbers *= 2
+    numbers -= 1
+    return numbers
+
+
+def _halved(values: Floats, at: Cells, finer: Cells) -> Floats:
+    """Return the surfaces on cells half as large."""
+    rows = _cut_corners(values, finer.row - 2 * at.row, finer.height)
+    across = _cut_corners(rows.swapaxes(1, 2), finer.col - 2 * at.col, finer.width)
+    return across.swapaxes(1, 2)
+
+
+def _cut_corners(values: Floats, first: int, count: int) -> Floats:
+    """Return twice as many values along axis 1, from the ``first``, ``count`` of them."""
+    near, far = np.float32(0.75) * values, np.float32(0.25) * values
+    out = np.empty((values.shape[0], 2 * values.shape[1], values.shape[2]), np.float32)
+    out[:, 2::2] = near[:, 1:] + far[:, :-1]
+    out[:, 1:-1:2] = near[:, :-1] + far[:, 1:]
+    return out[:, first : first + count]
+
+
+def spread(values: Floats, by: int) -> Floats:
+    """Return values between cell middles, bilinear, ``2**by`` pixels a cell.
+
+    Of n by m cells the outer half of the outermost is lost:
+    the result has shape ((n - 1) * 2**by, (m - 1) * 2**by).
+    """
+    step = 2**by
+    part = ((np.arange(step, dtype=np.float32) + np.float32(0.5)) / np.float32(step))[:, None]
+    n, m = values.shape
+    slope = values[:, 1:] - values[:, :-1]
+    across = (values[:, :-1, None] + slope[:, :, None] * part[:, 0]).reshape(n, (m - 1) * step)
+    rise = across[1:] - across[:-1]
+    down = rise[:, None] * part
+    down += across[:-1, None]
+    return down.reshape((n - 1) * step, (m - 1) * step)

@@ -1,0 +1,54 @@
+"""Coordinate reference systems by the names that Earth Engine gives them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyproj
+from pyproj.exceptions import CRSError, ProjError
+
+from eedask.emulator.errors import EarthEngineError
+
+WGS84 = "EPSG:4326"
+
+# MODIS's sinusoidal grids: not in the EPSG register, but Earth Engine's name for them.
+_SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
+_NAMED = {"SR-ORG:6974": _SINUSOIDAL, "SR-ORG:6842": _SINUSOIDAL, "CRS:84": WGS84}
+
+
+@lru_cache(maxsize=256)
+def resolve(name: str) -> pyproj.CRS:
+    """Return the pyproj CRS of an authority code or WKT; 400 if there is none."""
+    try:
+        return pyproj.CRS.from_user_input(_NAMED.get(name, name))
+    except CRSError:
+        raise EarthEngineError(f"The CRS of a map projection could not be parsed: {name}") from None
+
+
+@lru_cache(maxsize=256)
+def transformer(source: str, target: str) -> pyproj.Transformer:
+    """Return the transformer between two named systems, x (longitude) first."""
+    return pyproj.Transformer.from_crs(resolve(source), resolve(target), always_xy=True)
+
+
+@lru_cache(maxsize=256)
+def is_geographic(name: str) -> bool:
+    """Whether coordinates are longitudes and latitudes in degrees."""
+    return name == WGS84 or resolve(name).is_geographic
+
+
+def convert(xs: Any, ys: Any, source: str, target: str) -> tuple[Any, Any]:
+    """Return arrays of coordinates in another system; 400 where they have no image in it."""
+    try:
+        return transformer(source, target).transform(xs, ys, errcheck=True)
+    except ProjError as error:
+        raise EarthEngineError(
+            f"Unable to transform coordinates from {source} to {target}: {error}"
+        ) from None
+
+
+def converted(coordinates: Any, source: str, target: str) -> Any:
+    """Return coordinates, shape (n, 2), in another system; 400 where they have no image in it."""
+    return np.column_stack(convert(coordinates[:, 0], coordinates[:, 1], source, target))

@@ -1,0 +1,175 @@
+"""Pixels to the bytes of an answer: PNG, JPEG, NPY, GeoTIFF and zips of GeoTIFFs.
+
+None of the numeric formats carries a mask: masked pixels read 0
+(https://developers.google.com/earth-engine/reference/rest/v1/projects.assets/getPixels).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from rasterio.crs import CRS
+from rasterio.io import MemoryFile
+
+from eedask.emulator.crs import resolve
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.raster import Grid, Pixels, is_opaque
+
+PNG = "image/png"
+JPEG = "image/jpeg"
+TIFF = "image/tiff"
+BINARY = "application/octet-stream"
+ZIP = "application/zip"
+
+_JPEG_QUALITY = 90
+# GeoTIFFs with a side longer than this are tiled.
+_STRIPED = 512
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One band's pixels on the answer's grid.
+
+    Attributes
+    ----------
+    name : str
+    dtype : numpy dtype
+        Of the band's pixel type; what NPY and GeoTIFF carry.
+    pixels : Pixels
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    pixels: Pixels
+
+    def filled(self) -> NDArray[Any]:
+        """Return the values in ``dtype``, 0 where masked."""
+        return _zero_masked(_cast(self.pixels.values, self.dtype), self.pixels.mask)
+
+
+def encode_npy(layers: Sequence[Layer]) -> bytes:
+    """Return an ``.npy`` file: a structured array of (height, width), a field a band."""
+    dtype = np.dtype([(layer.name, layer.dtype) for layer in layers])
+    array = np.zeros(layers[0].pixels.values.shape, dtype)
+    for layer in layers:
+        array[layer.name] = layer.filled()
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def encode_geotiff(layers: Sequence[Layer], grid: Grid) -> bytes:
+    """Return a GeoTIFF of all bands, in the narrowest type that holds all of theirs.
+
+    64-bit integers come as float64 with a nodata value of minus infinity: so users report it.
+    """
+    dtype = np.result_type(*(layer.dtype for layer in layers))
+    nodata = None
+    if dtype in (np.int64, np.uint64):
+        dtype, nodata = np.dtype(np.float64), -np.inf
+    tiled = max(grid.width, grid.height) > _STRIPED
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff",
+            width=grid.width,
+            height=grid.height,
+            count=len(layers),
+            dtype=dtype.name,
+            crs=_rasterio_crs(grid.crs),
+            transform=grid.transform,
+            nodata=nodata,
+            compress="lzw",
+            interleave="pixel",
+            **({"tiled": True, "blockxsize": 256, "blockysize": 256} if tiled else {}),
+        ) as dataset:
+            for index, layer in enumerate(layers, start=1):
+                dataset.write(layer.filled().astype(dtype), index)
+                dataset.set_band_description(index, layer.name)
+        return bytes(memory.getbuffer())
+
+
+def encode_zip(files: Sequence[tuple[str, bytes]]) -> bytes:
+    """Return a zip archive of named files, with the same bytes for the same content."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files:
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return stream.getvalue()
+
+
+def encode_picture(layers: Sequence[Layer], file_format: str) -> tuple[bytes, str]:
+    """Return a picture of 1 (grey) or 3 bands, and its content type.
+
+    Values are clipped to 0-255 and cut to whole numbers. The alpha of a PNG is the least mask
+    of the bands, and is there only if some pixel is not opaque; masked pixels read 0.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    file_format : {"PNG", "JPEG", "AUTO_JPEG_PNG"}
+        The last is JPEG if all is opaque, else PNG.
+    """
+    if len(layers) not in (1, 3):
+        raise EarthEngineError(
+            f"{file_format} images must have 1 or 3 bands, but this one has {len(layers)}: "
+            f"{[layer.name for layer in layers]}."
+        )
+    alpha = _alpha(layers)
+    if file_format == "AUTO_JPEG_PNG":
+        file_format = "JPEG" if alpha is None else "PNG"
+    planes = [_eight_bit(layer) for layer in layers]
+    if file_format == "PNG" and alpha is not None:
+        planes.append(alpha)
+    picture = Pillow.fromarray(planes[0] if len(planes) == 1 else np.dstack(planes))
+    stream = io.BytesIO()
+    if file_format == "JPEG":
+        picture.save(stream, "JPEG", quality=_JPEG_QUALITY)
+        return stream.getvalue(), JPEG
+    # Speed over size: these answers travel a loopback.
+    picture.save(stream, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
+    return stream.getvalue(), PNG
+
+
+def _alpha(layers: Sequence[Layer]) -> NDArray[np.uint8] | None:
+    """Return the least mask as 0-255, or None where that is 255 everywhere."""
+    masks = [layer.pixels.mask for layer in layers if not is_opaque(layer.pixels.mask)]
+    if not masks:
+        return None
+    alpha = np.rint(np.clip(np.minimum.reduce(masks), 0, 1) * 255).astype(np.uint8)
+    return None if (alpha == 255).all() else alpha
+
+
+def _eight_bit(layer: Layer) -> NDArray[np.uint8]:
+    values = _cast(layer.pixels.values, np.dtype(np.uint8))
+    return _zero_masked(values, layer.pixels.mask)
+
+
+def _zero_masked(values: NDArray[Any], mask: NDArray[np.float32]) -> NDArray[Any]:
+    return values if is_opaque(mask) else np.where(mask > 0, values, values.dtype.type(0))
+
+
+@lru_cache(maxsize=64)
+def _rasterio_crs(name: str) -> CRS:
+    return CRS.from_user_input(resolve(name).to_wkt())
+
+
+def _cast(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return values in another dtype; what an integer cannot hold is cut to its range."""
+    if values.dtype == dtype or dtype.kind == "f":
+        return values.astype(dtype, copy=False)
+    info = np.iinfo(dtype)
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values, nan=0.0)
+        # The ends of the 64-bit range are not floats themselves.
+        high = np.nextafter(2.0**63, 0) if info.max >= 2**63 - 1 else float(info.max)
+        return np.clip(values, float(info.min), high).astype(dtype)
+    return np.clip(values, info.min, info.max).astype(dtype)

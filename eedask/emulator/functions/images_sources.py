@@ -1,0 +1,155 @@
+"""Image algorithms that make images out of nothing, or load them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from scipy import special
+
+from eedask.emulator.bands import Array, constant
+from eedask.emulator.crs import WGS84
+from eedask.emulator.errors import EarthEngineError, NotSupported
+from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.pixel_types import DOUBLE, FLOAT
+from eedask.emulator.projection import locate, unit_metres
+from eedask.emulator.raster import (
+    DEFAULT_PROJECTION,
+    Band,
+    Grid,
+    Image,
+    Pixels,
+    PixelType,
+    Projection,
+    compose,
+    uniform,
+)
+from eedask.emulator.sphere import RADIUS
+
+
+@algorithm("Image.constant")
+def constant_image(value: Any) -> Image:
+    """Return a constant image; an image stays what it is."""
+    if isinstance(value, np.ndarray):
+        if value.ndim:
+            raise NotSupported("array-valued images")
+        value = value.item()
+    return value if isinstance(value, Image) else constant(value)
+
+
+@algorithm("Image.load", needs_context=True)
+def load(context: Any, asset: str, version: int = -1) -> Image:
+    """Return the image of an asset id; versions are not kept, so any number is the only one."""
+    del version
+    image: Image = context.catalog.load_image(asset)
+    return image
+
+
+def _positions(kind: PixelType, pick: Callable[[Grid], Array], name: str, base: Projection) -> Band:
+    def read(grid: Grid) -> Pixels:
+        values = np.broadcast_to(pick(grid), grid.shape)
+        valid = np.isfinite(values)
+        mask = uniform(1, grid.shape) if valid.all() else valid.astype(np.float32)
+        return Pixels(values.astype(kind.dtype, copy=False), mask)
+
+    return Band(name, kind, base, read)
+
+
+@algorithm("Image.pixelLonLat")
+def pixel_lon_lat() -> Image:
+    """Return the longitude and latitude of pixel centres, in degrees.
+
+    https://developers.google.com/earth-engine/apidocs/ee-image-pixellonlat
+    """
+    degrees = Projection(WGS84)
+    bands = (
+        _positions(DOUBLE, lambda g: locate(g, degrees).cols, "longitude", DEFAULT_PROJECTION),
+        _positions(DOUBLE, lambda g: locate(g, degrees).rows, "latitude", DEFAULT_PROJECTION),
+    )
+    return Image(bands)
+
+
+@algorithm("Image.pixelCoordinates")
+def pixel_coordinates(projection: Projection) -> Image:
+    """Return the column (``x``) and row (``y``) of pixel centres in a projection."""
+    bands = (
+        _positions(DOUBLE, lambda g: locate(g, projection).cols, "x", projection),
+        _positions(DOUBLE, lambda g: locate(g, projection).rows, "y", projection),
+    )
+    return Image(bands)
+
+
+@algorithm("Image.pixelArea")
+def pixel_area() -> Image:
+    """Return the area of pixels in square metres, on the sphere of Earth Engine's areas.
+
+    Each pixel's is that of the quadrilateral of its corners in longitude and the sine of
+    latitude, where areas are true.
+    """
+    return Image((_positions(FLOAT, _areas, "area", DEFAULT_PROJECTION),))
+
+
+def _areas(grid: Grid) -> NDArray[np.float64]:
+    corners = replace(
+        grid,
+        transform=compose(grid.transform, Affine.translation(-0.5, -0.5)),
+        width=grid.width + 1,
+        height=grid.height + 1,
+    )
+    degrees = locate(corners, Projection(WGS84))
+    lon, lat = np.broadcast_arrays(np.radians(degrees.cols), np.radians(degrees.rows))
+    height = np.sin(np.clip(lat, -math.pi / 2, math.pi / 2))
+    # The cross product of the diagonals is twice the area.
+    dx1, dy1 = lon[1:, 1:] - lon[:-1, :-1], height[1:, 1:] - height[:-1, :-1]
+    dx2, dy2 = lon[:-1, 1:] - lon[1:, :-1], height[:-1, 1:] - height[1:, :-1]
+    area: NDArray[np.float64] = np.abs(dx1 * dy2 - dx2 * dy1) / 2 * RADIUS**2
+    return area
+
+
+@algorithm("Image.random")
+def random(seed: int = 0, distribution: str = "uniform") -> Image:
+    """Return a random number at each pixel: a hash of the seed and the pixel's position.
+
+    Earth Engine's generator is not published; this one gives the same numbers for the same
+    pixels of the same projection, whatever the extent that is asked for.
+    https://developers.google.com/earth-engine/apidocs/ee-image-random
+    """
+    if distribution not in ("uniform", "normal"):
+        raise EarthEngineError(f"Image.random: Unknown distribution '{distribution}'.")
+
+    def read(grid: Grid) -> Pixels:
+        values = _hash(grid, seed)
+        if distribution == "normal":
+            values = special.ndtri(np.clip(values, 2.0**-54, 1 - 2.0**-53))
+        return Pixels(values, uniform(1, grid.shape))
+
+    return Image((Band("random", DOUBLE, DEFAULT_PROJECTION, read),))
+
+
+def _hash(grid: Grid, seed: int) -> NDArray[np.float64]:
+    """Return uniform numbers below 1 from the position of pixel centres (splitmix64)."""
+    cols, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
+    t = grid.transform
+    # Positions in steps of a 1/1000 pixel, so that rounding does not tell grids apart.
+    step = math.sqrt(abs(t.determinant)) / 1000
+    x = np.rint((t.a * cols + t.b * rows + t.c) / step).astype(np.int64).view(np.uint64)
+    y = np.rint((t.d * cols + t.e * rows + t.f) / step).astype(np.int64).view(np.uint64)
+    # Metres tell scales apart.
+    scale = np.uint64(int(step * unit_metres(grid.crs) * 1e6) & (2**64 - 1))
+    with np.errstate(over="ignore"):
+        state = _mix(_mix(_mix(np.uint64(seed & (2**64 - 1))) + scale) + x)
+        state = _mix(state + y)
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _mix(z: Any) -> Any:
+    with np.errstate(over="ignore"):
+        z = z + np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))

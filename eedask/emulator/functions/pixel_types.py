@@ -1,0 +1,58 @@
+"""PixelType.*: the types that numbers in arrays and bands can have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eedask.emulator.errors import EarthEngineError, NotSupported
+from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.pixel_types import NAMED
+from eedask.emulator.raster import PixelType
+
+_PRECISIONS = ("int", "float", "double")
+
+
+def _register(name: str, value: PixelType) -> None:
+    algorithm(f"PixelType.{name}")(lambda: value)
+
+
+for _name in ("float", "double", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"):
+    _register(_name, NAMED[_name])
+
+
+@algorithm("PixelType")
+def pixel_type(precision: Any, low: Any, high: Any, dimensions: int) -> PixelType:
+    """Return a type from a precision, or from another type, and the range of its values."""
+    if dimensions:
+        raise NotSupported("pixel types of arrays")
+    base = precision if isinstance(precision, PixelType) else PixelType(precision)
+    if base.precision not in _PRECISIONS:
+        raise EarthEngineError(f"PixelType: Invalid precision '{precision}'.")
+    least, greatest = base.min if low is None else low, base.max if high is None else high
+    if least is not None and greatest is not None and least > greatest:
+        raise EarthEngineError("PixelType: minValue must not be over maxValue.")
+    return PixelType(base.precision, least, greatest)
+
+
+@algorithm("PixelType.precision")
+def precision_of(kind: PixelType) -> str:
+    """Return ``int``, ``float`` or ``double``."""
+    return kind.precision
+
+
+@algorithm("PixelType.minValue")
+def least_of(kind: PixelType) -> float | None:
+    """Return the least value, null where there is none."""
+    return kind.min
+
+
+@algorithm("PixelType.maxValue")
+def greatest_of(kind: PixelType) -> float | None:
+    """Return the greatest value, null where there is none."""
+    return kind.max
+
+
+@algorithm("PixelType.dimensions")
+def dimensions_of(_: PixelType) -> int:
+    """Return how many dimensions the arrays of a type have: 0, for they are numbers."""
+    return 0

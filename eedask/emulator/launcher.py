@@ -1,0 +1,227 @@
+"""The context manager that runs an emulator beside a program."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from types import TracebackType
+from typing import IO, Any, Self
+
+from google.auth.credentials import AnonymousCredentials
+
+from eedask.emulator.faults import Faults, Latency
+
+logger = logging.getLogger(__name__)
+
+# What the command prints before its URL once it answers.
+READY = "eedask-emulator listening on "
+_START_S = 120.0
+_END_S = 5.0
+_CONTROL_S = 30.0
+
+
+class EmulatorFailed(RuntimeError):
+    """The emulator did not come up; the message has its own words."""
+
+
+class Emulator:
+    """An Earth Engine on this machine, in processes of its own, as long as the context lasts.
+
+    Parameters
+    ----------
+    mounts : mapping of str to path, optional
+        Asset id to a raster (an Image), a folder of rasters (an ImageCollection) or a vector
+        file (a FeatureCollection).
+    concurrency : int, optional
+        Requests in flight; more are answered 429. None: no limit.
+    rate : float, optional
+        Requests a second; more are answered 429. None: no limit.
+    latency : float, str, mapping or Latency, optional
+        Seconds an answer takes at least; see :class:`~eedask.emulator.faults.Latency`.
+    faults : str, mapping or Faults, optional
+        Shares of requests that go wrong; see :class:`~eedask.emulator.faults.Faults`.
+    seed : int
+        Of latency and faults.
+    processes : int, optional
+        That render; 0 renders in threads of the server. None: one a CPU.
+    project : str
+        The one project there is.
+
+    Attributes
+    ----------
+    url : str
+    project : str
+    credentials : google.auth.credentials.AnonymousCredentials
+
+    Raises
+    ------
+    ValueError
+        A setting that is none.
+    EmulatorFailed
+        It did not come up.
+
+    Examples
+    --------
+    >>> with Emulator() as e:  # doctest: +SKIP
+    ...     ee.Initialize(e.credentials, url=e.url, project=e.project)
+    """
+
+    def __init__(
+        self,
+        mounts: Mapping[str, str | Path] | None = None,
+        *,
+        concurrency: int | None = None,
+        rate: float | None = None,
+        latency: Latency | Mapping[str, Any] | str | float | None = None,
+        faults: Faults | Mapping[str, Any] | str | None = None,
+        seed: int = 0,
+        processes: int | None = None,
+        project: str = "eedask-emulator",
+    ) -> None:
+        self.project = project
+        self.credentials = AnonymousCredentials()
+        options = {
+            "--project": project,
+            "--seed": seed,
+            "--concurrency": concurrency,
+            "--rate": rate,
+            "--latency": Latency.parse(latency).spec(),
+            "--faults": Faults.parse(faults).spec(),
+            "--processes": processes,
+        }
+        # -P: a file in the working directory must not shadow a module of the emulator's.
+        command = [sys.executable, "-P", "-m", "eedask.emulator", "--port=0", "--quiet"]
+        command += ["--parent-watch"]
+        command += [f"{name}={value}" for name, value in options.items() if value not in (None, "")]
+        for asset, path in (mounts or {}).items():
+            command.append(f"--mount={asset}={Path(path).absolute()}")
+        self._start(command)
+
+    def _start(self, command: list[str]) -> None:
+        # A program of its own, so that a plain script needs no __main__ guard. Its standard
+        # input is a pipe that nothing is written to: it ends with this process, however that does.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._is_up = False
+        self._lines: Queue[str | None] = Queue()
+        self._complaints: deque[str] = deque(maxlen=100)
+        self._readers = [
+            Thread(target=self._read_output, args=(self._process.stdout,), daemon=True),
+            Thread(target=self._read_complaints, args=(self._process.stderr,), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+        try:
+            self.url = self._wait_for_url()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_output(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _read_complaints(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._complaints.append(line)
+            # What is said before it is up goes into the error, if there is one.
+            if self._is_up:
+                logger.warning("%s", line.rstrip("\n"))
+
+    def _wait_for_url(self) -> str:
+        end = time.monotonic() + _START_S
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
+            except Empty:
+                raise EmulatorFailed(self._obituary(f"is not ready after {_START_S:g} s")) from None
+            if line is None:
+                self._process.wait()
+                self._readers[1].join(_END_S)
+                status = self._process.returncode
+                raise EmulatorFailed(self._obituary(f"ended with status {status} at its start"))
+            if line.startswith(READY):
+                self._is_up = True
+                return line.removeprefix(READY).strip()
+
+    def _obituary(self, what: str) -> str:
+        words = "".join(self._complaints).strip()
+        return f"the emulator {what}:\n{words}" if words else f"the emulator {what}"
+
+    def stats(self) -> dict[str, Any]:
+        """Return what happened so far.
+
+        Keys: ``requests``, ``by_status``, ``by_method``, ``faults`` (counts), ``abandoned``
+        (clients that went away), ``in_flight``, ``peak_in_flight`` and ``slot_seconds`` (the time
+        that requests were in flight, summed over requests).
+        """
+        return self._control("stats", None)
+
+    def reset_stats(self) -> None:
+        """Start counting anew."""
+        self._control("stats", {})
+
+    def set_faults(self, faults: Faults | Mapping[str, Any] | str | None) -> None:
+        """Change the faults from now on; an outage counts from now."""
+        self._control("faults", Faults.parse(faults).spec())
+
+    def set_quotas(self, **quotas: Any) -> None:
+        """Change ``concurrency``, ``rate`` or ``latency``; what is not named stays."""
+        if "latency" in quotas:
+            quotas["latency"] = Latency.parse(quotas["latency"]).spec()
+        self._control("quotas", quotas)
+
+    def _control(self, what: str, body: Any) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/emulator/{what}", data)
+        # No proxy that the environment names has business between two ends of a loopback.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=_CONTROL_S) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ValueError(json.load(error)["error"]["message"]) from None
+
+    def close(self) -> None:
+        """End the emulator; again does nothing."""
+        process = self._process
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        process.wait()
+        for reader in self._readers:
+            reader.join(_END_S)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,179 @@
+"""Composites: many images read as one, each grid from the images that touch it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from eedask.emulator.crs import WGS84
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.geometry import Geometry
+from eedask.emulator.pixel_types import union
+from eedask.emulator.projection import Bounds, degrees_bounds
+from eedask.emulator.raster import (
+    DEFAULT_PROJECTION,
+    Band,
+    Grid,
+    Image,
+    Pixels,
+    is_opaque,
+)
+from eedask.emulator.sampling import masked, over
+from eedask.emulator.values import Collection, Query
+
+# A collection of up to so many images is listed once; of a larger one only the first image is
+# looked at for its bands, and each grid asks for the images that it needs.
+_LISTED = 64
+_GRIDS_KEPT = 4
+
+
+class Stack:
+    """The images of a collection, in their order, found by grid.
+
+    Parameters
+    ----------
+    collection : Collection
+        Of images.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        first = list(islice(collection.elements(), _LISTED + 1))
+        self._all: list[Image] | None = first if len(first) <= _LISTED else None
+        self.sample: Sequence[Image] = first[:_LISTED]
+        self._by_grid: OrderedDict[Grid, list[Image]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def every(self) -> list[Image]:
+        """Return all images."""
+        return self._all if self._all is not None else list(self._collection.elements())
+
+    def on(self, grid: Grid) -> list[Image]:
+        """Return the images that may have pixels on a grid."""
+        with self._lock:
+            if grid in self._by_grid:
+                return self._by_grid[grid]
+        bounds = degrees_bounds(grid)
+        source: Any = self._all
+        if source is None:
+            source = self._collection.elements(Query(bounds=bounds))
+        found = [image for image in source if touches(image.footprint, bounds)]
+        with self._lock:
+            self._by_grid[grid] = found
+            while len(self._by_grid) > _GRIDS_KEPT:
+                self._by_grid.popitem(last=False)
+        return found
+
+
+def touches(footprint: Geometry | None, bounds: Bounds) -> bool:
+    """Whether a footprint may touch a box of degrees; in doubt it does."""
+    if footprint is None or footprint.unbounded or footprint.shape.is_empty:
+        return True
+    west, south, east, north = (
+        footprint.shape.bounds
+        if footprint.crs == WGS84 and not footprint.geodesic
+        else footprint.bounds
+    )
+    left, bottom, right, top = bounds
+    if south > top or north < bottom:
+        return False
+    # Boxes are compared on the circle: a footprint may run past 180 degrees.
+    return any(west + turn <= right and east + turn >= left for turn in (-360, 0, 360))
+
+
+def stack_bands(images: Sequence[Image]) -> list[Band]:
+    """Return the bands that a composite of images has: all names, in order of appearance.
+
+    Each has the type that holds all images' values, and no projection of its own.
+    """
+    groups: dict[str, list[Band]] = {}
+    for image in images:
+        for band in image.bands:
+            groups.setdefault(band.id, []).append(band)
+    return [
+        replace(
+            group[0],
+            type=union(band.type for band in group),
+            projection=DEFAULT_PROJECTION,
+            dimensions=None,
+            origin=None,
+        )
+        for group in groups.values()
+    ]
+
+
+def band_named(image: Image, name: str) -> Band | None:
+    """Return an image's band of a name, if it has one."""
+    return next((band for band in image.bands if band.id == name), None)
+
+
+def mosaic(collection: Collection) -> Image:
+    """Return the composite in which the last unmasked pixel of a collection shows.
+
+    https://developers.google.com/earth-engine/guides/ic_composite_mosaic
+    """
+    stack = Stack(collection)
+    return Image(tuple(_mosaic_band(stack, band) for band in stack_bands(stack.sample)))
+
+
+def _mosaic_band(stack: Stack, band: Band) -> Band:
+    name, dtype = band.id, band.type.dtype
+
+    def read(grid: Grid) -> Pixels:
+        top: Pixels | None = None
+        for image in reversed(stack.on(grid)):
+            layer = band_named(image, name)
+            if layer is None:
+                continue
+            pixels = layer.read(grid)
+            top = pixels if top is None else over(top, pixels)
+            if is_opaque(top.mask) or top.mask.all():
+                break
+        if top is None:
+            return masked(grid.shape, dtype)
+        return Pixels(top.values.astype(dtype, copy=False), top.mask)
+
+    return replace(band, read=read)
+
+
+def quality_mosaic(collection: Collection, quality: str) -> Image:
+    """Return, at each pixel, all bands of the image whose quality band is the highest there.
+
+    Among equals the first shows (a guess).
+    https://developers.google.com/earth-engine/apidocs/ee-imagecollection-qualitymosaic
+    """
+    stack = Stack(collection)
+    bands = stack_bands(stack.sample)
+    if bands and quality not in {band.id for band in bands}:
+        raise EarthEngineError(
+            f"ImageCollection.qualityMosaic: Quality band '{quality}' is not in the collection."
+        )
+    return Image(tuple(_best_band(stack, band, quality) for band in bands))
+
+
+def _best_band(stack: Stack, band: Band, quality: str) -> Band:
+    name, dtype = band.id, band.type.dtype
+
+    def read(grid: Grid) -> Pixels:
+        best = np.full(grid.shape, -np.inf)
+        values = np.zeros(grid.shape, dtype)
+        mask = np.zeros(grid.shape, np.float32)
+        for image in stack.on(grid):
+            measure, layer = band_named(image, quality), band_named(image, name)
+            if measure is None or layer is None:
+                continue
+            score = measure.read(grid)
+            better = (score.mask > 0) & (score.values > best)
+            if better.any():
+                pixels = layer.read(grid)
+                best[better] = score.values[better]
+                values[better], mask[better] = pixels.values[better], pixels.mask[better]
+        return Pixels(values, mask)
+
+    return replace(band, read=read)

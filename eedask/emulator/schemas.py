@@ -1,0 +1,356 @@
+"""The messages and enums of the REST API v1, as tables.
+
+Request checks (:mod:`~eedask.emulator.validation`) and the discovery document
+(:mod:`~eedask.emulator.discovery`) are made from them.
+Source: https://developers.google.com/earth-engine/reference/rest/v1/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+Container = Literal["one", "list", "map"]
+
+
+@dataclass(frozen=True)
+class FieldType:
+    """What a field holds: a scalar, message or enum, alone, in a list or in a string map."""
+
+    name: str
+    container: Container = "one"
+
+    @classmethod
+    def parse(cls, text: str) -> FieldType:
+        """Read ``X``, ``[X]`` (a list) or ``{X}`` (a map from strings)."""
+        if text.startswith("["):
+            return cls(text[1:-1], "list")
+        if text.startswith("{"):
+            return cls(text[1:-1], "map")
+        return cls(text)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A JSON object: its fields, which of them exclude each other, which must be there."""
+
+    name: str
+    fields: Mapping[str, FieldType]
+    oneofs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+
+    @cached_property
+    def by_any_name(self) -> dict[str, str]:
+        """Field names by camelCase and snake_case name: a JSON parser takes both."""
+        return {name: camel for camel in self.fields for name in (camel, snake_case(camel))}
+
+
+@dataclass(frozen=True)
+class Enum:
+    """A closed set of names; the first means "not said"."""
+
+    name: str
+    values: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def snake_case(name: str) -> str:
+    """Return the name that the service's own definition gives a camelCase field."""
+    return re.sub(r"([A-Z])", lambda found: "_" + found[1].lower(), name)
+
+
+def _message(
+    name: str,
+    oneof: tuple[str, tuple[str, ...]] | None = None,
+    /,
+    required: str = "",
+    needs: str = "",
+    **fields: str,
+) -> Message:
+    return Message(
+        name,
+        {key: FieldType.parse(text) for key, text in fields.items()},
+        dict([oneof] if oneof else []),
+        tuple(required.split()),
+        oneof[1] if oneof and oneof[0] == needs else (),
+    )
+
+
+_NODE_KINDS = {
+    "constantValue": "value",
+    "integerValue": "int64",
+    "bytesValue": "bytes",
+    "arrayValue": "ArrayValue",
+    "dictionaryValue": "DictionaryValue",
+    "functionDefinitionValue": "FunctionDefinition",
+    "functionInvocationValue": "FunctionInvocation",
+    "argumentReference": "string",
+    "valueReference": "string",
+}
+_PICTURE = {
+    "expression": "Expression",
+    "fileFormat": "ImageFileFormat",
+    "bandIds": "[string]",
+    "visualizationOptions": "VisualizationOptions",
+}
+_PIXELS = {**_PICTURE, "grid": "PixelGrid", "workloadTag": "string"}
+_PAGE = {"pageSize": "int32", "pageToken": "string"}
+_FEATURES = {"type": "string", "features": "[Feature]", "nextPageToken": "string"}
+
+_MESSAGES = (
+    _message("Expression", required="values result", values="{ValueNode}", result="string"),
+    _message("ValueNode", ("kind", tuple(_NODE_KINDS)), needs="kind", **_NODE_KINDS),
+    _message("ArrayValue", values="[ValueNode]"),
+    _message("DictionaryValue", values="{ValueNode}"),
+    _message("FunctionDefinition", argumentNames="[string]", body="string", required="body"),
+    _message(
+        "FunctionInvocation",
+        ("function", ("functionName", "functionReference")),
+        needs="function",
+        functionName="string",
+        functionReference="string",
+        arguments="{ValueNode}",
+    ),
+    _message(
+        "ComputeValueRequest",
+        required="expression",
+        expression="Expression",
+        workloadTag="string",
+    ),
+    _message("ComputeValueResponse", result="value"),
+    _message("ComputePixelsRequest", required="expression", **_PIXELS),
+    _message(
+        "GetPixelsRequest",
+        region="object",
+        **{name: text for name, text in _PIXELS.items() if name != "expression"},
+    ),
+    _message(
+        "PixelGrid",
+        ("crs", ("crsCode", "crsWkt")),
+        dimensions="GridDimensions",
+        affineTransform="AffineTransform",
+        crsCode="string",
+        crsWkt="string",
+    ),
+    _message(
+        "AffineTransform",
+        scaleX="number",
+        shearX="number",
+        translateX="number",
+        shearY="number",
+        scaleY="number",
+        translateY="number",
+    ),
+    _message("GridDimensions", width="int32", height="int32"),
+    _message("DoubleRange", min="number", max="number"),
+    _message(
+        "VisualizationOptions",
+        ranges="[DoubleRange]",
+        paletteColors="[string]",
+        gamma="number",
+        opacity="number",
+    ),
+    *(
+        _message(
+            f"Compute{what}Request",
+            required="expression",
+            expression="Expression",
+            workloadTag="string",
+            **_PAGE,
+        )
+        for what in ("Features", "Images")
+    ),
+    _message("ComputeFeaturesResponse", **_FEATURES),
+    _message("ListFeaturesResponse", **_FEATURES),
+    _message("ComputeImagesResponse", images="[EarthEngineAsset]", nextPageToken="string"),
+    _message("Feature", type="string", geometry="value", properties="value"),
+    _message(
+        "Thumbnail",
+        required="expression",
+        name="string",
+        grid="PixelGrid",
+        filenamePrefix="string",
+        **_PICTURE,
+    ),
+    _message(
+        "FilmstripThumbnail",
+        required="expression",
+        name="string",
+        expression="Expression",
+        orientation="Orientation",
+        fileFormat="ImageFileFormat",
+        grid="PixelGrid",
+    ),
+    _message(
+        "VideoThumbnail",
+        required="expression",
+        name="string",
+        expression="Expression",
+        videoOptions="VideoOptions",
+        fileFormat="VideoFileFormat",
+        grid="PixelGrid",
+    ),
+    _message(
+        "VideoOptions", framesPerSecond="number", maxFrames="int32", maxPixelsPerFrame="int64"
+    ),
+    _message(
+        "Table",
+        required="expression",
+        name="string",
+        expression="Expression",
+        fileFormat="TableFileFormat",
+        selectors="[string]",
+        filename="string",
+    ),
+    _message("EarthEngineMap", required="expression", name="string", **_PICTURE),
+    _message("HttpBody", contentType="string", data="bytes", extensions="[object]"),
+    _message(
+        "EarthEngineAsset",
+        type="AssetType",
+        name="string",
+        id="string",
+        updateTime="string",
+        properties="object",
+        startTime="string",
+        endTime="string",
+        geometry="object",
+        bands="[ImageBand]",
+        sizeBytes="int64",
+        featureCount="int64",
+        quota="FolderQuota",
+    ),
+    _message(
+        "ImageBand",
+        id="string",
+        dataType="PixelDataType",
+        grid="PixelGrid",
+        pyramidingPolicy="PyramidingPolicy",
+        missingData="MissingData",
+    ),
+    _message("PixelDataType", precision="Precision", range="DoubleRange", dimensionsCount="int32"),
+    _message("MissingData", values="[number]"),
+    _message(
+        "FolderQuota",
+        sizeBytes="int64",
+        maxSizeBytes="int64",
+        assetCount="int64",
+        maxAssets="int64",
+    ),
+    _message("ListAssetsResponse", assets="[EarthEngineAsset]", nextPageToken="string"),
+    _message("ListAlgorithmsResponse", algorithms="[Algorithm]"),
+    _message(
+        "Algorithm",
+        name="string",
+        description="string",
+        returnType="string",
+        arguments="[AlgorithmArgument]",
+        deprecated="boolean",
+        deprecationReason="string",
+        hidden="boolean",
+        preview="boolean",
+        sourceCodeUri="string",
+    ),
+    _message(
+        "AlgorithmArgument",
+        argumentName="string",
+        type="string",
+        description="string",
+        optional="boolean",
+        defaultValue="value",
+    ),
+    _message("ListOperationsResponse", operations="[Operation]", nextPageToken="string"),
+    _message(
+        "Operation",
+        ("result", ("error", "response")),
+        name="string",
+        metadata="object",
+        done="boolean",
+        error="Status",
+        response="object",
+    ),
+    _message("Status", code="int32", message="string", details="[object]"),
+    _message(
+        "ProjectConfig",
+        name="string",
+        registrationState="RegistrationState",
+        maxConcurrentExports="int32",
+    ),
+)
+MESSAGES: Mapping[str, Message] = {message.name: message for message in _MESSAGES}
+
+_ENUMS = (
+    Enum(
+        "ImageFileFormat",
+        (
+            "IMAGE_FILE_FORMAT_UNSPECIFIED",
+            "JPEG",
+            "PNG",
+            "AUTO_JPEG_PNG",
+            "NPY",
+            "GEO_TIFF",
+            "TF_RECORD_IMAGE",
+            "ZIPPED_GEO_TIFF",
+            "ZIPPED_GEO_TIFF_PER_BAND",
+        ),
+    ),
+    # The client sends "JSON" for getDownloadURL("json"), which is documented to give GeoJSON,
+    # and "TF_RECORD"; whether the service takes them under these names is a guess.
+    Enum(
+        "TableFileFormat",
+        (
+            "TABLE_FILE_FORMAT_UNSPECIFIED",
+            "CSV",
+            "GEO_JSON",
+            "KML",
+            "KMZ",
+            "SHP",
+            "TF_RECORD_TABLE",
+        ),
+        {"JSON": "GEO_JSON", "TF_RECORD": "TF_RECORD_TABLE"},
+    ),
+    Enum("VideoFileFormat", ("VIDEO_FILE_FORMAT_UNSPECIFIED", "MP4", "GIF", "VP9")),
+    Enum("Orientation", ("ORIENTATION_UNSPECIFIED", "HORIZONTAL", "VERTICAL")),
+    Enum(
+        "EarthEngineAssetView",
+        ("EARTH_ENGINE_ASSET_VIEW_UNSPECIFIED", "FULL", "BASIC"),
+    ),
+    Enum(
+        "AssetType",
+        (
+            "TYPE_UNSPECIFIED",
+            "IMAGE",
+            "IMAGE_COLLECTION",
+            "TABLE",
+            "FOLDER",
+            "CLASSIFIER",
+            "FEATURE_VIEW",
+        ),
+    ),
+    Enum("Precision", ("PRECISION_UNSPECIFIED", "INT", "FLOAT", "DOUBLE")),
+    Enum(
+        "PyramidingPolicy",
+        (
+            "PYRAMIDING_POLICY_UNSPECIFIED",
+            "MEAN",
+            "SAMPLE",
+            "MIN",
+            "MAX",
+            "MODE",
+            "MEDIAN",
+        ),
+    ),
+    Enum(
+        "RegistrationState",
+        (
+            "REGISTRATION_STATE_UNSPECIFIED",
+            "NOT_REGISTERED",
+            "REGISTERED_COMMERCIALLY",
+            "REGISTERED_NOT_COMMERCIALLY",
+        ),
+    ),
+)
+ENUMS: Mapping[str, Enum] = {enum.name: enum for enum in _ENUMS}

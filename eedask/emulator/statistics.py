@@ -1,0 +1,250 @@
+"""Statistics of all values at once: percentiles, modes, histograms, lists.
+
+All take columns and weights of shape (n, m) and give outputs of m values (see
+:mod:`eedask.emulator.accumulators`). Earth Engine sums large inputs up in buckets
+(``maxBuckets``…) where these are exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from eedask.emulator.accumulators import Array, Output, Weights, as_objects
+
+Outputs = Callable[[list[Array], Weights], list[Output]]
+
+
+def percentiles(wanted: Sequence[float]) -> Outputs:
+    """Return a function that gives weighted percentiles.
+
+    A value stands for its weight's share of the whole, at the middle of it; between values it
+    is interpolated. The median of an even number of values is so the mean of the middle two.
+    (Earth Engine does not document its interpolation.)
+    """
+
+    def outputs(columns: list[Array], weights: Weights) -> list[Output]:
+        if not len(weights):
+            n = weights.shape[1]
+            return [Output(np.zeros(n), np.zeros(n, bool)) for _ in wanted]
+        x = np.where(weights > 0, columns[0], np.inf).astype(np.float64)
+        order = np.argsort(x, axis=0, kind="stable")
+        x = np.take_along_axis(x, order, 0)
+        w = np.take_along_axis(weights, order, 0)
+        total = w.sum(axis=0)
+        some = np.asarray(total > 0, dtype=bool)
+        position = (np.cumsum(w, axis=0) - w / 2) / np.where(some, total, 1)
+        return [Output(_at(position, x, w, p / 100), some) for p in wanted]
+
+    return outputs
+
+
+def _at(position: Array, x: Array, w: Array, share: float) -> Array:
+    """Interpolate sorted values at a share of the whole."""
+    last = np.maximum(np.count_nonzero(w > 0, axis=0) - 1, 0)
+    upper = np.minimum((position < share).sum(axis=0), last)
+    lower = np.maximum(upper - 1, 0)
+    index = np.arange(x.shape[1])
+    a, b = position[lower, index], position[upper, index]
+    inside = (share > a) & (share < b)
+    t = np.where(inside, (share - a) / np.where(b > a, b - a, 1), 1.0)
+    low, high = x[lower, index], x[upper, index]
+    with np.errstate(invalid="ignore"):
+        return np.where(upper == 0, x[0], np.where(t == 1, high, low + t * (high - low)))
+
+
+def mode(columns: list[Array], weights: Weights) -> list[Output]:
+    """Return the value of the greatest weight, the least among equals (a guess)."""
+    x, n = columns[0], weights.shape[1]
+    if not len(weights):
+        return [Output(np.zeros(n), np.zeros(n, bool))]
+    infinite = np.where(weights > 0, x, np.inf)
+    order = np.argsort(infinite, axis=0, kind="stable")
+    value = np.take_along_axis(infinite, order, 0)
+    weight = np.take_along_axis(weights, order, 0)
+    running = np.cumsum(weight, axis=0)
+    ends = np.ones(value.shape, bool)
+    ends[:-1] = value[1:] != value[:-1]
+    # A run's weight: the running sum at its end less that at the end of the run before.
+    before = np.maximum.accumulate(np.where(ends, running, 0), axis=0)
+    before = np.vstack([np.zeros((1, n)), before[:-1]])
+    best = np.where(ends, running - before, -1).argmax(axis=0)
+    some = np.atleast_1d((weights > 0).any(axis=0))
+    result = np.where(some, value[best, np.arange(n)], 0)
+    return [Output(result.astype(x.dtype), some)]
+
+
+def _per_statistic(one: Callable[[list[Array], Weights], Any]) -> Outputs:
+    """Return a function that makes one object of the values of each statistic apart."""
+
+    def outputs(columns: list[Array], weights: Weights) -> list[Output]:
+        made = []
+        for i in range(weights.shape[1]):
+            there = weights[:, i] > 0
+            made.append(one([c[there, i] for c in columns], weights[there, i]))
+        return [as_objects(made, [value is not None for value in made])]
+
+    return outputs
+
+
+def to_list(tuple_size: int | None) -> Outputs:
+    """Return a function that gives the values as a list, or lists of several inputs."""
+
+    def one(columns: list[Array], weights: Weights) -> list[Any]:
+        lists = [column.tolist() for column in columns]
+        if not tuple_size:
+            return lists[0]
+        return [list(row) for row in zip(*lists, strict=True)]
+
+    return _per_statistic(one)
+
+
+def key(value: Any) -> str:
+    """Return a number as the key of a dictionary: whole ones without a point."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value)
+
+
+def _frequencies(columns: list[Array], weights: Weights) -> dict[str, float]:
+    if columns[0].dtype == object:
+        counts: dict[str, float] = {}
+        for value, weight in zip(columns[0].tolist(), weights.tolist(), strict=True):
+            counts[key(value)] = counts.get(key(value), 0.0) + weight
+        return dict(sorted(counts.items()))
+    values, index = np.unique(columns[0], return_inverse=True)
+    sums = np.bincount(index.ravel(), weights, len(values))
+    return {key(v): s for v, s in zip(values.tolist(), sums.tolist(), strict=True)}
+
+
+frequency_histogram = _per_statistic(_frequencies)
+
+
+def _distinct(columns: list[Array], weights: Weights) -> int:
+    if columns[0].dtype == object:
+        return len({repr(v) for v in columns[0].tolist()})
+    return len(np.unique(columns[0]))
+
+
+count_distinct = _per_statistic(_distinct)
+
+
+def _runs(columns: list[Array], weights: Weights) -> int:
+    x = columns[0]
+    return 0 if not len(x) else 1 + int(np.count_nonzero(x[1:] != x[:-1]))
+
+
+count_runs = _per_statistic(_runs)
+
+
+def fixed_histogram(low: float, high: float, steps: int, cumulative: bool) -> Outputs:
+    """Return a function that gives an array of bucket starts and weights, shape (steps, 2).
+
+    Values outside the range are left out.
+    https://developers.google.com/earth-engine/apidocs/ee-reducer-fixedhistogram
+    """
+
+    def one(columns: list[Array], weights: Weights) -> Any:
+        if not len(weights):
+            return None
+        width = (high - low) / steps
+        bucket = np.floor((columns[0].astype(np.float64) - low) / width)
+        inside = (bucket >= 0) & (bucket < steps)
+        sums = np.bincount(bucket[inside].astype(np.int64), weights[inside], steps)
+        if cumulative:
+            sums = np.cumsum(sums)
+        return np.column_stack([low + width * np.arange(steps), sums])
+
+    return _per_statistic(one)
+
+
+def _bucket_width(x: Array, most: int, least: float | None) -> float:
+    """Return the least power of two that makes no more than so many buckets."""
+    low, high = float(x.min()), float(x.max())
+    width = 2.0 ** math.ceil(math.log2(max((high - low) / most, 2.0**-40)))
+    if np.array_equal(x, np.rint(x)):
+        width = max(width, 1.0)
+    while math.floor(high / width) - math.floor(low / width) + 1 > most:
+        width *= 2
+    return max(width, least or 0.0)
+
+
+def histogram(most: int | None, least: float | None) -> Outputs:
+    """Return a function that gives a dictionary of buckets, their width a power of two.
+
+    The keys are Earth Engine's; how it chooses the width is a guess.
+    https://developers.google.com/earth-engine/apidocs/ee-reducer-histogram
+    """
+
+    def one(columns: list[Array], weights: Weights) -> Any:
+        if not len(weights):
+            return None
+        x = columns[0].astype(np.float64)
+        width, start, sums = _buckets(x, weights, most or 256, least)
+        number = np.floor(x / width).astype(np.int64)
+        number -= number.min()
+        totals = np.bincount(number, weights * x, len(sums))
+        middles = start + width * (np.arange(len(sums)) + 0.5)
+        means = np.where(sums > 0, totals / np.where(sums > 0, sums, 1), middles)
+        return {
+            "bucketMeans": means.tolist(),
+            "bucketMin": start,
+            "bucketWidth": width,
+            "histogram": sums.tolist(),
+        }
+
+    return _per_statistic(one)
+
+
+def auto_histogram(most: int | None, least: float | None, cumulative: bool) -> Outputs:
+    """Return a function that gives an array of bucket starts and weights, shape (n, 2)."""
+
+    def one(columns: list[Array], weights: Weights) -> Any:
+        if not len(weights):
+            return None
+        x = columns[0].astype(np.float64)
+        width, start, sums = _buckets(x, weights, most or 256, least)
+        sums = np.cumsum(sums) if cumulative else sums
+        return np.column_stack([start + width * np.arange(len(sums)), sums])
+
+    return _per_statistic(one)
+
+
+def _buckets(x: Array, weights: Weights, most: int, least: float | None) -> Any:
+    width = _bucket_width(x, most, least)
+    number = np.floor(x / width).astype(np.int64)
+    first = int(number.min())
+    return width, first * width, np.bincount(number - first, weights)
+
+
+def interval_mean(low: float, high: float) -> Outputs:
+    """Return a function that gives the mean of what lies between two percentiles."""
+
+    def one(columns: list[Array], weights: Weights) -> Any:
+        if not len(weights):
+            return None
+        x = columns[0].astype(np.float64)
+        ends = percentiles((low, high))([x[:, None]], weights[:, None])
+        inside = (x >= ends[0].values[0]) & (x <= ends[1].values[0])
+        if not inside.any():
+            return None
+        return float(np.average(x[inside], weights=weights[inside]))
+
+    return _per_statistic(one)
+
+
+def linear_fit(columns: list[Array], weights: Weights) -> list[Output]:
+    """Return the slope and offset of the second input on the first, by least squares."""
+    x, y = (np.where(weights > 0, c, 0).astype(np.float64) for c in columns)
+    total = weights.sum(axis=0)
+    some = np.asarray(total > 0)
+    safe = np.where(some, total, 1)
+    mx, my = (weights * x).sum(axis=0) / safe, (weights * y).sum(axis=0) / safe
+    sxx = (weights * (x - mx) ** 2).sum(axis=0)
+    sxy = (weights * (x - mx) * (y - my)).sum(axis=0)
+    slope = sxy / np.where(sxx > 0, sxx, 1)
+    some = np.asarray(some & (sxx > 0))
+    return [Output(slope, some), Output(my - slope * mx, some)]

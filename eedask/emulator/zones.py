@@ -1,0 +1,229 @@
+"""Reducing, or listing, an image's pixels in a region, tile by tile.
+
+https://developers.google.com/earth-engine/guides/reducers_reduce_region
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from eedask.emulator.coverage import Cover
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.geometry import Geometry
+from eedask.emulator.projection import grid_covering, requested, window_grid
+from eedask.emulator.raster import DEFAULT_PROJECTION, Band, Grid, Image, Projection, compose
+from eedask.emulator.reduce import Reducer, Run
+from eedask.emulator.shapes import shape_in
+
+_TILE = 1024
+_LEAST_COVERAGE = 0.005
+_LEAST_WEIGHT = 1 / 256
+
+
+def aggregation_projection(
+    image: Image,
+    algorithm: str,
+    crs: Projection | None,
+    transform: Sequence[float] | None,
+    scale: float | None,
+) -> Projection:
+    """Return the projection that pixels are aggregated in.
+
+    It is the first band's unless another is given; ``scale`` rescales either.
+
+    Raises
+    ------
+    EarthEngineError
+        There is no scale: the image has no projection of its own, and none was given.
+    """
+    base = image.bands[0].projection if image.bands else None
+    projection = requested(base, crs, transform, scale)
+    if projection is None or (
+        projection == DEFAULT_PROJECTION and scale is None and transform is None
+    ):
+        raise EarthEngineError(
+            f"{algorithm}: The default WGS84 projection is invalid for aggregations. "
+            "Specify a scale or crs & crs_transform."
+        )
+    return projection
+
+
+def region_of(image: Image, geometry: Geometry | None, algorithm: str) -> Geometry:
+    """Return a region, the image's footprint if none is given; it must have bounds."""
+    region = image.footprint if geometry is None else geometry
+    if region is None or region.unbounded:
+        raise EarthEngineError(
+            f"{algorithm}: The region is unbounded. Specify a geometry, or clip the image."
+        )
+    return region
+
+
+class Tile:
+    """Some pixels of a region.
+
+    Attributes
+    ----------
+    grid : Grid
+    """
+
+    def __init__(self, cover: Cover, projection: Projection, window: tuple[int, int, int, int]):
+        self._cover, self._window = cover, window
+        self.grid: Grid = window_grid(projection, *window)
+
+    @cached_property
+    def fractions(self) -> NDArray[np.float32]:
+        """The covered fraction of each pixel."""
+        return self._cover.fractions(*self._window)
+
+    @cached_property
+    def centres(self) -> NDArray[np.bool_]:
+        """Whether the region holds each pixel's centre."""
+        return self._cover.centres(*self._window)
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A region on the pixels of a projection.
+
+    Attributes
+    ----------
+    shape : shapely geometry
+        In the projection's crs.
+    projection : Projection
+    """
+
+    shape: BaseGeometry
+    projection: Projection
+
+    @classmethod
+    def of(cls, region: Geometry, projection: Projection) -> Zone:
+        """Return a region on a projection's pixels."""
+        pixel = math.sqrt(abs(projection.transform.determinant))
+        return cls(shape_in(region, projection.crs, pixel), projection)
+
+    @property
+    def pixels(self) -> float:
+        """The region's area in pixels: what ``maxPixels`` counts."""
+        return float(self.shape.area / abs(self.projection.transform.determinant))
+
+    def tiles(self) -> Iterator[Tile]:
+        """Yield the tiles that the region touches, along rows of tiles."""
+        if self.shape.is_empty:
+            return
+        # A point on a pixel's edge takes one pixel, the one to the right and below.
+        grid, left, top = grid_covering(self.projection, self.shape.bounds)
+        cover = Cover(self.shape, self.projection)
+        many = grid.width > _TILE or grid.height > _TILE
+        if many:
+            shapely.prepare(self.shape)
+        for row in range(0, grid.height, _TILE):
+            for col in range(0, grid.width, _TILE):
+                width, height = min(_TILE, grid.width - col), min(_TILE, grid.height - row)
+                tile = Tile(cover, self.projection, (left + col, top + row, width, height))
+                if many and not shapely.intersects(self.shape, shapely.box(*tile.grid.bounds)):
+                    continue
+                yield tile
+
+    def coarser(self, most: float) -> Zone:
+        """Return the zone with pixels doubled until there are at most so many."""
+        factor = 2.0 ** math.ceil(math.log2(math.sqrt(self.pixels / most)))
+        transform = compose(self.projection.transform, Affine.scale(factor))
+        return Zone(self.shape, Projection(self.projection.crs, transform))
+
+
+def limited(zone: Zone, most: float | None, best_effort: bool, algorithm: str) -> Zone:
+    """Return a zone of at most so many pixels, or raise Earth Engine's error."""
+    if most is None or zone.pixels <= most:
+        return zone
+    if best_effort:
+        return zone.coarser(most)
+    raise EarthEngineError(
+        f"{algorithm}: Too many pixels in the region. Found {int(zone.pixels)}, "
+        f"but maxPixels allows only {int(most)}."
+    )
+
+
+def output_names(bands: Sequence[str], reducer: Reducer, single: str) -> list[list[str]]:
+    """Return the names of a reducer's outputs for each band, or for all as its inputs.
+
+    Parameters
+    ----------
+    bands : sequence of str
+    reducer : Reducer
+    single : str
+        ``band``: an only output is called by its band; ``output``: an only band's outputs are
+        called by their own names; ``both``: ``band_output`` always.
+    """
+    if reducer.inputs != 1:
+        return [list(reducer.outputs)]
+    if single == "band" and len(reducer.outputs) == 1:
+        return [[band] for band in bands]
+    if single == "output":
+        if len(bands) == 1:
+            return [list(reducer.outputs)]
+        if len(reducer.outputs) == 1:
+            return [[band] for band in bands]
+    return [[f"{band}_{output}" for output in reducer.outputs] for band in bands]
+
+
+def input_groups(bands: Sequence[Any], reducer: Reducer, algorithm: str) -> list[list[Any]]:
+    """Return which bands are a reducer's inputs together: each alone, or all."""
+    if reducer.inputs == 1:
+        return [[band] for band in bands]
+    if len(bands) != reducer.inputs:
+        raise EarthEngineError(
+            f"{algorithm}: Need {reducer.inputs} bands for the reducer's inputs. "
+            f"The image has {len(bands)}."
+        )
+    return [list(bands)]
+
+
+def reduce_zone(
+    image: Image, reducer: Reducer, zone: Zone, algorithm: str, single: str
+) -> dict[str, Any]:
+    """Return the outputs of a reducer over a zone's pixels, None where there were none."""
+    groups = input_groups(image.bands, reducer, algorithm)
+    runs = [Run(reducer) for _ in groups]
+    for tile in zone.tiles():
+        for group, run in zip(groups, runs, strict=True):
+            _add_tile(run, reducer, group, tile)
+    result: dict[str, Any] = {}
+    names = output_names(image.band_names, reducer, single)
+    for run, labels in zip(runs, names, strict=True):
+        result.update(zip(labels, run.values().values(), strict=True))
+    return result
+
+
+def _add_tile(run: Run, reducer: Reducer, bands: Sequence[Band], tile: Tile) -> None:
+    pixels = [band.read(tile.grid) for band in bands]
+    mask = pixels[0].mask
+    for other in pixels[1:]:
+        mask = np.minimum(mask, other.mask)
+    weights = np.zeros(tile.grid.shape)
+    counted = np.zeros(tile.grid.shape, bool)
+    if reducer.is_weighted:
+        weights = _weights(mask, tile.fractions)
+    if not all(part.weighted for part in reducer.parts):
+        counted = tile.centres & (mask > 0)
+    some = (weights > 0) | counted
+    if some.any():
+        columns = [p.values[some][:, None] for p in pixels]
+        run.add(columns, weights[some][:, None], counted[some].astype(np.float64)[:, None])
+
+
+def _weights(mask: NDArray[np.float32], fractions: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return min(mask, fraction) in 255ths; what is too little is nothing."""
+    least = np.minimum(mask, fractions).astype(np.float64)
+    weights = np.rint(least * 255) / 255
+    weights[(fractions < _LEAST_COVERAGE) | (least < _LEAST_WEIGHT)] = 0
+    return weights

@@ -1,0 +1,41 @@
+"""One emulator for the session, and the core of one without HTTP."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rasterio
+from example_raster import CRS, PROJECT, RASTER_ID, SHAPE, TRANSFORM, raster_values
+
+from eedask.emulator import Emulator
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.rest import Core
+from eedask.emulator.store import Store
+
+
+@pytest.fixture(scope="session")
+def mounts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A raster of uint16 in UTM, with a corner that is nodata."""
+    path = tmp_path_factory.mktemp("mounts") / "raster.tif"
+    profile = {"driver": "GTiff", "width": SHAPE[1], "height": SHAPE[0], "count": 3}
+    with rasterio.open(
+        path, "w", **profile, dtype="uint16", crs=CRS, transform=TRANSFORM, nodata=0
+    ) as dataset:
+        dataset.write(raster_values())
+        for index, name in enumerate(("red", "green", "blue"), start=1):
+            dataset.set_band_description(index, name)
+    return {RASTER_ID: path}
+
+
+@pytest.fixture(scope="session")
+def emulator(mounts: dict[str, Path]) -> Iterator[Emulator]:
+    """An emulator in processes of its own."""
+    with Emulator(mounts, project=PROJECT) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def core(mounts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Core:
+    """The core of an emulator, in this process."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    return Core(Catalog(mounts), store, project=PROJECT)

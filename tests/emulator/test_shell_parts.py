@@ -1,0 +1,289 @@
+"""The small parts of the shell: ids, pages, masks of fields, filters, discovery, answers."""
+
+import json
+from itertools import count
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from googleapiclient.discovery import build_from_document
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eedask.emulator.answers import error_answer, file_answer, json_answer
+from eedask.emulator.discovery import algorithms_json, discovery_document
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.fields import select_fields
+from eedask.emulator.listing import parse_filter, parse_region
+from eedask.emulator.paging import Pager, page_size
+from eedask.emulator.store import LIFETIME_S, Store
+from eedask.emulator.tables import table_answer
+from eedask.emulator.tiles import tile_grid
+
+# Ids.
+
+
+def test_ids_are_content_addressed_and_found_by_other_processes(tmp_path):
+    mine, theirs = Store(tmp_path), Store(tmp_path)
+    key = mine.put("thumbnails", {"b": 1, "a": [2]})
+    assert mine.put("thumbnails", {"a": [2], "b": 1}) == key
+    assert mine.put("thumbnails", {"a": [3], "b": 1}) != key
+    assert theirs.get("thumbnails", key) == {"a": [2], "b": 1}
+
+
+def test_ids_of_another_kind_or_none_are_404(tmp_path):
+    store = Store(tmp_path)
+    key = store.put("tables", {})
+    for kind, name in [("thumbnails", key), ("tables", "x"), ("tables", "../" + key)]:
+        with pytest.raises(EarthEngineError) as caught:
+            store.get(kind, name)
+        assert caught.value.code == 404
+
+
+def test_ids_are_forgotten_after_hours(tmp_path):
+    now = [0.0]
+    store = Store(tmp_path, clock=lambda: now[0])
+    key = store.put("tables", {"x": 1})
+    now[0] = LIFETIME_S
+    assert store.get("tables", key) == {"x": 1}
+    now[0] += 1
+    with pytest.raises(EarthEngineError):
+        store.get("tables", key)
+    # Making another one sweeps the old one's file away.
+    store.put("tables", {"x": 2})
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+# Pages.
+
+
+@given(st.integers(0, 25), st.integers(1, 12), st.booleans())
+def test_pages_hold_all_elements_once(length, size, by_other_process):
+    pager, token, seen, sizes = Pager(), None, [], []
+    while True:
+        if by_other_process:
+            pager = Pager()
+        page = pager.page("q", size, token, lambda: iter(range(length)))
+        seen += page.elements
+        sizes.append(len(page.elements))
+        token = page.next_token
+        if token is None:
+            break
+    assert seen == list(range(length))
+    # There is no empty page at the end, so no token leads to one.
+    assert len(sizes) == max(1, -(-length // size))
+
+
+def test_walking_through_pages_computes_each_element_once():
+    computed = []
+
+    def start():
+        for i in range(10):
+            computed.append(i)
+            yield i
+
+    pager, token = Pager(), None
+    for _ in range(4):
+        token = pager.page("q", 3, token, start).next_token
+    assert token is None
+    assert computed == list(range(10))
+
+
+def test_a_page_asked_for_twice_is_the_same():
+    pager = Pager()
+    token = pager.page("q", 2, None, count).next_token
+    first = pager.page("q", 2, token, count).elements
+    assert pager.page("q", 2, token, count).elements == first == [2, 3]
+
+
+def test_tokens_of_something_else_are_refused():
+    pager = Pager()
+    token = pager.page("q", 2, None, count).next_token
+    for query, text in [("r", token), ("q", "nonsense"), ("q", "é")]:
+        with pytest.raises(EarthEngineError, match="page token"):
+            pager.page(query, 2, text, count)
+
+
+def test_page_sizes():
+    assert [page_size(n, 1000, 50) for n in (None, 0, 7, 60)] == [50, 50, 7, 50]
+    with pytest.raises(EarthEngineError, match="-1"):
+        page_size(-1, 1000)
+
+
+# Masks of fields.
+
+ASSET = {
+    "name": "n",
+    "bands": [{"id": "a", "grid": {"crsCode": "c", "w": 1}}, {"id": "b"}],
+    "properties": {"x": {"y": 1, "z": 2}, "w": {"y": 3}},
+}
+
+
+@pytest.mark.parametrize(
+    ("mask", "part"),
+    [
+        ("name", {"name": "n"}),
+        ("name,nothing", {"name": "n"}),
+        ("bands(id)", {"bands": [{"id": "a"}, {"id": "b"}]}),
+        ("bands/grid/crsCode", {"bands": [{"grid": {"crsCode": "c"}}, {}]}),
+        (
+            "bands(id,grid/crsCode),name",
+            {"bands": [{"id": "a", "grid": {"crsCode": "c"}}, {"id": "b"}], "name": "n"},
+        ),
+        ("properties/*/y", {"properties": {"x": {"y": 1}, "w": {"y": 3}}}),
+        ("*", ASSET),
+    ],
+)
+def test_field_masks(mask, part):
+    assert select_fields(ASSET, mask) == part
+
+
+@pytest.mark.parametrize("mask", ["a(", "a)", ",a", "a,,b", "a b c!", "()", "a/"])
+def test_field_masks_that_are_none(mask):
+    with pytest.raises(EarthEngineError, match="Invalid field selection"):
+        select_fields(ASSET, mask)
+
+
+# Filters of lists.
+
+
+def asset(start="2020-01-01T00:00:00Z", cloud=10, lon=0.5, **properties):
+    point = {"type": "Point", "coordinates": [lon, 0.5]}
+    properties = {"CLOUD": cloud, **properties}
+    return {"startTime": start, "properties": properties, "geometry": point}
+
+
+@pytest.mark.parametrize(
+    ("text", "keeps"),
+    [
+        (None, True),
+        ("", True),
+        ('startTime >= "2020-01-01T00:00:00.000Z"', True),
+        ('startTime > "2020-01-01T00:00:00.000Z"', False),
+        ('startTime >= "2019-01-01" AND endTime < "2020-01-02T00:00:00Z"', True),
+        ('endTime < "2020-01-01T00:00:00Z"', False),
+        ("properties.CLOUD<20", True),
+        ("properties.CLOUD < 10", False),
+        ("properties.CLOUD = 10 AND properties.name = 'x'", True),
+        ('properties.name != "x"', False),
+        ("properties.gone != 3", False),
+        ('properties.CLOUD < "20"', False),
+        (
+            "intersects(\"{'type':'Polygon','coordinates':[[[0,0],[1,0],[1,1],[0,1],[0,0]]]}\")",
+            True,
+        ),
+        ('intersects("POLYGON((2 0,3 0,3 1,2 1,2 0))")', False),
+        ("properties.CLOUD<20 AND intersects(\"{'type':'Point','coordinates':[0.5,0.5]}\")", True),
+    ],
+)
+def test_filters(text, keeps):
+    assert parse_filter(text)(asset(name="x")) is keeps
+
+
+def test_hints_leave_out_nothing_that_is_kept():
+    text = 'startTime >= "2020-01-01" AND endTime < "2021-01-01" AND properties.a = "b"'
+    hint = parse_filter(text + ' AND intersects("POINT(5 6)")').hint
+    assert (hint.start, hint.end) == (1577836800000.0, 1609459200000.0)
+    assert hint.equals == {"a": "b"}
+    assert hint.bounds == (5, 6, 5, 6)
+
+
+@pytest.mark.parametrize("text", ["a = 1 OR b = 2", "(a = 1)", "NOT a = 1", "a", "a = 1 b = 2"])
+def test_filters_of_which_there_is_no_support_say_so(text):
+    with pytest.raises(EarthEngineError, match="does not support"):
+        parse_filter(text)
+
+
+def test_regions():
+    assert parse_region('{"type": "Point", "coordinates": [1, 2]}').bounds == (1, 2, 1, 2)
+    for text in ["nonsense", "{", "{'type': 'Point'}"]:
+        with pytest.raises(EarthEngineError, match="Invalid region"):
+            parse_region(text)
+
+
+# Discovery.
+
+
+def test_the_discovery_document_builds_a_client():
+    document = discovery_document("http://127.0.0.1:1")
+    with build_from_document(document, credentials=AnonymousCredentials()) as service:
+        projects = service.projects()
+        request = projects.assets().listAssets(parent="projects/p/assets/x", pageSize=2)
+        assert request.uri.endswith("/v1/projects/p/assets/x:listAssets?pageSize=2&alt=json")
+        following = projects.assets().listAssets_next(request, {"nextPageToken": "t"})
+        assert "pageToken=t" in following.uri
+        assert projects.assets().listAssets_next(request, {}) is None
+        tile = projects.maps().tiles().get(parent="projects/p/maps/m", zoom=3, x=2, y=1)
+        assert tile.uri.endswith("/v1/projects/p/maps/m/tiles/3/2/1?alt=json")
+
+
+def test_algorithms_are_those_of_the_client():
+    names = [a["name"] for a in json.loads(algorithms_json())["algorithms"]]
+    assert "algorithms/Image.reduceRegion" in names
+
+
+# Tables, tiles and answers.
+
+FEATURES = [
+    {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [1, 2]},
+        "properties": {"system:index": "0", "b": 1.5, "a": 'say "a, b"', "t": True},
+    },
+    {"type": "Feature", "geometry": None, "properties": {"system:index": "1", "b": None, "c": [1]}},
+]
+
+
+def test_csv_has_the_columns_of_the_first_feature():
+    answer = table_answer(iter(FEATURES), "CSV", [], "name")
+    assert answer.body.decode().split("\n") == [
+        "system:index,a,b,t,.geo",
+        '0,"say ""a, b""",1.5,true,"{""type"": ""Point"", ""coordinates"": [1, 2]}"',
+        "1,,,,",
+        "",
+    ]
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="name.csv"'
+
+
+def test_csv_of_chosen_columns_and_of_nothing():
+    assert table_answer(FEATURES, "CSV", ["c", "b"], None).body == b"c,b\n,1.5\n[1],\n"
+    assert table_answer([], "CSV", [], None).body == b"system:index,.geo\n"
+
+
+def test_geojson_tables():
+    answer = table_answer(FEATURES, "GEO_JSON", ["b"], None)
+    table = json.loads(answer.body)
+    assert table["type"] == "FeatureCollection"
+    assert [f["properties"] for f in table["features"]] == [{"b": 1.5}, {"b": None}]
+    assert json.loads(table_answer(FEATURES, "GEO_JSON", [], None).body)["features"] == FEATURES
+
+
+def test_table_formats_without_support_say_so():
+    with pytest.raises(EarthEngineError, match="KML"):
+        table_answer(FEATURES, "KML", [], None)
+
+
+def test_tiles_divide_the_world():
+    whole = tile_grid(0, 0, 0)["affineTransform"]
+    assert whole["translateX"] == pytest.approx(-20037508.342789244)
+    assert whole["scaleX"] * 256 == pytest.approx(2 * 20037508.342789244)
+    south_east = tile_grid(1, 1, 1)["affineTransform"]
+    assert (south_east["translateX"], south_east["translateY"]) == (0, 0)
+    for bad in [(1, 2, 0), (-1, 0, 0), (99, 0, 0), (1, 0, -1)]:
+        with pytest.raises(EarthEngineError, match="tile coordinates"):
+            tile_grid(*bad)
+
+
+def test_json_has_no_bare_nan():
+    answer = json_answer({"a": [float("nan"), float("inf"), -float("inf"), 1.5, "é"]})
+    assert json.loads(answer.body, parse_constant=pytest.fail) == {
+        "a": ["NaN", "Infinity", "-Infinity", 1.5, "é"]
+    }
+
+
+def test_errors_and_file_names():
+    answer = error_answer(EarthEngineError("no", 404), {"Retry-After": "1"})
+    assert answer.status == 404
+    assert answer.headers["Retry-After"] == "1"
+    assert json.loads(answer.body)["error"]["status"] == "NOT_FOUND"
+    header = file_answer(b"", "x", 'a"b\r\n\\é').headers["Content-Disposition"]
+    assert header == 'attachment; filename="a_b____"'
