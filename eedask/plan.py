@@ -144,7 +144,8 @@ class Plan:
         return f"<b>eedask plan: {escape(title)}</b><table>{rows}</table>{notes}"
 
     def _described(self) -> list[tuple[str, Any]]:
-        asked = [(k, v) for k, v in self.asked.items() if v is not None and k != "verb"]
+        hidden = ("verb", "expression")
+        asked = [(k, v) for k, v in self.asked.items() if v not in (None, []) and k not in hidden]
         return [*asked, ("concurrency", self.concurrency), ("retry", self.policy)]
 
 

@@ -35,7 +35,7 @@ class DateRange:
 
 @dataclass(frozen=True)
 class ErrorMargin:
-    """How far a geometric answer may be off: ``value`` in ``unit`` (meters, projected, infinite)."""
+    """How far a geometric answer may be off: ``value`` in meters, projected units, or no bound."""
 
     value: float | None
     unit: str = "meters"

@@ -30,7 +30,8 @@ def date_in_name(name: str) -> dt.datetime | None:
                 found = dt.datetime.strptime("".join(match.groups()), form)
             except ValueError:
                 continue
-            if found.year in _YEARS:
+            # strptime takes day 366 of any year, for the next year's first.
+            if found.year in _YEARS and found.year == int(match[1]):
                 return found.replace(tzinfo=dt.UTC)
     return None
 

@@ -12,7 +12,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as FileWindow
 
@@ -22,6 +22,7 @@ from eedask.emulator.sampling import Window
 
 PyramidingPolicy = Literal["MEAN", "SAMPLE", "MIN", "MAX", "MODE"]
 POLICIES: tuple[str, ...] = get_args(PyramidingPolicy)
+_TRUE_ALPHA = frozenset({"PNG", "WEBP"})
 _CACHE_BYTES = 64 * 2**20
 
 
@@ -31,7 +32,7 @@ class Header(NamedTuple):
     Attributes
     ----------
     numbers : tuple of int
-        rasterio's numbers (from 1) of the bands that are not alpha.
+        rasterio's numbers (from 1) of the bands, without an alpha band that is a mask.
     """
 
     projection: Projection
@@ -56,8 +57,8 @@ def read_header(path: Path) -> Header:
                 raise ValueError(f"{path} has no coordinate reference system.")
             if file.transform == Affine.identity():
                 raise ValueError(f"{path} has no georeferencing transform.")
-            alpha = ColorInterp.alpha
-            numbers = [n for n, use in enumerate(file.colorinterp, 1) if use is not alpha]
+            drop = ColorInterp.alpha if _alpha_is_certain(file) else None
+            numbers = [n for n, use in enumerate(file.colorinterp, 1) if use is not drop]
             complex_ = [n for n in numbers if np.dtype(file.dtypes[n - 1]).kind == "c"]
             if complex_ or not numbers:
                 raise ValueError(f"{path} has no band of real numbers, or complex ones.")
@@ -71,6 +72,27 @@ def read_header(path: Path) -> Header:
             )
     except RasterioError as error:
         raise ValueError(f"{path} cannot be read as a raster: {error}") from error
+
+
+def _alpha_is_certain(file: Any) -> bool:
+    """Whether a band that is called alpha is transparency, and not just the fourth.
+
+    GDAL calls the last of four byte bands alpha whenever a GeoTIFF does not say otherwise, and
+    so the near infrared of many an aerial photograph. Earth Engine takes it for a band unless
+    told that it is alpha; so does this, but for formats in which it can be nothing else.
+    """
+    return file.driver in _TRUE_ALPHA and file.nodata is None
+
+
+def _mask(file: Any, number: int, part: FileWindow, values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return 255 where a band's pixels are valid, 0 where not, between under an alpha band."""
+    if ColorInterp.alpha in file.colorinterp and not _alpha_is_certain(file):
+        if file.nodata is not None:
+            return np.where(values == file.nodata, 0, 255).astype(np.uint8)
+        if MaskFlags.alpha in file.mask_flag_enums[number - 1]:
+            return np.full(values.shape, 255, np.uint8)
+    flags: NDArray[np.uint8] = file.read_masks(number, window=part)
+    return flags
 
 
 def _band_ids(descriptions: list[str | None]) -> tuple[str, ...]:
@@ -120,7 +142,7 @@ class RasterFile:
         with rasterio.open(self._path) as file:
             part = FileWindow(*window)
             values = file.read(number, window=part)
-            flags = file.read_masks(number, window=part)
+            flags = _mask(file, number, part, values)
         if values.dtype.kind == "f":
             flags[np.isnan(values)] = 0
         if (flags == 255).all():
@@ -139,7 +161,7 @@ class RasterFile:
         pad = ((0, 2 * window.height - below.height), (0, 2 * window.width - below.width))
         values = _blocks(np.pad(fine.values, pad))
         valid = _blocks(np.pad(fine.mask, pad)) > 0
-        any_valid = valid.any(axis=0)
+        any_valid = cast(NDArray[np.bool_], valid.any(axis=0))
         combined = self._combine(values, valid)
         if fine.values.dtype.kind in "iu":
             combined = np.rint(combined) if combined.dtype.kind == "f" else combined
