@@ -16,6 +16,7 @@ import random
 import time
 
 import ee
+import pyproj
 import urllib3
 from ee import serializer
 
@@ -53,16 +54,17 @@ def body(longitude: float, latitude: float) -> bytes:
     point = ee.Geometry.Point([longitude, latitude])
     scenes = ee.ImageCollection("USDA/NAIP/DOQQ").filterBounds(point.buffer(SIDE))
     image = scenes.filterDate("2015", "2020").mosaic().select(["R", "G", "B"])
-    zone = int((longitude + 180) // 6) + 1
-    easting = 500_000 + round((longitude - (zone * 6 - 183)) * 85_000)
+    crs = f"EPSG:{26900 + int((longitude + 180) // 6) + 1}"
+    to_crs = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    easting, northing = to_crs.transform(longitude, latitude)
     grid = {
-        "crsCode": f"EPSG:{26900 + zone}",
+        "crsCode": crs,
         "dimensions": {"width": SIDE, "height": SIDE},
         "affineTransform": {
             "scaleX": 1,
             "scaleY": -1,
-            "translateX": easting,
-            "translateY": round(latitude * 110_950),
+            "translateX": round(easting) - SIDE // 2,
+            "translateY": round(northing) + SIDE // 2,
         },
     }
     expression = serializer.encode(image, for_cloud_api=True)
