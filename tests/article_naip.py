@@ -18,7 +18,15 @@ from retry import retry
 URL, PROJECT, COUNT, FOLDER = *sys.argv[1:3], int(sys.argv[3]), pathlib.Path(sys.argv[4])
 BUFFER, DIMENSIONS = 127, "256x256"
 
-ee.Initialize(AnonymousCredentials(), url=URL, project=PROJECT)
+
+def initialize():
+    """Give this process a session of its own.
+
+    Forked processes share the connection of the one they come from, and take each other's answers
+    from it. On Earth Engine, TLS notices and the decorator tries again; loopback has no TLS.
+    """
+    ee.Reset()
+    ee.Initialize(AnonymousCredentials(), url=URL, project=PROJECT)
 
 
 def work_items():
@@ -53,9 +61,10 @@ def fetch(index, point):
 
 
 if __name__ == "__main__":
+    initialize()
     found = work_items()
     (FOLDER / "points.json").write_text(json.dumps(found))
-    with multiprocessing.Pool(4) as pool:
+    with multiprocessing.Pool(4, initializer=initialize) as pool:
         pool.starmap(fetch, enumerate(found))
         pool.close()
         pool.join()

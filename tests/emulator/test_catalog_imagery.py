@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from eedask.emulator.catalog import Catalog, naip
+from eedask.emulator.catalog import Catalog, naip, outlines
 from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.modis import Period
 from eedask.emulator.catalog.photographs import Photograph
+from eedask.emulator.catalog.terrain import is_land
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.sampling import Window
 from eedask.emulator.values import Query
@@ -219,3 +220,14 @@ def test_modis_pixels_do_not_depend_on_the_window():
 def test_nothing_is_beyond_the_edge_of_the_world():
     pixels = Period(DAY).read(0, 0, Window(0, 2000, 300, 3))  # 73 N at the grid's western side
     assert not pixels.mask.any()
+
+
+def test_land_is_where_the_countries_are():
+    rng = np.random.default_rng(8)
+    lon, lat = rng.uniform(-180, 180, 2000), rng.uniform(-85, 83, 2000)
+    shapes = [country.shape for country in outlines.countries()]
+    tree = shapely.STRtree(shapes)
+    points = shapely.points(lon, lat)
+    exact = np.zeros(2000, bool)
+    exact[tree.query(points, "intersects")[0]] = True
+    assert (is_land(lon, lat) == exact).mean() > 0.995  # but for coasts, to a kilometre

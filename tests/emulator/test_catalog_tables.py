@@ -109,3 +109,18 @@ def test_french_guiana_is_not_part_of_france():
     cayenne = shapely.Point(-52.4, 4.6)
     assert guiana.geometry.shape.contains(cayenne)
     assert not france.geometry.shape.contains(cayenne)
+
+
+def test_outlines_end_at_the_map_edge_rather_than_cross_it():
+    for name, inside, outside in (
+        ("Russian Federation", [(100, 60), (-175, 66), (179, 67)], [(-100, 66), (0, 67)]),
+        ("Fiji", [(178, -17.8)], [(0, -17.8), (-60, -16.8)]),
+        ("Antarctica", [(-120, -80), (0, -89.9), (120, -75)], [(0, -50)]),
+    ):
+        (found,) = features("FAO/GAUL/2015/level0", equals={"ADM0_NAME": name})
+        shape = found.geometry.shape
+        assert shape.is_valid
+        assert shape.bounds[0] >= -180
+        assert shape.bounds[2] <= 180
+        assert shapely.contains_xy(shape, *np.transpose(inside)).all()
+        assert not shapely.contains_xy(shape, *np.transpose(outside)).any()

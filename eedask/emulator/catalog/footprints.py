@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import local
+from typing import cast
 
 import numpy as np
 import shapely
@@ -14,7 +16,7 @@ from eedask.emulator.geometry import Geometry
 from eedask.emulator.raster import Projection, apply
 
 _SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
-_EDGE_POINTS = 8
+_EDGE_POINTS = 4
 _WORLD = shapely.box(-180, -90, 180, 90)
 _transformers = local()  # pyproj's are for one thread at a time
 
@@ -53,6 +55,12 @@ def footprint(projection: Projection, width: int, height: int) -> Geometry:
     if not (back < abs(t.a) + abs(t.b)).all():  # also where it is not finite
         return Geometry(_WORLD, geodesic=False)
     return Geometry(shapely.Polygon(np.column_stack([lon, lat])), geodesic=False)
+
+
+def ring(outline: Geometry) -> Geometry:
+    """Return an outline as the property ``system:footprint`` has it: a linear ring."""
+    polygon = cast(shapely.Polygon, outline.shape)
+    return replace(outline, shape=shapely.LinearRing(polygon.exterior.coords))
 
 
 def _rectangle(width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

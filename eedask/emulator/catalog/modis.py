@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from eedask.emulator.catalog.crs import MODIS_SINUSOIDAL
 from eedask.emulator.catalog.dates import millis, within
-from eedask.emulator.catalog.footprints import footprint
+from eedask.emulator.catalog.footprints import footprint, ring
 from eedask.emulator.catalog.noise import field, fractal
-from eedask.emulator.catalog.tables import SYNTHETIC
+from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.catalog.terrain import dryness, elevation, is_land
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
 from eedask.emulator.sampling import Window, source_bands
@@ -65,7 +65,7 @@ def collection(asset_id: str) -> Collection:
             if named and within(millis(date), query):
                 yield _image(asset_id, date)
 
-    return Collection("ImageCollection", source, SYNTHETIC, id=asset_id)
+    return Collection("ImageCollection", source, SYNTHETIC_IMAGERY, id=asset_id)
 
 
 def image(asset_id: str, index: str) -> Image | None:
@@ -95,9 +95,9 @@ def _image(asset_id: str, date: dt.date) -> Image:
         "system:index": _index(date),
         "system:time_start": start,
         "system:time_end": millis(end),
-        "system:footprint": outline,
+        "system:footprint": ring(outline),
         "system:asset_size": 3 * len(_BANDS) * 10**7,
-        **SYNTHETIC,
+        **SYNTHETIC_IMAGERY,
     }
     return Image(
         bands=source_bands(Period(date), list(_BANDS), list(_BANDS.values())),
@@ -173,7 +173,7 @@ def _weather(date: dt.date, level: int, window: Window) -> _Weather:
     patches = 2.2 * fractal(lon * 4.0, lat * 4.0, 31, octaves=4)
     mean = 301.5 - 0.0088 * np.abs(lat) ** 2 - 5.2 * (ground.height / 1000)
     day_of_year = (number - dt.date(date.year, 1, 1).toordinal()) + 4
-    phase = np.cos(2 * np.pi * (day_of_year - 205) / 365.25) * np.sign(lat)
+    phase = np.cos(2 * np.pi * (day_of_year - 205) / 365.25) * np.clip(lat / 15, -1, 1)
     season = (2.0 + 0.28 * np.minimum(np.abs(lat), 60)) * phase
     air = mean + season + anomaly
     sun = np.clip(1 - np.abs(lat) / 90 + 0.3 * phase, 0.05, 1.2)
@@ -182,7 +182,8 @@ def _weather(date: dt.date, level: int, window: Window) -> _Weather:
     cloud = fractal(lon * 0.9, lat * 0.9, 7 * number, octaves=4) + 0.25 * field(
         lon * 0.1, lat * 0.1, number + 1
     )
-    wet = np.exp(-(((lat - 8 * phase * np.sign(lat)) / 9) ** 2)) * (1 - ground.dry)
+    rains = 8 * np.cos(2 * np.pi * (day_of_year - 205) / 365.25)  # degrees north
+    wet = np.exp(-(((lat - rains) / 9) ** 2)) * (1 - ground.dry)
     threshold = (0.62 - 0.35 * wet + 0.5 * ground.dry).astype(np.float32)
     return _Weather(
         day.astype(np.float32),

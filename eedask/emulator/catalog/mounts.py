@@ -13,7 +13,7 @@ import shapely
 
 from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
 from eedask.emulator.catalog.dates import date_in_name, millis, within
-from eedask.emulator.catalog.footprints import footprint
+from eedask.emulator.catalog.footprints import footprint, ring
 from eedask.emulator.catalog.properties import properties_of, sidecar
 from eedask.emulator.catalog.raster_file import (
     POLICIES,
@@ -63,7 +63,7 @@ class MountedImage:
         outline = footprint(header.projection, header.width, header.height)
         system = {
             "system:index": self._id.rsplit("/", 1)[-1],
-            "system:footprint": outline,
+            "system:footprint": ring(outline),
             "system:asset_size": self._path.stat().st_size,
         }
         taken = date_in_name(self._path.stem)

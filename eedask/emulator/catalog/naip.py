@@ -22,9 +22,9 @@ from affine import Affine
 
 from eedask.emulator.catalog import gaul
 from eedask.emulator.catalog.dates import millis, within
-from eedask.emulator.catalog.footprints import footprint, from_degrees
+from eedask.emulator.catalog.footprints import footprint, from_degrees, ring
 from eedask.emulator.catalog.photographs import Photograph
-from eedask.emulator.catalog.tables import SYNTHETIC
+from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.geometry import Geometry
 from eedask.emulator.raster import Image, PixelType, Projection
 from eedask.emulator.sampling import source_bands
@@ -103,7 +103,7 @@ def parse(index: str) -> tuple[Quad, dt.date] | None:
 
 def collection() -> Collection:
     """Return the collection."""
-    return Collection("ImageCollection", _source, SYNTHETIC, id=ASSET_ID)
+    return Collection("ImageCollection", _source, SYNTHETIC_IMAGERY, id=ASSET_ID)
 
 
 def image(index: str) -> Image | None:
@@ -236,9 +236,9 @@ def _image(quad: Quad, date: dt.date) -> Image:
         "system:index": index,
         "system:time_start": taken,
         "system:time_end": taken + 86_400_000,
-        "system:footprint": scene.outline,
+        "system:footprint": ring(scene.outline),
         "system:asset_size": len(BANDS) * scene.width * scene.height,
-        **SYNTHETIC,
+        **SYNTHETIC_IMAGERY,
     }
     return Image(
         bands=source_bands(source, BANDS, [_BYTE] * len(BANDS)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 
@@ -91,21 +93,48 @@ def _shape(
         # Quantising may have folded a tiny island into a line.
         holes = [line for line in lines[1:] if len(line) >= 4]
         if len(lines[0]) >= 4:
-            parts.append(shapely.Polygon(lines[0], holes))
-    shape = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
-    return shape if shape.is_valid else _polygons_of(shapely.make_valid(shape))
+            parts += _on_map(_valid(shapely.Polygon(lines[0], holes)))
+    return _valid(parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts))
 
 
 def _ring(pieces: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    return np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])])
+    """Return arcs put together, running on past 180 degrees rather than jumping to -180.
+
+    The topologies are of the sphere. A ring around a pole is closed along the map's edge.
+    """
+    ring = np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])])
+    ring[:, 0] = np.unwrap(ring[:, 0], period=360)
+    if abs(ring[-1, 0] - ring[0, 0]) > 180:
+        pole = np.copysign(90, ring[:, 1].mean())
+        ring = np.concatenate([ring, [[ring[-1, 0], pole], [ring[0, 0], pole], ring[0]]])
+    return ring
 
 
-def _polygons_of(shape: BaseGeometry) -> BaseGeometry:
-    """Return the polygons of what mending made: slivers may have become lines."""
-    parts = [
+def _on_map(shape: BaseGeometry) -> list[shapely.Polygon]:
+    """Return a shape's polygons between -180 and 180 degrees."""
+    west, _, east, _ = shape.bounds
+    if west >= -180 and east <= 180:
+        return _polygons(shape)
+    found = []
+    for turn in range(math.floor((west + 180) / 360), math.floor((east + 180) / 360) + 1):
+        inside = shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)
+        piece = affinity.translate(shape.intersection(inside), xoff=-360 * turn)
+        found += _polygons(piece)
+    return found
+
+
+def _valid(shape: BaseGeometry) -> BaseGeometry:
+    if shape.is_valid:
+        return shape
+    parts = _polygons(shapely.make_valid(shape))
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+def _polygons(shape: BaseGeometry) -> list[shapely.Polygon]:
+    """Return the polygons of a shape: mending and cutting leave lines and points as well."""
+    return [
         polygon
         for part in shapely.get_parts(shape)
         for polygon in shapely.get_parts(part)
-        if polygon.geom_type == "Polygon"
+        if polygon.geom_type == "Polygon" and not polygon.is_empty
     ]
-    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)

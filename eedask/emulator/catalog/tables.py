@@ -20,6 +20,10 @@ SYNTHETIC: Mapping[str, Any] = {
         "names are real or plausible, shapes are approximate or invented."
     ),
 }
+SYNTHETIC_IMAGERY: Mapping[str, Any] = {
+    "eedask:synthetic": 1,
+    "eedask:note": "Drawn by the eedask emulator: no sensor saw this, and the land is invented.",
+}
 
 
 class FeatureTable:

@@ -1,0 +1,183 @@
+"""How many requests at once the server really takes, found from what it throttles.
+
+A throttled request tells more than "too many": what was under way beside it was taken, so that
+number is the quota, or what others left of it. The limit therefore goes straight to it, and one
+burst of rejections is the price of finding a quota. Only when throttling goes on after that is
+the limit cut by a factor, once a window.
+
+Upwards: below the level at which throttling was last met, halfway to it each window; at that
+level, one more after a time of patience that doubles whenever it was in vain; beyond it, one
+more (or a tenth) each window. A rejected probe costs about one request.
+
+Throttling that does not heed how many requests are under way (faults, or somebody else's
+requests) cannot be cured by sending fewer: where half as many are throttled in the same
+proportion, the limit stays at that half, as long as more succeed than not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Seconds that a window lasts at least; a mean latency where that is longer.
+MIN_WINDOW_S = 1.0
+# The limit after a window in which throttling went on; see the simulation in tests/test_quota.py.
+DECREASE = 0.8
+# The share of throttled requests in a window below which it counts as noise.
+NOISE = 0.02
+# Seconds before a level at which throttling was met is tried again, at first and at most.
+MIN_PATIENCE_S, MAX_PATIENCE_S = 5.0, 60.0
+# Requests between two such tries, so that few are wasted where requests are slow.
+REQUESTS_A_PROBE = 150
+# Weight of a new mean latency over the old one.
+_NEW = 0.3
+
+
+@dataclass
+class _Tally:
+    """One window: when it began, at which limit, and what came of its requests."""
+
+    since: float
+    limit: int
+    done: int = 0
+    throttled: int = 0
+    hungry: bool = False
+    lowered: bool = False
+
+    @property
+    def requests(self) -> int:
+        return self.done + self.throttled
+
+    @property
+    def share(self) -> float:
+        """Of requests that were throttled."""
+        return self.throttled / self.requests if self.requests else 0.0
+
+
+@dataclass
+class _Trouble:
+    """Windows in a row in which requests were throttled: how it began."""
+
+    limit: int
+    share: float
+
+
+class AdaptiveLimit:
+    """A limit between 1 and a ceiling that follows what the server takes.
+
+    Parameters
+    ----------
+    ceiling : int
+        Requests at once. The limit begins here: a stated quota is mostly right.
+    now : float
+        Seconds, as in all methods, on a clock that never goes back.
+    """
+
+    def __init__(self, ceiling: int, now: float) -> None:
+        self.ceiling = ceiling
+        self.limit = ceiling
+        self.latency: float | None = None
+        self._wall: int | None = None
+        self._patience = MIN_PATIENCE_S
+        self._throttled_at = now
+        self._since_throttled = 0
+        self._trouble: _Trouble | None = None
+        self._blind = False
+        self._window = _Tally(now, ceiling)
+
+    @property
+    def window(self) -> float:
+        """Seconds between two steps."""
+        return max(MIN_WINDOW_S, self.latency or 0.0)
+
+    def set_ceiling(self, ceiling: int) -> None:
+        """Take another ceiling; a limit that never met its own moves with it."""
+        if self.limit == self.ceiling and self._wall is None:
+            self.limit = ceiling
+        self.ceiling = ceiling
+        self.limit = min(self.limit, ceiling)
+
+    def observe(self, now: float, done: int, throttled: int, latency: float, held: int) -> None:
+        """Hear of requests that ended.
+
+        Parameters
+        ----------
+        now : float
+        done, throttled : int
+            Requests.
+        latency : float
+            Seconds that those done took, in sum.
+        held : int
+            Requests that the server held when it throttled.
+        """
+        self._window.done += done
+        self._window.throttled += throttled
+        self._since_throttled += done
+        if done:
+            mean = latency / done
+            old = mean if self.latency is None else self.latency
+            self.latency = old + _NEW * (mean - old)
+        if throttled:
+            self._throttled_at = now
+            self._since_throttled = 0
+            if not self._blind:
+                self._lower(held)
+
+    def tick(self, now: float, hungry: bool) -> None:
+        """Close the window if it is over.
+
+        Parameters
+        ----------
+        now : float
+        hungry : bool
+            Whether more requests wait than the limit lets in: no use to raise it otherwise.
+        """
+        self._window.hungry |= hungry
+        # A window without an answer tells nothing.
+        if now - self._window.since < self.window or not self._window.requests:
+            return
+        if self._window.throttled:
+            self._trouble_goes_on()
+        else:
+            self._trouble, self._blind = None, False
+            if self._window.hungry:
+                self._raise(now)
+        self._window = _Tally(now, self.limit)
+
+    def _lower(self, held: int) -> None:
+        level = max(1, min(self.limit, held))
+        if not self._window.lowered:
+            in_vain = self._wall is not None and level >= self._wall
+            patience = 2 * self._patience if in_vain else MIN_PATIENCE_S
+            self._patience = min(patience, MAX_PATIENCE_S)
+        self._window.lowered = True
+        self._wall = self.limit = level
+
+    def _trouble_goes_on(self) -> None:
+        share, began = self._window.share, self._trouble
+        if began is None:
+            self._trouble = _Trouble(self._window.limit, share)
+        elif self._blind:
+            if share > 0.5 or share < began.share / 2:
+                self._blind, self._trouble = False, None
+        elif share <= NOISE:
+            self._trouble = None
+        elif 2 * self.limit <= began.limit and began.share / 2 < share <= 0.5:
+            self._blind = True
+            self.limit = max(1, began.limit // 2)
+        else:
+            self.limit = max(1, int(self.limit * DECREASE))
+
+    def _raise(self, now: float) -> None:
+        wall = self._wall
+        if wall is None:
+            step = max(1, self.limit // 10)
+        elif self.limit < wall:
+            step = (wall - self.limit + 1) // 2
+        elif now - self._throttled_at < self._patience or self._since_throttled < REQUESTS_A_PROBE:
+            step = 0
+        else:
+            step = 1
+            # A window later it is known whether the wall still stands there.
+            if self.limit > wall:
+                self._wall, self._patience = None, MIN_PATIENCE_S
+        self.limit = min(self.ceiling, self.limit + step)
