@@ -2,12 +2,12 @@
 
 A throttled request tells more than "too many": what was under way beside it was taken, so that
 number is the quota, or what others left of it. The limit therefore goes straight to it, and one
-burst of rejections is the price of finding a quota. Only when throttling goes on after that is
-the limit cut by a factor, once a window.
+burst of rejections is the price of finding a quota. When throttling goes on in the next window,
+the limit is cut by a factor, once a window.
 
 Upwards: below the level at which throttling was last met, halfway to it each window; at that
 level, one more after a time of patience that doubles whenever it was in vain; beyond it, one
-more (or a tenth) each window. A rejected probe costs about one request.
+more, then two, then up to a quarter each window. A rejected probe costs about one request.
 
 Throttling that does not heed how many requests are under way (faults, or somebody else's
 requests) cannot be cured by sending fewer: where half as many are throttled in the same
@@ -28,6 +28,9 @@ NOISE = 0.02
 MIN_PATIENCE_S, MAX_PATIENCE_S = 5.0, 60.0
 # Requests between two such tries, so that few are wasted where requests are slow.
 REQUESTS_A_PROBE = 150
+# Requests that are to be throttled, going by the share so far, in a window that shows the end of
+# throttling that does not heed the limit: fewer might be missing by chance.
+EXPECTED = 10
 # Weight of a new mean latency over the old one.
 _NEW = 0.3
 
@@ -77,6 +80,7 @@ class AdaptiveLimit:
         self.limit = ceiling
         self.latency: float | None = None
         self._wall: int | None = None
+        self._step = 1
         self._patience = MIN_PATIENCE_S
         self._throttled_at = now
         self._since_throttled = 0
@@ -88,6 +92,11 @@ class AdaptiveLimit:
     def window(self) -> float:
         """Seconds between two steps."""
         return max(MIN_WINDOW_S, self.latency or 0.0)
+
+    @property
+    def lowered(self) -> bool:
+        """Whether throttling lowered the limit in this window."""
+        return self._window.lowered
 
     def set_ceiling(self, ceiling: int) -> None:
         """Take another ceiling; a limit that never met its own moves with it."""
@@ -132,8 +141,7 @@ class AdaptiveLimit:
             Whether more requests wait than the limit lets in: no use to raise it otherwise.
         """
         self._window.hungry |= hungry
-        # A window without an answer tells nothing.
-        if now - self._window.since < self.window or not self._window.requests:
+        if now - self._window.since < self.window or not self._tells():
             return
         if self._window.throttled:
             self._trouble_goes_on()
@@ -142,6 +150,12 @@ class AdaptiveLimit:
             if self._window.hungry:
                 self._raise(now)
         self._window = _Tally(now, self.limit)
+
+    def _tells(self) -> bool:
+        """Return whether the window saw enough to judge it."""
+        if self._blind and self._trouble is not None:
+            return self._window.requests * self._trouble.share >= EXPECTED
+        return self._window.requests > 0
 
     def _lower(self, held: int) -> None:
         level = max(1, min(self.limit, held))
@@ -157,27 +171,34 @@ class AdaptiveLimit:
         if began is None:
             self._trouble = _Trouble(self._window.limit, share)
         elif self._blind:
-            if share > 0.5 or share < began.share / 2:
+            if share > 0.5 or share < began.share / 4:
                 self._blind, self._trouble = False, None
         elif share <= NOISE:
             self._trouble = None
         elif 2 * self.limit <= began.limit and began.share / 2 < share <= 0.5:
-            self._blind = True
-            self.limit = max(1, began.limit // 2)
+            self._blind, self._trouble = True, _Trouble(began.limit, share)
+            self.limit = max(1, min(self.ceiling, began.limit // 2))
         else:
-            self.limit = max(1, int(self.limit * DECREASE))
+            self.limit = min(self.limit, max(1, int(self._window.limit * DECREASE)))
 
     def _raise(self, now: float) -> None:
         wall = self._wall
         if wall is None:
-            step = max(1, self.limit // 10)
+            step = self._step = min(2 * self._step, max(2, self.limit // 4))
         elif self.limit < wall:
             step = (wall - self.limit + 1) // 2
-        elif now - self._throttled_at < self._patience or self._since_throttled < REQUESTS_A_PROBE:
+        elif not self._patient(now - self._throttled_at):
             step = 0
         else:
-            step = 1
+            step = self._step = 1
             # A window later it is known whether the wall still stands there.
             if self.limit > wall:
                 self._wall, self._patience = None, MIN_PATIENCE_S
         self.limit = min(self.ceiling, self.limit + step)
+
+    def _patient(self, calm: float) -> bool:
+        """Return whether the wall may be tried again after so many seconds without throttling."""
+        if self._since_throttled < REQUESTS_A_PROBE:
+            # At few slots the requests would take too long to come together.
+            return calm >= 4 * self._patience
+        return calm >= self._patience

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from eedask.connection import Endpoint, Request
@@ -15,14 +15,17 @@ from eedask.grid import PixelGrid
 from eedask.layout import Layout, NativeProjection
 from eedask.naming import safe_name
 from eedask.requests import (
+    PIXEL_LIMITS,
+    URL_LIMITS,
+    Limits,
     PixelQuery,
     Visualization,
-    check_size,
     compute_pixels,
     compute_value,
     create_thumbnail,
     get_thumbnail,
 )
+from eedask.tiling import Hints, check_chip, fetch_tiled
 from eedask.workitem import WorkItem
 
 COMPUTE_PIXELS = "compute_pixels"
@@ -42,6 +45,10 @@ class Sender(Protocol):
 
     def once(self, make: Callable[[], Any]) -> Any:
         """Return what ``make`` gives, which is the same for all items of the run."""
+
+    @property
+    def hints(self) -> Hints:
+        """What the chips of the run have taught in this process."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,8 @@ class ChipTask:
         Column whose values name subfolders.
     unique_case : bool
         Whether no two ids, or folder values, differ by case alone.
+    limits : Limits, optional
+        How large a request and a chip may be; those of the method when None.
     """
 
     endpoint: Endpoint
@@ -91,6 +100,7 @@ class ChipTask:
     visualization: Visualization | None
     folder_by: str | None
     unique_case: bool
+    limits: Limits | None = None
 
     @property
     def needs_client(self) -> bool:
@@ -98,7 +108,11 @@ class ChipTask:
         return not self.image.is_traced
 
     def fetch(self, item: WorkItem, sender: Sender) -> File:
-        """Return the item's chip.
+        """Return the item's chip, of one request or put together of many.
+
+        A chip of many is held in memory decoded, with one tile beside it, and then as a file
+        (see :mod:`eedask.assembling`); so are the chips of all items under way. A chip of one
+        request is the very file that Earth Engine sent.
 
         Raises
         ------
@@ -122,10 +136,7 @@ class ChipTask:
         if self.layout is None:
             return None
         native = self._native(item, sender) if self.layout.is_native else None
-        grid = self.layout.grid(item, native)
-        by_url = self.method != COMPUTE_PIXELS
-        check_size(grid.shape, max(1, len(self.bands)), 1, by_url=by_url)
-        return grid
+        return self.layout.grid(item, native)
 
     def _native(self, item: WorkItem, sender: Sender) -> NativeProjection:
         assert self.projection is not None
@@ -139,7 +150,33 @@ class ChipTask:
 
         return ask() if self.projection.depends_on_item else sender.once(ask)
 
+    def check_shape(self, shape: tuple[int, int]) -> None:
+        """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
+        check_chip(shape, self._least_bands, self.format, self._limits)
+
+    @property
+    def _limits(self) -> Limits:
+        of_method = PIXEL_LIMITS if self.method == COMPUTE_PIXELS else URL_LIMITS
+        return self.limits or of_method
+
+    @property
+    def _least_bands(self) -> int:
+        """How many bands come back, as far as that is known before asking."""
+        coloured = self.visualization is not None and self.visualization.palette
+        return 3 if coloured else max(1, len(self.bands))
+
     def _pixels(self, query: PixelQuery, sender: Sender) -> bytes:
+        if query.grid is None:
+            # The expression itself states the grid, so that there is nothing to cut.
+            return self._answer(query, sender)
+
+        def ask(grid: PixelGrid) -> bytes:
+            return self._answer(replace(query, grid=grid), sender)
+
+        hints = getattr(sender, "hints", None) or Hints()
+        return fetch_tiled(ask, query.grid, self.format, self._limits, self._least_bands, hints)
+
+    def _answer(self, query: PixelQuery, sender: Sender) -> bytes:
         shape = None if query.grid is None else query.grid.shape
 
         def check(data: bytes) -> None:

@@ -8,29 +8,45 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import lru_cache, partial
 from importlib import metadata
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import ee
+import distributed
 import google.auth.exceptions
 import urllib3
 from ee import _state
 from google.auth.credentials import AnonymousCredentials, Credentials
-from google.auth.transport.urllib3 import AuthorizedHttp
-from google.auth.transport.urllib3 import Request as AuthRequest
 
-from eedask.errors import AuthorizationError, InputError, TransientError, from_response
+from eedask import credentials as sources
+from eedask.errors import (
+    AuthorizationError,
+    InputError,
+    RequestError,
+    TransientError,
+    from_response,
+)
+from eedask.tokens import Bearer, sharing, words
 
 HIGH_VOLUME_URL = "https://earthengine-highvolume.googleapis.com"
 STANDARD_URL = "https://earthengine.googleapis.com"
 # Earth Engine ends a request after five minutes; a little more lets its own words arrive
 # (https://developers.google.com/earth-engine/guides/processing_environments).
 DEADLINE = 330.0
+_CONNECT_S = 30.0
+# How often a request is sent with another token each: a token may end on its way, or be renewed
+# by another thread while this one waits.
+_TOKENS_TRIED = 3
+# Bytes at most that are read between two looks at the clock.
+_PIECE = 1 << 18
+# https://developers.google.com/earth-engine/guides/noncommercial_tiers
+_QUOTA_STATUS, _RESTRICTED = "x-earth-engine-quota-status", "parallelism_restricted=true"
 
 
 @dataclass(frozen=True)
@@ -52,19 +68,23 @@ class Endpoint:
     url : str
         ``https://…`` without path.
     project : str
-    auth : {"anonymous", "default"}
-        No credentials (an emulator), or each process's own application default credentials.
+    auth : str
+        ``"anonymous"``, ``"auto"``, ``"default"``, ``"client"`` or ``"key:PATH"``: see
+        :mod:`eedask.credentials`.
     workload_tag : str, optional
         Sent with every request, to tell its cost apart in Cloud Monitoring.
     deadline : float
-        Seconds for one exchange.
+        Seconds for one exchange, from its start to the answer's last byte.
+    origin : str
+        By which workers ask the user's process for access tokens; no secret.
     """
 
     url: str
     project: str
-    auth: str = "default"
+    auth: str = sources.DEFAULT
     workload_tag: str | None = None
     deadline: float = DEADLINE
+    origin: str = field(default="", compare=False)
 
     @property
     def parent(self) -> str:
@@ -73,16 +93,27 @@ class Endpoint:
 
 
 def endpoint_of_client(
-    *, workload_tag: str | None = None, deadline: float = DEADLINE
+    *,
+    workload_tag: str | None = None,
+    deadline: float = DEADLINE,
+    credentials: str | os.PathLike[str] | None = None,
 ) -> tuple[Endpoint, Credentials]:
     """Return where the user's own ``ee.Initialize`` points, and with which credentials.
 
     Bulk requests go to the high-volume endpoint unless the url was set on purpose.
 
+    Parameters
+    ----------
+    workload_tag : str, optional
+    deadline : float
+        Seconds.
+    credentials : {"default", "client"} or path, optional
+        What workers use: see :mod:`eedask.credentials`.
+
     Raises
     ------
     InputError
-        If ``ee.Initialize`` was not called, or without a project.
+        If ``ee.Initialize`` was not called, or without a project, or ``credentials`` is none.
     """
     state = _state.get_state()
     if not state.initialized:
@@ -94,15 +125,16 @@ def endpoint_of_client(
     if not project or project == _state.DEFAULT_CLOUD_API_USER_PROJECT:
         raise InputError("ee.Initialize was called without a project: pass project='my-project'")
     url = (state.cloud_api_base_url or STANDARD_URL).rstrip("/")
-    anonymous = isinstance(state.credentials, AnonymousCredentials)
+    own = state.credentials or AnonymousCredentials()
     endpoint = Endpoint(
         url=HIGH_VOLUME_URL if url == STANDARD_URL else url,
         project=project,
-        auth="anonymous" if anonymous else "default",
+        auth=sources.auth_of(credentials, own),
         workload_tag=workload_tag or state.workload_tag.get() or None,
         deadline=deadline,
+        origin=sources.remember(own),
     )
-    return endpoint, state.credentials or AnonymousCredentials()
+    return endpoint, own
 
 
 class Connection:
@@ -112,24 +144,30 @@ class Connection:
     ----------
     endpoint : Endpoint
     credentials : google.auth credentials, optional
-        The process's own when not given.
+        When not given, what the endpoint's ``auth`` says, looked for at the first request.
     connections : int
-        How many stay open.
+        How many stay open; more requests than that wait for one.
+    on_restricted : callable, optional
+        Called for each answer that tells that the project's compute quota is used up.
     """
 
     def __init__(
-        self, endpoint: Endpoint, credentials: Credentials | None = None, connections: int = 40
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials | None = None,
+        connections: int = 40,
+        on_restricted: Callable[[], None] | None = None,
     ) -> None:
         self.endpoint = endpoint
-        timeout = urllib3.Timeout(connect=min(30.0, endpoint.deadline), read=endpoint.deadline)
-        self._pool = urllib3.PoolManager(
-            maxsize=connections, block=True, timeout=timeout, retries=False
+        self._pool = urllib3.connection_from_url(
+            endpoint.url, maxsize=connections, block=True, retries=False
         )
-        # Without credentials there is nothing to renew, and a 401 keeps Earth Engine's words.
-        self._http: AuthorizedHttp | None = None
-        if endpoint.auth != "anonymous":
-            self._http = AuthorizedHttp(credentials or _own_credentials(), http=self._pool)
-        self._lock = threading.Lock()
+        self._pool.ConnectionCls = _noting_reuse(self._pool.ConnectionCls)
+        self._on_restricted = on_restricted
+        self._found: sources.Found | None = None
+        self._bearer: Bearer | None = None
+        if endpoint.auth != sources.ANONYMOUS:
+            self._bearer = Bearer(partial(self._find, credentials))
 
     def send(self, request: Request) -> bytes:
         """Return the body of the answer.
@@ -139,39 +177,84 @@ class Connection:
         RequestError
             For anything but a whole answer with status 200.
         """
-        with self._faults():
-            response = self._exchange(request)
-            headers = {k.lower(): v for k, v in response.headers.items()}
-            body: bytes = response.data
-        if response.status != 200:
-            raise from_response(response.status, headers, body)
+        token: str | None = None
+        for _ in range(_TOKENS_TRIED):
+            with self._faults():
+                if self._bearer is not None:
+                    token = self._bearer.token(refused=token)
+                status, headers, body = self._exchange(request, token)
+            if status != 401 or self._bearer is None:
+                break
+        if self._on_restricted is not None and _RESTRICTED in headers.get(_QUOTA_STATUS, ""):
+            self._on_restricted()
+        if status != 200:
+            raise self._explained(from_response(status, _with_seconds(headers), body))
         return body
 
-    def _exchange(self, request: Request) -> Any:
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+        if self._bearer is not None:
+            self._bearer.close()
+
+    def _find(self, credentials: Credentials | None) -> Credentials:
+        if credentials is not None:
+            return credentials
+        self._found = sources.find(self.endpoint.auth, self.endpoint.origin)
+        return self._found.credentials
+
+    def _exchange(
+        self, request: Request, token: str | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        end = time.monotonic() + self.endpoint.deadline
         query = f"?{urlencode(request.query)}" if request.query else ""
-        url = f"{self.endpoint.url}/v1/{quote(request.path, safe='/:')}{query}"
-        headers, body = self._headers(), None
+        body = None
         if request.body is not None:
             body = json.dumps(request.body, allow_nan=False).encode()
-            headers["Content-Type"] = "application/json"
-        if self._http is None:
-            return self._pool.urlopen(request.method, url, body=body, headers=headers)
-        self._refresh(self._http.credentials)
-        return self._http.urlopen(request.method, url, body=body, headers=headers)
+        response = self._pool.urlopen(
+            request.method,
+            f"/v1/{quote(request.path, safe='/:')}{query}",
+            body=body,
+            headers=self._headers(token, with_body=body is not None),
+            timeout=urllib3.Timeout(_CONNECT_S, None, total=self.endpoint.deadline),
+            pool_timeout=self.endpoint.deadline,
+            preload_content=False,
+        )
+        return response.status, response.headers, self._read(response, end)
 
-    def _refresh(self, credentials: Credentials) -> None:
-        # Without the lock, forty threads would renew one expired token forty times.
-        if credentials.valid:
-            return
-        with self._lock:
-            if not credentials.valid:
-                credentials.refresh(AuthRequest(self._pool))
+    def _read(self, response: urllib3.BaseHTTPResponse, end: float) -> bytes:
+        """Return the body, if it is there in time: the socket's own timeout is for one piece."""
+        pieces: list[bytes] = []
+        try:
+            while (left := end - time.monotonic()) > 0:
+                if (socket := getattr(response.connection, "sock", None)) is not None:
+                    socket.settimeout(left)
+                # One read of the socket at most. At the end, urllib3 compares Content-Length.
+                piece = response.read1(_PIECE)
+                if not piece:
+                    return b"".join(pieces)
+                pieces.append(piece)
+            raise TransientError(f"no whole answer within {self.endpoint.deadline:g} s")
+        finally:
+            # After a whole body both do nothing. Else the pool gets back a connection that is
+            # closed, so that nobody reads the rest for the answer to something else.
+            if response.connection is not None:
+                response.close()
+                response.release_conn()
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, token: str | None, *, with_body: bool) -> dict[str, str]:
         headers = {"User-Agent": user_agent(), "Accept-Encoding": "gzip"}
-        if self.endpoint.auth != "anonymous":
+        if with_body:
+            headers["Content-Type"] = "application/json"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
             headers["X-Goog-User-Project"] = self.endpoint.project
         return headers
+
+    def _explained(self, error: RequestError) -> RequestError:
+        if self._found is None or not isinstance(error, AuthorizationError):
+            return error
+        return AuthorizationError(self._found.explain(error.message), error.status)
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
@@ -180,12 +263,12 @@ class Connection:
         try:
             yield
         except google.auth.exceptions.TransportError as error:
-            raise TransientError(f"credentials could not be renewed: {error}") from error
+            raise TransientError(f"credentials could not be renewed: {words(error)}") from error
         except google.auth.exceptions.GoogleAuthError as error:
-            raise AuthorizationError(
-                f"the credentials are not accepted ({error}); run `earthengine authenticate` or"
-                " `gcloud auth application-default login` where the workers run"
-            ) from error
+            refusal = f"the credentials are not accepted: {words(error)}"
+            if self._found is None:
+                refusal += "; run `earthengine authenticate` where the workers run"
+            raise self._explained(AuthorizationError(refusal)) from None
         except urllib3.exceptions.NewConnectionError as error:  # a TimeoutError to urllib3
             raise TransientError(f"the server cannot be reached: {error}") from error
         except urllib3.exceptions.TimeoutError as error:
@@ -193,9 +276,35 @@ class Connection:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise TransientError(f"the connection broke: {error}") from error
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._pool.clear()
+
+@lru_cache
+def _noting_reuse(plain: type[Any]) -> type[Any]:
+    """Return a class of connections that say so if they end before another answer.
+
+    A server may close an idle connection just when a request is sent on it. Whether it saw the
+    request is not known, so nothing is sent again here.
+    """
+
+    class Connection(plain):  # type: ignore[misc]
+        answered = False
+
+        def connect(self) -> None:
+            self.answered = False
+            super().connect()
+
+        def getresponse(self) -> Any:
+            try:
+                response = super().getresponse()
+            except ConnectionError as error:
+                if self.answered:
+                    raise ConnectionResetError(
+                        "the server closed a connection that was kept open for reuse"
+                    ) from error
+                raise
+            self.answered = True
+            return response
+
+    return Connection
 
 
 @lru_cache(maxsize=1)
@@ -205,24 +314,43 @@ def user_agent() -> str:
 
 
 def ensure_client(endpoint: Endpoint) -> None:
-    """Initialise the ``ee`` client of this process, if it is not: building expressions needs it."""
-    with _initialising:
-        if not _state.get_state().initialized:
-            anonymous = endpoint.auth == "anonymous"
-            credentials = AnonymousCredentials() if anonymous else _own_credentials()
-            ee.Initialize(credentials, url=endpoint.url, project=endpoint.project)
+    """Initialise the ``ee`` client of this process, if it is not: building expressions needs it.
 
-
-_initialising = threading.Lock()
-
-
-def _own_credentials() -> Credentials:
-    """Return this process's credentials: of its ``ee`` client, or those it would be given.
-
-    ``ee.Initialize`` looks at what ``ee.Authenticate`` stored and at Google's application
-    default credentials; nothing secret travels from the user's process to the workers.
+    Raises
+    ------
+    AuthorizationError
+        If there are no credentials for it.
     """
-    state = _state.get_state()
-    if state.initialized and state.credentials is not None:
-        return state.credentials
-    return ee.data.get_persistent_credentials()
+    found = None
+    if endpoint.auth != sources.ANONYMOUS:
+        found = sources.find(endpoint.auth, endpoint.origin)
+    sources.initialize(endpoint.url, endpoint.project, found)
+
+
+@contextlib.contextmanager
+def sharing_tokens(endpoint: Endpoint, client: distributed.Client) -> Iterator[None]:
+    """Let a cluster's workers ask this process for access tokens, where they may need it."""
+    if not sources.shares_tokens(endpoint.auth):
+        yield
+        return
+
+    def find() -> Credentials:
+        # By origin: the user may have initialised ``ee`` otherwise since the plan was made.
+        return sources.find(endpoint.auth, endpoint.origin).credentials
+
+    with sharing(client, endpoint.origin, find):
+        yield
+
+
+def _with_seconds(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers, names in lower case, with ``Retry-After`` in seconds.
+
+    It may be a date (RFC 9110, 10.2.3), which is then told by the server's own clock.
+    """
+    lowered = {name.lower(): value for name, value in headers.items()}
+    after = lowered.get("retry-after", "")
+    with contextlib.suppress(ValueError, TypeError):  # seconds already, or neither
+        now = lowered.get("date")
+        start = parsedate_to_datetime(now).timestamp() if now else time.time()
+        lowered["retry-after"] = f"{parsedate_to_datetime(after).timestamp() - start:g}"
+    return lowered

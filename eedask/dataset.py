@@ -33,6 +33,8 @@ from eedask.storage import Folder
 from eedask.workitem import WorkItem
 
 PLAN, ITEMS, PARTS = "plan.json", "items.parquet", "manifest"
+CHIPS, REPORT, SHEET = "chips", "report.html", "contact_sheet.png"
+RESULTS = (CHIPS, REPORT, SHEET)
 # The items' own order; the file has them in the order of space.
 ORDER = "eedask:order"
 FORMAT_VERSION = 1
@@ -98,7 +100,11 @@ class Dataset:
     folder: Folder
 
     def stage(
-        self, items: gpd.GeoDataFrame, asked: Mapping[str, Any], partition_size: int
+        self,
+        items: gpd.GeoDataFrame,
+        asked: Mapping[str, Any],
+        partition_size: int,
+        overwrite: bool = False,
     ) -> dict[str, Any]:
         """Lay the dataset out, or find it laid out already for the same plan.
 
@@ -109,6 +115,9 @@ class Dataset:
             What determines the result, as JSON.
         partition_size : int
             Items in a partition; a dataset that is there keeps its own.
+        overwrite : bool
+            Whether a dataset that is there, of this plan or another, is removed first. Files
+            that no run has written stay.
 
         Returns
         -------
@@ -121,11 +130,14 @@ class Dataset:
             If the folder holds another plan, or something else.
         """
         asked = json.loads(json.dumps({**asked, "items": items_digest(items)}))
-        if self.folder.exists(PLAN):
+        if not self.folder.exists(PLAN):
+            self._check_empty()
+        elif overwrite:
+            self._clear()
+        else:
             plan = self.plan()
             _check_same(self.folder.url, plan["asked"], asked)
             return plan
-        self._check_empty()
         self.folder.write(ITEMS, _items_file(items, partition_size))
         plan = {
             "eedask": FORMAT_VERSION,
@@ -160,6 +172,11 @@ class Dataset:
                 f" {FORMAT_VERSION}"
             )
         return plan
+
+    def _clear(self) -> None:
+        """Remove what runs and reports have written."""
+        for name in (PARTS, *RESULTS, ITEMS, PLAN):
+            self.folder.remove(name)
 
     def _check_empty(self) -> None:
         names = self.folder.list() if self.folder.exists() else []

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import dask
 import dask.bag as db
 import distributed
 
+from eedask import leases
 from eedask.errors import RunStopped
 from eedask.progress import Counter, watching
-from eedask.worker import RunSpec, release, released, run_partition, run_partition_counts
+from eedask.worker import RunSpec, reason_of_stop, release, run_partition, stop
 
 # Partitions that a process works on at once: enough for the request threads never to run dry.
 PARTITIONS_IN_FLIGHT = 4
+# How often a partition whose worker died is run again. Each time only what is missing is done,
+# so this only ends runs whose workers die of the work itself.
+REPEATS = 20
+# Seconds for the workers to hear that a run is stopped.
+_STOP_S = 4.0
+_INTERRUPTED = "the run was interrupted"
 
 
 def rows_bag(partitions: int, spec: RunSpec) -> db.Bag:
@@ -35,20 +43,20 @@ def execute(partitions: int, spec: RunSpec, counter: Counter) -> None:
     ----------
     partitions : int
     spec : RunSpec
-        ``slots`` is for the whole run; it is shared out here.
     counter : Counter
         Hears of every item.
 
     Raises
     ------
     RunStopped
-        If a partition itself failed, not just items of it.
+        If the run could not go on; what is done is kept.
+    KeyboardInterrupt
+        If it was interrupted; likewise.
     """
     if (client := _current_client()) is not None:
         _on_cluster(partitions, spec, counter, client)
     elif dask.config.get("scheduler", None) is not None:
-        with released(spec.run_id), watching(spec.run_id, counter):
-            _counts_bag(partitions, spec).compute(num_workers=PARTITIONS_IN_FLIGHT)
+        _on_threads(partitions, spec, counter)
     else:
         with _own_cluster() as client:
             _on_cluster(partitions, spec, counter, client)
@@ -77,46 +85,97 @@ def _own_cluster() -> Iterator[distributed.Client]:
         yield client
 
 
+def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
+    leases.set_ceiling(None, spec.quota, spec.concurrency, spec.rate)
+    with watching(spec.run_id, counter):
+        try:
+            bag = _bag(partitions, spec, _stops)
+            _check_outcome(bag.compute(num_workers=PARTITIONS_IN_FLIGHT))
+        except KeyboardInterrupt:
+            stop(spec.run_id, _INTERRUPTED)
+            raise
+        finally:
+            release(spec.run_id)
+
+
 def _on_cluster(
     partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client
 ) -> None:
     workers = client.scheduler_info(n_workers=-1)["workers"]
     in_this_process = all(address.startswith("inproc://") for address in workers)
-    # Each process gets an equal share; what does not divide stays unused.
-    spec = replace(spec, slots=max(1, spec.slots // max(1, len(workers))))
+    leases.install(client)
+    leases.set_ceiling(client, spec.quota, spec.concurrency, spec.rate)
     with watching(spec.run_id, counter, None if in_this_process else client):
         try:
-            delayed = _counts_bag(partitions, spec).to_delayed()
-            _consume(client.compute(delayed, retries=2), client)
+            delayed = _bag(partitions, spec, _stops).to_delayed()
+            _consume(client.compute(delayed), client)
+        except BaseException as error:
+            reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
+            _on_workers(client, stop, spec.run_id, reason)
+            raise
         finally:
-            client.run(release, spec.run_id)
+            _on_workers(client, release, spec.run_id)
+
+
+def _on_workers(client: distributed.Client, function: Any, *args: Any) -> None:
+    """Call a function on all workers, as far as they are there and answer soon."""
+
+    async def ask() -> None:
+        await client.run(_off_the_loop, function, *args, on_error="ignore")
+
+    # What ends a run may well have ended workers, or the cluster.
+    with contextlib.suppress(Exception):
+        client.sync(ask, callback_timeout=_STOP_S)
+
+
+async def _off_the_loop(function: Any, *args: Any) -> None:
+    """Call on a worker what may take a moment, without holding up its messages."""
+    await asyncio.to_thread(function, *args)
 
 
 def _consume(futures: list[distributed.Future], client: distributed.Client) -> None:
-    """Wait for partitions, forgetting each as it ends."""
+    """Wait for partitions, forgetting each as it ends, and repeat those whose worker died."""
+    left = dict.fromkeys((future.key for future in futures), REPEATS)
+    ending = distributed.as_completed(futures, loop=client.loop)
     try:
-        for future in distributed.as_completed(futures, loop=client.loop):
-            if future.status != "finished":
+        for future in ending:
+            if future.status == "finished":
+                _check_outcome(future.result())
+                future.release()
+                continue
+            error = _error_of(future)
+            left[future.key] -= 1
+            if not isinstance(error, distributed.KilledWorker) or left[future.key] == 0:
                 raise RunStopped(
-                    f"a partition could not be run ({future.exception()}); what is done is"
-                    " kept, run the same plan again to go on"
-                ) from future.exception()
-            future.release()
+                    f"a partition could not be run ({type(error).__name__}: {error}); what is done"
+                    " is kept, run the same plan again to go on"
+                ) from error
+            future.retry()
+            ending.add(future)
     finally:
         for future in futures:
             future.cancel()
 
 
-def _counts_bag(partitions: int, spec: RunSpec) -> db.Bag:
-    return _bag(partitions, spec, _counts)
+def _error_of(future: distributed.Future) -> BaseException:
+    if future.status == "error":
+        error: BaseException = future.exception()
+        return error
+    return RuntimeError(f"a partition is {future.status}: the cluster lost it")
+
+
+def _check_outcome(reasons: list[str | None]) -> None:
+    for reason in reasons:
+        if reason is not None:
+            raise RunStopped(reason)
 
 
 def _rows(numbers: Iterable[int], spec: RunSpec) -> list[dict[str, Any]]:
     return [asdict(row) for number in numbers for row in run_partition(number, spec)]
 
 
-def _counts(numbers: Iterable[int], spec: RunSpec) -> list[dict[str, int]]:
-    return [run_partition_counts(number, spec) for number in numbers]
+def _stops(numbers: Iterable[int], spec: RunSpec) -> list[str | None]:
+    return [reason_of_stop(number, spec) for number in numbers]
 
 
 def _bag(partitions: int, spec: RunSpec, function: Any) -> db.Bag:

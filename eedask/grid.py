@@ -27,6 +27,34 @@ Transform = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True)
+class Window:
+    """A rectangle of a grid's pixels.
+
+    Attributes
+    ----------
+    row, column : int
+        Of its first pixel.
+    shape : (int, int)
+        Rows, columns.
+    """
+
+    row: int
+    column: int
+    shape: tuple[int, int]
+
+    @property
+    def pixels(self) -> int:
+        """How many there are."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of an array of (rows, columns) of the whole grid."""
+        rows, columns = self.shape
+        return (slice(self.row, self.row + rows), slice(self.column, self.column + columns))
+
+
+@dataclass(frozen=True)
 class PixelGrid:
     """Pixels of one size and place in a crs.
 
@@ -58,6 +86,10 @@ class PixelGrid:
         corners = [apply(self.transform, c, r) for c in (0, columns) for r in (0, rows)]
         xs, ys = zip(*corners, strict=True)
         return (min(xs), min(ys), max(xs), max(ys))
+
+    def part(self, window: Window) -> PixelGrid:
+        """Return the grid of a window: the same pixels, fewer of them."""
+        return _window(self.crs, self.transform, window.column, window.row, window.shape)
 
     def to_json(self) -> dict[str, Any]:
         """Return the ``PixelGrid`` of Earth Engine's REST API."""

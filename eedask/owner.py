@@ -46,8 +46,10 @@ GRACE_S, MAX_GRACE_S = 5.0, 300.0
 FORGOTTEN_S = 300.0
 # Seconds until all members of an owner that was started anew have told what they hold.
 SETTLE_S = 1.5
+# Seconds without any member after which what was found of the quota is out of date.
+STALE_S = 600.0
 # Seconds of a turn, where there are more members than slots.
-TURN_S = 2.0
+TURN_S = 5.0
 # Requests at once while the project is in restricted mode, that is when its compute quota is
 # used up (https://developers.google.com/earth-engine/guides/usage). The page tells no number:
 # this is a guess, to be changed once somebody has seen one.
@@ -109,6 +111,10 @@ class _Member:
     speed: float = 0.0
     latency: float | None = None
 
+    def heard(self, now: float) -> bool:
+        """Return whether its lease is in force."""
+        return self.until is None and now - self.seen <= VALID_S
+
     @property
     def held(self) -> int:
         """Requests that the server presumably holds for it."""
@@ -149,6 +155,7 @@ class Owner:
     _restricted_until: float = float("-inf")
     _settled_at: float = float("-inf")
     _next_turn: float = float("-inf")
+    _heard_at: float = float("inf")
 
     def __post_init__(self) -> None:
         self._adaptive = AdaptiveLimit(self.ceiling.concurrency, self.clock())
@@ -169,10 +176,9 @@ class Owner:
         """Slots that are leased, not yet given back, or in grace."""
         return sum(member.booked for member in self._members.values())
 
-    @property
-    def idle(self) -> bool:
-        """Whether there are no members, or only some that are gone."""
-        return all(member.until is not None for member in self._members.values())
+    def knows(self, name: str) -> bool:
+        """Whether somebody is a member, or was until a moment ago."""
+        return name in self._members
 
     def set_ceiling(self, ceiling: Ceiling) -> None:
         """Change what is never exceeded; those who have more give it back as requests end."""
@@ -183,6 +189,9 @@ class Owner:
         """Hear a member's report and return its lease; an unknown member joins."""
         now = self.clock()
         self._forget(now)
+        if now - self._heard_at > STALE_S:
+            self._adaptive = AdaptiveLimit(self.ceiling.concurrency, now)
+        self._heard_at = now
         member = self._member(name, report, now)
         self._hear(member, report, now)
         if report.leaving:
@@ -263,6 +272,9 @@ class Owner:
         self._totals.throttled += throttled
         self._totals.latency += latency
         held = sum(m.held for m in self._members.values())
+        if self._adaptive.lowered:
+            # Slots that are on their way from one member to another were not refused.
+            held += max(0, self._adaptive.limit - self.booked)
         self._adaptive.observe(now, done, throttled, latency, held)
         demand = sum(m.report.demand for m in self._members.values() if m.until is None)
         self._adaptive.tick(now, demand > self._adaptive.limit)
@@ -281,9 +293,8 @@ class Owner:
         self._restricted_until = now + RESTRICTED_S
 
     def _targets(self, now: float) -> dict[str, int]:
-        live = {n: m.report.demand for n, m in self._members.items() if m.until is None}
-        gone = sum(m.booked for m in self._members.values() if m.until is not None)
-        capacity = self.limit - gone
+        live = {n: m.report.demand for n, m in self._members.items() if m.heard(now)}
+        capacity = self.limit - sum(m.booked for m in self._members.values() if not m.heard(now))
         if now >= self._next_turn:
             self._next_turn = now + max(TURN_S, 2 * (self._adaptive.latency or 0.0))
             self._turn(capacity, live)
@@ -304,7 +315,7 @@ class Owner:
         return self.ceiling.rate * max(slots, 0.01) / max(self.limit, self.booked)
 
     def _renew_in(self, now: float, targets: Mapping[str, int]) -> float:
-        live = [(n, m) for n, m in self._members.items() if m.until is None]
+        live = [(n, m) for n, m in self._members.items() if n in targets]
         moving = any(m.slots != targets[n] or m.booked > m.slots for n, m in live)
         if not moving and all(now - m.joined > 2 * RENEW_S for _, m in live):
             return RENEW_S
@@ -316,16 +327,14 @@ class Owner:
             del self._members[name]
             return
         member.slots, member.booked = 0, booked
-        member.until = now + min(MAX_GRACE_S, max(GRACE_S, 2 * (self._adaptive.latency or 0.0)))
+        member.until = now + self._grace()
 
     def _forget(self, now: float) -> None:
         """Free what was booked on members that are gone, or silent for too long."""
         for name, member in list(self._members.items()):
             silent = now - member.seen
-            if member.until is not None and now >= member.until:
-                if member.until < now or silent > 0:
-                    del self._members[name]
-            elif member.until is None and silent > FORGOTTEN_S:
+            over = now >= member.until if member.until is not None else silent > FORGOTTEN_S
+            if over:
                 del self._members[name]
             elif member.until is None and silent > VALID_S + self._grace():
                 member.slots = member.booked = min(1, member.booked)

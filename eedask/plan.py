@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +27,11 @@ from eedask.items import check_items
 from eedask.layout import NATIVE, UTM, Layout
 from eedask.naming import differ_only_by_case
 from eedask.progress import Counter, Listener, Progress, listener
-from eedask.quota import DEFAULT_CONCURRENCY
 from eedask.requests import Visualization, check_size, visualization
 from eedask.result import Result
 from eedask.retrying import RetryPolicy
 from eedask.storage import Folder
+from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE
 from eedask.worker import RunSpec, Task
 from eedask.workitem import WorkItem
 
@@ -55,6 +56,8 @@ class Plan:
         What the user should know before running.
     concurrency : int
         Requests at once, over all workers.
+    rate : float, optional
+        Requests a second, over all workers; None: not limited.
     policy : RetryPolicy
     partition_size : int
     """
@@ -66,10 +69,17 @@ class Plan:
     asked: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     concurrency: int = DEFAULT_CONCURRENCY
+    rate: float | None = DEFAULT_RATE
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     partition_size: int = _LARGEST_PARTITION
 
-    def run(self, *, progress: bool | Listener = True, retry_failed: bool = False) -> Result:
+    def run(
+        self,
+        *,
+        progress: bool | Listener = True,
+        retry_failed: bool = False,
+        overwrite: bool = False,
+    ) -> Result:
         """Do all items that are not done, and return what is there.
 
         Runs on the current ``distributed.Client``; without one, on the scheduler that
@@ -81,6 +91,9 @@ class Plan:
             True draws a bar; a callable is called with :class:`~eedask.progress.Progress`.
         retry_failed : bool
             Whether items that failed in an earlier run are tried again.
+        overwrite : bool
+            Whether a dataset that is in the folder, of this plan or another, is removed first.
+            Files that no run has written stay.
 
         Returns
         -------
@@ -93,33 +106,46 @@ class Plan:
         RunStopped
             If the run could not go on; what is done is kept.
         """
-        partitions, spec = self._stage(retry_failed)
+        partitions, spec = self._stage(retry_failed, overwrite)
         before = self._progress_so_far(retry_failed)
         with listener(progress, self.verb) as listen:
             listen(before)
             if before.done < before.total:
-                execute(partitions, spec, Counter(before, listen))
+                self._execute(partitions, spec, Counter(before, listen))
                 # Reports from other processes may be late; what is written is what counts.
                 listen(self._progress_so_far(retry_failed=False))
         return Result(spec.dataset, self._retry)
 
     def bag(self) -> db.Bag:
         """Return a lazy bag of manifest rows, as dictionaries; computing it does the work."""
-        partitions, spec = self._stage(retry_failed=False)
+        partitions, spec = self._stage()
         return rows_bag(partitions, spec)
+
+    def _execute(self, partitions: int, spec: RunSpec, counter: Counter) -> None:
+        try:
+            execute(partitions, spec, counter)
+        except KeyboardInterrupt:
+            now = self._progress_so_far(retry_failed=False)
+            print(
+                f"interrupted: {now.done} of {now.total} items are done and kept in"
+                f" {self.out.url}; run the same plan again to go on",
+                file=sys.stderr,
+            )
+            raise
 
     def _retry(self, progress: bool | Listener) -> Result:
         return self.run(progress=progress, retry_failed=True)
 
-    def _stage(self, retry_failed: bool) -> tuple[int, RunSpec]:
+    def _stage(self, retry_failed: bool = False, overwrite: bool = False) -> tuple[int, RunSpec]:
         dataset = Dataset(self.out)
-        plan = dataset.stage(self.items, self.asked, self.partition_size)
+        plan = dataset.stage(self.items, self.asked, self.partition_size, overwrite)
         spec = RunSpec(
             run_id=uuid.uuid4().hex[:12],
             dataset=dataset,
             task=self.task,
             policy=self.policy,
-            slots=self.concurrency,
+            concurrency=self.concurrency,
+            rate=self.rate,
             retry_failed=retry_failed,
         )
         return plan["partitions"], spec
@@ -146,7 +172,12 @@ class Plan:
     def _described(self) -> list[tuple[str, Any]]:
         hidden = ("verb", "expression")
         asked = [(k, v) for k, v in self.asked.items() if v not in (None, []) and k not in hidden]
-        return [*asked, ("concurrency", self.concurrency), ("retry", self.policy)]
+        return [
+            *asked,
+            ("concurrency", self.concurrency),
+            ("rate", self.rate),
+            ("retry", self.policy),
+        ]
 
 
 def chips(
@@ -164,6 +195,7 @@ def chips(
     folder_by: str | None = None,
     method: str = COMPUTE_PIXELS,
     concurrency: int = DEFAULT_CONCURRENCY,
+    rate: float | None = DEFAULT_RATE,
     retry: RetryPolicy | None = None,
     deadline: float = DEADLINE,
     workload_tag: str | None = None,
@@ -187,7 +219,8 @@ def chips(
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     shape : (int, int), optional
-        Rows, columns.
+        Rows, columns. A chip on the lattice of a crs may be larger than Earth Engine answers at
+        once: it is asked for in tiles and put together again, in the worker's memory.
     scale : float, optional
         Metres a pixel.
     crs : str or anything pyproj takes, optional
@@ -210,7 +243,10 @@ def chips(
         One request an item, or a URL that is created and then fetched, as ``getThumbURL``
         (pictures) and ``getDownloadURL`` (data) do. The files are the same.
     concurrency : int
-        Requests at once over all workers; Earth Engine's default quota is 40 a project.
+        Requests at once, over all workers and all runs of the project on the cluster; Earth
+        Engine's default quota is 40. Where it grants less, the run finds that out.
+    rate : float, optional
+        Requests a second, likewise; Earth Engine's default quota is 100. None: not limited.
     retry : RetryPolicy, optional
     deadline : float
         Seconds for one request.
@@ -235,7 +271,7 @@ def chips(
     _check_method(method, kind)
     bands_asked, look = _bands(bands, vis_params, kind)
     layout = None if region is not None else _layout(checked, shape, scale, crs)
-    if shape is not None:
+    if shape is not None and layout is None:
         check_size(_shape(shape), len(bands_asked) or 1, 1, by_url=method != COMPUTE_PIXELS)
     samples = _samples(checked)
     recipe = image if region is None else _clipped(image, region, shape, scale, crs)
@@ -252,6 +288,8 @@ def chips(
         folder_by=folder_by,
         unique_case=not _case_matters(checked, folder_by),
     )
+    if shape is not None and layout is not None:
+        task.check_shape(_shape(shape))
     asked = {
         "verb": "chips",
         "expression": digest(expression.encode(samples[0])),
@@ -271,6 +309,7 @@ def chips(
         asked=asked,
         notes=_notes(expression),
         concurrency=_positive("concurrency", concurrency),
+        rate=rate,
         policy=retry or RetryPolicy(),
         partition_size=_partition_size(partition_size, len(checked)),
     )

@@ -77,7 +77,9 @@ class Counter:
         """Count more items."""
         with self._lock:
             now = self._now
-            self._now = Progress(now.total, now.done + done, now.failed + failed)
+            # What a worker told before it died, and had not written, is told again.
+            sums = min(now.total, now.done + done), min(now.total, now.failed + failed)
+            self._now = Progress(now.total, *sums)
             self._listener(self._now)
 
 

@@ -18,13 +18,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from eedask.errors import QuotaError, RequestError, RunStopped
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling, Lease, Report
 
-__all__ = ["DEFAULT_CONCURRENCY", "DEFAULT_RATE", "Limiter", "Share", "share"]
+__all__ = ["DEFAULT_CONCURRENCY", "DEFAULT_RATE", "Limiter", "Share"]
 
 # Seconds' worth of tokens that may be saved up.
 _BURST_S = 0.1
@@ -195,6 +197,7 @@ class Limiter:
         self._lock = threading.Lock()
         self._queue: deque[_Waiter] = deque()
         self._closed = False
+        self._closed_groups: weakref.WeakSet[Any] = weakref.WeakSet()
         # Called, in the lock and without waiting, when the owner should hear of something now.
         self.alarm: Callable[[], None] = _nothing
         if slots is not None:
@@ -246,7 +249,6 @@ class Limiter:
         """Tell that an answer carried the header of restricted mode."""
         with self._lock:
             self._share.restricted()
-            self.alarm()
 
     def apply(self, lease: Lease, asked: float | None = None) -> None:
         """Put a lease in force; see :meth:`Share.apply`. What is under way goes on."""
@@ -261,9 +263,12 @@ class Limiter:
             return self._share.report(self._clock(), len(self._queue), leaving)
 
     def close(self, group: object = None) -> None:
-        """Wake those who wait, of one group or all, with an error; None also bars later ones."""
+        """Refuse those of a group who wait or come later, or all, with an error."""
         with self._lock:
-            self._closed |= group is None
+            if group is None:
+                self._closed = True
+            else:
+                self._closed_groups.add(group)
             for waiter in list(self._queue):
                 if group is None or waiter.group is group:
                     waiter.closed = True
@@ -273,7 +278,7 @@ class Limiter:
 
     def _acquire(self, group: object) -> float:
         with self._lock:
-            if self._closed:
+            if self._closed or group in self._closed_groups:
                 raise _closed()
             now = self._clock()
             if not self._queue and self._share.delay(now) == 0:
@@ -307,7 +312,9 @@ class Limiter:
         now = self._clock()
         while self._queue:
             delay = self._share.delay(now)
-            if delay != 0:
+            if delay is None:
+                return None
+            if delay > 0:
                 # Who has come to the front takes over the watch.
                 self._queue[0].ready.set()
                 return delay
@@ -340,12 +347,6 @@ class Limiter:
                     self.alarm()
             if self._queue:
                 self._serve()
-
-
-def share(total: int, processes: int, index: int) -> int:
-    """Return how many of ``total`` slots the process number ``index`` of ``processes`` gets."""
-    base, extra = divmod(total, processes)
-    return max(1, base + (index < extra))
 
 
 def _closed() -> RunStopped:

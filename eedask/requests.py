@@ -26,6 +26,32 @@ MAX_URL_BYTES = 32 * 2**20
 MAX_URL_SIDE = 10_000
 PAGE_SIZE = 1000
 
+
+@dataclass(frozen=True)
+class Limits:
+    """How large one request, and one chip put together of many, may be.
+
+    Attributes
+    ----------
+    bytes : int
+        Of the pixels of one request: each band's bytes and one byte of mask.
+    side : int
+        Pixels, of one request.
+    smallest_side : int
+        Pixels; where a computation is too large, its tiles are not cut any smaller.
+    chip_bytes : int
+        Of a whole chip in memory, if it is put together of tiles.
+    """
+
+    bytes: int = MAX_PIXEL_BYTES
+    side: int = MAX_SIDE
+    smallest_side: int = 32
+    chip_bytes: int = 2 * 2**30
+
+
+PIXEL_LIMITS = Limits()
+URL_LIMITS = Limits(bytes=MAX_URL_BYTES, side=MAX_URL_SIDE)
+
 VIS_KEYS = ("bands", "min", "max", "palette", "gamma", "opacity")
 
 
@@ -219,7 +245,8 @@ def check_size(
         With the arithmetic.
     """
     rows, columns = shape
-    most, longest = (MAX_URL_BYTES, MAX_URL_SIDE) if by_url else (MAX_PIXEL_BYTES, MAX_SIDE)
+    limits = URL_LIMITS if by_url else PIXEL_LIMITS
+    most, longest = limits.bytes, limits.side
     if max(shape) > longest:
         raise SizeError(
             f"shape {shape} has a side of {max(shape)} pixels; Earth Engine answers"

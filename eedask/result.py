@@ -12,7 +12,7 @@ import geopandas as gpd
 import numpy as np
 from PIL import Image
 
-from eedask.dataset import FAILED, OK, Dataset
+from eedask.dataset import FAILED, OK, REPORT, SHEET, Dataset
 from eedask.errors import DatasetError, InputError
 from eedask.pictures import Tile, as_picture, contact_sheet
 from eedask.progress import Listener
@@ -161,11 +161,11 @@ class Result:
         if (self.manifest["status"] == OK).any():
             buffer = io.BytesIO()
             self.contact_sheet().save(buffer, "PNG")
-            sheet = "contact_sheet.png"
+            sheet = SHEET
             folder.write(sheet, buffer.getvalue())
         page = report_html(self._dataset.plan(), self.manifest, self.summary(), sheet)
-        folder.write("report.html", page.encode())
-        return folder.path("report.html")
+        folder.write(REPORT, page.encode())
+        return folder.path(REPORT)
 
     def __repr__(self) -> str:
         return f"eedask result: {self.summary()}"

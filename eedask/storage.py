@@ -75,9 +75,10 @@ class Folder:
         _write_local(Path(target), data)
 
     def remove(self, name: str) -> None:
-        """Remove a file."""
+        """Remove a file, or a folder with all that is in it, if it is there."""
         fs, root = self._opened
-        fs.rm_file(f"{root}/{name}")
+        if fs.exists(f"{root}/{name}"):
+            fs.rm(f"{root}/{name}", recursive=True)
 
 
 def _write_local(target: Path, data: bytes) -> None:

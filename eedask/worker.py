@@ -1,35 +1,33 @@
-"""The work of a Dask worker: one partition after the other, through one pool of request threads.
-
-All partitions that a process works on share one :class:`RequestPool`, which serves the oldest
-partition first: partitions then end one by one instead of all at once, and the pool stays full
-across their boundaries.
-"""
+"""The work of a Dask worker: the items of a partition, through the requests of its process."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import heapq
-import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from eedask.connection import Connection, Endpoint, Request, ensure_client
 from eedask.dataset import FAILED, OK, Dataset, Row
-from eedask.errors import EedaskError, RequestError
+from eedask.errors import DatasetError, EedaskError, RequestError, RunStopped
+from eedask.leases import key_of, limiter_for
+from eedask.pool import RequestPool
 from eedask.progress import report
-from eedask.quota import Limiter
 from eedask.retrying import Attempts, RetryPolicy, call_with_retry
+from eedask.stopping import STOPPING, Verdict, reason_to_stop
 from eedask.workitem import WorkItem
 
 logger = logging.getLogger("eedask")
 
-# Backing off holds a thread but no slot; with this many spare threads others use the slots.
+# Backing off holds a thread but no slot; with spare threads others use the slots meanwhile.
 SPARE_THREADS = 8
+# Seconds that the end of a run waits for requests under way before it leaves them behind.
+GRACE_S = 2.0
+_POLL_S = 0.25
 
 
 class Output(Protocol):
@@ -70,8 +68,10 @@ class RunSpec:
     dataset : Dataset
     task : Task
     policy : RetryPolicy
-    slots : int
-        Requests at once in one process.
+    concurrency : int
+        Requests at once, over all processes.
+    rate : float, optional
+        Requests a second, over all processes.
     flush_s : float
         Seconds between writing what is done.
     retry_failed : bool
@@ -82,9 +82,15 @@ class RunSpec:
     dataset: Dataset
     task: Task
     policy: RetryPolicy
-    slots: int
+    concurrency: int
+    rate: float | None = None
     flush_s: float = 5.0
     retry_failed: bool = False
+
+    @property
+    def quota(self) -> str:
+        """The key of the quota that the run's requests count against."""
+        return key_of(self.task.endpoint.url, self.task.endpoint.project)
 
 
 def run_partition(number: int, spec: RunSpec) -> list[Row]:
@@ -92,6 +98,11 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
 
     Rows are written as they come, so that whatever ends this call loses at most the last few
     seconds; calling it again does only what is missing.
+
+    Raises
+    ------
+    RunStopped
+        If the run is stopped; what is done is written.
     """
     done = {row.id: row for row in spec.dataset.rows(number)}
     if spec.retry_failed:
@@ -100,45 +111,57 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     todo = [item for item in items if item.id not in done]
     if todo:
         process = acquire(spec)
-        futures = [process.pool.submit(number, process.do, item) for item in todo]
+        futures = {process.pool.submit(number, process.do, item) for item in todo}
         try:
-            _collect(number, spec, futures, done)
-        except BaseException:
+            _collect(number, process, futures, done)
+        finally:
             for future in futures:
                 future.cancel()
-            raise
     return [done[item.id] for item in items]
 
 
-def run_partition_counts(number: int, spec: RunSpec) -> dict[str, int]:
-    """Do a partition; return how many of its items have which status."""
-    rows = run_partition(number, spec)
-    return {status: sum(row.status == status for row in rows) for status in (OK, FAILED)}
+def reason_of_stop(number: int, spec: RunSpec) -> str | None:
+    """Do a partition; return why the run was stopped meanwhile, None if it was not.
+
+    Returned and not raised, because Dask logs what tasks raise, once for every partition.
+    """
+    try:
+        run_partition(number, spec)
+    except RunStopped as error:
+        return str(error)
+    return None
 
 
 def _collect(
     number: int,
-    spec: RunSpec,
-    futures: list[concurrent.futures.Future[Row]],
+    process: Process,
+    waiting: set[concurrent.futures.Future[Row]],
     done: dict[Any, Row],
 ) -> None:
     """Wait for rows, writing and reporting them every few seconds and at the end."""
-    waiting = set(futures)
-    flushed = time.monotonic()
-    while waiting:
-        finished, waiting = concurrent.futures.wait(
-            waiting, timeout=0.5, return_when=concurrent.futures.FIRST_EXCEPTION
-        )
-        rows = [future.result() for future in finished]
+    spec, verdict = process.spec, process.verdict
+    flushed, fresh = time.monotonic(), 0
+    while waiting and verdict.reason is None:
+        finished, waiting = concurrent.futures.wait(waiting, timeout=_POLL_S)
+        rows = [future.result() for future in finished if _has_row(future)]
         done.update((row.id, row) for row in rows)
+        fresh += len(rows)
         report(spec.run_id, rows)
-        if not waiting or time.monotonic() - flushed > spec.flush_s:
-            spec.dataset.write_rows(number, list(done.values()))
-            flushed = time.monotonic()
+        if fresh and (not waiting or time.monotonic() - flushed > spec.flush_s):
+            process.flush(number, list(done.values()))
+            flushed, fresh = time.monotonic(), 0
+    if fresh:
+        process.flush(number, list(done.values()))
+    if verdict.reason is not None:
+        raise RunStopped(verdict.reason)
+
+
+def _has_row(future: concurrent.futures.Future[Row]) -> bool:
+    return not future.cancelled() and future.exception() is None
 
 
 class Process:
-    """What the partitions of one run share in one process: connection, limiter, threads.
+    """What the partitions of one run share in one process: connection, slots, threads.
 
     Parameters
     ----------
@@ -147,29 +170,55 @@ class Process:
 
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
-        self.connection = Connection(spec.task.endpoint, connections=spec.slots)
-        self.limiter = Limiter(spec.slots)
-        self.pool = RequestPool(spec.slots + SPARE_THREADS, name=f"eedask-{spec.run_id}")
+        self.verdict = Verdict()
+        self.limiter = limiter_for(spec.quota, spec.concurrency, spec.rate)
+        threads = spec.concurrency + SPARE_THREADS
+        self.connection = Connection(spec.task.endpoint, connections=threads)
+        self.pool = RequestPool(threads, self.limiter, name=f"eedask-{spec.run_id}")
         self._made: list[Any] = []
         self._lock = threading.Lock()
 
-    def do(self, item: WorkItem) -> Row:
-        """Return the item's row, whatever happens to it."""
+    def do(self, item: WorkItem, held: contextlib.ExitStack) -> Row:
+        """Return the item's row, whatever happens to it.
+
+        Raises
+        ------
+        RunStopped
+            If what happened is not the item's own fault, and the run cannot go on.
+        """
         started, attempts = time.monotonic(), Attempts()
         try:
-            output = self.spec.task.fetch(item, ItemSender(self, item, attempts))
-            self.spec.dataset.write_file(output.path, output.data)
+            output = self.spec.task.fetch(item, ItemSender(self, item, attempts, held))
+            self._write(output)
             outcome: dict[str, Any] = {
                 "status": OK,
                 "path": output.path,
                 "nbytes": len(output.data),
             }
+        except STOPPING as error:
+            self.stop(reason_to_stop(error))
+            raise
         except Exception as error:
             outcome = {"status": FAILED, "error_kind": _kind(error), "error": _text(error)}
             if not isinstance(error, EedaskError):
                 logger.warning("item %r failed unexpectedly", item.id, exc_info=error)
+        if reason := self.verdict.hear(outcome.get("error_kind"), outcome.get("error")):
+            self.stop(reason)
         elapsed = time.monotonic() - started
         return Row(item.id, attempts=attempts.count, elapsed_s=elapsed, **outcome)
+
+    def _write(self, output: Output) -> None:
+        try:
+            self.spec.dataset.write_file(output.path, output.data)
+        except OSError as error:
+            raise _unwritable(self.spec, error) from error
+
+    def flush(self, number: int, rows: list[Row]) -> None:
+        """Write the rows of a partition that there are."""
+        try:
+            self.spec.dataset.write_rows(number, rows)
+        except OSError as error:
+            self.stop(str(_unwritable(self.spec, error)))
 
     def once(self, make: Callable[[], Any]) -> Any:
         """Return what ``make`` gives; the first caller makes it, and an error is not kept."""
@@ -178,109 +227,61 @@ class Process:
                 self._made.append(make())
             return self._made[0]
 
+    def stop(self, reason: str) -> None:
+        """Send nothing more. What is under way may end, and is not waited for."""
+        self.verdict.stop(reason)
+        self.limiter.close()
+        self.pool.close()
+
     def close(self) -> None:
         """End the threads and close the connections."""
         self.pool.close()
+        self.limiter.release()
+        self.pool.join(GRACE_S)
         self.connection.close()
 
 
-@dataclass(frozen=True)
 class ItemSender:
-    """Sends the requests of one item."""
+    """Sends the requests of one item.
 
-    process: Process
-    item: WorkItem
-    attempts: Attempts
+    Parameters
+    ----------
+    process : Process
+    item : WorkItem
+    attempts : Attempts
+        Counts them.
+    held : ExitStack
+        Holds the slot that the item was taken with. It serves the first exchange; any other
+        waits for one.
+    """
+
+    def __init__(
+        self, process: Process, item: WorkItem, attempts: Attempts, held: contextlib.ExitStack
+    ) -> None:
+        self._process = process
+        self._label = f"item {item.id!r}"
+        self._attempts = attempts
+        self._held: contextlib.ExitStack | None = held
 
     def send(self, request: Request, check: Callable[[bytes], None] | None = None) -> bytes:
         """Return the answer's body, once a slot was free, trying again what may succeed."""
 
         def exchange() -> bytes:
-            with self.process.limiter.slot():
-                body = self.process.connection.send(request)
+            with self._slot():
+                body = self._process.connection.send(request)
             if check is not None:
                 check(body)
             return body
 
-        label = f"item {self.item.id!r}"
-        return call_with_retry(exchange, self.process.spec.policy, self.attempts, label)
+        return call_with_retry(exchange, self._process.spec.policy, self._attempts, self._label)
 
     def once(self, make: Callable[[], Any]) -> Any:
         """Return what ``make`` gives, made once in this process."""
-        return self.process.once(make)
+        return self._process.once(make)
 
-
-@dataclass(order=True)
-class _Job:
-    rank: int
-    sequence: int
-    future: concurrent.futures.Future[Any] = field(compare=False)
-    function: Callable[[Any], Any] = field(compare=False)
-    argument: Any = field(compare=False)
-
-
-class RequestPool:
-    """Threads that take the job with the lowest rank first.
-
-    Outside Dask's executors, so that a worker's own few threads wait for partitions while many
-    more requests are under way.
-
-    Parameters
-    ----------
-    threads : int
-    name : str
-    """
-
-    def __init__(self, threads: int, name: str = "eedask") -> None:
-        self._jobs: list[_Job] = []
-        self._sequence = itertools.count()
-        self._changed = threading.Condition()
-        self._closed = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True)
-            for i in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def submit(
-        self, rank: int, function: Callable[[Any], Any], argument: Any
-    ) -> concurrent.futures.Future[Any]:
-        """Queue a call; those of the lowest rank start first, in the order they came."""
-        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        with self._changed:
-            if self._closed:
-                raise RuntimeError("the pool is closed")
-            job = _Job(rank, next(self._sequence), future, function, argument)
-            heapq.heappush(self._jobs, job)
-            self._changed.notify()
-        return future
-
-    def close(self) -> None:
-        """Drop what is queued and wait for what is under way."""
-        with self._changed:
-            self._closed = True
-            for job in self._jobs:
-                job.future.cancel()
-            self._jobs.clear()
-            self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self) -> None:
-        while (job := self._next()) is not None:
-            if not job.future.set_running_or_notify_cancel():
-                continue
-            try:
-                job.future.set_result(job.function(job.argument))
-            except BaseException as error:
-                job.future.set_exception(error)
-
-    def _next(self) -> _Job | None:
-        with self._changed:
-            while not self._jobs and not self._closed:
-                self._changed.wait()
-            return heapq.heappop(self._jobs) if self._jobs else None
+    def _slot(self) -> contextlib.AbstractContextManager[Any]:
+        held, self._held = self._held, None
+        return self._process.limiter.slot() if held is None else held.pop_all()
 
 
 _PROCESSES: dict[str, Process] = {}
@@ -297,6 +298,14 @@ def acquire(spec: RunSpec) -> Process:
         return _PROCESSES[spec.run_id]
 
 
+def stop(run_id: str, reason: str) -> None:
+    """Stop this process's part of a run, if it has one."""
+    with _LOCK:
+        process = _PROCESSES.get(run_id)
+    if process is not None:
+        process.stop(reason)
+
+
 def release(run_id: str) -> None:
     """End this process's part of a run, if it has one."""
     with _LOCK:
@@ -305,13 +314,11 @@ def release(run_id: str) -> None:
         process.close()
 
 
-@contextlib.contextmanager
-def released(run_id: str) -> Iterator[None]:
-    """Release the run in this process at the end."""
-    try:
-        yield
-    finally:
-        release(run_id)
+def _unwritable(spec: RunSpec, error: OSError) -> DatasetError:
+    return DatasetError(
+        f"{spec.dataset.folder.url} cannot be written to ({error}); mend that and run the same"
+        " plan again to go on"
+    )
 
 
 def _kind(error: Exception) -> str:

@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Downwards: a module imports only from those that stand before it.
 ORDER = """
 errors storage naming grid formats workitem expression connection retrying quota requests layout
-dataset items chips progress worker execution pictures report result plan
+dataset items assembling tiling chips progress worker execution pictures report result plan
 """.split()  # noqa: SIM905
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

@@ -1,0 +1,573 @@
+"""Under fire: workers, scheduler, script, network, quota and disk fail; nothing is lost.
+
+Real emulator, real processes, real files. After each situation, and a second run where the first
+was stopped, every item has one row and one whole file, and only what was not flushed was fetched
+again. What it cost is printed.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import dask
+import distributed
+import ee
+import psutil
+import pytest
+import urllib3
+from fire import (
+    ASSET,
+    PATIENT,
+    SLOTS,
+    Figures,
+    Killer,
+    Script,
+    check_kept,
+    flushed,
+    initialized,
+    inspect,
+    made_new,
+    make_items,
+    plan_of,
+    processes,
+    run_to_the_end,
+    running_bed,
+    wait_until,
+)
+from loopback import reply, serving
+
+import eedask
+from eedask.errors import EedaskError, RunStopped
+
+HOW_TO_RESUME = r"(?is)again\s.*to (go on|resume)|to resume"
+# Of a run that cannot succeed: what may be sent before that is noticed.
+FEW = 200
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with running_bed(tmp_path_factory.mktemp("bed")) as bed:
+        yield bed
+
+
+@pytest.fixture
+def bed(running):
+    with made_new(running) as bed:
+        yield bed
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=4, dashboard_address="127.0.0.1:0"
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def client(cluster):
+    with distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture
+def tell(capsys):
+    """Print past pytest's capture, so that the figures stand in the test's output."""
+
+    def tell(line):
+        with capsys.disabled():
+            print(f"\n  fire: {line}", end=" ")
+
+    return tell
+
+
+def resume(bed, items, out):
+    """Run the plan again, see that it fetches what was not flushed and no more, and say so."""
+    wait_until(lambda: bed.emulator.stats()["in_flight"] == 0)
+    before, requests = flushed(out), bed.emulator.stats()["requests"]
+    plan_of(items, out).run(progress=False)
+    fetched = bed.emulator.stats()["requests"] - requests
+    assert fetched == len(items) - len(before)
+    check_kept(before, out)
+    inspect(out, items, bed.raster)
+    return f"{len(before)} rows flushed when it stopped, {fetched} fetched by the resume"
+
+
+# Faults of the network and the server.
+
+FAULTS = {
+    "30 % of 429": ("429=0.3", 200, {}),
+    "30 % of 429 with Retry-After": ("429_retry_after=0.3,retry_after=0.1", 200, {}),
+    "10 % of 500 and 503": ("500=0.05,503=0.05", 500, {}),
+    "hangs": ("hang=0.03,hang_s=60", 300, {"deadline": 1}),
+    "resets": ("reset=0.1", 500, {}),
+    "truncated and wrong bodies": ("truncated=0.1,wrong_bytes=0.1", 500, {}),
+    "slow drip": ("drip=0.03,drip_s=20", 300, {"deadline": 1}),
+    "all of it": (
+        "429=0.05,500=0.03,503=0.03,hang=0.01,reset=0.02,truncated=0.02,wrong_bytes=0.02",
+        500,
+        {"deadline": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_cost_requests_and_nothing_else(bed, client, tmp_path, tell, name):
+    faults, count, options = FAULTS[name]
+    items = make_items(count, seed=len(name))
+    bed.emulator.set_faults(faults)
+    figures = Figures(name, bed, count)
+    result = plan_of(items, tmp_path / "out", **options).run(progress=False)
+    figures.stop()
+    tell(figures.line())
+    inspect(tmp_path / "out", items, bed.raster)
+    stats = bed.emulator.stats()
+    assert stats["faults"]
+    # Each request is on the account of an item.
+    assert result.manifest["attempts"].sum() == stats["requests"]
+    assert stats["peak_in_flight"] <= SLOTS
+    # A body that drips is no answer within the deadline, however alive the connection is.
+    assert figures.seconds < 20
+
+
+@pytest.mark.parametrize("kind", ["reset", "503"])
+def test_an_outage_is_waited_for(bed, client, tmp_path, tell, kind):
+    items = make_items(400, seed=31)
+    bed.emulator.set_faults(f"outage_after=1,outage=5,outage_as={kind}")
+    figures = Figures(f"outage of 5 s ({kind})", bed, len(items))
+    plan_of(items, tmp_path / "out").run(progress=False)
+    figures.stop()
+    tell(figures.line())
+    inspect(tmp_path / "out", items, bed.raster)
+    assert figures.seconds > 5
+
+
+@contextlib.contextmanager
+def server_at(port, raster):
+    """Run an emulator on a port of the test's choice."""
+    command = [sys.executable, "-m", "eedask.emulator", f"--port={port}", "--quiet"]
+    command += ["--processes=1", "--latency=0.05", f"--mount={ASSET}={raster}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            assert "listening" in line
+            yield line.rsplit(maxsplit=1)[-1]
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_gone_for_20_seconds_is_waited_for(running, client, tmp_path, tell):
+    items, out = make_items(2000, seed=32), tmp_path / "out"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    results = []
+    with server_at(port, running.raster) as url, initialized(url, "any"):
+        retry = eedask.RetryPolicy(tries=40, delay=0.2, max_delay=2, jitter=(0, 0.2))
+        plan = plan_of(items, out, retry=retry)
+        thread = threading.Thread(target=lambda: results.append(plan.run(progress=False)))
+        started = time.monotonic()
+        thread.start()
+        wait_until(lambda: len(flushed(out)) > 200)
+    time.sleep(20)
+    with server_at(port, running.raster):
+        thread.join(120)
+    seconds = time.monotonic() - started
+    attempts = int(results[0].manifest["attempts"].sum())
+    tell(f"server killed, back after 20 s: 2000 items, {attempts} attempts, {seconds:.1f} s")
+    inspect(out, items, running.raster)
+
+
+# Workers.
+
+
+def test_killed_workers_lose_nothing(bed, tmp_path, tell):
+    items, out = make_items(600, seed=41), tmp_path / "out"
+    bed.emulator.set_quotas(latency=0.15)
+    with processes(2) as client:
+        figures = Figures("SIGKILL of workers", bed, len(items))
+        plan = plan_of(items, out)
+        with Killer(client.cluster, out, times=(0.5, 2.0), kills=3) as killer:
+            plan.run(progress=False)
+        figures.stop()
+    tell(figures.line(f"{killer.kills} kills"))
+    inspect(out, items, bed.raster)
+    assert killer.kills
+    killer.check_kept()
+    # A worker has four partitions of 25 in hand, and the requests that were under way.
+    assert figures.requests - len(items) <= killer.kills * (4 * 25 + SLOTS)
+
+
+@pytest.mark.slow
+def test_a_restart_loop_loses_nothing(bed, tmp_path, tell):
+    items, out = make_items(2000, seed=42), tmp_path / "out"
+    bed.emulator.set_quotas(latency=0.15)
+    with processes(2) as client:
+        figures = Figures("restart loop", bed, len(items))
+        with Killer(client.cluster, out, (2.5, 4.0), kills=8, everyone=True) as killer:
+            runs = run_to_the_end(plan_of(items, out), runs=6)
+        figures.stop()
+    tell(figures.line(f"{killer.kills} times all workers killed, {runs} runs"))
+    inspect(out, items, bed.raster)
+    killer.check_kept()
+    assert killer.kills >= 4
+
+
+def test_late_workers_take_part(bed, tmp_path, tell):
+    items, out = make_items(800, seed=43), tmp_path / "out"
+    bed.emulator.set_quotas(latency=0.15)
+    told = []
+    with processes(0) as client:
+        figures = Figures("late workers", bed, len(items))
+        plan = plan_of(items, out)
+        grow = [threading.Timer(0.5, client.cluster.scale, [1])]
+        grow.append(threading.Timer(4.0, client.cluster.scale, [2]))
+        with distributed.get_task_stream(client) as tasks:
+            for timer in grow:
+                timer.start()
+            plan.run(progress=told.append)
+            for timer in grow:
+                timer.join()
+        figures.stop()
+    workers = {task["worker"] for task in tasks.data}
+    tell(figures.line(f"{len(workers)} workers took part"))
+    inspect(out, items, bed.raster)
+    assert figures.requests == len(items)
+    assert len(workers) == 2
+    # However many workers come, the quota is one; and they are heard of, though none was there.
+    assert bed.emulator.stats()["peak_in_flight"] <= SLOTS
+    assert len(told) > 10
+
+
+@pytest.mark.slow
+def test_all_of_it_at_once_loses_nothing(bed, tmp_path, tell):
+    items, out = make_items(2000, seed=44), tmp_path / "out"
+    bed.emulator.set_quotas(latency=0.1, concurrency=SLOTS)
+    bed.emulator.set_faults(FAULTS["all of it"][0] + ",outage_after=8,outage=5")
+    with processes(2) as client:
+        figures = Figures("faults, an outage and kills", bed, len(items))
+        plan = plan_of(items, out, deadline=2)
+        with Killer(client.cluster, out, times=(2.0, 6.0), kills=6) as killer:
+            runs = run_to_the_end(plan, runs=6)
+        figures.stop()
+    tell(figures.line(f"{killer.kills} kills, {runs} runs"))
+    inspect(out, items, bed.raster)
+    killer.check_kept()
+
+
+# The scheduler.
+
+
+@contextlib.contextmanager
+def scheduler_and_worker(folder):
+    """Run a scheduler and a worker as programs; yield the scheduler's process and address."""
+    file = folder / "scheduler.json"
+    common = ["--scheduler-file", str(file), "--host", "127.0.0.1", "--dashboard-address", ":0"]
+    commands = (["scheduler", "--port", "0"], ["worker", "--nthreads", "4"])
+    with contextlib.ExitStack() as stack:
+        started = []
+        for command in commands:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dask", *command, *common],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            stack.callback(process.wait)
+            stack.callback(_kill_group, process.pid)
+            started.append(process)
+            wait_until(file.exists)
+        yield started[0], json.loads(file.read_text())["address"]
+
+
+def _kill_group(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def test_a_killed_scheduler_stops_the_run_and_another_goes_on(bed, tmp_path, tell):
+    items, out = make_items(600, seed=51), tmp_path / "out"
+    bed.emulator.set_quotas(latency=0.15)
+    figures = Figures("scheduler killed", bed, len(items))
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "3s"}),
+        scheduler_and_worker(tmp_path) as (scheduler, address),
+        distributed.Client(address) as client,
+    ):
+        client.wait_for_workers(1, timeout=30)
+        killed = []
+
+        def kill():
+            wait_until(lambda: len(flushed(out)) >= 150)
+            scheduler.kill()
+            killed.append(time.monotonic())
+
+        thread = threading.Thread(target=kill)
+        plan = plan_of(items, out)
+        thread.start()
+        with pytest.raises(RunStopped, match=HOW_TO_RESUME):
+            plan.run(progress=False)
+        stopped_s = time.monotonic() - killed[0]
+        thread.join()
+    bed.emulator.set_quotas(latency=0.02)
+    with processes(1):
+        more = resume(bed, items, out)
+    tell(figures.line(f"stopped {stopped_s:.1f} s after; {more}"))
+
+
+# The script.
+
+
+@pytest.mark.parametrize("where", ["own", "processes"])
+def test_a_killed_script_is_resumed(bed, tmp_path, tell, where):
+    items, out = make_items(500, seed=61), tmp_path / "out"
+    bed.emulator.set_quotas(latency=0.2)
+    figures = Figures(f"script killed ({where})", bed, len(items))
+    with Script(bed, items, out, where) as script:
+        wait_until(lambda: len(flushed(out)) >= 100)
+        children = psutil.Process(script.process.pid).children(recursive=True)
+        script.process.kill()
+        script.process.wait()
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive, "workers outlived their script"
+    bed.emulator.set_quotas(latency=0.02)
+    tell(figures.line(resume(bed, items, out)))
+
+
+@pytest.mark.slow
+def test_a_script_that_is_killed_again_and_again_comes_to_its_end(bed, tmp_path, tell):
+    items, out = make_items(1500, seed=62), tmp_path / "out"
+    bed.emulator.set_quotas(latency=0.15)
+    figures = Figures("script killed five times", bed, len(items))
+    seen = []
+    for number in range(5):
+        with Script(bed, items, out, "own") as script:
+            wait_until(lambda goal=200 * (number + 1): len(flushed(out)) >= goal)
+            script.process.kill()
+        seen.append(flushed(out))
+    tell(figures.line(resume(bed, items, out)))
+    for before in seen:
+        check_kept(before, out)
+
+
+@pytest.mark.parametrize("where", ["own", "processes"])
+def test_ctrl_c_ends_a_script_which_says_how_to_resume(bed, tmp_path, tell, where):
+    items, out = make_items(500, seed=63), tmp_path / "out"
+    # Some requests take longer than a user waits.
+    bed.emulator.set_quotas(latency="median=0.2,slow_share=0.02,slow=20")
+    figures = Figures(f"Ctrl-C ({where})", bed, len(items))
+    with Script(bed, items, out, where) as script:
+        wait_until(lambda: len(flushed(out)) >= 50)
+        script.signal_all(signal.SIGINT)
+        pressed = time.monotonic()
+        try:
+            output, _ = script.process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            pytest.fail("the script goes on 30 s after Ctrl-C")
+        seconds = time.monotonic() - pressed
+    assert script.process.returncode != 0, "it was done before it was interrupted"
+    bed.emulator.set_quotas(latency=0.02)
+    # Requests that nobody waits for still hold their slots at the server.
+    wait_until(lambda: bed.emulator.stats()["in_flight"] == 0)
+    tell(figures.line(f"ended {seconds:.1f} s after; {resume(bed, items, out)}"))
+    assert seconds <= 5
+    assert re.search(HOW_TO_RESUME, output), output[-3000:]
+
+
+# The disk.
+
+
+class SmallDisk:
+    """A disk with little space: a small mount where that is allowed, else a pretended one."""
+
+    def __init__(self, folder: Path, monkeypatch, kilobytes: int) -> None:
+        self.folder = folder
+        self._grow = lambda: None
+        folder.mkdir()
+        size = ["-o", f"size={kilobytes}k"]
+        if self._run("mount", "-t", "tmpfs", *size, "eedask-tests", str(folder)):
+            self.is_mount = True
+        else:
+            self.is_mount = False
+            self._pretend(monkeypatch, kilobytes * 1024)
+
+    @staticmethod
+    def _run(*command: str) -> bool:
+        try:
+            return not subprocess.run(command, capture_output=True, check=False).returncode
+        except OSError:
+            return False
+
+    def _pretend(self, monkeypatch, left: int) -> None:
+        write, lock = Path.write_bytes, threading.Lock()
+
+        def write_bytes(path, data):
+            nonlocal left
+            with lock:
+                # Files take whole blocks.
+                left -= -(-len(data) // 4096) * 4096
+                if left < 0:
+                    write(path, data[: len(data) // 2])
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            return write(path, data)
+
+        monkeypatch.setattr(Path, "write_bytes", write_bytes)
+        self._grow = lambda: monkeypatch.setattr(Path, "write_bytes", write)
+
+    def grow(self) -> None:
+        """Make room."""
+        if self.is_mount:
+            assert self._run("mount", "-o", "remount,size=64m", str(self.folder))
+        self._grow()
+
+    def close(self) -> None:
+        if self.is_mount:
+            assert self._run("umount", str(self.folder))
+
+
+def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(bed, tmp_path, tell, monkeypatch):
+    items = make_items(600, seed=71)
+    disk = SmallDisk(tmp_path / "disk", monkeypatch, kilobytes=1024)
+    try:
+        out = disk.folder / "out"
+        figures = Figures("full disk", bed, len(items))
+        with pytest.raises(RunStopped, match="No space left") as caught:
+            plan_of(items, out).run(progress=False)
+        assert re.search(HOW_TO_RESUME, str(caught.value))
+        assert figures.requests < len(items)
+        assert not list(out.rglob("*.part"))
+        disk.grow()
+        tell(figures.line(resume(bed, items, out)))
+    finally:
+        disk.close()
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_sent(bed, client, tmp_path):
+    (tmp_path / "a-file").write_text("in the way")
+    plan = plan_of(make_items(50, seed=72), tmp_path / "a-file" / "out")
+    with pytest.raises((EedaskError, OSError), match="a-file"):
+        plan.run(progress=False)
+    assert bed.emulator.stats()["requests"] == 0
+
+
+def test_a_folder_that_cannot_be_written_to_stops_the_run(bed, client, tmp_path, tell):
+    items, out = make_items(600, seed=73), tmp_path / "out"
+    plan = plan_of(items, out)
+    plan.bag()  # lays the folder out, and sends nothing
+    # Stops whoever writes, root too, on whom modes are lost.
+    (out / "chips").write_text("in the way")
+    figures = Figures("unwritable folder", bed, len(items))
+    with pytest.raises(RunStopped, match="chips") as caught:
+        plan.run(progress=False)
+    wasted = figures.requests
+    assert wasted <= FEW
+    assert re.search(HOW_TO_RESUME, str(caught.value))
+    (out / "chips").unlink()
+    assert not flushed(out), "rows of items that were never written"
+    tell(figures.line(f"stopped after {wasted} requests; {resume(bed, items, out)}"))
+
+
+# What can never succeed.
+
+
+class Gate:
+    """Stands before the emulator and, when told to, turns away who asks for pixels."""
+
+    def __init__(self, bed, status, message):
+        self.shut = threading.Event()
+        self.refused = 0
+        self.passed = 0
+        self._url = bed.emulator.url
+        self._pool = urllib3.PoolManager(maxsize=SLOTS, block=True)
+        self._error = {"error": {"code": status, "message": message, "status": "NO"}}
+        self._shut_after = None
+
+    def shut_after(self, passed):
+        self._shut_after = passed
+
+    def __call__(self, handler):
+        if ":computePixels" not in handler.path:
+            return self._forward(handler)
+        if self._shut_after is not None and self.passed >= self._shut_after:
+            self.shut.set()
+        if not self.shut.is_set():
+            self.passed += 1
+            return self._forward(handler)
+        self.refused += 1
+        return reply(handler, self._error["error"]["code"], json.dumps(self._error).encode())
+
+    def _forward(self, handler):
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        headers = {"Content-Type": handler.headers.get("Content-Type", "")}
+        answer = self._pool.request(
+            handler.command, self._url + handler.path, body=body, headers=headers
+        )
+        # What was read is not there to be read again.
+        del handler.headers["Content-Length"]
+        reply(handler, answer.status, answer.data)
+
+    def open(self):
+        self._shut_after = None
+        self.shut.clear()
+
+    def close(self):
+        self._pool.clear()
+
+
+REFUSALS = {
+    401: "Request had invalid authentication credentials. Expected OAuth 2 access token.",
+    403: "Caller does not have required permission to use project eedask-emulator.",
+}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_authorization_lost_midway_stops_the_run_and_regained_goes_on(
+    running, client, tmp_path, tell, status
+):
+    items, out = make_items(600, seed=81 + status), tmp_path / "out"
+    with made_new(running) as bed:
+        gate = Gate(bed, status, REFUSALS[status])
+        figures = Figures(f"authorization lost ({status})", bed, len(items))
+        with serving(gate) as url, initialized(url, bed.emulator.project):
+            gate.shut_after(200)
+            with pytest.raises(EedaskError, match=re.escape(REFUSALS[status][:30])) as caught:
+                plan_of(items, out).run(progress=False)
+            figures.stop()
+            assert re.search(r"(?i)authenticate|credentials|permission", str(caught.value))
+            assert re.search(HOW_TO_RESUME, str(caught.value))
+            assert gate.refused <= FEW
+            gate.open()
+            more = resume(bed, items, out)
+        gate.close()
+    tell(figures.line(f"{gate.refused} refusals until it stopped; {more}"))
+
+
+def test_when_all_fail_alike_the_run_stops_early(bed, client, tmp_path, tell):
+    items, out = make_items(2000, seed=91), tmp_path / "out"
+    figures = Figures("all fail alike", bed, len(items))
+    plan = eedask.chips(
+        items,
+        ee.Image(ASSET).select(["nope"]),
+        out=out,
+        shape=(8, 8),
+        scale=5,
+        format="npy",
+        retry=PATIENT,
+        concurrency=SLOTS,
+    )
+    with pytest.raises(RunStopped, match="Band pattern 'nope' did not match any bands"):
+        plan.run(progress=False)
+    figures.stop()
+    tell(f"all fail alike: stopped after {figures.requests} requests, {figures.seconds:.1f} s")
+    assert figures.requests <= FEW
