@@ -131,7 +131,6 @@ class _Totals:
 
     done: int = 0
     throttled: int = 0
-    latency: float = 0.0
 
 
 @dataclass
@@ -270,7 +269,6 @@ class Owner:
             member.latency = latency / done
         self._totals.done += done
         self._totals.throttled += throttled
-        self._totals.latency += latency
         held = sum(m.held for m in self._members.values())
         if self._adaptive.lowered:
             # Slots that are on their way from one member to another were not refused.
