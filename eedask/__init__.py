@@ -12,10 +12,11 @@ from importlib.metadata import version as _version
 
 from eedask import errors, items
 from eedask.items import to_bag
-from eedask.plan import Plan, chips
+from eedask.plan import Plan
 from eedask.progress import Progress
 from eedask.result import Result, open_result
 from eedask.retrying import RetryPolicy
+from eedask.verbs import chips
 from eedask.workitem import Item
 
 __version__ = _version("eedask")

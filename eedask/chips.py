@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from eedask.connection import Endpoint, Request
 from eedask.errors import PermanentError
-from eedask.expression import Expression
+from eedask.expression import Builder, Expression
 from eedask.formats import ImageFormat
 from eedask.grid import PixelGrid
 from eedask.layout import Layout, NativeProjection
@@ -37,14 +38,37 @@ FOLDER = "chips"
 Check = Callable[[bytes], None]
 
 
+class ChipMemory:
+    """What the chips of a run share within one process; safe to share between threads.
+
+    Attributes
+    ----------
+    hints : Hints
+        Which sizes of requests work.
+    """
+
+    def __init__(self) -> None:
+        self.hints = Hints()
+        self._native: NativeProjection | None = None
+        self._lock = threading.Lock()
+
+    def once(self, ask: Callable[[], NativeProjection]) -> NativeProjection:
+        """Return the projection of the one image that all items share, asked for once."""
+        with self._lock:
+            if self._native is None:
+                self._native = ask()
+            return self._native
+
+
 class Sender(Protocol):
     """What sends an item's requests: it waits for its turn, and tries again what may succeed."""
 
     def send(self, request: Request, check: Check | None = None) -> bytes:
         """Return the body of the answer; ``check`` raises if it is not whole."""
 
-    def once(self, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` gives, which is the same for all items of the run."""
+    @property
+    def memory(self) -> ChipMemory:
+        """What the chips of a run share within one process."""
 
     @property
     def hints(self) -> Hints:
@@ -107,6 +131,17 @@ class ChipTask:
         """Whether expressions are built on the workers, with the ``ee`` client."""
         return not self.image.is_traced
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before running."""
+        if not isinstance(self.image, Builder):
+            return ()
+        return (f"the image is built for every item on the workers: {self.image.reason}",)
+
+    def memory(self) -> ChipMemory:
+        """Return a new place for what chips share within one process."""
+        return ChipMemory()
+
     def fetch(self, item: WorkItem, sender: Sender) -> File:
         """Return the item's chip, of one request or put together of many.
 
@@ -148,7 +183,7 @@ class ChipTask:
                 raise PermanentError(f"asked for a projection; the answer is {answer}")
             return NativeProjection.from_info(answer["result"])
 
-        return ask() if self.projection.depends_on_item else sender.once(ask)
+        return ask() if self.projection.depends_on_item else sender.memory.once(ask)
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
@@ -173,8 +208,9 @@ class ChipTask:
         def ask(grid: PixelGrid) -> bytes:
             return self._answer(replace(query, grid=grid), sender)
 
-        hints = getattr(sender, "hints", None) or Hints()
-        return fetch_tiled(ask, query.grid, self.format, self._limits, self._least_bands, hints)
+        return fetch_tiled(
+            ask, query.grid, self.format, self._limits, self._least_bands, sender.memory.hints
+        )
 
     def _answer(self, query: PixelQuery, sender: Sender) -> bytes:
         shape = None if query.grid is None else query.grid.shape

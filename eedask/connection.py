@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +33,7 @@ from eedask.errors import (
     TransientError,
     from_response,
 )
-from eedask.tokens import Bearer, sharing, words
+from eedask.tokens import Bearer, note_worker, sharing, words
 
 HIGH_VOLUME_URL = "https://earthengine-highvolume.googleapis.com"
 STANDARD_URL = "https://earthengine.googleapis.com"
@@ -167,6 +168,7 @@ class Connection:
         self._found: sources.Found | None = None
         self._bearer: Bearer | None = None
         if endpoint.auth != sources.ANONYMOUS:
+            note_worker()
             self._bearer = Bearer(partial(self._find, credentials))
 
     def send(self, request: Request) -> bytes:
@@ -216,8 +218,8 @@ class Connection:
             f"/v1/{quote(request.path, safe='/:')}{query}",
             body=body,
             headers=self._headers(token, with_body=body is not None),
-            timeout=urllib3.Timeout(_CONNECT_S, None, total=self.endpoint.deadline),
-            pool_timeout=self.endpoint.deadline,
+            timeout=urllib3.Timeout(total=self.endpoint.deadline, connect=_CONNECT_S),
+            pool_timeout=math.ceil(self.endpoint.deadline),
             preload_content=False,
         )
         return response.status, response.headers, self._read(response, end)

@@ -21,6 +21,7 @@ import os
 import threading
 import uuid
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
 
 import ee
 from ee import _state, oauth
@@ -89,7 +90,8 @@ def auth_of(asked: str | os.PathLike[str] | None, credentials: Credentials) -> s
     path = os.fspath(asked)
     if path in (DEFAULT, CLIENT):
         return path
-    if not os.path.isabs(path):  # noqa: PTH117 (the path may be another system's)
+    # The workers' system may be another than this process's.
+    if not (PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()):
         raise InputError(
             "credentials is 'default', 'client' or the absolute path of a service account's key"
             f" file on the workers; got {path!r}"

@@ -203,11 +203,21 @@ def topic(origin: str) -> str:
     return f"eedask-tokens-{origin}"
 
 
+# The worker that this process is. Dask tells it to a task's own thread only.
+_worker: list[distributed.Worker] = []
+
+
+def note_worker() -> None:
+    """Note which Dask worker this process is, if it is one; to be called within a task."""
+    with contextlib.suppress(ValueError):
+        _worker[:] = [distributed.get_worker()]
+
+
 def _ask(origin: str, refused: str) -> None:
-    try:
-        worker = distributed.get_worker()
-    except ValueError:
-        raise RefreshError("this process is no Dask worker that could ask for a token") from None
+    note_worker()
+    if not _worker:
+        raise RefreshError("this process is no Dask worker that could ask for a token")
+    (worker,) = _worker
     worker.log_event(topic(origin), {"worker": worker.address, "refused": refused})
 
 
@@ -227,7 +237,7 @@ class _Sharer:
         client.subscribe_topic(topic(origin), self._hear)
 
     def close(self) -> None:
-        with contextlib.suppress(ValueError):  # the client was closed before
+        with contextlib.suppress(Exception):  # the client or the cluster may be gone already
             self._client.unsubscribe_topic(topic(self._origin))
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._bearer.close()

@@ -53,6 +53,13 @@ class Task(Protocol):
     def needs_client(self) -> bool:
         """Whether the ``ee`` client is needed on the worker."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before running."""
+
+    def memory(self) -> Any:
+        """Return a new place for what items of a run teach each other within one process."""
+
     def fetch(self, item: WorkItem, sender: Any) -> Output:
         """Return the item's result."""
 
@@ -175,8 +182,7 @@ class Process:
         threads = spec.concurrency + SPARE_THREADS
         self.connection = Connection(spec.task.endpoint, connections=threads)
         self.pool = RequestPool(threads, self.limiter, name=f"eedask-{spec.run_id}")
-        self._made: list[Any] = []
-        self._lock = threading.Lock()
+        self.memory = spec.task.memory()
 
     def do(self, item: WorkItem, held: contextlib.ExitStack) -> Row:
         """Return the item's row, whatever happens to it.
@@ -219,13 +225,6 @@ class Process:
             self.spec.dataset.write_rows(number, rows)
         except OSError as error:
             self.stop(str(_unwritable(self.spec, error)))
-
-    def once(self, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` gives; the first caller makes it, and an error is not kept."""
-        with self._lock:
-            if not self._made:
-                self._made.append(make())
-            return self._made[0]
 
     def stop(self, reason: str) -> None:
         """Send nothing more. What is under way may end, and is not waited for."""
@@ -275,9 +274,10 @@ class ItemSender:
 
         return call_with_retry(exchange, self._process.spec.policy, self._attempts, self._label)
 
-    def once(self, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` gives, made once in this process."""
-        return self._process.once(make)
+    @property
+    def memory(self) -> Any:
+        """What the task keeps for all items of this process."""
+        return self._process.memory
 
     def _slot(self) -> contextlib.AbstractContextManager[Any]:
         held, self._held = self._held, None

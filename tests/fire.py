@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dask
 import distributed
 import ee
 import geopandas as gpd
@@ -110,7 +109,8 @@ def make_items(count: int, seed: int) -> gpd.GeoDataFrame:
 
 def plan_of(items: gpd.GeoDataFrame, out: str | Path, **more: object) -> eedask.Plan:
     """Return the plan of one chip an item."""
-    options = {"concurrency": SLOTS, "partition_size": 25, "retry": PATIENT, "deadline": 30}
+    options = {"concurrency": SLOTS, "rate": None, "retry": PATIENT, "deadline": 30}
+    options["partition_size"] = 25
     grid = {"shape": (CHIP, CHIP), "scale": PIXEL, "crs": CRS, "format": "npy"}
     return eedask.chips(items, ee.Image(ASSET), out=out, **grid, **{**options, **more})
 
@@ -224,6 +224,19 @@ def wait_until(true: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
+def wait_until_quiet(bed: Bed) -> None:
+    """Wait until nobody sends anything: what was under way is at its end, and counted."""
+    seen = [-1]
+
+    def is_quiet() -> bool:
+        stats = bed.emulator.stats()
+        last, seen[0] = seen[0], stats["requests"]
+        time.sleep(0.3)
+        return stats["in_flight"] == 0 and last == seen[0]
+
+    wait_until(is_quiet)
+
+
 def run_to_the_end(plan: eedask.Plan, runs: int) -> int:
     """Run a plan, again where a run stops; return how many runs it took."""
     for number in range(1, runs):
@@ -302,6 +315,7 @@ class Script:
     """A user's script in a session of its own, as a terminal gives it; ended with the context."""
 
     def __init__(self, bed: Bed, items: gpd.GeoDataFrame, out: Path, where: str) -> None:
+        self._out = out
         table = out.with_name(f"{out.name}-items.parquet")
         items.to_parquet(table)
         arguments = [bed.emulator.url, bed.emulator.project, str(table), str(out), where]
@@ -312,6 +326,16 @@ class Script:
             text=True,
             start_new_session=True,
         )
+
+    def wait_for(self, rows: int) -> None:
+        """Wait until so many rows are flushed."""
+
+        def are_there() -> bool:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the script ended early: {self.process.communicate()[0]}")
+            return len(flushed(self._out)) >= rows
+
+        wait_until(are_there)
 
     def signal_all(self, number: int) -> None:
         """Send a signal to the script and all that it started, as Ctrl-C in a terminal does."""
@@ -330,9 +354,10 @@ def main() -> None:
     url, project, table, out, where = sys.argv[1:]
     ee.Initialize(AnonymousCredentials(), url=url, project=project)
     cluster = processes(2) if where == "processes" else contextlib.nullcontext()
-    with dask.config.set({"distributed.admin.log-format": "%(message)s"}), cluster:
-        result = plan_of(gpd.read_parquet(table), out).run(progress=False)
-        print(result.summary())
+    # A CRS that went through a file is written otherwise than one given by its code.
+    items = gpd.read_parquet(table).set_crs("EPSG:4326", allow_override=True)
+    with cluster:
+        print(plan_of(items, out).run(progress=False).summary())
 
 
 if __name__ == "__main__":

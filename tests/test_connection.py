@@ -2,7 +2,10 @@
 
 import gzip
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 
 import pytest
 from google.auth import exceptions as google_exceptions
@@ -10,7 +13,13 @@ from google.auth.credentials import Credentials
 from loopback import reply, serving
 
 from eedask.connection import Connection, Endpoint, Request, endpoint_of_client, user_agent
-from eedask.errors import AuthorizationError, InputError, PermanentError, TransientError
+from eedask.errors import (
+    AuthorizationError,
+    InputError,
+    PermanentError,
+    QuotaError,
+    TransientError,
+)
 
 ASK = Request("POST", "projects/p/value:compute", body={"expression": {"a": "é"}})
 
@@ -119,6 +128,113 @@ def test_a_hang_ends_at_the_deadline():
     assert time.monotonic() - started < 5
 
 
+def drip(handler, body=b"x" * 100, pause=0.05):
+    reply(handler, 200, b"", length=len(body))
+    for k in range(len(body)):
+        handler.wfile.write(body[k : k + 1])
+        time.sleep(pause)
+
+
+def test_a_slow_drip_ends_at_the_deadline_and_its_connection_is_not_used_again():
+    ports = []
+
+    def answer(handler):
+        ports.append(handler.client_address[1])
+        drip(handler) if len(ports) == 1 else reply(handler, 200, b"whole")
+
+    with serving(answer) as url:
+        connection = Connection(Endpoint(url, "p", auth="anonymous", deadline=0.5), connections=1)
+        started = time.monotonic()
+        with pytest.raises(TransientError, match=r"no (whole )?answer within"):
+            connection.send(ASK)
+        assert time.monotonic() - started < 1.5
+        # The pool has its one place back.
+        assert connection.send(ASK) == b"whole"
+        connection.close()
+    assert ports[0] != ports[1]
+
+
+def test_a_stall_within_the_body_ends_at_the_same_deadline():
+    def answer(handler):
+        drip(handler, b"xxx", 0.2)
+        time.sleep(1)
+
+    def stall(handler):
+        reply(handler, 200, b"half", length=100)
+        time.sleep(2)
+
+    assert exchange(answer, deadline=2.0) == b"xxx"
+    started = time.monotonic()
+    with pytest.raises(TransientError, match="no answer within"):
+        exchange(stall, deadline=0.4)
+    assert time.monotonic() - started < 3
+
+
+def test_a_connection_closed_when_idle_says_so_and_is_not_sent_again():
+    seen = []
+
+    def answer(handler):
+        seen.append(1)
+        if len(seen) == 2:
+            handler.close_connection = True
+        else:
+            reply(handler, 200, b"ok")
+
+    with serving(answer) as url:
+        connection = Connection(Endpoint(url, "p", auth="anonymous"), connections=1)
+        assert connection.send(ASK) == b"ok"
+        with pytest.raises(TransientError, match="kept open for reuse"):
+            connection.send(ASK)
+        assert len(seen) == 2
+        assert connection.send(ASK) == b"ok"
+        connection.close()
+
+
+def test_restricted_mode_is_handed_on():
+    heard = []
+    headers = {"x-earth-engine-quota-status": "parallelism_restricted=true"}
+    answers = [headers, {}, headers]
+
+    with serving(lambda h: reply(h, 200, b"ok", answers.pop())) as url:
+        endpoint = Endpoint(url, "p", auth="anonymous")
+        connection = Connection(endpoint, on_restricted=lambda: heard.append(1))
+        for _ in range(3):
+            connection.send(ASK)
+        connection.close()
+    assert len(heard) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7), ("0.5", 0.5), ("date", 90), ("soon", None)],
+)
+def test_retry_after_is_seconds_or_a_date(value, seconds):
+    if value == "date":
+        value = formatdate(time.time() + seconds, usegmt=True)
+    with pytest.raises(QuotaError) as caught:
+        exchange(lambda h: reply(h, 429, b"{}", {"Retry-After": value}))
+    assert caught.value.retry_after == (seconds and pytest.approx(seconds, abs=5))
+
+
+def test_tokens_that_end_early_cost_no_request_and_are_renewed_once_for_all_threads():
+    lock, uses = threading.Lock(), {}
+
+    def answer(handler):
+        token = handler.headers["Authorization"]
+        with lock:
+            uses[token] = uses.get(token, 0) + 1
+            is_over = uses[token] > 50
+        reply(handler, 401 if is_over else 200, b"{}")
+
+    token = Token()
+    with serving(answer) as url, ThreadPoolExecutor(8) as threads:
+        connection = Connection(Endpoint(url, "p"), token)
+        answers = list(threads.map(connection.send, [ASK] * 200))
+        connection.close()
+    assert answers == [b"{}"] * 200
+    assert token.renewed == 4
+
+
 def test_credentials_are_renewed_once_and_sent_with_the_project():
     seen = []
 
@@ -142,7 +258,7 @@ def test_a_refused_token_is_renewed_and_then_reported():
     body = json.dumps({"error": {"message": "Request had invalid credentials."}}).encode()
     with pytest.raises(AuthorizationError, match="invalid credentials"):
         exchange(lambda h: reply(h, 401, body), credentials=token)
-    assert token.renewed > 1
+    assert token.renewed == 3
 
 
 def test_without_initialize_the_error_says_so(monkeypatch):
@@ -168,7 +284,7 @@ def test_bulk_requests_go_to_the_high_volume_endpoint_unless_told(monkeypatch, g
     state.workload_tag.set("a-tag")
     monkeypatch.setattr(_state, "_state", state)
     endpoint, credentials = endpoint_of_client()
-    assert (endpoint.url, endpoint.project, endpoint.auth) == (used, "p", "default")
+    assert (endpoint.url, endpoint.project, endpoint.auth) == (used, "p", "auto")
     assert endpoint.workload_tag == "a-tag"
     assert credentials is state.credentials
 

@@ -42,6 +42,7 @@ from fire import (
     run_to_the_end,
     running_bed,
     wait_until,
+    wait_until_quiet,
 )
 from loopback import reply, serving
 
@@ -50,7 +51,7 @@ from eedask.errors import EedaskError, RunStopped
 
 HOW_TO_RESUME = r"(?is)again\s.*to (go on|resume)|to resume"
 # Of a run that cannot succeed: what may be sent before that is noticed.
-FEW = 200
+FEW = 150
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def tell(capsys):
 
 def resume(bed, items, out):
     """Run the plan again, see that it fetches what was not flushed and no more, and say so."""
-    wait_until(lambda: bed.emulator.stats()["in_flight"] == 0)
+    wait_until_quiet(bed)
     before, requests = flushed(out), bed.emulator.stats()["requests"]
     plan_of(items, out).run(progress=False)
     fetched = bed.emulator.stats()["requests"] - requests
@@ -105,16 +106,16 @@ def resume(bed, items, out):
 # Faults of the network and the server.
 
 FAULTS = {
-    "30 % of 429": ("429=0.3", 200, {}),
-    "30 % of 429 with Retry-After": ("429_retry_after=0.3,retry_after=0.1", 200, {}),
-    "10 % of 500 and 503": ("500=0.05,503=0.05", 500, {}),
-    "hangs": ("hang=0.03,hang_s=60", 300, {"deadline": 1}),
-    "resets": ("reset=0.1", 500, {}),
-    "truncated and wrong bodies": ("truncated=0.1,wrong_bytes=0.1", 500, {}),
-    "slow drip": ("drip=0.03,drip_s=20", 300, {"deadline": 1}),
+    "30 % of 429": ("429=0.3", 100, {}),
+    "30 % of 429 with Retry-After": ("429_retry_after=0.3,retry_after=0.1", 100, {}),
+    "10 % of 500 and 503": ("500=0.05,503=0.05", 300, {}),
+    "hangs": ("hang=0.03,hang_s=60", 200, {"deadline": 1}),
+    "resets": ("reset=0.1", 200, {}),
+    "truncated and wrong bodies": ("truncated=0.1,wrong_bytes=0.1", 200, {}),
+    "slow drip": ("drip=0.03,drip_s=20", 200, {"deadline": 1}),
     "all of it": (
         "429=0.05,500=0.03,503=0.03,hang=0.01,reset=0.02,truncated=0.02,wrong_bytes=0.02",
-        500,
+        200,
         {"deadline": 1},
     ),
 }
@@ -139,7 +140,7 @@ def test_faults_cost_requests_and_nothing_else(bed, client, tmp_path, tell, name
     assert figures.seconds < 20
 
 
-@pytest.mark.parametrize("kind", ["reset", "503"])
+@pytest.mark.parametrize("kind", ["reset", pytest.param("503", marks=pytest.mark.slow)])
 def test_an_outage_is_waited_for(bed, client, tmp_path, tell, kind):
     items = make_items(400, seed=31)
     bed.emulator.set_faults(f"outage_after=1,outage=5,outage_as={kind}")
@@ -193,12 +194,12 @@ def test_a_server_that_is_gone_for_20_seconds_is_waited_for(running, client, tmp
 
 
 def test_killed_workers_lose_nothing(bed, tmp_path, tell):
-    items, out = make_items(600, seed=41), tmp_path / "out"
+    items, out = make_items(400, seed=41), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.15)
     with processes(2) as client:
         figures = Figures("SIGKILL of workers", bed, len(items))
         plan = plan_of(items, out)
-        with Killer(client.cluster, out, times=(0.5, 2.0), kills=3) as killer:
+        with Killer(client.cluster, out, times=(0.3, 1.5), kills=2) as killer:
             plan.run(progress=False)
         figures.stop()
     tell(figures.line(f"{killer.kills} kills"))
@@ -225,14 +226,14 @@ def test_a_restart_loop_loses_nothing(bed, tmp_path, tell):
 
 
 def test_late_workers_take_part(bed, tmp_path, tell):
-    items, out = make_items(800, seed=43), tmp_path / "out"
+    items, out = make_items(500, seed=43), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.15)
     told = []
     with processes(0) as client:
         figures = Figures("late workers", bed, len(items))
         plan = plan_of(items, out)
         grow = [threading.Timer(0.5, client.cluster.scale, [1])]
-        grow.append(threading.Timer(4.0, client.cluster.scale, [2]))
+        grow.append(threading.Timer(2.5, client.cluster.scale, [2]))
         with distributed.get_task_stream(client) as tasks:
             for timer in grow:
                 timer.start()
@@ -297,7 +298,7 @@ def _kill_group(pid):
 
 
 def test_a_killed_scheduler_stops_the_run_and_another_goes_on(bed, tmp_path, tell):
-    items, out = make_items(600, seed=51), tmp_path / "out"
+    items, out = make_items(300, seed=51), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.15)
     figures = Figures("scheduler killed", bed, len(items))
     with (
@@ -309,17 +310,21 @@ def test_a_killed_scheduler_stops_the_run_and_another_goes_on(bed, tmp_path, tel
         killed = []
 
         def kill():
-            wait_until(lambda: len(flushed(out)) >= 150)
-            scheduler.kill()
+            while len(flushed(out)) < 75 and scheduler.poll() is None:
+                time.sleep(0.02)
             killed.append(time.monotonic())
+            scheduler.kill()
 
         thread = threading.Thread(target=kill)
         plan = plan_of(items, out)
         thread.start()
-        with pytest.raises(RunStopped, match=HOW_TO_RESUME):
-            plan.run(progress=False)
-        stopped_s = time.monotonic() - killed[0]
-        thread.join()
+        try:
+            with pytest.raises(RunStopped, match=HOW_TO_RESUME):
+                plan.run(progress=False)
+            stopped_s = time.monotonic() - killed[0]
+        finally:
+            scheduler.kill()
+            thread.join()
     bed.emulator.set_quotas(latency=0.02)
     with processes(1):
         more = resume(bed, items, out)
@@ -331,11 +336,11 @@ def test_a_killed_scheduler_stops_the_run_and_another_goes_on(bed, tmp_path, tel
 
 @pytest.mark.parametrize("where", ["own", "processes"])
 def test_a_killed_script_is_resumed(bed, tmp_path, tell, where):
-    items, out = make_items(500, seed=61), tmp_path / "out"
+    items, out = make_items(300, seed=61), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.2)
     figures = Figures(f"script killed ({where})", bed, len(items))
     with Script(bed, items, out, where) as script:
-        wait_until(lambda: len(flushed(out)) >= 100)
+        script.wait_for(75)
         children = psutil.Process(script.process.pid).children(recursive=True)
         script.process.kill()
         script.process.wait()
@@ -353,7 +358,7 @@ def test_a_script_that_is_killed_again_and_again_comes_to_its_end(bed, tmp_path,
     seen = []
     for number in range(5):
         with Script(bed, items, out, "own") as script:
-            wait_until(lambda goal=200 * (number + 1): len(flushed(out)) >= goal)
+            script.wait_for(200 * (number + 1))
             script.process.kill()
         seen.append(flushed(out))
     tell(figures.line(resume(bed, items, out)))
@@ -363,12 +368,12 @@ def test_a_script_that_is_killed_again_and_again_comes_to_its_end(bed, tmp_path,
 
 @pytest.mark.parametrize("where", ["own", "processes"])
 def test_ctrl_c_ends_a_script_which_says_how_to_resume(bed, tmp_path, tell, where):
-    items, out = make_items(500, seed=63), tmp_path / "out"
+    items, out = make_items(300, seed=63), tmp_path / "out"
     # Some requests take longer than a user waits.
-    bed.emulator.set_quotas(latency="median=0.2,slow_share=0.02,slow=20")
+    bed.emulator.set_quotas(latency="median=0.2,slow_share=0.02,slow=8")
     figures = Figures(f"Ctrl-C ({where})", bed, len(items))
     with Script(bed, items, out, where) as script:
-        wait_until(lambda: len(flushed(out)) >= 50)
+        script.wait_for(50)
         script.signal_all(signal.SIGINT)
         pressed = time.monotonic()
         try:
@@ -437,18 +442,20 @@ class SmallDisk:
 
 
 def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(bed, tmp_path, tell, monkeypatch):
-    items = make_items(600, seed=71)
+    items = make_items(500, seed=71)
     disk = SmallDisk(tmp_path / "disk", monkeypatch, kilobytes=1024)
     try:
         out = disk.folder / "out"
         figures = Figures("full disk", bed, len(items))
         with pytest.raises(RunStopped, match="No space left") as caught:
             plan_of(items, out).run(progress=False)
+        stopped_s = time.monotonic() - figures.started
         assert re.search(HOW_TO_RESUME, str(caught.value))
-        assert figures.requests < len(items)
+        # What was fetched in vain since the disk was full.
+        assert figures.requests - len(flushed(out)) <= FEW
         assert not list(out.rglob("*.part"))
         disk.grow()
-        tell(figures.line(resume(bed, items, out)))
+        tell(figures.line(f"stopped after {stopped_s:.1f} s; {resume(bed, items, out)}"))
     finally:
         disk.close()
 
@@ -462,7 +469,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_sent(bed, clien
 
 
 def test_a_folder_that_cannot_be_written_to_stops_the_run(bed, client, tmp_path, tell):
-    items, out = make_items(600, seed=73), tmp_path / "out"
+    items, out = make_items(400, seed=73), tmp_path / "out"
     plan = plan_of(items, out)
     plan.bag()  # lays the folder out, and sends nothing
     # Stops whoever writes, root too, on whom modes are lost.
@@ -535,26 +542,29 @@ REFUSALS = {
 def test_authorization_lost_midway_stops_the_run_and_regained_goes_on(
     running, client, tmp_path, tell, status
 ):
-    items, out = make_items(600, seed=81 + status), tmp_path / "out"
+    items, out = make_items(300, seed=81 + status), tmp_path / "out"
     with made_new(running) as bed:
         gate = Gate(bed, status, REFUSALS[status])
         figures = Figures(f"authorization lost ({status})", bed, len(items))
         with serving(gate) as url, initialized(url, bed.emulator.project):
-            gate.shut_after(200)
+            gate.shut_after(100)
             with pytest.raises(EedaskError, match=re.escape(REFUSALS[status][:30])) as caught:
                 plan_of(items, out).run(progress=False)
             figures.stop()
+            left = flushed(out)
+            time.sleep(1)
+            assert flushed(out) == left, "workers of a run that has ended go on writing"
             assert re.search(r"(?i)authenticate|credentials|permission", str(caught.value))
             assert re.search(HOW_TO_RESUME, str(caught.value))
-            assert gate.refused <= FEW
+            assert gate.refused <= 4 * SLOTS
             gate.open()
             more = resume(bed, items, out)
         gate.close()
-    tell(figures.line(f"{gate.refused} refusals until it stopped; {more}"))
+    tell(figures.line(f"stopped after {gate.refused} refusals; {more}"))
 
 
 def test_when_all_fail_alike_the_run_stops_early(bed, client, tmp_path, tell):
-    items, out = make_items(2000, seed=91), tmp_path / "out"
+    items, out = make_items(1000, seed=91), tmp_path / "out"
     figures = Figures("all fail alike", bed, len(items))
     plan = eedask.chips(
         items,

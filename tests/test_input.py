@@ -73,16 +73,29 @@ def test_items_that_cannot_be_used(items, words):
         ({"vis_params": {"max": 1}, "format": "npy"}, InputError, "holds data"),
         ({"vis_params": {"maximum": 1}}, InputError, "unknown keys"),
         ({"folder_by": "nome"}, ItemsError, r"not a column of the items; they have \['name'\]"),
-        ({"concurrency": 0}, InputError, "concurrency is at least 1"),
+        ({"concurrency": 0}, InputError, "at least one request at a time"),
+        ({"rate": 0}, InputError, "positive requests a second"),
         ({"partition_size": -3}, InputError, "partition_size is at least 1"),
         ({"image": 5}, InputError, r"an ee\.Image is needed"),
         ({"image": lambda item: item.nope}, InputError, "fails on item 0"),
         ({"region": 127}, InputError, "either shape="),
-        ({"shape": (6000, 6000)}, SizeError, "6000 rows x 6000 columns x 1 bands"),
-        ({"shape": (4000, 4000), "bands": ["R", "G", "B"]}, SizeError, "= 96000000 bytes"),
-        ({"shape": (1, 40000)}, SizeError, "40000 pixels; Earth Engine answers 32768"),
         (
-            {"shape": (1, 20000), "method": "thumb_url"},
+            {"shape": (6000, 6000), "region": 9.0, "scale": None},
+            SizeError,
+            "6000 rows x 6000 columns x 1 bands",
+        ),
+        (
+            {"shape": (4000, 4000), "region": 9.0, "scale": None, "bands": ["R", "G", "B"]},
+            SizeError,
+            "= 96000000 bytes",
+        ),
+        (
+            {"shape": (1, 40000), "region": 9.0, "scale": None},
+            SizeError,
+            "40000 pixels; Earth Engine answers 32768",
+        ),
+        (
+            {"shape": (1, 20000), "region": 9.0, "scale": None, "method": "thumb_url"},
             SizeError,
             "20000 pixels; Earth Engine answers 10000",
         ),
@@ -124,4 +137,4 @@ def test_frames_without_geometry_are_welcome_where_none_is_needed():
 
 def test_numpy_numbers_are_taken():
     plan = chips(shape=np.array([8, 8]), scale=np.float32(5), concurrency=np.int64(3))
-    assert plan.asked["shape"] == [8, 8]
+    assert plan.asked["shape"] == (8, 8)

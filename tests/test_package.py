@@ -16,8 +16,12 @@ PACKAGE = Path(eedask.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Downwards: a module imports only from those that stand before it.
 ORDER = """
-errors storage naming grid formats workitem expression connection retrying quota requests layout
-dataset items assembling tiling chips progress worker execution pictures report result plan
+errors storage naming grid formats workitem expression
+terms adaptive owner quota quota_plugin leases
+tokens credentials connection retrying requests
+layout dataset items assembling tiling chips
+progress stopping pool worker execution
+pictures report result plan chip_request verbs
 """.split()  # noqa: SIM905
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

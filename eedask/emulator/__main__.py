@@ -17,6 +17,7 @@ from threading import Thread
 
 from tornado.netutil import bind_sockets
 
+from eedask.emulator.auth import Tokens
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.launcher import READY
 from eedask.emulator.pool import Pool, ProcessPool, Settings, ThreadPool
@@ -44,14 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _serve(options: argparse.Namespace, store: Path) -> None:
     stopping = _stop_event(options.parent_watch)
     # The models first: they cost nothing, and a wrong option is told at once.
+    clock = asyncio.get_running_loop().time
     traffic = Traffic(
         options.concurrency,
         options.rate,
         options.latency,
         options.faults,
         options.seed,
-        clock=asyncio.get_running_loop().time,
+        clock=clock,
     )
+    tokens = Tokens(options.token_seconds, clock)
     sockets = bind_sockets(options.port, options.host)
     url = _url(options.host, sockets[0].getsockname()[1])
     settings = Settings(store, dict(options.mount), options.project, url)
@@ -59,7 +62,7 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
         ProcessPool(settings, options.processes) if options.processes else ThreadPool(settings)
     )
     try:
-        server = Front(pool, traffic).serve(sockets)
+        server = Front(pool, traffic, tokens).serve(sockets)
         _announce(url, options)
         await stopping.wait()
         server.stop()
@@ -172,6 +175,11 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         help='shares of requests, e.g. "429=0.3,429_retry_after=0.1,500=0.05,503=0.05,hang=0.01,'
         'reset=0.01,truncated=0.01,wrong_bytes=0.01,drip=0.01,outage_after=5,outage=20"',
+    )
+    add(
+        "--token-seconds",
+        type=float,
+        help="demand bearer tokens, each valid for so long; POST /emulator/token issues them",
     )
     add("--seed", type=int, default=0, help="of latency and faults (default: 0)")
     add("--quiet", action="store_true", help="print the one line with the URL and no more")

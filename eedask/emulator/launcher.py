@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections import deque
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from google.auth.credentials import AnonymousCredentials
+from google.oauth2.credentials import Credentials as OAuthCredentials
 
 from eedask.emulator.faults import Faults, Latency
 
@@ -52,6 +54,9 @@ class Emulator:
         Shares of requests that go wrong; see :class:`~eedask.emulator.faults.Faults`.
     seed : int
         Of latency and faults.
+    token_seconds : float, optional
+        Requests need a bearer token, valid for so many seconds; others are answered 401.
+        None: nothing is checked.
     processes : int, optional
         That render; 0 renders in threads of the server. None: one a CPU.
     project : str
@@ -61,7 +66,8 @@ class Emulator:
     ----------
     url : str
     project : str
-    credentials : google.auth.credentials.AnonymousCredentials
+    credentials : google.auth.credentials.Credentials
+        Anonymous; with ``token_seconds``, such as have tokens from the emulator's own server.
 
     Raises
     ------
@@ -85,11 +91,11 @@ class Emulator:
         latency: Latency | Mapping[str, Any] | str | float | None = None,
         faults: Faults | Mapping[str, Any] | str | None = None,
         seed: int = 0,
+        token_seconds: float | None = None,
         processes: int | None = None,
         project: str = "eedask-emulator",
     ) -> None:
         self.project = project
-        self.credentials = AnonymousCredentials()
         options = {
             "--project": project,
             "--seed": seed,
@@ -97,6 +103,7 @@ class Emulator:
             "--rate": rate,
             "--latency": Latency.parse(latency).spec(),
             "--faults": Faults.parse(faults).spec(),
+            "--token-seconds": token_seconds,
             "--processes": processes,
         }
         # -P: a file in the working directory must not shadow a module of the emulator's.
@@ -106,6 +113,7 @@ class Emulator:
         for asset, path in (mounts or {}).items():
             command.append(f"--mount={asset}={Path(path).absolute()}")
         self._start(command)
+        self.credentials = AnonymousCredentials() if token_seconds is None else self._authorized()
 
     def _start(self, command: list[str]) -> None:
         # A program of its own, so that a plain script needs no __main__ guard. Its standard
@@ -143,6 +151,15 @@ class Emulator:
             # What is said before it is up goes into the error, if there is one.
             if self._is_up:
                 logger.warning("%s", line.rstrip("\n"))
+
+    def _authorized(self) -> OAuthCredentials:
+        return OAuthCredentials(
+            None,
+            refresh_token="1//emulator-refresh-token",
+            token_uri=f"{self.url}/emulator/token",
+            client_id="emulator-client",
+            client_secret="emulator-client-secret",
+        )
 
     def _wait_for_url(self) -> str:
         end = time.monotonic() + _START_S
@@ -187,8 +204,17 @@ class Emulator:
             quotas["latency"] = Latency.parse(quotas["latency"]).spec()
         self._control("quotas", quotas)
 
+    def revoke(self, token: str | None = None) -> None:
+        """Accept a refresh or access token no more; that of :attr:`credentials` if None."""
+        if token is None:
+            token = getattr(self.credentials, "refresh_token", "")
+        data = urllib.parse.urlencode({"token": token}).encode()
+        self._exchange("revoke", data)
+
     def _control(self, what: str, body: Any) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
+        return self._exchange(what, None if body is None else json.dumps(body).encode())
+
+    def _exchange(self, what: str, data: bytes | None) -> dict[str, Any]:
         request = urllib.request.Request(f"{self.url}/emulator/{what}", data)
         # No proxy that the environment names has business between two ends of a loopback.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

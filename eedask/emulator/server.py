@@ -32,6 +32,7 @@ from tornado.iostream import StreamClosedError
 
 from eedask.emulator.answers import Answer, error_answer, json_answer
 from eedask.emulator.api import route
+from eedask.emulator.auth import Tokens
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.faults import Fault, Faults
 from eedask.emulator.pool import Pool, Request
@@ -67,11 +68,14 @@ class Front(HTTPServerConnectionDelegate):
     pool : Pool
     traffic : Traffic
         Its clock must be that of the event loop's time (seconds).
+    tokens : Tokens, optional
+        That are accepted; None: nothing is checked.
     """
 
-    def __init__(self, pool: Pool, traffic: Traffic) -> None:
+    def __init__(self, pool: Pool, traffic: Traffic, tokens: Tokens | None = None) -> None:
         self._pool = pool
         self._traffic = traffic
+        self._tokens = tokens or Tokens(None, lambda: 0.0)
         self._kept: dict[tuple[str, bool], Answer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -108,6 +112,12 @@ class Front(HTTPServerConnectionDelegate):
 
     async def _answer(self, exchange: _Exchange, request: Request) -> None:
         label, metered = _label(request)
+        try:
+            self._tokens.check(label, exchange.authorization)
+        except EarthEngineError as refusal:
+            self._traffic.count(label, refusal.code)
+            await exchange.deliver(error_answer(refusal))
+            return
         if not metered:
             await exchange.deliver(await self._unmetered(request))
             return
@@ -164,7 +174,7 @@ class Front(HTTPServerConnectionDelegate):
         return replace(answer, headers={**answer.headers, **dict([_RESTRICTED])})
 
     def _control(self, request: Request) -> Answer:
-        """Answer what is not Earth Engine's: the tally, and changes of quotas and faults."""
+        """Answer what is not Earth Engine's: the tally, tokens, changes of quotas and faults."""
         try:
             match request.method, request.path:
                 case "GET", "/emulator/stats":
@@ -175,6 +185,8 @@ class Front(HTTPServerConnectionDelegate):
                     self._traffic.faults = json.loads(request.body or b"null")
                 case "POST", "/emulator/quotas":
                     self._traffic.set_quotas(json.loads(request.body))
+                case "POST", "/emulator/token" | "/emulator/revoke":
+                    return self._tokens.answer(request.path, request.body)
                 case _:
                     raise EarthEngineError(f"Not found: {request.method} {request.path}.", 404)
         except (ValueError, TypeError) as error:
@@ -220,6 +232,11 @@ class _Exchange(HTTPMessageDelegate):
     def is_closed(self) -> bool:
         """Whether the client has gone away."""
         return self._gone.is_set()
+
+    @property
+    def authorization(self) -> str | None:
+        """The request's header of that name."""
+        return self._headers.get("Authorization")
 
     def request(self) -> Request:
         """Return the request."""

@@ -1,0 +1,60 @@
+"""CPU seconds of the client for one chip request, and of the scheduler for one item.
+
+    python tests/benchmarks/client_cpu.py [--items 3000] [--repeats 3]
+
+*Client*: ``plan.run()`` on Dask's threads in this process against an emulator in processes of its
+own that is ready to answer at once; the CPU time of this process over the requests. It holds all
+of it: binding, JSON, HTTP, decoding, files, rows. What a run costs before its first request
+(imports, staging) is left out: a first run of few items warms up, and two runs of different size
+are subtracted. *Scheduler*: CPU time of the process that has scheduler and client while the
+work is done in worker processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import dask
+from bench import cluster, constant_chips, emulator, machine, points, table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=3000)
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    print(machine())
+    few = max(100, args.items // 5)
+    rows = []
+    with emulator():
+        with dask.config.set(scheduler="threads"):
+            rows.append(["client, ms a request", *measure(few, args.items, args.repeats)])
+        with cluster(1):
+            rows.append(
+                ["scheduler and client, ms an item", *measure(few, args.items, args.repeats)]
+            )
+    table(["what", "median", "least", "most"], rows)
+
+
+def measure(few: int, many: int, repeats: int) -> list[str]:
+    """Return median, least and greatest CPU milliseconds of this process for one more item."""
+    run(few)
+    costs = [1e3 * (run(many) - run(few)) / (many - few) for _ in range(repeats)]
+    return [f"{cost:.3f}" for cost in (statistics.median(costs), min(costs), max(costs))]
+
+
+def run(count: int) -> float:
+    """Return the CPU seconds of this process for a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        plan = constant_chips(points(count), Path(folder, "out"), concurrency=40)
+        started = time.process_time()
+        plan.run(progress=False)
+        return time.process_time() - started
+
+
+if __name__ == "__main__":
+    main()
