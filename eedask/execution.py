@@ -14,6 +14,7 @@ import dask.bag as db
 import distributed
 
 from eedask import leases
+from eedask.connection import sharing_tokens
 from eedask.errors import RunStopped
 from eedask.progress import Counter, watching
 from eedask.worker import RunSpec, reason_of_stop, release, run_partition, stop
@@ -105,7 +106,8 @@ def _on_cluster(
     in_this_process = all(address.startswith("inproc://") for address in workers)
     leases.install(client)
     leases.set_ceiling(client, spec.quota, spec.concurrency, spec.rate)
-    with watching(spec.run_id, counter, None if in_this_process else client):
+    heard = watching(spec.run_id, counter, None if in_this_process else client)
+    with heard, sharing_tokens(spec.task.endpoint, client):
         try:
             delayed = _bag(partitions, spec, _stops).to_delayed()
             _consume(client.compute(delayed), client)

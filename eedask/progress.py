@@ -104,8 +104,9 @@ def watching(
             del _LOCAL[run_id]
         return
 
-    def hear(event: tuple[Any, dict[str, int]]) -> None:
-        counter.add(**event[1])
+    def hear(event: tuple[Any, dict[str, Any]]) -> None:
+        # The scheduler adds to the event which worker it is from.
+        counter.add(event[1]["done"], event[1]["failed"])
 
     client.subscribe_topic(topic(run_id), hear)
     try:

@@ -19,9 +19,8 @@ _DETAILS = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
 STOPPING = (AuthorizationError, BudgetError, DatasetError, RunStopped)
 
 _AUTHORIZATION = (
-    "Earth Engine does not accept the credentials or the project ({error}). Check the project of"
-    " ee.Initialize, that its account may use Earth Engine there, and on clusters the credentials"
-    " of each worker (`earthengine authenticate`); then run the same plan again to go on"
+    "Earth Engine does not accept the credentials or the project: {error}. Then run the same plan"
+    " again to go on"
 )
 _BUDGET = (
     "the project's compute budget is used up ({error}). Run the same plan again, to go on, when it"

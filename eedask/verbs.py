@@ -39,6 +39,7 @@ def chips(
     retry: RetryPolicy | None = None,
     deadline: float = DEADLINE,
     workload_tag: str | None = None,
+    credentials: str | os.PathLike[str] | None = None,
     partition_size: int | None = None,
 ) -> Plan:
     """Plan one image file an item: the pixels around a point, or of a polygon.
@@ -94,6 +95,12 @@ def chips(
         Seconds for one request.
     workload_tag : str, optional
         Sent with each request; the default is what ``ee.data.setWorkloadTag`` says.
+    credentials : str or path, optional
+        Whose credentials workers in other processes use. "default": each its own
+        (``earthengine authenticate``, or Google's application default credentials); "client":
+        short-lived tokens of yours, renewed by this process while it runs; a path: a service
+        account's key file that is there on every worker. When not given, a worker's own if it
+        has any, else tokens of yours.
     partition_size : int, optional
         Items in a Dask partition.
 
@@ -121,6 +128,8 @@ def chips(
     )
     reserved = (*MANIFEST_COLUMNS, "id", ORDER)
     checked = check_items(items, geometry=request.needs_geometry, reserved=reserved)
-    endpoint, _ = endpoint_of_client(workload_tag=workload_tag, deadline=deadline)
+    endpoint, _ = endpoint_of_client(
+        workload_tag=workload_tag, deadline=deadline, credentials=credentials
+    )
     task, asked = request.task(checked, endpoint)
     return Plan("chips", checked, task, Folder(os.fspath(out)), asked, options)

@@ -180,7 +180,9 @@ class Process:
         self.verdict = Verdict()
         self.limiter = limiter_for(spec.quota, spec.concurrency, spec.rate)
         threads = spec.concurrency + SPARE_THREADS
-        self.connection = Connection(spec.task.endpoint, connections=threads)
+        self.connection = Connection(
+            spec.task.endpoint, connections=threads, on_restricted=self.limiter.restricted
+        )
         self.pool = RequestPool(threads, self.limiter, name=f"eedask-{spec.run_id}")
         self.memory = spec.task.memory()
 
@@ -285,15 +287,25 @@ class ItemSender:
 
 
 _PROCESSES: dict[str, Process] = {}
+# A task may start after its run has ended: a cluster hears late that it is cancelled.
+_RELEASED: set[str] = set()
 _LOCK = threading.Lock()
 
 
 def acquire(spec: RunSpec) -> Process:
-    """Return this process's part of a run, started at its first partition."""
+    """Return this process's part of a run, started at its first partition.
+
+    Raises
+    ------
+    RunStopped
+        If the run has ended.
+    """
+    if spec.task.needs_client:
+        ensure_client(spec.task.endpoint)
     with _LOCK:
+        if spec.run_id in _RELEASED:
+            raise RunStopped("the run has ended")
         if spec.run_id not in _PROCESSES:
-            if spec.task.needs_client:
-                ensure_client(spec.task.endpoint)
             _PROCESSES[spec.run_id] = Process(spec)
         return _PROCESSES[spec.run_id]
 
@@ -309,6 +321,7 @@ def stop(run_id: str, reason: str) -> None:
 def release(run_id: str) -> None:
     """End this process's part of a run, if it has one."""
     with _LOCK:
+        _RELEASED.add(run_id)
         process = _PROCESSES.pop(run_id, None)
     if process is not None:
         process.close()

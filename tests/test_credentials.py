@@ -350,7 +350,9 @@ def recorded_cluster(log):
         stack.callback(to_worker.close)
         stack.callback(to_scheduler.close)
         cluster = stack.enter_context(
-            distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1")
+            distributed.LocalCluster(
+                n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1", silence_logs=False
+            )
         )
         to_scheduler.target = int(cluster.scheduler_address.rpartition(":")[2])
         address = f"tcp://127.0.0.1:{to_scheduler.port}"
@@ -401,7 +403,7 @@ def test_no_secret_is_left_behind_or_sent(user, nobody, points, tmp_path, caplog
         "files": b"".join(p.read_bytes() for p in out.rglob("*") if p.is_file()),
         "worker's log": log.read_bytes(),
         "own log": caplog.text.encode(),
-        "graph": cloudpickle.dumps([plan.task, plan.policy, endpoint, plan.bag()]),
+        "graph": cloudpickle.dumps([plan.task, endpoint, plan.bag()]),
         "errors": repr([refused, refused.__cause__, vars(refused)]).encode(),
         "scheduler": events.encode(),
         "wire": b"".join(wire),
