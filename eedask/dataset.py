@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from eedask.errors import DatasetError
+from eedask.grid import canonical_crs
 from eedask.storage import Folder
 from eedask.workitem import WorkItem
 
@@ -180,8 +181,8 @@ class Dataset:
 
     def _check_empty(self) -> None:
         names = self.folder.list() if self.folder.exists() else []
-        # What a stage that was cut short leaves is ours; dot files belong to the system.
-        foreign = [n for n in names if not n.startswith((".", ITEMS))]
+        # What a stage that was cut short leaves is ours.
+        foreign = [n for n in names if n != ITEMS]
         if foreign:
             raise DatasetError(
                 f"out={self.folder.url!r} already holds something else ({', '.join(foreign[:3])}"
@@ -236,8 +237,13 @@ def items_digest(items: gpd.GeoDataFrame) -> str:
     hasher.update(pd.util.hash_pandas_object(texts, index=True).to_numpy().tobytes())
     for shape in shapely.to_wkb(geometry.to_numpy()):
         hasher.update(shape or b"null")
-    hasher.update(json.dumps([*map(str, items.columns), str(items.crs)]).encode())
+    hasher.update(json.dumps([*map(str, items.columns), _crs_name(items.crs)]).encode())
     return hasher.hexdigest()
+
+
+def _crs_name(crs: Any) -> str | None:
+    # As text, a crs that was read from a file differs from the same one that was not.
+    return None if crs is None else canonical_crs(crs)
 
 
 def work_items(items: gpd.GeoDataFrame) -> list[WorkItem]:

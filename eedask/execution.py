@@ -17,7 +17,7 @@ from eedask import leases
 from eedask.connection import sharing_tokens
 from eedask.errors import RunStopped
 from eedask.progress import Counter, watching
-from eedask.worker import RunSpec, reason_of_stop, release, run_partition, stop
+from eedask.worker import RunSpec, reason_of_stop, release, run_partition
 
 # Partitions that a process works on at once: enough for the request threads never to run dry.
 PARTITIONS_IN_FLIGHT = 4
@@ -92,18 +92,16 @@ def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
         try:
             bag = _bag(partitions, spec, _stops)
             _check_outcome(bag.compute(num_workers=PARTITIONS_IN_FLIGHT))
-        except KeyboardInterrupt:
-            stop(spec.run_id, _INTERRUPTED)
-            raise
         finally:
-            release(spec.run_id)
+            release(spec.run_id, _INTERRUPTED)
 
 
 def _on_cluster(
     partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client
 ) -> None:
     workers = client.scheduler_info(n_workers=-1)["workers"]
-    in_this_process = all(address.startswith("inproc://") for address in workers)
+    # A cluster may start out empty, and get its workers later.
+    in_this_process = bool(workers) and all(a.startswith("inproc://") for a in workers)
     leases.install(client)
     leases.set_ceiling(client, spec.quota, spec.concurrency, spec.rate)
     heard = watching(spec.run_id, counter, None if in_this_process else client)
@@ -113,26 +111,25 @@ def _on_cluster(
             _consume(client.compute(delayed), client)
         except BaseException as error:
             reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
-            _on_workers(client, stop, spec.run_id, reason)
+            _release_workers(client, spec.run_id, reason)
             raise
-        finally:
-            _on_workers(client, release, spec.run_id)
+        _release_workers(client, spec.run_id)
 
 
-def _on_workers(client: distributed.Client, function: Any, *args: Any) -> None:
-    """Call a function on all workers, as far as they are there and answer soon."""
+def _release_workers(client: distributed.Client, run_id: str, reason: str | None = None) -> None:
+    """End the run on all workers, as far as they are there and answer soon."""
 
     async def ask() -> None:
-        await client.run(_off_the_loop, function, *args, on_error="ignore")
+        await client.run(_release_worker, run_id, reason, on_error="ignore")
 
     # What ends a run may well have ended workers, or the cluster.
     with contextlib.suppress(Exception):
         client.sync(ask, callback_timeout=_STOP_S)
 
 
-async def _off_the_loop(function: Any, *args: Any) -> None:
-    """Call on a worker what may take a moment, without holding up its messages."""
-    await asyncio.to_thread(function, *args)
+async def _release_worker(run_id: str, reason: str | None) -> None:
+    # It may take a moment, and must not hold up the worker's messages.
+    await asyncio.to_thread(release, run_id, reason)
 
 
 def _consume(futures: list[distributed.Future], client: distributed.Client) -> None:

@@ -124,6 +124,7 @@ class Plan:
                 self._execute(partitions, spec, Counter(before, listen))
                 # Reports from other processes may be late; what is written is what counts.
                 listen(self._progress_so_far(retry_failed=False))
+        spec.dataset.folder.sweep()
         return Result(spec.dataset, self._retry)
 
     def bag(self) -> db.Bag:

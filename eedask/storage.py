@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+
+# Where files are written before they are renamed: below the same folder, as a rename cannot cross
+# file systems, and in one place, so that what a kill leaves there is found.
+_UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,15 @@ class Folder:
         return bool(fs.exists(f"{root}/{name}" if name else root))
 
     def list(self, name: str = "", pattern: str = "*") -> list[str]:
-        """Return the names, relative to the folder, that match in a subfolder, sorted."""
+        """Return the names, relative to the folder, that match in a subfolder, sorted.
+
+        Names that begin with a dot belong to the system, and to writes that are under way.
+        """
         fs, root = self._opened
         fs.invalidate_cache()
         base = f"{root}/{name}".rstrip("/")
-        return sorted(str(found)[len(root) + 1 :] for found in fs.glob(f"{base}/{pattern}"))
+        names = (str(found)[len(root) + 1 :] for found in fs.glob(f"{base}/{pattern}"))
+        return sorted(name for name in names if not name.rpartition("/")[2].startswith("."))
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
@@ -72,7 +81,11 @@ class Folder:
         if not self.is_local:
             fs.pipe_file(target, data)
             return
-        _write_local(Path(target), data)
+        _write_local(Path(target), Path(root) / _UNFINISHED, data)
+
+    def sweep(self) -> None:
+        """Remove what writers that were killed have left unfinished. None may be at work."""
+        self.remove(_UNFINISHED)
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it, if it is there."""
@@ -81,16 +94,20 @@ class Folder:
             fs.rm(f"{root}/{name}", recursive=True)
 
 
-def _write_local(target: Path, data: bytes) -> None:
-    # In the same folder, so that the rename cannot cross file systems.
-    part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.part")
+def _write_local(target: Path, unfinished: Path, data: bytes) -> None:
+    part = unfinished / uuid.uuid4().hex
     try:
-        try:
-            part.write_bytes(data)
-        except FileNotFoundError:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
-        part.replace(target)
+        _making_folder(part, lambda: part.write_bytes(data))
+        _making_folder(target, lambda: part.replace(target))
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _making_folder(path: Path, write: Callable[[], object]) -> None:
+    """Write a file; make its folder only where it turns out to be missing, which is seldom."""
+    try:
+        write()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write()

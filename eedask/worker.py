@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ SPARE_THREADS = 8
 # Seconds that the end of a run waits for requests under way before it leaves them behind.
 GRACE_S = 2.0
 _POLL_S = 0.25
+_ENDED = "the run has ended"
 
 
 class Output(Protocol):
@@ -117,13 +118,13 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     items = spec.dataset.partition(number)
     todo = [item for item in items if item.id not in done]
     if todo:
-        process = acquire(spec)
-        futures = {process.pool.submit(number, process.do, item) for item in todo}
-        try:
-            _collect(number, process, futures, done)
-        finally:
-            for future in futures:
-                future.cancel()
+        with acquire(spec).working() as process:
+            futures = {process.pool.submit(number, process.do, item) for item in todo}
+            try:
+                _collect(number, process, futures, done)
+            finally:
+                for future in futures:
+                    future.cancel()
     return [done[item.id] for item in items]
 
 
@@ -185,6 +186,20 @@ class Process:
         )
         self.pool = RequestPool(threads, self.limiter, name=f"eedask-{spec.run_id}")
         self.memory = spec.task.memory()
+        self._partitions = 0
+        self._idle = threading.Condition()
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[Process]:
+        """Count a partition that is being worked on."""
+        with self._idle:
+            self._partitions += 1
+        try:
+            yield self
+        finally:
+            with self._idle:
+                self._partitions -= 1
+                self._idle.notify_all()
 
     def do(self, item: WorkItem, held: contextlib.ExitStack) -> Row:
         """Return the item's row, whatever happens to it.
@@ -234,11 +249,19 @@ class Process:
         self.limiter.close()
         self.pool.close()
 
-    def close(self) -> None:
-        """End the threads and close the connections."""
-        self.pool.close()
+    def close(self, reason: str) -> None:
+        """End what there is of the run, and wait, not for long, until its rows are written.
+
+        Parameters
+        ----------
+        reason : str
+            For partitions that are still being worked on.
+        """
+        self.stop(reason)
+        with self._idle:
+            self._idle.wait_for(lambda: not self._partitions, GRACE_S)
         self.limiter.release()
-        self.pool.join(GRACE_S)
+        self.pool.join(GRACE_S / 2)
         self.connection.close()
 
 
@@ -304,27 +327,23 @@ def acquire(spec: RunSpec) -> Process:
         ensure_client(spec.task.endpoint)
     with _LOCK:
         if spec.run_id in _RELEASED:
-            raise RunStopped("the run has ended")
+            raise RunStopped(_ENDED)
         if spec.run_id not in _PROCESSES:
             _PROCESSES[spec.run_id] = Process(spec)
         return _PROCESSES[spec.run_id]
 
 
-def stop(run_id: str, reason: str) -> None:
-    """Stop this process's part of a run, if it has one."""
-    with _LOCK:
-        process = _PROCESSES.get(run_id)
-    if process is not None:
-        process.stop(reason)
+def release(run_id: str, reason: str | None = None) -> None:
+    """End this process's part of a run, if it has one.
 
-
-def release(run_id: str) -> None:
-    """End this process's part of a run, if it has one."""
+    When it returns, none of the run's partitions writes any more, unless one hangs for longer
+    than a few seconds.
+    """
     with _LOCK:
         _RELEASED.add(run_id)
         process = _PROCESSES.pop(run_id, None)
     if process is not None:
-        process.close()
+        process.close(reason or _ENDED)
 
 
 def _unwritable(spec: RunSpec, error: OSError) -> DatasetError:

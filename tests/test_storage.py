@@ -49,8 +49,21 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
             file.write(data[:1])
         raise OSError(28, "No space left on device")
 
+    (tmp_path / ".unfinished").mkdir(exist_ok=True)
+
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         folder.write("x", b"new")
-    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / "x"]
     assert folder.read("x") == b"old"
+
+
+def test_what_a_kill_leaves_is_swept(tmp_path):
+    folder = Folder(str(tmp_path))
+    folder.write("x", b"1")
+    (tmp_path / ".unfinished" / "half").write_bytes(b"ha")
+    folder.sweep()
+    folder.sweep()
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    folder.write("a/y", b"2")
+    assert folder.read("a/y") == b"2"
