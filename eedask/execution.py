@@ -139,21 +139,32 @@ def _consume(futures: list[distributed.Future], client: distributed.Client) -> N
     try:
         for future in ending:
             if future.status == "finished":
-                _check_outcome(future.result())
+                _check_outcome(_result_of(future))
                 future.release()
                 continue
             error = _error_of(future)
             left[future.key] -= 1
             if not isinstance(error, distributed.KilledWorker) or left[future.key] == 0:
-                raise RunStopped(
-                    f"a partition could not be run ({type(error).__name__}: {error}); what is done"
-                    " is kept, run the same plan again to go on"
-                ) from error
+                raise _lost(error) from error
             future.retry()
             ending.add(future)
     finally:
         for future in futures:
             future.cancel()
+
+
+def _result_of(future: distributed.Future) -> Any:
+    try:
+        return future.result()
+    except Exception as error:  # the scheduler went away in this very moment
+        raise _lost(error) from error
+
+
+def _lost(error: BaseException) -> RunStopped:
+    return RunStopped(
+        f"a partition could not be run ({type(error).__name__}: {error}); what is done is kept,"
+        " run the same plan again to go on"
+    )
 
 
 def _error_of(future: distributed.Future) -> BaseException:

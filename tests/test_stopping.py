@@ -66,11 +66,11 @@ def test_a_refused_project_stops_the_run_at_once(earth_engine, points, tmp_path,
     monkeypatch.setattr(_state.get_state(), "cloud_api_user_project", "somebody-elses")
     started = time.monotonic()
     with pytest.raises(RunStopped, match=r"does not accept the credentials or the project.*permis"):
-        plan_of(many(points, 2000), tmp_path).run(progress=False)
+        plan_of(many(points, 400), tmp_path).run(progress=False)
     assert time.monotonic() - started < 15
     assert eedask.open_result(tmp_path).manifest["status"].isna().all()
     monkeypatch.undo()
-    result = plan_of(many(points, 2000), tmp_path).run(progress=False)
+    result = plan_of(many(points, 400), tmp_path).run(progress=False)
     assert (result.manifest["status"] == "ok").all()
 
 
