@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
 from collections import OrderedDict
@@ -96,10 +97,8 @@ def _write_token(digest: str, offset: int) -> str:
 
 
 def _read_token(token: str, digest: str) -> int:
-    try:
+    with contextlib.suppress(binascii.Error, ValueError):
         owner, _, offset = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
         if owner == digest:
             return int(offset)
-    except (binascii.Error, ValueError):
-        pass
     raise EarthEngineError("Invalid page token.")

@@ -7,6 +7,7 @@ client and emulator always agree on it.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,6 +18,8 @@ from eedask.emulator.coercion import Coercer, Mismatch, coercer
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, Implementation
 from eedask.emulator.typenames import type_name
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Signature:
             raise
         except Exception as error:
             # A fault of the emulator's, yet 400: clients would retry a 500, in vain.
+            logger.exception("%s failed", self.name)
             raise EarthEngineError(
                 f"{self.name}: Internal error of the eedask emulator: "
                 f"{type(error).__name__}: {error}"

@@ -6,6 +6,7 @@ y) are those of the samples in https://developers.google.com/earth-engine/apidoc
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import re
@@ -226,15 +227,11 @@ def unit_scale(number: Number, low: float, high: float) -> float:
 @algorithm("Number.parse")
 def parse(text: str, radix: int) -> Number:
     """Return the number that a string holds; decimals and exponents only in base 10."""
-    try:
+    with contextlib.suppress(ValueError):
         return int(text.strip(), radix)
-    except ValueError:
-        pass
-    try:
-        if radix == 10:
+    if radix == 10:
+        with contextlib.suppress(ValueError):
             return float(text.strip())
-    except ValueError:
-        pass
     raise EarthEngineError(f"Number.parse: Cannot parse '{text}' as a number.")
 
 
