@@ -73,10 +73,17 @@ def _jpeg_shape(data: bytes) -> tuple[int, int]:
 
 
 def _npy_shape(data: bytes) -> tuple[int, int]:
-    array = np.load(io.BytesIO(data), allow_pickle=False)
-    if array.ndim != 2 or array.dtype.names is None:
-        raise ValueError(f"an array of {array.dtype} with {array.ndim} dimensions")
-    return array.shape[0], array.shape[1]
+    """Read the header, and see that as many values follow; they need no reading."""
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("a version of the format that Earth Engine does not write")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if len(shape) != 2 or dtype.names is None:
+        raise ValueError(f"an array of {dtype} with {len(shape)} dimensions")
+    rows, columns = shape
+    if len(data) - file.tell() != rows * columns * dtype.itemsize:
+        raise ValueError(f"{len(data) - file.tell()} bytes for {rows} x {columns} of {dtype}")
+    return rows, columns
 
 
 def _tiff_shape(data: bytes) -> tuple[int, int]:
