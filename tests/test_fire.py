@@ -253,7 +253,7 @@ def test_late_workers_take_part(bed, tmp_path, tell):
 
 @pytest.mark.slow
 def test_all_of_it_at_once_loses_nothing(bed, tmp_path, tell):
-    items, out = make_items(2000, seed=44), tmp_path / "out"
+    items, out = make_items(800, seed=44), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.1, concurrency=SLOTS)
     bed.emulator.set_faults(FAULTS["all of it"][0] + ",outage_after=8,outage=5")
     with processes(2) as client:
