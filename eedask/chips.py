@@ -142,7 +142,19 @@ class ChipTask:
         """Return a new place for what chips share within one process."""
         return ChipMemory()
 
-    def fetch(self, item: WorkItem, sender: Sender) -> File:
+    def lay_out(self, item: WorkItem) -> PixelGrid | None:
+        """Return the item's grid, unless only Earth Engine can tell it.
+
+        Raises
+        ------
+        ItemsError
+            If there is none.
+        """
+        if self.layout is None or self.layout.is_native:
+            return None
+        return self.layout.grid(item)
+
+    def fetch(self, item: WorkItem, laid_out: PixelGrid | None, sender: Sender) -> File:
         """Return the item's chip, of one request or put together of many.
 
         A chip of many is held in memory decoded, with one tile beside it, and then as a file
@@ -154,7 +166,7 @@ class ChipTask:
         RequestError, InputError
             If there is none to be had.
         """
-        grid = self._grid(item, sender)
+        grid = laid_out or self._native_grid(item, sender)
         expression = self.image.encode(item)
         query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
         return File(self.path(item), self._pixels(query, sender))
@@ -167,11 +179,10 @@ class ChipTask:
         folder = safe_name(item.value(f"column:{self.folder_by}"), unique_case=self.unique_case)
         return f"{FOLDER}/{folder}/{name}"
 
-    def _grid(self, item: WorkItem, sender: Sender) -> PixelGrid | None:
+    def _native_grid(self, item: WorkItem, sender: Sender) -> PixelGrid | None:
         if self.layout is None:
             return None
-        native = self._native(item, sender) if self.layout.is_native else None
-        return self.layout.grid(item, native)
+        return self.layout.grid(item, self._native(item, sender))
 
     def _native(self, item: WorkItem, sender: Sender) -> NativeProjection:
         assert self.projection is not None

@@ -216,6 +216,15 @@ class Dataset:
         """Write an item's file, whole or not at all."""
         self.folder.write(name, data)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many items have which status, without reading the items."""
+        counts = {OK: 0, FAILED: 0}
+        for name in self.folder.list(PARTS, "part-*.parquet"):
+            part = pq.read_table(io.BytesIO(self.folder.read(name)), columns=["status"])
+            for status in part["status"].to_pylist():
+                counts[status] += 1
+        return counts
+
     def manifest(self) -> gpd.GeoDataFrame:
         """Return the items with what became of each; columns are null where nothing did yet."""
         items = self.items()

@@ -163,9 +163,9 @@ class Plan:
         return plan["partitions"], spec
 
     def _progress_so_far(self, retry_failed: bool) -> Progress:
-        status = Dataset(self.out).manifest()["status"]
-        failed = 0 if retry_failed else int((status == FAILED).sum())
-        return Progress(len(status), int((status == OK).sum()) + failed, failed)
+        counts = Dataset(self.out).counts()
+        failed = 0 if retry_failed else counts[FAILED]
+        return Progress(len(self.items), counts[OK] + failed, failed)
 
     def __repr__(self) -> str:
         lines = [f"eedask plan: {self.verb} of {len(self.items)} items into {self.out.url}"]

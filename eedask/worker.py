@@ -61,7 +61,10 @@ class Task(Protocol):
     def memory(self) -> Any:
         """Return a new place for what items of a run teach each other within one process."""
 
-    def fetch(self, item: WorkItem, sender: Any) -> Output:
+    def lay_out(self, item: WorkItem) -> Any:
+        """Return what of the item's work needs no request."""
+
+    def fetch(self, item: WorkItem, laid_out: Any, sender: Any) -> Output:
         """Return the item's result."""
 
 
@@ -116,16 +119,27 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     if spec.retry_failed:
         done = {id_: row for id_, row in done.items() if row.status == OK}
     items = spec.dataset.partition(number)
-    todo = [item for item in items if item.id not in done]
+    todo = [_laid_out(spec.task, item) for item in items if item.id not in done]
     if todo:
         with acquire(spec).working() as process:
-            futures = {process.pool.submit(number, process.do, item) for item in todo}
+            futures = {process.pool.submit(number, process.do, job) for job in todo}
             try:
                 _collect(number, process, futures, done)
             finally:
                 for future in futures:
                     future.cancel()
     return [done[item.id] for item in items]
+
+
+def _laid_out(task: Task, item: WorkItem) -> tuple[WorkItem, Any]:
+    """Return the item with its layout, or with the error that stands in the way of one.
+
+    Here and not in the request threads, as pyproj makes its transformers anew in every thread.
+    """
+    try:
+        return item, task.lay_out(item)
+    except Exception as error:
+        return item, error
 
 
 def reason_of_stop(number: int, spec: RunSpec) -> str | None:
@@ -201,17 +215,20 @@ class Process:
                 self._partitions -= 1
                 self._idle.notify_all()
 
-    def do(self, item: WorkItem, held: contextlib.ExitStack) -> Row:
-        """Return the item's row, whatever happens to it.
+    def do(self, job: tuple[WorkItem, Any], held: contextlib.ExitStack) -> Row:
+        """Return the row of an item that was laid out, whatever happens to it.
 
         Raises
         ------
         RunStopped
             If what happened is not the item's own fault, and the run cannot go on.
         """
+        item, laid_out = job
         started, attempts = time.monotonic(), Attempts()
         try:
-            output = self.spec.task.fetch(item, ItemSender(self, item, attempts, held))
+            if isinstance(laid_out, Exception):
+                raise laid_out
+            output = self.spec.task.fetch(item, laid_out, ItemSender(self, item, attempts, held))
             self._write(output)
             outcome: dict[str, Any] = {
                 "status": OK,

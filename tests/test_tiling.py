@@ -278,7 +278,8 @@ class Refusing:
     def fetch(self, plan, number=0):
         """Return an item's file and the shapes of the requests that it took."""
         start = len(self.asked)
-        data = plan.task.fetch(work_items(plan.items)[number], self).data
+        item = work_items(plan.items)[number]
+        data = plan.task.fetch(item, plan.task.lay_out(item), self).data
         return data, self.asked[start:]
 
     def close(self):
