@@ -203,8 +203,17 @@ class Dataset:
         name = _part(number)
         if not self.folder.exists(name):
             return []
-        table = pq.read_table(io.BytesIO(self.folder.read(name)))
+        table = self._read_part(name)
         return [Row(**row) for row in table.to_pylist()]
+
+    def _read_part(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        try:
+            return pq.read_table(io.BytesIO(self.folder.read(name)), columns=columns)
+        except pa.ArrowInvalid as error:
+            raise DatasetError(
+                f"{self.folder.path(name)} is damaged ({error}); remove it and run the same plan"
+                " again to fetch its items anew"
+            ) from error
 
     def write_rows(self, number: int, rows: Sequence[Row]) -> None:
         """Write all rows of a partition that there are, in place of those written before."""
@@ -220,7 +229,7 @@ class Dataset:
         """Return how many items have which status, without reading the items."""
         counts = {OK: 0, FAILED: 0}
         for name in self.folder.list(PARTS, "part-*.parquet"):
-            part = pq.read_table(io.BytesIO(self.folder.read(name)), columns=["status"])
+            part = self._read_part(name, columns=["status"])
             for status in part["status"].to_pylist():
                 counts[status] += 1
         return counts
@@ -229,7 +238,7 @@ class Dataset:
         """Return the items with what became of each; columns are null where nothing did yet."""
         items = self.items()
         names = self.folder.list(PARTS, "part-*.parquet")
-        tables = [pq.read_table(io.BytesIO(self.folder.read(name))) for name in names]
+        tables = [self._read_part(name) for name in names]
         if not tables:
             rows = _rows_table([]).drop_columns("id").to_pandas()
             return items.join(rows.reindex(items.index))

@@ -118,6 +118,14 @@ def test_what_is_no_dataset_is_not_opened(dataset, tmp_path):
         dataset.plan()
 
 
+def test_a_damaged_part_is_named_with_what_to_do(dataset):
+    dataset.stage(points(), ASKED, 10)
+    dataset.folder.write("manifest/part-00001.parquet", b"rubbish")
+    for read in (dataset.manifest, dataset.counts, lambda: dataset.rows(1)):
+        with pytest.raises(DatasetError, match=r"part-00001\.parquet is damaged.*remove it"):
+            read()
+
+
 def test_a_stage_that_was_cut_short_is_staged_again(dataset):
     items = points()
     dataset.folder.write("items.parquet", b"half a fi")
