@@ -19,6 +19,27 @@ _MONTHS = [
 ]
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
+# Long names of zones, in English as Java has them; zones without one here are called by offset.
+_ZONE_NAMES = {
+    "UTC": "Coordinated Universal Time",
+    "GMT": "Greenwich Mean Time",
+    "BST": "British Summer Time",
+    "WET": "Western European Time",
+    "WEST": "Western European Summer Time",
+    "CET": "Central European Time",
+    "CEST": "Central European Summer Time",
+    "EET": "Eastern European Time",
+    "EEST": "Eastern European Summer Time",
+    "JST": "Japan Standard Time",
+    "AKST": "Alaska Standard Time",
+    "AKDT": "Alaska Daylight Time",
+    "HST": "Hawaii Standard Time",
+} | {
+    f"{zone[0]}{kind[0]}T": f"{zone} {kind} Time"
+    for zone in ("Eastern", "Central", "Mountain", "Pacific")
+    for kind in ("Standard", "Daylight")
+}
+
 _NUMBERS: dict[str, Callable[[datetime], int]] = {
     "C": lambda d: d.year // 100,
     "Y": lambda d: d.year,
@@ -89,9 +110,12 @@ def _written(when: datetime, letter: str, token: str, zone_name: str | None) -> 
 def _zone(when: datetime, letter: str, size: int, zone_name: str | None) -> str:
     if letter == "Z" and size >= 3:
         return zone_name or "UTC"
-    if letter == "z":
-        return when.tzname() or "UTC"
     text = when.strftime("%z")
+    if letter == "z":
+        short = when.tzname() or "UTC"
+        if size < 4:
+            return short
+        return _ZONE_NAMES.get(short, f"{text[:3]}:{text[3:5]}")
     return text[:5] if size == 1 else f"{text[:3]}:{text[3:5]}"
 
 

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from graphs import call, info_of
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from eedask.emulator.errors import EarthEngineError
 
@@ -117,6 +120,45 @@ def test_matrices():
     assert matrix @ np.array(info_of(solved)) == pytest.approx(np.array([[1.0], [2.0]]))
     assert "square matrix" in fails(call("Array.matrixInverse", input=array([[1, 2]])))
     assert "ingular" in fails(call("Array.matrixInverse", input=array([[0, 0], [0, 0]])))
+
+
+R = 2**-0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "rows"),
+    [
+        # EJML takes zeros for asymmetric, and completes a basis where vectors are wanting.
+        ([[0, 0], [0, 0]], [[0, 0, 1], [0, 1, 0]]),
+        ([[0, 1], [0, 0]], [[0, 0, 1], [0, 1, 0]]),
+        ([[0, 0], [1, 0]], [[0, -1, 0], [0, 0, -1]]),
+        ([[2, 0], [0, 2]], [[2, 1, 0], [2, 0, 1]]),
+        ([[2, 0, 0], [0, 3, 0], [0, 0, 4]], [[4, 0, 0, 1], [3, 0, 1, 0], [2, 1, 0, 0]]),
+        ([[0, 0], [1, 1]], [[1, 0, -1], [0, -R, R]]),
+        ([[0, 1], [0, 1]], [[1, R, R], [0, 1, 0]]),
+        ([[0, 1], [1, 0]], [[1, R, R], [-1, R, -R]]),
+    ],
+)
+def test_eigenvectors_as_the_reference_prints_them(values, rows):
+    assert np.array(info_of(call("Array.eigen", input=array(values)))) == pytest.approx(
+        np.array(rows), abs=1e-12
+    )
+
+
+def test_eigenvectors_that_are_not_real_are_refused():
+    assert "complex" in fails(call("Array.eigen", input=array([[0, -1], [1, 0]])))
+    empty = call("Array.identity", size=0)
+    assert "empty" in fails(call("Array.eigen", input=empty))
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 5).map(lambda n: (n, n)), elements=st.floats(-9, 9)))
+def test_eigenvectors_of_symmetric_matrices(values):
+    matrix = values + values.T
+    rows = np.array(info_of(call("Array.eigen", input=array(matrix.tolist()))), float)
+    assert rows[:, 0] == pytest.approx(np.sort(np.linalg.eigvalsh(matrix))[::-1], abs=1e-9)
+    vectors = rows[:, 1:]
+    assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-9
+    assert matrix @ vectors.T == pytest.approx(rows[:, 0] * vectors.T, abs=1e-6)
 
 
 def test_pixel_types():

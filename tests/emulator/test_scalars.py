@@ -281,6 +281,11 @@ def test_what_is_no_date_is_refused(text):
         ("z Z ZZ ZZZ", None, "UTC +0000 +00:00 UTC"),
         ("z Z ZZ ZZZ HH", "PST8PDT", "PDT -0700 -07:00 PST8PDT 14"),
         ("CC G", None, "19 AD"),
+        ("zzzz", None, "Coordinated Universal Time"),
+        ("zzzz", "PST8PDT", "Pacific Daylight Time"),
+        ("zzzz", "Asia/Kolkata", "+05:30"),
+        ("YY 'yada' MM", None, "75 yada 07"),
+        ("YY ''MM'' dd", None, "75 '07' 23"),
     ],
 )
 def test_dates_are_written(pattern, zone, expected):

@@ -49,12 +49,57 @@ def _diagonal_matrix(matrix: Any) -> Any:
 
 
 def _eigen(matrix: Any) -> Any:
-    """Return rows of an eigenvalue and its vector, the greatest first; real ones only."""
-    values, vectors = np.linalg.eig(matrix)
-    if np.iscomplexobj(values) and np.abs(values.imag).max() > 0:
+    """Return rows of an eigenvalue and its vector, the greatest first; real ones only.
+
+    https://developers.google.com/earth-engine/apidocs/ee-array-eigen names the library (EJML)
+    but not the vectors' signs; those here are the printed samples' as far as one rule goes. So
+    is the order of equal eigenvalues, and that EJML takes a matrix of zeros for asymmetric.
+    """
+    if not matrix.size:
+        raise EarthEngineError("Array.eigen: The matrix is empty.")
+    if matrix.any() and np.allclose(matrix, matrix.T, rtol=0, atol=1e-8 * np.abs(matrix).max()):
+        values, rows = _symmetric(matrix)
+        order = np.argsort(-values, kind="stable")
+    else:
+        values, rows = _asymmetric(matrix)
+        order = np.lexsort((-np.arange(len(values)), -values))
+    return np.column_stack([values, rows])[order]
+
+
+def _symmetric(matrix: Any) -> tuple[Any, Any]:
+    if not (matrix - np.diag(np.diag(matrix))).any():
+        return np.diag(matrix), np.eye(len(matrix))
+    values, vectors = np.linalg.eigh(matrix)
+    sign = np.where(vectors[0] < 0, -1.0, 1.0)
+    return values, (vectors * (sign if matrix[0, 0] >= matrix[-1, -1] else -sign)).T
+
+
+def _asymmetric(matrix: Any) -> tuple[Any, Any]:
+    """Return eigenvalues and vectors found from the triangular form.
+
+    The vectors of an eigenvalue that comes several times are independent, but as in EJML
+    (and in the samples) only the first of them need be a true one.
+    """
+    upper, turn = scipy.linalg.schur(matrix, output="real")
+    values = np.diag(upper)
+    if np.abs(np.diag(upper, -1)).max(initial=0) > 0:
         raise EarthEngineError("Array.eigen: The matrix has complex eigenvalues.")
-    order = np.argsort(-values.real, kind="stable")
-    return np.column_stack([values.real, vectors.real.T])[order]
+    if np.abs(turn - np.diag(np.diag(turn))).max() > 1e-12:
+        turn = turn * -np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(len(turn))])
+    else:
+        turn = np.eye(len(turn))
+    upper = turn.T @ matrix @ turn
+    scale = np.abs(values).max() or 1.0
+    rows = []
+    for i, value in enumerate(values):
+        first = int(np.argmax(np.abs(values - value) < 1e-10 * scale))
+        vector = np.zeros(len(values))
+        vector[i] = 1.0
+        if first:
+            system = upper[:first, :first] - value * np.eye(first)
+            vector[:first] = np.linalg.solve(system, -upper[:first, i])
+        rows.append(turn @ vector / np.linalg.norm(vector))
+    return values, np.array(rows)
 
 
 _register("eigen", _eigen, square=True)
