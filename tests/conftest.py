@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import ee
 import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from ee import _state
 from mounted import FIELD, SCENE, SERIES
 
 from eedask.emulator import Emulator
@@ -70,12 +68,8 @@ def emulator(rasters) -> Iterator[Emulator]:
 @pytest.fixture
 def earth_engine(emulator) -> Iterator[Emulator]:
     """The ``ee`` client of this process, initialised on the emulator."""
-    ee.Initialize(emulator.credentials, url=emulator.url, project=emulator.project)
-    yield emulator
-    # The client leaves its global session open, and open sockets are warnings here.
-    if session := _state.get_state().requests_session:
-        session.close()
-    ee.Reset()
+    with emulator.initialized():
+        yield emulator
 
 
 @pytest.fixture

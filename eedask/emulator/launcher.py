@@ -11,7 +11,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -80,6 +81,11 @@ class Emulator:
     --------
     >>> with Emulator() as e:  # doctest: +SKIP
     ...     ee.Initialize(e.credentials, url=e.url, project=e.project)
+
+    or, with the client put back to its beginnings afterwards,
+
+    >>> with Emulator() as e, e.initialized():  # doctest: +SKIP
+    ...     ee.Number(1).add(1).getInfo()
     """
 
     def __init__(
@@ -180,6 +186,25 @@ class Emulator:
     def _obituary(self, what: str) -> str:
         words = "".join(self._complaints).strip()
         return f"the emulator {what}:\n{words}" if words else f"the emulator {what}"
+
+    @contextmanager
+    def initialized(self) -> Iterator[None]:
+        """Initialise this process's ``ee`` client on the emulator, and reset it at the end.
+
+        The client's one HTTP session, which it leaves open itself, is closed as well. What the
+        client was initialised on before is forgotten.
+        """
+        # Not at the module's top: only those who ask for it should wait for the client's import.
+        import ee
+
+        ee.Initialize(self.credentials, url=self.url, project=self.project)
+        try:
+            yield
+        finally:
+            session = ee.data._get_state().requests_session
+            if session is not None:
+                session.close()
+            ee.Reset()
 
     def stats(self) -> dict[str, Any]:
         """Return what happened so far.

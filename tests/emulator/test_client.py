@@ -19,12 +19,8 @@ ROW, COL, HEIGHT, WIDTH = 20, 30, 12, 16
 
 @pytest.fixture(scope="module", autouse=True)
 def client(emulator):
-    ee.Initialize(emulator.credentials, url=emulator.url, project=emulator.project)
-    session = ee.data._get_state().requests_session
-    yield ee
-    # The client never closes its one session, nor do its API objects.
-    session.close()
-    ee.Reset()
+    with emulator.initialized():
+        yield
 
 
 @pytest.fixture
