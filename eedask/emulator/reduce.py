@@ -32,6 +32,8 @@ class Part:
         those are there whose centre is.
     nulls : bool
         Whether nulls count as values.
+    kind : str
+        Which statistic it is, where faster ways than ``make`` are known: ``mean``, ``sum``…
     """
 
     make: Callable[[], Accumulator]
@@ -39,6 +41,7 @@ class Part:
     outputs: int = 1
     weighted: bool = True
     nulls: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)

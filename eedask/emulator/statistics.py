@@ -90,6 +90,17 @@ def _per_statistic(one: Callable[[list[Array], Weights], Any]) -> Outputs:
     return outputs
 
 
+def _number_per_statistic(one: Callable[[list[Array], Weights], float | None]) -> Outputs:
+    """Return the same for numbers, so that they can be pixels."""
+    each = _per_statistic(one)
+
+    def outputs(columns: list[Array], weights: Weights) -> list[Output]:
+        (made,) = each(columns, weights)
+        return [Output(np.array([0 if v is None else v for v in made.values]), made.valid)]
+
+    return outputs
+
+
 def to_list(tuple_size: int | None) -> Outputs:
     """Return a function that gives the values as a list, or lists of several inputs."""
 
@@ -129,7 +140,7 @@ def _distinct(columns: list[Array], weights: Weights) -> int:
     return len(np.unique(columns[0]))
 
 
-count_distinct = _per_statistic(_distinct)
+count_distinct = _number_per_statistic(_distinct)
 
 
 def _runs(columns: list[Array], weights: Weights) -> int:
@@ -137,7 +148,7 @@ def _runs(columns: list[Array], weights: Weights) -> int:
     return 0 if not len(x) else 1 + int(np.count_nonzero(x[1:] != x[:-1]))
 
 
-count_runs = _per_statistic(_runs)
+count_runs = _number_per_statistic(_runs)
 
 
 def fixed_histogram(low: float, high: float, steps: int, cumulative: bool) -> Outputs:
@@ -223,7 +234,7 @@ def _buckets(x: Array, weights: Weights, most: int, least: float | None) -> Any:
 def interval_mean(low: float, high: float) -> Outputs:
     """Return a function that gives the mean of what lies between two percentiles."""
 
-    def one(columns: list[Array], weights: Weights) -> Any:
+    def one(columns: list[Array], weights: Weights) -> float | None:
         if not len(weights):
             return None
         x = columns[0].astype(np.float64)
@@ -233,7 +244,7 @@ def interval_mean(low: float, high: float) -> Outputs:
             return None
         return float(np.average(x[inside], weights=weights[inside]))
 
-    return _per_statistic(one)
+    return _number_per_statistic(one)
 
 
 def linear_fit(columns: list[Array], weights: Weights) -> list[Output]:

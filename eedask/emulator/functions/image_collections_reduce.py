@@ -4,35 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
+from eedask.emulator.accumulators import Output
 from eedask.emulator.bands import derived
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, algorithm
 from eedask.emulator.mosaics import Stack, band_named, stack_bands
-from eedask.emulator.pixel_types import BOOLEAN, DOUBLE, cast, floating, union
 from eedask.emulator.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.reduce import Reducer, Run
+from eedask.emulator.reduction_bands import reduced_bands
 from eedask.emulator.values import Collection
 from eedask.emulator.zones import input_groups, output_names
 
 Layers = Callable[[Grid], Iterable[list[Pixels]]]
-
-# Outputs whose values are values of the inputs, or whole numbers. The types of others are
-# floats. (Earth Engine does not document output types.)
-_AS_INPUT = {"min", "max", "first", "last", "mode"}
-_TYPES = {"count": PixelType("int", 0, 2**31 - 1), "all": BOOLEAN, "any": BOOLEAN}
-
-
-def _kind(output: str, inputs: Sequence[PixelType]) -> PixelType:
-    if output in _AS_INPUT:
-        return union(inputs)
-    if output in ("mean", "median", "stdDev", "variance"):
-        return floating(*inputs) if all(k.precision != "int" for k in inputs) else DOUBLE
-    return _TYPES.get(output, DOUBLE)
+"""``layers(grid)`` yields the inputs of one more value at each pixel."""
 
 
 def _reduced_bands(
@@ -43,20 +31,9 @@ def _reduced_bands(
     template: Band,
     algorithm: str,
 ) -> list[Band]:
-    """Return the bands of a reducer's outputs over layers of pixels.
+    """Return the bands of a reducer's outputs over layers of pixels, their masks the weights."""
 
-    Parameters
-    ----------
-    layers : callable
-        ``layers(grid)`` yields the inputs of one more value at each pixel.
-    kinds : sequence of PixelType
-        The types of the inputs.
-    names : sequence of str
-        For each output of the reducer.
-    """
-
-    @lru_cache(maxsize=1)  # the bands of an answer are read one after the other
-    def outputs(grid: Grid) -> Any:
+    def outputs(grid: Grid) -> list[Output]:
         run = Run(reducer)
         for inputs in layers(grid):
             mask = np.minimum.reduce([pixels.mask for pixels in inputs])
@@ -64,20 +41,7 @@ def _reduced_bands(
             run.add(columns, mask.reshape(1, -1).astype(np.float64))
         return run.outputs()
 
-    def read(index: int, kind: PixelType, grid: Grid) -> Pixels:
-        output = outputs(grid)[index]
-        if output.values.dtype == object:
-            raise EarthEngineError(f"{algorithm}: The reducer's outputs must be numbers.")
-        # Of nothing at all there is one value, for all pixels.
-        values = np.broadcast_to(output.values, grid.width * grid.height).reshape(grid.shape)
-        valid = np.broadcast_to(output.valid, grid.width * grid.height).reshape(grid.shape)
-        return Pixels(cast(values, kind.dtype), valid.astype(np.float32))
-
-    made = []
-    for i, (name, output) in enumerate(zip(names, reducer.outputs, strict=True)):
-        kind = _kind(output, kinds)
-        made.append(replace(template, id=name, type=kind, read=partial(read, i, kind)))
-    return made
+    return reduced_bands(reducer, outputs, kinds, names, template, algorithm)
 
 
 @algorithm("ImageCollection.reduce")

@@ -1,4 +1,4 @@
-"""Image algorithms that look at the pixels around each: focal filters and terrain.
+"""Image algorithms that look at the pixels around each: focal filters, convolution, windows.
 
 They work on the pixels that are asked for, as Earth Engine does: at another scale the result is
 another. https://developers.google.com/earth-engine/guides/image_morph
@@ -6,125 +6,52 @@ another. https://developers.google.com/earth-engine/guides/image_morph
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from affine import Affine
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from eedask.emulator import statistics
-from eedask.emulator.bands import derived
-from eedask.emulator.crs import WGS84, is_geographic
+from eedask.emulator import kernels
+from eedask.emulator.accumulators import Output
+from eedask.emulator.bands import Array, derived
 from eedask.emulator.errors import EarthEngineError, NotSupported
-from eedask.emulator.functions.registry import algorithm
-from eedask.emulator.pixel_types import BYTE, FLOAT, floating
-from eedask.emulator.projection import locate, unit_metres
-from eedask.emulator.raster import Band, Grid, Image, Pixels, PixelType, Projection, compose
+from eedask.emulator.functions.registry import IMPLEMENTATIONS, algorithm
+from eedask.emulator.kernels import Kernel
+from eedask.emulator.neighbourhoods import (
+    around,
+    blocks,
+    correlated,
+    extreme,
+    inner,
+    reduce_around,
+    widened,
+)
+from eedask.emulator.pixel_types import cast, floating
+from eedask.emulator.raster import Band, Grid, Image, Pixels
+from eedask.emulator.reduce import Reducer
+from eedask.emulator.reduction_bands import output_type, reduced_bands
+from eedask.emulator.zones import input_groups, output_names
 
-Array = NDArray[Any]
-_LARGEST_RADIUS = 512
-
-
-def padded(grid: Grid, n: int) -> Grid:
-    """Return a grid with so many more pixels on every side."""
-    transform = compose(grid.transform, Affine.translation(-n, -n))
-    width, height = grid.width + 2 * n, grid.height + 2 * n
-    return replace(grid, transform=transform, width=width, height=height)
-
-
-def footprint(kind: str, radius: float) -> NDArray[np.bool_]:
-    """Return the pixels of a named kernel, centred, shape (2n + 1, 2n + 1)."""
-    n = math.floor(radius + 1e-9)
-    y, x = np.mgrid[-n : n + 1, -n : n + 1]
-    shapes: dict[str, Callable[[], NDArray[np.bool_]]] = {
-        "circle": lambda: x**2 + y**2 <= radius**2 + 1e-9,
-        "square": lambda: np.ones(x.shape, bool),
-        "plus": lambda: (x == 0) | (y == 0),
-        "cross": lambda: np.abs(x) == np.abs(y),
-        "diamond": lambda: np.abs(x) + np.abs(y) <= n,
-        "octagon": lambda: np.abs(x) + np.abs(y) <= n + n // 2,
-    }
-    if kind not in shapes:
-        raise EarthEngineError(f"Unknown kernel type '{kind}'.")
-    return shapes[kind]()
+_FILTERS = ("mean", "min", "max", "median", "mode")
+_MOST_BANDS = 65536
 
 
-def _radius(radius: float, units: str, grid: Grid) -> float:
-    if units == "pixels":
-        return radius
-    if units != "meters":
-        raise EarthEngineError(f"Unknown kernel units '{units}': use 'pixels' or 'meters'.")
-    pixel = math.sqrt(abs(grid.transform.determinant)) * unit_metres(grid.crs)
-    return radius / pixel
-
-
-def _mean(values: Array, valid: Array, kernel: NDArray[np.bool_]) -> tuple[Array, Array]:
-    weights = kernel.astype(np.float64)
-    total = ndimage.correlate(np.where(valid, values, 0.0), weights, mode="constant")
-    count = ndimage.correlate(valid.astype(np.float64), weights, mode="constant")
-    some = count > 0.5
-    return total / np.where(some, count, 1), some
-
-
-def _extreme(least: bool) -> Callable[..., tuple[Array, Array]]:
-    def function(values: Array, valid: Array, kernel: NDArray[np.bool_]) -> tuple[Array, Array]:
-        rest = np.inf if least else -np.inf
-        guarded = np.where(valid, values, rest)
-        rule = ndimage.minimum_filter if least else ndimage.maximum_filter
-        result = rule(guarded, footprint=kernel, mode="constant", cval=rest)
-        return np.where(np.isfinite(result), result, 0), np.isfinite(result)
-
-    return function
-
-
-def _sorted(outputs: statistics.Outputs) -> Callable[..., tuple[Array, Array]]:
-    def function(values: Array, valid: Array, kernel: NDArray[np.bool_]) -> tuple[Array, Array]:
-        n = kernel.shape[0] // 2
-        v, there = np.pad(values, n), np.pad(valid, n)
-        height, width = values.shape
-        at = np.argwhere(kernel)
-        rows = [v[r : r + height, c : c + width].ravel() for r, c in at]
-        weights = [there[r : r + height, c : c + width].ravel() for r, c in at]
-        (result,) = outputs([np.array(rows)], np.array(weights, dtype=np.float64))
-        return result.values.reshape(values.shape), result.valid.reshape(values.shape)
-
-    return function
-
-
-_FILTERS: dict[str, Callable[..., tuple[Array, Array]]] = {
-    "mean": _mean,
-    "min": _extreme(True),
-    "max": _extreme(False),
-    "median": _sorted(statistics.percentiles((50.0,))),
-    "mode": _sorted(statistics.mode),
-}
-
-
-def _focal_band(
-    band: Band, name: str, radius: float, kind: str, units: str, iterations: int
-) -> Band:
-    result_type = floating(band.type) if name == "mean" else band.type
+def _focal_band(band: Band, reducer: Reducer, kernel: Kernel, iterations: int) -> Band:
+    kind = output_type(reducer.outputs[0], [band.type])
 
     def read(grid: Grid) -> Pixels:
-        pixels = _radius(radius, units, grid)
-        if pixels > _LARGEST_RADIUS:
-            raise EarthEngineError(
-                f"Kernel radius of {pixels:.0f} pixels is over {_LARGEST_RADIUS}."
-            )
-        kernel = footprint(kind, pixels)
-        n = kernel.shape[0] // 2 * iterations
-        around = band.read(padded(grid, n))
-        values, valid = around.values.astype(np.float64), around.mask > 0
+        stencil = kernel.on(grid)
+        left, top, right, bottom = (n * iterations for n in stencil.margins)
+        pixels = band.read(widened(grid, (left, top, right, bottom)))
+        pixels = Pixels(pixels.values.astype(kind.dtype, copy=False), pixels.mask)
         for _ in range(iterations):
-            values, valid = _FILTERS[name](values, valid, kernel)
-        inner = (slice(n, n + grid.height), slice(n, n + grid.width))
-        return Pixels(values[inner].astype(result_type.dtype), valid[inner].astype(np.float32))
+            (output,) = reduce_around(reducer, [pixels], stencil)
+            shape = inner(pixels.values, stencil).shape
+            values = cast(output.values, kind.dtype).reshape(shape)
+            pixels = Pixels(values, output.valid.reshape(shape).astype(np.float32))
+        return pixels
 
-    return replace(band, type=result_type, read=read)
+    return replace(band, type=kind, read=read)
 
 
 def _register(name: str) -> None:
@@ -134,12 +61,17 @@ def _register(name: str) -> None:
         kind: str = "circle",
         units: str = "pixels",
         iterations: int = 1,
-        kernel: Any = None,
+        kernel: Kernel | None = None,
     ) -> Image:
-        if kernel is not None:
-            raise NotSupported(f"kernels in Image.focal_{name}")
-        bands = (_focal_band(band, name, radius, kind, units, iterations) for band in image.bands)
-        return derived(image, list(bands))
+        if kernel is None:
+            if kind not in kernels.SHAPES:
+                raise EarthEngineError(f"Unknown kernel type '{kind}'.")
+            kernel = kernels.shaped(kind, radius, units, True, 1.0)
+        if not 0 <= iterations <= kernels.LARGEST_RADIUS:
+            raise EarthEngineError(f"Image.focal_{name}: iterations must not be negative or vast.")
+        reducer = IMPLEMENTATIONS[f"Reducer.{name}"].function()
+        bands = [_focal_band(band, reducer, kernel, iterations) for band in image.bands]
+        return derived(image, bands)
 
     algorithm(f"Image.focal_{name}", f"Image.focal{name.capitalize()}")(apply)
 
@@ -148,92 +80,136 @@ for _name in _FILTERS:
     _register(_name)
 
 
-def _gradient(band: Band, grid: Grid) -> tuple[Array, Array, NDArray[np.float32]]:
-    """Return the rise to the east and to the north (metres a metre), and the mask.
+@algorithm("Image.convolve")
+def convolve(image: Image, kernel: Kernel) -> Image:
+    """Return each band's sum of the pixels under a kernel, weighted, masked where any is.
 
-    From the four neighbours; a pixel without all of them is masked.
-    https://developers.google.com/earth-engine/apidocs/ee-terrain-slope
+    The kernel is laid on as it stands, not turned about as in mathematics (a guess), and the
+    mask is the least of those under weights other than 0 (a guess).
+    https://developers.google.com/earth-engine/guides/image_convolutions
     """
-    t = grid.transform
-    if t.b or t.d:
-        raise NotSupported("terrain on rotated grids")
-    around = band.read(padded(grid, 1))
-    z = around.values.astype(np.float64)
-    valid = around.mask > 0
-    east, north = _pixel_metres(grid)
-    rise_x = (z[1:-1, 2:] - z[1:-1, :-2]) / (2 * east)
-    rise_y = (z[:-2, 1:-1] - z[2:, 1:-1]) / (2 * north)
-    mask = valid[1:-1, 1:-1] & valid[1:-1, 2:] & valid[1:-1, :-2]
-    mask &= valid[:-2, 1:-1] & valid[2:, 1:-1]
-    return rise_x, rise_y, mask.astype(np.float32)
+    return derived(image, [_convolved(band, kernel) for band in image.bands])
 
 
-def _pixel_metres(grid: Grid) -> tuple[Array, float]:
-    """Return the signed size of a step east and of a row up, in metres."""
-    unit = unit_metres(grid.crs)
-    width, height = grid.transform.a * unit, -grid.transform.e * unit
-    if not is_geographic(grid.crs):
-        return np.asarray(width), height
-    latitude = np.broadcast_to(locate(grid, Projection(WGS84)).rows, grid.shape)
-    return width * np.cos(np.radians(latitude)), height
-
-
-def _slope_aspect(band: Band, grid: Grid) -> tuple[Array, Array, NDArray[np.float32]]:
-    x, y, mask = _gradient(band, grid)
-    return np.arctan(np.hypot(x, y)), np.arctan2(-x, -y), mask
-
-
-def _terrain(image: Image, name: str, kind: PixelType, function: Callable[..., Array]) -> Band:
-    if not image.bands:
-        raise EarthEngineError(f"Terrain.{name}: The image has no bands.")
-    band = next((b for b in image.bands if b.id == "elevation"), image.bands[0])
+def _convolved(band: Band, kernel: Kernel) -> Band:
+    kind = floating(band.type)
 
     def read(grid: Grid) -> Pixels:
-        slope, aspect, mask = _slope_aspect(band, grid)
-        return Pixels(function(slope, aspect).astype(kind.dtype), mask)
+        stencil = kernel.on(grid)
+        pixels = around(band, grid, stencil)
+        clean = np.where(pixels.mask > 0, pixels.values, 0)
+        values = correlated(clean, stencil.weights).astype(kind.dtype)
+        if not stencil.weights.any():
+            return Pixels(values, inner(pixels.mask, stencil))
+        mask = extreme(np.ascontiguousarray(pixels.mask), stencil.weights != 0, least=True)
+        return Pixels(values, mask.astype(np.float32, copy=False))
 
-    return replace(band, id=name, type=kind, read=read)
-
-
-def _slope_band(image: Image) -> Band:
-    return _terrain(image, "slope", FLOAT, lambda slope, aspect: np.degrees(slope))
-
-
-def _aspect_band(image: Image) -> Band:
-    return _terrain(image, "aspect", FLOAT, lambda slope, aspect: np.degrees(aspect) % 360)
+    return replace(band, type=kind, read=read)
 
 
-def _hillshade_band(image: Image, azimuth: float, elevation: float) -> Band:
-    sun, zenith = math.radians(azimuth), math.radians(90 - elevation)
+@algorithm("Image.reduceNeighborhood")
+def reduce_neighborhood(
+    image: Image,
+    reducer: Reducer,
+    kernel: Kernel,
+    input_weight: str = "kernel",
+    skip_masked: bool = True,
+    optimization: str | None = None,
+) -> Image:
+    """Return a reducer's outputs over the pixels around each, ``band_output``.
 
-    def shade(slope: Array, aspect: Array) -> Array:
-        light = math.cos(zenith) * np.cos(slope)
-        light = light + math.sin(zenith) * np.sin(slope) * np.cos(sun - aspect)
-        return np.floor(np.clip(light, 0, 1) * 255 + 0.5)
-
-    return _terrain(image, "hillshade", BYTE, shade)
-
-
-@algorithm("Terrain.slope")
-def slope(image: Image) -> Image:
-    """Return the slope in degrees."""
-    return derived(image, [_slope_band(image)])
-
-
-@algorithm("Terrain.aspect")
-def aspect(image: Image) -> Image:
-    """Return the direction that the ground falls in, degrees from north by east."""
-    return derived(image, [_aspect_band(image)])
-
-
-@algorithm("Terrain.hillshade")
-def hillshade(image: Image, azimuth: float = 270.0, elevation: float = 45.0) -> Image:
-    """Return the light of a sun on the ground, 0 to 255."""
-    return derived(image, [_hillshade_band(image, azimuth, elevation)])
+    A reducer of several inputs takes all bands together; its outputs keep their names.
+    https://developers.google.com/earth-engine/apidocs/ee-image-reduceneighborhood
+    """
+    name = "Image.reduceNeighborhood"
+    if optimization not in (None, "boxcar", "window"):
+        raise EarthEngineError(f"{name}: Unknown optimization '{optimization}'.")
+    groups: list[list[Band]] = input_groups(image.bands, reducer, name)
+    labels = output_names(image.band_names, reducer, "both")
+    made: list[Band] = []
+    for group, names in zip(groups, labels, strict=True):
+        compute = _around_each(group, reducer, kernel, input_weight.lower(), skip_masked)
+        kinds = [band.type for band in group]
+        made += reduced_bands(reducer, compute, kinds, names, group[0], name)
+    return derived(image, made)
 
 
-@algorithm("Terrain.products", "Terrain")
-def products(image: Image) -> Image:
-    """Return the image with bands of slope, aspect and hillshade."""
-    added = (_slope_band(image), _aspect_band(image), _hillshade_band(image, 270.0, 45.0))
-    return image.with_bands((*image.bands, *added))
+def _around_each(
+    bands: list[Band], reducer: Reducer, kernel: Kernel, input_weight: str, skip_masked: bool
+) -> Callable[[Grid], list[Output]]:
+    def compute(grid: Grid) -> list[Output]:
+        stencil = kernel.on(grid)
+        inputs = [around(band, grid, stencil) for band in bands]
+        outputs = reduce_around(reducer, inputs, stencil, input_weight)
+        if not skip_masked:
+            return outputs
+        masks = [inner(pixels.mask, stencil) for pixels in inputs]
+        there = (np.minimum.reduce(masks) > 0).ravel()
+        return [Output(output.values, output.valid & there) for output in outputs]
+
+    return compute
+
+
+@algorithm("Image.neighborhoodToBands")
+def neighborhood_to_bands(image: Image, kernel: Kernel) -> Image:
+    """Return a band for each band and pixel of a kernel, ``band_x_y`` by its place from the focus.
+
+    (Whether places count from the focus or from the corner is a guess.)
+    https://developers.google.com/earth-engine/apidocs/ee-image-neighborhoodtobands
+    """
+    if kernel.scaled:
+        raise NotSupported("Image.neighborhoodToBands with a kernel in meters")
+    offsets = kernel.lay(1.0).offsets
+    if len(offsets) * len(image.bands) > _MOST_BANDS:
+        raise EarthEngineError("Image.neighborhoodToBands: Too many bands.")
+    made = (_neighbour(band, *offset) for band in image.bands for offset in offsets)
+    return derived(image, list(made))
+
+
+def _neighbour(band: Band, x: int, y: int) -> Band:
+    def read(grid: Grid) -> Pixels:
+        return band.read(widened(grid, (-x, -y, x, y)))
+
+    return replace(band, id=f"{band.id}_{x}_{y}", read=read)
+
+
+@algorithm("Image.entropy")
+def entropy(image: Image, kernel: Kernel) -> Image:
+    """Return the entropy, in bits, of the values under a kernel's weights other than 0.
+
+    Masked pixels do not count; a pixel that is masked itself stays so (a guess).
+    https://developers.google.com/earth-engine/apidocs/ee-image-entropy
+    """
+    for band in image.bands:
+        if band.type.precision != "int":
+            raise EarthEngineError("Image.entropy: Only integer types are supported.")
+    return derived(image, [_entropy_band(band, kernel) for band in image.bands])
+
+
+def _entropy_band(band: Band, kernel: Kernel) -> Band:
+    kind = floating(band.type)
+
+    def read(grid: Grid) -> Pixels:
+        stencil = kernel.on(grid)
+        pixels = around(band, grid, stencil)
+        found = [_bits(*block) for block in blocks([pixels.values, pixels.mask], stencil)]
+        bits = np.concatenate(found).reshape(grid.shape)
+        return Pixels(bits.astype(kind.dtype), inner(pixels.mask, stencil))
+
+    return replace(band, type=kind, read=read)
+
+
+def _bits(values: Array, masks: Array) -> Array:
+    """Return the entropy of each column's values, log2 n less the mean of log2 of their counts."""
+    ordered = np.sort(np.where(masks > 0, values, np.inf), axis=0)
+    n = np.count_nonzero(masks > 0, axis=0)
+    rank = np.arange(1, len(ordered) + 1)[:, None]
+    ends = np.ones(ordered.shape, bool)
+    ends[:-1] = ordered[1:] != ordered[:-1]
+    ends &= rank <= n
+    before = np.maximum.accumulate(np.where(ends, rank, 0), axis=0)
+    before = np.vstack([np.zeros((1, ordered.shape[1]), before.dtype), before[:-1]])
+    counts = np.where(ends, rank - before, 1)
+    some = np.where(n > 0, n, 1)
+    result: Array = np.log2(some) - (counts * np.log2(counts)).sum(axis=0) / some
+    return result

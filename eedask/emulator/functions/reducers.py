@@ -37,7 +37,7 @@ def _register(
     nulls: bool = False,
 ) -> None:
     names = tuple(outputs) or (name,)
-    part = Part(make, tuple(range(inputs)), len(names), weighted, nulls)
+    part = Part(make, tuple(range(inputs)), len(names), weighted, nulls, name)
     value = Reducer(inputs, names, (part,))
 
     def function() -> Reducer:
@@ -147,7 +147,7 @@ def _extreme(rule: str, inputs: int) -> Reducer:
         raise EarthEngineError(f"Reducer.{rule}: numInputs must be at least 1.")
     if inputs == 1:
         make = _least_value if rule == "min" else _greatest_value
-        return Reducer(1, (rule,), (Part(make, weighted=False),))
+        return Reducer(1, (rule,), (Part(make, weighted=False, kind=rule),))
     names = (rule, *(f"{rule}{i}" for i in range(1, inputs)))
     part = Part(lambda: Pick(rule, inputs), tuple(range(inputs)), inputs, weighted=False)
     return Reducer(inputs, names, (part,))
