@@ -10,9 +10,15 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import real_data
 from mounted import FIELD, SCENE, SERIES
 
 from eedask.emulator import Emulator
+
+
+def pytest_report_header() -> str:
+    """Say whether the tests on real data are there."""
+    return real_data.report()
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from eedask.emulator.geometry import Geometry
 from eedask.emulator.projection import same_crs, unit_metres
 from eedask.emulator.sphere import RADIUS
 
-_MOST_PIECES = 200_000
-# How far, in pixels, an edge may stray from where it should be.
-_TOLERANCE = 0.01
+# How far, in pixels, an edge may stray from where it should be: so little that no pixel's centre
+# is likely to lie between, unless that takes more than enough pieces, and never more than little.
+_FINE, _COARSE = 1e-6, 1e-2
+_ENOUGH_PIECES, _MOST_PIECES = 20_000, 200_000
 
 
 @lru_cache(maxsize=64)
@@ -25,7 +26,8 @@ def shape_in(geometry: Geometry, target: str, pixel: float) -> BaseGeometry:
     """Return a geometry's shape in another crs.
 
     Edges that are straight on the map they were drawn on are broken into pieces so short that
-    straight ones in ``target`` stay within about a hundredth of a pixel of them.
+    straight ones in ``target`` stay within about a millionth of a pixel of them; of very long
+    shapes, within a hundredth.
 
     Parameters
     ----------
@@ -55,8 +57,11 @@ def _longest_piece(shape: BaseGeometry, source: str, pixel: float, target: str) 
     A line of length L that bends as great circles and graticules do, with a radius of about
     the Earth's, strays L²/8R; nearer the poles more.
     """
-    metres = math.sqrt(8 * RADIUS * max(pixel * unit_metres(target), 1e-3) * _TOLERANCE)
+    metres = math.sqrt(8 * RADIUS * max(pixel * unit_metres(target), 1e-3))
     if is_geographic(source):
         latitude = min(89.0, max(abs(shape.bounds[1]), abs(shape.bounds[3])))
         metres *= math.sqrt(math.cos(math.radians(latitude)))
-    return max(metres / unit_metres(source), shape.length / _MOST_PIECES)
+    unit = metres / unit_metres(source)
+    fine, coarse = unit * math.sqrt(_FINE), unit * math.sqrt(_COARSE)
+    piece = min(max(fine, shape.length / _ENOUGH_PIECES), coarse)
+    return max(piece, shape.length / _MOST_PIECES)

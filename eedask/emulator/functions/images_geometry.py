@@ -183,7 +183,7 @@ def image_bounds(
     """Return the bounds of a geometry, or of an image, in the first band's crs."""
     band = image.bands[0]
     if geometry is not None and not geometry.unbounded:
-        shape = shape_in(geometry, band.projection.crs, abs(band.projection.transform.a) / 1000)
+        shape = shape_in(geometry, band.projection.crs, abs(band.projection.transform.a))
         if not shape.is_empty:
             return shape.bounds
         raise EarthEngineError(f"{name}: The geometry is empty.")
