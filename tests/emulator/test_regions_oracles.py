@@ -94,7 +94,9 @@ def random_shape(random):
         shape = shapely.LineString([(col, row), end]).buffer(random.uniform(0.01, 0.6))
     elif kind == 5:
         shape = star(random, col, row, random.uniform(0.1, 0.7))
-    return shape.buffer(0)
+    shape = shape.buffer(0)
+    # A hole may have taken all: exactextract has no empty shapes.
+    return random_shape(random) if shape.is_empty else shape
 
 
 def laid(shape, transform):
