@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from eedask.emulator.catalog import boundaries, ecoregions, gaul, modis, naip
-from eedask.emulator.catalog.assets import Asset, CollectionAsset, TableAsset
+from eedask.emulator.catalog import (
+    boundaries,
+    ecoregions,
+    elevation_models,
+    gaul,
+    land_cover,
+    modis,
+    naip,
+    surface_water,
+)
+from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
 from eedask.emulator.catalog.tables import SYNTHETIC, FeatureTable
 from eedask.emulator.values import Collection
 
@@ -29,6 +38,15 @@ _BY_COUNTRY: dict[str, Callable[[int], FeatureTable]] = {
 def assets() -> dict[str, Asset]:
     """Return the built-in assets by id; none is made until it is loaded."""
     found: dict[str, Asset] = {
+        elevation_models.SRTM: ImageAsset(elevation_models.srtm),
+        elevation_models.NASADEM: ImageAsset(elevation_models.nasadem),
+        surface_water.ASSET_ID: ImageAsset(surface_water.surface_water),
+        **{
+            asset_id: CollectionAsset(
+                partial(land_cover.collection, asset_id), partial(land_cover.image, asset_id)
+            )
+            for asset_id in land_cover.YEARS
+        },
         naip.ASSET_ID: CollectionAsset(naip.collection, naip.image),
         **{
             asset_id: CollectionAsset(

@@ -11,24 +11,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.canvas import Mask
+from eedask.emulator.catalog.coast import REACH, coast_distance
+from eedask.emulator.catalog.land_plane import degrees
 from eedask.emulator.catalog.regions import Trait, traits
 from eedask.emulator.catalog.surface import Cells, spread, surfaces
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 _SEED = 20240229
-_TOP = 12  # the broadest surfaces vary over 2**12 metres
+_TOP = 14  # the broadest surfaces vary over 2**14 metres
 _COARSE = 3  # cells of 2**3 pixels
 _ROUGH = 0.3  # how far grain shifts borders
-# Amplitudes of the surfaces over cells of 4096 m, 2048 m and so on down.
-_RELIEF = (260.0, 190.0, 130.0, 78.0, 42.0, 22.0, 11.0, 5.0, 2.2, 0.9)
-_COVER = (0.35, 0.45, 0.5, 0.5, 0.45, 0.4, 0.35, 0.35, 0.3, 0.3)
-_STREAMS = (1.0, 0.7, 0.42, 0.2, 0.09, 0.04, 0.012)
-_TRACKS = (1.0, 0.5, 0.3, 0.1, 0.03)
-_GEOLOGY = (0.4, 0.35, 0.4, 0.35, 0.35, 0.35, 0.3, 0.25, 0.2)
-_LAKES = (0.0, 0.45, 0.7, 0.5, 0.3, 0.16, 0.08)
-_DRAWS = (0.0, 0.0, 0.5, 1.0, 0.5, 0.2, 0.08, 0.03)
-_SERIES = (_RELIEF, _COVER, _STREAMS, _TRACKS, _GEOLOGY, _LAKES, _DRAWS)
+# Amplitudes of the surfaces over cells of 16384 m, 8192 m and so on down.
+_RELIEF = (0.0, 0.0, 260.0, 190.0, 130.0, 78.0, 42.0, 22.0, 11.0, 5.0, 2.2, 0.9)
+_COVER = (0.0, 0.0, 0.35, 0.45, 0.5, 0.5, 0.45, 0.4, 0.35, 0.35, 0.3, 0.3)
+_STREAMS = (0.0, 0.0, 1.0, 0.7, 0.42, 0.2, 0.09, 0.04, 0.012)
+_TRACKS = (0.0, 0.0, 1.0, 0.5, 0.3, 0.1, 0.03)
+_GEOLOGY = (0.0, 0.0, 0.4, 0.35, 0.4, 0.35, 0.35, 0.35, 0.3, 0.25, 0.2)
+_LAKES = (0.0, 0.0, 0.0, 0.45, 0.7, 0.5, 0.3, 0.16, 0.08)
+_DRAWS = (0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 0.5, 0.2, 0.08, 0.03)
+_RIVERS = (1.0, 0.5, 0.3, 0.14, 0.09, 0.05, 0.025, 0.009)
+_SHORE = (0.0, 0.0, 0.4, 0.45, 0.3, 0.2, 0.13, 0.08, 0.05)
+_SERIES = (
+    _RELIEF, _COVER, _STREAMS, _TRACKS, _GEOLOGY, _LAKES, _DRAWS, _RIVERS, _SHORE
+)  # fmt: skip
+_SHAPING = (_RELIEF, _COVER, _LAKES, _RIVERS, _SHORE)
+# How far, in metres, noise moves the coast, which is known in straight lines only.
+_COAST_NOISE = 420.0
 
 
 class Country:
@@ -72,9 +82,11 @@ class Country:
 def _surfaces(cells: Cells) -> dict[str, Floats]:
     """Return the broad surfaces by name, each (rows, columns) of cells."""
     around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
-    relief, cover, streams, tracks, geology, lakes, draws = surfaces(around, _SERIES, _TOP, _SEED)
+    relief, cover, streams, tracks, geology, lakes, draws, rivers, shore = surfaces(
+        around, _SERIES, _TOP, _SEED
+    )
     size = np.float32(2.0**cells.q)
-    place = _places(cells)
+    lon, lat, place = places(cells)
     dry, rugged, forest = place[Trait.DRY], place[Trait.RUGGED], place[Trait.FOREST]
     stream, draw = _distance(streams, size), _distance(draws, size)
     cover, geology, lakes = _inner(cover), _inner(geology), _inner(lakes)
@@ -84,7 +96,7 @@ def _surfaces(cells: Cells) -> dict[str, Floats]:
     wet = np.exp(-np.abs(stream) / 45) * (1 - 0.5 * dry)
     wet += np.exp(-np.abs(draw) / 16) * rugged * 0.45
     height = place[Trait.ELEVATION] + _inner(relief) * rugged
-    alpine = np.clip((height - 3350) / 220, 0, 1)
+    alpine = np.clip((height + _cold(lat) - 3350) / 220, 0, 1)
     trees = (forest * 1.3 - 0.55 + 0.62 * cover - 0.9 * facing * (0.3 + dry) + 0.75 * wet) * 1.9
     shrubs = 0.25 + 0.5 * dry - 0.7 * geology + 0.5 * wet - 0.8 * alpine
     rock = rugged * 1.15 - 0.72 + 0.6 * geology + 0.35 * np.abs(facing) + 0.5 * alpine
@@ -101,17 +113,57 @@ def _surfaces(cells: Cells) -> dict[str, Floats]:
         "stream": stream,
         # Half of it: broader in the lowlands.
         "stream width": 2.5 + 9 * np.clip(cover + 0.4 - 0.6 * rugged, 0, 1.5),
+        "river": _distance(rivers, size),
+        "river width": river_width(cover, place),
+        "coast": coast_distance(lon, lat) + np.float32(_COAST_NOISE) * _inner(shore),
         "track": _distance(tracks, size),
-        "lake": lakes - 1.4 + 0.95 * place[Trait.PONDS] - 0.35 * rugged,
+        "lake": lake(lakes, place),
         "snow": alpine * 1.2 - 0.9 - 1.2 * facing + 0.3 * cover,
     }
 
 
-def _places(cells: Cells) -> Floats:
+def heights(cells: Cells) -> Floats:
+    """Return metres above the sea of cells: relief, river valleys, level lakes, 0 in the sea."""
+    around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
+    series = tuple(s if s in _SHAPING else (0.0,) for s in _SERIES)
+    relief, cover, _, _, _, lakes, _, rivers, shore = surfaces(around, series, _TOP, _SEED)
+    lon, lat, place = places(cells)
+    rugged = place[Trait.RUGGED]
+    beside = np.abs(_distance(rivers, np.float32(2.0**cells.q)))
+    beside = np.maximum(beside - river_width(_inner(cover), place), 0)
+    level = np.clip(-4 * lake(_inner(lakes), place), 0, 1) * (1 - 0.9 * np.exp(-beside / 150))
+    height = place[Trait.ELEVATION] + _inner(relief) * rugged * level
+    height -= (6 + 70 * rugged) * np.exp(-beside / 260)
+    coast = coast_distance(lon, lat) + np.float32(_COAST_NOISE) * _inner(shore)
+    inland = np.clip(coast / REACH, 0, 1)
+    found: Floats = np.maximum(height, 1) * inland * (2 - inland)
+    return found
+
+
+def places(cells: Cells) -> tuple[Doubles, Doubles, Floats]:
+    """Return longitudes, latitudes and traits of cells, (rows, columns) each."""
     size = 2.0**cells.q
     x = (cells.col + np.arange(cells.width) + 0.5) * size
     south = (cells.row + np.arange(cells.height) + 0.5) * size
-    return traits(x, south)
+    lon, lat = degrees(*np.meshgrid(x, south))
+    return lon, lat, traits(x, south)
+
+
+def lake(lakes: Floats, place: Floats) -> Floats:
+    """Return the surface that is above zero in lakes, from its noise and the traits."""
+    found: Floats = lakes - 1.4 + 0.95 * place[Trait.PONDS] - 0.35 * place[Trait.RUGGED]
+    return found
+
+
+def river_width(cover: Floats, place: Floats) -> Floats:
+    """Return half the width of rivers in metres: broad in the lowlands."""
+    found: Floats = 30 + 80 * np.clip(cover + 0.4 - 0.8 * place[Trait.RUGGED], 0, 1.2)
+    return found
+
+
+def _cold(lat: Doubles) -> Floats:
+    """Return how much lower trees and snow stand than at mid latitudes, in metres."""
+    return (90 * np.maximum(np.abs(lat) - 50, 0)).astype(np.float32)
 
 
 def _inner(values: Floats) -> Floats:

@@ -50,3 +50,8 @@ def within(moment: float, query: Query) -> bool:
     return (query.start is None or moment >= query.start) and (
         query.end is None or moment < query.end
     )
+
+
+def millis_of(year: int, month: int, day: int) -> int:
+    """Return a day's beginning in milliseconds since 1970."""
+    return millis(dt.date(year, month, day))

@@ -24,6 +24,8 @@ Floats = NDArray[np.float32]
 
 _TRACK_WIDTH = 2.6  # metres, half
 _BROADEST_STREAM = 25.0  # metres to its middle
+_BROADEST_RIVER = 150.0
+_BEACH = 25.0  # metres
 
 
 class Land(NamedTuple):
@@ -101,7 +103,7 @@ def _plants(canvas: Canvas, country: Country) -> None:
 
 
 def _water(canvas: Canvas, country: Country) -> None:
-    """Draw tracks through wild land, and over everything streams and lakes."""
+    """Draw tracks through wild land, and over everything streams, rivers, lakes and the sea."""
     if country.near("track", _TRACK_WIDTH):
         track = np.abs(country.fine("track")) < _TRACK_WIDTH
         canvas.fill(track & ~canvas.tamed, Material.GRAVEL)
@@ -109,9 +111,31 @@ def _water(canvas: Canvas, country: Country) -> None:
         shore = np.abs(country.fine("stream")) - country.fine("stream width")
         canvas.fill((shore < 4) & country.above("bare", 0.1), Material.SAND)
         _flood(canvas, (shore < 0) & ~country.above("bare", 0.2), np.minimum(-shore, 9))
+    if country.near("river", _BROADEST_RIVER):
+        _river(canvas, country)
     lake = country.above("lake", 0)
     if lake.any():
         _flood(canvas, lake, 40 * country.fine("lake"))
+    _sea(canvas, country)
+
+
+def _river(canvas: Canvas, country: Country) -> None:
+    """Draw a river: where the land is bare its bed is dry."""
+    shore = np.abs(country.fine("river")) - country.fine("river width")
+    dry = country.above("bare", 0.35)
+    canvas.fill((shore < 9) & (country.above("bare", 0.1) | dry), Material.SAND)
+    _flood(canvas, (shore < 0) & ~dry, np.minimum(-shore * np.float32(0.15), 9))
+
+
+def _sea(canvas: Canvas, country: Country) -> None:
+    """Draw the sea and its beaches."""
+    inland = country.above("coast", _BEACH)
+    if inland.all():
+        return
+    canvas.fill(~inland, Material.SAND)
+    sea = ~country.above("coast", 0.0)
+    depth = 3 - country.fine("coast") * np.float32(0.02)
+    _flood(canvas, sea, np.clip(depth, 0, 10))
 
 
 def _flood(canvas: Canvas, water: Mask, depth: Floats) -> None:

@@ -50,6 +50,13 @@ def degrees(
     return np.degrees(x / _RADIUS), np.degrees(np.arctan(np.sinh(-south / _RADIUS)))
 
 
+def metres(
+    lon: NDArray[np.float64], lat: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the plane's metres, east and south, of longitude and latitude."""
+    return _RADIUS * np.radians(lon), -_RADIUS * np.arcsinh(np.tan(np.radians(lat)))
+
+
 def lookup(zone: int, level: int, left: float, top: float, width: int, height: int) -> Lookup:
     """Return the land pixels under a window of a UTM grid.
 

@@ -153,18 +153,40 @@ def is_land(lon: Degrees, lat: Degrees) -> NDArray[np.bool_]:
     return result
 
 
+_ROUGH = 10  # cells a degree
+
+
+def is_land_roughly(lon: Degrees, lat: Degrees) -> NDArray[np.bool_]:
+    """Return whether there is land, to about ten kilometres, as maps of the world need it."""
+    cols = np.clip(np.floor((lon + 180) * _ROUGH).astype(np.intp), 0, 360 * _ROUGH - 1)
+    rows = np.clip(np.floor((90 - lat) * _ROUGH).astype(np.intp), 0, 180 * _ROUGH - 1)
+    return _rough_land()[rows, cols]
+
+
+@cache
+def _rough_land() -> NDArray[np.bool_]:
+    transform = Affine(1 / _ROUGH, 0.0, -180.0, 0.0, -1 / _ROUGH, 90.0)
+    shape = (180 * _ROUGH, 360 * _ROUGH)
+    return rasterize(outlines.land(), shape, transform=transform, dtype="uint8").astype(np.bool_)
+
+
 @lru_cache(maxsize=64)
 def _land_tile(tile: int) -> NDArray[np.bool_]:
     row, col = divmod(tile, 360 // _TILE)
     west, north = -180.0 + _TILE * col, 90.0 - _TILE * row
     box = shapely.box(west, north - _TILE, west + _TILE, north)
-    parts = [shapely.clip_by_rect(outlines.land()[i], *box.bounds) for i in _land_tree().query(box)]
+    parts = [shapely.clip_by_rect(part, *box.bounds) for part in land_near(box)]
     shapes = [part for part in parts if not part.is_empty]
     size = _TILE * _CELLS
     if not shapes:
         return np.zeros((size, size), np.bool_)
     transform = Affine(1 / _CELLS, 0.0, west, 0.0, -1 / _CELLS, north)
     return rasterize(shapes, (size, size), transform=transform, dtype="uint8").astype(np.bool_)
+
+
+def land_near(box: shapely.Polygon) -> list[shapely.Polygon]:
+    """Return the land masses that meet a box of degrees."""
+    return [outlines.land()[i] for i in _land_tree().query(box, "intersects").tolist()]
 
 
 @cache

@@ -1,0 +1,83 @@
+"""Making the image of an asset out of what draws its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from eedask.emulator.catalog.footprints import footprint, ring
+from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
+from eedask.emulator.geometry import Geometry
+from eedask.emulator.raster import Image, Pixels, PixelType, Projection
+from eedask.emulator.sampling import Window, source_bands
+
+BYTE = PixelType("int", 0, 255)
+INT8 = PixelType("int", -128, 127)
+INT16 = PixelType("int", -32768, 32767)
+UINT16 = PixelType("int", 0, 65535)
+UINT32 = PixelType("int", 0, 2**32 - 1)
+FLOAT = PixelType("float")
+DOUBLE = PixelType("double")
+
+Draw = Callable[[str, int, Window], Pixels]
+
+
+class Drawn:
+    """A raster whose pixels a function draws: a :class:`~eedask.emulator.sampling.NativeSource`.
+
+    Parameters
+    ----------
+    projection : Projection
+    width, height : int
+        Pixels.
+    bands : sequence of str
+    draw : callable
+        ``draw(band, level, window) -> Pixels``.
+    """
+
+    def __init__(
+        self, projection: Projection, width: int, height: int, bands: tuple[str, ...], draw: Draw
+    ) -> None:
+        self.projection = projection
+        self.width = width
+        self.height = height
+        self._bands = bands
+        self._draw = draw
+
+    def read(self, band: int, level: int, window: Window) -> Pixels:
+        """Return the pixels of one band in a window of a level."""
+        return self._draw(self._bands[band], level, window)
+
+
+def drawn_image(
+    asset_id: str,
+    source: Drawn,
+    bands: Mapping[str, PixelType],
+    properties: Mapping[str, Any],
+    outline: Geometry | None = None,
+) -> Image:
+    """Return an image of one grid.
+
+    Parameters
+    ----------
+    properties : mapping
+        Its own; ``system:index``, ``system:footprint`` and ``system:asset_size`` are added.
+    outline : Geometry, optional
+        The footprint; the raster's outline if left out.
+    """
+    if outline is None:
+        outline = footprint(source.projection, source.width, source.height)
+    start = properties.get("system:time_start", 0)
+    nbytes = sum(kind.dtype.itemsize for kind in bands.values()) * source.width * source.height
+    system = {
+        "system:index": asset_id.rsplit("/", 1)[-1],
+        "system:footprint": ring(outline),
+        "system:asset_size": nbytes // 3,
+    }
+    return Image(
+        bands=source_bands(source, tuple(bands), tuple(bands.values())),
+        properties={**system, **properties, **SYNTHETIC_IMAGERY},
+        footprint=outline,
+        id=asset_id,
+        version=int(start) * 1000,
+    )
