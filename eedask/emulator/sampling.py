@@ -231,8 +231,8 @@ class _Interpolation(NamedTuple):
         weight = np.zeros(self.inside.shape)
         valid = block.mask > 0
         data = np.where(valid, block.values, 0).astype(np.float64)
-        row_taps = list(_taps(self.rows, self.bicubic))
-        for col, col_weight in _taps(self.cols, self.bicubic):
+        row_taps = list(taps(self.rows, self.bicubic))
+        for col, col_weight in taps(self.cols, self.bicubic):
             in_col = (col >= 0) & (col < width)
             for row, row_weight in row_taps:
                 known = in_col & (row >= 0) & (row < height)
@@ -251,7 +251,7 @@ class _Interpolation(NamedTuple):
         return Pixels(values.astype(block.values.dtype), mask.astype(np.float32))
 
 
-def _taps(
+def taps(
     position: NDArray[np.float64], bicubic: bool
 ) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
     """Return the source pixels around positions and their weights (Keys' cubic, a = -1/2)."""

@@ -719,6 +719,37 @@ def test_terrain_of_a_plane():
     assert run("Terrain.products", dem).band_names == ["elevation", "slope", "aspect", "hillshade"]
 
 
+@pytest.mark.parametrize(("crs", "latitude"), [(UTM, None), ("EPSG:4326", 60.0)])
+def test_terrain_equals_numpy(crs, latitude):
+    rng = np.random.default_rng(9)
+    z = rng.normal(500, 20, (12, 14))
+    size = 10.0 if latitude is None else 0.001
+    top = 4400000.0 if latitude is None else latitude + 0.006
+    transform = Affine(size, 0, 500000 if latitude is None else 10, 0, -size, top)
+    dem = image(z, transform, crs)
+    degree = 111319.49079327358
+    rows = top - size * (np.arange(12) + 0.5)
+    high = np.full(12, size) if latitude is None else np.full(12, size * degree)
+    wide = high if latitude is None else high * np.cos(np.radians(rows))
+    down, right = np.gradient(z)
+    east, north = right / wide[:, None], -down / high[:, None]
+    inside = (slice(1, -1), slice(1, -1))
+    slope = np.degrees(np.arctan(np.hypot(east, north)))
+    assert np.allclose(values(run("Terrain.slope", dem))[inside], slope[inside], rtol=1e-5)
+    # Downhill, clockwise from north.
+    aspect = np.degrees(np.arctan2(-east, -north)) % 360
+    assert np.allclose(values(run("Terrain.aspect", dem))[inside], aspect[inside], rtol=1e-5)
+    # The cosine of the angle between the sun and the normal of the ground.
+    azimuth, elevation = np.radians([225.0, 30.0])
+    sun = [np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation)]
+    light = -east * sun[0] - north * sun[1] + np.sin(elevation)
+    light = light / np.sqrt(east**2 + north**2 + 1)
+    shade = values(run("Terrain.hillshade", dem, 225.0, 30.0))
+    assert (np.abs(shade - 255 * light.clip(0, 1))[inside] <= 0.5001).all()
+    flat = image(np.full((4, 4), 5.0), transform, crs)
+    assert (values(run("Terrain.aspect", flat))[inside] == 0).all()
+
+
 def test_reduce_resolution_weights_by_area():
     rng = np.random.default_rng(6)
     array = rng.random((12, 12)).astype(np.float32)

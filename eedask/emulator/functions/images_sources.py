@@ -17,7 +17,8 @@ from eedask.emulator.crs import WGS84
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.pixel_types import DOUBLE, FLOAT
-from eedask.emulator.projection import locate, unit_metres
+from eedask.emulator.position_hash import position_hash
+from eedask.emulator.projection import locate
 from eedask.emulator.raster import (
     DEFAULT_PROJECTION,
     Band,
@@ -123,33 +124,11 @@ def random(seed: int = 0, distribution: str = "uniform") -> Image:
         raise EarthEngineError(f"Image.random: Unknown distribution '{distribution}'.")
 
     def read(grid: Grid) -> Pixels:
-        values = _hash(grid, seed)
+        cols, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
+        bits = position_hash(grid, cols, rows, seed) >> np.uint64(11)
+        values = bits.astype(np.float64) * 2.0**-53
         if distribution == "normal":
             values = special.ndtri(np.clip(values, 2.0**-54, 1 - 2.0**-53))
         return Pixels(values, uniform(1, grid.shape))
 
     return Image((Band("random", DOUBLE, DEFAULT_PROJECTION, read),))
-
-
-def _hash(grid: Grid, seed: int) -> NDArray[np.float64]:
-    """Return uniform numbers below 1 from the position of pixel centres (splitmix64)."""
-    cols, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
-    t = grid.transform
-    # Positions in steps of a 1/1000 pixel, so that rounding does not tell grids apart.
-    step = math.sqrt(abs(t.determinant)) / 1000
-    x = np.rint((t.a * cols + t.b * rows + t.c) / step).astype(np.int64).view(np.uint64)
-    y = np.rint((t.d * cols + t.e * rows + t.f) / step).astype(np.int64).view(np.uint64)
-    # Metres tell scales apart.
-    scale = np.uint64(int(step * unit_metres(grid.crs) * 1e6) & (2**64 - 1))
-    with np.errstate(over="ignore"):
-        state = _mix(_mix(_mix(np.uint64(seed & (2**64 - 1))) + scale) + x)
-        state = _mix(state + y)
-    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-def _mix(z: Any) -> Any:
-    with np.errstate(over="ignore"):
-        z = z + np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))

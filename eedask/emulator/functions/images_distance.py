@@ -1,0 +1,117 @@
+"""Image algorithms that tell how far the nearest pixel of some kind is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from eedask.emulator import kernels
+from eedask.emulator.bands import derived
+from eedask.emulator.errors import EarthEngineError, NotSupported
+from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.kernels import DISTANCES, LARGEST_RADIUS, Kernel
+from eedask.emulator.neighbourhoods import padded
+from eedask.emulator.pixel_types import FLOAT
+from eedask.emulator.raster import Band, Grid, Image, Pixels
+
+Array = NDArray[Any]
+
+_DEFAULT = kernels.shaped("euclidean", 100, "pixels", False, 1.0)
+_ROUNDING = 1e-6
+
+
+def _nearest(targets: NDArray[np.bool_], metric: str) -> Array:
+    """Return the distance in pixels of each pixel to the nearest target, infinite without one."""
+    if not targets.any():
+        return np.full(targets.shape, np.inf)
+    ways: dict[str, Callable[[Any], Any]] = {
+        "euclidean": ndimage.distance_transform_edt,
+        "manhattan": lambda a: ndimage.distance_transform_cdt(a, "taxicab"),
+        "chebyshev": lambda a: ndimage.distance_transform_cdt(a, "chessboard"),
+    }
+    return np.asarray(ways[metric](~targets), dtype=np.float64)
+
+
+def _targets(pixels: Pixels) -> NDArray[np.bool_]:
+    return np.asarray((pixels.mask > 0) & (pixels.values != 0), dtype=bool)
+
+
+@algorithm("Image.distance")
+def distance(image: Image, kernel: Kernel | None = None, skip_masked: bool = True) -> Image:
+    """Return each pixel's distance to the nearest one that is not 0, in a kernel's units.
+
+    Pixels with none within the kernel's radius are masked. Without a kernel it is a Euclidean
+    one of 100 pixels (a guess).
+    https://developers.google.com/earth-engine/apidocs/ee-image-distance
+    """
+    used = kernel or _DEFAULT
+    if used.kind not in DISTANCES:
+        raise EarthEngineError(
+            "Image.distance: The kernel must be one of chebyshev, euclidean and manhattan."
+        )
+    return derived(image, [_distance_band(band, used, skip_masked) for band in image.bands])
+
+
+def _distance_band(band: Band, kernel: Kernel, skip_masked: bool) -> Band:
+    def read(grid: Grid) -> Pixels:
+        stencil = kernel.on(grid)
+        n = max(stencil.margins)
+        # The weight of the pixel next to the focus is the size of a step.
+        step = float(stencil.weights[stencil.y, stencil.x + 1]) if n else 0.0
+        pixels = band.read(padded(grid, n))
+        inner = (slice(n, n + grid.height), slice(n, n + grid.width))
+        far = _nearest(_targets(pixels), kernel.kind)[inner]
+        valid = far <= _radius(kernel, grid, n) + _ROUNDING
+        if skip_masked:
+            valid &= pixels.mask[inner] > 0
+        values = np.where(valid, far, 0) * step
+        return Pixels(values.astype(np.float32), valid.astype(np.float32))
+
+    return replace(band, type=FLOAT, read=read)
+
+
+def _radius(kernel: Kernel, grid: Grid, whole: int) -> float:
+    """Return a distance kernel's radius in pixels, with its fraction if it is known."""
+    radius = kernel.arguments.get("radius")
+    if radius is None:
+        return float(whole)
+    return float(radius) / (kernels.pixel_metres(grid) if kernel.scaled else 1.0)
+
+
+@algorithm("Image.fastDistanceTransform")
+def fast_distance_transform(
+    image: Image, neighbourhood: int = 256, units: str = "pixels", metric: str = "squared_euclidean"
+) -> Image:
+    """Return a band ``distance``: how far the first band's nearest pixel other than 0 is.
+
+    In pixels, for ``squared_euclidean`` squared; masked where there is none within the
+    neighbourhood. The input's mask does not mask (masked pixels are 0).
+    https://developers.google.com/earth-engine/apidocs/ee-image-fastdistancetransform
+    """
+    name = "Image.fastDistanceTransform"
+    if units != "pixels":
+        raise EarthEngineError(f"{name}: Only 'pixels' are supported as units, not '{units}'.")
+    if metric not in ("squared_euclidean", "manhattan", "chebyshev"):
+        raise EarthEngineError(f"{name}: Unknown metric '{metric}'.")
+    if not 1 <= neighbourhood <= LARGEST_RADIUS:
+        raise NotSupported(f"{name} with a neighborhood of {neighbourhood} pixels")
+    if not image.bands:
+        raise EarthEngineError(f"{name}: The image has no bands.")
+    band, n = image.bands[0], neighbourhood
+
+    def read(grid: Grid) -> Pixels:
+        targets = _targets(band.read(padded(grid, n)))
+        far = _nearest(targets, metric.removeprefix("squared_"))
+        far = far[n : n + grid.height, n : n + grid.width]
+        valid = far <= n
+        values = np.where(valid, far, 0)
+        if metric == "squared_euclidean":
+            values = np.rint(values**2)
+        return Pixels(values.astype(np.float32), valid.astype(np.float32))
+
+    return derived(image, [replace(band, id="distance", type=FLOAT, read=read)])
