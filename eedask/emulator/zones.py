@@ -21,7 +21,15 @@ from eedask.emulator.coverage import Cover
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry import Geometry
 from eedask.emulator.projection import grid_covering, requested, window_grid
-from eedask.emulator.raster import DEFAULT_PROJECTION, Band, Grid, Image, Projection, compose
+from eedask.emulator.raster import (
+    DEFAULT_PROJECTION,
+    Band,
+    Grid,
+    Image,
+    Projection,
+    apply,
+    compose,
+)
 from eedask.emulator.reduce import Reducer, Run
 from eedask.emulator.shapes import shape_in
 
@@ -123,16 +131,27 @@ class Zone:
         # A point on a pixel's edge takes one pixel, the one to the right and below.
         grid, left, top = grid_covering(self.projection, self.shape.bounds)
         cover = Cover(self.shape, self.projection)
-        many = grid.width > _TILE or grid.height > _TILE
-        if many:
-            shapely.prepare(self.shape)
         for row in range(0, grid.height, _TILE):
-            for col in range(0, grid.width, _TILE):
-                width, height = min(_TILE, grid.width - col), min(_TILE, grid.height - row)
-                tile = Tile(cover, self.projection, (left + col, top + row, width, height))
-                if many and not shapely.intersects(self.shape, shapely.box(*tile.grid.bounds)):
-                    continue
-                yield tile
+            height = min(_TILE, grid.height - row)
+            cols = np.arange(0, grid.width, _TILE)
+            widths = np.minimum(_TILE, grid.width - cols)
+            if grid.width > _TILE or grid.height > _TILE:
+                touched = self._touches(left + cols, top + row, widths, height)
+                cols, widths = cols[touched], widths[touched]
+            for col, width in zip(cols.tolist(), widths.tolist(), strict=True):
+                yield Tile(cover, self.projection, (left + col, top + row, width, height))
+
+    def _touches(
+        self, cols: NDArray[np.intp], row: int, widths: NDArray[np.intp], height: int
+    ) -> NDArray[np.bool_]:
+        """Return which tiles of a row of tiles the shape touches."""
+        shapely.prepare(self.shape)
+        right, bottom = cols + widths, np.full_like(cols, row + height)
+        top = np.full_like(cols, row)
+        corners = [(cols, top), (right, top), (right, bottom), (cols, bottom)]
+        x, y = zip(*(apply(self.projection.transform, *c) for c in corners), strict=True)
+        frames = shapely.polygons(np.stack([np.stack(x, -1), np.stack(y, -1)], -1))
+        return np.asarray(shapely.intersects(self.shape, frames))
 
     def coarser(self, most: float) -> Zone:
         """Return the zone with pixels doubled until there are at most so many."""
@@ -143,6 +162,8 @@ class Zone:
 
 def limited(zone: Zone, most: float | None, best_effort: bool, algorithm: str) -> Zone:
     """Return a zone of at most so many pixels, or raise Earth Engine's error."""
+    if most is not None and most < 1:
+        raise EarthEngineError(f"{algorithm}: maxPixels must be positive.")
     if most is None or zone.pixels <= most:
         return zone
     if best_effort:
@@ -151,6 +172,15 @@ def limited(zone: Zone, most: float | None, best_effort: bool, algorithm: str) -
         f"{algorithm}: Too many pixels in the region. Found {int(zone.pixels)}, "
         f"but maxPixels allows only {int(most)}."
     )
+
+
+def check_tile_scale(value: float, algorithm: str) -> None:
+    """Raise unless a ``tileScale`` is within the documented 0.1 to 16.
+
+    It changes how much memory Earth Engine needs, and no result; here memory is bounded anyway.
+    """
+    if not 0.1 <= value <= 16:
+        raise EarthEngineError(f"{algorithm}: tileScale must be between 0.1 and 16. Got {value}.")
 
 
 def output_names(bands: Sequence[str], reducer: Reducer, single: str) -> list[list[str]]:

@@ -11,7 +11,14 @@ from eedask.emulator.geometry import Geometry
 from eedask.emulator.raster import Image, Projection
 from eedask.emulator.reduce import Reducer
 from eedask.emulator.values import Collection, Feature, Query
-from eedask.emulator.zones import Zone, aggregation_projection, limited, reduce_zone, region_of
+from eedask.emulator.zones import (
+    Zone,
+    aggregation_projection,
+    check_tile_scale,
+    limited,
+    reduce_zone,
+    region_of,
+)
 
 
 @algorithm("Image.reduceRegion")
@@ -32,8 +39,8 @@ def reduce_region(
     image without a projection of its own need a scale.
     https://developers.google.com/earth-engine/guides/reducers_reduce_region
     """
-    del tile_scale  # memory is bounded anyway
     name = "Image.reduceRegion"
+    check_tile_scale(tile_scale, name)
     projection = aggregation_projection(image, name, crs, transform, scale)
     zone = Zone.of(region_of(image, geometry, name), projection)
     zone = limited(zone, max_pixels, best_effort, name)
@@ -57,8 +64,8 @@ def reduce_regions(
     names where it has one band, and ``band_output`` else.
     https://developers.google.com/earth-engine/guides/reducers_reduce_regions
     """
-    del tile_scale
     name = "Image.reduceRegions"
+    check_tile_scale(tile_scale, name)
     projection = aggregation_projection(image, name, crs, transform, scale)
 
     def with_statistics(feature: Feature) -> Feature:

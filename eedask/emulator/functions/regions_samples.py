@@ -19,7 +19,13 @@ from eedask.emulator.projection import grid_covering
 from eedask.emulator.raster import Grid, Image, Projection, apply
 from eedask.emulator.shapes import shape_in
 from eedask.emulator.values import Collection, Feature
-from eedask.emulator.zones import Tile, Zone, aggregation_projection, region_of
+from eedask.emulator.zones import (
+    Tile,
+    Zone,
+    aggregation_projection,
+    check_tile_scale,
+    region_of,
+)
 
 Pixel = tuple[dict[str, Any], Grid, int, int]
 
@@ -81,8 +87,10 @@ def sample(
     off.
     https://developers.google.com/earth-engine/apidocs/ee-image-sample
     """
-    del tile_scale
     name = "Image.sample"
+    check_tile_scale(tile_scale, name)
+    if factor is not None and not 0 < factor <= 1:
+        raise EarthEngineError(f"{name}: factor must be within (0, 1]. Got {factor}.")
     if factor is not None and count is not None:
         raise EarthEngineError(f"{name}: Only one of 'factor' and 'numPixels' may be specified.")
     target = aggregation_projection(image, name, projection, None, scale)
@@ -162,8 +170,8 @@ def stratified_sample(
     given other counts. Features come class by class.
     https://developers.google.com/earth-engine/apidocs/ee-image-stratifiedsample
     """
-    del tile_scale
     name = "Image.stratifiedSample"
+    check_tile_scale(tile_scale, name)
     if len(class_values or ()) != len(class_points or ()):
         raise EarthEngineError(f"{name}: classValues and classPoints must be of equal length.")
     counts = dict(zip(class_values or (), class_points or (), strict=True))
@@ -181,12 +189,21 @@ def stratified_sample(
             for other in image.bands:
                 if other is not band:
                     candidates = candidates & (other.read(tile.grid).mask > 0)
-        values = classified.values.astype(np.int64, copy=False)
+        values = _whole(classified.values, candidates, name)
         for value in np.unique(values[candidates]).tolist():
             lowest = classes.setdefault(value, _Lowest(counts.get(value, count)))
             lowest.add(value, tile, candidates & (values == value), random)
     pixels = [p for value in sorted(classes) for p in classes[value].pixels(image, drop_nulls)]
     return _collection(_features(pixels, geometries))
+
+
+def _whole(values: NDArray[Any], there: NDArray[np.bool_], name: str) -> NDArray[np.int64]:
+    """Return a class band's values as integers, which they must be."""
+    with np.errstate(invalid="ignore"):  # what is masked may be anything
+        whole = values.astype(np.int64, copy=False)
+    if (whole != values)[there].any():
+        raise EarthEngineError(f"{name}: The classBand must contain integer values.")
+    return whole
 
 
 @algorithm("Image.sampleRegions")
@@ -204,8 +221,9 @@ def sample_regions(
     Pixels with a masked band are left out.
     https://developers.google.com/earth-engine/apidocs/ee-image-sampleregions
     """
-    del tile_scale
-    target = aggregation_projection(image, "Image.sampleRegions", projection, None, scale)
+    name = "Image.sampleRegions"
+    check_tile_scale(tile_scale, name)
+    target = aggregation_projection(image, name, projection, None, scale)
 
     def pixels_of(number: int, feature: Feature) -> Iterator[Feature]:
         if feature.geometry is None:
