@@ -12,7 +12,7 @@ import zonal_oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pixels import run
-from zonal_oracle import Raster
+from zonal_oracle import Raster, great_circle
 
 from eedask.emulator.catalog.mounts import MountedImage
 from eedask.emulator.geometry import Geometry
@@ -155,16 +155,6 @@ def test_planar_regions_in_degrees_keep_their_course(paths, grid):
     fine = [shapely.segmentize(shape, shape.length / 5000) for shape in degrees]
     shapes = [shapely.transform(s, to_raster.transform, interleaved=False) for s in fine]
     check(paths[grid], [Geometry(shape, geodesic=False) for shape in degrees], shapes)
-
-
-def great_circle(start, end, pieces=400):
-    """Points on the great circle between two places, by vectors alone."""
-    lon, lat = np.radians(np.array([start, end])).T
-    a, b = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-    angle = np.arccos(np.clip(a @ b, -1, 1))
-    t = np.linspace(0, 1, pieces)[:, None]
-    v = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
-    return np.degrees(np.column_stack([np.arctan2(v[:, 1], v[:, 0]), np.arcsin(v[:, 2])]))
 
 
 def test_geodesic_and_planar_edges_differ_as_great_circles_and_parallels(tmp_path):

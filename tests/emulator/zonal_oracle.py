@@ -86,3 +86,13 @@ def unweighted(raster: Raster, shapes, stats=("count", "min", "max", "mean", "su
     return zonal_stats(
         list(shapes), filled, affine=raster.transform, nodata=fill, stats=list(stats)
     )
+
+
+def great_circle(start, end, pieces=400):
+    """Points on the great circle between two places, by vectors alone."""
+    lon, lat = np.radians(np.array([start, end])).T
+    a, b = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    angle = np.arccos(np.clip(a @ b, -1, 1))
+    t = np.linspace(0, 1, pieces)[:, None]
+    v = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+    return np.degrees(np.column_stack([np.arctan2(v[:, 1], v[:, 0]), np.arcsin(v[:, 2])]))
