@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eedask.emulator.array_values import Made, as_keys, each, is_ragged
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry import Geometry
-from eedask.emulator.pixel_types import common, of_number
+from eedask.emulator.pixel_types import common, of_number, of_rank, union
 from eedask.emulator.raster import (
     DEFAULT_PROJECTION,
     Band,
@@ -38,11 +40,16 @@ def both(a: Mask, b: Mask) -> Mask:
 
 
 def constant_band(value: Any, name: str = "constant") -> Band:
-    """Return a band of one number everywhere, in the default projection."""
-    kind = of_number(value)
+    """Return a band of one number, or one array, everywhere, in the default projection."""
+    if isinstance(value, np.ndarray):
+        ends = (value.min().item(), value.max().item()) if value.size else (0, 0)
+        kind = of_rank(union(map(of_number, ends)), value.ndim)
+    else:
+        kind = of_number(value)
 
     def read(grid: Grid) -> Pixels:
-        return Pixels(uniform(value, grid.shape, kind.dtype), uniform(1, grid.shape))
+        shape = grid.shape + np.shape(value)
+        return Pixels(uniform(value, shape, kind.dtype), uniform(1, grid.shape))
 
     return Band(name, kind, DEFAULT_PROJECTION, read)
 
@@ -50,8 +57,12 @@ def constant_band(value: Any, name: str = "constant") -> Band:
 def constant(value: Any) -> Image:
     """Return a constant image: one band, or one for each element of a list or dictionary.
 
+    The one band of an array holds that array.
+
     https://developers.google.com/earth-engine/apidocs/ee-image-constant
     """
+    if isinstance(value, np.ndarray):
+        return Image((constant_band(value if value.ndim else value.item()),))
     if isinstance(value, dict):
         return Image(tuple(constant_band(number(v), str(k)) for k, v in value.items()))
     if isinstance(value, list | tuple):
@@ -72,7 +83,12 @@ def number(value: Any) -> int | float:
 def unary(
     band: Band, function: Callable[[Array], Array], kind: PixelType, name: str | None = None
 ) -> Band:
-    """Return the band of a function of a band's values; the mask stays."""
+    """Return the band of a function of a band's values; the mask stays.
+
+    Of a band of arrays it is a function of their elements.
+    """
+    if band.type.dimensions:
+        return combined([band], function, of_rank(kind, band.type.dimensions), name or band.id)
 
     def read(grid: Grid) -> Pixels:
         pixels = band.read(grid)
@@ -97,6 +113,10 @@ def binary(
     (a guess).
     """
     work = dtype or common(left.type, right.type, kind)
+    if left.type.dimensions or right.type.dimensions:
+        kind = of_rank(kind, max(left.type.dimensions, right.type.dimensions))
+        elementwise = partial(_elementwise, function, work)
+        return combined([left, right], elementwise, kind, name or left.id)
 
     def read(grid: Grid) -> Pixels:
         a, b = left.read(grid), right.read(grid)
@@ -106,6 +126,78 @@ def binary(
 
     base = right if left.has_default_projection else left
     return replace(base, id=name or left.id, type=kind, read=read)
+
+
+def _elementwise(
+    function: Callable[[Array, Array], Array], work: np.dtype[Any], a: Array, b: Array
+) -> Array:
+    """Apply a function to blocks of arrays of one shape, or of arrays and numbers."""
+    if a.ndim > 1 and b.ndim > 1 and a.shape != b.shape:
+        raise EarthEngineError(
+            f"Array dimensions do not match: {list(a.shape[1:])} and {list(b.shape[1:])}."
+        )
+    a, b = (x.reshape(x.shape + (1,) * (max(a.ndim, b.ndim) - x.ndim)) for x in (a, b))
+    return function(a.astype(work, copy=False), b.astype(work, copy=False))
+
+
+@dataclass(frozen=True)
+class Key:
+    """A band of numbers that the shape of a result depends on.
+
+    Attributes
+    ----------
+    band : Band
+        Of integers, or of arrays of one axis and length.
+    default : int, optional
+        Its value where it is masked; the result is masked there if None.
+    """
+
+    band: Band
+    default: int | None = None
+
+
+def combined(
+    bands: Sequence[Band],
+    function: Callable[..., Made],
+    kind: PixelType,
+    name: str,
+    keys: Sequence[Key] = (),
+) -> Band:
+    """Return the band of a function of several bands' arrays, masked where any band is.
+
+    It has the projection of the first band that has one of its own.
+
+    Parameters
+    ----------
+    bands : sequence of Band
+    function : callable
+        See :func:`eedask.emulator.array_values.each`.
+    kind : PixelType
+        With the result's dimensions.
+    name : str
+    keys : sequence of Key
+    """
+
+    def read(grid: Grid) -> Pixels:
+        pixels = [band.read(grid) for band in bands]
+        mask = reduce(both, (p.mask for p in pixels))
+        columns = []
+        for key in keys:
+            given = key.band.read(grid)
+            if is_ragged(given.values):
+                raise EarthEngineError("The lengths must be arrays of equal length.")
+            there = None
+            if key.default is None:
+                mask = both(mask, given.mask)
+            elif not is_opaque(given.mask):
+                there = given.mask > 0
+            columns.append((given.values, there, key.default or 0))
+        numbers = as_keys(columns) if columns else None
+        inputs = [p.values for p in pixels]
+        return Pixels(*each(function, inputs, mask, kind.dtype, kind.dimensions, numbers))
+
+    base = next((band for band in bands if not band.has_default_projection), bands[0])
+    return replace(base, id=name, type=kind, read=read)
 
 
 def pairs(left: Image, right: Image, algorithm: str) -> list[tuple[Band, Band, str]]:
@@ -166,6 +258,8 @@ def as_mask(pixels: Pixels) -> Mask:
 
     That negative values mask is a guess.
     """
+    if pixels.values.ndim > 2 or is_ragged(pixels.values):
+        raise EarthEngineError("A mask must be of numbers, not of arrays. See Image.arrayMask.")
     if is_opaque(pixels.mask) and not any(pixels.values.strides):
         value = np.clip(np.float32(pixels.values.flat[0]), 0, 1) if pixels.values.size else 0
         return uniform(value, pixels.values.shape)

@@ -286,7 +286,8 @@ def _pixel_type(value: Any, context: Any) -> Any:
     if isinstance(value, str):
         return context.call(f"PixelType.{value}")
     if isinstance(value, Mapping) and "precision" in value:
-        return PixelType(value["precision"], value.get("min"), value.get("max"))
+        rank = int(value.get("dimensions") or 0)
+        return PixelType(value["precision"], value.get("min"), value.get("max"), rank)
     raise Mismatch
 
 

@@ -131,6 +131,8 @@ def _pixel_type(kind: PixelType) -> dict[str, Any]:
     for name, bound in (("min", kind.min), ("max", kind.max)):
         if bound is not None:
             result[name] = number_json(float(bound))
+    if kind.dimensions:
+        result["dimensions"] = kind.dimensions
     return result
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from eedask.emulator.array_values import is_ragged
 from eedask.emulator.crs import WGS84
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry import Geometry
@@ -137,6 +138,8 @@ def _mosaic_band(stack: Stack, band: Band) -> Band:
                 break
         if top is None:
             return masked(grid.shape, dtype)
+        if is_ragged(top.values):
+            return top
         return Pixels(top.values.astype(dtype, copy=False), top.mask)
 
     return replace(band, read=read)
@@ -150,6 +153,8 @@ def quality_mosaic(collection: Collection, quality: str) -> Image:
     """
     stack = Stack(collection)
     bands = stack_bands(stack.sample)
+    if any(band.type.dimensions for band in bands):
+        raise EarthEngineError("ImageCollection.qualityMosaic: Bands of arrays are not supported.")
     if bands and quality not in {band.id for band in bands}:
         raise EarthEngineError(
             f"ImageCollection.qualityMosaic: Quality band '{quality}' is not in the collection."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -80,10 +81,16 @@ def union(kinds: Iterable[PixelType]) -> PixelType:
     kinds = list(kinds)
     if all(kind == kinds[0] for kind in kinds):
         return kinds[0]
+    rank = max(kind.dimensions for kind in kinds)
     if all(kind.precision == "int" for kind in kinds):
         ranges = [limits(kind) for kind in kinds]
-        return whole(min(low for low, _ in ranges), max(high for _, high in ranges))
-    return floating(*kinds)
+        return of_rank(whole(min(low for low, _ in ranges), max(high for _, high in ranges)), rank)
+    return of_rank(floating(*kinds), rank)
+
+
+def of_rank(kind: PixelType, rank: int) -> PixelType:
+    """Return the type of arrays of so many axes; of numbers for 0."""
+    return kind if kind.dimensions == rank else replace(kind, dimensions=rank)
 
 
 Corner = Callable[[float, float], float]
@@ -145,5 +152,6 @@ def from_dictionary(value: Any) -> PixelType:
         return NAMED[value]
     if isinstance(value, dict) and value.get("precision") in ("int", "float", "double"):
         precision: Literal["int", "float", "double"] = value["precision"]
-        return PixelType(precision, value.get("min"), value.get("max"))
+        rank = int(value.get("dimensions") or 0)
+        return PixelType(precision, value.get("min"), value.get("max"), rank)
     raise ValueError(value)

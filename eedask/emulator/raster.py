@@ -47,7 +47,8 @@ class Pixels(NamedTuple):
     Attributes
     ----------
     values : ndarray, shape (height, width)
-        Any value where the mask is 0.
+        Any value where the mask is 0. Bands of arrays have more axes, or objects
+        (see :mod:`eedask.emulator.array_values`).
     mask : ndarray of float32, shape (height, width)
         0 (masked) to 1 (valid). A mask that is the same everywhere may be one number with
         strides of 0 (see :func:`uniform`), which :func:`is_opaque` knows without looking.
@@ -74,11 +75,15 @@ def is_clear(mask: NDArray[np.float32]) -> bool:
 
 @dataclass(frozen=True)
 class PixelType:
-    """Earth Engine's pixel type: a precision and the range of values it can hold."""
+    """Earth Engine's pixel type: a precision and the range of values it can hold.
+
+    ``dimensions`` is how many axes the pixels' arrays have; 0 for numbers.
+    """
 
     precision: Literal["int", "float", "double"]
     min: float | None = None
     max: float | None = None
+    dimensions: int = 0
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -5,7 +5,8 @@ https://developers.google.com/earth-engine/guides/reducers_intro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,6 +82,7 @@ class Run:
     def __init__(self, reducer: Reducer) -> None:
         self._reducer = reducer
         self._accumulators = [part.make() for part in reducer.parts]
+        self._objects = False  # whether it was given anything but numbers
 
     def add(
         self, columns: Sequence[Array], weights: Weights, counted: Weights | None = None
@@ -97,14 +99,30 @@ class Run:
             Where not 0, values are there for statistics without weights; as ``weights`` unless
             given.
         """
+        self._objects = self._objects or any(column.dtype == object for column in columns)
         present = (weights if counted is None else counted) > 0
-        for part, accumulator in zip(self._reducer.parts, self._accumulators, strict=True):
-            used = [columns[i] for i in part.columns]
-            accumulator.add(used, weights if part.weighted else present.astype(np.float64))
+        with self._explained():
+            for part, accumulator in zip(self._reducer.parts, self._accumulators, strict=True):
+                used = [columns[i] for i in part.columns]
+                accumulator.add(used, weights if part.weighted else present.astype(np.float64))
 
     def outputs(self) -> list[Output]:
         """Return the outputs, as many as the reducer has names."""
-        return [output for each in self._accumulators for output in each.results()]
+        with self._explained():
+            return [output for each in self._accumulators for output in each.results()]
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Tell why a statistic of numbers fails where it is given arrays."""
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            if not self._objects:
+                raise
+            raise EarthEngineError(
+                f"The reducer of {', '.join(self._reducer.outputs)} takes numbers, not arrays. "
+                "See Image.arrayReduce."
+            ) from error
 
     def values(self) -> dict[str, Any]:
         """Return the outputs of a single statistic (m = 1) by name, None where null."""

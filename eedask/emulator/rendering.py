@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eedask.emulator import encode
+from eedask.emulator import array_readiness, encode
 from eedask.emulator.answers import Answer, file_answer
 from eedask.emulator.encode import Layer
 from eedask.emulator.errors import EarthEngineError
@@ -118,6 +118,7 @@ def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -
         image = image.with_bands(image.bands[:3])
     if not image.bands:
         raise EarthEngineError("Image must have at least one band.")
+    array_readiness.check(f"Rendering as {file_format}", [image])
     if len(image.bands) > _MAX_BANDS:
         raise EarthEngineError(
             f"Number of bands ({len(image.bands)}) must be less than or equal to {_MAX_BANDS}."

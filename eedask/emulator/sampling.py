@@ -17,6 +17,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from eedask.emulator.array_values import choose
 from eedask.emulator.projection import EDGE, locate, pixel_ratio
 from eedask.emulator.raster import (
     Band,
@@ -295,6 +296,5 @@ def over(top: Pixels, bottom: Pixels) -> Pixels:
     if is_clear(top.mask):
         return bottom
     shows = top.mask > 0
-    return Pixels(
-        np.where(shows, top.values, bottom.values), np.where(shows, top.mask, bottom.mask)
-    )
+    values = choose(shows, top.values, bottom.values)
+    return Pixels(values, np.where(shows, top.mask, bottom.mask))

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
+from eedask.emulator import array_readiness
 from eedask.emulator.coercion import Coercer, Mismatch, coercer
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, Implementation
@@ -54,6 +55,11 @@ class Signature:
     def names(self) -> frozenset[str]:
         """The names of the arguments."""
         return frozenset(a.name for a in self.arguments)
+
+    @cached_property
+    def images(self) -> tuple[int, ...]:
+        """Which of the arguments are images."""
+        return tuple(i for i, a in enumerate(self.arguments) if a.type.startswith("Image<"))
 
     @cached_property
     def implementation(self) -> Implementation:
@@ -99,6 +105,8 @@ class Signature:
         """Bind the arguments and compute the algorithm."""
         implementation = self.implementation
         arguments = self.bind(given, context)
+        if self.images:
+            array_readiness.check(self.name, (arguments[i] for i in self.images))
         try:
             if implementation.needs_context:
                 return implementation.function(context, *arguments)

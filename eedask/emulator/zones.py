@@ -17,6 +17,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from eedask.emulator.array_values import column
 from eedask.emulator.coverage import Cover
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry import Geometry
@@ -247,7 +248,7 @@ def _add_tile(run: Run, reducer: Reducer, bands: Sequence[Band], tile: Tile) -> 
         counted = tile.centres & (mask > 0)
     some = (weights > 0) | counted
     if some.any():
-        columns = [p.values[some][:, None] for p in pixels]
+        columns = [column(p.values, some) for p in pixels]
         run.add(columns, weights[some][:, None], counted[some].astype(np.float64)[:, None])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eedask.emulator.array_values import choose
 from eedask.emulator.bands import Array, as_mask, both, constant, derived, pairs, unary
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images_bands import select
@@ -113,8 +114,16 @@ def unmask(image: Image, value: Image | None = None, same_footprint: bool = True
 
 
 def _filled(band: Band, fill: Band, kind: PixelType) -> Band:
+    if band.type.dimensions != fill.type.dimensions:
+        raise EarthEngineError(
+            f"Band '{band.id}' has {band.type.dimensions} dimensions, but what fills it has "
+            f"{fill.type.dimensions}."
+        )
+
     def read(grid: Grid) -> Pixels:
         pixels = band.read(grid)
+        if kind.dimensions:
+            return over(pixels, fill.read(grid))
         values = pixels.values.astype(kind.dtype, copy=False)
         if is_opaque(pixels.mask):
             return Pixels(values, pixels.mask)
@@ -150,12 +159,17 @@ def where(image: Image, test: Image, value: Image) -> Image:
 
 
 def _chosen(band: Band, test: Band, new: Band, kind: PixelType) -> Band:
+    if test.type.dimensions or band.type.dimensions != new.type.dimensions:
+        raise EarthEngineError(
+            "Image.where: The test must be of numbers, and both values of the same dimensions."
+        )
+
     def read(grid: Grid) -> Pixels:
         below, condition, above = band.read(grid), test.read(grid), new.read(grid)
         chosen = (condition.values != 0) & (condition.mask > 0) & (above.mask > 0)
         chosen &= below.mask > 0
-        values = np.where(chosen, above.values, below.values).astype(kind.dtype, copy=False)
-        return Pixels(values, below.mask)
+        values = choose(chosen, above.values, below.values)
+        return Pixels(values if kind.dimensions else values.astype(kind.dtype), below.mask)
 
     return replace(band, type=kind, read=read)
 

@@ -14,7 +14,7 @@ from scipy import special
 
 from eedask.emulator.bands import Array, constant
 from eedask.emulator.crs import WGS84
-from eedask.emulator.errors import EarthEngineError, NotSupported
+from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.pixel_types import DOUBLE, FLOAT
 from eedask.emulator.position_hash import position_hash
@@ -36,10 +36,6 @@ from eedask.emulator.sphere import RADIUS
 @algorithm("Image.constant")
 def constant_image(value: Any) -> Image:
     """Return a constant image; an image stays what it is."""
-    if isinstance(value, np.ndarray):
-        if value.ndim:
-            raise NotSupported("array-valued images")
-        value = value.item()
     return value if isinstance(value, Image) else constant(value)
 
 

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
 
-from eedask.emulator.bands import Array, Mask, both
+from eedask.emulator.array_values import Made
+from eedask.emulator.bands import Array, Mask, both, combined
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images_bands import select
 from eedask.emulator.functions.registry import algorithm
-from eedask.emulator.pixel_types import BYTE
+from eedask.emulator.pixel_types import BYTE, of_rank
 from eedask.emulator.raster import Band, Grid, Image, Pixels, PixelType
 
 _RGB = ("vis-red", "vis-green", "vis-blue")
@@ -74,7 +75,22 @@ def _chosen_bands(image: Image, names: Any) -> tuple[Band, ...]:
         raise EarthEngineError(
             f"Image.visualize: Must specify 1 or 3 bands to visualize. Got {len(chosen)}."
         )
-    return chosen
+    return tuple(_first_elements(band) if band.type.dimensions else band for band in chosen)
+
+
+def _first_elements(band: Band) -> Band:
+    """Return the band of what arrays begin with: that is what is shown of them.
+
+    https://developers.google.com/earth-engine/apidocs/ee-image-toarray
+    """
+
+    def first(block: Array) -> Made:
+        flat = block.reshape(len(block), -1)
+        if not flat.shape[1]:
+            return np.zeros(len(block), block.dtype), np.zeros(len(block), bool)
+        return flat[:, 0]
+
+    return combined([band], first, of_rank(band.type, 0), band.id)
 
 
 @dataclass(frozen=True)

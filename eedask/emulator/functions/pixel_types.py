@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eedask.emulator.errors import EarthEngineError, NotSupported
+from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.pixel_types import NAMED
 from eedask.emulator.raster import PixelType
@@ -23,15 +23,15 @@ for _name in ("float", "double", "int8", "int16", "int32", "int64", "uint8", "ui
 @algorithm("PixelType")
 def pixel_type(precision: Any, low: Any, high: Any, dimensions: int) -> PixelType:
     """Return a type from a precision, or from another type, and the range of its values."""
-    if dimensions:
-        raise NotSupported("pixel types of arrays")
+    if dimensions < 0:
+        raise EarthEngineError(f"PixelType: Invalid number of dimensions {dimensions}.")
     base = precision if isinstance(precision, PixelType) else PixelType(precision)
     if base.precision not in _PRECISIONS:
         raise EarthEngineError(f"PixelType: Invalid precision '{precision}'.")
     least, greatest = base.min if low is None else low, base.max if high is None else high
     if least is not None and greatest is not None and least > greatest:
         raise EarthEngineError("PixelType: minValue must not be over maxValue.")
-    return PixelType(base.precision, least, greatest)
+    return PixelType(base.precision, least, greatest, dimensions or base.dimensions)
 
 
 @algorithm("PixelType.precision")
@@ -53,6 +53,6 @@ def greatest_of(kind: PixelType) -> float | None:
 
 
 @algorithm("PixelType.dimensions")
-def dimensions_of(_: PixelType) -> int:
-    """Return how many dimensions the arrays of a type have: 0, for they are numbers."""
-    return 0
+def dimensions_of(kind: PixelType) -> int:
+    """Return how many dimensions the arrays of a type have: 0 if they are numbers."""
+    return kind.dimensions

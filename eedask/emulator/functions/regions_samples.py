@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from eedask.emulator.array_values import picked
 from eedask.emulator.crs import WGS84, convert
 from eedask.emulator.elements import index_of, ordinary, with_index
 from eedask.emulator.errors import EarthEngineError
@@ -45,8 +46,8 @@ def _tile_pixels(
     columns = []
     for each in pixels:
         valid = (each.mask[rows, cols] > 0).tolist()
-        values = each.values[rows, cols].tolist()
-        columns.append([v if ok else None for v, ok in zip(values, valid, strict=True)])
+        found = picked(each.values, (rows, cols))
+        columns.append([v if ok else None for v, ok in zip(found, valid, strict=True)])
     names = image.band_names
     for i, (row, col) in enumerate(zip(rows.tolist(), cols.tolist(), strict=True)):
         values = {n: c[i] for n, c in zip(names, columns, strict=True)}
