@@ -114,6 +114,35 @@ class Moments:
         return [Output(v, some & np.isfinite(v)) for v in values]
 
 
+class Circular:
+    """The mean, variance or standard deviation of angles in radians.
+
+    Parameters
+    ----------
+    outputs : callable
+        ``outputs(cosine, sine, length)`` of the mean unit vector.
+    """
+
+    def __init__(self, outputs: Callable[[Array, Array, Array], Array]) -> None:
+        self._outputs = outputs
+        self._state: Any = (np.zeros(1), np.zeros(1), np.zeros(1))
+
+    def add(self, columns: Sequence[Array], weights: Weights) -> None:
+        """See :class:`Accumulator`."""
+        angle = np.where(weights > 0, columns[0], 0).astype(np.float64)
+        new = ((weights * np.cos(angle)), (weights * np.sin(angle)), weights)
+        self._state = tuple(a + b.sum(axis=0) for a, b in zip(self._state, new, strict=True))
+
+    def results(self) -> list[Output]:
+        """Return the one output; null of nothing."""
+        cosine, sine, weight = self._state
+        some = weight > 0
+        safe = np.where(some, weight, 1)
+        x, y = cosine / safe, sine / safe
+        values = self._outputs(x, y, np.minimum(np.hypot(x, y), 1))
+        return [Output(np.where(some, values, 0), some)]
+
+
 class Sum:
     """The weighted sum; null of nothing (a guess)."""
 

@@ -5,12 +5,13 @@ https://developers.google.com/earth-engine/guides/reducers_intro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eedask.emulator.accumulators import Accumulator, Array, Output, Weights, as_objects
 from eedask.emulator.errors import EarthEngineError
@@ -35,6 +36,10 @@ class Part:
         Whether nulls count as values.
     kind : str
         Which statistic it is, where faster ways than ``make`` are known: ``mean``, ``sum``…
+    optional : int
+        How many of the last inputs may be null.
+    mixed : bool
+        Whether there are statistics without weights inside one that takes them.
     """
 
     make: Callable[[], Accumulator]
@@ -43,6 +48,8 @@ class Part:
     weighted: bool = True
     nulls: bool = False
     kind: str = ""
+    optional: int = 0
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,35 @@ class Reducer:
     def is_weighted(self) -> bool:
         """Whether any part takes weights."""
         return any(part.weighted for part in self.parts)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether any part, or anything inside of one, takes no weights."""
+        return any(part.mixed or not part.weighted for part in self.parts)
+
+    @property
+    def weighted_inputs(self) -> list[int]:
+        """The inputs that are weighted, in order."""
+        return sorted({i for part in self.parts if part.weighted for i in part.columns})
+
+
+class Nested:
+    """What accumulators that run a reducer are: they are told which values are there.
+
+    Statistics inside may or may not take weights.
+    """
+
+    def add(self, columns: Sequence[Array], weights: Weights) -> None:
+        """Take values that are there where they weigh something."""
+        self.add_both(columns, weights, (weights > 0).astype(np.float64))
+
+    def add_both(self, columns: Sequence[Array], weights: Weights, counted: Weights) -> None:
+        """Take values, and those that are there for statistics without weights."""
+        raise NotImplementedError
+
+    def results(self) -> list[Output]:
+        """Return the outputs."""
+        raise NotImplementedError
 
 
 class Run:
@@ -104,7 +140,11 @@ class Run:
         with self._explained():
             for part, accumulator in zip(self._reducer.parts, self._accumulators, strict=True):
                 used = [columns[i] for i in part.columns]
-                accumulator.add(used, weights if part.weighted else present.astype(np.float64))
+                given = weights if part.weighted else present.astype(np.float64)
+                if isinstance(accumulator, Nested):
+                    accumulator.add_both(used, given, present.astype(np.float64))
+                else:
+                    accumulator.add(used, given)
 
     def outputs(self) -> list[Output]:
         """Return the outputs, as many as the reducer has names."""
@@ -140,7 +180,7 @@ def plain(output: Output) -> Any:
 def reduce_columns(
     reducer: Reducer,
     columns: Sequence[Sequence[Any]],
-    weights: Sequence[float] | None = None,
+    weights: Mapping[int, Sequence[float]] | None = None,
 ) -> dict[str, Any]:
     """Reduce lists of values, one for each input, of equal length.
 
@@ -151,8 +191,9 @@ def reduce_columns(
     ----------
     reducer : Reducer
     columns : sequence of sequences
-    weights : sequence of float, optional
-        1 unless given.
+    weights : mapping of int to sequence of float, optional
+        Of the inputs by their position, 1 unless given. A statistic of several inputs takes
+        the least of their weights.
 
     Returns
     -------
@@ -161,19 +202,45 @@ def reduce_columns(
     """
     if len(columns) != reducer.inputs:
         raise EarthEngineError(f"The reducer needs {reducer.inputs} inputs. Got {len(columns)}.")
-    n = len(columns[0]) if columns else 0
-    weight = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
     results: list[Any] = []
     for part in reducer.parts:
         used = [columns[i] for i in part.columns]
-        keep = np.array([part.nulls or all(c[i] is not None for c in used) for i in range(n)], bool)
+        rows = _rows(part, used)
         accumulator = part.make()
-        if keep.any():
-            arrays = [_column([v for v, k in zip(c, keep, strict=True) if k]) for c in used]
-            w = weight[keep] if part.weighted else (weight[keep] > 0).astype(np.float64)
-            accumulator.add(arrays, w[:, None])
-        results += map(plain, accumulator.results())
+        if rows:
+            taken = [_column([column[k] for k in rows]) for column in used]
+            try:
+                accumulator.add(taken, _row_weights(part, weights or {}, rows)[:, None])
+                outputs = accumulator.results()
+            except (TypeError, ValueError) as error:
+                if all(column.dtype != object for column in taken):
+                    raise
+                raise EarthEngineError(
+                    f"The reducer of {', '.join(reducer.outputs)} cannot take such values."
+                ) from error
+        else:
+            outputs = accumulator.results()
+        results += map(plain, outputs)
     return dict(zip(reducer.outputs, results, strict=True))
+
+
+def _rows(part: Part, columns: Sequence[Sequence[Any]]) -> list[int]:
+    """Return which rows a statistic takes: those without nulls where there may be none."""
+    n = len(columns[0]) if columns else 0
+    if part.nulls:
+        return list(range(n))
+    needed = columns[: len(columns) - part.optional]
+    return [k for k in range(n) if all(column[k] is not None for column in needed)]
+
+
+def _row_weights(
+    part: Part, weights: Mapping[int, Sequence[float]], rows: Sequence[int]
+) -> NDArray[np.float64]:
+    given = [[weights[i][k] for k in rows] for i in part.columns if i in weights]
+    if not given:
+        return np.ones(len(rows))
+    least = np.array(given, dtype=np.float64).min(axis=0)
+    return least if part.weighted else (least > 0).astype(np.float64)
 
 
 def _column(values: list[Any]) -> Array:
@@ -213,85 +280,3 @@ def shifted(reducer: Reducer, by: int) -> tuple[Part, ...]:
     return tuple(
         replace(part, columns=tuple(c + by for c in part.columns)) for part in reducer.parts
     )
-
-
-class _Repeated:
-    """A reducer run on several sets of inputs; each output is a list of theirs."""
-
-    def __init__(self, reducer: Reducer, count: int) -> None:
-        self._reducer, self._runs = reducer, [Run(reducer) for _ in range(count)]
-
-    def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        n = self._reducer.inputs
-        for i, run in enumerate(self._runs):
-            run.add(columns[i * n : (i + 1) * n], weights)
-
-    def results(self) -> list[Output]:
-        outputs = [run.outputs() for run in self._runs]
-        return [
-            as_objects([[plain(each[k]) for each in outputs]])
-            for k in range(len(self._reducer.outputs))
-        ]
-
-
-def repeated(reducer: Reducer, count: int) -> Reducer:
-    """Return a reducer of so many times the inputs, its outputs lists of so many values."""
-    part = Part(
-        lambda: _Repeated(reducer, count),
-        tuple(range(reducer.inputs * count)),
-        len(reducer.outputs),
-        reducer.is_weighted,
-    )
-    return Reducer(reducer.inputs * count, reducer.outputs, (part,))
-
-
-class _Grouped:
-    """A reducer run apart for each value of one of its inputs."""
-
-    def __init__(self, reducer: Reducer, field: int, name: str) -> None:
-        self._reducer, self._field, self._name = reducer, field, name
-        self._runs: dict[Any, Run] = {}
-
-    def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        group = columns[self._field]
-        rest = [c for i, c in enumerate(columns) if i != self._field]
-        there = weights[:, 0] > 0
-        keys = group[there, 0]
-        if not keys.size:
-            return
-        for value in np.unique(keys).tolist():
-            rows = there & (group[:, 0] == value)
-            run = self._runs.setdefault(value, Run(self._reducer))
-            run.add([c[rows] for c in rest], weights[rows])
-
-    def results(self) -> list[Output]:
-        groups = [{self._name: value, **self._runs[value].values()} for value in sorted(self._runs)]
-        return [as_objects([groups])]
-
-
-def grouped(reducer: Reducer, field: int, name: str) -> Reducer:
-    """Return a reducer with one more input that tells groups apart.
-
-    Its one output, ``groups``, is a list of dictionaries.
-    https://developers.google.com/earth-engine/guides/reducers_grouping
-    """
-    if not 0 <= field <= reducer.inputs:
-        raise EarthEngineError(f"Reducer.group: Group field {field} is out of range.")
-    part = Part(
-        lambda: _Grouped(reducer, field, name),
-        tuple(range(reducer.inputs + 1)),
-        1,
-        reducer.is_weighted,
-    )
-    return Reducer(reducer.inputs + 1, ("groups",), (part,))
-
-
-def for_each(reducer: Reducer, names: Sequence[str]) -> Reducer:
-    """Return a reducer run once for each name, on that many times its inputs.
-
-    Outputs are called by the names, with the reducer's own output after them if it has several.
-    """
-    single = len(reducer.outputs) == 1
-    outputs = [n if single else f"{n}_{o}" for n in names for o in reducer.outputs]
-    parts = [p for i in range(len(names)) for p in shifted(reducer, i * reducer.inputs)]
-    return Reducer(reducer.inputs * len(names), tuple(outputs), tuple(parts))

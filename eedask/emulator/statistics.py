@@ -14,6 +14,11 @@ from typing import Any
 import numpy as np
 
 from eedask.emulator.accumulators import Array, Output, Weights, as_objects
+from eedask.emulator.elements import with_index
+from eedask.emulator.values import Collection, Feature, collection_of
+
+_MOST_STEPS = 1000
+_NEARLY = 1e-12
 
 Outputs = Callable[[list[Array], Weights], list[Output]]
 
@@ -113,6 +118,20 @@ def to_list(tuple_size: int | None) -> Outputs:
     return _per_statistic(one)
 
 
+def to_features(names: Sequence[str]) -> Outputs:
+    """Return a function that gives a collection of features with the inputs as properties."""
+
+    def one(columns: list[Array], weights: Weights) -> Collection:
+        lists = [column.tolist() for column in columns]
+        features = []
+        for i, row in enumerate(zip(*lists, strict=True)):
+            values = {k: v for k, v in zip(names, row, strict=True) if v is not None}
+            features.append(with_index(Feature(None, values), str(i)))
+        return collection_of("FeatureCollection", features)
+
+    return _per_statistic(one)
+
+
 def key(value: Any) -> str:
     """Return a number as the key of a dictionary: whole ones without a point."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
@@ -134,21 +153,40 @@ def _frequencies(columns: list[Array], weights: Weights) -> dict[str, float]:
 frequency_histogram = _per_statistic(_frequencies)
 
 
-def _distinct(columns: list[Array], weights: Weights) -> int:
-    if columns[0].dtype == object:
-        return len({repr(v) for v in columns[0].tolist()})
-    return len(np.unique(columns[0]))
+def count_distinct(columns: list[Array], weights: Weights) -> list[Output]:
+    """Return how many different values there are, nulls among objects as one."""
+    x, there = columns[0], weights > 0
+    if x.dtype == object:
+        return _counted([len({repr(v) for v in x[there[:, i], i]}) for i in range(x.shape[1])])
+    if x.shape[1] == 1:
+        return _counted([len(np.unique(x[there]))])
+    if not len(x):
+        return _counted([0] * x.shape[1])
+    ordered = np.sort(np.where(there, x.astype(np.float64), np.inf), axis=0)
+    n = np.count_nonzero(there, axis=0)
+    starts = np.ones(ordered.shape, bool)
+    starts[1:] = ordered[1:] != ordered[:-1]
+    starts &= np.arange(len(x))[:, None] < n
+    return _counted(np.count_nonzero(starts, axis=0))
 
 
-count_distinct = _number_per_statistic(_distinct)
+def count_runs(columns: list[Array], weights: Weights) -> list[Output]:
+    """Return how many runs of equal values there are."""
+    x, there = columns[0], weights > 0
+    if x.shape[1] == 1:
+        kept = x[there]
+        return _counted([1 + np.count_nonzero(kept[1:] != kept[:-1]) if len(kept) else 0])
+    runs = np.zeros(x.shape[1], np.int64)
+    last, seen = np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], bool)
+    for row, here in zip(x, there, strict=True):
+        runs += here & (~seen | (row != last))
+        last, seen = np.where(here, row, last), seen | here
+    return _counted(runs)
 
 
-def _runs(columns: list[Array], weights: Weights) -> int:
-    x = columns[0]
-    return 0 if not len(x) else 1 + int(np.count_nonzero(x[1:] != x[:-1]))
-
-
-count_runs = _number_per_statistic(_runs)
+def _counted(numbers: Any) -> list[Output]:
+    values = np.asarray(numbers, dtype=np.int64)
+    return [Output(values, np.ones(values.shape, bool))]
 
 
 def fixed_histogram(low: float, high: float, steps: int, cumulative: bool) -> Outputs:
@@ -170,6 +208,43 @@ def fixed_histogram(low: float, high: float, steps: int, cumulative: bool) -> Ou
         return np.column_stack([low + width * np.arange(steps), sums])
 
     return _per_statistic(one)
+
+
+def fixed_2d_histogram(x: tuple[float, float, int], y: tuple[float, float, int]) -> Outputs:
+    """Return a function that gives counts of pairs and the starts of buckets along both axes.
+
+    Parameters
+    ----------
+    x, y : (low, high, steps)
+
+    Returns
+    -------
+    callable
+        Its outputs are arrays of shapes (x steps, y steps), (x steps) and (y steps).
+    """
+    starts = [low + (high - low) / n * np.arange(n) for low, high, n in (x, y)]
+
+    def outputs(columns: list[Array], weights: Weights) -> list[Output]:
+        made = []
+        for i in range(weights.shape[1]):
+            there = weights[:, i] > 0
+            places = []
+            for column, (low, high, n) in zip(columns, (x, y), strict=True):
+                values = column[there, i].astype(np.float64)
+                places.append(np.floor((values - low) / ((high - low) / n)))
+            a, b = places
+            inside = (a >= 0) & (a < x[2]) & (b >= 0) & (b < y[2])
+            flat = (a[inside] * y[2] + b[inside]).astype(np.int64)
+            made.append(np.bincount(flat, minlength=x[2] * y[2]).reshape(x[2], y[2]))
+        edges = [as_objects([start] * len(made)) for start in starts]
+        return [as_objects(made), *edges]
+
+    return outputs
+
+
+def _power_of_two(most: int | None) -> int:
+    """Return the largest number of buckets, rounded up to a power of 2; 256 unless given."""
+    return 256 if not most or most < 1 else 2 ** math.ceil(math.log2(most))
 
 
 def _bucket_width(x: Array, most: int, least: float | None) -> float:
@@ -194,7 +269,7 @@ def histogram(most: int | None, least: float | None) -> Outputs:
         if not len(weights):
             return None
         x = columns[0].astype(np.float64)
-        width, start, sums = _buckets(x, weights, most or 256, least)
+        width, start, sums = _buckets(x, weights, _power_of_two(most), least)
         number = np.floor(x / width).astype(np.int64)
         number -= number.min()
         totals = np.bincount(number, weights * x, len(sums))
@@ -217,7 +292,7 @@ def auto_histogram(most: int | None, least: float | None, cumulative: bool) -> O
         if not len(weights):
             return None
         x = columns[0].astype(np.float64)
-        width, start, sums = _buckets(x, weights, most or 256, least)
+        width, start, sums = _buckets(x, weights, _power_of_two(most), least)
         sums = np.cumsum(sums) if cumulative else sums
         return np.column_stack([start + width * np.arange(len(sums)), sums])
 
@@ -259,3 +334,28 @@ def linear_fit(columns: list[Array], weights: Weights) -> list[Output]:
     slope = sxy / np.where(sxx > 0, sxx, 1)
     some = np.asarray(some & (sxx > 0))
     return [Output(slope, some), Output(my - slope * mx, some)]
+
+
+def geometric_median(eta: float) -> Outputs:
+    """Return a function that gives the point with the least sum of distances to all.
+
+    By Weiszfeld's iteration, until it moves by less than a thousandth of ``eta`` (in the units
+    of the inputs).
+    """
+
+    def outputs(columns: list[Array], weights: Weights) -> list[Output]:
+        some = np.atleast_1d((weights > 0).any(axis=0))
+        x = np.stack([np.where(weights > 0, c, 0).astype(np.float64) for c in columns])
+        total = weights.sum(axis=0)
+        middle = (weights * x).sum(axis=1) / np.where(some, total, 1)
+        for _ in range(_MOST_STEPS):
+            far = np.sqrt(((x - middle[:, None]) ** 2).sum(axis=0))
+            share = weights / np.maximum(far, _NEARLY)
+            moved = (share * x).sum(axis=1) / np.where(some, share.sum(axis=0), 1)
+            step = float(np.abs(moved - middle).max(initial=0))
+            middle = moved
+            if step < eta / 1000:
+                break
+        return [Output(coordinate, some) for coordinate in middle]
+
+    return outputs

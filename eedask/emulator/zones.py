@@ -244,7 +244,7 @@ def _add_tile(run: Run, reducer: Reducer, bands: Sequence[Band], tile: Tile) -> 
     counted = np.zeros(tile.grid.shape, bool)
     if reducer.is_weighted:
         weights = _weights(mask, tile.fractions)
-    if not all(part.weighted for part in reducer.parts):
+    if reducer.is_counted:
         counted = tile.centres & (mask > 0)
     some = (weights > 0) | counted
     if some.any():

@@ -484,7 +484,7 @@ def test_weights_count_like_repetitions(values, seed):
     long = np.repeat(values, counts).tolist()
     for name in ("mean", "sum", "variance", "stdDev", "skew", "mode", "frequencyHistogram"):
         red = reducer(name)
-        (weighted,) = reduce_columns(red, [values], counts.tolist()).values()
+        (weighted,) = reduce_columns(red, [values], {0: counts.tolist()}).values()
         (repeated,) = reduce_columns(red, [long]).values()
         if isinstance(repeated, float):
             assert weighted == pytest.approx(repeated, rel=1e-9, abs=1e-9), name

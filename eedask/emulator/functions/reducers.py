@@ -14,6 +14,7 @@ import numpy as np
 from eedask.emulator import statistics
 from eedask.emulator.accumulators import (
     Accumulator,
+    Circular,
     Count,
     Fold,
     Gather,
@@ -24,8 +25,10 @@ from eedask.emulator.accumulators import (
 )
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
-from eedask.emulator.raster import Image
-from eedask.emulator.reduce import Part, Reducer, combined, for_each, grouped, repeated
+from eedask.emulator.reduce import Part, Reducer
+
+_MOST_INPUTS = 1024
+_MOST_CELLS = 2**22
 
 
 def _register(
@@ -83,6 +86,10 @@ def _kurtosis(weight: Any, mean: Any, m2: Any, m3: Any, m4: Any, *_: Any) -> lis
     return [(m4 / weight) / (m2 / weight) ** 2 - 3]
 
 
+def _circular_deviation(x: Any, y: Any, length: Any) -> Any:
+    return np.sqrt(-2 * np.log(np.maximum(length, np.finfo(float).tiny)))
+
+
 def _ones(dtype: np.dtype[Any]) -> Any:
     return -1 if dtype.kind == "i" else np.iinfo(dtype).max
 
@@ -112,10 +119,10 @@ _register("kurtosis", lambda: Moments(_kurtosis, 4), True)
 _register("product", lambda: Fold(np.multiply, lambda _: 1, _doubles), False)
 _register("bitwiseAnd", lambda: Fold(np.bitwise_and, _ones, _whole), False)
 _register("bitwiseOr", lambda: Fold(np.bitwise_or, lambda _: 0, _whole), False)
-for _name, _output in (("allNonZero", "all"), ("and", "and")):
-    _register(_name, lambda: Fold(np.minimum, lambda _: 1, _nonzero), False, (_output,))
-for _name, _output in (("anyNonZero", "any"), ("or", "or")):
-    _register(_name, lambda: Fold(np.maximum, lambda _: 0, _nonzero), False, (_output,))
+for _name in ("allNonZero", "and"):
+    _register(_name, lambda: Fold(np.minimum, lambda _: 1, _nonzero), False, ("all",))
+for _name in ("anyNonZero", "or"):
+    _register(_name, lambda: Fold(np.maximum, lambda _: 0, _nonzero), False, ("any",))
 _register(
     "minMax", lambda: Several([_least_value(), _greatest_value()]), False, outputs=("min", "max")
 )
@@ -129,9 +136,12 @@ _register(
     True,
     outputs=("histogram",),
 )
-_register("countDistinct", lambda: Gather(statistics.count_distinct), False, ("count",))
+_register("countDistinct", lambda: Gather(statistics.count_distinct), False, ("count",), nulls=True)
 _register("countDistinctNonNull", lambda: Gather(statistics.count_distinct), False, ("count",))
 _register("countRuns", lambda: Gather(statistics.count_runs), False, ("count",))
+_register("circularMean", lambda: Circular(lambda x, y, r: np.arctan2(y, x)), True)
+_register("circularVariance", lambda: Circular(lambda x, y, r: 1 - r), True)
+_register("circularStddev", lambda: Circular(_circular_deviation), True, ("circularStdDev",))
 _register("linearFit", lambda: Gather(statistics.linear_fit, 2), True, ("scale", "offset"), 2)
 
 
@@ -216,18 +226,33 @@ def interval_mean(
 
 @algorithm("Reducer.toList")
 def to_list(tuple_size: int | None = None, optional: int = 0) -> Reducer:
-    """Return the values as a list; with a tuple size, lists of so many inputs."""
-    inputs = tuple_size or 1
-    if optional:
-        part = Part(
-            lambda: Gather(statistics.to_list(tuple_size), inputs),
-            tuple(range(inputs)),
-            1,
-            weighted=False,
-            nulls=True,
+    """Return the values as a list; with a tuple size, lists of so many inputs.
+
+    The last ``optional`` inputs may be null.
+    """
+    inputs = 1 if tuple_size is None else tuple_size
+    return _collected(statistics.to_list(tuple_size), "list", inputs, optional)
+
+
+@algorithm("Reducer.toCollection")
+def to_collection(names: Sequence[str], optional: int = 0) -> Reducer:
+    """Return the values as features without geometry, a property for each input."""
+    return _collected(statistics.to_features(names), "features", len(names), optional)
+
+
+def _collected(outputs: statistics.Outputs, name: str, inputs: int, optional: int) -> Reducer:
+    if not 1 <= inputs <= _MOST_INPUTS or not 0 <= optional <= inputs:
+        raise EarthEngineError(
+            f"Reducer: Cannot collect {inputs} inputs of which {optional} are optional."
         )
-        return Reducer(inputs, ("list",), (part,))
-    return _gathered(statistics.to_list(tuple_size), ("list",), False, inputs)
+    part = Part(
+        lambda: Gather(outputs, inputs),
+        tuple(range(inputs)),
+        weighted=False,
+        nulls=optional == inputs,
+        optional=optional,
+    )
+    return Reducer(inputs, (name,), (part,))
 
 
 @algorithm("Reducer.histogram")
@@ -255,58 +280,32 @@ def auto_histogram(
 @algorithm("Reducer.fixedHistogram")
 def fixed_histogram(low: float, high: float, steps: int, cumulative: bool = False) -> Reducer:
     """Return a histogram of equal steps as an array of two columns."""
-    if steps < 1 or not high > low:
+    if not 1 <= steps <= _MOST_CELLS or not high > low:
         raise EarthEngineError("Reducer.fixedHistogram: Need at least one step and max > min.")
     return _gathered(statistics.fixed_histogram(low, high, steps, cumulative), ("histogram",))
 
 
-@algorithm("Reducer.combine")
-def combine(first: Reducer, second: Reducer, prefix: str = "", shared: bool = False) -> Reducer:
-    """Return both reducers as one."""
-    return combined(first, second, prefix or "", shared)
+@algorithm("Reducer.fixed2DHistogram")
+def fixed_2d_histogram(
+    x_low: float, x_high: float, x_steps: int, y_low: float, y_high: float, y_steps: int
+) -> Reducer:
+    """Return counts of pairs of values, never weighted, and the starts of both axes' buckets.
+
+    The names of the outputs are a guess, and that rows of the counts are buckets of x.
+    """
+    if min(x_steps, y_steps) < 1 or not (x_high > x_low and y_high > y_low):
+        raise EarthEngineError("Reducer.fixed2DHistogram: Need at least one step and max > min.")
+    if x_steps * y_steps > _MOST_CELLS:
+        raise EarthEngineError("Reducer.fixed2DHistogram: Too many buckets.")
+    outputs = statistics.fixed_2d_histogram((x_low, x_high, x_steps), (y_low, y_high, y_steps))
+    return _gathered(outputs, ("histogram", "xAxis", "yAxis"), False, 2)
 
 
-@algorithm("Reducer.repeat")
-def repeat(reducer: Reducer, count: int) -> Reducer:
-    """Return the reducer for so many sets of inputs, with lists as outputs."""
-    return repeated(reducer, count)
-
-
-@algorithm("Reducer.group")
-def group(reducer: Reducer, field: int = 0, name: str = "group") -> Reducer:
-    """Return the reducer run apart for each value of one input."""
-    return grouped(reducer, field, name)
-
-
-@algorithm("Reducer.forEach")
-def for_each_name(reducer: Reducer, names: Sequence[str]) -> Reducer:
-    """Return the reducer run once for each of some names."""
-    return for_each(reducer, names)
-
-
-@algorithm("Reducer.forEachBand")
-def for_each_band(reducer: Reducer, image: Image) -> Reducer:
-    """Return the reducer run once for each band of an image."""
-    return for_each(reducer, image.band_names)
-
-
-@algorithm("Reducer.setOutputs")
-def set_outputs(reducer: Reducer, names: Sequence[str]) -> Reducer:
-    """Return the reducer with other output names."""
-    if len(names) != len(reducer.outputs):
-        raise EarthEngineError(
-            f"Reducer.setOutputs: Need {len(reducer.outputs)} output names. Got {len(names)}."
-        )
-    return Reducer(reducer.inputs, tuple(names), reducer.parts)
-
-
-@algorithm("Reducer.getOutputs")
-def get_outputs(reducer: Reducer) -> list[str]:
-    """Return the output names."""
-    return list(reducer.outputs)
-
-
-@algorithm("Reducer.unweighted")
-def unweighted(reducer: Reducer) -> Reducer:
-    """Return the reducer without weights."""
-    return reducer.unweighted()
+@algorithm("Reducer.geometricMedian")
+def geometric_median(inputs: int, eta: float = 0.001, step: float = 10.0) -> Reducer:
+    """Return the geometric median of so many inputs: ``median``, ``median1``… (a guess)."""
+    del step  # of Earth Engine's solver
+    if not 1 <= inputs <= _MOST_INPUTS:
+        raise EarthEngineError(f"Reducer.geometricMedian: Cannot have {inputs} inputs.")
+    names = ("median", *(f"median{i}" for i in range(1, inputs)))
+    return _gathered(statistics.geometric_median(eta), names, True, inputs)

@@ -41,9 +41,24 @@ def reduce_collection(
     """
     where = "Collection.reduceColumns"
     _check(reducer, len(selectors), where)
-    if weights is not None and len(weights) > 1:
-        raise EarthEngineError(f"{where}: More than one weight selector is not supported.")
     elements = list(items.elements())
     columns = [[property_of(e, name) for e in elements] for name in selectors]
-    given = [property_of(e, weights[0]) or 0.0 for e in elements] if weights else None
+    if not weights:
+        return reduce_columns(reducer, columns)
+    inputs = reducer.weighted_inputs
+    if len(weights) != len(inputs):
+        raise EarthEngineError(
+            f"{where}: Need a weight selector for each of the reducer's {len(inputs)} weighted "
+            f"inputs. Got {len(weights)}."
+        )
+    given = {
+        i: [_weight(property_of(e, name), where) for e in elements]
+        for i, name in zip(inputs, weights, strict=True)
+    }
     return reduce_columns(reducer, columns, given)
+
+
+def _weight(value: Any, where: str) -> float:
+    if value is not None and not isinstance(value, bool | int | float):
+        raise EarthEngineError(f"{where}: Weights must be numbers.")
+    return float(value or 0)
