@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from eedask.connection import Endpoint, Request
 from eedask.errors import PermanentError
 from eedask.expression import Builder, Expression
 from eedask.formats import ImageFormat
 from eedask.grid import PixelGrid
+from eedask.jobs import File, Job, Sender
 from eedask.layout import Layout, NativeProjection
 from eedask.naming import safe_name
 from eedask.requests import (
@@ -35,8 +35,6 @@ URL_METHODS = {"thumb_url": True, "download_url": False}
 METHODS = (COMPUTE_PIXELS, *URL_METHODS)
 FOLDER = "chips"
 
-Check = Callable[[bytes], None]
-
 
 class ChipMemory:
     """What the chips of a run share within one process; safe to share between threads.
@@ -58,36 +56,6 @@ class ChipMemory:
             if self._native is None:
                 self._native = ask()
             return self._native
-
-
-class Sender(Protocol):
-    """What sends an item's requests: it waits for its turn, and tries again what may succeed."""
-
-    def send(self, request: Request, check: Check | None = None) -> bytes:
-        """Return the body of the answer; ``check`` raises if it is not whole."""
-
-    @property
-    def memory(self) -> ChipMemory:
-        """What the chips of a run share within one process."""
-
-    @property
-    def hints(self) -> Hints:
-        """What the chips of the run have taught in this process."""
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of an item.
-
-    Attributes
-    ----------
-    path : str
-        Relative to the dataset.
-    data : bytes
-    """
-
-    path: str
-    data: bytes
 
 
 @dataclass(frozen=True)
@@ -142,19 +110,24 @@ class ChipTask:
         """Return a new place for what chips share within one process."""
         return ChipMemory()
 
-    def lay_out(self, item: WorkItem) -> PixelGrid | None:
-        """Return the item's grid, unless only Earth Engine can tell it.
+    @property
+    def schema(self) -> None:
+        """None: chips are files."""
+        return None
 
-        Raises
-        ------
-        ItemsError
-            If there is none.
+    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ChipTask:
+        """Return the task itself: there is nothing to ask before the first chip."""
+        return self
+
+    def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
+        """Yield one job an item, with its grid unless only Earth Engine can tell it.
+
+        Here and not in the request threads, as pyproj makes its transformers anew in every thread.
         """
-        if self.layout is None or self.layout.is_native:
-            return None
-        return self.layout.grid(item)
+        for item in items:
+            yield Job((item,), self._laid_out(item))
 
-    def fetch(self, item: WorkItem, laid_out: PixelGrid | None, sender: Sender) -> File:
+    def do(self, job: Job, sender: Sender) -> list[File]:
         """Return the item's chip, of one request or put together of many.
 
         A chip of many is held in memory decoded, with one tile beside it, and then as a file
@@ -166,10 +139,23 @@ class ChipTask:
         RequestError, InputError
             If there is none to be had.
         """
-        grid = laid_out or self._native_grid(item, sender)
+        (item,) = job.items
+        grid = job.laid_out or self._native_grid(item, sender)
         expression = self.image.encode(item)
         query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
-        return File(self.path(item), self._pixels(query, sender))
+        return [File(self.path(item), self._pixels(query, sender))]
+
+    def split(self, job: Job, error: Exception, memory: ChipMemory) -> tuple[Job, ...]:
+        """Return nothing: a chip that is too large is cut into tiles where it is fetched."""
+        return ()
+
+    def _laid_out(self, item: WorkItem) -> PixelGrid | Exception | None:
+        if self.layout is None or self.layout.is_native:
+            return None
+        try:
+            return self.layout.grid(item)
+        except Exception as error:
+            return error
 
     def path(self, item: WorkItem) -> str:
         """Return the path of the item's file, relative to the dataset."""

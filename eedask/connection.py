@@ -229,7 +229,9 @@ class Connection:
         pieces: list[bytes] = []
         try:
             while (left := end - time.monotonic()) > 0:
-                if (socket := getattr(response.connection, "sock", None)) is not None:
+                # Before the first piece, urllib3 has set the timeout, just now.
+                socket = getattr(response.connection, "sock", None)
+                if pieces and socket is not None:
                     socket.settimeout(left)
                 # One read of the socket at most. At the end, urllib3 compares Content-Length.
                 piece = response.read1(_PIECE)

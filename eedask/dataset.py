@@ -5,6 +5,7 @@
     plan.json                 what was asked
     items.parquet             the items; a row group is a partition
     manifest/part-NNNNN.parquet   a row for each item of partition N that is done
+    table/part-NNNNN.parquet  the values of those items; table/_common_metadata has the columns
     chips/…                   the files
 
 A partition's rows are written to the same file over and over as it goes, each time whole, so
@@ -18,15 +19,17 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import geopandas as gpd
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from eedask.errors import DatasetError
 from eedask.grid import canonical_crs
@@ -34,8 +37,11 @@ from eedask.storage import Folder
 from eedask.workitem import WorkItem
 
 PLAN, ITEMS, PARTS = "plan.json", "items.parquet", "manifest"
-CHIPS, REPORT, SHEET = "chips", "report.html", "contact_sheet.png"
-RESULTS = (CHIPS, REPORT, SHEET)
+CHIPS, TABLE, REPORT, SHEET = "chips", "table", "report.html", "contact_sheet.png"
+RESULTS = (CHIPS, TABLE, REPORT, SHEET)
+# The table's column of item ids, and where its columns are kept, as Parquet readers expect it.
+ITEM_ID = "id"
+_TABLE_SCHEMA = f"{TABLE}/_common_metadata"
 # The items' own order; the file has them in the order of space.
 ORDER = "eedask:order"
 FORMAT_VERSION = 1
@@ -196,7 +202,7 @@ class Dataset:
 
     def partition(self, number: int) -> list[WorkItem]:
         """Return the items of one partition, in EPSG:4326."""
-        return work_items(_read_row_group(self.folder, number).drop(columns=ORDER))
+        return _read_row_group(self.folder, number)
 
     def rows(self, number: int) -> list[Row]:
         """Return the rows of a partition that were written so far."""
@@ -220,6 +226,54 @@ class Dataset:
         buffer = io.BytesIO()
         pq.write_table(_rows_table(rows), buffer)
         self.folder.write(_part(number), buffer.getvalue())
+
+    def state_schema(self, schema: pa.Schema) -> None:
+        """State the table's columns, the same for all parts and runs.
+
+        Raises
+        ------
+        DatasetError
+            If an earlier run has stated others.
+        """
+        there = self.table_schema()
+        if there is None:
+            buffer = io.BytesIO()
+            pq.write_metadata(schema, buffer)
+            self.folder.write(_TABLE_SCHEMA, buffer.getvalue())
+        elif not there.equals(schema):
+            raise DatasetError(
+                f"{self.folder.path(TABLE)} has the columns {_columns(there)}, and what Earth"
+                f" Engine gives now has {_columns(schema)}: the image or its bands have changed."
+                " Choose another folder, or run with overwrite=True"
+            )
+
+    def table_schema(self) -> pa.Schema | None:
+        """Return the table's columns; None where there is no table."""
+        if not self.folder.exists(_TABLE_SCHEMA):
+            return None
+        return pq.read_schema(io.BytesIO(self.folder.read(_TABLE_SCHEMA)))
+
+    def write_table(self, number: int, table: pa.Table) -> None:
+        """Write all rows of a partition's table that there are, in place of those before."""
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer)
+        self.folder.write(table_part(number), buffer.getvalue())
+
+    def table_rows(self, number: int, schema: pa.Schema, ids: Sequence[Any]) -> pa.Table:
+        """Return the rows of a partition's table that were written for some items."""
+        name = table_part(number)
+        if not ids or not self.folder.exists(name):
+            return schema.empty_table()
+        table = self._read_part(name).cast(schema)
+        return table.filter(pc.is_in(table[ITEM_ID], pa.array(ids, table[ITEM_ID].type)))
+
+    def table(self) -> pa.Table | None:
+        """Return the table, parts in their order; None where there is none."""
+        schema = self.table_schema()
+        if schema is None:
+            return None
+        names = self.folder.list(TABLE, "part-*.parquet")
+        return pa.concat_tables([schema.empty_table(), *map(self._read_part, names)])
 
     def write_file(self, name: str, data: bytes) -> None:
         """Write an item's file, whole or not at all."""
@@ -269,11 +323,13 @@ def work_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
     geometry = items.geometry
     if geometry.crs is not None and geometry.crs != "EPSG:4326":
         geometry = geometry.to_crs("EPSG:4326")
-    records = items.drop(columns=geometry.name).to_dict("records")
-    return [
-        WorkItem(id_, shape, values)
-        for id_, shape, values in zip(items.index.tolist(), geometry, records, strict=True)
-    ]
+    return _work_items(items.drop(columns=geometry.name), geometry)
+
+
+def _work_items(values: pd.DataFrame, shapes: Iterable[BaseGeometry | None]) -> list[WorkItem]:
+    records: Any = values.to_dict("records")
+    ids = values.index.tolist()
+    return [WorkItem(*parts) for parts in zip(ids, shapes, records, strict=True)]
 
 
 def _items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
@@ -288,17 +344,28 @@ def _items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
     return buffer.getvalue()
 
 
-def _read_row_group(folder: Folder, number: int) -> gpd.GeoDataFrame:
+def _read_row_group(folder: Folder, number: int) -> list[WorkItem]:
     with folder.open(ITEMS) as file:
         metadata = _parquet_metadata(folder, folder.fingerprint(ITEMS))
         parquet = pq.ParquetFile(file, metadata=metadata)
-        frame = parquet.read_row_group(number).to_pandas()
+        frame = parquet.read_row_group(number).to_pandas().drop(columns=ORDER)
         geo = json.loads(parquet.schema_arrow.metadata[b"geo"])
     name = geo["primary_column"]
+    shapes = shapely.from_wkb(frame.pop(name).to_numpy())
     crs = geo["columns"][name].get("crs", "OGC:CRS84")
-    return gpd.GeoDataFrame(
-        frame.assign(**{name: gpd.GeoSeries.from_wkb(frame[name])}), geometry=name, crs=crs
-    )
+    if not _is_degrees(crs):
+        return work_items(gpd.GeoDataFrame(frame, geometry=shapes, crs=crs))
+    return _work_items(frame, shapes)
+
+
+def _is_degrees(crs: Any) -> bool:
+    """Whether a crs of GeoParquet (PROJJSON) says itself that it is EPSG:4326 or none.
+
+    Asking pyproj costs every thread that asks a new look into its database.
+    """
+    if crs is None or crs == "OGC:CRS84":
+        return True
+    return isinstance(crs, dict) and crs.get("id") == {"authority": "EPSG", "code": 4326}
 
 
 @functools.lru_cache(maxsize=8)
@@ -308,11 +375,21 @@ def _parquet_metadata(folder: Folder, _fingerprint: str) -> pq.FileMetaData:
         return pq.read_metadata(file)
 
 
-def _rows_table(rows: Iterable[Row]) -> pa.Table:
-    columns = [asdict(row) for row in rows]
-    ids = pa.array([row["id"] for row in columns])
-    data = {name: pa.array([row[name] for row in columns], kind) for name, kind in _ROW_FIELDS}
+def _rows_table(rows: Sequence[Row]) -> pa.Table:
+    ids = pa.array([row.id for row in rows])
+    data = {
+        name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in _ROW_FIELDS
+    }
     return pa.table({"id": ids, **data})
+
+
+def table_part(number: int) -> str:
+    """Return the name of the table's part for a partition."""
+    return f"{TABLE}/part-{number:05d}.parquet"
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in schema)
 
 
 def _part(number: int) -> str:

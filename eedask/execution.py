@@ -16,8 +16,9 @@ import distributed
 from eedask import leases
 from eedask.connection import sharing_tokens
 from eedask.errors import RunStopped
+from eedask.process import RunSpec, release
 from eedask.progress import Counter, watching
-from eedask.worker import RunSpec, reason_of_stop, release, run_partition
+from eedask.worker import reason_of_stop, run_partition
 
 # Partitions that a process works on at once: enough for the request threads never to run dry.
 PARTITIONS_IN_FLIGHT = 4

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
@@ -74,16 +75,25 @@ def _jpeg_shape(data: bytes) -> tuple[int, int]:
 
 def _npy_shape(data: bytes) -> tuple[int, int]:
     """Read the header, and see that as many values follow; they need no reading."""
-    file = io.BytesIO(data)
+    # The length of the header stands in it: https://numpy.org/doc/stable/reference/generated/
+    # numpy.lib.format.html
+    length = 10 + int.from_bytes(data[8:10], "little")
+    (rows, columns), dtype = _npy_header(data[:length])
+    if len(data) - length != rows * columns * dtype.itemsize:
+        raise ValueError(f"{len(data) - length} bytes for {rows} x {columns} of {dtype}")
+    return rows, columns
+
+
+@functools.lru_cache(maxsize=64)
+def _npy_header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
+    """Return shape and dtype; the chips of a run mostly share them, and they are slow to read."""
+    file = io.BytesIO(header)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("a version of the format that Earth Engine does not write")
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     if len(shape) != 2 or dtype.names is None:
         raise ValueError(f"an array of {dtype} with {len(shape)} dimensions")
-    rows, columns = shape
-    if len(data) - file.tell() != rows * columns * dtype.itemsize:
-        raise ValueError(f"{len(data) - file.tell()} bytes for {rows} x {columns} of {dtype}")
-    return rows, columns
+    return (shape[0], shape[1]), dtype
 
 
 def _tiff_shape(data: bytes) -> tuple[int, int]:

@@ -15,12 +15,13 @@ import geopandas as gpd
 from eedask.dataset import FAILED, OK, Dataset
 from eedask.errors import InputError
 from eedask.execution import execute, rows_bag
+from eedask.jobs import Task
+from eedask.process import RunSpec
 from eedask.progress import Counter, Listener, Progress, listener
 from eedask.result import Result
 from eedask.retrying import RetryPolicy
 from eedask.storage import Folder
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling
-from eedask.worker import RunSpec, Task
 
 _LARGEST_PARTITION = 250
 

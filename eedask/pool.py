@@ -1,26 +1,39 @@
-"""Request threads of a process: oldest partition first, and a slot before an item.
+"""Request threads of a process: oldest partition first, and a slot before a job.
 
 All partitions that a process works on share one pool, which serves the oldest first: partitions
 then end one by one instead of all at once, and the pool stays full across their boundaries. A
-thread takes its slot of the quota before it takes an item, so that items wait in the queue, in
+thread takes its slot of the quota before it takes a job, so that jobs wait in the queue, in
 their order, and not in threads that took them long ago.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from eedask.errors import RunStopped
 
-Job = Callable[[Any, contextlib.ExitStack], Any]
+
+@dataclass(frozen=True)
+class Split:
+    """What a job returns that others have to do in its place, before all that is queued.
+
+    Attributes
+    ----------
+    jobs : iterable
+    """
+
+    jobs: Iterable[Any]
+
+
+Work = Callable[[Any, contextlib.ExitStack], Any]
 
 
 class Slots(Protocol):
@@ -34,17 +47,86 @@ class SlotUnused(Exception):
     """Ends a slot under which no request was sent, so that none is counted."""
 
 
-@dataclass(order=True)
-class _Queued:
-    rank: int
-    sequence: int
-    future: concurrent.futures.Future[Any] = field(compare=False)
-    job: Job = field(compare=False)
-    argument: Any = field(compare=False)
+class Backlog:
+    """The jobs of one partition, and what came of them; made by :meth:`RequestPool.backlog`.
+
+    One object for many jobs, as a future for each would cost more than some requests.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._jobs: deque[Any] = deque()
+        self._results: deque[Any] = deque()
+        self._error: BaseException | None = None
+        self._open = 0
+        # Whether it stands in the pool's queue; the pool's own.
+        self.queued = False
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    @property
+    def over(self) -> bool:
+        """Whether all jobs have ended, or never will begin."""
+        return self._over.is_set()
+
+    def take(self, timeout: float) -> list[Any]:
+        """Return the results that nobody has taken; wait for the last job, but not for long.
+
+        Raises
+        ------
+        BaseException
+            That a job raised.
+        """
+        self._over.wait(timeout)
+        if self._error is not None:
+            raise self._error
+        return [self._results.popleft() for _ in range(len(self._results))]
+
+    def cancel(self) -> None:
+        """Forget the jobs that have not begun."""
+        with self._lock:
+            self._open -= len(self._jobs)
+            self._jobs.clear()
+            self._close_if_done()
+
+    def _add(self, jobs: Iterable[Any], *, first: bool = False) -> None:
+        new = list(jobs)
+        with self._lock:
+            self._open += len(new)
+            if first:
+                self._jobs.extendleft(reversed(new))
+            else:
+                self._jobs.extend(new)
+            self._close_if_done()
+
+    def _next(self) -> tuple[Any, bool]:
+        """Return a job that has not begun, and whether more are left, or raise IndexError."""
+        with self._lock:
+            return self._jobs.popleft(), bool(self._jobs)
+
+    def _do(self, job: Any, held: contextlib.ExitStack) -> bool:
+        """Do a job; return whether it has left others in its place."""
+        split = False
+        try:
+            result = self._work(job, held)
+            if split := isinstance(result, Split):
+                self._add(result.jobs, first=True)
+            else:
+                self._results.append(result)
+        except BaseException as error:
+            self._error = error
+        with self._lock:
+            self._open -= 1
+            self._close_if_done()
+        return split
+
+    def _close_if_done(self) -> None:
+        if not self._open:
+            self._over.set()
 
 
 class RequestPool:
-    """Threads that take a slot, and then the job with the lowest rank.
+    """Threads that take a slot, and then a job of the lowest rank.
 
     They are outside Dask's executors: a worker's own few threads wait for partitions while many
     more requests are under way.
@@ -59,38 +141,34 @@ class RequestPool:
 
     def __init__(self, threads: int, slots: Slots, name: str = "eedask") -> None:
         self._slots = slots
-        self._queue: list[_Queued] = []
+        self._queue: list[tuple[int, int, Backlog]] = []
         self._sequence = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{i}", daemon=True)
+            threading.Thread(target=self._run, name=f"{name}-{i}", daemon=True)
             for i in range(threads)
         ]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, rank: int, job: Job, argument: Any) -> concurrent.futures.Future[Any]:
-        """Queue ``job(argument, held)``; those of the lowest rank start first.
+    def backlog(self, rank: int, work: Work, jobs: Iterable[Any]) -> Backlog:
+        """Queue ``work(job, held)`` for each job; those of the lowest rank start first.
 
-        ``held`` holds the slot; the job closes it, or moves it to where its first request is sent.
+        ``held`` holds the slot; the work closes it, or moves it to where its first request is
+        sent. It may return a :class:`Split`.
         """
-        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        with self._changed:
-            if self._closed:
-                future.cancel()
-                return future
-            queued = _Queued(rank, next(self._sequence), future, job, argument)
-            heapq.heappush(self._queue, queued)
-            self._changed.notify()
-        return future
+        backlog = Backlog(work)
+        backlog._add(jobs)
+        self._push(rank, backlog)
+        return backlog
 
     def close(self) -> None:
-        """Cancel what is queued. What is under way ends by itself."""
+        """Forget what is queued. What is under way ends by itself."""
         with self._changed:
             self._closed = True
-            for queued in self._queue:
-                queued.future.cancel()
+            for _, _, backlog in self._queue:
+                backlog.cancel()
             self._queue.clear()
             self._changed.notify_all()
 
@@ -100,15 +178,27 @@ class RequestPool:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def _work(self) -> None:
+    def _push(self, rank: int, backlog: Backlog) -> None:
+        with self._changed:
+            if self._closed:
+                backlog.cancel()
+                return
+            if not backlog.queued:
+                backlog.queued = True
+                heapq.heappush(self._queue, (rank, next(self._sequence), backlog))
+            self._changed.notify_all()
+
+    def _run(self) -> None:
         while self._wait_for_job():
             with contextlib.ExitStack() as held:
                 try:
                     held.enter_context(self._slots.slot())
                 except RunStopped:
                     return
-                if (queued := self._pop()) is not None:
-                    _run(queued, held)
+                if (found := self._pop()) is not None:
+                    rank, backlog, job = found
+                    if backlog._do(job, held):
+                        self._push(rank, backlog)
                 held.pop_all().__exit__(SlotUnused, SlotUnused(), None)
 
     def _wait_for_job(self) -> bool:
@@ -117,15 +207,17 @@ class RequestPool:
                 self._changed.wait()
             return not self._closed
 
-    def _pop(self) -> _Queued | None:
+    def _pop(self) -> tuple[int, Backlog, Any] | None:
         with self._changed:
-            return heapq.heappop(self._queue) if self._queue else None
-
-
-def _run(queued: _Queued, held: contextlib.ExitStack) -> None:
-    if not queued.future.set_running_or_notify_cancel():
-        return
-    try:
-        queued.future.set_result(queued.job(queued.argument, held))
-    except BaseException as error:
-        queued.future.set_exception(error)
+            while self._queue:
+                rank, _, backlog = self._queue[0]
+                job, more = None, False
+                with contextlib.suppress(IndexError):  # it was cancelled
+                    job, more = backlog._next()
+                if not more:
+                    # Nobody shall take a slot for an empty one.
+                    heapq.heappop(self._queue)
+                    backlog.queued = False
+                if job is not None:
+                    return rank, backlog, job
+            return None

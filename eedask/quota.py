@@ -163,15 +163,28 @@ class Share:
 
 
 class _Waiter:
-    """A thread that waits for a slot."""
+    """A thread that waits for a slot.
 
-    __slots__ = ("closed", "group", "ready", "started")
+    It sleeps on a bare lock, at a fraction of what a ``threading.Event`` costs each request.
+    """
+
+    __slots__ = ("_asleep", "closed", "group", "started")
 
     def __init__(self, group: object) -> None:
         self.group = group
-        self.ready = threading.Event()
         self.started: float | None = None
         self.closed = False
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
+
+    def wake(self) -> None:
+        """End the sleep, or the next one. Only one thread calls this at a time."""
+        if self._asleep.locked():
+            self._asleep.release()
+
+    def sleep(self, timeout: float | None) -> None:
+        """Wait to be woken; only the waiting thread does."""
+        self._asleep.acquire(timeout=-1 if timeout is None else timeout)
 
 
 class Limiter:
@@ -273,7 +286,7 @@ class Limiter:
                 if group is None or waiter.group is group:
                     waiter.closed = True
                     self._queue.remove(waiter)
-                    waiter.ready.set()
+                    waiter.wake()
             self._serve()
 
     def _acquire(self, group: object) -> float:
@@ -302,10 +315,11 @@ class Limiter:
                     raise _closed()
                 if waiter.started is not None:
                     return waiter.started
-                waiter.ready.clear()
                 # The first in the queue looks after the time, for all.
                 timeout = delay if self._queue[0] is waiter else None
-            waiter.ready.wait(timeout)
+            waiter.sleep(timeout)
+            if waiter.started is not None:  # and that is for good
+                return waiter.started
 
     def _serve(self) -> float | None:
         """Start who may; return the seconds until the next may, None if that is not known."""
@@ -316,12 +330,12 @@ class Limiter:
                 return None
             if delay > 0:
                 # Who has come to the front takes over the watch.
-                self._queue[0].ready.set()
+                self._queue[0].wake()
                 return delay
             waiter = self._queue.popleft()
             self._share.start(now)
             waiter.started = now
-            waiter.ready.set()
+            waiter.wake()
         return None
 
     def _abandon(self, waiter: _Waiter) -> None:

@@ -73,8 +73,10 @@ def call_with_retry(
 
     def attempt() -> T:
         nonlocal not_before
-        # retry_call has slept for the policy's delay; Retry-After may ask for more.
-        time.sleep(max(0.0, not_before - time.monotonic()))
+        # retry_call has slept for the policy's delay; Retry-After may ask for more. A sleep of
+        # nothing would still hand the interpreter to another thread.
+        if (wait := not_before - time.monotonic()) > 0:
+            time.sleep(wait)
         attempts.count += 1
         try:
             return exchange()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +18,8 @@ from fsspec.implementations.local import LocalFileSystem
 # Where files are written before they are renamed: below the same folder, as a rename cannot cross
 # file systems, and in one place, so that what a kill leaves there is found.
 _UNFINISHED = ".unfinished"
+# Numbers the files that this process writes.
+_FILES = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -95,13 +100,19 @@ class Folder:
 
 
 def _write_local(target: Path, unfinished: Path, data: bytes) -> None:
-    part = unfinished / uuid.uuid4().hex
+    part = unfinished / f"{_writer_of(os.getpid())}-{next(_FILES)}"
     try:
         _making_folder(part, lambda: part.write_bytes(data))
         _making_folder(target, lambda: part.replace(target))
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@functools.cache
+def _writer_of(_process: int) -> str:
+    """Return a name that no other process shares, a forked one included."""
+    return uuid.uuid4().hex
 
 
 def _making_folder(path: Path, write: Callable[[], object]) -> None:

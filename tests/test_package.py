@@ -19,8 +19,8 @@ ORDER = """
 errors storage naming grid formats workitem expression
 terms adaptive owner quota quota_plugin leases
 tokens credentials connection retrying requests
-layout dataset items assembling tiling chips
-progress stopping pool worker execution
+layout dataset items jobs assembling tiling chips
+progress stopping pool process worker execution
 pictures report result plan chip_request verbs
 """.split()  # noqa: SIM905
 MODULE_NAMES = {

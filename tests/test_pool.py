@@ -7,7 +7,7 @@ import time
 import pytest
 
 from eedask.errors import RunStopped
-from eedask.pool import RequestPool, SlotUnused
+from eedask.pool import RequestPool, SlotUnused, Split
 
 
 class Gate:
@@ -54,6 +54,13 @@ def use(held):
         pass
 
 
+def results(*backlogs):
+    """Return what came of all jobs, once they are over."""
+    found = [backlog.take(5) for backlog in backlogs]
+    assert all(backlog.over for backlog in backlogs)
+    return [result for several in found for result in several]
+
+
 def test_the_oldest_partition_comes_first_however_late_it_is_queued(gate, pool):
     order = []
 
@@ -61,37 +68,76 @@ def test_the_oldest_partition_comes_first_however_late_it_is_queued(gate, pool):
         order.append(name)
         use(held)
 
-    futures = [pool.submit(3, job, "late")]
-    futures += [pool.submit(rank, job, (rank, n)) for n in range(3) for rank in (2, 1)]
+    late = pool.backlog(3, job, ["late"])
+    others = [pool.backlog(r, job, [(r, n) for n in range(3)]) for r in (2, 1)]
     time.sleep(0.1)
     assert order == []
     gate.free.release()
-    for future in futures:
-        future.result(5)
+    results(late, *others)
     assert order == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2), "late"]
 
 
 def test_a_job_that_sends_nothing_gives_its_slot_back_unused(gate, pool):
     gate.free.release()
-    assert pool.submit(0, lambda a, held: a * 2, 21).result(5) == 42
+    assert results(pool.backlog(0, lambda a, held: a * 2, [21])) == [42]
     with pytest.raises(ZeroDivisionError):
-        pool.submit(0, lambda a, held: a / 0, 1).result(5)
-    pool.submit(0, lambda a, held: use(held), 0).result(5)
+        pool.backlog(0, lambda a, held: a / 0, [1]).take(5)
+    results(pool.backlog(0, lambda a, held: use(held), [0]))
     time.sleep(0.05)
     assert gate.left == [SlotUnused, SlotUnused, None]
 
 
+def test_what_a_job_is_split_into_comes_before_what_is_queued(gate, pool):
+    order = []
+
+    def halve(numbers, held):
+        if len(numbers) > 1:
+            middle = len(numbers) // 2
+            return Split([numbers[:middle], numbers[middle:]])
+        order.append(numbers[0])
+        return numbers[0]
+
+    backlog = pool.backlog(0, halve, [[1, 2, 3], [4, 5]])
+    gate.free.release()
+    assert sorted(results(backlog)) == [1, 2, 3, 4, 5]
+    assert order == [1, 2, 3, 4, 5]
+
+
+def test_a_split_of_the_last_job_is_done_too(gate, pool):
+    """Its partition had left the queue by then."""
+    busy = threading.Event()
+
+    def once(value, held):
+        if value == "whole":
+            # Lets the other threads find nothing left.
+            gate.free.release(3)
+            busy.wait(0.2)
+            return Split(["left", "right"])
+        return value
+
+    backlog = pool.backlog(0, once, ["whole"])
+    gate.free.release()
+    assert sorted(results(backlog)) == ["left", "right"]
+
+
 def test_what_is_cancelled_is_not_done(gate, pool):
     done = []
-    futures = [pool.submit(0, lambda a, held: done.append(a), n) for n in range(3)]
-    assert futures[1].cancel()
+    first = pool.backlog(0, lambda a, held: done.append(a), ["a"])
+    second = pool.backlog(0, lambda a, held: done.append(a), ["b", "c"])
+    third = pool.backlog(0, lambda a, held: done.append(a), ["d"])
+    second.cancel()
+    assert second.over
     gate.free.release()
-    futures[2].result(5)
-    assert done == [0, 2]
+    results(first, third)
+    assert done == ["a", "d"]
 
 
-def test_closing_cancels_what_is_queued(gate, pool):
-    futures = [pool.submit(0, lambda a, held: a, n) for n in range(10)]
+def test_nothing_to_do_is_over_at_once(pool):
+    assert pool.backlog(0, lambda a, held: a, []).over
+
+
+def test_closing_forgets_what_is_queued(gate, pool):
+    backlog = pool.backlog(0, lambda a, held: a, range(1, 11))
     pool.close()
-    assert all(future.cancelled() for future in futures)
-    assert pool.submit(0, lambda a, held: a, 0).cancelled()
+    assert results(backlog) == []
+    assert results(pool.backlog(0, lambda a, held: a, [1])) == []

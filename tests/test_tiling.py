@@ -278,9 +278,9 @@ class Refusing:
     def fetch(self, plan, number=0):
         """Return an item's file and the shapes of the requests that it took."""
         start = len(self.asked)
-        item = work_items(plan.items)[number]
-        data = plan.task.fetch(item, plan.task.lay_out(item), self).data
-        return data, self.asked[start:]
+        (job,) = plan.task.jobs(work_items(plan.items)[number : number + 1])
+        (file,) = plan.task.do(job, self)
+        return file.data, self.asked[start:]
 
     def close(self):
         self._connection.close()
