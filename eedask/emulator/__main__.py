@@ -20,6 +20,7 @@ from tornado.netutil import bind_sockets
 from eedask.emulator.auth import Tokens
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.launcher import READY
+from eedask.emulator.metering import Budget
 from eedask.emulator.pool import Pool, ProcessPool, Settings, ThreadPool
 from eedask.emulator.quotas import Traffic
 from eedask.emulator.server import Front
@@ -57,7 +58,8 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
     tokens = Tokens(options.token_seconds, clock)
     sockets = bind_sockets(options.port, options.host)
     url = _url(options.host, sockets[0].getsockname()[1])
-    settings = Settings(store, dict(options.mount), options.project, url)
+    budget = Budget(round(options.memory * 2**20), options.timeout)
+    settings = Settings(store, dict(options.mount), options.project, url, budget)
     pool: Pool = (
         ProcessPool(settings, options.processes) if options.processes else ThreadPool(settings)
     )
@@ -161,6 +163,20 @@ def _parser() -> argparse.ArgumentParser:
         type=_whole,
         default=os.cpu_count() or 1,
         help="that render; 0 renders in threads of the server (default: one a CPU)",
+    )
+    add(
+        "--memory",
+        type=float,
+        default=Budget().memory / 2**20,
+        help='MiB that a request may hold at once; more is "User memory limit exceeded." '
+        "(default: %(default)g)",
+    )
+    add(
+        "--timeout",
+        type=float,
+        default=Budget().timeout,
+        help='modelled seconds that a request may take; more is "Computation timed out." '
+        "(default: %(default)g)",
     )
     add("--concurrency", type=int, help="requests in flight; more are answered 429")
     add("--rate", type=float, help="requests a second; more are answered 429")

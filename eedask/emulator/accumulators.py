@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eedask.emulator.metering import hold
+
 Array = NDArray[Any]
 Weights = NDArray[np.float64]
 
@@ -290,6 +292,7 @@ class Gather:
             # Of one statistic what is not there need not be kept.
             there = weights[:, 0] > 0
             columns, weights = [column[there] for column in columns], weights[there]
+        hold(sum(column.nbytes for column in columns) + weights.nbytes)
         self._columns.append(tuple(columns))
         self._weights.append(weights)
 

@@ -19,6 +19,7 @@ from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.info import too_deep
 from eedask.emulator.linking import Node, Scope, link
+from eedask.emulator.metering import metered_call, metered_function
 from eedask.emulator.signatures import signature
 from eedask.emulator.truth import is_true
 
@@ -85,7 +86,8 @@ class Function:
                 raise EarthEngineError(f"A function was called with an unknown argument '{name}'.")
             frame[self.names.index(name)] = value
         assert self._scope.body is not None
-        return _force(self._scope.body, (*self._frames, frame), self._context)
+        body, frames = self._scope.body, (*self._frames, frame)
+        return metered_function(lambda: _force(body, frames, self._context))
 
 
 def _force(root: Node, frames: tuple[Frame, ...], context: Context) -> Any:
@@ -136,7 +138,8 @@ def _compute(node: Node, frames: tuple[Frame, ...], context: Context) -> Any:
     if node.kind == "dict":
         return named
     if node.kind == "call":
-        return signature(node.name).call(named, context)
+        algorithm = signature(node.name)
+        return metered_call(algorithm.name, lambda: algorithm.call(named, context))
     function = named.pop("")
     if not callable(function):
         raise EarthEngineError("A functionReference must refer to a function.")

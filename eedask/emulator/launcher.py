@@ -58,6 +58,13 @@ class Emulator:
     token_seconds : float, optional
         Requests need a bearer token, valid for so many seconds; others are answered 401.
         None: nothing is checked.
+    memory : float, optional
+        MiB that a request may hold at once: pixels of a tile and what is read to make them,
+        lists, strings. More is answered "User memory limit exceeded."; a larger ``tileScale``
+        makes tiles, and what they hold, smaller. None: 1024.
+    timeout : float, optional
+        Seconds that a request may take, modelled from what it computes. More is answered
+        "Computation timed out.". None: 300.
     processes : int, optional
         That render; 0 renders in threads of the server. None: one a CPU.
     project : str
@@ -97,6 +104,8 @@ class Emulator:
         latency: Latency | Mapping[str, Any] | str | float | None = None,
         faults: Faults | Mapping[str, Any] | str | None = None,
         seed: int = 0,
+        memory: float | None = None,
+        timeout: float | None = None,
         token_seconds: float | None = None,
         processes: int | None = None,
         project: str = "eedask-emulator",
@@ -109,6 +118,8 @@ class Emulator:
             "--rate": rate,
             "--latency": Latency.parse(latency).spec(),
             "--faults": Faults.parse(faults).spec(),
+            "--memory": memory,
+            "--timeout": timeout,
             "--token-seconds": token_seconds,
             "--processes": processes,
         }

@@ -20,13 +20,14 @@ from typing import Any, Protocol
 from eedask.emulator.answers import JSON, Answer, error_answer
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.metering import Budget
 from eedask.emulator.rest import Core
 from eedask.emulator.store import Store
 
 logger = logging.getLogger(__name__)
 
-# Earth Engine's own: https://developers.google.com/earth-engine/guides/processing_environments.
-DEADLINE_S = 300.0
+# A request that does not end by itself when its time is out is ended with its process.
+_DEADLINE_AFTER_S = 10.0
 _START_S = 120.0
 _THREADS = 4
 _GZIP_FROM = 1024
@@ -41,11 +42,16 @@ class Settings:
     mounts: Mapping[str, str] = field(default_factory=dict)
     project: str | None = None
     root_url: str = "http://127.0.0.1/"
+    budget: Budget = field(default_factory=Budget)
 
     def core(self) -> Core:
         """Make the Core."""
         return Core(
-            Catalog(self.mounts), Store(self.store), project=self.project, root_url=self.root_url
+            Catalog(self.mounts),
+            Store(self.store),
+            project=self.project,
+            root_url=self.root_url,
+            budget=self.budget,
         )
 
 
@@ -109,8 +115,9 @@ class ProcessPool:
     settings : Settings
     processes : int
         At least 1.
-    deadline_s : float
-        A request that takes longer is answered as timed out, and its process ended.
+    deadline_s : float, optional
+        A request that takes longer is answered as timed out, and its process ended. None: a
+        little more than its budget allows it.
 
     Raises
     ------
@@ -118,7 +125,9 @@ class ProcessPool:
         A process could not start: with its words.
     """
 
-    def __init__(self, settings: Settings, processes: int, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, settings: Settings, processes: int, deadline_s: float | None = None) -> None:
+        if deadline_s is None:
+            deadline_s = settings.budget.timeout + _DEADLINE_AFTER_S
         self._renderers = [_Renderer(settings, deadline_s) for _ in range(processes)]
         self._idle: asyncio.Queue[_Renderer] = asyncio.Queue()
         self._threads = ThreadPoolExecutor(processes, "renderer")

@@ -19,6 +19,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from eedask.emulator.geometry import Geometry
+from eedask.emulator.metering import metered_read
 
 Resampling = Literal["nearest", "bilinear", "bicubic"]
 
@@ -201,6 +202,10 @@ class Band:
     read: Callable[[Grid], Pixels]
     dimensions: tuple[int, int] | None = None
     origin: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        # Every read there is goes through here: what it costs is counted.
+        object.__setattr__(self, "read", metered_read(self.read))
 
     @property
     def has_default_projection(self) -> bool:

@@ -17,6 +17,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.pixel_grids import requested_grid
 from eedask.emulator.raster import Band, Grid, Image
+from eedask.emulator.tiling import read_tiled
 
 _PICTURES = ("PNG", "JPEG", "AUTO_JPEG_PNG")
 _ZIPPED = ("ZIPPED_GEO_TIFF", "ZIPPED_GEO_TIFF_PER_BAND")
@@ -186,4 +187,4 @@ def _check_size(image: Image, grid: Grid, limits: Limits) -> None:
 
 
 def _layers(bands: tuple[Band, ...], grid: Grid) -> list[Layer]:
-    return [Layer(band.id, band.type.dtype, band.read(grid)) for band in bands]
+    return [Layer(band.id, band.type.dtype, read_tiled(band, grid)) for band in bands]

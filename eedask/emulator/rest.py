@@ -26,7 +26,9 @@ from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.expression import Context, evaluate
 from eedask.emulator.fields import select_fields
 from eedask.emulator.info import feature_json, to_info
+from eedask.emulator.interrupting import processor_time
 from eedask.emulator.listing import parse_filter, parse_region
+from eedask.emulator.metering import Budget, MemoryLimit, metered
 from eedask.emulator.paging import Pager, page_size
 from eedask.emulator.raster import Image
 from eedask.emulator.rendering import PIXELS, THUMBNAIL, prepare
@@ -66,6 +68,8 @@ class Core:
         The one project there is; None: every project is.
     root_url : str
         What the discovery document says of where the server is.
+    budget : Budget, optional
+        What each request may take.
     """
 
     def __init__(
@@ -75,7 +79,9 @@ class Core:
         *,
         project: str | None = None,
         root_url: str = "http://127.0.0.1/",
+        budget: Budget | None = None,
     ) -> None:
+        self._budget = budget or Budget()
         self._catalog = catalog
         self._store = store
         self._project = project
@@ -123,11 +129,12 @@ class Core:
             Decompressed.
         """
         try:
-            return self._answer(method, unquote(path), query or {}, body)
+            with metered(self._budget), processor_time(self._budget.timeout):
+                return self._answer(method, unquote(path), query or {}, body)
         except EarthEngineError as error:
             return error_answer(error)
         except MemoryError:
-            return error_answer(EarthEngineError("User memory limit exceeded."))
+            return error_answer(MemoryLimit())
         except Exception as error:
             logger.exception("%s %s failed", method, path)
             words = f"The eedask emulator failed ({type(error).__name__}: {error}): its own fault."

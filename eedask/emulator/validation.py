@@ -24,6 +24,7 @@ _TYPE_URL = "type.googleapis.com/google.earthengine.v1."
 _PAYLOAD = "Invalid JSON payload received."
 _TAG = re.compile(r"[a-zA-Z0-9]([-_a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
 _MAX_DEPTH = 200
+_MAX_DIGITS = 309  # the largest double has as many
 
 
 class BadRequest(EarthEngineError):
@@ -111,7 +112,7 @@ def _load(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise EarthEngineError(f"{_PAYLOAD} Encountered non UTF-8 code points.") from error
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_whole_number)
     except _Invalid as error:
         token = str(error)
         # Inside a string the token is legal: this is the first outside one.
@@ -125,6 +126,13 @@ def _load(body: bytes) -> Any:
 
 def _refuse_constant(token: str) -> Any:
     raise _Invalid(token)
+
+
+def _whole_number(text: str) -> int:
+    """Return a number without a fraction; JSON's are doubles, so what is larger is none."""
+    if len(text) > _MAX_DIGITS:
+        raise EarthEngineError(f"{_PAYLOAD} Number is out of range: {text[:20]}...")
+    return int(text)
 
 
 def _unexpected(text: str, position: int) -> EarthEngineError:

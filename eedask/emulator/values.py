@@ -12,6 +12,7 @@ from typing import Any, Literal
 import shapely
 
 from eedask.emulator.geometry import Geometry
+from eedask.emulator.metering import metered_elements
 from eedask.emulator.raster import Image
 
 Bounds = tuple[float, float, float, float]
@@ -108,7 +109,7 @@ class Collection:
 
     def elements(self, query: Query = EVERYTHING) -> Iterator[Any]:
         """Yield the elements that the query does not exclude."""
-        return self.source(query)
+        return metered_elements(self.source(query))
 
     def filtered(self, keep: Callable[[Any], bool], hint: Query = EVERYTHING) -> Collection:
         """Return the elements for which ``keep`` is true; ``hint`` excludes none of them."""

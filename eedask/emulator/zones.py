@@ -6,10 +6,10 @@ https://developers.google.com/earth-engine/guides/reducers_reduce_region
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 import numpy as np
 import shapely
@@ -17,6 +17,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from eedask.emulator import metering
 from eedask.emulator.array_values import column
 from eedask.emulator.coverage import Cover
 from eedask.emulator.errors import EarthEngineError
@@ -33,8 +34,12 @@ from eedask.emulator.raster import (
 )
 from eedask.emulator.reduce import Reducer, Run
 from eedask.emulator.shapes import shape_in
+from eedask.emulator.tiling import READ_TILE, Window, least_side, quarters
 
-_TILE = 1024
+T = TypeVar("T")
+Inputs = tuple[list[NDArray[Any]], NDArray[np.float64], NDArray[np.float64]]
+
+_PER_TILE = 100.0
 _LEAST_COVERAGE = 0.005
 _LEAST_WEIGHT = 1 / 256
 
@@ -83,21 +88,28 @@ class Tile:
     Attributes
     ----------
     grid : Grid
+    window : (column, row, width, height)
+        In pixels of the zone's projection.
     """
 
-    def __init__(self, cover: Cover, projection: Projection, window: tuple[int, int, int, int]):
-        self._cover, self._window = cover, window
+    def __init__(self, cover: Cover, projection: Projection, window: Window) -> None:
+        self._cover, self._projection, self.window = cover, projection, window
         self.grid: Grid = window_grid(projection, *window)
 
     @cached_property
     def fractions(self) -> NDArray[np.float32]:
         """The covered fraction of each pixel."""
-        return self._cover.fractions(*self._window)
+        return self._cover.fractions(*self.window)
 
     @cached_property
     def centres(self) -> NDArray[np.bool_]:
         """Whether the region holds each pixel's centre."""
-        return self._cover.centres(*self._window)
+        return self._cover.centres(*self.window)
+
+    def quarters(self, least: int) -> list[Tile]:
+        """Return the tile in parts, its sides halved where longer than ``least``; else none."""
+        parts = quarters(self.window, least)
+        return [Tile(self._cover, self._projection, part) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -125,18 +137,23 @@ class Zone:
         """The region's area in pixels: what ``maxPixels`` counts."""
         return float(self.shape.area / abs(self.projection.transform.determinant))
 
+    def foresee(self, bands: int) -> None:
+        """Raise at once where the zone's pixels are more than can be read in time."""
+        metering.foresee(self.pixels * bands)
+
     def tiles(self) -> Iterator[Tile]:
         """Yield the tiles that the region touches, along rows of tiles."""
         if self.shape.is_empty:
             return
         # A point on a pixel's edge takes one pixel, the one to the right and below.
         grid, left, top = grid_covering(self.projection, self.shape.bounds)
+        metering.foresee(_PER_TILE * (grid.width / READ_TILE) * (grid.height / READ_TILE))
         cover = Cover(self.shape, self.projection)
-        for row in range(0, grid.height, _TILE):
-            height = min(_TILE, grid.height - row)
-            cols = np.arange(0, grid.width, _TILE)
-            widths = np.minimum(_TILE, grid.width - cols)
-            if grid.width > _TILE or grid.height > _TILE:
+        for row in range(0, grid.height, READ_TILE):
+            height = min(READ_TILE, grid.height - row)
+            cols = np.arange(0, grid.width, READ_TILE)
+            widths = np.minimum(READ_TILE, grid.width - cols)
+            if grid.width > READ_TILE or grid.height > READ_TILE:
                 touched = self._touches(left + cols, top + row, widths, height)
                 cols, widths = cols[touched], widths[touched]
             for col, width in zip(cols.tolist(), widths.tolist(), strict=True):
@@ -220,22 +237,58 @@ def input_groups(bands: Sequence[Any], reducer: Reducer, algorithm: str) -> list
 
 
 def reduce_zone(
-    image: Image, reducer: Reducer, zone: Zone, algorithm: str, single: str
+    image: Image,
+    reducer: Reducer,
+    zone: Zone,
+    algorithm: str,
+    single: str,
+    tile_scale: float = 1.0,
 ) -> dict[str, Any]:
     """Return the outputs of a reducer over a zone's pixels, None where there were none."""
     groups = input_groups(image.bands, reducer, algorithm)
-    runs = [Run(reducer) for _ in groups]
-    for tile in zone.tiles():
-        for group, run in zip(groups, runs, strict=True):
-            _add_tile(run, reducer, group, tile)
-    result: dict[str, Any] = {}
     names = output_names(image.band_names, reducer, single)
-    for run, labels in zip(runs, names, strict=True):
-        result.update(zip(labels, run.values().values(), strict=True))
+    runs = [Run(reducer) for _ in groups]
+    zone.foresee(len(image.bands))
+    result: dict[str, Any] = {}
+    with metering.scope():
+        for tile in zone.tiles():
+            for group, run in zip(groups, runs, strict=True):
+                in_pieces(tile, tile_scale, partial(_inputs, reducer, group), partial(_add, run))
+        for run, labels in zip(runs, names, strict=True):
+            result.update(zip(labels, run.values().values(), strict=True))
     return result
 
 
-def _add_tile(run: Run, reducer: Reducer, bands: Sequence[Band], tile: Tile) -> None:
+def _add(run: Run, inputs: Inputs | None) -> None:
+    if inputs is not None:
+        run.add(*inputs)
+
+
+def in_pieces(
+    tile: Tile, tile_scale: float, work: Callable[[Tile], T], combine: Callable[[T], object]
+) -> None:
+    """Hand on what ``work`` makes of a tile; of its quarters where memory does not suffice.
+
+    Raises
+    ------
+    MemoryLimit
+        It does not even for tiles of Earth Engine's size, divided by ``tileScale``.
+    """
+    try:
+        with metering.scope():
+            made = work(tile)
+    except metering.MemoryLimit:
+        pieces = tile.quarters(least_side(tile_scale))
+        if not pieces:
+            raise
+        for piece in pieces:
+            in_pieces(piece, tile_scale, work, combine)
+    else:
+        combine(made)
+
+
+def _inputs(reducer: Reducer, bands: Sequence[Band], tile: Tile) -> Inputs | None:
+    """Return the values of the pixels of a tile that count, and their weights; None if none do."""
     pixels = [band.read(tile.grid) for band in bands]
     mask = pixels[0].mask
     for other in pixels[1:]:
@@ -247,9 +300,10 @@ def _add_tile(run: Run, reducer: Reducer, bands: Sequence[Band], tile: Tile) -> 
     if reducer.is_counted:
         counted = tile.centres & (mask > 0)
     some = (weights > 0) | counted
-    if some.any():
-        columns = [column(p.values, some) for p in pixels]
-        run.add(columns, weights[some][:, None], counted[some].astype(np.float64)[:, None])
+    if not some.any():
+        return None
+    columns = [column(p.values, some) for p in pixels]
+    return columns, weights[some][:, None], counted[some].astype(np.float64)[:, None]
 
 
 def _weights(mask: NDArray[np.float32], fractions: NDArray[np.float32]) -> NDArray[np.float64]:

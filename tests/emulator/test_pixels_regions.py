@@ -121,7 +121,7 @@ def test_tiles_change_nothing(field, blob, monkeypatch):
         )
     ]
     whole = [stats(field, red, blob) for red in reds]
-    monkeypatch.setattr(zones, "_TILE", 16)
+    monkeypatch.setattr(zones, "READ_TILE", 16)
     for red, wanted in zip(reds, whole, strict=True):
         got = stats(field, red, blob)
         assert got.keys() == wanted.keys()

@@ -211,7 +211,7 @@ def test_far_parts_make_no_work(world, monkeypatch):
     """Of two specks at the ends of the world only the tiles that they lie in are read."""
     made = []
     real = zones.Tile.__init__
-    monkeypatch.setattr(zones, "_TILE", 256)
+    monkeypatch.setattr(zones, "READ_TILE", 256)
     monkeypatch.setattr(
         zones.Tile, "__init__", lambda self, *a: made.append(a[2]) or real(self, *a)
     )

@@ -44,7 +44,7 @@ def reduce_region(
     projection = aggregation_projection(image, name, crs, transform, scale)
     zone = Zone.of(region_of(image, geometry, name), projection)
     zone = limited(zone, max_pixels, best_effort, name)
-    return reduce_zone(image, reducer, zone, name, "band")
+    return reduce_zone(image, reducer, zone, name, "band", tile_scale)
 
 
 @algorithm("Image.reduceRegions")
@@ -72,7 +72,8 @@ def reduce_regions(
         if feature.geometry is None:
             return feature
         zone = limited(Zone.of(feature.geometry, projection), max_pixels, False, name)
-        return feature.with_properties(**reduce_zone(image, reducer, zone, name, "output"))
+        statistics = reduce_zone(image, reducer, zone, name, "output", tile_scale)
+        return feature.with_properties(**statistics)
 
     def source(query: Query) -> Iterator[Feature]:
         # Statistics may be asked for by value; what is asked of the rest passes.

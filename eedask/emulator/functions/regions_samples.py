@@ -16,29 +16,59 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images_bands import select
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.geometry import Geometry
+from eedask.emulator.metering import hold
 from eedask.emulator.projection import grid_covering
 from eedask.emulator.raster import Grid, Image, Projection, apply
 from eedask.emulator.shapes import shape_in
+from eedask.emulator.tiling import read_tiled
 from eedask.emulator.values import Collection, Feature
 from eedask.emulator.zones import (
     Tile,
     Zone,
     aggregation_projection,
     check_tile_scale,
+    in_pieces,
     region_of,
 )
+
+_PIXEL_BYTES = 128
 
 Pixel = tuple[dict[str, Any], Grid, int, int]
 
 
 def _tile_pixels(
-    image: Image, tile: Tile, chosen: NDArray[np.bool_] | None, drop_nulls: bool
-) -> Iterator[Pixel]:
-    """Yield the values of a tile's pixels with centres in the region, in rows."""
+    image: Image,
+    tile: Tile,
+    chosen: NDArray[np.bool_] | None,
+    drop_nulls: bool,
+    tile_scale: float,
+) -> list[Pixel]:
+    """Return the values of a tile's pixels with centres in the region, in rows."""
     inside = tile.centres if chosen is None else chosen
     if not inside.any():
+        return []
+    found: list[Pixel] = []
+
+    def work(piece: Tile) -> list[Pixel]:
+        return list(_piece_pixels(image, tile, piece, inside, drop_nulls))
+
+    def keep(pixels: list[Pixel]) -> None:
+        hold(_PIXEL_BYTES * len(pixels) * (1 + len(image.bands)))
+        found.extend(pixels)
+
+    in_pieces(tile, tile_scale, work, keep)
+    return sorted(found, key=lambda pixel: (pixel[3], pixel[2]))
+
+
+def _piece_pixels(
+    image: Image, tile: Tile, piece: Tile, inside: NDArray[np.bool_], drop_nulls: bool
+) -> Iterator[Pixel]:
+    col, row, width, height = piece.window
+    left, top = col - tile.window[0], row - tile.window[1]
+    inside = inside[top : top + height, left : left + width]
+    if not inside.any():
         return
-    pixels = [band.read(tile.grid) for band in image.bands]
+    pixels = [band.read(piece.grid) for band in image.bands]
     if drop_nulls:
         for each in pixels:
             inside = inside & (each.mask > 0)
@@ -49,7 +79,8 @@ def _tile_pixels(
         found = picked(each.values, (rows, cols))
         columns.append([v if ok else None for v, ok in zip(found, valid, strict=True)])
     names = image.band_names
-    for i, (row, col) in enumerate(zip(rows.tolist(), cols.tolist(), strict=True)):
+    places = zip((rows + top).tolist(), (cols + left).tolist(), strict=True)
+    for i, (row, col) in enumerate(places):
         values = {n: c[i] for n, c in zip(names, columns, strict=True)}
         yield ({n: v for n, v in values.items() if v is not None}, tile.grid, col, row)
 
@@ -96,19 +127,20 @@ def sample(
         raise EarthEngineError(f"{name}: Only one of 'factor' and 'numPixels' may be specified.")
     target = aggregation_projection(image, name, projection, None, scale)
     zone = Zone.of(region_of(image, region, name), target)
+    zone.foresee(len(image.bands))
     random = np.random.default_rng(seed % 2**63)
     if count is not None:
         best = _Lowest(count)
         for tile in zone.tiles():
             best.add(0, tile, tile.centres, random)
-        pixels = best.pixels(image, drop_nulls)
+        pixels = best.pixels(image, drop_nulls, tile_scale)
     else:
         pixels = []
         for tile in zone.tiles():
             chosen = tile.centres
             if factor is not None:
                 chosen = chosen & (random.random(chosen.shape) < factor)
-            pixels += _tile_pixels(image, tile, chosen, drop_nulls)
+            pixels += _tile_pixels(image, tile, chosen, drop_nulls, tile_scale)
     return _collection(_features(pixels, geometries))
 
 
@@ -132,7 +164,7 @@ class _Lowest:
         self._kept += [(n, tile, r, c) for n, r, c in found]
         self._kept = sorted(self._kept, key=lambda kept: kept[0])[: self.count]
 
-    def pixels(self, image: Image, drop_nulls: bool) -> list[Pixel]:
+    def pixels(self, image: Image, drop_nulls: bool, tile_scale: float) -> list[Pixel]:
         """Return the pixels with their values, in random order."""
         by_tile: dict[int, list[tuple[float, Tile, int, int]]] = {}
         for kept in self._kept:
@@ -145,7 +177,7 @@ class _Lowest:
             for number, _, row, col in group:
                 chosen[row, col] = True
                 order[(id(tile), row, col)] = number
-            for pixel in _tile_pixels(image, tile, chosen, drop_nulls):
+            for pixel in _tile_pixels(image, tile, chosen, drop_nulls, tile_scale):
                 result.append((order[(id(tile), pixel[3], pixel[2])], pixel))
         return [pixel for _, pixel in sorted(result, key=lambda item: item[0])]
 
@@ -179,22 +211,25 @@ def stratified_sample(
     band = select(image, [class_band or 0]).bands[0]
     target = aggregation_projection(image, name, projection, None, scale)
     zone = Zone.of(region_of(image, region, name), target)
+    zone.foresee(len(image.bands))
     random = np.random.default_rng(seed % 2**63)
     classes: dict[int, _Lowest] = {}
     for tile in zone.tiles():
         if not tile.centres.any():
             continue
-        classified = band.read(tile.grid)
+        classified = read_tiled(band, tile.grid, tile_scale)
         candidates = tile.centres & (classified.mask > 0)
         if drop_nulls:
             for other in image.bands:
                 if other is not band:
-                    candidates = candidates & (other.read(tile.grid).mask > 0)
+                    candidates = candidates & (read_tiled(other, tile.grid, tile_scale).mask > 0)
         values = _whole(classified.values, candidates, name)
         for value in np.unique(values[candidates]).tolist():
             lowest = classes.setdefault(value, _Lowest(counts.get(value, count)))
             lowest.add(value, tile, candidates & (values == value), random)
-    pixels = [p for value in sorted(classes) for p in classes[value].pixels(image, drop_nulls)]
+    pixels = [
+        p for value in sorted(classes) for p in classes[value].pixels(image, drop_nulls, tile_scale)
+    ]
     return _collection(_features(pixels, geometries))
 
 
@@ -234,7 +269,7 @@ def sample_regions(
             kept = {k: v for k, v in feature.properties.items() if k in properties}
         pixels: list[Pixel] = []
         for tile in Zone.of(feature.geometry, target).tiles():
-            pixels += _tile_pixels(image, tile, None, True)
+            pixels += _tile_pixels(image, tile, None, True, tile_scale)
         index = index_of(feature) or str(number)
         for i, sampled in enumerate(_features(pixels, geometries)):
             merged = Feature(sampled.geometry, {**kept, **sampled.properties})
