@@ -49,7 +49,7 @@ def as_picture(suffix: str, data: bytes) -> Image.Image:
 
 
 def _bands(suffix: str, data: bytes) -> NDArray[np.float64]:
-    """Return (bands, rows, columns)."""
+    """Return (bands, rows, columns), 0 where masked."""
     if suffix == "npy":
         array = np.load(io.BytesIO(data), allow_pickle=False)
         return np.stack([array[name] for name in array.dtype.names]).astype(float)
@@ -57,7 +57,7 @@ def _bands(suffix: str, data: bytes) -> NDArray[np.float64]:
     import rasterio
 
     with rasterio.MemoryFile(data) as memory, memory.open() as source:
-        return np.asarray(source.read(), float)
+        return np.asarray(source.read(masked=True).astype(float).filled(0))
 
 
 def _stretched(bands: NDArray[np.float64]) -> Image.Image:

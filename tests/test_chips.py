@@ -18,12 +18,15 @@ import eedask
 
 
 def arrays(result, item_id):
-    """Return a chip's bands, shape (bands, rows, columns), and its transform if it has one."""
+    """Return a chip's bands, shape (bands, rows, columns), and its transform if it has one.
+
+    Masked pixels are 0, as in NPY, where GeoTIFFs have a nodata value.
+    """
     opened = result.open(item_id)
     if isinstance(opened, np.ndarray):
         return np.stack([opened[name] for name in opened.dtype.names]), None
     with opened:
-        return opened.read(), opened.transform
+        return opened.read(masked=True).filled(0), opened.transform
 
 
 @pytest.mark.parametrize("fmt", ["npy", "tif"])

@@ -1,7 +1,8 @@
 """Pixels to the bytes of an answer: PNG, JPEG, NPY, GeoTIFF and zips of GeoTIFFs.
 
-None of the numeric formats carries a mask: masked pixels read 0
-(https://developers.google.com/earth-engine/reference/rest/v1/projects.assets/getPixels).
+None of the numeric formats carries a mask. Masked pixels read 0 in NPY
+(https://developers.google.com/earth-engine/reference/rest/v1/projects.assets/getPixels); a
+GeoTIFF has a nodata value for them, as the integration tests of geedim found with the service.
 """
 
 from __future__ import annotations
@@ -51,9 +52,12 @@ class Layer:
     dtype: np.dtype[Any]
     pixels: Pixels
 
-    def filled(self) -> NDArray[Any]:
-        """Return the values in ``dtype``, 0 where masked."""
-        return _zero_masked(_cast(self.pixels.values, self.dtype), self.pixels.mask)
+    def filled(self, dtype: np.dtype[Any] | None = None, fill: float = 0) -> NDArray[Any]:
+        """Return the values in ``dtype`` (the band's own if None), ``fill`` where masked."""
+        values = _cast(self.pixels.values, self.dtype)
+        if dtype is not None:
+            values = values.astype(dtype, copy=False)
+        return _fill_masked(values, self.pixels.mask, fill)
 
 
 def encode_npy(layers: Sequence[Layer]) -> bytes:
@@ -67,15 +71,25 @@ def encode_npy(layers: Sequence[Layer]) -> bytes:
     return stream.getvalue()
 
 
-def encode_geotiff(layers: Sequence[Layer], grid: Grid) -> bytes:
+def encode_geotiff(layers: Sequence[Layer], grid: Grid, has_nodata: bool = True) -> bytes:
     """Return a GeoTIFF of all bands, in the narrowest type that holds all of theirs.
 
-    64-bit integers come as float64 with a nodata value of minus infinity: so users report it.
+    64-bit integers come as float64 with a nodata value of minus infinity that no pixel has: so
+    users report it.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    grid : Grid
+    has_nodata : bool
+        Masked pixels have the nodata value that the file states: the least of an integer type,
+        minus infinity of a real one. If False they are 0, and the file states none.
     """
     dtype = np.result_type(*(layer.dtype for layer in layers))
-    nodata = None
+    nodata = _nodata(dtype) if has_nodata else None
+    fill = 0 if nodata is None else nodata
     if dtype in (np.int64, np.uint64):
-        dtype, nodata = np.dtype(np.float64), -np.inf
+        dtype, nodata, fill = np.dtype(np.float64), -np.inf, 0
     tiled = max(grid.width, grid.height) > _STRIPED
     with MemoryFile() as memory:
         with memory.open(
@@ -89,10 +103,12 @@ def encode_geotiff(layers: Sequence[Layer], grid: Grid) -> bytes:
             nodata=nodata,
             compress="lzw",
             interleave="pixel",
+            # Else GDAL takes the fourth of four byte bands for alpha, and warns of the nodata.
+            photometric="MINISBLACK",
             **({"tiled": True, "blockxsize": 256, "blockysize": 256} if tiled else {}),
         ) as dataset:
             for index, layer in enumerate(layers, start=1):
-                dataset.write(layer.filled().astype(dtype), index)
+                dataset.write(layer.filled(dtype, fill), index)
                 dataset.set_band_description(index, layer.name)
         return bytes(memory.getbuffer())
 
@@ -150,11 +166,15 @@ def _alpha(layers: Sequence[Layer]) -> NDArray[np.uint8] | None:
 
 def _eight_bit(layer: Layer) -> NDArray[np.uint8]:
     values = _cast(layer.pixels.values, np.dtype(np.uint8))
-    return _zero_masked(values, layer.pixels.mask)
+    return _fill_masked(values, layer.pixels.mask, 0)
 
 
-def _zero_masked(values: NDArray[Any], mask: NDArray[np.float32]) -> NDArray[Any]:
-    return values if is_opaque(mask) else np.where(mask > 0, values, values.dtype.type(0))
+def _fill_masked(values: NDArray[Any], mask: NDArray[np.float32], fill: float) -> NDArray[Any]:
+    return values if is_opaque(mask) else np.where(mask > 0, values, values.dtype.type(fill))
+
+
+def _nodata(dtype: np.dtype[Any]) -> float:
+    return -np.inf if dtype.kind == "f" else int(np.iinfo(dtype).min)
 
 
 @lru_cache(maxsize=64)

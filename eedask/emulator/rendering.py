@@ -27,7 +27,7 @@ _MASK_BYTES = 1
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a request may be, and which formats it may ask for.
+    """How large a request may be, which formats it may ask for, and what they say of masks.
 
     Attributes
     ----------
@@ -43,6 +43,8 @@ class Limits:
         Whether a picture of more than three bands shows the first three, or is refused.
     picture_size : int, optional
         Pixels of a picture's longer side if neither request nor image say.
+    has_nodata : bool
+        Whether a GeoTIFF has a nodata value, or zeros where pixels are masked.
     """
 
     bytes: int = 50331648
@@ -51,9 +53,12 @@ class Limits:
     zipped: bool = False
     first_three: bool = False
     picture_size: int | None = None
+    has_nodata: bool = True
 
 
 PIXELS = Limits()
+# Only of getPixels the reference says that what is missing is encoded as zeroes.
+ASSET_PIXELS = Limits(has_nodata=False)
 # 32 MB and 10000 pixels: https://developers.google.com/earth-engine/apidocs/ee-image-getdownloadurl.
 # That both this and the general limit hold is a guess.
 THUMBNAIL = Limits(
@@ -69,6 +74,7 @@ class Rendering:
     grid: Grid
     file_format: str
     filename: str
+    has_nodata: bool
 
     def answer(self) -> Answer:
         """Read and encode the pixels."""
@@ -76,19 +82,19 @@ class Rendering:
             return self._zip([(f"{self.filename}.{b.id}.tif", (b,)) for b in self.image.bands])
         if self.file_format == "ZIPPED_GEO_TIFF":
             return self._zip([(f"{self.filename}.tif", self.image.bands)])
-        layers = _layers(self.image.bands, self.grid)
         if self.file_format == "GEO_TIFF":
-            return file_answer(encode.encode_geotiff(layers, self.grid), encode.TIFF)
+            return file_answer(self._geotiff(self.image.bands), encode.TIFF)
+        layers = _layers(self.image.bands, self.grid)
         if self.file_format == "NPY":
             return file_answer(encode.encode_npy(layers), encode.BINARY)
         return file_answer(*encode.encode_picture(layers, self.file_format))
 
     def _zip(self, parts: list[tuple[str, tuple[Band, ...]]]) -> Answer:
-        files = [
-            (name, encode.encode_geotiff(_layers(bands, self.grid), self.grid))
-            for name, bands in parts
-        ]
+        files = [(name, self._geotiff(bands)) for name, bands in parts]
         return file_answer(encode.encode_zip(files), encode.ZIP, f"{self.filename}.zip")
+
+    def _geotiff(self, bands: tuple[Band, ...]) -> bytes:
+        return encode.encode_geotiff(_layers(bands, self.grid), self.grid, self.has_nodata)
 
 
 def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -> Rendering:
@@ -127,7 +133,7 @@ def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -
     default_size = limits.picture_size if file_format in _PICTURES else None
     grid = requested_grid(image, request.get("grid", {}), request.get("region"), default_size)
     _check_size(image, grid, limits)
-    return Rendering(image, grid, file_format, filename)
+    return Rendering(image, grid, file_format, filename, limits.has_nodata)
 
 
 def select_bands(image: Image, names: list[str]) -> Image:

@@ -31,7 +31,7 @@ from eedask.emulator.listing import parse_filter, parse_region
 from eedask.emulator.metering import Budget, MemoryLimit, metered
 from eedask.emulator.paging import Pager, page_size
 from eedask.emulator.raster import Image
-from eedask.emulator.rendering import PIXELS, THUMBNAIL, prepare
+from eedask.emulator.rendering import ASSET_PIXELS, PIXELS, THUMBNAIL, prepare
 from eedask.emulator.store import Store
 from eedask.emulator.tables import table_answer
 from eedask.emulator.tiles import tile_grid
@@ -294,7 +294,7 @@ class Core:
     def _get_pixels(self, call: Call) -> Answer:
         with _NotFound():
             image = self._catalog.load_image(call.path["name"])
-        return prepare(image, call.body, PIXELS).answer()
+        return prepare(image, call.body, ASSET_PIXELS).answer()
 
     def _config(self, call: Call) -> Answer:
         return json_answer(

@@ -89,7 +89,7 @@ def test_geotiff_lies_where_its_grid_does():
     assert names == ("R", "G")
     assert profile["transform"] == GRID.transform
     assert profile["dtype"] == "uint8"
-    assert profile["nodata"] is None
+    assert profile["nodata"] == 0
     assert crs.to_epsg() == 32613
 
 
@@ -109,6 +109,35 @@ def test_geotiff_takes_the_narrowest_common_type(types, common):
     assert profile["dtype"] == common
     for band in bands:
         np.testing.assert_array_equal(band, ramp())
+
+
+@pytest.mark.parametrize(
+    ("types", "nodata"),
+    [
+        (["uint8"], 0),
+        (["int8"], -128),
+        (["int16"], -32768),
+        (["uint16"], 0),
+        (["int32"], -(2**31)),
+        (["uint32"], 0),
+        (["float32"], -np.inf),
+        (["float64"], -np.inf),
+        (["uint8", "int16"], -32768),
+    ],
+)
+def test_masked_pixels_of_geotiffs_are_nodata(types, nodata):
+    layers = [layer(f"b{i}", ramp(dtype, start=1), holes()) for i, dtype in enumerate(types)]
+    bands, profile, _, _ = read_tiff(encode_geotiff(layers, GRID))
+    assert profile["nodata"] == nodata
+    for band in bands:
+        np.testing.assert_array_equal(band, np.where(holes() > 0, ramp(np.float64, 1), nodata))
+
+
+def test_geotiffs_without_nodata_have_zeros():
+    layers = [layer("b", ramp("int16", start=1), holes())]
+    bands, profile, _, _ = read_tiff(encode_geotiff(layers, GRID, has_nodata=False))
+    assert profile["nodata"] is None
+    np.testing.assert_array_equal(bands[0], np.where(holes() > 0, ramp(start=1), 0))
 
 
 def test_wide_integers_advertise_nodata_that_is_not_there():
