@@ -5,7 +5,7 @@ https://developers.google.com/earth-engine/guides/image_objects
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ EIGHT: tuple[Offset, ...] = (*FOUR, (1, 1), (-1, 1))
 
 
 def objects(pixels: Pixels, offsets: Sequence[Offset]) -> Labels:
-    """Return which object each pixel belongs to, -1 where masked.
+    """Return which object each pixel belongs to, from 0 on, -1 where masked.
 
     Parameters
     ----------
@@ -48,8 +48,12 @@ def objects(pixels: Pixels, offsets: Sequence[Offset]) -> Labels:
     i = np.concatenate(starts) if starts else np.zeros(0, np.int64)
     j = np.concatenate(ends) if ends else np.zeros(0, np.int64)
     graph = sparse.coo_matrix((np.ones(i.size, np.int8), (i, j)), (valid.size, valid.size))
-    labels = csgraph.connected_components(graph, directed=False)[1].reshape(shape)
-    return np.where(valid, labels, -1).astype(np.int32)
+    count, labels = csgraph.connected_components(graph, directed=False)
+    # Masked pixels are components too: number the others anew.
+    used = np.zeros(count, bool)
+    used[labels[valid.ravel()]] = True
+    numbers = np.cumsum(used) - 1
+    return np.where(valid, numbers[labels].reshape(shape), -1).astype(np.int32)
 
 
 def _overlap(col: int, row: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
@@ -90,3 +94,12 @@ def first_pixels(labels: Labels) -> tuple[Array, Array]:
     at = np.flatnonzero(flat >= 0)[::-1]
     first[flat[at]] = at  # of several the last one written stays
     return first % labels.shape[1], first // labels.shape[1]
+
+
+def members(labels: Labels, wanted: Any) -> Iterator[Array]:
+    """Yield the pixels (flat, in order) of each of some objects, whose labels are in order."""
+    order = np.argsort(labels, axis=None, kind="stable")
+    ordered = labels.ravel()[order]
+    starts = np.searchsorted(ordered, wanted)
+    stops = np.searchsorted(ordered, wanted, side="right")
+    return (order[a:b] for a, b in zip(starts, stops, strict=True))

@@ -6,6 +6,7 @@ another. https://developers.google.com/earth-engine/guides/image_morph
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -26,14 +27,15 @@ from eedask.emulator.neighbourhoods import (
     reduce_around,
     widened,
 )
-from eedask.emulator.pixel_types import cast, floating
-from eedask.emulator.raster import Band, Grid, Image, Pixels
+from eedask.emulator.pixel_types import cast, floating, limits, of_rank
+from eedask.emulator.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.reduce import Reducer
 from eedask.emulator.reduction_bands import output_type, reduced_bands
 from eedask.emulator.zones import input_groups, output_names
 
 _FILTERS = ("mean", "min", "max", "median", "mode")
 _MOST_BANDS = 65536
+_MOST_VALUES = 2**27
 
 
 def _focal_band(band: Band, reducer: Reducer, kernel: Kernel, iterations: int) -> Band:
@@ -171,6 +173,46 @@ def _neighbour(band: Band, x: int, y: int) -> Band:
         return band.read(widened(grid, (-x, -y, x, y)))
 
     return replace(band, id=f"{band.id}_{x}_{y}", read=read)
+
+
+@algorithm("Image.neighborhoodToArray")
+def neighborhood_to_array(image: Image, kernel: Kernel, default: float = 0.0) -> Image:
+    """Return the pixels around each as an array, its axes rows and columns.
+
+    Masked neighbours have the default value, of which fractions are cut off and what is out of
+    the band's range is clamped.
+    https://developers.google.com/earth-engine/apidocs/ee-image-neighborhoodtoarray
+    """
+    if kernel.kind not in ("fixed", "square", "rectangle"):
+        raise EarthEngineError(
+            "Image.neighborhoodToArray: Only fixed, square and rectangle kernels are supported."
+        )
+    made = tuple(_window_band(band, kernel, default) for band in image.bands)
+    return image.with_bands(made)
+
+
+def _window_band(band: Band, kernel: Kernel, default: float) -> Band:
+    kind = of_rank(band.type, 2)
+
+    def read(grid: Grid) -> Pixels:
+        stencil = kernel.on(grid)
+        if stencil.weights.size * grid.width * grid.height > _MOST_VALUES:
+            raise EarthEngineError("Image.neighborhoodToArray: User memory limit exceeded.")
+        pixels = around(band, grid, stencil)
+        rest = _held(default, band.type)
+        values = np.where(pixels.mask > 0, pixels.values, rest)
+        windows = np.lib.stride_tricks.sliding_window_view(values, stencil.weights.shape)
+        return Pixels(windows, inner(pixels.mask, stencil))
+
+    return replace(band, type=kind, read=read)
+
+
+def _held(value: float, kind: PixelType) -> Array:
+    """Return a value as a pixel of a type holds it."""
+    if kind.precision == "int":
+        low, high = limits(kind)
+        value = min(max(math.trunc(value), low), high)
+    return np.asarray(value).astype(kind.dtype)
 
 
 @algorithm("Image.entropy")

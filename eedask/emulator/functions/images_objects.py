@@ -158,13 +158,9 @@ def _over_objects(
     wanted = wanted[(columns[wanted] <= size) & (rows[wanted] <= size)] if wanted.size else wanted
     pixels = [band.read(around) for band in bands]
     weights = np.minimum.reduce([p.mask for p in pixels]).astype(np.float64).ravel()
-    order = np.argsort(labels, axis=None, kind="stable")
-    starts = np.searchsorted(labels.ravel()[order], wanted)
-    stops = np.searchsorted(labels.ravel()[order], wanted, side="right")
     values: list[list[Any]] = [[] for _ in reducer.outputs]
     valid: list[list[bool]] = [[] for _ in reducer.outputs]
-    for start, stop in zip(starts, stops, strict=True):
-        at = order[start:stop]
+    for at in connected.members(labels, wanted):
         run = Run(reducer)
         run.add([p.values.ravel()[at][:, None] for p in pixels], weights[at][:, None])
         for i, output in enumerate(run.outputs()):

@@ -47,6 +47,24 @@ def load(context: Any, asset: str, version: int = -1) -> Image:
     return image
 
 
+@algorithm("Image.loadGeoTIFF", needs_context=True)
+def load_geotiff(context: Any, uri: str) -> Image:
+    """Return the image of a GeoTIFF in Cloud Storage: a file mounted under its ``gs://`` name.
+
+    https://developers.google.com/earth-engine/apidocs/ee-image-loadgeotiff
+    """
+    if not uri.startswith("gs://"):
+        raise EarthEngineError(f"Image.loadGeoTIFF: The URI must start with 'gs://', not '{uri}'.")
+    try:
+        image: Image = context.catalog.load_image(uri)
+    except EarthEngineError:
+        raise EarthEngineError(
+            f"Image.loadGeoTIFF: GeoTIFF '{uri}' not found (does not exist or caller does not "
+            "have access)."
+        ) from None
+    return image
+
+
 def _positions(kind: PixelType, pick: Callable[[Grid], Array], name: str, base: Projection) -> Band:
     def read(grid: Grid) -> Pixels:
         values = np.broadcast_to(pick(grid), grid.shape)
