@@ -39,7 +39,8 @@ def json_answer(value: Any, status: int = 200) -> Answer:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except ValueError:
         text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
-    return Answer(status, {"Content-Type": JSON}, text.encode())
+    # Half a surrogate pair comes as it may come in: escaped.
+    return Answer(status, {"Content-Type": JSON}, text.encode(errors="backslashreplace"))
 
 
 def error_answer(error: EarthEngineError, headers: Mapping[str, str] | None = None) -> Answer:

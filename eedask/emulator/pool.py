@@ -10,6 +10,7 @@ import gzip
 import logging
 import multiprocessing
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ _START_S = 120.0
 _THREADS = 4
 _GZIP_FROM = 1024
 _GZIP_LEVEL = 1
+_RECURSION = 5000
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class ProcessPool:
 
     def __init__(self, settings: Settings, processes: int, deadline_s: float | None = None) -> None:
         if deadline_s is None:
-            deadline_s = settings.budget.timeout + _DEADLINE_AFTER_S
+            deadline_s = settings.budget.processor_seconds + _DEADLINE_AFTER_S
         self._renderers = [_Renderer(settings, deadline_s) for _ in range(processes)]
         self._idle: asyncio.Queue[_Renderer] = asyncio.Queue()
         self._threads = ThreadPoolExecutor(processes, "renderer")
@@ -236,6 +238,8 @@ def _serve(connection: Connection, settings: Settings) -> None:
     # Ctrl-C reaches the whole process group; the server decides what ends when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Images of many operations are read through as many calls; a main thread has the stack.
+    sys.setrecursionlimit(_RECURSION)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     core = _made(connection, settings)
     while core is not None:

@@ -25,7 +25,7 @@ from eedask.emulator.discovery import algorithms_json, discovery_document
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.expression import Context, evaluate
 from eedask.emulator.fields import select_fields
-from eedask.emulator.info import feature_json, to_info
+from eedask.emulator.info import feature_json, to_info, too_deep
 from eedask.emulator.interrupting import processor_time
 from eedask.emulator.listing import parse_filter, parse_region
 from eedask.emulator.metering import Budget, MemoryLimit, metered
@@ -129,12 +129,14 @@ class Core:
             Decompressed.
         """
         try:
-            with metered(self._budget), processor_time(self._budget.timeout):
+            with metered(self._budget), processor_time(self._budget.processor_seconds):
                 return self._answer(method, unquote(path), query or {}, body)
         except EarthEngineError as error:
             return error_answer(error)
         except MemoryError:
             return error_answer(MemoryLimit())
+        except RecursionError:
+            return error_answer(too_deep())
         except Exception as error:
             logger.exception("%s %s failed", method, path)
             words = f"The eedask emulator failed ({type(error).__name__}: {error}): its own fault."
