@@ -169,11 +169,11 @@ class Run:
         return dict(zip(self._reducer.outputs, map(plain, self.outputs()), strict=True))
 
 
-def plain(output: Output) -> Any:
-    """Return the first value of an output as a Python value, None where null."""
-    if not output.valid[0]:
+def plain(output: Output, number: int = 0) -> Any:
+    """Return a value of an output, the first, as a Python value, None where null."""
+    if not output.valid[number]:
         return None
-    value = output.values[0]
+    value = output.values[number]
     return value.item() if isinstance(value, np.generic) else value
 
 

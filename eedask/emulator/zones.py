@@ -28,12 +28,14 @@ from eedask.emulator.raster import (
     Band,
     Grid,
     Image,
+    Pixels,
     Projection,
     apply,
     compose,
 )
 from eedask.emulator.reduce import Reducer, Run
 from eedask.emulator.shapes import shape_in
+from eedask.emulator.shared_reads import SharedReads
 from eedask.emulator.tiling import READ_TILE, Window, least_side, quarters
 
 T = TypeVar("T")
@@ -82,6 +84,16 @@ def region_of(image: Image, geometry: Geometry | None, algorithm: str) -> Geomet
     return region
 
 
+class _Everything:
+    """The cover of a point, on the pixel that it lies in."""
+
+    def fractions(self, col: int, row: int, width: int, height: int) -> NDArray[np.float32]:
+        return np.ones((height, width), np.float32)
+
+    def centres(self, col: int, row: int, width: int, height: int) -> NDArray[np.bool_]:
+        return np.ones((height, width), bool)
+
+
 class Tile:
     """Some pixels of a region.
 
@@ -92,9 +104,20 @@ class Tile:
         In pixels of the zone's projection.
     """
 
-    def __init__(self, cover: Cover, projection: Projection, window: Window) -> None:
+    def __init__(
+        self,
+        cover: Cover | _Everything,
+        projection: Projection,
+        window: Window,
+        reads: SharedReads | None = None,
+    ) -> None:
         self._cover, self._projection, self.window = cover, projection, window
+        self._reads = reads
         self.grid: Grid = window_grid(projection, *window)
+
+    def read(self, band: Band) -> Pixels:
+        """Return the tile's pixels of a band."""
+        return band.read(self.grid) if self._reads is None else self._reads.read(band, self.window)
 
     @cached_property
     def fractions(self) -> NDArray[np.float32]:
@@ -109,7 +132,7 @@ class Tile:
     def quarters(self, least: int) -> list[Tile]:
         """Return the tile in parts, its sides halved where longer than ``least``; else none."""
         parts = quarters(self.window, least)
-        return [Tile(self._cover, self._projection, part) for part in parts]
+        return [Tile(self._cover, self._projection, part, self._reads) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -141,23 +164,32 @@ class Zone:
         """Raise at once where the zone's pixels are more than can be read in time."""
         metering.foresee(self.pixels * bands)
 
-    def tiles(self) -> Iterator[Tile]:
-        """Yield the tiles that the region touches, along rows of tiles."""
+    @cached_property
+    def window(self) -> Window | None:
+        """The pixels that the region's bounds touch; None of an empty region."""
         if self.shape.is_empty:
-            return
+            return None
         # A point on a pixel's edge takes one pixel, the one to the right and below.
-        grid, left, top = grid_covering(self.projection, self.shape.bounds)
-        metering.foresee(_PER_TILE * (grid.width / READ_TILE) * (grid.height / READ_TILE))
-        cover = Cover(self.shape, self.projection)
-        for row in range(0, grid.height, READ_TILE):
-            height = min(READ_TILE, grid.height - row)
-            cols = np.arange(0, grid.width, READ_TILE)
-            widths = np.minimum(READ_TILE, grid.width - cols)
-            if grid.width > READ_TILE or grid.height > READ_TILE:
+        grid, col, row = grid_covering(self.projection, self.shape.bounds)
+        return (col, row, grid.width, grid.height)
+
+    def tiles(self, reads: SharedReads | None = None) -> Iterator[Tile]:
+        """Yield the tiles that the region touches, along rows of tiles."""
+        if self.window is None:
+            return
+        left, top, all_cols, all_rows = self.window
+        metering.foresee(_PER_TILE * (all_cols / READ_TILE) * (all_rows / READ_TILE))
+        is_point = self.shape.geom_type == "Point"
+        cover = _Everything() if is_point else Cover(self.shape, self.projection)
+        for row in range(0, all_rows, READ_TILE):
+            height = min(READ_TILE, all_rows - row)
+            cols = np.arange(0, all_cols, READ_TILE)
+            widths = np.minimum(READ_TILE, all_cols - cols)
+            if all_cols > READ_TILE or all_rows > READ_TILE:
                 touched = self._touches(left + cols, top + row, widths, height)
                 cols, widths = cols[touched], widths[touched]
             for col, width in zip(cols.tolist(), widths.tolist(), strict=True):
-                yield Tile(cover, self.projection, (left + col, top + row, width, height))
+                yield Tile(cover, self.projection, (left + col, top + row, width, height), reads)
 
     def _touches(
         self, cols: NDArray[np.intp], row: int, widths: NDArray[np.intp], height: int
@@ -243,6 +275,7 @@ def reduce_zone(
     algorithm: str,
     single: str,
     tile_scale: float = 1.0,
+    reads: SharedReads | None = None,
 ) -> dict[str, Any]:
     """Return the outputs of a reducer over a zone's pixels, None where there were none."""
     groups = input_groups(image.bands, reducer, algorithm)
@@ -251,7 +284,7 @@ def reduce_zone(
     zone.foresee(len(image.bands))
     result: dict[str, Any] = {}
     with metering.scope():
-        for tile in zone.tiles():
+        for tile in zone.tiles(reads):
             for group, run in zip(groups, runs, strict=True):
                 in_pieces(tile, tile_scale, partial(_inputs, reducer, group), partial(_add, run))
         for run, labels in zip(runs, names, strict=True):
@@ -289,14 +322,14 @@ def in_pieces(
 
 def _inputs(reducer: Reducer, bands: Sequence[Band], tile: Tile) -> Inputs | None:
     """Return the values of the pixels of a tile that count, and their weights; None if none do."""
-    pixels = [band.read(tile.grid) for band in bands]
+    pixels = [tile.read(band) for band in bands]
     mask = pixels[0].mask
     for other in pixels[1:]:
         mask = np.minimum(mask, other.mask)
     weights = np.zeros(tile.grid.shape)
     counted = np.zeros(tile.grid.shape, bool)
     if reducer.is_weighted:
-        weights = _weights(mask, tile.fractions)
+        weights = pixel_weights(mask, tile.fractions)
     if reducer.is_counted:
         counted = tile.centres & (mask > 0)
     some = (weights > 0) | counted
@@ -306,7 +339,7 @@ def _inputs(reducer: Reducer, bands: Sequence[Band], tile: Tile) -> Inputs | Non
     return columns, weights[some][:, None], counted[some].astype(np.float64)[:, None]
 
 
-def _weights(mask: NDArray[np.float32], fractions: NDArray[np.float32]) -> NDArray[np.float64]:
+def pixel_weights(mask: NDArray[np.float32], fractions: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return min(mask, fraction) in 255ths; what is too little is nothing."""
     least = np.minimum(mask, fractions).astype(np.float64)
     weights = np.rint(least * 255) / 255

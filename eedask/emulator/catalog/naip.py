@@ -135,12 +135,7 @@ def _quads(query: Query) -> Iterator[Quad]:
     by_degree = [sorted(group) for group in (_degrees(xs), _degrees(ys))]
     for lat in by_degree[1]:
         for lon in reversed(by_degree[0]):
-            block = [
-                Quad(x, y)
-                for x in xs
-                for y in ys
-                if x // _PER_DEGREE == lon and y // _PER_DEGREE == lat
-            ]
+            block = [Quad(x, y) for x in _within(xs, lon) for y in _within(ys, lat)]
             for quad in sorted(block, key=lambda quad: quad.name):
                 if _states(quad) and (query.bounds is None or _meets(quad, query.bounds)):
                     yield quad
@@ -150,6 +145,12 @@ def _numbers(low: float, high: float) -> range:
     """Return the numbers of the cells whose photographs may meet an interval of degrees."""
     first = math.floor((low - _REACH) * _PER_DEGREE)
     return range(first, math.floor((high + _REACH) * _PER_DEGREE) + 1)
+
+
+def _within(numbers: range, degree: int) -> range:
+    """Return those of some numbers of cells that lie in a degree."""
+    first = degree * _PER_DEGREE
+    return range(max(numbers.start, first), min(numbers.stop, first + _PER_DEGREE))
 
 
 def _degrees(numbers: range) -> set[int]:

@@ -11,6 +11,7 @@ from eedask.emulator.geometry import Geometry
 from eedask.emulator.raster import Image, Projection
 from eedask.emulator.reduce import Reducer
 from eedask.emulator.values import Collection, Feature, Query
+from eedask.emulator.zone_batches import with_statistics
 from eedask.emulator.zones import (
     Zone,
     aggregation_projection,
@@ -68,16 +69,9 @@ def reduce_regions(
     check_tile_scale(tile_scale, name)
     projection = aggregation_projection(image, name, crs, transform, scale)
 
-    def with_statistics(feature: Feature) -> Feature:
-        if feature.geometry is None:
-            return feature
-        zone = limited(Zone.of(feature.geometry, projection), max_pixels, False, name)
-        statistics = reduce_zone(image, reducer, zone, name, "output", tile_scale)
-        return feature.with_properties(**statistics)
-
     def source(query: Query) -> Iterator[Feature]:
         # Statistics may be asked for by value; what is asked of the rest passes.
-        hint = replace(query, equals={})
-        return (with_statistics(feature) for feature in collection.elements(hint))
+        features = collection.elements(replace(query, equals={}))
+        return with_statistics(image, reducer, features, projection, max_pixels, name, tile_scale)
 
     return replace(collection, source=source)

@@ -22,6 +22,7 @@ from eedask.emulator.raster import Grid, Image, Projection, apply
 from eedask.emulator.shapes import shape_in
 from eedask.emulator.tiling import read_tiled
 from eedask.emulator.values import Collection, Feature
+from eedask.emulator.zone_batches import batches
 from eedask.emulator.zones import (
     Tile,
     Zone,
@@ -68,7 +69,7 @@ def _piece_pixels(
     inside = inside[top : top + height, left : left + width]
     if not inside.any():
         return
-    pixels = [band.read(piece.grid) for band in image.bands]
+    pixels = [piece.read(band) for band in image.bands]
     if drop_nulls:
         for each in pixels:
             inside = inside & (each.mask > 0)
@@ -261,14 +262,12 @@ def sample_regions(
     check_tile_scale(tile_scale, name)
     target = aggregation_projection(image, name, projection, None, scale)
 
-    def pixels_of(number: int, feature: Feature) -> Iterator[Feature]:
-        if feature.geometry is None:
-            return
+    def pixels_of(number: int, feature: Feature, tiles: Iterator[Tile]) -> Iterator[Feature]:
         kept = ordinary(feature.properties)
         if properties is not None:
             kept = {k: v for k, v in feature.properties.items() if k in properties}
         pixels: list[Pixel] = []
-        for tile in Zone.of(feature.geometry, target).tiles():
+        for tile in tiles:
             pixels += _tile_pixels(image, tile, None, True, tile_scale)
         index = index_of(feature) or str(number)
         for i, sampled in enumerate(_features(pixels, geometries)):
@@ -276,8 +275,13 @@ def sample_regions(
             yield with_index(merged, f"{index}_{i}")
 
     def source(_: Any) -> Iterator[Feature]:
-        for number, feature in enumerate(collection.elements()):
-            yield from pixels_of(number, feature)
+        number = 0
+        for batch in batches(collection.elements(), target):
+            for k, feature in enumerate(batch.features):
+                zone = batch.zone(k)
+                if zone is not None:
+                    yield from pixels_of(number + k, feature, zone.tiles(batch.reads))
+            number += len(batch.features)
 
     return Collection("FeatureCollection", source)
 

@@ -1,0 +1,220 @@
+"""Regions that share reads: the same numbers as each by itself, for far fewer reads."""
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pixels import TRANSFORM, UTM, ArraySource, cell, image, planar, run
+
+from eedask.emulator import zone_batches
+from eedask.emulator.catalog import raster_file
+from eedask.emulator.catalog.raster_file import RasterFile, read_header
+from eedask.emulator.geometry import Geometry
+from eedask.emulator.projection import transformer
+from eedask.emulator.raster import Image, PixelType, Projection
+from eedask.emulator.sampling import Window, source_bands
+from eedask.emulator.shared_reads import SharedReads
+from eedask.emulator.values import Feature, collection_of
+
+REDUCERS = [
+    ("mean",),
+    ("sum",),
+    ("count",),
+    ("min",),
+    ("minMax",),
+    ("first",),
+    ("stdDev",),
+    ("median",),
+    ("mode",),
+    ("percentile", [10, 90]),
+    ("toList",),
+    ("frequencyHistogram",),
+    ("product",),
+    ("countDistinct",),
+]
+
+
+@pytest.fixture(scope="module")
+def field():
+    random = np.random.default_rng(0)
+    values = random.integers(0, 200, (2, 300, 400)).astype(np.int16)
+    mask = np.where(random.random((300, 400)) < 0.2, 0, random.random((300, 400))) * 1.0
+    return image(values, names=["a", "b"], mask=mask.astype(np.float32))
+
+
+def places(count=60, seed=1):
+    """Points in degrees and in the raster's crs, small polygons, some outside, one nowhere."""
+    random = np.random.default_rng(seed)
+    made = []
+    for k in range(count):
+        x, y = random.uniform(499900, 504100), random.uniform(4396900, 4400100)
+        if k % 3 == 0:
+            made.append(Geometry(shapely.Point(transformer(UTM, "EPSG:4326").transform(x, y))))
+        elif k % 3 == 1:
+            made.append(planar(shapely.Point(x, y)))
+        else:
+            made.append(planar(shapely.Point(x, y).buffer(random.uniform(3, 60))))
+    return [*made, None, planar(shapely.Polygon())]
+
+
+def batch_of(geometries):
+    features = [Feature(g, {"n": k}) for k, g in enumerate(geometries)]
+    return collection_of("FeatureCollection", features)
+
+
+def together(img, reducer, geometries, crs=None):
+    arguments = (batch_of(geometries), reducer, None, crs, None, 1.0, None)
+    return [dict(f.properties) for f in run("Image.reduceRegions", img, *arguments).elements()]
+
+
+def alone(img, reducer, geometry, crs=None):
+    """One region by reduceRegion, named as reduceRegions names, nulls left out."""
+    arguments = (reducer, geometry, None, crs, None, False, 1e9, 1.0)
+    found = run("Image.reduceRegion", img, *arguments)
+    return {k: v for k, v in found.items() if v is not None}
+
+
+@pytest.mark.parametrize("name", REDUCERS, ids=lambda name: name[0])
+def test_together_as_alone(field, name):
+    reducer = run(f"Reducer.{name[0]}", *name[1:])
+    geometries = places()
+    found = together(field, reducer, geometries)
+    assert len(found) == len(geometries)
+    for k, (properties, geometry) in enumerate(zip(found, geometries, strict=True)):
+        assert properties.pop("n") == k
+        if geometry is None:
+            assert not properties
+        else:
+            assert properties == alone(field, reducer, geometry)
+
+
+def test_other_projections(field):
+    reducer = run("Reducer.combine", run("Reducer.mean"), run("Reducer.count"), "", True)
+    geometries = places()[:-2]
+    degrees = Projection("EPSG:4326", rasterio.Affine(3e-4, 0, -105, 0, -3e-4, 40))
+    found = together(field, reducer, geometries, degrees)
+    for properties, geometry in zip(found, geometries, strict=True):
+        del properties["n"]
+        assert properties == pytest.approx(alone(field, reducer, geometry, degrees))
+
+
+def test_nested_reducers_take_one_region_at_a_time(field):
+    reducer = run("Reducer.group", run("Reducer.mean"), 1, "class")
+    geometries = places(12)[:-2]
+    found = together(field, reducer, geometries)
+    for properties, geometry in zip(found, geometries, strict=True):
+        del properties["n"]
+        assert properties == alone(field, reducer, geometry)
+
+
+def source_image(shape=(600, 700)):
+    values = np.arange(shape[0] * shape[1], dtype=np.int32).reshape(1, *shape)
+    source = ArraySource(values, Projection(UTM, TRANSFORM))
+    return source, Image(source_bands(source, ["b"], [PixelType.of(np.int32)]))
+
+
+def test_points_that_share_a_tile_share_a_read():
+    source, img = source_image()
+    random = np.random.default_rng(2)
+    cols, rows = random.integers(0, 256, 100), random.integers(0, 256, 100)
+    lonlat = transformer(UTM, "EPSG:4326").transform(500005 + 10 * cols, 4399995 - 10 * rows)
+    geometries = [Geometry(point) for point in shapely.points(*lonlat)]
+    found = together(img, run("Reducer.first"), geometries)
+    assert [f["first"] for f in found] == (rows * 700 + cols).tolist()
+    assert len(source.reads) == 1
+    # Two points far from each other in a tile are read apart: the tile between costs more.
+    source.reads.clear()
+    together(img, run("Reducer.first"), [planar(cell(0, 0)), planar(cell(250, 250))])
+    assert [tuple(read[2])[2:] for read in source.reads] == [(1, 1), (1, 1)]
+
+
+def test_samples_share_reads_too():
+    source, img = source_image()
+    geometries = [planar(cell(c, c % 7, 3, 2)) for c in range(0, 90, 3)]
+    arguments = (batch_of(geometries), None, None, None, 1.0, False)
+    found = list(run("Image.sampleRegions", img, *arguments).elements())
+    values = [f.properties["b"] for f in found]
+    assert values == [
+        (c % 7 + r) * 700 + c + k for c in range(0, 90, 3) for r in (0, 1) for k in (0, 1, 2)
+    ]
+    assert [f.properties["system:index"] for f in found[:7]] == [
+        *(f"0_{i}" for i in range(6)),
+        "1_0",
+    ]
+    assert len(source.reads) == 1
+
+
+def test_many_tiles_are_not_all_kept(monkeypatch):
+    monkeypatch.setattr("eedask.emulator.shared_reads._KEPT_BYTES", 500)
+    _, img = source_image()
+    windows = [(256 * t + 5 * k, 10, 2, 2) for k in range(3) for t in range(2)]
+    reads = SharedReads(img.bands[0].projection, windows)
+    for window in windows:
+        values = reads.read(img.bands[0], window).values
+        assert values[0, 0] == window[1] * 700 + window[0]
+    assert len(reads._kept) <= 5
+
+
+def test_batches_keep_the_order_and_look_no_further(field):
+    taken = []
+
+    def features():
+        for k in range(1000):
+            taken.append(k)
+            yield Feature(planar(cell(k % 300, k % 200)), {"n": k})
+
+    projection = field.bands[0].projection
+    arguments = (field, run("Reducer.mean"), features(), projection, None, "Image.reduceRegions")
+    found = zone_batches.with_statistics(*arguments)
+    assert [next(found).properties["n"] for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert len(taken) <= 200
+
+
+# Tiles of files
+
+
+@pytest.fixture(scope="module")
+def tiled(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tiles") / "big.tif"
+    random = np.random.default_rng(3)
+    values = random.integers(0, 2**15, (2, 700, 900), dtype=np.int16)
+    values[:, 300:420, 200:600] = -1
+    profile = {"driver": "GTiff", "width": 900, "height": 700, "count": 2, "dtype": "int16"}
+    with rasterio.open(
+        path, "w", **profile, crs=UTM, transform=TRANSFORM, nodata=-1, blockysize=16
+    ) as file:
+        file.write(values)
+    return path, values
+
+
+@given(
+    col=st.integers(0, 899), row=st.integers(0, 699), width=st.integers(1, 700), tall=st.booleans()
+)
+@settings(max_examples=60, deadline=None)
+def test_windows_are_those_of_the_file(tiled, col, row, width, tall):
+    path, values = tiled
+    source = RasterFile(path, read_header(path))
+    window = Window(col, row, min(width, 900 - col), min(width if tall else 3, 700 - row))
+    for _ in range(2):  # from the file, then from the tiles kept
+        pixels = source.read(1, 0, window)
+        wanted = values[1, row : row + window.height, col : col + window.width]
+        assert pixels.values.dtype == np.int16
+        assert np.array_equal(pixels.values, wanted)
+        assert np.array_equal(pixels.mask, wanted != -1)
+
+
+def test_tiles_are_read_once(tiled, monkeypatch):
+    path, _ = tiled
+    source = RasterFile(path, read_header(path))
+    opened = []
+    real = rasterio.open
+    monkeypatch.setattr(raster_file.rasterio, "open", lambda *a: opened.append(a) or real(*a))
+    for k in range(200):
+        source.read(0, 0, Window(k, (7 * k) % 256, 1, 1))
+    assert len(opened) == 1
+    source.read(0, 0, Window(100, 100, 400, 300))  # four tiles, three of them new
+    assert len(opened) == 2
+    source.read(0, 0, Window(250, 250, 20, 20))
+    assert len(opened) == 2
