@@ -11,8 +11,10 @@ from eedask.emulator.catalog import (
     elevation_models,
     gaul,
     land_cover,
+    landsat,
     modis,
     naip,
+    sentinel2,
     surface_water,
 )
 from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
@@ -47,6 +49,13 @@ def assets() -> dict[str, Asset]:
             )
             for asset_id in land_cover.YEARS
         },
+        **{
+            asset_id: CollectionAsset(
+                partial(landsat.collection, asset_id), partial(landsat.image, asset_id)
+            )
+            for asset_id in landsat.SATELLITES
+        },
+        sentinel2.ASSET_ID: CollectionAsset(sentinel2.collection, sentinel2.image),
         naip.ASSET_ID: CollectionAsset(naip.collection, naip.image),
         **{
             asset_id: CollectionAsset(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eedask.emulator.catalog.footprints import footprint, ring
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.geometry import Geometry
@@ -81,3 +84,10 @@ def drawn_image(
         id=asset_id,
         version=int(start) * 1000,
     )
+
+
+def counts(values: NDArray[Any], kind: PixelType) -> NDArray[Any]:
+    """Return values as whole numbers of a type without negative ones, cut to its range."""
+    limit = np.iinfo(kind.dtype).max
+    rounded = np.rint(values.astype(np.float64 if limit > 2**24 else np.float32, copy=False))
+    return np.clip(rounded, 0, limit).astype(kind.dtype)

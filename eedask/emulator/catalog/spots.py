@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,7 +29,8 @@ _MODIS_RADIUS = 6371007.181
 _POLAR = 84.0
 
 
-class Spots(NamedTuple):
+@dataclass(frozen=True, eq=False)  # equal if the same: arrays are not compared
+class Spots:
     """Places on the land plane, in metres east and south of its origin.
 
     Attributes
@@ -96,27 +98,73 @@ def evaluated(
     shift : (int, int)
         Nodes, east and south, that what is seen at a place is away from it.
     """
-    q = max(spacing, at.q)
+    plan = _plan(at, max(spacing, at.q))
+    x = (plan.cols + shift[0]) * plan.size
+    south = (plan.rows + shift[1]) * plan.size
+    nodes = function(*degrees(*np.meshgrid(x, south)))
+    across, down = plan.across, plan.down
+    if plan.along_axes:  # columns, then rows
+        c, r = plan.col[0], plan.row[:, 0]
+        wide = nodes[..., c] + (nodes[..., c + 1] - nodes[..., c]) * across
+        lines = wide[..., r, :] + (wide[..., r + 1, :] - wide[..., r, :]) * down
+        return lines.astype(np.float32, copy=False)
+    flat = plan.row * nodes.shape[-1] + plan.col
+    values = nodes.reshape(*nodes.shape[:-2], -1).astype(np.float32, copy=False)
+    slope = np.diff(values, axis=-1, append=values[..., -1:])
+    upper = values.take(flat, axis=-1)
+    upper += slope.take(flat, axis=-1) * across
+    flat += nodes.shape[-1]
+    lower = values.take(flat, axis=-1)
+    lower += slope.take(flat, axis=-1) * across
+    lower -= upper
+    lower *= down
+    lower += upper
+    return lower
+
+
+class _Plan(NamedTuple):
+    """How places lie between nodes.
+
+    Attributes
+    ----------
+    size : float
+        Metres from node to node.
+    cols, rows : ndarray of float64
+        The nodes, in their distance.
+    col, row : ndarray of intp
+        The node before each place, counted from the first.
+    across, down : ndarray of float32
+        How far on each place lies.
+    along_axes : bool
+        Whether columns have one x and rows one y.
+    """
+
+    size: float
+    cols: Doubles
+    rows: Doubles
+    col: NDArray[np.intp]
+    row: NDArray[np.intp]
+    across: Floats
+    down: Floats
+    along_axes: bool
+
+
+@lru_cache(maxsize=16)
+def _plan(at: Spots, q: int) -> _Plan:
     size = 2.0**q
     u, v = at.x / size - 0.5, at.south / size - 0.5
     col, row = np.floor(u), np.floor(v)
     left, top = int(col.min()), int(row.min())
-    x = (np.arange(left, int(col.max()) + 2) + 0.5 + shift[0]) * size
-    south = (np.arange(top, int(row.max()) + 2) + 0.5 + shift[1]) * size
-    nodes = function(*degrees(*np.meshgrid(x, south)))
-    across, down = (u - col).astype(np.float32), (v - row).astype(np.float32)
-    c, r = (col - left).astype(np.intp), (row - top).astype(np.intp)
-    if c.shape[0] == 1 and r.shape[1] == 1:  # along the axes: columns, then rows
-        c, r = c[0], r[:, 0]
-        wide = nodes[..., c] * (1 - across) + nodes[..., c + 1] * across
-        lines = wide[..., r, :] * (1 - down) + wide[..., r + 1, :] * down
-        return lines.astype(np.float32, copy=False)
-    flat = r * nodes.shape[-1] + c
-    values = nodes.reshape(*nodes.shape[:-2], -1)
-    upper = values.take(flat, axis=-1) * (1 - across) + values.take(flat + 1, axis=-1) * across
-    flat = flat + nodes.shape[-1]
-    lower = values.take(flat, axis=-1) * (1 - across) + values.take(flat + 1, axis=-1) * across
-    return (upper * (1 - down) + lower * down).astype(np.float32, copy=False)
+    return _Plan(
+        size=size,
+        cols=np.arange(left, int(col.max()) + 2, dtype=np.float64) + 0.5,
+        rows=np.arange(top, int(row.max()) + 2, dtype=np.float64) + 0.5,
+        col=(col - left).astype(np.intp),
+        row=(row - top).astype(np.intp),
+        across=(u - col).astype(np.float32),
+        down=(v - row).astype(np.float32),
+        along_axes=u.shape[0] == 1 and v.shape[1] == 1,
+    )
 
 
 def noise(at: Spots, size: float, seed: int) -> Floats:
