@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eedask.emulator.errors import EarthEngineError
+
 Array = NDArray[Any]
 Made = Array | tuple[Array, Array] | list[tuple[Array, Array]]
 r"""What a function makes of n pixels: a block of shape (n, \*shape); that and which pixels are
@@ -234,11 +236,24 @@ def column(values: Array, at: Any) -> Array:
     return cells
 
 
+def _of_rank(cell: Array, rank: int) -> Array:
+    """Return an array as one of so many axes: an empty list does not tell how many it has."""
+    return cell if cell.size else cell.reshape((0,) * rank if cell.ndim != rank else cell.shape)
+
+
+def flat_row(values: Array) -> Array:
+    """Return all pixels' values as a row of a reducer: shape (1, n), arrays as objects."""
+    return (values if values.ndim == 2 else objects(values)).reshape(1, -1)
+
+
 def packed(cells: Sequence[Any], shape: tuple[int, int], dtype: np.dtype[Any], rank: int) -> Array:
     """Return the values of a band from each pixel's array, row by row; None where masked."""
     index = [i for i, cell in enumerate(cells) if cell is not None]
-    blocks = [np.asarray(cells[i], dtype)[None] for i in index]
-    parts = [_Part(np.array([i]), b, None) for i, b in zip(index, blocks, strict=True)]
+    try:
+        blocks = [_of_rank(np.asarray(cells[i], dtype), rank) for i in index]
+    except ValueError:
+        raise EarthEngineError("The arrays in an array must be of one shape.") from None
+    parts = [_Part(np.array([i]), b[None], None) for i, b in zip(index, blocks, strict=True)]
     if len(blocks) > 1 and len({b.shape for b in blocks}) == 1:
-        parts = [_Part(np.array(index), np.concatenate(blocks), None)]
+        parts = [_Part(np.array(index), np.array(blocks), None)]
     return _assembled(parts, np.ones(shape, np.float32), dtype, rank).values

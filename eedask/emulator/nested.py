@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eedask.emulator.accumulators import Accumulator, Array, Output, Weights, as_objects
 from eedask.emulator.comparison import sort_key
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.reduce import Nested, Part, Reducer, Run, plain, shifted
+from eedask.emulator.reduce import AS_INPUT, Nested, Part, Reducer, Run, plain, shifted
 
 _MOST_COPIES = 10_000
 
@@ -258,7 +258,9 @@ def for_each_element(reducer: Reducer) -> Reducer:
 
     https://developers.google.com/earth-engine/apidocs/ee-reducer-foreachelement
     """
-    part = _part(reducer, lambda: _Elements(reducer), reducer.inputs, len(reducer.outputs))
+    outputs = len(reducer.outputs)
+    part = _part(reducer, lambda: _Elements(reducer), reducer.inputs, outputs)
+    part = replace(part, ranks=(AS_INPUT,) * outputs)
     return Reducer(reducer.inputs, reducer.outputs, (part,))
 
 
@@ -295,7 +297,9 @@ def with_outputs(reducer: Reducer, names: Sequence[str]) -> Reducer:
         if len(kept) == part.outputs:
             parts.append(part)
         elif kept:
-            parts.append(replace(part, make=partial(_Kept, part, kept), outputs=len(kept)))
+            make, ranks = partial(_Kept, part, kept), part.ranks
+            ranks = tuple(ranks[i] for i in kept) if ranks else ()
+            parts.append(replace(part, make=make, outputs=len(kept), ranks=ranks))
     wanted = tuple(name for name in names if name)
     if not wanted or len(set(wanted)) < len(wanted):
         raise EarthEngineError(f"Reducer.setOutputs: Output names must be unique. Got {names}.")

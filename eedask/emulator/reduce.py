@@ -16,6 +16,11 @@ from numpy.typing import NDArray
 from eedask.emulator.accumulators import Accumulator, Array, Output, Weights, as_objects
 from eedask.emulator.errors import EarthEngineError
 
+AS_INPUT = -1
+"""Of an output: its arrays have as many axes as those of the input; numbers of numbers."""
+LISTS_OF_INPUT = -2
+"""Of an output: its arrays have one more axis than the input has."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -40,6 +45,9 @@ class Part:
         How many of the last inputs may be null.
     mixed : bool
         Whether there are statistics without weights inside one that takes them.
+    ranks : tuple of int
+        How many axes the arrays of each output have: 0 for numbers, :data:`AS_INPUT`,
+        :data:`LISTS_OF_INPUT`. Numbers if not stated.
     """
 
     make: Callable[[], Accumulator]
@@ -50,6 +58,7 @@ class Part:
     kind: str = ""
     optional: int = 0
     mixed: bool = False
+    ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,11 @@ class Reducer:
     def is_weighted(self) -> bool:
         """Whether any part takes weights."""
         return any(part.weighted for part in self.parts)
+
+    @property
+    def ranks(self) -> list[int]:
+        """How many axes the arrays of each output have (see :class:`Part`)."""
+        return [rank for p in self.parts for rank in p.ranks or (0,) * p.outputs]
 
     @property
     def is_counted(self) -> bool:

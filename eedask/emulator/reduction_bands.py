@@ -9,10 +9,11 @@ from functools import lru_cache, partial
 import numpy as np
 
 from eedask.emulator.accumulators import Output
+from eedask.emulator.array_values import packed
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.pixel_types import BOOLEAN, DOUBLE, cast, floating, union
+from eedask.emulator.pixel_types import BOOLEAN, DOUBLE, cast, floating, of_rank, union
 from eedask.emulator.raster import Band, Grid, Pixels, PixelType
-from eedask.emulator.reduce import Reducer
+from eedask.emulator.reduce import AS_INPUT, Reducer
 
 # Outputs whose values are values of the inputs, or whole numbers. The types of others are
 # floats. (Earth Engine does not document output types.)
@@ -54,6 +55,13 @@ def reduced_bands(
 
     def read(index: int, kind: PixelType, grid: Grid) -> Pixels:
         output = outputs(grid)[index]
+        if kind.dimensions:
+            cells = [v if ok else None for v, ok in zip(output.values, output.valid, strict=True)]
+            count = grid.width * grid.height
+            cells = cells * count if len(cells) == 1 else cells
+            values = packed(cells, grid.shape, kind.dtype, kind.dimensions)
+            mask = np.array([cell is not None for cell in cells], np.float32)
+            return Pixels(values, mask.reshape(grid.shape))
         if output.values.dtype == object:
             raise EarthEngineError(f"{algorithm}: The reducer's outputs must be numbers.")
         # Of nothing at all there is one value, for all pixels.
@@ -62,7 +70,11 @@ def reduced_bands(
         return Pixels(cast(values, kind.dtype), valid.astype(np.float32))
 
     made = []
-    for i, (name, output) in enumerate(zip(names, reducer.outputs, strict=True)):
+    deepest = max((kind.dimensions for kind in kinds), default=0)
+    rows = zip(names, reducer.outputs, reducer.ranks, strict=True)
+    for i, (name, output, rank) in enumerate(rows):
         kind = output_type(output, kinds)
+        if rank:
+            kind = of_rank(kind, rank if rank > 0 else deepest + AS_INPUT - rank)
         made.append(replace(template, id=name, type=kind, read=partial(read, i, kind)))
     return made

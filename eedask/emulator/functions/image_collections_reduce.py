@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from eedask.emulator.accumulators import Output
+from eedask.emulator.array_values import flat_row
 from eedask.emulator.bands import derived
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, algorithm
@@ -37,7 +38,7 @@ def _reduced_bands(
         run = Run(reducer)
         for inputs in layers(grid):
             mask = np.minimum.reduce([pixels.mask for pixels in inputs])
-            columns = [pixels.values.reshape(1, -1) for pixels in inputs]
+            columns = [flat_row(pixels.values) for pixels in inputs]
             run.add(columns, mask.reshape(1, -1).astype(np.float64))
         return run.outputs()
 

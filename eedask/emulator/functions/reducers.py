@@ -25,7 +25,7 @@ from eedask.emulator.accumulators import (
 )
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
-from eedask.emulator.reduce import Part, Reducer
+from eedask.emulator.reduce import LISTS_OF_INPUT, Part, Reducer
 
 _MOST_INPUTS = 1024
 _MOST_CELLS = 2**22
@@ -146,9 +146,14 @@ _register("linearFit", lambda: Gather(statistics.linear_fit, 2), True, ("scale",
 
 
 def _gathered(
-    outputs: statistics.Outputs, names: Sequence[str], weighted: bool = True, inputs: int = 1
+    outputs: statistics.Outputs,
+    names: Sequence[str],
+    weighted: bool = True,
+    inputs: int = 1,
+    ranks: tuple[int, ...] = (),
 ) -> Reducer:
-    part = Part(lambda: Gather(outputs, inputs), tuple(range(inputs)), len(names), weighted)
+    columns = tuple(range(inputs))
+    part = Part(lambda: Gather(outputs, inputs), columns, len(names), weighted, ranks=ranks)
     return Reducer(inputs, tuple(names), (part,))
 
 
@@ -231,7 +236,8 @@ def to_list(tuple_size: int | None = None, optional: int = 0) -> Reducer:
     The last ``optional`` inputs may be null.
     """
     inputs = 1 if tuple_size is None else tuple_size
-    return _collected(statistics.to_list(tuple_size), "list", inputs, optional)
+    rank = LISTS_OF_INPUT if tuple_size is None else 2
+    return _collected(statistics.to_list(tuple_size), "list", inputs, optional, rank)
 
 
 @algorithm("Reducer.toCollection")
@@ -240,7 +246,9 @@ def to_collection(names: Sequence[str], optional: int = 0) -> Reducer:
     return _collected(statistics.to_features(names), "features", len(names), optional)
 
 
-def _collected(outputs: statistics.Outputs, name: str, inputs: int, optional: int) -> Reducer:
+def _collected(
+    outputs: statistics.Outputs, name: str, inputs: int, optional: int, rank: int = 0
+) -> Reducer:
     if not 1 <= inputs <= _MOST_INPUTS or not 0 <= optional <= inputs:
         raise EarthEngineError(
             f"Reducer: Cannot collect {inputs} inputs of which {optional} are optional."
@@ -251,6 +259,7 @@ def _collected(outputs: statistics.Outputs, name: str, inputs: int, optional: in
         weighted=False,
         nulls=optional == inputs,
         optional=optional,
+        ranks=(rank,),
     )
     return Reducer(inputs, (name,), (part,))
 
@@ -274,7 +283,7 @@ def auto_histogram(
     """Return a histogram as an array of two columns."""
     del max_raw
     outputs = statistics.auto_histogram(max_buckets, min_width, cumulative)
-    return _gathered(outputs, ("histogram",))
+    return _gathered(outputs, ("histogram",), ranks=(2,))
 
 
 @algorithm("Reducer.fixedHistogram")
@@ -282,7 +291,8 @@ def fixed_histogram(low: float, high: float, steps: int, cumulative: bool = Fals
     """Return a histogram of equal steps as an array of two columns."""
     if not 1 <= steps <= _MOST_CELLS or not high > low:
         raise EarthEngineError("Reducer.fixedHistogram: Need at least one step and max > min.")
-    return _gathered(statistics.fixed_histogram(low, high, steps, cumulative), ("histogram",))
+    outputs = statistics.fixed_histogram(low, high, steps, cumulative)
+    return _gathered(outputs, ("histogram",), ranks=(2,))
 
 
 @algorithm("Reducer.fixed2DHistogram")
@@ -298,7 +308,7 @@ def fixed_2d_histogram(
     if x_steps * y_steps > _MOST_CELLS:
         raise EarthEngineError("Reducer.fixed2DHistogram: Too many buckets.")
     outputs = statistics.fixed_2d_histogram((x_low, x_high, x_steps), (y_low, y_high, y_steps))
-    return _gathered(outputs, ("histogram", "xAxis", "yAxis"), False, 2)
+    return _gathered(outputs, ("histogram", "xAxis", "yAxis"), False, 2, (2, 1, 1))
 
 
 @algorithm("Reducer.geometricMedian")
