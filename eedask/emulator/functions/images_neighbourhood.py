@@ -20,7 +20,6 @@ from eedask.emulator.functions.registry import IMPLEMENTATIONS, algorithm
 from eedask.emulator.kernels import Kernel
 from eedask.emulator.neighbourhoods import (
     around,
-    blocks,
     correlated,
     extreme,
     inner,
@@ -213,45 +212,3 @@ def _held(value: float, kind: PixelType) -> Array:
         low, high = limits(kind)
         value = min(max(math.trunc(value), low), high)
     return np.asarray(value).astype(kind.dtype)
-
-
-@algorithm("Image.entropy")
-def entropy(image: Image, kernel: Kernel) -> Image:
-    """Return the entropy, in bits, of the values under a kernel's weights other than 0.
-
-    Masked pixels do not count; a pixel that is masked itself stays so (a guess).
-    https://developers.google.com/earth-engine/apidocs/ee-image-entropy
-    """
-    for band in image.bands:
-        if band.type.precision != "int":
-            raise EarthEngineError("Image.entropy: Only integer types are supported.")
-    return derived(image, [_entropy_band(band, kernel) for band in image.bands])
-
-
-def _entropy_band(band: Band, kernel: Kernel) -> Band:
-    kind = floating(band.type)
-
-    def read(grid: Grid) -> Pixels:
-        stencil = kernel.on(grid)
-        pixels = around(band, grid, stencil)
-        found = [_bits(*block) for block in blocks([pixels.values, pixels.mask], stencil)]
-        bits = np.concatenate(found).reshape(grid.shape)
-        return Pixels(bits.astype(kind.dtype), inner(pixels.mask, stencil))
-
-    return replace(band, type=kind, read=read)
-
-
-def _bits(values: Array, masks: Array) -> Array:
-    """Return the entropy of each column's values, log2 n less the mean of log2 of their counts."""
-    ordered = np.sort(np.where(masks > 0, values, np.inf), axis=0)
-    n = np.count_nonzero(masks > 0, axis=0)
-    rank = np.arange(1, len(ordered) + 1)[:, None]
-    ends = np.ones(ordered.shape, bool)
-    ends[:-1] = ordered[1:] != ordered[:-1]
-    ends &= rank <= n
-    before = np.maximum.accumulate(np.where(ends, rank, 0), axis=0)
-    before = np.vstack([np.zeros((1, ordered.shape[1]), before.dtype), before[:-1]])
-    counts = np.where(ends, rank - before, 1)
-    some = np.where(n > 0, n, 1)
-    result: Array = np.log2(some) - (counts * np.log2(counts)).sum(axis=0) / some
-    return result
