@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
+from eedask.emulator.projection import EDGE
 from eedask.emulator.raster import Grid, Projection
 
 Points = NDArray[np.float64]  # shape (n, 2): columns and rows of the grid
@@ -205,9 +206,14 @@ def _winding(edges: tuple[Points, Points], size: tuple[int, int]) -> NDArray[np.
 
 
 def _touched(start: Points, end: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels that lines pass through and points lie in."""
+    """Return the pixels that lines pass through and points lie in.
+
+    What lies on an edge, as near as can be told, is in the pixel to the right of it or below:
+    the same that :func:`~eedask.emulator.projection.grid_covering` takes.
+    """
     height, width = size
     out = np.zeros(size, bool)
+    start, end = start + EDGE, end + EDGE
     keep = (np.maximum(start, end) >= 0).all(axis=1)
     keep &= (np.minimum(start, end) <= (width, height)).all(axis=1)
     start, end = _clip_line(start[keep], end[keep], (width, height))

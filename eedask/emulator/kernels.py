@@ -78,9 +78,13 @@ class Kernel:
     def on(self, grid: Grid) -> Stencil:
         """Return the stencil on a grid; 400 where it is too large.
 
-        Pixels count as squares of their area, in metres at the projection's true scale.
+        Pixels count as squares of their area, in metres at the projection's true scale. The
+        first row of weights is the northern one, on grids whose rows go north as well.
         """
-        return self.lay(pixel_metres(grid) if self.scaled else 1.0)
+        stencil = self.lay(pixel_metres(grid) if self.scaled else 1.0)
+        if not is_upside_down(grid):
+            return stencil
+        return Stencil(stencil.weights[::-1], stencil.x, len(stencil.weights) - 1 - stencil.y)
 
     def to_info(self) -> dict[str, Any]:
         """Return getInfo's description; its form is a guess, the weights are as documented."""
@@ -95,6 +99,11 @@ class Kernel:
                 "weights": "\n".join(["", *rows]),
             }
         return info
+
+
+def is_upside_down(grid: Grid) -> bool:
+    """Whether rows go north, as those of a crs at a stated scale do."""
+    return bool(grid.transform.e > 0)
 
 
 def pixel_metres(grid: Grid) -> float:

@@ -379,3 +379,31 @@ def test_entropy(field):
     assert np.allclose(values(got, native(img)), wanted, atol=1e-6, equal_nan=True)
     with pytest.raises(EarthEngineError, match="integer"):
         run("Image.entropy", run("Image.toFloat", img), kernel(*SQUARE))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda img: run(
+            "Image.convolve", img, run("Kernel.rotate", kernel("sobel", 1.0, False), 1)
+        ),
+        lambda img: run("Image.derivative", img),
+        lambda img: run("Image.gradient", img),
+        lambda img: run("Image.zeroCrossing", img),
+        lambda img: run(
+            "Image.neighborhoodToBands", img, run("Kernel.fixed", 1, 2, [[1], [1]], 0, 0, False)
+        ),
+        lambda img: run("Image.neighborhoodToArray", img, kernel(*SQUARE), 0.0),
+        lambda img: run("Terrain.aspect", img),
+    ],
+)
+def test_grids_whose_rows_go_north_give_the_same(operation):
+    """As those of a crs and a scale do."""
+    img = image(np.random.default_rng(12).normal(size=(12, 12)))
+    made = operation(img)
+    down = native(img, 6, 6, 3, 3)
+    up = Grid(UTM, Affine(10, 0, 500030, 0, 10, 4399910), 6, 6)
+    for band in made.bands:
+        a, b = band.read(down), band.read(up)
+        assert np.allclose(a.values, b.values[::-1])
+        assert (a.mask == b.mask[::-1]).all()

@@ -289,6 +289,19 @@ def test_great_regions_take_little_memory():
     assert peak < 250e6
 
 
+@pytest.mark.parametrize("dx", [0, 1e-9, -1e-9, 1e-6, -1e-6, -1e-4, 1e-4])
+@pytest.mark.parametrize("dy", [0, 1e-9, -1e-9, 1e-6, -1e-6, -1e-4, 1e-4])
+def test_points_on_edges_take_one_pixel(dx, dy):
+    array = np.arange(1, 401, dtype=np.uint16).reshape(20, 20)
+    point = shapely.Point(500100 + dx, 4399900 + dy)
+    for options in ({}, {"scale": 10.0, "crs": Projection(UTM)}):
+        got = stats(image(array), reducer("toList"), point, **options)["b0"]
+        assert len(got) == 1
+        assert got[0] in array[9:11, 9:11]
+        (mean,) = stats(image(array), reducer("mean"), point, **options).values()
+        assert mean == got[0]
+
+
 # Samples
 
 

@@ -64,6 +64,7 @@ def _difference(band: Band, axis: str) -> Band:
         change, there = (values[:, 2:] - values[:, :-2]) / 2, np.minimum(mask[:, 2:], mask[:, :-2])
         if axis == "y":
             change, there = change.T, there.T
+            change = -change if kernels.is_upside_down(grid) else change
         return Pixels(change.astype(kind.dtype), there)
 
     return replace(band, id=f"{band.id}_{axis}", type=kind, read=read)
@@ -79,12 +80,16 @@ def zero_crossing(image: Image) -> Image:
 
     def crossing(band: Band) -> Band:
         def read(grid: Grid) -> Pixels:
-            pixels = band.read(widened(grid, (0, 0, 1, 1)))
+            turned = kernels.is_upside_down(grid)
+            pixels = band.read(widened(grid, (0, 1, 1, 0) if turned else (0, 0, 1, 1)))
             signs = np.where(pixels.mask > 0, np.sign(pixels.values.astype(np.float64)), 0)
+            signs = signs[::-1] if turned else signs
             here = signs[:-1, :-1]
             crosses = np.zeros(here.shape, bool)
             for other in (signs[:-1, 1:], signs[1:, :-1], signs[1:, 1:]):
                 crosses |= here * other < 0
+            if turned:
+                return Pixels(crosses[::-1].astype(BOOLEAN.dtype), pixels.mask[1:, :-1])
             return Pixels(crosses.astype(BOOLEAN.dtype), pixels.mask[:-1, :-1])
 
         return replace(band, type=BOOLEAN, read=read)

@@ -169,7 +169,8 @@ def neighborhood_to_bands(image: Image, kernel: Kernel) -> Image:
 
 def _neighbour(band: Band, x: int, y: int) -> Band:
     def read(grid: Grid) -> Pixels:
-        return band.read(widened(grid, (-x, -y, x, y)))
+        down = -y if kernels.is_upside_down(grid) else y
+        return band.read(widened(grid, (-x, -down, x, down)))
 
     return replace(band, id=f"{band.id}_{x}_{y}", read=read)
 
@@ -201,6 +202,8 @@ def _window_band(band: Band, kernel: Kernel, default: float) -> Band:
         rest = _held(default, band.type)
         values = np.where(pixels.mask > 0, pixels.values, rest)
         windows = np.lib.stride_tricks.sliding_window_view(values, stencil.weights.shape)
+        if kernels.is_upside_down(grid):
+            windows = windows[:, :, ::-1]
         return Pixels(windows, inner(pixels.mask, stencil))
 
     return replace(band, type=kind, read=read)
