@@ -281,8 +281,13 @@ def test_reducers_of_several_outputs_and_inputs(field):
         assert values(fit, native(img))[9, 9] == pytest.approx(slope)
         assert values(fit, native(img), 1)[9, 9] == pytest.approx(offset)
     lists = run("Image.reduceNeighborhood", img, run("Reducer.toList"), kernel(*SQUARE))
+    pixels = lists.bands[0].read(native(img))
+    for row, col in np.argwhere(pixels.mask > 0)[::20]:
+        around = windows(array[0])[row, col]
+        assert pixels.values[row, col].tolist() == around[np.isfinite(around)].tolist()
+    objects = run("Image.reduceNeighborhood", img, run("Reducer.histogram"), kernel(*SQUARE))
     with pytest.raises(EarthEngineError, match="must be numbers"):
-        values(lists, native(img))
+        values(objects, native(img))
 
 
 def test_negative_weights(field):
