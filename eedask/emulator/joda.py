@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 from eedask.emulator.dates import EPOCH
@@ -39,6 +39,8 @@ _ZONE_NAMES = {
     for zone in ("Eastern", "Central", "Mountain", "Pacific")
     for kind in ("Standard", "Daylight")
 }
+
+_YEARS = ("Y", "y", "x")
 
 _NUMBERS: dict[str, Callable[[datetime], int]] = {
     "C": lambda d: d.year // 100,
@@ -88,7 +90,7 @@ def _written(when: datetime, letter: str, token: str, zone_name: str | None) -> 
     size = len(token)
     if letter == "":
         return token
-    if letter in "Yyx" and size == 2:
+    if letter in _YEARS and size == 2:
         return f"{_NUMBERS[letter](when) % 100:02d}"
     if letter == "M" and size >= 3:
         return _MONTHS[when.month - 1][: None if size > 3 else 3]
@@ -126,10 +128,19 @@ def read(text: str, pattern: str, zone: tzinfo) -> datetime:
     if match is None:
         raise EarthEngineError(f"Date.parse: Invalid format: '{text}' does not match '{pattern}'.")
     found = {letter: value for letter, value in match.groupdict().items() if value is not None}
+    for letter, token in _tokens(pattern):
+        if letter in _YEARS and len(token) == 2 and len(found[letter]) == 2:
+            found[letter] = str(_near_now(int(found[letter])))
     try:
         return _assembled(found, zone)
     except (ValueError, OverflowError) as error:
         raise EarthEngineError(f"Date.parse: Cannot parse '{text}': {error}.") from None
+
+
+def _near_now(year: int) -> int:
+    """Return the year that two digits mean: from 80 years ago to 19 years ahead, as Joda has it."""
+    first = datetime.now(EPOCH.tzinfo).year - 80
+    return first + (year - first) % 100
 
 
 def _expressions(pattern: str) -> Iterator[str]:
@@ -174,6 +185,9 @@ def _assembled(found: dict[str, str], zone: tzinfo) -> datetime:
         int(found.get("s", 0)),
         int(found.get("S", "0").ljust(6, "0")[:6]),
     )
+    if "w" in found:
+        week = date.fromisocalendar(year, int(found["w"]), int(found.get("e", 1)))
+        when = when.replace(year=week.year, month=week.month, day=week.day)
     if "D" in found:
         when = when.replace(month=1, day=1) + timedelta(days=int(found["D"]) - 1)
     if "Z" in found and found["Z"] not in "Zz":

@@ -25,6 +25,26 @@ def type_name(value: Any) -> str:
     return "Algorithm" if callable(value) else type(value).__name__
 
 
+_PARENTS = {
+    "Integer": "Number",
+    "Float": "Number",
+    "Image": "Element",
+    "Feature": "Element",
+    "FeatureCollection": "Collection",
+    "ImageCollection": "Collection",
+}
+
+
+def is_of_type(value: Any, name: str) -> bool:
+    """Whether a value has a type, or one that is a kind of it; null has none."""
+    if value is None:
+        return False
+    own = type_name(value)
+    if isinstance(value, Geometry) and name == "Geometry":
+        return True
+    return name in (own, _PARENTS.get(own), "Object")
+
+
 _NAMES: list[tuple[Any, str]] = [
     (bool, "Boolean"),
     (int, "Integer"),

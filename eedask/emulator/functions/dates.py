@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Any
 
 from eedask.emulator import joda
@@ -148,7 +149,7 @@ def update(
     second: float | None,
     time_zone: str | None,
 ) -> Date:
-    """Return a date with some fields set."""
+    """Return a date with some fields set; other years and months may have fewer days."""
     given: dict[str, Any] = {
         "year": year,
         "month": month,
@@ -160,8 +161,14 @@ def update(
     if second is not None:
         whole = math.floor(second)
         fields |= {"second": whole, "microsecond": round((second - whole) * 1e6)}
+    when = to_datetime(value.millis, time_zone)
     try:
-        return Date(to_millis(to_datetime(value.millis, time_zone).replace(**fields)))
+        if day is None and not set(fields).isdisjoint(("year", "month")):
+            # The 29th to 31st become the last day of a shorter month.
+            first = when.replace(**{**fields, "day": 1})
+            last = (advance(first, 1, "month") - timedelta(days=1)).day
+            fields["day"] = min(when.day, last)
+        return Date(to_millis(when.replace(**fields)))
     except ValueError as error:
         raise EarthEngineError(f"Date.update: {error}.") from None
 

@@ -17,7 +17,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.filtering import Filter
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.geometry import Geometry, from_geojson
-from eedask.emulator.typenames import type_name
+from eedask.emulator.typenames import is_of_type, type_name
 from eedask.emulator.values import EVERYTHING, DateRange, ErrorMargin, Query
 
 Get = Callable[[Any], Any]
@@ -28,11 +28,13 @@ def _operands(
 ) -> tuple[Get, Get]:
     """Return how to get the operands from (left element, right element)."""
     if left_field is not None and left_value is not None:
-        raise EarthEngineError(f"{where}: Specify only one of 'leftField' and 'leftValue'.")
+        raise EarthEngineError(f"Filter.{where}: Specify only one of 'leftField' and 'leftValue'.")
     if right_field is not None and right_value is not None:
-        raise EarthEngineError(f"{where}: Specify only one of 'rightField' and 'rightValue'.")
+        raise EarthEngineError(
+            f"Filter.{where}: Specify only one of 'rightField' and 'rightValue'."
+        )
     if left_field is None and right_field is None:
-        raise EarthEngineError(f"{where}: One of 'leftField' and 'rightField' is required.")
+        raise EarthEngineError(f"Filter.{where}: One of 'leftField' and 'rightField' is required.")
     return _getter(left_field, left_value), _getter(right_field, right_value)
 
 
@@ -140,7 +142,7 @@ _comparison(_strings(lambda a, b: b in a), "stringContains")
 _comparison(lambda a, b: _holds(b, a) or _holds(a, b), "inList")
 _comparison(_holds, "listContains")
 _comparison(_in_range, "dateRangeContains", mirrored=_dates)
-_comparison(lambda a, b: type_name(a) == b, "hasType")
+_comparison(lambda a, b: isinstance(b, str) and is_of_type(a, b), "hasType")
 
 
 def _geometry(value: Any) -> Geometry | None:
@@ -206,8 +208,17 @@ def _meets(a: Geometry, b: Geometry) -> bool:
 
 _spatial("intersects", _meets, near=True)
 _spatial("disjoint", lambda a, b: not _meets(a, b))
-_spatial("contains", lambda a, b: a.unbounded or bool(a.lonlat.covers(b.lonlat)), near=True)
-_spatial("isContained", lambda a, b: b.unbounded or bool(b.lonlat.covers(a.lonlat)), near=True)
+
+
+def _covers(a: Geometry, b: Geometry) -> bool:
+    """Whether one geometry holds another; nothing holds an empty one."""
+    if b.unbounded or b.shape.is_empty:
+        return b.unbounded and a.unbounded
+    return a.unbounded or bool(a.lonlat.covers(b.lonlat))
+
+
+_spatial("contains", _covers, near=True)
+_spatial("isContained", lambda a, b: _covers(b, a), near=True)
 
 
 @algorithm("Filter.withinDistance", needs_context=True)
