@@ -18,7 +18,7 @@ from scipy import ndimage, signal
 from eedask.emulator.accumulators import Output
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.kernels import Stencil
-from eedask.emulator.raster import Band, Grid, Pixels, compose
+from eedask.emulator.raster import Band, Grid, Pixels, compose, is_opaque, uniform
 from eedask.emulator.reduce import Part, Reducer, Run
 
 Array = NDArray[Any]
@@ -148,15 +148,25 @@ def _quickly(
     way = _FAST.get(part.kind)
     if way is None or (input_weight == "min" and part.weighted and not _is_binary(mask)):
         return None
-    weights = _ones(stencil)
+    weights = _ones_of(stencil.weights)
     if part.weighted and input_weight != "mask":
         weights = stencil.weights if input_weight == "kernel" else np.minimum(stencil.weights, 1)
     there = mask if part.weighted and input_weight == "mask" else mask > 0
     return way(inputs[part.columns[0]].values, np.asarray(there, np.float64), weights)
 
 
-def _ones(stencil: Stencil) -> Array:
-    return np.asarray(stencil.weights != 0, dtype=np.float64)
+def least_mask(mask: NDArray[np.float32], weights: Array) -> NDArray[np.float32]:
+    """Return the least of the mask under weights other than 0, of each window inside."""
+    rows, cols = (n - m + 1 for n, m in zip(mask.shape, weights.shape, strict=True))
+    if is_opaque(mask) or not weights.any():
+        return uniform(1, (rows, cols))
+    if _is_binary(mask):
+        return np.asarray(correlated(mask == 0, _ones_of(weights)) < 0.5, dtype=np.float32)
+    return extreme(np.ascontiguousarray(mask), weights != 0, least=True)
+
+
+def _ones_of(weights: Array) -> Array:
+    return np.asarray(weights != 0, dtype=np.float64)
 
 
 def _is_binary(mask: Array) -> bool:
@@ -191,20 +201,19 @@ def _reduced(
 
 
 def blocks(arrays: Sequence[Array], stencil: Stencil) -> Iterator[list[Array]]:
-    """Yield the values under a stencil's weights other than 0, some rows of windows at a time.
+    """Yield the values under a stencil's weights other than 0, some windows at a time.
 
     Each array gives one of shape (weights, windows); windows go along rows.
     """
-    h, w = stencil.weights.shape
-    height, width = arrays[0].shape[0] - h + 1, arrays[0].shape[1] - w + 1
-    at = np.argwhere(stencil.weights != 0)
-    rows = max(1, _BLOCK // max(1, len(at) * width))
+    shape, footprint = stencil.weights.shape, stencil.weights != 0
+    height, width = (n - m + 1 for n, m in zip(arrays[0].shape, shape, strict=True))
+    count = max(1, int(np.count_nonzero(footprint)))
+    views = [np.lib.stride_tricks.sliding_window_view(a, shape) for a in arrays]
+    rows, cols = max(1, _BLOCK // (count * width)), min(width, max(1, _BLOCK // count))
     for top in range(0, height, rows):
-        high = min(rows, height - top)
-        yield [
-            np.stack([a[top + r : top + r + high, c : c + width].ravel() for r, c in at])
-            for a in arrays
-        ]
+        for left in range(0, width, cols):
+            at = (slice(top, top + rows), slice(left, left + cols))
+            yield [np.ascontiguousarray(v[at][:, :, footprint].reshape(-1, count).T) for v in views]
 
 
 def _spread(output: Output, n: int) -> Output:
@@ -217,8 +226,7 @@ def _count(values: Array, there: Array, weights: Array) -> Output:
 
 
 def _some(there: Array, weights: Array) -> NDArray[np.bool_]:
-    footprint = weights != 0
-    return np.asarray(extreme(np.where(there > 0, 1, 0), footprint, least=False) > 0).ravel()
+    return np.asarray(correlated(there > 0, _ones_of(weights)) > 0.5).ravel()
 
 
 def _total(values: Array, there: Array, weights: Array) -> Output:

@@ -386,6 +386,28 @@ def test_entropy(field):
         run("Image.entropy", run("Image.toFloat", img), kernel(*SQUARE))
 
 
+def test_what_would_need_too_much_is_refused():
+    img = image(np.zeros((4, 4), np.uint8))
+    far = run("Image.focal_max", img, 500.0, "square", "pixels", 500, None)
+    with pytest.raises(EarthEngineError, match="again and again"):
+        values(far)
+    wide = kernel("square", 500.0, "pixels", True, 1.0)
+    with pytest.raises(EarthEngineError, match="over more than"):
+        values(run("Image.connectedComponents", img, wide, 1000))
+    with pytest.raises(EarthEngineError, match="Too many bands"):
+        run("Image.neighborhoodToBands", img, wide)
+
+
+def test_large_neighbourhoods_are_computed_bit_by_bit(monkeypatch):
+    rng = np.random.default_rng(5)
+    pixels = [Pixels(rng.random((40, 44)), np.ones((40, 44), np.float32))]
+    stencil = kernels.fixed((rng.random((9, 11)) > 0.3).astype(float).tolist()).on(GRID)
+    (whole,) = neighbourhoods.reduce_around(run("Reducer.median"), pixels, stencil)
+    monkeypatch.setattr(neighbourhoods, "_BLOCK", 100)  # less than two windows
+    (bits,) = neighbourhoods.reduce_around(run("Reducer.median"), pixels, stencil)
+    assert (whole.values == bits.values).all()
+
+
 @pytest.mark.parametrize(
     "operation",
     [

@@ -21,8 +21,8 @@ from eedask.emulator.kernels import Kernel
 from eedask.emulator.neighbourhoods import (
     around,
     correlated,
-    extreme,
     inner,
+    least_mask,
     reduce_around,
     widened,
 )
@@ -35,6 +35,7 @@ from eedask.emulator.zones import input_groups, output_names
 _FILTERS = ("mean", "min", "max", "median", "mode")
 _MOST_BANDS = 65536
 _MOST_VALUES = 2**27
+_FURTHEST = 4 * kernels.LARGEST_RADIUS
 
 
 def _focal_band(band: Band, reducer: Reducer, kernel: Kernel, iterations: int) -> Band:
@@ -43,6 +44,10 @@ def _focal_band(band: Band, reducer: Reducer, kernel: Kernel, iterations: int) -
     def read(grid: Grid) -> Pixels:
         stencil = kernel.on(grid)
         left, top, right, bottom = (n * iterations for n in stencil.margins)
+        if max(left, top, right, bottom) > _FURTHEST:
+            raise EarthEngineError(
+                f"Kernels applied again and again reach over {_FURTHEST} pixels."
+            )
         pixels = band.read(widened(grid, (left, top, right, bottom)))
         pixels = Pixels(pixels.values.astype(kind.dtype, copy=False), pixels.mask)
         for _ in range(iterations):
@@ -100,10 +105,7 @@ def _convolved(band: Band, kernel: Kernel) -> Band:
         pixels = around(band, grid, stencil)
         clean = np.where(pixels.mask > 0, pixels.values, 0)
         values = correlated(clean, stencil.weights).astype(kind.dtype)
-        if not stencil.weights.any():
-            return Pixels(values, inner(pixels.mask, stencil))
-        mask = extreme(np.ascontiguousarray(pixels.mask), stencil.weights != 0, least=True)
-        return Pixels(values, mask.astype(np.float32, copy=False))
+        return Pixels(values, least_mask(pixels.mask, stencil.weights))
 
     return replace(band, type=kind, read=read)
 

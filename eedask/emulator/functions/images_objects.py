@@ -16,7 +16,7 @@ import numpy as np
 from eedask.emulator import connected
 from eedask.emulator.accumulators import Output
 from eedask.emulator.bands import derived
-from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.kernels import Kernel
 from eedask.emulator.mosaics import band_named
@@ -29,6 +29,7 @@ from eedask.emulator.reduction_bands import reduced_bands
 from eedask.emulator.zones import input_groups, output_names
 
 _LARGEST = 1024
+_FURTHEST = 2048
 
 
 def _checked(size: int, name: str) -> int:
@@ -90,6 +91,8 @@ def connected_components(image: Image, connectedness: Kernel, size: int) -> Imag
         offsets = connectedness.on(grid).offsets
         reach = max((max(abs(x), abs(y)) for x, y in offsets), default=0)
         margin = size * max(reach, 1)
+        if margin > _FURTHEST:
+            raise NotSupported(f"{name} over more than {_FURTHEST} pixels")
         around = padded(grid, margin)
         labels = connected.objects(first.read(around), offsets)
         ids = _ids(around, *connected.first_pixels(labels))
