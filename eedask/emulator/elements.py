@@ -11,6 +11,7 @@ from eedask.emulator.raster import Image
 from eedask.emulator.values import Collection, Feature
 
 INDEX = "system:index"
+_OF_ASSETS = {"system:id": "id", "system:version": "version"}
 GEOMETRY_SELECTORS = (".geo", ".all")
 
 
@@ -28,12 +29,24 @@ def index_of(element: Any) -> str | None:
 
 
 def property_of(element: Any, name: str) -> Any:
-    """Return what a selector selects: a property, the index or (``.geo``) the geometry, or None."""
+    """Return what a selector selects: a property, the index or (``.geo``) the geometry, or None.
+
+    Images and collections that are assets have a ``system:id`` and a ``system:version``.
+    """
     if name in element.properties:
         return element.properties[name]
+    if name in _OF_ASSETS and not isinstance(element, Feature):
+        return getattr(element, _OF_ASSETS[name])
     if name in GEOMETRY_SELECTORS:
         return geometry_of(element)
     return index_of(element) if name == INDEX else None
+
+
+def names_of(element: Any) -> list[str]:
+    """Return the names of an element's properties, with those that its being an asset gives."""
+    names = list(element.properties)
+    more = [*_OF_ASSETS, INDEX]
+    return names + [n for n in more if n not in names and property_of(element, n) is not None]
 
 
 def with_properties(element: Any, properties: Mapping[str, Any]) -> Any:

@@ -153,7 +153,8 @@ def _collection(collection: Collection) -> dict[str, Any]:
     if images:
         result["bands"] = []
     else:
-        result["columns"] = _columns(iter(elements))
+        known = collection.columns
+        result["columns"] = _columns(iter(elements)) if known is None else dict(known())
     if collection.id is not None:
         result["id"] = collection.id
     if collection.version is not None:
@@ -166,7 +167,8 @@ def _collection(collection: Collection) -> dict[str, Any]:
 def _columns(elements: Iterator[Any]) -> dict[str, str]:
     """Return the names and types of the first feature's properties.
 
-    Which collections get which columns is a guess: the service answers some with none.
+    That is what features that are not a table's get; a guess, as the service answers some with
+    no columns.
     """
     first = next(elements, None)
     if first is None:

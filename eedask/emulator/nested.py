@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from eedask.emulator.accumulators import Accumulator, Array, Output, Weights, as_objects
 from eedask.emulator.comparison import sort_key
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.reduce import AS_INPUT, Nested, Part, Reducer, Run, plain, shifted
+from eedask.emulator.reduce import (
+    AS_INPUT,
+    Nested,
+    Part,
+    Reducer,
+    Run,
+    as_column,
+    plain,
+    shifted,
+)
 
 _MOST_COPIES = 10_000
 
@@ -29,7 +38,10 @@ def _part(reducer: Reducer, make: Callable[[], Nested], inputs: int, outputs: in
 
 
 class _Repeated(Nested):
-    """A reducer run on several sets of inputs; each output is a list of theirs."""
+    """A reducer run on several sets of inputs; each output is a list of theirs.
+
+    A null is left out of the set that it is in, not of the others.
+    """
 
     def __init__(self, reducer: Reducer, count: int) -> None:
         self._reducer, self._runs = reducer, [Run(reducer) for _ in range(count)]
@@ -37,7 +49,20 @@ class _Repeated(Nested):
     def add_both(self, columns: Sequence[Array], weights: Weights, counted: Weights) -> None:
         n = self._reducer.inputs
         for i, run in enumerate(self._runs):
-            run.add(columns[i * n : (i + 1) * n], weights, counted)
+            used = columns[i * n : (i + 1) * n]
+            run.add(*self._without_nulls(used, weights, counted))
+
+    def _without_nulls(
+        self, columns: Sequence[Array], weights: Weights, counted: Weights
+    ) -> tuple[Sequence[Array], Weights, Weights]:
+        # Pixels that are arrays are objects too, but no column of them has nulls.
+        objects = [c for c in columns if c.dtype == object and c.shape[1] == 1]
+        if not objects or all(part.nulls for part in self._reducer.parts):
+            return columns, weights, counted
+        rows = range(len(weights))
+        there = np.array([all(c[k, 0] is not None for c in objects) for k in rows], bool)
+        kept = [as_column(c[there, 0].tolist()) if c.dtype == object else c[there] for c in columns]
+        return kept, weights[there], counted[there]
 
     def results(self) -> list[Output]:
         outputs = [run.outputs() for run in self._runs]
@@ -55,7 +80,7 @@ def repeated(reducer: Reducer, count: int) -> Reducer:
         )
     inputs, outputs = reducer.inputs * count, len(reducer.outputs)
     part = _part(reducer, lambda: _Repeated(reducer, count), inputs, outputs)
-    return Reducer(inputs, reducer.outputs, (part,))
+    return Reducer(inputs, reducer.outputs, (replace(part, nulls=True),))
 
 
 class _Grouped(Nested):

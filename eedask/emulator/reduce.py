@@ -222,7 +222,7 @@ def reduce_columns(
         rows = _rows(part, used)
         accumulator = part.make()
         if rows:
-            taken = [_column([column[k] for k in rows]) for column in used]
+            taken = [as_column([column[k] for k in rows]) for column in used]
             try:
                 accumulator.add(taken, _row_weights(part, weights or {}, rows)[:, None])
                 outputs = accumulator.results()
@@ -257,8 +257,8 @@ def _row_weights(
     return least if part.weighted else (least > 0).astype(np.float64)
 
 
-def _column(values: list[Any]) -> Array:
-    """Return values as a column: integers, floats, or objects."""
+def as_column(values: Sequence[Any]) -> Array:
+    """Return values as a column, shape (n, 1): integers, floats, or objects."""
     if all(isinstance(v, bool | int) for v in values):
         if all(-(2**63) <= v < 2**63 for v in values):
             return np.array(values, dtype=np.int64)[:, None]

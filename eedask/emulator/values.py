@@ -98,7 +98,8 @@ class Collection:
 
     ``source(query)`` yields the elements in their fixed order, leaving out at most those that
     the query excludes. Filters pass a narrower query down to their input, so that loading four
-    million images and keeping three costs three.
+    million images and keeping three costs three. ``columns()`` gives the names and types of a
+    table's properties, which hold for what is left of it as well.
     """
 
     kind: CollectionKind
@@ -106,6 +107,7 @@ class Collection:
     properties: Mapping[str, Any] = field(default_factory=dict)
     id: str | None = None
     version: int | None = None
+    columns: Callable[[], Mapping[str, str]] | None = None
 
     def elements(self, query: Query = EVERYTHING) -> Iterator[Any]:
         """Yield the elements that the query does not exclude."""
@@ -119,13 +121,17 @@ class Collection:
 
         return replace(self, source=source)
 
+    def with_source(self, source: Source) -> Collection:
+        """Return a collection of other elements, or of elements with other properties."""
+        return replace(self, source=source, columns=None)
+
     def mapped(self, function: Callable[[Any], Any]) -> Collection:
         """Return ``function`` of every element. No query passes: it may change what is asked of."""
 
         def source(_: Query) -> Iterator[Any]:
             return (function(e) for e in self.source(EVERYTHING))
 
-        return replace(self, source=source)
+        return self.with_source(source)
 
 
 def collection_of(kind: CollectionKind, elements: list[Any], **kwargs: Any) -> Collection:

@@ -217,7 +217,8 @@ def test_for_each_element():
 def test_reduce_columns():
     data = {"a": [1, 2, 3, None], "b": [10, 20, 30, 40], "k": ["x", "y", "x", "x"]}
     twice = run("Reducer.repeat", reducer("sum"), 2)
-    assert columns(twice, ["a", "b"], **data) == {"sum": [6, 60]}
+    # A null is left out of its own copy only.
+    assert columns(twice, ["a", "b"], **data) == {"sum": [6, 100]}
     groups = run("Reducer.group", twice, 2, "state-code")
     assert columns(groups, ["a", "b", "k"], **data) == {
         "groups": [{"state-code": "x", "sum": [4, 40]}, {"state-code": "y", "sum": [2, 20]}]
@@ -457,3 +458,12 @@ _OTHERS = {
     "Reducer.sensSlope",
     "Reducer.spearmansCorrelation",
 }
+
+
+def test_nulls_of_repeated_reducers_are_left_out_of_their_own_copy():
+    means = run("Reducer.repeat", reducer("mean"), 2)
+    table = [[1, None, 3, None], [None, 10.0, None, 30]]
+    assert reduce_columns(means, table) == {"mean": [2, 20]}
+    assert reduce_columns(means, [[1, 2], [None, None]]) == {"mean": [1.5, None]}
+    first = run("Reducer.repeat", reducer("first"), 2)
+    assert reduce_columns(first, table) == {"first": [1, None]}

@@ -87,7 +87,7 @@ def zones() -> gpd.GeoDataFrame:
     middle = shapely.Point(place(100, 60))
     ring = middle.buffer(900).difference(middle.buffer(300))
     upper = shapely.box(*place(30, 130), *place(10.4, 150.7))
-    lower = shapely.box(*place(120, 150), *place(99.5, 170.2))
+    lower = shapely.box(*place(120, 150), *place(99.3, 170.2))
     across = shapely.box(*place(90.3, 80.6), *place(50.5, 100.2))
     shapes = {
         "disc": disc,
@@ -103,7 +103,7 @@ def sites(rng: np.random.Generator) -> gpd.GeoDataFrame:
     """Return points in the middles of pixels; their rows and columns are in the table."""
     count = 23
     rows, columns = rng.integers(0, SHAPE[0], count), rng.integers(0, SHAPE[1], count)
-    rows[0], columns[0] = 70, 100  # nodata
+    rows[7], columns[7] = 70, 100  # nodata
     x, y = TRANSFORM @ (columns + 0.5, rows + 0.5)
     table = {"site": [f"s{n}" for n in range(count)], "row": rows, "column": columns}
     points = gpd.points_from_xy(x, y)

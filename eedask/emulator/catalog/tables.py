@@ -11,6 +11,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from eedask.emulator.geometry import Geometry
+from eedask.emulator.typenames import type_name
 from eedask.emulator.values import Collection, Feature, Query
 
 SYNTHETIC: Mapping[str, Any] = {
@@ -88,7 +89,19 @@ class FeatureTable:
 
     def collection(self, asset_id: str, properties: Mapping[str, Any]) -> Collection:
         """Return the table as the collection of an asset."""
-        return Collection("FeatureCollection", self.source, properties, id=asset_id)
+        columns = self.columns
+        return Collection(
+            "FeatureCollection", self.source, properties, id=asset_id, columns=columns
+        )
+
+    def columns(self) -> dict[str, str]:
+        """Return the names and types of the rows' properties, in the order of the names."""
+        types: dict[str, set[str]] = {}
+        for row in self._properties:
+            for name, value in row.items():
+                types.setdefault(name, set()).add(type_name(value))
+        types["system:index"] = {"String"}
+        return {name: _common(types[name]) for name in sorted(types)}
 
     def bounds(self) -> tuple[float, float, float, float] | None:
         """Return the box around all rows, in degrees, or None if no row has a shape."""
@@ -104,3 +117,10 @@ class FeatureTable:
             if isinstance(properties.get(name), Hashable):
                 rows.setdefault(properties.get(name), []).append(row)
         return rows
+
+
+def _common(types: set[str]) -> str:
+    """Return the type of values of several types: of numbers Float, else Object."""
+    if types == {"Integer", "Float"}:
+        return "Float"
+    return next(iter(types)) if len(types) == 1 else "Object"

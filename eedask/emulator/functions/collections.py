@@ -158,7 +158,7 @@ def merge(one: Collection, other: Collection) -> Collection:
             for element in part.elements(query):
                 yield with_index(element, f"{prefix}_{index_of(element) or ''}")
 
-    return replace(one, source=source)
+    return one.with_source(source)
 
 
 def _without_index(query: Query) -> Query:
@@ -182,7 +182,7 @@ def flatten(items: Collection) -> Collection:
             for element in inner.elements(query):
                 yield with_index(element, f"{outer}_{index_of(element) or ''}")
 
-    return replace(items, source=source)
+    return items.with_source(source)
 
 
 @algorithm("Collection.distinct")
@@ -216,7 +216,7 @@ def remap(items: Collection, old: list[Any], new: list[int], column: str) -> Col
             if isinstance(value, str | int | float) and value in table:
                 yield with_properties(element, {column: table[value]})
 
-    return replace(items, source=source)
+    return items.with_source(source)
 
 
 @algorithm("Collection.cache")

@@ -12,6 +12,7 @@ from eedask.emulator.elements import (
     INDEX,
     geometry_of,
     index_of,
+    names_of,
     ordinary,
     property_of,
     with_properties,
@@ -77,11 +78,8 @@ def set_properties(element: Any, properties: Mapping[str, Any]) -> Any:
 
 @algorithm("Element.propertyNames")
 def property_names(element: Any) -> list[str]:
-    """Return the names of the properties; ``system:index`` is one."""
-    names = list(element.properties)
-    if INDEX not in names and index_of(element) is not None:
-        names.append(INDEX)
-    return names
+    """Return the names of the properties; ``system:index`` is one, ``system:id`` an asset's."""
+    return names_of(element)
 
 
 @algorithm("Element.toDictionary")
@@ -176,7 +174,7 @@ def make_array(items: Collection, names: list[str], name: str) -> Collection:
             if all(isinstance(v, int | float) for v in values):
                 yield with_properties(element, {name: np.asarray(values)})
 
-    return replace(items, source=source)
+    return items.with_source(source)
 
 
 @algorithm("ErrorMargin")

@@ -6,7 +6,7 @@ https://developers.google.com/earth-engine/guides/joins_intro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from eedask.emulator.comparison import sort_key
@@ -125,4 +125,4 @@ def apply(join: Join, primary: Collection, secondary: Collection, condition: Fil
             ]
             yield from join.results(element, matches)
 
-    return replace(primary, source=source)
+    return primary.with_source(source)

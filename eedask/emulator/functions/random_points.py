@@ -118,7 +118,7 @@ def random_column(
                 number = NormalDist().inv_cdf(max(number, 2.0**-53))
             yield with_properties(element, {name: number})
 
-    return replace(items, source=source)
+    return items.with_source(source)
 
 
 def _hashed(text: str) -> float:

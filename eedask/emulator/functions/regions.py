@@ -74,4 +74,4 @@ def reduce_regions(
         features = collection.elements(replace(query, equals={}))
         return with_statistics(image, reducer, features, projection, max_pixels, name, tile_scale)
 
-    return replace(collection, source=source)
+    return collection.with_source(source)
