@@ -88,7 +88,7 @@ def zones() -> gpd.GeoDataFrame:
     ring = middle.buffer(900).difference(middle.buffer(300))
     upper = shapely.box(*place(30, 130), *place(10.4, 150.7))
     lower = shapely.box(*place(120, 150), *place(99.3, 170.2))
-    across = shapely.box(*place(90.3, 80.6), *place(50.5, 100.2))
+    across = shapely.box(*place(90.3, 80.6), *place(50.3, 100.2))
     shapes = {
         "disc": disc,
         "ring": ring,
