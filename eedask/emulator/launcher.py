@@ -44,7 +44,13 @@ class Emulator:
     ----------
     mounts : mapping of str to path, optional
         Asset id to a raster (an Image), a folder of rasters (an ImageCollection) or a vector
-        file (a FeatureCollection).
+        file (a FeatureCollection). A folder's images are loadable as ``ID/stem``. Their
+        properties come from GeoTIFF tags and from what lies beside the rasters, the later ones
+        over the earlier: STAC items (``*.json``, one each or a collection of them), GeoParquet
+        or Parquet tables of one row a file, ``properties.csv`` or ``properties.json``. Items
+        and rows are joined to files by name (an item also by its id); their geometry, if any,
+        is the image's footprint; ``system:time_start`` is theirs, else their ``datetime``, else
+        a date in the file's name.
     concurrency : int, optional
         Requests in flight; more are answered 429. None: no limit.
     rate : float, optional

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache, cached_property, lru_cache, partial
+from collections.abc import Iterator
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import geopandas as gpd
 import numpy as np
@@ -14,7 +14,7 @@ import shapely
 from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
 from eedask.emulator.catalog.dates import date_in_name, millis, within
 from eedask.emulator.catalog.footprints import footprint, ring
-from eedask.emulator.catalog.properties import properties_of, sidecar
+from eedask.emulator.catalog.properties import properties_of, text_value, with_times
 from eedask.emulator.catalog.raster_file import (
     POLICIES,
     Header,
@@ -22,7 +22,9 @@ from eedask.emulator.catalog.raster_file import (
     RasterFile,
     read_header,
 )
+from eedask.emulator.catalog.sidecars import Note, notes
 from eedask.emulator.catalog.tables import FeatureTable
+from eedask.emulator.geometry import Geometry
 from eedask.emulator.raster import Image
 from eedask.emulator.sampling import source_bands
 from eedask.emulator.values import Collection, Query
@@ -44,13 +46,14 @@ class MountedImage:
         If the file cannot be read as a georeferenced raster.
     """
 
-    def __init__(
-        self, asset_id: str, path: Path, properties: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, asset_id: str, path: Path, note: Note | None = None) -> None:
         self._id = asset_id
         self._path = path
         self._header: Header = read_header(path)
-        self._properties = {**(properties or {})}
+        note = note or Note()
+        self._outline = note.footprint
+        tags = {name: text_value(text) for name, text in self._header.tags.items()}
+        self._properties = {**with_times(tags), **note.properties}
         self._policy = self._properties.pop(_POLICY, "MEAN")
         if self._policy not in POLICIES:
             raise ValueError(f"{path}: {_POLICY} is {self._policy!r}, not one of {POLICIES}.")
@@ -61,9 +64,12 @@ class MountedImage:
         header = self._header
         source = RasterFile(self._path, header, cast(PyramidingPolicy, self._policy))
         outline = footprint(header.projection, header.width, header.height)
+        if self._outline is not None:
+            outline = Geometry(shapely.force_2d(self._outline), geodesic=False)
+        simple = isinstance(outline.shape, shapely.Polygon)
         system = {
             "system:index": self._id.rsplit("/", 1)[-1],
-            "system:footprint": ring(outline),
+            "system:footprint": ring(outline) if simple else outline,
             "system:asset_size": self._path.stat().st_size,
         }
         taken = date_in_name(self._path.stem)
@@ -81,10 +87,14 @@ class MountedImage:
 class MountedFolder:
     """A folder of rasters as an image collection, its images in the order of their names.
 
+    Images have the properties that their GeoTIFF tags give, and over these what lies beside them
+    (:mod:`~eedask.emulator.catalog.sidecars`).
+
     Raises
     ------
     ValueError
-        If there is no raster in it, the first is unreadable, or two have the same stem.
+        If there is no raster in it, the first is unreadable, two have the same stem, or what
+        lies beside them cannot be read.
     """
 
     def __init__(self, asset_id: str, path: Path) -> None:
@@ -96,7 +106,7 @@ class MountedFolder:
         if len(self._files) < len(files):
             raise ValueError(f"{path} has rasters whose names differ in their endings only.")
         read_header(files[0])
-        self._sidecar = cache(lambda: sidecar(path))
+        self._notes = notes(path, files)
         self._load = lru_cache(maxsize=1024)(self._open)
 
     def collection(self) -> Collection:
@@ -117,8 +127,7 @@ class MountedFolder:
                     yield image
 
     def _open(self, index: str) -> Image:
-        properties = self._sidecar().get(index, {})
-        return MountedImage(f"{self._id}/{index}", self._files[index], properties).image
+        return MountedImage(f"{self._id}/{index}", self._files[index], self._notes[index]).image
 
 
 def read_table(path: Path) -> FeatureTable:

@@ -15,8 +15,23 @@ import pandas as pd
 from eedask.emulator.catalog.dates import millis
 
 # A column of this name, or else the first, says which file of a folder a row is about.
-_KEYS = ("system:index", "file", "filename", "name", "id")
-_SIDECARS = ("properties.csv", "properties.parquet", "properties.json")
+KEYS = ("system:index", "file", "filename", "name", "id")
+_TIMES = {
+    "system:time_start": ("datetime", "start_datetime"),
+    "system:time_end": ("end_datetime",),
+}
+SIDECARS = ("properties.csv", "properties.json")
+
+
+def text_value(text: str) -> Any:
+    """Return a tag's text as a number where it is one."""
+    for kind in (int, float):
+        try:
+            value = kind(text)
+        except ValueError:
+            continue
+        return value if math.isfinite(value) else text
+    return text
 
 
 def property_value(value: Any) -> Any:
@@ -45,15 +60,15 @@ def properties_of(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def sidecar(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the properties that ``properties.csv``, ``.parquet`` or ``.json`` gives to files.
+    """Return the properties that ``properties.csv`` or ``properties.json`` gives to files.
 
     A table has the file's name, with or without its extension, in its column ``file`` (or
     another usual name, else its first); JSON is an object of objects by file name, or a list of
     rows. ``system:time_start`` and ``system:time_end`` may be dates.
     """
-    for name in _SIDECARS:
+    for name in SIDECARS:
         if (folder / name).is_file():
-            return {_stem(key): _with_times(row) for key, row in _rows(folder / name).items()}
+            return {_stem(key): with_times(row) for key, row in _rows(folder / name).items()}
     return {}
 
 
@@ -64,8 +79,8 @@ def _rows(path: Path) -> dict[str, dict[str, Any]]:
             return {str(key): properties_of(row) for key, row in content.items()}
         table = pd.DataFrame(content)
     else:
-        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    key = next((name for name in _KEYS if name in table.columns), table.columns[0])
+        table = pd.read_csv(path)
+    key = next((name for name in KEYS if name in table.columns), table.columns[0])
     rest = [column for column in table.columns if column != key]
     return {
         str(file): properties_of(dict(zip(rest, cells, strict=True)))
@@ -73,10 +88,23 @@ def _rows(path: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _with_times(row: dict[str, Any]) -> dict[str, Any]:
-    for name in ("system:time_start", "system:time_end"):
-        if isinstance(row.get(name), str):
-            row[name] = millis(pd.Timestamp(row[name]))
+def with_times(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with ``system:time_start`` and ``_end`` in milliseconds.
+
+    They may be dates in text. Where they are missing, STAC's ``start_datetime``,
+    ``end_datetime`` and ``datetime`` tell.
+
+    Raises
+    ------
+    ValueError
+        If a date cannot be read.
+    """
+    for name, others in _TIMES.items():
+        value = next((row[n] for n in (name, *others) if row.get(n) is not None), None)
+        if isinstance(value, str):
+            value = millis(pd.Timestamp(value))
+        if value is not None:
+            row[name] = value
     return row
 
 

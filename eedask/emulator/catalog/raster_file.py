@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, NamedTuple, cast, get_args
@@ -36,6 +36,8 @@ class Header(NamedTuple):
     ----------
     numbers : tuple of int
         rasterio's numbers (from 1) of the bands, without an alpha band that is a mask.
+    tags : mapping of str to str
+        The user's own tags of a GeoTIFF.
     """
 
     projection: Projection
@@ -44,6 +46,7 @@ class Header(NamedTuple):
     ids: tuple[str, ...]
     types: tuple[PixelType, ...]
     numbers: tuple[int, ...]
+    tags: Mapping[str, str]
 
 
 def read_header(path: Path) -> Header:
@@ -72,9 +75,21 @@ def read_header(path: Path) -> Header:
                 ids=_band_ids([file.descriptions[n - 1] for n in numbers]),
                 types=tuple(PixelType.of(file.dtypes[n - 1]) for n in numbers),
                 numbers=tuple(numbers),
+                tags=_own_tags(file),
             )
     except RasterioError as error:
         raise ValueError(f"{path} cannot be read as a raster: {error}") from error
+
+
+def _own_tags(file: Any) -> dict[str, str]:
+    """Return a GeoTIFF's tags without GDAL's and TIFF's own, which tell of the file."""
+    if file.driver not in ("GTiff", "COG"):
+        return {}
+    return {
+        name: text
+        for name, text in file.tags().items()
+        if name != "AREA_OR_POINT" and not name.startswith(("TIFFTAG_", "OVR_", "STATISTICS_"))
+    }
 
 
 def _alpha_is_certain(file: Any) -> bool:
