@@ -20,7 +20,7 @@ from eedask.emulator.values import Collection, Feature, Query
 
 
 def drawn(
-    collection: Collection, grid: Grid, width: float | None = None
+    collection: Collection, grid: Grid, width: float | str | None = None
 ) -> Iterator[tuple[Feature, NDArray[np.intp]]]:
     """Yield features that touch a grid, with the (flat) pixels whose centre they hold.
 
@@ -28,12 +28,16 @@ def drawn(
     ----------
     collection : Collection
     grid : Grid
-    width : float, optional
-        Pixels: draw outlines so wide instead of filling.
+    width : float or str, optional
+        Pixels, or the property that holds them: draw outlines so wide instead of filling. What
+        lacks the property is not drawn.
     """
     for feature in collection.elements(Query(bounds=degrees_bounds(grid))):
         if isinstance(feature, Feature) and feature.geometry is not None:
-            pixels = _pixels(feature.geometry, grid, width)
+            wide = feature.properties.get(width) if isinstance(width, str) else width
+            if isinstance(width, str) and not isinstance(wide, int | float):
+                continue
+            pixels = _pixels(feature.geometry, grid, wide)
             if pixels.size:
                 yield feature, pixels
 

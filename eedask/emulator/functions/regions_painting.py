@@ -77,7 +77,7 @@ def paint(image: Image, collection: Collection, color: Any = 0, width: Any = Non
     return image.with_bands(tuple(bands))
 
 
-def _pixels_wide(width: Any) -> float | None:
-    if width is None or isinstance(width, int | float):
+def _pixels_wide(width: Any) -> float | str | None:
+    if width is None or isinstance(width, int | float | str):
         return width
-    raise EarthEngineError("Image.paint: The eedask emulator supports numbers as widths only.")
+    raise EarthEngineError("Image.paint: The width must be a number or the name of a property.")
