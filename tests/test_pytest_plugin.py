@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import pytest
 import rasterio
 
 pytest_plugins = ["pytester"]
+
+PROJECT = Path(__file__).parents[1]
 
 # By name, so that it is there in a checkout that is not installed as well; warnings are errors.
 OPTIONS = ("-p", "pytest_eedask", "-p", "no:cacheprovider", "-W", "error")
@@ -20,7 +21,8 @@ import ee, pytest
 
 @pytest.fixture(scope="session")
 def earth_engine_options():
-    return {"mounts": {"projects/p/assets/dem": "dem.tif"}, "project": "mine", "processes": 1}
+    mounts = {"projects/p/assets/dem": "dem.tif", "projects/p/assets/ramp": "ramp.tif"}
+    return {"mounts": mounts, "project": "mine", "processes": 1}
 
 def pytest_unconfigure():
     print("initialized at the end:", ee.data._get_state().initialized)
@@ -30,7 +32,7 @@ TESTS = """
 import os, ee
 
 def test_mounted(earth_engine):
-    image = ee.Image("projects/p/assets/dem")
+    image = ee.Image("projects/p/assets/ramp")
     point = ee.Geometry.Point([500105, 4399855], "EPSG:32613")
     assert image.reduceRegion("first", point).getInfo() == {"height": VALUE}
 
@@ -53,24 +55,34 @@ def test_nothing_of_it_is_imported():
 """
 
 
-@pytest.fixture
-def dem(pytester):
-    """Heights that all differ; row 14, column 10 is where the inner tests look."""
-    heights = np.arange(600, dtype=np.int16).reshape(1, 20, 30)
-    transform = rasterio.Affine(10, 0, 500000, 0, -10, 4400000)
-    profile = {"driver": "GTiff", "dtype": "int16", "count": 1, "crs": "EPSG:32613"}
-    path = pytester.path / "dem.tif"
-    with rasterio.open(path, "w", **profile, width=30, height=20, transform=transform) as target:
-        target.write(heights)
+def write(path, heights, crs, transform):
+    """Write a band called height."""
+    rows, columns = heights.shape
+    profile = {"driver": "GTiff", "dtype": heights.dtype, "count": 1, "crs": crs}
+    profile |= {"width": columns, "height": rows, "transform": transform}
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(heights, 1)
         target.set_band_description(1, "height")
-    return heights[0]
 
 
-def test_other_packages_test_on_it(pytester, dem):
+def readme_test():
+    """Return the test that the README shows."""
+    blocks = (PROJECT / "README.md").read_text().split("```python\n")
+    (code,) = (block.split("```")[0] for block in blocks if "(earth_engine)" in block)
+    return code
+
+
+def test_other_packages_test_on_it(pytester):
+    # Heights that all differ; row 14, column 10 is where the inner test looks.
+    ramp = np.arange(600, dtype=np.int16).reshape(20, 30)
+    write("ramp.tif", ramp, "EPSG:32613", rasterio.Affine(10, 0, 500000, 0, -10, 4400000))
+    plain = np.full((200, 200), 812.4)
+    write("dem.tif", plain, "EPSG:4326", rasterio.Affine(0.001, 0, 10.4, 0, -0.001, 50.3))
     pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(TESTS.replace("VALUE", str(dem[14, 10])))
+    pytester.makepyfile(TESTS.replace("VALUE", str(ramp[14, 10])))
+    pytester.makepyfile(test_readme=f"import ee, pytest\n\n{readme_test()}")
     result = pytester.runpytest_subprocess(*OPTIONS, "-s", timeout=240)
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["*initialized at the end: False"])
     assert result.stderr.str() == ""
     (line,) = (line for line in result.outlines if "pid " in line)
@@ -95,7 +107,7 @@ def test_it_is_not_felt_where_it_is_not_used(pytester):
 
 
 def test_pytest_finds_it():
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["pytest11"] == {"pytest_eedask": "pytest_eedask"}
     if "TOX_ENV_NAME" in os.environ:  # on the built wheel
         (found,) = metadata.entry_points(group="pytest11", name="pytest_eedask")
