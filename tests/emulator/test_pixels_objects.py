@@ -1,5 +1,7 @@
 """Objects and distances, against SciPy's labels and against all pairs of pixels."""
 
+import heapq
+
 import numpy as np
 import pytest
 from affine import Affine
@@ -160,3 +162,48 @@ def test_no_target_at_all():
     img = image(np.zeros((6, 6), np.uint8))
     assert np.isnan(values(run("Image.distance", img, None, True))).all()
     assert np.isnan(values(run("Image.fastDistanceTransform", img, 9, "pixels", "manhattan"))).all()
+
+
+def cheapest(cost, targets, size):
+    """Dijkstra's ways over eight neighbours, pixel by pixel, and how many steps they have."""
+    starts = map(tuple, np.argwhere(targets & np.isfinite(cost)).tolist())
+    best = dict.fromkeys(starts, (0.0, 0))
+    heap = [(0.0, 0, at) for at in best]
+    heapq.heapify(heap)
+    while heap:
+        total, steps, (row, col) = heapq.heappop(heap)
+        if (total, steps) > best[row, col]:
+            continue
+        for dr in (-1, 0, 1):
+            for dc in (-1, 0, 1):
+                r, c = row + dr, col + dc
+                if (dr or dc) and 0 <= r < cost.shape[0] and 0 <= c < cost.shape[1]:
+                    step = np.hypot(dr, dc) * size * (cost[row, col] + cost[r, c]) / 2
+                    new = (total + step, steps + 1)
+                    if np.isfinite(step) and new < best.get((r, c), (np.inf, 0)):
+                        best[r, c] = new
+                        heapq.heappush(heap, (*new, (r, c)))
+    return best
+
+
+def test_cumulative_cost():
+    rng = np.random.default_rng(8)
+    cost = rng.random((18, 22)) * 5
+    mask = (rng.random(cost.shape) > 0.2).astype(np.float32)
+    targets = (rng.random(cost.shape) < 0.02).astype(np.uint8)
+    targets[4, 4], mask[4, 4] = 1, 1
+    ways = cheapest(np.where(mask > 0, cost, np.nan), targets > 0, 10)
+    img, sources = image(cost, mask=mask), image(targets)
+    got = run("Image.cumulativeCost", img, sources, 500.0, False)
+    assert got.band_names == ["cumulative_cost"]
+    wanted = np.full(cost.shape, np.nan)
+    for at, (total, _) in ways.items():
+        wanted[at] = total
+    assert np.allclose(values(got), wanted, equal_nan=True, atol=1e-9)
+    short = values(run("Image.cumulativeCost", img, sources, 40.0, False))
+    reached = {at for at, (_, steps) in ways.items() if steps <= 4}
+    assert {tuple(at) for at in np.argwhere(np.isfinite(short)).tolist()} <= reached
+    curved = values(run("Image.cumulativeCost", img, sources, 500.0, True))
+    assert np.allclose(curved, wanted, rtol=5e-3, equal_nan=True)
+    with pytest.raises(EarthEngineError, match="more than one band"):
+        run("Image.cumulativeCost", run("Image.addBands", img, img), sources, 9.0, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,17 +13,19 @@ from scipy import ndimage
 
 from eedask.emulator import kernels
 from eedask.emulator.bands import derived
+from eedask.emulator.costs import cheapest
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.kernels import DISTANCES, LARGEST_RADIUS, Kernel
 from eedask.emulator.neighbourhoods import padded
-from eedask.emulator.pixel_types import FLOAT
+from eedask.emulator.pixel_types import DOUBLE, FLOAT
 from eedask.emulator.raster import Band, Grid, Image, Pixels
 
 Array = NDArray[Any]
 
 _DEFAULT = kernels.shaped("euclidean", 100, "pixels", False, 1.0)
 _ROUNDING = 1e-6
+_FURTHEST = 1024
 
 
 def _nearest(targets: NDArray[np.bool_], metric: str) -> Array:
@@ -115,3 +118,33 @@ def fast_distance_transform(
         return Pixels(values.astype(np.float32), valid.astype(np.float32))
 
     return derived(image, [replace(band, id="distance", type=FLOAT, read=read)])
+
+
+@algorithm("Image.cumulativeCost")
+def cumulative_cost(cost: Image, source: Image, furthest: float, geodetic: bool = True) -> Image:
+    """Return a band ``cumulative_cost``: that of the cheapest way from a source to each pixel.
+
+    Ways go from pixel to neighbouring pixel, diagonally as well; a step costs its length in
+    metres times the mean cost of both pixels (a guess). Sources are pixels of ``source`` other
+    than 0; pixels that no way of at most ``furthest`` metres can reach are masked.
+    https://developers.google.com/earth-engine/guides/image_cumulative_cost
+    """
+    name = "Image.cumulativeCost"
+    if len(cost.bands) != 1 or len(source.bands) != 1:
+        raise NotSupported(f"{name} of more than one band")
+    if not furthest > 0:
+        raise EarthEngineError(f"{name}: The maximum distance must be positive.")
+    band, sources = cost.bands[0], source.bands[0]
+
+    def read(grid: Grid) -> Pixels:
+        n = max(1, math.ceil(furthest / kernels.pixel_metres(grid)))
+        if n > _FURTHEST:
+            raise EarthEngineError(f"{name}: {n} pixels are more than {_FURTHEST}.")
+        around = padded(grid, n)
+        total, way = cheapest(band.read(around), _targets(sources.read(around)), around, geodetic)
+        inner = (slice(n, n + grid.height), slice(n, n + grid.width))
+        valid = np.isfinite(total[inner]) & (way[inner] <= n)
+        values = np.where(valid, total[inner], 0)
+        return Pixels(values, valid.astype(np.float32))
+
+    return derived(cost, [replace(band, id="cumulative_cost", type=DOUBLE, read=read)])
