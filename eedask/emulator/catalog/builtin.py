@@ -7,6 +7,7 @@ from functools import partial
 
 from eedask.emulator.catalog import (
     boundaries,
+    climate_models,
     ecoregions,
     elevation_models,
     gaul,
@@ -16,6 +17,7 @@ from eedask.emulator.catalog import (
     naip,
     sentinel2,
     surface_water,
+    vegetation,
 )
 from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
 from eedask.emulator.catalog.tables import SYNTHETIC, FeatureTable
@@ -58,10 +60,10 @@ def assets() -> dict[str, Asset]:
         sentinel2.ASSET_ID: CollectionAsset(sentinel2.collection, sentinel2.image),
         naip.ASSET_ID: CollectionAsset(naip.collection, naip.image),
         **{
-            asset_id: CollectionAsset(
-                partial(modis.collection, asset_id), partial(modis.image, asset_id)
-            )
-            for asset_id in modis.ASSET_IDS
+            asset_id: CollectionAsset(series.collection, series.image)
+            for asset_id, series in (
+                modis.SERIES | vegetation.SERIES | climate_models.SERIES
+            ).items()
         },
     }
     for asset_id, make in _WHOLE.items():

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.noise import field, fractal
-from eedask.emulator.catalog.terrain import dryness, elevation
+from eedask.emulator.catalog.terrain import dryness
 
 Floats = NDArray[np.float32]
 Degrees = NDArray[np.float64]
@@ -64,31 +64,36 @@ def greenness(lon: Degrees, lat: Degrees, day: dt.date) -> Floats:
     temperate = np.clip(0.5 + 0.85 * season(lat, day), 0, 1)
     rains = 0.72 + 0.28 * np.cos(2 * np.pi * (day_of_year(day) - _RAINS - 182 * (lat < 0)) / _YEAR)
     luck = 0.07 * field(lon * 0.25, lat * 0.25, 5000 + day.year)
-    green = away * temperate + (1 - away) * rains + luck - 0.25 * dryness(lon, lat)
+    green = away * temperate + (1 - away) * rains + luck - 0.75 * dryness(lon, lat) ** 2
     return np.clip(green, 0, 1).astype(np.float32)
 
 
-def sky(lon: Degrees, lat: Degrees, day: dt.date, octaves: int = 10) -> Floats:
+def sky(
+    lon: Degrees, lat: Degrees, day: dt.date, octaves: int = 10, dry: Floats | None = None
+) -> Floats:
     """Return the clouds of a day, a :class:`Sky` stacked along the first axis.
 
     Parameters
     ----------
     octaves : int
         Ten go down to some hundred metres, each fewer to twice that.
+    dry : ndarray, optional
+        The dryness of the places, if it is known.
     """
+    if dry is None:
+        dry = dryness(lon, lat)
     number = day.toordinal()
     fronts = field(lon * 0.11 - number * 0.37, lat * 0.13, 7001)
     heaps = fractal(lon * 1.1, lat * 1.1, 7 * number, 4)
     if octaves > 4:
         heaps = heaps + np.float32(0.45) * fractal(lon * 11, lat * 11, 7 * number + 4, octaves - 4)
-    cloud = heaps + np.float32(1.6) * fronts - cloudlessness(lon, lat, day)
+    cloud = heaps + np.float32(1.6) * fronts - cloudlessness(lat, day, dry)
     cirrus = field(lon * 0.8, lat * 2.1, number + 3) + np.float32(0.8) * fronts - np.float32(0.42)
     return np.stack([cloud, cirrus.astype(np.float32)])
 
 
-def cloudlessness(lon: Degrees, lat: Degrees, day: dt.date) -> Floats:
+def cloudlessness(lat: Degrees, day: dt.date, dry: Floats) -> Floats:
     """Return what cloudiness has to exceed for there to be a cloud."""
-    dry = dryness(lon, lat)
     found: Floats = (0.02 - 0.15 * _wet(lat, dry, day) + 0.8 * dry).astype(np.float32)
     return found
 
@@ -100,10 +105,15 @@ def _wet(lat: Degrees, dry: Floats, day: dt.date) -> Degrees:
     return found
 
 
-def rain(lon: Degrees, lat: Degrees, day: dt.date) -> Floats:
-    """Return millimetres of a day's rain: where clouds are thick; mountains have more."""
-    thickness = sky(lon, lat, day, octaves=5)[0] - np.float32(0.25)
-    dry = dryness(lon, lat)
+def rain(lon: Degrees, lat: Degrees, day: dt.date, dry: Floats, height: Floats) -> Floats:
+    """Return millimetres of a day's rain: where clouds are thick; mountains have more.
+
+    Parameters
+    ----------
+    dry, height : ndarray
+        The dryness and the height above the sea of the places.
+    """
+    thickness = sky(lon, lat, day, octaves=5, dry=dry)[0] - np.float32(0.25)
     strength = 13 + 20 * _wet(lat, dry, day)
-    fall = np.maximum(thickness, 0) * strength * (1 + elevation(lon, lat) / 6000)
+    fall = np.maximum(thickness, 0) * strength * (1 + height / 6000)
     return fall.astype(np.float32)

@@ -99,6 +99,7 @@ def _surfaces(cells: Cells) -> dict[str, Floats]:
     alpine = np.clip((height + _cold(lat) - 3350) / 220, 0, 1)
     trees = (forest * 1.3 - 0.55 + 0.62 * cover - 0.9 * facing * (0.3 + dry) + 0.75 * wet) * 1.9
     shrubs = 0.25 + 0.5 * dry - 0.7 * geology + 0.5 * wet - 0.8 * alpine
+    shrubs *= np.clip((1.05 - dry) / 0.15, 0, 1)  # none in the driest deserts
     rock = rugged * 1.15 - 0.72 + 0.6 * geology + 0.35 * np.abs(facing) + 0.5 * alpine
     bare = 1.15 * dry - 0.5 + 0.42 * geology - 0.3 * cover - 0.4 * wet + 0.25 * rugged * dry
     return {

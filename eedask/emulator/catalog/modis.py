@@ -1,15 +1,15 @@
-"""``MODIS/061/MOD11A2`` (and 006): synthetic land surface temperature, every 8 days.
+"""``MODIS/061/MOD11A1`` and ``MOD11A2`` (and 006): synthetic land surface temperature.
 
-One image a date on MODIS' global sinusoidal grid. Bands, types and quality bits are those of
-https://developers.google.com/earth-engine/datasets/catalog/MODIS_061_MOD11A2. Temperature
-follows latitude, season, height and dryness, with weather that passes; clouds are masked in the
-temperatures, and named in the quality bands; the sea is masked everywhere.
+One image a day, or every 8 days, on MODIS' global sinusoidal grid. Bands, types and quality bits
+are those of https://developers.google.com/earth-engine/datasets/catalog/MODIS_061_MOD11A2 and
+MODIS_061_MOD11A1. Temperature follows latitude, season, height and dryness, with weather that
+passes; clouds are masked in the temperatures, and named in the quality bands; the sea is masked
+everywhere.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,17 +17,15 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from eedask.emulator.catalog.climate import air_temperature, season, sky
 from eedask.emulator.catalog.crs import MODIS_SINUSOIDAL
-from eedask.emulator.catalog.dates import millis, within
-from eedask.emulator.catalog.footprints import footprint, ring
+from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.noise import field, fractal
-from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
+from eedask.emulator.catalog.series import Series
+from eedask.emulator.catalog.single import drawn_image
 from eedask.emulator.catalog.terrain import dryness, elevation, is_land
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
-from eedask.emulator.sampling import Window, source_bands
-from eedask.emulator.values import Collection, Query
-
-ASSET_IDS = ("MODIS/061/MOD11A2", "MODIS/006/MOD11A2")
+from eedask.emulator.sampling import Window
 
 _PIXEL = 926.625433055833
 _LEFT, _TOP = -20015109.354, 10007554.677003
@@ -51,61 +49,52 @@ _BANDS = {
     "Clear_sky_days": _BYTE,
     "Clear_sky_nights": _BYTE,
 }
+_DAILY_BANDS = {
+    "LST_Day_1km": _SHORT,
+    "QC_Day": _BYTE,
+    "Day_view_time": _BYTE,
+    "Day_view_angle": _BYTE,
+    "LST_Night_1km": _SHORT,
+    "QC_Night": _BYTE,
+    "Night_view_time": _BYTE,
+    "Night_view_angle": _BYTE,
+    "Emis_31": _BYTE,
+    "Emis_32": _BYTE,
+    "Clear_day_cov": _SHORT,
+    "Clear_night_cov": _SHORT,
+}
 _SCALE = 0.02  # kelvins a count
-_FIRST = dt.date(2000, 2, 18)
-_LAST = {"MODIS/061/MOD11A2": dt.date(2024, 12, 26), "MODIS/006/MOD11A2": dt.date(2023, 2, 10)}
 
 
-def collection(asset_id: str) -> Collection:
-    """Return one of the two collections."""
-
-    def source(query: Query) -> Iterator[Image]:
-        for date in _dates(asset_id):
-            named = query.equals.get("system:index", _index(date)) == _index(date)
-            if named and within(millis(date), query):
-                yield _image(asset_id, date)
-
-    return Collection("ImageCollection", source, SYNTHETIC_IMAGERY, id=asset_id)
-
-
-def image(asset_id: str, index: str) -> Image | None:
-    """Return the image of a ``system:index`` such as ``2019_01_01``, or None."""
-    return next((_image(asset_id, d) for d in _dates(asset_id) if _index(d) == index), None)
-
-
-def _index(date: dt.date) -> str:
-    return f"{date:%Y_%m_%d}"
-
-
-def _dates(asset_id: str) -> Iterator[dt.date]:
-    """Yield the first days of the periods: every eighth of each year, from January 1st."""
-    for year in range(_FIRST.year, _LAST[asset_id].year + 1):
-        for day in range(0, 365, 8):
-            date = dt.date(year, 1, 1) + dt.timedelta(days=day)
-            if _FIRST <= date <= _LAST[asset_id]:
-                yield date
-
-
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=4096)
 def _image(asset_id: str, date: dt.date) -> Image:
-    outline = footprint(PROJECTION, _WIDTH, _HEIGHT)
-    start = millis(date)
-    end = min(date + dt.timedelta(days=8), dt.date(date.year + 1, 1, 1))
-    properties: dict[str, Any] = {
-        "system:index": _index(date),
-        "system:time_start": start,
-        "system:time_end": millis(end),
-        "system:footprint": ring(outline),
-        "system:asset_size": 3 * len(_BANDS) * 10**7,
-        **SYNTHETIC_IMAGERY,
-    }
-    return Image(
-        bands=source_bands(Period(date), list(_BANDS), list(_BANDS.values())),
-        properties=properties,
-        footprint=outline,
-        id=f"{asset_id}/{_index(date)}",
-        version=start * 1000,
+    series = SERIES[asset_id]
+    bands = _DAILY_BANDS if series.days == 1 else _BANDS
+    return drawn_image(
+        f"{asset_id}/{date:{series.form}}",
+        Period(date, series.days),
+        bands,
+        {"system:time_start": millis(date), "system:time_end": millis(series.end(date))},
     )
+
+
+SERIES = {
+    series.asset_id: series
+    for series in (
+        Series(
+            "MODIS/061/MOD11A2", dt.date(2000, 2, 18), dt.date(2024, 12, 26), 8, "%Y_%m_%d", _image
+        ),
+        Series(
+            "MODIS/006/MOD11A2", dt.date(2000, 2, 18), dt.date(2023, 2, 10), 8, "%Y_%m_%d", _image
+        ),
+        Series(
+            "MODIS/061/MOD11A1", dt.date(2000, 2, 24), dt.date(2024, 12, 31), 1, "%Y_%m_%d", _image
+        ),
+        Series(
+            "MODIS/006/MOD11A1", dt.date(2000, 3, 5), dt.date(2023, 2, 17), 1, "%Y_%m_%d", _image
+        ),
+    )
+}
 
 
 class _Ground(NamedTuple):
@@ -119,7 +108,7 @@ class _Ground(NamedTuple):
 
 
 class _Weather(NamedTuple):
-    """Eight days over a window: kelvins, and where clouds hid the ground."""
+    """A period over a window: kelvins, and where clouds hid the ground."""
 
     day: NDArray[np.float32]
     night: NDArray[np.float32]
@@ -129,7 +118,7 @@ class _Weather(NamedTuple):
 
 
 class Period:
-    """Eight days of the globe: a :class:`~eedask.emulator.sampling.NativeSource`.
+    """One day or eight of the globe: a :class:`~eedask.emulator.sampling.NativeSource`.
 
     Coarser levels are evaluated at the middles of their own pixels.
     """
@@ -138,16 +127,18 @@ class Period:
     width = _WIDTH
     height = _HEIGHT
 
-    def __init__(self, date: dt.date) -> None:
+    def __init__(self, date: dt.date, days: int = 8) -> None:
         self._date = date
+        self._days = days
+        self._bands = _DAILY_BANDS if days == 1 else _BANDS
 
     def read(self, band: int, level: int, window: Window) -> Pixels:
         """Return the pixels of one band in a window of a level."""
         ground = _ground(level, window)
-        weather = _weather(self._date, level, window)
-        name = list(_BANDS)[band]
+        weather = _weather(self._date, self._days, level, window)
+        name = list(self._bands)[band]
         values, valid = _band(name, ground, weather)
-        dtype = _BANDS[name].dtype
+        dtype = self._bands[name].dtype
         mask = (ground.land & valid).astype(np.float32)
         return Pixels(np.where(mask > 0, values, 0).astype(dtype), mask)
 
@@ -165,20 +156,24 @@ def _ground(level: int, window: Window) -> _Ground:
 
 
 @lru_cache(maxsize=8)
-def _weather(date: dt.date, level: int, window: Window) -> _Weather:
+def _weather(date: dt.date, days: int, level: int, window: Window) -> _Weather:
     ground = _ground(level, window)
     lon, lat = ground.lon, ground.lat
     number = date.toordinal()
-    anomaly = 3.5 * field(lon * 0.12, lat * 0.12, number)
     patches = 2.2 * fractal(lon * 4.0, lat * 4.0, 31, octaves=4)
-    mean = 301.5 - 0.0088 * np.abs(lat) ** 2 - 5.2 * (ground.height / 1000)
-    day_of_year = (number - dt.date(date.year, 1, 1).toordinal()) + 4
-    phase = np.cos(2 * np.pi * (day_of_year - 205) / 365.25) * np.clip(lat / 15, -1, 1)
-    season = (2.0 + 0.28 * np.minimum(np.abs(lat), 60)) * phase
-    air = mean + season + anomaly
+    middle = date + dt.timedelta(days=days // 2 - 1 if days > 1 else 0)
+    air = air_temperature(lon, lat, ground.height, middle)
+    day_of_year = middle.timetuple().tm_yday
+    phase = season(lat, middle)
     sun = np.clip(1 - np.abs(lat) / 90 + 0.3 * phase, 0.05, 1.2)
     day = air + (4.0 + 15.0 * ground.dry) * sun + patches * (0.5 + ground.dry)
     night = air - (6.0 + 7.0 * ground.dry) + 0.4 * patches
+    if days == 1:
+        # One day's sky is the one that all sensors see.
+        cloud = sky(lon, lat, date, octaves=7, dry=ground.dry)[0]
+        return _Weather(
+            day.astype(np.float32), night.astype(np.float32), cloud > 0, cloud > 0.1, cloud
+        )
     cloud = fractal(lon * 0.9, lat * 0.9, 7 * number, octaves=4) + 0.25 * field(
         lon * 0.1, lat * 0.1, number + 1
     )
@@ -208,12 +203,14 @@ def _band(
     if name.endswith("view_time"):
         hour = 22.3 if by_night else 10.6
         return np.rint((hour + 0.6 * field(ground.lon * 0.2, ground.lat * 0.2, 41)) / 0.1), ~cloudy
-    if name.endswith("view_angl"):
+    if "view_angl" in name:
         return np.rint(65 + 50 * field(ground.lon * 0.3, ground.lat * 0.3, 43)), ~cloudy
     if name.startswith("Emis"):
         green = 1 - ground.dry
         emissivity = (0.962 if name == "Emis_31" else 0.968) + 0.018 * green
         return np.rint((emissivity - 0.49) / 0.002), ~cloudy
+    if name.endswith("_cov"):  # a share of the pixel, in two thousandths
+        return np.rint(2000 * np.clip(-weather.cloud / 0.2, 0.05, 1)), ~cloudy
     return _clear_days(weather.cloud, cloudy), True
 
 

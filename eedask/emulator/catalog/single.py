@@ -12,7 +12,7 @@ from eedask.emulator.catalog.footprints import footprint, ring
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.geometry import Geometry
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
-from eedask.emulator.sampling import Window, source_bands
+from eedask.emulator.sampling import NativeSource, Window, source_bands
 
 BYTE = PixelType("int", 0, 255)
 INT8 = PixelType("int", -128, 127)
@@ -54,7 +54,7 @@ class Drawn:
 
 def drawn_image(
     asset_id: str,
-    source: Drawn,
+    source: NativeSource,
     bands: Mapping[str, PixelType],
     properties: Mapping[str, Any],
     outline: Geometry | None = None,

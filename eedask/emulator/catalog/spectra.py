@@ -109,7 +109,7 @@ _WITHERED = {
     Material.BROADLEAF: ((480, 640, 740, 950, 1350, 1650, 2000, 1300), 0.75),
     Material.MEADOW: ((650, 950, 1100, 1450, 2000, 2350, 2800, 1900), 0.8),
     Material.CROP: ((680, 930, 1180, 1380, 1600, 1800, 2500, 2150), 0.95),
-    Material.SHRUB: ((650, 900, 1050, 1250, 1500, 1750, 2500, 1900), 0.6),
+    Material.SHRUB: ((680, 950, 1200, 1350, 1550, 1750, 2600, 2050), 0.9),
     Material.CONIFER: ((280, 400, 360, 600, 1400, 1750, 1000, 560), 0.4),
 }
 # Bands between the measured ones, as a mixture of two.
