@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eedask.emulator.accumulators import Array, Output, Weights, as_objects
 from eedask.emulator.elements import with_index
@@ -35,7 +36,10 @@ def percentiles(wanted: Sequence[float]) -> Outputs:
         if not len(weights):
             n = weights.shape[1]
             return [Output(np.zeros(n), np.zeros(n, bool)) for _ in wanted]
-        x = np.where(weights > 0, columns[0], np.inf).astype(np.float64)
+        there = weights > 0
+        x = np.where(there, columns[0], np.inf).astype(np.float64)
+        if (weights == there * weights.max()).all():
+            return _even_percentiles(x, there, wanted)
         order = np.argsort(x, axis=0, kind="stable")
         x = np.take_along_axis(x, order, 0)
         w = np.take_along_axis(weights, order, 0)
@@ -45,6 +49,25 @@ def percentiles(wanted: Sequence[float]) -> Outputs:
         return [Output(_at(position, x, w, p / 100), some) for p in wanted]
 
     return outputs
+
+
+def _even_percentiles(x: Array, there: NDArray[np.bool_], wanted: Sequence[float]) -> list[Output]:
+    """Return percentiles of values of equal weights; those that are not there are infinite."""
+    count = np.count_nonzero(there, axis=0)
+    some, last = np.asarray(count > 0), np.maximum(count - 1, 0)
+    ordered = np.sort(np.ascontiguousarray(x.T), axis=1)
+    index = np.arange(len(ordered))
+    found = []
+    for p in wanted:
+        place = np.clip(p / 100 * count - 0.5, 0, last)
+        lower = np.floor(place + _NEARLY).astype(np.intp)
+        upper = np.minimum(lower + 1, last)
+        t = np.clip(place - lower, 0, 1)
+        low, high = ordered[index, lower], ordered[index, upper]
+        with np.errstate(invalid="ignore"):
+            between = np.where(t == 0, low, low + t * (high - low))
+        found.append(Output(np.where(some, between, 0), some))
+    return found
 
 
 def _at(position: Array, x: Array, w: Array, share: float) -> Array:

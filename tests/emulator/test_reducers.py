@@ -279,6 +279,20 @@ def test_histograms_hold_all_values(values, most):
     assert table[:, 1].tolist() == got["histogram"]
 
 
+@given(
+    values=st.lists(st.integers(-20, 20), min_size=1, max_size=12),
+    wanted=st.sampled_from([0, 10, 25, 50, 75, 99, 100]),
+)
+@settings(max_examples=60, deadline=None)
+def test_percentiles_of_equal_and_of_unequal_weights(values, wanted):
+    got = of("percentile", values, arguments=([float(wanted)],))
+    assert list(got.values()) == [pytest.approx(np.percentile(values, wanted, method="hazen"))]
+    # Weights that differ by next to nothing are taken another way.
+    nearly = {0: [1.0] * (len(values) - 1) + [1 + 1e-12]}
+    (other,) = of("percentile", values, weights=nearly, arguments=([float(wanted)],)).values()
+    assert other == pytest.approx(*got.values(), abs=1e-6)
+
+
 # Images
 
 
