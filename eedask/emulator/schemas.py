@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 Container = Literal["one", "list", "map"]
@@ -31,6 +31,11 @@ class FieldType:
         if text.startswith("{"):
             return cls(text[1:-1], "map")
         return cls(text)
+
+    @cached_property
+    def one(self) -> FieldType:
+        """What is in the list or map."""
+        return FieldType(self.name)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Enum:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=4096)
 def snake_case(name: str) -> str:
     """Return the name that the service's own definition gives a camelCase field."""
     return re.sub(r"([A-Z])", lambda found: "_" + found[1].lower(), name)

@@ -169,7 +169,7 @@ class _Checker:
 
     def value(self, kind: FieldType, value: Any, path: str, depth: int) -> Any:
         """Return a field's value as its type has it, noting what is wrong with it."""
-        one = FieldType(kind.name)
+        one = kind.one
         if kind.container == "list":
             if not isinstance(value, list):
                 return self._invalid(kind.name, value, path)
@@ -197,7 +197,7 @@ class _Checker:
             return self._invalid(name, value, path)
 
     def _check_presence(self, message: Message, fields: dict[str, Any], path: str) -> None:
-        for oneof, members in message.oneofs.items():
+        for oneof, members in message.oneofs.items() if len(fields) > 1 else ():
             given = [name for name in members if name in fields]
             if len(given) > 1:
                 text = (

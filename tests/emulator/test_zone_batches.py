@@ -206,15 +206,36 @@ def test_windows_are_those_of_the_file(tiled, col, row, width, tall):
 
 
 def test_tiles_are_read_once(tiled, monkeypatch):
-    path, _ = tiled
+    path, values = tiled
     source = RasterFile(path, read_header(path))
-    opened = []
-    real = rasterio.open
-    monkeypatch.setattr(raster_file.rasterio, "open", lambda *a: opened.append(a) or real(*a))
+    read = []
+    real = RasterFile._read_file
+    monkeypatch.setattr(
+        RasterFile, "_read_file", lambda self, *a: read.append(a[1]) or real(self, *a)
+    )
     for k in range(200):
         source.read(0, 0, Window(k, (7 * k) % 256, 1, 1))
-    assert len(opened) == 1
+    assert read == [(0, 0, 256, 256)]
     source.read(0, 0, Window(100, 100, 400, 300))  # four tiles, three of them new
-    assert len(opened) == 2
     source.read(0, 0, Window(250, 250, 20, 20))
-    assert len(opened) == 2
+    assert read[1:] == [(0, 0, 512, 512)]
+    # Another source of the same file has pixels of its own.
+    other = RasterFile(path, read_header(path))
+    assert np.array_equal(other.read(0, 0, Window(3, 4, 5, 6)).values, values[0, 4:10, 3:8])
+    assert len(read) == 3
+
+
+def test_a_thread_keeps_few_files_open(tmp_path):
+    handles = raster_file._Handles()
+    paths = [tmp_path / f"{k}.tif" for k in range(20)]
+    profile = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "uint8"}
+    for path in paths:
+        with rasterio.open(path, "w", **profile, crs=UTM, transform=TRANSFORM) as file:
+            file.write(np.ones((1, 4, 4), np.uint8))
+    first = handles.handle(paths[0])
+    assert handles.handle(paths[0]) is first
+    for path in paths[1:]:
+        handles.handle(path)
+    assert first.closed
+    assert handles.handle(paths[0]) is not first
+    assert not handles.handle(paths[-1]).closed

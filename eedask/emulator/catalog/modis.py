@@ -24,6 +24,7 @@ from eedask.emulator.catalog.noise import field, fractal
 from eedask.emulator.catalog.series import Series
 from eedask.emulator.catalog.single import drawn_image
 from eedask.emulator.catalog.terrain import dryness, elevation, is_land
+from eedask.emulator.native_tiles import tiled
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
 from eedask.emulator.sampling import Window
 
@@ -134,6 +135,11 @@ class Period:
 
     def read(self, band: int, level: int, window: Window) -> Pixels:
         """Return the pixels of one band in a window of a level."""
+        size = (-(-_WIDTH // 2**level), -(-_HEIGHT // 2**level))
+        key = ("MOD11A2", self._date, band, level)
+        return tiled(key, window, size, lambda tile: self._draw(band, level, tile))
+
+    def _draw(self, band: int, level: int, window: Window) -> Pixels:
         ground = _ground(level, window)
         weather = _weather(self._date, self._days, level, window)
         name = list(self._bands)[band]

@@ -135,9 +135,10 @@ def _quads(query: Query) -> Iterator[Quad]:
     by_degree = [sorted(group) for group in (_degrees(xs), _degrees(ys))]
     for lat in by_degree[1]:
         for lon in reversed(by_degree[0]):
-            block = [Quad(x, y) for x in _within(xs, lon) for y in _within(ys, lat)]
-            for quad in sorted(block, key=lambda quad: quad.name):
-                if _states(quad) and (query.bounds is None or _meets(quad, query.bounds)):
+            for quad in _block(lon, lat):
+                if quad.x not in xs or quad.y not in ys or not _states(quad):
+                    continue
+                if query.bounds is None or _meets(quad, query.bounds):
                     yield quad
 
 
@@ -147,10 +148,12 @@ def _numbers(low: float, high: float) -> range:
     return range(first, math.floor((high + _REACH) * _PER_DEGREE) + 1)
 
 
-def _within(numbers: range, degree: int) -> range:
-    """Return those of some numbers of cells that lie in a degree."""
-    first = degree * _PER_DEGREE
-    return range(max(numbers.start, first), min(numbers.stop, first + _PER_DEGREE))
+@lru_cache(maxsize=256)
+def _block(lon: int, lat: int) -> tuple[Quad, ...]:
+    """Return the cells of a degree by name."""
+    cells = range(_PER_DEGREE)
+    quads = [Quad(lon * _PER_DEGREE + x, lat * _PER_DEGREE + y) for x in cells for y in cells]
+    return tuple(sorted(quads, key=lambda quad: quad.name))
 
 
 def _degrees(numbers: range) -> set[int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import local
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
@@ -17,16 +18,14 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as FileWindow
 
 from eedask.emulator.catalog.crs import crs_name
-from eedask.emulator.raster import Pixels, PixelType, Projection, is_opaque, uniform
+from eedask.emulator.native_tiles import kept, tiled
+from eedask.emulator.raster import Pixels, PixelType, Projection, uniform
 from eedask.emulator.sampling import Window
 
 PyramidingPolicy = Literal["MEAN", "SAMPLE", "MIN", "MAX", "MODE"]
 POLICIES: tuple[str, ...] = get_args(PyramidingPolicy)
 _TRUE_ALPHA = frozenset({"PNG", "WEBP"})
-_CACHE_BYTES = 64 * 2**20
-# Native pixels are kept in tiles of this side; windows of more pixels than this are read at once.
-_TILE = 256
-_LARGE = 1024 * 1024
+_MOST_OPEN = 16
 
 
 class Header(NamedTuple):
@@ -123,8 +122,8 @@ def _band_ids(descriptions: list[str | None]) -> tuple[str, ...]:
 class RasterFile:
     """A raster file behind the protocol of :class:`~eedask.emulator.sampling.NativeSource`.
 
-    The file is opened for each read and closed again, so that threads never share a handle.
-    What was read lately is kept, a few dozen megabytes of it.
+    Each thread has a handle of its own. What was read lately is kept
+    (:mod:`eedask.emulator.native_tiles`).
 
     Parameters
     ----------
@@ -140,53 +139,24 @@ class RasterFile:
         self._path = path
         self._numbers = header.numbers
         self._combine = _COMBINE[policy]
-        self._cache = _Cache(_CACHE_BYTES)
+        self._key = object()  # no other file's pixels are kept under it
         self.projection = header.projection
         self.width = header.width
         self.height = header.height
 
     def read(self, band: int, level: int, window: Window) -> Pixels:
         """Return the pixels of one band (from 0) in a window of a level."""
+        key = (self._key, band, level)
         if level == 0:
-            return self._read_native(band, window)
-        key = (band, level, window)
-        found = self._cache.get(key)
-        if found is None:
-            found = self._read_reduced(band, level, window)
-            self._cache.put(key, found)
-        return found
-
-    def _read_native(self, band: int, window: Window) -> Pixels:
-        """Return native pixels: of small windows by way of the tiles that they lie in."""
-        if window.width * window.height > _LARGE:
-            return self._read_file(band, window)
-        around = self._tiles_around(window)
-        tiles = {tile: self._cache.get((band, tile)) for tile in _tiles(around)}
-        if None in tiles.values():
-            block = self._read_file(band, around)
-            for tile in tiles:
-                tiles[tile] = pixels = _part(block, around, tile)
-                # Copies, since parts would keep the whole block in memory.
-                self._cache.put((band, tile), Pixels(pixels.values.copy(), _copied(pixels.mask)))
-            return _part(block, around, window)
-        found = [(tile, pixels) for tile, pixels in tiles.items() if pixels is not None]
-        if len(found) == 1:
-            return _part(found[0][1], found[0][0], window)
-        return _part(_joined(found, around), around, window)
-
-    def _tiles_around(self, window: Window) -> Window:
-        """Return the least window of whole tiles, cut at the edges, around a window."""
-        left, top = window.col // _TILE * _TILE, window.row // _TILE * _TILE
-        right = min(self.width, -(-(window.col + window.width) // _TILE) * _TILE)
-        bottom = min(self.height, -(-(window.row + window.height) // _TILE) * _TILE)
-        return Window(left, top, right - left, bottom - top)
+            return tiled(key, window, self.size(0), partial(self._read_file, band))
+        return kept((*key, window), partial(self._read_reduced, band, level, window))
 
     def _read_file(self, band: int, window: Window) -> Pixels:
         number = self._numbers[band]
-        with rasterio.open(self._path) as file:
-            part = FileWindow(*window)
-            values = file.read(number, window=part)
-            flags = _mask(file, number, part, values)
+        file = _OPEN.handle(self._path)
+        part = FileWindow(*window)
+        values = file.read(number, window=part)
+        flags = _mask(file, number, part, values)
         if values.dtype.kind == "f":
             flags[np.isnan(values)] = 0
         if (flags == 255).all():
@@ -217,71 +187,24 @@ class RasterFile:
         return (-(-self.width // 2**level), -(-self.height // 2**level))
 
 
-def _tiles(window: Window) -> list[Window]:
-    """Return the tiles that a window of whole tiles is made of, cut as it is."""
-    right, bottom = window.col + window.width, window.row + window.height
-    return [
-        Window(col, row, min(_TILE, right - col), min(_TILE, bottom - row))
-        for row in range(window.row, bottom, _TILE)
-        for col in range(window.col, right, _TILE)
-    ]
+class _Handles(local):
+    """A thread's open files, the last few: opening one takes longer than reading a tile of it."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[Path, Any] = OrderedDict()
+
+    def handle(self, path: Path) -> Any:
+        """Return an open dataset."""
+        found = self._files.pop(path, None)
+        if found is None:
+            found = rasterio.open(path)
+        self._files[path] = found
+        while len(self._files) > _MOST_OPEN:
+            self._files.popitem(last=False)[1].close()
+        return found
 
 
-def _part(block: Pixels, around: Window, window: Window) -> Pixels:
-    """Return the pixels of a window within another's."""
-    rows = slice(window.row - around.row, window.row - around.row + window.height)
-    cols = slice(window.col - around.col, window.col - around.col + window.width)
-    return Pixels(block.values[rows, cols], block.mask[rows, cols])
-
-
-def _copied(mask: NDArray[np.float32]) -> NDArray[np.float32]:
-    return uniform(1, mask.shape) if is_opaque(mask) else mask.copy()
-
-
-def _joined(tiles: list[tuple[Window, Pixels]], around: Window) -> Pixels:
-    """Return the pixels of a window that tiles fill."""
-    shape = (around.height, around.width)
-    opaque = all(is_opaque(pixels.mask) for _, pixels in tiles)
-    values = np.empty(shape, tiles[0][1].values.dtype)
-    mask = uniform(1, shape) if opaque else np.empty(shape, np.float32)
-    whole = Pixels(values, mask)
-    for tile, pixels in tiles:
-        into = _part(whole, around, tile)
-        into.values[...] = pixels.values
-        if not opaque:
-            into.mask[...] = pixels.mask
-    return whole
-
-
-class _Cache:
-    """The results last used, up to a number of bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._bytes = 0
-        self._items: OrderedDict[Any, Pixels] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Any) -> Pixels | None:
-        with self._lock:
-            if key in self._items:
-                self._items.move_to_end(key)
-            return self._items.get(key)
-
-    def put(self, key: Any, pixels: Pixels) -> None:
-        for array in pixels:
-            array.setflags(write=False)
-        with self._lock:
-            if key in self._items:
-                return
-            self._items[key] = pixels
-            self._bytes += _size(pixels)
-            while self._bytes > self._limit:
-                self._bytes -= _size(self._items.popitem(last=False)[1])
-
-
-def _size(pixels: Pixels) -> int:
-    return int(pixels.values.nbytes + pixels.mask.nbytes)
+_OPEN = _Handles()
 
 
 def _blocks(array: NDArray[Any]) -> NDArray[Any]:
