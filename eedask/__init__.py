@@ -16,6 +16,7 @@ from eedask.plan import Plan
 from eedask.progress import Progress
 from eedask.result import Result, open_result
 from eedask.retrying import RetryPolicy
+from eedask.table_verbs import reduce_regions, sample_points
 from eedask.verbs import chips
 from eedask.workitem import Item
 
@@ -32,5 +33,7 @@ __all__ = [
     "errors",
     "items",
     "open_result",
+    "reduce_regions",
+    "sample_points",
     "to_bag",
 ]

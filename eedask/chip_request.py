@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ import geopandas as gpd
 
 from eedask.chips import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
 from eedask.connection import Endpoint
-from eedask.dataset import work_items
+from eedask.dataset import sample_items
 from eedask.errors import InputError, ItemsError
 from eedask.expression import Expression, compile_expression, digest
 from eedask.formats import ImageFormat, image_format
@@ -24,9 +23,6 @@ from eedask.requests import Visualization, check_size, visualization
 from eedask.workitem import WorkItem
 
 Region = float | Callable[[Any], ee.Geometry]
-
-# How many items besides the first are built for real to check a traced function.
-_SAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ class ChipRequest:
         endpoint : Endpoint
         """
         self._check_items(items)
-        samples = _samples(items)
+        samples = sample_items(items)
         image = compile_expression(self._recipe(), samples, expect=ee.Image)
         bands, look = self._bands_and_look
         task = ChipTask(
@@ -220,8 +216,3 @@ def _check_method(method: str, kind: ImageFormat) -> None:
             f"method={method!r} does not give {kind.name} files: thumbnails are pictures (png,"
             " jpg), downloads are data (npy, tif)"
         )
-
-
-def _samples(items: gpd.GeoDataFrame) -> list[WorkItem]:
-    others = random.Random(0).sample(range(len(items)), min(_SAMPLES, len(items)))
-    return work_items(items.iloc[[0, *others]])

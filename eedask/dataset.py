@@ -18,6 +18,7 @@ import functools
 import hashlib
 import io
 import json
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -324,6 +325,16 @@ def work_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
     if geometry.crs is not None and geometry.crs != "EPSG:4326":
         geometry = geometry.to_crs("EPSG:4326")
     return _work_items(items.drop(columns=geometry.name), geometry)
+
+
+# How many items besides the first stand for all others.
+_SAMPLES = 5
+
+
+def sample_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
+    """Return the first item and a few others, the same ones for the same items."""
+    others = random.Random(0).sample(range(len(items)), min(_SAMPLES, len(items)))
+    return work_items(items.iloc[[0, *others]])
 
 
 def _work_items(values: pd.DataFrame, shapes: Iterable[BaseGeometry | None]) -> list[WorkItem]:

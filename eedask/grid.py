@@ -116,8 +116,8 @@ def apply(transform: Transform, column: float, row: float) -> tuple[float, float
     return (a * column + b * row + c, d * column + e * row + f)
 
 
-def invert(transform: Transform, x: float, y: float) -> tuple[float, float]:
-    """Return the pixel position (column, row) of crs coordinates."""
+def invert(transform: Transform, x: Any, y: Any) -> tuple[Any, Any]:
+    """Return the pixel position (column, row) of crs coordinates, numbers or arrays."""
     a, b, c, d, e, f = transform
     det = a * e - b * d
     if det == 0:

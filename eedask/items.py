@@ -136,16 +136,27 @@ def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
     return db.from_sequence(records, partition_size=partition_size)
 
 
-def check_items(items: Any, *, geometry: bool, reserved: Sequence[str] = ()) -> gpd.GeoDataFrame:
+def check_items(
+    items: Any,
+    *,
+    geometry: bool,
+    reserved: Sequence[str] = (),
+    missing: bool = False,
+    wrapped: bool = False,
+) -> gpd.GeoDataFrame:
     """Return the items as a GeoDataFrame that can be worked on.
 
     Parameters
     ----------
     items : GeoDataFrame or DataFrame
     geometry : bool
-        Whether every item needs a geometry.
+        Whether items need a geometry.
     reserved : sequence of str
         Column names that the result needs for itself.
+    missing : bool
+        Whether some geometries may be missing or empty, to become failures of their own.
+    wrapped : bool
+        Whether longitudes may lie beyond 180 degrees, as of shapes across the antimeridian.
 
     Raises
     ------
@@ -166,7 +177,7 @@ def check_items(items: Any, *, geometry: bool, reserved: Sequence[str] = ()) -> 
     if not items.columns.is_unique:
         raise ItemsError(f"columns stand twice: {_some(items.columns[items.columns.duplicated()])}")
     if geometry:
-        _check_geometry(items)
+        _check_geometry(items, missing=missing, east_most=360 if wrapped else 180)
     return items
 
 
@@ -185,18 +196,19 @@ def _check_index(index: pd.Index) -> None:
         raise ItemsError("ids are all integers or all strings; some in the index are missing")
 
 
-def _check_geometry(items: gpd.GeoDataFrame) -> None:
-    missing = items.geometry.isna() | items.geometry.is_empty
-    if missing.any():
+def _check_geometry(items: gpd.GeoDataFrame, *, missing: bool, east_most: int) -> None:
+    without = items.geometry.isna() | items.geometry.is_empty
+    if without.all() or (without.any() and not missing):
         raise ItemsError(
-            f"{missing.sum()} items have no geometry: {_some(items.index[missing])}; drop them, or"
+            f"{without.sum()} items have no geometry: {_some(items.index[without])}; drop them, or"
             " fetch geometries with from_features(..., geometry=True)"
         )
     if items.crs is None:
         raise ItemsError("the items have no crs; say which with items.set_crs('EPSG:4326')")
     west, south, east, north = items.geometry.to_crs("EPSG:4326").total_bounds
     # NaN and infinity, which reprojection gives for what it cannot place, fail this too.
-    if not (west >= -180.001 and east <= 180.001 and south >= -90.001 and north <= 90.001):
+    within = west >= -east_most - 0.001 and east <= east_most + 0.001
+    if not (within and south >= -90.001 and north <= 90.001):
         raise ItemsError(
             f"the items' coordinates do not fit their crs {items.crs.to_string()}: their bounds"
             f" are {tuple(items.total_bounds)}; set the right one with set_crs(allow_override=True)"

@@ -5,25 +5,30 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from html import escape
 from typing import Any
 
 import dask.bag as db
 import geopandas as gpd
 
-from eedask.dataset import FAILED, OK, Dataset
-from eedask.errors import InputError
+from eedask.connection import Connection, Request
+from eedask.dataset import FAILED, ITEM_ID, MANIFEST_COLUMNS, OK, ORDER, Dataset, sample_items
+from eedask.errors import InputError, RequestError, RunStopped
 from eedask.execution import execute, rows_bag
 from eedask.jobs import Task
 from eedask.process import RunSpec
 from eedask.progress import Counter, Listener, Progress, listener
 from eedask.result import Result
-from eedask.retrying import RetryPolicy
+from eedask.retrying import Attempts, RetryPolicy, call_with_retry
+from eedask.stopping import STOPPING, reason_to_stop
 from eedask.storage import Folder
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling
 
 _LARGEST_PARTITION = 250
+# Column names that results need for themselves.
+RESERVED = (*MANIFEST_COLUMNS, ITEM_ID, ORDER)
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ class RunOptions:
         Ceiling(self.concurrency, self.rate)
         if self.partition_size is not None and self.partition_size < 1:
             raise InputError(f"partition_size is at least 1; got {self.partition_size}")
+
+    def with_partition(self, size: int) -> RunOptions:
+        """Return the options with a partition size, unless they state one."""
+        return self if self.partition_size else replace(self, partition_size=size)
 
     def partition_of(self, count: int) -> int:
         """Return the items in a partition, of so many in all."""
@@ -152,16 +161,39 @@ class Plan:
         dataset = Dataset(self.out)
         size = self.options.partition_of(len(self.items))
         plan = dataset.stage(self.items, self.asked, size, overwrite)
+        task = self._prepared()
+        if task.schema is not None:
+            dataset.state_schema(task.schema)
         spec = RunSpec(
             run_id=uuid.uuid4().hex[:12],
             dataset=dataset,
-            task=self.task,
+            task=task,
             policy=self.options.retry,
             concurrency=int(self.options.concurrency),
             rate=self.options.rate,
             retry_failed=retry_failed,
         )
         return plan["partitions"], spec
+
+    def _prepared(self) -> Task:
+        """Return the task with what has to be asked once before any item."""
+        connection = Connection(self.task.endpoint, connections=1)
+
+        def send(request: Request) -> bytes:
+            exchange = partial(connection.send, request)
+            return call_with_retry(exchange, self.options.retry, Attempts(), self.verb)
+
+        try:
+            return self.task.prepare(send, sample_items(self.items))
+        except STOPPING as error:
+            raise RunStopped(reason_to_stop(error)) from error
+        except RequestError as error:
+            raise RunStopped(
+                f"Earth Engine cannot say what {self.verb} would give, even of the first items:"
+                f" {error}. Mend the plan, or the items, and run again"
+            ) from error
+        finally:
+            connection.close()
 
     def _progress_so_far(self, retry_failed: bool) -> Progress:
         counts = Dataset(self.out).counts()

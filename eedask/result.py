@@ -8,16 +8,22 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import dask.dataframe as dd
 import geopandas as gpd
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 from PIL import Image
 
-from eedask.dataset import FAILED, OK, REPORT, SHEET, Dataset
+from eedask.dataset import FAILED, ITEM_ID, OK, REPORT, SHEET, TABLE, Dataset
 from eedask.errors import DatasetError, InputError
 from eedask.pictures import Tile, as_picture, contact_sheet
 from eedask.progress import Listener
 from eedask.report import report_html
 from eedask.storage import Folder
+
+# Whole numbers stay whole where some are missing.
+_NULLABLE = {pa.int64(): pd.Int64Dtype()}
 
 Rerun = Callable[[bool | Listener], "Result"]
 
@@ -71,6 +77,45 @@ class Result:
                 " plan again and call plan.run(retry_failed=True)"
             )
         return self._rerun(progress)
+
+    def table(self) -> gpd.GeoDataFrame:
+        """Return the values, with the items' own columns and geometries before them.
+
+        Returns
+        -------
+        GeoDataFrame
+            Indexed by item id, in the items' own order: one row an item, or as many as it has
+            in a long table. An item without values (failed, or not done) has one row of nulls.
+            A column of the items that is named like a value is called ``NAME_item``.
+
+        Raises
+        ------
+        DatasetError
+            If the dataset has no table.
+        """
+        found = self._dataset.table()
+        if found is None:
+            raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
+        values = found.to_pandas(types_mapper=_NULLABLE.get).set_index(ITEM_ID)
+        items = self._dataset.items()
+        taken = {name: f"{name}_item" for name in items.columns if name in values.columns}
+        if items.geometry.name in taken:
+            items = items.rename_geometry(taken.pop(items.geometry.name))
+        return items.rename(columns=taken).join(values)
+
+    def dataframe(self) -> dd.DataFrame:
+        """Return the values as a lazy Dask DataFrame: a partition for each part, with its ids.
+
+        The items' own columns are not in it; they are in ``items.parquet``.
+
+        Raises
+        ------
+        DatasetError
+            If the dataset has no table.
+        """
+        if self._dataset.table_schema() is None:
+            raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
+        return dd.read_parquet(f"{self.path.rstrip('/')}/{TABLE}/part-*.parquet", index=ITEM_ID)
 
     def open(self, item_id: Any) -> Any:
         """Return an item's chip.

@@ -12,9 +12,8 @@ import geopandas as gpd
 from eedask.chip_request import ChipRequest
 from eedask.chips import COMPUTE_PIXELS
 from eedask.connection import DEADLINE, endpoint_of_client
-from eedask.dataset import MANIFEST_COLUMNS, ORDER
 from eedask.items import check_items
-from eedask.plan import Plan, RunOptions
+from eedask.plan import RESERVED, Plan, RunOptions
 from eedask.retrying import RetryPolicy
 from eedask.storage import Folder
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE
@@ -126,8 +125,7 @@ def chips(
         folder_by=folder_by,
         method=method,
     )
-    reserved = (*MANIFEST_COLUMNS, "id", ORDER)
-    checked = check_items(items, geometry=request.needs_geometry, reserved=reserved)
+    checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
     endpoint, _ = endpoint_of_client(
         workload_tag=workload_tag, deadline=deadline, credentials=credentials
     )

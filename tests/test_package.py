@@ -16,12 +16,12 @@ PACKAGE = Path(eedask.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Downwards: a module imports only from those that stand before it.
 ORDER = """
-errors storage naming grid formats workitem expression
+errors storage naming grid formats workitem expression graph values reducers
 terms adaptive owner quota quota_plugin leases
 tokens credentials connection retrying requests
-layout dataset items jobs assembling tiling chips
+layout batching dataset items jobs assembling tiling chips tables
 progress stopping pool process worker execution
-pictures report result plan chip_request verbs
+pictures report result plan chip_request verbs table_verbs
 """.split()  # noqa: SIM905
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

@@ -188,6 +188,9 @@ class Fold:
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
         """See :class:`Accumulator`."""
         x = columns[0] if self._before is None else self._before(columns[0])
+        if x.dtype == object:
+            self._add_objects(x[weights > 0])
+            return
         if x.dtype.kind == "b":
             x = x.astype(np.uint8)
         x = np.where(weights > 0, x, np.asarray(self._start(x.dtype), x.dtype))
@@ -195,6 +198,16 @@ class Fold:
             value = self._function.reduce(x, axis=0, initial=self._start(x.dtype))
             self._value = value if self._value is None else self._function(self._value, value)
         self._some = self._some | (weights > 0).any(axis=0)
+
+    def _add_objects(self, values: Array) -> None:
+        """Take values of one statistic that are ordered but no numbers, as strings are."""
+        if not values.size:
+            return
+        if not all(isinstance(v, str | int | float) for v in values):
+            raise TypeError("neither numbers nor strings")
+        value = as_objects([self._function.reduce(values)]).values
+        self._value = value if self._value is None else self._function(self._value, value)
+        self._some = np.ones(1, bool)
 
     def results(self) -> list[Output]:
         """Return the value."""

@@ -682,6 +682,39 @@ def test_default_ranges_are_those_of_the_type():
     assert shown(np.array([[0, 0.5, 2]], np.float32)) == [[0, 128, 255]]
 
 
+def test_combine_and_cast_collections():
+    def scene(name, value, **more):
+        return image(np.full((2, 2), value, np.int16), names=[name], **more)
+
+    first = images_of(
+        scene("a", 1, **{"system:index": "x"}), scene("a", 2, **{"system:index": "y"})
+    )
+    second = images_of(
+        scene("a", 7, **{"system:index": "y"}), scene("b", 8, **{"system:index": "z"})
+    )
+    (one,) = run("ImageCollection.combine", first, second, False).elements()
+    assert one.band_names == ["a", "a_1"]
+    assert (values(one, None, 1) == 7).all()
+    (other,) = run("ImageCollection.combine", first, second, True).elements()
+    assert (values(other) == 7).all()
+    types = {"a": "float", "b": PixelType("int", 0, 255)}
+    found = list(run("ImageCollection.cast", second, types, ["b", "a"]).elements())
+    assert [img.band_names for img in found] == [["b", "a"]] * 2
+    assert np.isnan(values(found[0], native(other))).all()
+    assert values(found[0], native(other), 1).tolist() == [[7, 7], [7, 7]]
+    assert [b.type.dtype for b in found[1].bands] == [np.uint8, np.float32]
+    fails("must match the keys", "ImageCollection.cast", second, types, ["b"])
+    lacking = run("ImageCollection.cast", second, {"a": "float"}, ["a"])
+    with pytest.raises(EarthEngineError, match="No type is given for band 'b'"):
+        list(lacking.elements())
+
+
+def test_an_image_without_bands_has_no_statistics():
+    empty = run("Image.select", image(np.zeros((2, 2), np.uint8)), [])
+    arguments = (run("Reducer.mean"), None, None, None, None, False, 1e7, 1.0)
+    assert run("Image.reduceRegion", empty, *arguments) == {}
+
+
 # Neighbourhoods
 
 

@@ -144,6 +144,16 @@ def test_nulls():
     assert of("toList", *pairs, arguments=(2, 2)) == {"list": [[1, None], [None, 5], [3, 6]]}
 
 
+def test_strings_have_an_order():
+    assert of("min", ["b", "c", "a"], arguments=(1,)) == {"min": "a"}
+    assert of("max", ["b", None, "a"], arguments=(1,)) == {"max": "b"}
+    assert of("minMax", ["b", "c", "a"]) == {"min": "a", "max": "c"}
+    with pytest.raises(EarthEngineError, match="cannot take such values"):
+        of("max", ["b", 3], arguments=(1,))
+    with pytest.raises(EarthEngineError, match="cannot take such values"):
+        of("product", ["b", "c"])
+
+
 def test_to_collection():
     got = of("toCollection", [1, None, 3], ["x", "y", None], arguments=(["n", "s"], 1))["features"]
     found = list(got.elements())

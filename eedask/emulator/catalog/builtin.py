@@ -15,6 +15,7 @@ from eedask.emulator.catalog import (
     landsat,
     modis,
     naip,
+    population,
     sentinel2,
     surface_water,
     vegetation,
@@ -58,6 +59,7 @@ def assets() -> dict[str, Asset]:
             for asset_id in landsat.SATELLITES
         },
         sentinel2.ASSET_ID: CollectionAsset(sentinel2.collection, sentinel2.image),
+        population.ASSET_ID: CollectionAsset(population.collection, population.image),
         naip.ASSET_ID: CollectionAsset(naip.collection, naip.image),
         **{
             asset_id: CollectionAsset(series.collection, series.image)

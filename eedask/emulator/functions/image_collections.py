@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from eedask.emulator import mosaics
 from eedask.emulator.elements import index_of
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.functions.images_bands import add_bands, cast_band
 from eedask.emulator.functions.registry import algorithm
-from eedask.emulator.raster import Image
-from eedask.emulator.values import Collection
+from eedask.emulator.pixel_types import BYTE, from_dictionary
+from eedask.emulator.raster import DEFAULT_PROJECTION, Band, Grid, Image, Pixels, PixelType
+from eedask.emulator.sampling import masked
+from eedask.emulator.values import Collection, Query
 
 _MOST_BANDS = 5000
 
@@ -62,3 +67,57 @@ def from_images(images: Sequence[Image]) -> Collection:
         for i, image in enumerate(images)
     ]
     return Collection("ImageCollection", lambda _: iter(numbered))
+
+
+@algorithm("ImageCollection.combine")
+def combine(primary: Collection, secondary: Collection, overwrite: bool = False) -> Collection:
+    """Return the images of one collection with the bands of those of the same index in another.
+
+    Images without a partner are left out.
+    https://developers.google.com/earth-engine/apidocs/ee-imagecollection-combine
+    """
+
+    def source(query: Query) -> Iterator[Image]:
+        partners = {index_of(image): image for image in secondary.elements()}
+        for image in primary.elements(query):
+            partner = partners.get(index_of(image))
+            if partner is not None:
+                yield add_bands(image, partner, None, overwrite)
+
+    return replace(primary, source=source)
+
+
+@algorithm("ImageCollection.cast")
+def cast(collection: Collection, types: dict[str, Any], order: list[str]) -> Collection:
+    """Return the images with all bands of the order, cast; those that lack one get it masked.
+
+    https://developers.google.com/earth-engine/apidocs/ee-imagecollection-cast
+    """
+    name = "ImageCollection.cast"
+    if set(order) != set(types) or len(order) != len(types):
+        raise EarthEngineError(f"{name}: The band order must match the keys of the band types.")
+    kinds = {key: _pixel_type(value, name) for key, value in types.items()}
+
+    def one(image: Image) -> Image:
+        more = [band for band in image.band_names if band not in kinds]
+        if more:
+            raise EarthEngineError(f"{name}: No type is given for band '{more[0]}'.")
+        own = {band.id: band for band in image.bands}
+        made = [cast_band(own.get(key) or _transparent(key), kinds[key]) for key in order]
+        return image.with_bands(tuple(made))
+
+    return collection.mapped(one)
+
+
+def _pixel_type(value: Any, name: str) -> PixelType:
+    try:
+        return from_dictionary(value)
+    except ValueError:
+        raise EarthEngineError(f"{name}: '{value}' is no pixel type.") from None
+
+
+def _transparent(name: str) -> Band:
+    def read(grid: Grid) -> Pixels:
+        return masked(grid.shape, np.uint8)
+
+    return Band(name, BYTE, DEFAULT_PROJECTION, read)

@@ -42,6 +42,8 @@ def reduce_region(
     """
     name = "Image.reduceRegion"
     check_tile_scale(tile_scale, name)
+    if not image.bands:
+        return {}
     projection = aggregation_projection(image, name, crs, transform, scale)
     zone = Zone.of(region_of(image, geometry, name), projection)
     zone = limited(zone, max_pixels, best_effort, name)

@@ -1,0 +1,219 @@
+"""Which items share a request, and how large requests may be.
+
+Two things are put together here: what is known before asking (bytes, vertices, expected pixels,
+points of one input tile), and what the requests of a run teach (:class:`BatchMemory`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from eedask.errors import InputError
+from eedask.grid import METRES_PER_DEGREE, from_degrees, invert
+from eedask.layout import NativeProjection
+from eedask.workitem import WorkItem
+
+logger = logging.getLogger("eedask")
+
+# Side of Earth Engine's input tiles, pixels.
+TILE = 256
+# A request's answer holds 5,000 elements at most
+# (https://developers.google.com/earth-engine/guides/usage); half leaves room.
+MOST_ITEMS = 2500
+# After so many requests in a row that worked, a larger one is tried.
+_CALM = 20
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How much one request may hold, as far as it is known before asking.
+
+    Attributes
+    ----------
+    items : int
+    tiles : int
+        Input tiles that points lie in.
+    vertices : int
+        Of all geometries; a vertex is about 40 bytes of JSON, and 10 MB the most.
+    pixels : float
+        Expected to be reduced.
+    """
+
+    items: int = 1000
+    tiles: int = 100
+    vertices: int = 50_000
+    pixels: float = 2e7
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.items <= MOST_ITEMS:
+            raise InputError(f"batch_size is from 1 to {MOST_ITEMS}; got {self.items}")
+
+
+def by_tile(tiles: NDArray[np.int64], limits: BatchLimits) -> list[list[int]]:
+    """Return the positions of points that share requests.
+
+    Points of one input tile are in one request, unless they are more than fit; tiles are taken
+    in the order in which they first come, which is that of space.
+
+    Parameters
+    ----------
+    tiles : array of int, shape (points, 2)
+        The tile of each point.
+    limits : BatchLimits
+    """
+    _, first, tile_of = np.unique(tiles, axis=0, return_index=True, return_inverse=True)
+    # Sorting by each tile's first point keeps tiles together and in their order.
+    order = np.lexsort((np.arange(len(tiles)), first[tile_of.ravel()]))
+    batches: list[list[int]] = [[]]
+    held, current = 0, -1
+    sizes = np.bincount(tile_of.ravel())
+    for position in order:
+        tile = int(tile_of.ravel()[position])
+        fresh = tile != current
+        full = len(batches[-1]) >= limits.items
+        # A tile that does not fit in whole, but would in a request of its own, begins one.
+        parts = fresh and len(batches[-1]) + sizes[tile] > limits.items
+        if batches[-1] and (full or parts or (fresh and held >= limits.tiles)):
+            batches.append([])
+            held, fresh = 0, True
+        batches[-1].append(int(position))
+        held += fresh
+        current = tile
+    return batches
+
+
+def tiles_of(
+    items: Sequence[WorkItem], native: NativeProjection | None, scale: float | None
+) -> NDArray[np.int64]:
+    """Return the input tile of each point, shape (points, 2).
+
+    Parameters
+    ----------
+    items : sequence of WorkItem
+        Points.
+    native : NativeProjection, optional
+        The image's grid; None where it has none, or each item its own.
+    scale : float, optional
+        Metres a pixel, if another than the image's own.
+    """
+    xy = shapely.get_coordinates([item.geometry for item in items])
+    if native is None:
+        side = TILE * (scale or 30.0) / METRES_PER_DEGREE
+        return np.asarray(np.floor(xy / side), np.int64)
+    x, y = from_degrees(native.crs).transform(xy[:, 0], xy[:, 1])
+    pixels = np.stack(invert(native.transform, x, y), axis=1)
+    # Larger pixels are read from a pyramid's level, whose tiles cover more.
+    coarser = 1.0 if scale is None else max(1.0, scale / native.scale)
+    # Points that the crs cannot hold are masked in the answer.
+    whole = np.floor(np.nan_to_num(pixels, posinf=0, neginf=0) / (TILE * coarser))
+    return np.asarray(whole, np.int64)
+
+
+def in_order(weights: Iterable[tuple[int, float]], limits: BatchLimits) -> list[list[int]]:
+    """Return the positions of regions that share requests, neighbours together.
+
+    Parameters
+    ----------
+    weights : iterable of (int, float)
+        Vertices and expected pixels of each region, in the order of space.
+    limits : BatchLimits
+    """
+    batches: list[list[int]] = []
+    vertices, pixels = 0, 0.0
+    for position, (more_vertices, more_pixels) in enumerate(weights):
+        vertices, pixels = vertices + more_vertices, pixels + more_pixels
+        over = vertices > limits.vertices or pixels > limits.pixels
+        if not batches or over or len(batches[-1]) >= limits.items:
+            batches.append([])
+            vertices, pixels = more_vertices, more_pixels
+        batches[-1].append(position)
+    return batches
+
+
+def expected_pixels(item: WorkItem, scale: float | None) -> float:
+    """Return roughly how many pixels of so many metres a region has."""
+    if item.geometry is None or not scale:
+        return 0.0
+    _, south, _, north = item.geometry.bounds
+    squeeze = float(np.cos(np.radians((south + north) / 2)))
+    return float(item.geometry.area) * squeeze * (METRES_PER_DEGREE / scale) ** 2
+
+
+class BatchMemory:
+    """What the requests of a run teach those after them; safe to share between threads.
+
+    A size that has worked is used by all. Only one request at a time is larger than that, to
+    find out whether it works too, so that finding out costs few requests, however many are under
+    way. Sizes are of any unit that a task counts its items' weight in.
+
+    Parameters
+    ----------
+    presumed : float
+        The size that is taken to work before anything is known.
+
+    Attributes
+    ----------
+    spent : int
+        Requests that turned out too large.
+    """
+
+    def __init__(self, presumed: float) -> None:
+        self._lock = threading.Lock()
+        self._works = presumed
+        self._fails = float("inf")
+        self._scout: object | None = None
+        self._calm = 0
+        self.spent = 0
+
+    def admit(self, job: object, size: float) -> float:
+        """Return how large a job may be: its own size, or less; it is to be cut to that."""
+        with self._lock:
+            if size <= self._works:
+                return size
+            if self._scout is not None and self._scout is not job:
+                return self._works
+            allowed = min(size, 4 * self._works)
+            if allowed >= self._fails:
+                return self._works
+            if allowed == size:
+                self._scout = job
+            return allowed
+
+    def worked(self, job: object, size: float) -> None:
+        """Take note of a request that was answered."""
+        with self._lock:
+            self._works = max(self._works, size)
+            self._end(job)
+            self._calm += 1
+            if self._calm >= _CALM:
+                # What was too large may have been one item's own weight.
+                self._fails, self._calm = 2 * self._fails, 0
+
+    def too_large(self, job: object, size: float, label: str) -> None:
+        """Take note of a request that was not, for its size."""
+        with self._lock:
+            self.spent += 1
+            self._calm = 0
+            self._fails = min(self._fails, size)
+            if self._works >= size:
+                self._works = size / 4
+            self._end(job)
+            logger.info(
+                "%s: too large; %d requests so far went on finding the size", label, self.spent
+            )
+
+    def other(self, job: object) -> None:
+        """Take note of a request that tells nothing of sizes."""
+        with self._lock:
+            self._end(job)
+
+    def _end(self, job: object) -> None:
+        if self._scout is job:
+            self._scout = None

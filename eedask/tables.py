@@ -1,0 +1,505 @@
+"""The work of a table: items that share a request, what the request asks, and reading its answer.
+
+A request holds *groups*: an image and the features that are reduced over it. Where all items
+share the image there is one group; where the image depends on the item, a group for each image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import shapely
+import shapely.affinity
+from shapely.geometry.base import BaseGeometry
+
+from eedask.batching import BatchLimits, BatchMemory, by_tile, expected_pixels, in_order, tiles_of
+from eedask.connection import Endpoint, Request
+from eedask.dataset import ITEM_ID
+from eedask.errors import (
+    EedaskError,
+    InputError,
+    ItemsError,
+    PermanentError,
+    RequestError,
+    TooLargeError,
+    TransientError,
+)
+from eedask.expression import Builder, Expression, Template
+from eedask.graph import Graph, Node, argument, call, constant, listed
+from eedask.grid import METRES_PER_DEGREE
+from eedask.jobs import Job, Outcome, Records, Sender
+from eedask.layout import UTM, NativeProjection
+from eedask.reducers import Column, Reducer, columns
+from eedask.requests import compute_value
+from eedask.values import fit, infer
+from eedask.workitem import Encoded, WorkItem, value_node
+
+# The property that tells which item of a request a feature is.
+KEY = "eedask:item"
+# The largest that helps, by https://developers.google.com/earth-engine/apidocs/
+# ee-image-reduceregions.
+MOST_TILE_SCALE = 16.0
+
+
+class Oversized(EedaskError):
+    """A job is larger than what is known to work; it is cut before it is sent."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is laid out of a request.
+
+    Attributes
+    ----------
+    weights : tuple of float
+        Of each item, in the unit of the run's :class:`~eedask.batching.BatchMemory`.
+    tile_scale : float
+    """
+
+    weights: tuple[float, ...]
+    tile_scale: float
+
+    @property
+    def weight(self) -> float:
+        """Of all items."""
+        return sum(self.weights)
+
+
+def halves(job: Job) -> tuple[Job, Job]:
+    """Return a job of several items as two."""
+    middle = len(job.items) // 2
+    return part(job, slice(None, middle)), part(job, slice(middle, None))
+
+
+def part(job: Job, which: slice) -> Job:
+    """Return a job of some of the items, with the attempts and the time that were spent."""
+    batch = replace(job.laid_out, weights=job.laid_out.weights[which])
+    return Job(job.items[which], batch, replace(job.attempts), job.elapsed_s)
+
+
+def cut(job: Job, allowed: float) -> list[Job]:
+    """Return a job as several, of the allowed weight at most or of one item."""
+    weights, parts, start, held = job.laid_out.weights, [], 0, 0.0
+    for position, weight in enumerate(weights):
+        if position > start and held + weight > allowed:
+            parts.append(part(job, slice(start, position)))
+            start, held = position, 0.0
+        held += weight
+    return [*parts, part(job, slice(start, None))]
+
+
+class BatchedTask:
+    """What tasks share whose jobs hold several items: sizes learned, jobs split.
+
+    Subclasses state ``presumed`` and how a job is sent.
+    """
+
+    @property
+    def presumed(self) -> float:
+        """The weight of a request that is taken to work before anything is known."""
+        raise NotImplementedError
+
+    def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
+        """Return what each item of a job gets, of one request."""
+        raise NotImplementedError
+
+    def lighter(self, job: Job) -> Sequence[Job]:
+        """Return what may succeed where a job of one item is too large; nothing if nothing."""
+        return ()
+
+    def memory(self) -> BatchMemory:
+        """Return a new place for what jobs of a run teach each other within one process."""
+        return BatchMemory(self.presumed)
+
+    def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
+        """Return what each item of a job gets.
+
+        Raises
+        ------
+        Oversized, RequestError
+        """
+        memory: BatchMemory = sender.memory
+        weight = job.laid_out.weight
+        if len(job.items) > 1 and memory.admit(job, weight) < weight:
+            raise Oversized(f"{job.label}: cut to what is known to work")
+        try:
+            outcomes = self.ask(job, sender)
+        except TooLargeError:
+            memory.too_large(job, weight, job.label)
+            raise
+        except BaseException:
+            memory.other(job)
+            raise
+        memory.worked(job, weight)
+        return outcomes
+
+    def split(self, job: Job, error: Exception, memory: BatchMemory) -> Sequence[Job]:
+        """Return smaller or lighter jobs that may succeed where this one failed."""
+        if isinstance(error, Oversized):
+            return cut(job, memory.admit(job, job.laid_out.weight))
+        if len(job.items) > 1 and isinstance(error, TooLargeError | PermanentError | InputError):
+            # For a permanent error as well: it may be one item's own.
+            return halves(job)
+        if len(job.items) == 1 and isinstance(error, TooLargeError):
+            return self.lighter(job)
+        return ()
+
+
+@dataclass(frozen=True)
+class ReduceTask(BatchedTask):
+    """A reducer over a region, or the pixel at a point, of every item.
+
+    Attributes
+    ----------
+    endpoint : Endpoint
+    image : Expression
+    about : Expression
+        Band names, types and projection of the image.
+    reducer : Reducer
+    region : Expression, optional
+        The item's region, where it is Earth Engine that knows it.
+    points : bool
+        Whether items are points, batched by input tile.
+    scale : float, optional
+        Metres a pixel; the image's own when None.
+    crs : str, optional
+        A crs, ``"utm"``, or None for the image's own.
+    tile_scale : float
+    limits : BatchLimits
+    id_type : pyarrow.DataType
+    remarks : tuple of str
+        What is done to the items that the user may want to know.
+    repair : bool
+        Whether invalid polygons are made valid; otherwise they fail.
+    simplify : float, optional
+        Metres by which outlines may be simplified.
+    native : NativeProjection, optional
+        Of the image, once it is known.
+    columns : tuple of Column
+        Once they are known.
+    """
+
+    endpoint: Endpoint
+    image: Expression
+    about: Expression
+    reducer: Reducer
+    region: Expression | None
+    points: bool
+    scale: float | None
+    crs: str | None
+    tile_scale: float
+    limits: BatchLimits
+    id_type: pa.DataType
+    remarks: tuple[str, ...] = ()
+    repair: bool = False
+    simplify: float | None = None
+    native: NativeProjection | None = None
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def needs_client(self) -> bool:
+        """Whether expressions are built on the workers, with the ``ee`` client."""
+        return not (self.image.is_traced and (self.region is None or self.region.is_traced))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before running."""
+        built = {"image": self.image, "region": self.region}
+        return self.remarks + tuple(
+            f"the {what} is built for every item on the workers: {expression.reason}"
+            for what, expression in built.items()
+            if isinstance(expression, Builder)
+        )
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns: the item's id, and the values."""
+        fields = [(column.name, column.type) for column in self.columns]
+        return pa.schema([(ITEM_ID, self.id_type), *fields])
+
+    @property
+    def presumed(self) -> float:
+        """The weight of a request that is taken to work: for points, their number."""
+        return max(250.0, self.limits.items / 8) if self.points else self.limits.pixels / 8
+
+    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ReduceTask:
+        """Return the task with the image's bands and projection."""
+        about = first_answer(self.endpoint, self.about, send, items)
+        native = None
+        try:
+            native = NativeProjection.from_info(about["projection"])
+        except PermanentError as error:
+            if self.scale is None:
+                raise InputError(str(error)) from error
+        bands = {name: about["types"][name] for name in about["names"]}
+        known = replace(self, native=native, columns=columns(bands, about["outputs"]))
+        return known if self.reducer.is_named else known._with_types(send, items)
+
+    def _with_types(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> Any:
+        """Return the task with the columns that a reducer of the user's turns out to give."""
+        found: list[Mapping[str, Any]] = []
+        for item in items:
+            job = Job((item,), Batch((1.0,), self.tile_scale))
+            try:
+                answer = json.loads(send(compute_value(self.endpoint, self._expression(job))))
+            except RequestError:
+                continue
+            found += [feature["properties"] for feature in answer["result"]["features"]]
+        keys = dict.fromkeys(key for row in found for key in row if key != KEY)
+        matched = {key: c for c in self.columns for key in c.keys if key in keys}
+        if keys and set(keys) - set(matched):
+            # A reducer of several bands at once names its results itself.
+            made = tuple(Column(key, (key,), infer(r.get(key) for r in found)) for key in keys)
+        else:
+            made = tuple(replace(c, type=infer(c.pick(row) for row in found)) for c in self.columns)
+        return replace(self, columns=made)
+
+    def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
+        """Yield jobs of items that share input tiles, or lie next to each other."""
+        usable: list[WorkItem] = []
+        for item in items:
+            try:
+                usable.append(self._usable(item))
+            except InputError as error:
+                yield Job((item,), error)
+        if usable:
+            batches, weights = self._batches(usable)
+            for batch in batches:
+                chosen = tuple(usable[k] for k in batch)
+                yield Job(chosen, Batch(tuple(weights[k] for k in batch), self.tile_scale))
+
+    def _batches(self, items: Sequence[WorkItem]) -> tuple[list[list[int]], list[float]]:
+        """Return the positions of items that share requests, and the weight of each item."""
+        if self.points:
+            native = None if self.image.depends_on_item else self.native
+            tiles = tiles_of(items, native, self.scale)
+            return by_tile(tiles, self.limits), [1.0] * len(items)
+        scale = self.scale or (self.native.scale if self.native else None)
+        pixels = [expected_pixels(item, scale) for item in items]
+        vertices = [_vertices(item) if self.region is None else 1 for item in items]
+        # Small regions cost their share of a request's own work.
+        weights = [max(one, self.limits.pixels / self.limits.items) for one in pixels]
+        return in_order(zip(vertices, weights, strict=True), self.limits), weights
+
+    def _usable(self, item: WorkItem) -> WorkItem:
+        if self.region is not None:
+            return item
+        shape = item.geometry
+        if shape is None or shape.is_empty:
+            raise ItemsError(f"item {item.id!r} has no geometry, or an empty one")
+        if self.simplify is not None and not self.points:
+            shape = _simplified(shape, self.simplify)
+        if not shape.is_valid:
+            if not self.repair:
+                raise ItemsError(
+                    f"item {item.id!r} is not a valid geometry"
+                    f" ({shapely.is_valid_reason(shape)}); mend it, or pass invalid='repair'"
+                )
+            shape = shapely.make_valid(shape)
+        return replace(item, geometry=_wrapped(shape))
+
+    def lighter(self, job: Job) -> Sequence[Job]:
+        """Return the job with smaller tiles, up to 16 times."""
+        batch: Batch = job.laid_out
+        if batch.tile_scale >= MOST_TILE_SCALE:
+            return ()
+        larger = min(MOST_TILE_SCALE, 4 * batch.tile_scale)
+        return (replace(job, laid_out=replace(batch, tile_scale=larger)),)
+
+    def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
+        """Return what each item of a job gets, of one request."""
+        body = sender.send(compute_value(self.endpoint, self._expression(job)))
+        rows = features_by_item(body, len(job.items))
+        share = len(body) // len(job.items)
+        return [self._outcome(found, share) for found in rows]
+
+    def _outcome(self, found: Sequence[Mapping[str, Any]], share: int) -> Outcome:
+        if len(found) != 1:
+            raise TransientError(f"the answer has {len(found)} rows for an item")
+        try:
+            return Records([fitted(self.columns, found[0])], share)
+        except InputError as error:
+            return error
+
+    def _expression(self, job: Job) -> Encoded:
+        graph = Graph()
+        reducer = graph.embed(self.reducer.expression)
+        batch: Batch = job.laid_out
+        scale = None if self.scale is None else constant(self.scale)
+        reduced = []
+        for (image, crs), positions in self._groups(job.items, graph).items():
+            features = self._features(job.items, positions, graph)
+            reduced.append(
+                call(
+                    "Image.reduceRegions",
+                    image={"valueReference": image},
+                    collection=features,
+                    reducer=reducer,
+                    scale=scale,
+                    crs=None if crs is None else constant(crs),
+                    tileScale=constant(batch.tile_scale),
+                )
+            )
+        return graph.encode(slim(graph, joined(reduced)))
+
+    def _groups(
+        self, items: Sequence[WorkItem], graph: Graph
+    ) -> dict[tuple[str, str | None], list[int]]:
+        """Return the positions of items by the key of their image, and their crs."""
+        groups: dict[tuple[str, str | None], list[int]] = {}
+        images: dict[Any, str] = {}
+        for position, item in enumerate(items):
+            same = _sameness(self.image, item)
+            if same not in images:
+                images[same] = graph.embed(self.image.encode(item))["valueReference"]
+            crs = item.utm_crs if self.crs == UTM else self.crs
+            groups.setdefault((images[same], crs), []).append(position)
+        return groups
+
+    def _features(self, items: Sequence[WorkItem], positions: Sequence[int], graph: Graph) -> Node:
+        if self.points:
+            return point_features([(items[k], k) for k in positions], graph)
+        return region_features([(items[k], k) for k in positions], self.region, graph)
+
+
+def point_features(points: Sequence[tuple[WorkItem, int]], graph: Graph) -> Node:
+    """Return the collection of items that are points, their coordinates as one constant."""
+    rows = [[*shapely.get_coordinates(item.geometry)[0].tolist(), k] for item, k in points]
+    row = argument("eedask row")
+    place = call(
+        "GeometryConstructors.Point",
+        coordinates=call("List.slice", list=row, start=constant(0), end=constant(2)),
+    )
+    key = call("List.get", list=row, index=constant(2))
+    feature = call("Feature", geometry=place, metadata={"dictionaryValue": {"values": {KEY: key}}})
+    make = graph.function(["eedask row"], feature)
+    made = call("List.map", list=constant(rows), baseAlgorithm=make)
+    return graph.shared(call("Collection", features=made))
+
+
+def region_features(
+    regions: Sequence[tuple[WorkItem, int]], region: Expression | None, graph: Graph
+) -> Node:
+    """Return the collection of items' regions: their own geometries, or what Earth Engine has."""
+    features = []
+    for item, k in regions:
+        place = value_node(item.geometry) if region is None else graph.embed(region.encode(item))
+        features.append(call("Feature", geometry=place, metadata=constant({KEY: k})))
+    return graph.shared(call("Collection", features=listed(features)))
+
+
+def joined(collections: Sequence[Node]) -> Node:
+    """Return the collection of all features."""
+    if len(collections) == 1:
+        return collections[0]
+    return call("Collection.flatten", collection=call("Collection", features=listed(collections)))
+
+
+def slim(graph: Graph, collection: Node) -> Node:
+    """Return the collection without geometries, which nobody asked for."""
+    feature = argument("eedask feature")
+    bare = call("Feature.setGeometry", feature=feature, geometry=constant(None))
+    make = graph.function(["eedask feature"], bare)
+    return call("Collection.map", collection=collection, baseAlgorithm=make)
+
+
+def features_by_item(body: bytes, count: int) -> list[list[Mapping[str, Any]]]:
+    """Return the properties of an answer's features, for each item of the request.
+
+    Raises
+    ------
+    TransientError
+        If the answer is not a whole one.
+    """
+    try:
+        features = json.loads(body)["result"]["features"]
+        rows: list[list[Mapping[str, Any]]] = [[] for _ in range(count)]
+        for feature in features:
+            properties = feature["properties"]
+            rows[int(properties[KEY])].append(properties)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise TransientError(
+            f"the answer ({len(body)} bytes, starting with {body[:40]!r}) is no collection of"
+            f" the features that were asked for: {error!r}"
+        ) from error
+    return rows
+
+
+def fitted(into: Sequence[Column], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of a table.
+
+    Raises
+    ------
+    InputError
+        If a value does not fit its column.
+    """
+    row = {}
+    for column in into:
+        value = column.pick(properties)
+        try:
+            row[column.name] = fit(value, column.type)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"the value {value!r} does not fit the column {column.name!r} ({column.type}):"
+                f" {error}; choose another reducer, or give all images bands of one kind"
+            ) from error
+    return row
+
+
+def first_answer(
+    endpoint: Endpoint,
+    about: Expression,
+    send: Callable[[Request], bytes],
+    items: Sequence[WorkItem],
+) -> dict[str, Any]:
+    """Return what Earth Engine answers for the first item for which it does.
+
+    Raises
+    ------
+    RequestError
+        Of the last item, if none gives an answer.
+    """
+    error: RequestError | None = None
+    for item in items:
+        try:
+            answer: dict[str, Any] = json.loads(send(compute_value(endpoint, about.encode(item))))
+            return dict(answer["result"])
+        except (PermanentError, TooLargeError) as refused:
+            error = refused
+        if not about.depends_on_item:
+            break
+    assert error is not None
+    raise error
+
+
+def _sameness(image: Expression, item: WorkItem) -> Any:
+    """Return what items whose images are equal share."""
+    if not image.depends_on_item:
+        return None
+    if isinstance(image, Template):
+        return json.dumps([item.node(field) for field in image.slots.values()], sort_keys=True)
+    return item.id
+
+
+def _vertices(item: WorkItem) -> int:
+    return int(shapely.get_num_coordinates(item.geometry))
+
+
+def _wrapped(shape: BaseGeometry) -> BaseGeometry:
+    """Return a shape that reaches beyond 180 degrees as one of parts within them."""
+    west, _, east, _ = shape.bounds
+    if west >= -180 and east <= 180:
+        return shape
+    parts = (
+        shapely.affinity.translate(shape.intersection(shapely.box(low, -90, low + 360, 90)), -turn)
+        for low, turn in ((-180.0, 0.0), (180.0, 360.0), (-540.0, -360.0))
+    )
+    return shapely.union_all([one for one in parts if not one.is_empty])
+
+
+def _simplified(shape: BaseGeometry, metres: float) -> BaseGeometry:
+    return shape.simplify(metres / METRES_PER_DEGREE, preserve_topology=True)

@@ -1,0 +1,114 @@
+"""Values of Earth Engine's JSON as values of Arrow: types inferred, and values that fit them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from eedask.errors import InputError
+
+TIME = pa.timestamp("ms", tz="UTC")
+# How JSON, which has no numbers for them, carries these.
+_SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+
+def infer(values: Iterable[Any]) -> pa.DataType:
+    """Return the type that holds all values.
+
+    Numbers are float64, as JSON does not tell whole numbers from others; state a schema for
+    integers. What holds nothing but nulls is float64 as well. Dictionaries whose keys are all
+    numbers, as histograms have them, are maps, others structs of all keys seen.
+
+    Raises
+    ------
+    InputError
+        If no one type holds them.
+    """
+    found = [value for value in values if value is not None]
+    if not found or all(_is_number(value) for value in found):
+        return pa.float64()
+    if all(isinstance(value, bool) for value in found):
+        return pa.bool_()
+    if all(isinstance(value, str) for value in found):
+        return pa.string()
+    if all(isinstance(value, list) for value in found):
+        return pa.list_(infer(item for value in found for item in value))
+    if all(_is_date(value) for value in found):
+        return TIME
+    if all(isinstance(value, Mapping) for value in found):
+        return _infer_mapping(found)
+    kinds = sorted({type(value).__name__ for value in found})
+    raise InputError(
+        f"the values are of several kinds ({', '.join(kinds)}), so no column holds them; state"
+        " schema=, or let the function give one kind"
+    )
+
+
+def _infer_mapping(found: list[Mapping[str, Any]]) -> pa.DataType:
+    keys = list(dict.fromkeys(key for value in found for key in value))
+    if keys and all(_is_numeral(key) for key in keys):
+        return pa.map_(pa.string(), infer(item for value in found for item in value.values()))
+    if not keys:
+        return pa.map_(pa.string(), pa.float64())
+    return pa.struct([(key, infer(value.get(key) for value in found)) for key in keys])
+
+
+def fit(value: Any, kind: pa.DataType) -> Any:
+    """Return a value of JSON as one that a column of this type takes.
+
+    Raises
+    ------
+    ValueError
+        If it does not fit.
+    """
+    if value is None:
+        return None
+    if pa.types.is_floating(kind):
+        return _SPECIAL[value] if isinstance(value, str) and value in _SPECIAL else float(value)
+    if pa.types.is_integer(kind):
+        if int(value) != value:
+            raise ValueError(f"{value!r} is no whole number")
+        return int(value)
+    if pa.types.is_timestamp(kind):
+        return to_time(value["value"] if _is_date(value) else value)
+    if pa.types.is_list(kind):
+        return [fit(item, kind.value_type) for item in value]
+    if pa.types.is_map(kind):
+        return [(key, fit(item, kind.item_type)) for key, item in value.items()]
+    if pa.types.is_struct(kind):
+        return {field.name: fit(value.get(field.name), field.type) for field in kind}
+    if pa.types.is_string(kind) and not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    if pa.types.is_boolean(kind) and not isinstance(value, bool | int):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
+
+def to_time(milliseconds: float | None) -> datetime.datetime | None:
+    """Return Earth Engine's milliseconds since 1970 as a time, in UTC."""
+    if milliseconds is None:
+        return None
+    # Not fromtimestamp, which some systems refuse before 1970.
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return epoch + datetime.timedelta(milliseconds=milliseconds)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in _SPECIAL
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("type") == "Date" and "value" in value
+
+
+def _is_numeral(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
