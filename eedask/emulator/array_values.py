@@ -8,6 +8,7 @@ pixel holds means nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,23 @@ class _Part(NamedTuple):
     index: Any
     block: Array
     valid: Array | None
+
+
+_MOST_AXES = 32
+_MOST_ELEMENTS = 2**27
+
+
+def check_axes(where: str, *axes: int) -> None:
+    """Raise Earth Engine's 400 unless arrays can have such axes."""
+    for axis in axes:
+        if not 0 <= axis < _MOST_AXES:
+            raise EarthEngineError(f"{where}: Invalid axis {axis}.")
+
+
+def check_size(*lengths: int) -> None:
+    """Raise Earth Engine's 400 if an array of such lengths would take too much memory."""
+    if math.prod(lengths) > _MOST_ELEMENTS or len(lengths) > _MOST_AXES:
+        raise EarthEngineError("User memory limit exceeded.")
 
 
 def is_ragged(values: Array) -> bool:
@@ -78,7 +96,7 @@ def each(
         values = np.broadcast_to(block[0], shape + block.shape[1:])
         good = part.valid is None or part.valid[0]
         return Arrays(values, mask if good else np.zeros(shape, np.float32))
-    flat = [v.reshape(-1, *v.shape[2:]) for v in inputs]
+    flat = [v.reshape(mask.size, *v.shape[2:]) for v in inputs]
     parts = [
         part
         for index, numbers in _groups(flat, keys, mask)
@@ -214,7 +232,7 @@ def objects(values: Array) -> Array:
     if is_ragged(values):
         return values
     cells = np.empty(values.shape[0] * values.shape[1], object)
-    for i, cell in enumerate(values.reshape(-1, *values.shape[2:])):
+    for i, cell in enumerate(values.reshape(len(cells), *values.shape[2:])):
         cells[i] = np.asarray(cell)
     return cells.reshape(values.shape[:2])
 

@@ -259,7 +259,7 @@ def _reducer(value: Any, context: Any) -> Any:
 
 def _algorithm(value: Any, context: Any) -> Any:
     if isinstance(value, str):
-        return partial(context.call, value)
+        return partial(context.apply, value)
     if callable(value):
         return value
     raise Mismatch

@@ -49,6 +49,16 @@ class Context:
         before = (self,) if implementation.needs_context else ()
         return implementation.function(*before, *arguments)
 
+    def apply(self, name: str, *values: Any) -> Any:
+        """Call an algorithm on values of any types, in order; 400 where they do not fit."""
+        algorithm = signature(name)
+        names = [argument.name for argument in algorithm.arguments]
+        if len(values) > len(names):
+            raise EarthEngineError(
+                f"{name} takes {len(names)} arguments, but was called with {len(values)}."
+            )
+        return algorithm.call(dict(zip(names, values, strict=False)), self)
+
 
 def evaluate(expression: Mapping[str, Any], context: Context) -> Any:
     """Return the value of an encoded expression ``{"result": key, "values": {key: node}}``.

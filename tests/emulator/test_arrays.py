@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from graphs import call, info_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -151,6 +151,7 @@ def test_eigenvectors_that_are_not_real_are_refused():
     assert "empty" in fails(call("Array.eigen", input=empty))
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float64, st.integers(1, 5).map(lambda n: (n, n)), elements=st.floats(-9, 9)))
 def test_eigenvectors_of_symmetric_matrices(values):
     matrix = values + values.T

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from example_raster import PROJECT, RASTER_ID
 from graphs import call, encode, info_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pixels import cell, image, native, planar, run, values
@@ -374,6 +374,7 @@ def test_images_of_a_collection_must_have_the_same_bands():
     fails(lambda: run("ImageCollection.toArray", collection()), "empty")
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.int32, (2, 3), elements=st.integers(-(2**31), 2**31 - 1)),
 )
@@ -396,6 +397,68 @@ def test_constants_of_arrays():
     item = call("Image.constant", value=call("Array", values=[[1, 2]]))
     kind = info_of(item)["bands"][0]["data_type"]
     assert (kind["dimensions"], kind["min"], kind["max"]) == (2, 1, 2)
+
+
+SMALL = hnp.arrays(
+    np.int64,
+    hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=3),
+    elements=st.integers(-3, 3),
+)
+
+
+def outcome(function):
+    try:
+        return np.asarray(function())
+    except EarthEngineError:
+        return None
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@settings(max_examples=40, deadline=None)
+@given(array=SMALL, other=SMALL, axis=st.integers(0, 2), number=st.integers(-3, 4))
+def test_arrays_in_pixels_do_as_arrays_do(ragged, array, other, axis, number):
+    """Image.array* against Array.*, of one array everywhere or of another shape elsewhere."""
+    grid = native(image(CUBE[:1, :1, :2]))
+
+    def pixels(value):
+        here = run("Image.constant", value)
+        if not ragged:
+            return here
+        there = run("Image.constant", np.concatenate([value, value]))
+        right = image(np.array([[0, 1]], np.uint8))
+        return run("ImageCollection.mosaic", collection(here, one("updateMask", there, right)))
+
+    def check(name, *arguments, of=None):
+        alone = outcome(lambda: run(f"Array.{of or name}", array, *arguments))
+        given_ = [pixels(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        if not ragged:
+            found = outcome(
+                lambda: read(one(f"array{name.title()}", pixels(array), *given_), grid)[0]
+            )
+        else:
+            found = outcome(lambda: first_of(f"array{name.title()}", given_))
+            if found is None:
+                return  # the other pixel may fail
+        assert (alone is None) == (found is None)
+        if found is not None:
+            assert found.shape == alone.shape
+            assert found == pytest.approx(alone)
+
+    def first_of(name, given_):
+        left = image(np.array([[1, 0]], np.uint8))
+        masked = one("updateMask", one(name, pixels(array), *given_), left)
+        return read(masked, grid)[0]
+
+    check("accum", axis, None)
+    check("argmax")
+    check("pad", [number, axis + 1], 7)
+    check("project", [axis])
+    check("transpose", 0, axis)
+    check("mask", other)
+    check("sort", other)
+    check("sort", None)
+    check("reduce", run("Reducer.sum"), [axis], None)
+    check("reduce", run("Reducer.median"), [0], None)
 
 
 def test_mosaics_and_masks_of_arrays(vectors):

@@ -90,6 +90,7 @@ def test_regression_of_lists_as_scripts_write_it():
     assert np.array(found["coefficients"]) == pytest.approx(wanted)
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.float64, (2, 30), elements=st.floats(-9, 9).map(lambda v: round(v, 1))),
 )
@@ -281,7 +282,7 @@ def test_dropping_outputs_keeps_what_they_are():
     assert to_info(made)["bands"][0]["data_type"]["dimensions"] == 1
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(hnp.arrays(np.float64, st.tuples(st.integers(0, 6), st.just(3)), elements=st.floats()))
 def test_any_numbers_give_numbers_or_null(rows):
     for name, arguments in (

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from graphs import call, function, info_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eedask.emulator.errors import EarthEngineError
@@ -215,6 +215,7 @@ def test_dates_are_parsed(pattern, text, expected):
     assert written(call("Date.parse", format=pattern, date=text)) == expected
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99))
 def test_two_digits_mean_a_year_about_now(year):
     found = int(written(call("Date.parse", format="yy", date=f"{year:02d}"))[:4])
@@ -431,3 +432,73 @@ def test_lists_are_filtered_by_their_items():
     assert kept("greaterThan", leftField="item", rightValue=4) == [6, 7]
     assert kept("notNull", properties=["item"]) == [1, 2, 3, 6, 7]
     assert kept("inList", leftField="item", rightValue=[1, 98, 99]) == [1]
+
+
+HUGE = 2**40
+
+
+def array(values):
+    return call("Array", values=values)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Array.transpose", {"array": array([1]), "axis1": HUGE, "axis2": HUGE}),
+        ("Array.transpose", {"array": array([1]), "axis1": -1}),
+        ("Array.cat", {"arrays": [array([1])], "axis": HUGE}),
+        ("Array.cat", {"arrays": [], "axis": 0}),
+        ("Array.repeat", {"array": array([1]), "axis": -1, "copies": 2}),
+        ("Array.repeat", {"array": array([[1, 2]] * 1000), "copies": 1_000_000}),
+        ("Array.pad", {"array": array([1]), "lengths": [HUGE]}),
+        ("Array.reshape", {"array": array([1]), "shape": [HUGE, HUGE]}),
+        ("Array.project", {"array": array([[1]]), "axes": [0, 0]}),
+        ("Array.reduce", {"array": array([1]), "reducer": "sum", "axes": [0, 0]}),
+        ("Array.sort", {"array": array([1, 2]), "keys": array([[1, 2]])}),
+        ("Array.identity", {"size": HUGE}),
+        ("Dictionary.toArray", {"dictionary": {"a": 1}, "axis": HUGE}),
+        ("List.repeat", {"value": 0, "count": HUGE}),
+        ("List.sequence", {"start": 0, "end": 1, "step": 1e-300}),
+        ("List.shuffle", {"list": [1], "seed": "a"}),
+        ("List.map", {"list": ["a"], "baseAlgorithm": "Number.abs"}),
+        ("List.iterate", {"list": [1], "function": "Number.abs", "first": 0}),
+        ("Date.advance", {"date": 0, "delta": 1e10, "unit": "year"}),
+        ("Date.update", {"date": 0, "hour": HUGE}),
+        ("Filter.contains", {"leftField": "x", "rightValue": 5}),
+        ("PixelType", {"precision": [1]}),
+        ("Reducer.max", {"numInputs": HUGE}),
+        ("Image.arrayRepeat", {"input": array([1]), "axis": HUGE, "copies": 1}),
+        ("Image.arrayTranspose", {"input": array([1]), "axis1": HUGE}),
+        ("Image.arrayPad", {"image": array([1]), "lengths": [1] * 40}),
+        ("Image.matrixIdentity", {"size": HUGE}),
+    ],
+)
+def test_hostile_arguments_are_refused(name, arguments):
+    if isinstance(arguments.get("reducer"), str):
+        arguments = {**arguments, "reducer": call("Reducer.sum")}
+    fails(call(name, **arguments))
+
+
+@pytest.mark.parametrize(
+    ("name", "left", "right", "expected"),
+    [
+        ("leftShift", 63, 2**62, 0),
+        ("leftShift", 1, 63, -(2**63)),
+        ("rightShift", -5, 2**62, -1),
+        ("rightShift", 5, -(2**62), 0),
+    ],
+)
+def test_shifts_by_more_than_there_are_bits(name, left, right, expected):
+    assert info_of(call(f"Number.{name}", left=left, right=right)) == expected
+
+
+def test_named_algorithms_are_called_with_their_own_types():
+    absolute = call("List.map", list=[-1, -2.5], baseAlgorithm="Number.abs")
+    assert info_of(absolute) == [1, 2.5]
+    dates = call("List.map", list=["2020-01-01"], baseAlgorithm="Date.millis")
+    assert info_of(dates) == [1577836800000]
+
+
+def test_large_numbers_are_written_whole():
+    text = info_of(call("Number.format", number=1e300, pattern="%.1f"))
+    assert text == "1" + "0" * 300 + ".0"

@@ -5,11 +5,13 @@ https://developers.google.com/earth-engine/guides/arrays_intro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from eedask.emulator.array_values import check_axes, check_size
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions import numbers  # noqa: F401  (the elementwise ones are made of it)
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, algorithm
@@ -85,7 +87,8 @@ def accumulate(values: Any, axis: int, reducer: Reducer | None) -> Any:
     """Return the reductions of all elements up to each along an axis; their sums by default."""
     axis_of(values, axis, "Array.accum")
     if reducer is None:
-        return np.cumsum(values, axis=axis)
+        with np.errstate(all="ignore"):
+            return np.cumsum(values, axis=axis)
 
     def along(row: Any) -> Any:
         return [_only(reducer, row[: i + 1].tolist(), "Array.accum") for i in range(len(row))]
@@ -105,13 +108,15 @@ def _only(reducer: Reducer, values: list[Any], where: str) -> Any:
 @algorithm("Array.reduce")
 def reduce_array(values: Any, reducer: Reducer, axes: list[int], field_axis: int | None) -> Any:
     """Return an array whose given axes are reduced to a length of 1."""
+    if len({*axes, field_axis}) <= len(axes):
+        raise EarthEngineError(f"Array.reduce: Invalid axes {axes}.")
+    for axis in axes:
+        axis_of(values, axis, "Array.reduce")
     if field_axis is not None and (reducer.inputs, len(reducer.outputs)) != (1, 1):
         return _reduce_fields(values, reducer, axes, field_axis)
     kept = [a for a in range(values.ndim) if a not in axes]
-    for axis in axes:
-        axis_of(values, axis, "Array.reduce")
-    rows = values.transpose([*kept, *axes]).reshape(*(values.shape[a] for a in kept), -1)
-    flat = rows.reshape(-1, rows.shape[-1])
+    count, each = (math.prod(values.shape[a] for a in part) for part in (kept, axes))
+    flat = values.transpose([*kept, *axes]).reshape(count, each)
     results = [_only(reducer, row.tolist(), "Array.reduce") for row in flat]
     shape = tuple(1 if a in axes else n for a, n in enumerate(values.shape))
     return _filled(results, shape, values)
@@ -152,6 +157,9 @@ def bits_to_array(value: Any) -> Any:
 @algorithm("Array.cat")
 def cat(arrays: list[Any], axis: int) -> Any:
     """Return arrays joined along an axis, that may be a new one; empty ones of one axis fit all."""
+    check_axes("Array.cat", axis)
+    if not arrays:
+        raise EarthEngineError("Array.cat: The list of arrays is empty.")
     some = [a for a in arrays if a.size or a.ndim > 1] or arrays[:1]
     deep = [a.reshape(a.shape + (1,) * max(0, axis + 1 - a.ndim)) for a in some]
     try:
@@ -188,7 +196,8 @@ def dot_product(left: Any, right: Any) -> Any:
     """Return the sum of the products of two vectors' elements."""
     if left.ndim != 1 or left.shape != right.shape:
         raise EarthEngineError("Array.dotProduct: The arrays must be vectors of one length.")
-    return (left @ right).item()
+    with np.errstate(all="ignore"):
+        return (left @ right).item()
 
 
 @algorithm("Array.identity")
@@ -222,9 +231,14 @@ def mask(values: Any, keep: Any) -> Any:
 @algorithm("Array.pad")
 def pad(values: Any, lengths: list[int], value: Any) -> Any:
     """Return an array filled up to a length along each axis."""
+    check_axes("Array.pad", max(len(lengths) - 1, 0))
     wanted = [*lengths, *values.shape[len(lengths) :]]
     deep = values.reshape(values.shape + (1,) * (len(wanted) - values.ndim))
-    more = [(0, max(0, w - n)) for w, n in zip(wanted, deep.shape, strict=True)]
+    filled = [max(w, n) for w, n in zip(wanted, deep.shape, strict=True)]
+    check_size(*filled)
+    if not (float(value).is_integer() and abs(value) < 2**63):
+        deep = deep.astype(np.float64)
+    more = [(0, f - n) for f, n in zip(filled, deep.shape, strict=True)]
     return np.pad(deep, more, constant_values=value)
 
 
@@ -234,8 +248,12 @@ def project(values: Any, axes: list[int]) -> Any:
     dropped = [a for a in range(values.ndim) if a not in axes]
     for axis in axes:
         axis_of(values, axis, "Array.project")
+    if len(set(axes)) < len(axes):
+        raise EarthEngineError(f"Array.project: Invalid axes {axes}.")
     if any(values.shape[a] > 1 for a in dropped):
         raise EarthEngineError("Array.project: Dropped axes must have length 1.")
+    if values.size == 0 and all(values.shape[a] for a in axes):
+        raise EarthEngineError("Array.project: Nothing is left of an axis of length 0.")
     return values.transpose([*axes, *dropped]).reshape([values.shape[a] for a in axes])
 
 
@@ -244,8 +262,12 @@ def repeat(values: Any, axis: int, copies: int) -> Any:
     """Return copies of an array joined along an axis, that may be a new one."""
     if not 0 <= copies <= 1_000_000:
         raise EarthEngineError(f"Array.repeat: Invalid number of copies {copies}.")
+    check_axes("Array.repeat", axis)
+    check_size(values.size, copies)
     deep = values.reshape(values.shape + (1,) * max(0, axis + 1 - values.ndim))
-    return np.concatenate([deep] * copies, axis=axis) if copies else deep[:0]
+    if copies == 0:
+        return deep[(slice(None),) * axis + (slice(0),)]
+    return np.concatenate([deep] * copies, axis=axis)
 
 
 @algorithm("Array.reshape")
@@ -253,7 +275,7 @@ def reshape(values: Any, shape: Any) -> Any:
     """Return an array with other axes, one of which may be -1: as long as is left."""
     try:
         return values.reshape([int(n) for n in shape.ravel()])
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise EarthEngineError(f"Array.reshape: {error}.") from None
 
 
@@ -275,7 +297,7 @@ def sort(values: Any, keys: Any) -> Any:
         raise EarthEngineError("Array.sort: The keys must have one axis of more than one element.")
     if not long:
         return values
-    if given.shape[long[0]] != values.shape[long[0]]:
+    if long[0] >= values.ndim or given.shape[long[0]] != values.shape[long[0]]:
         raise EarthEngineError("Array.sort: Keys and array differ in length.")
     return np.take(values, np.argsort(given.ravel(), kind="stable"), axis=long[0])
 
@@ -283,6 +305,7 @@ def sort(values: Any, keys: Any) -> Any:
 @algorithm("Array.transpose", "Array.matrixTranspose")
 def transpose(values: Any, first: int, second: int) -> Any:
     """Return an array with two axes exchanged; a vector becomes a row of a matrix."""
+    check_axes("Array.transpose", first, second)
     top = max(first, second) + 1
     deep = values.reshape(values.shape + (1,) * max(0, top - values.ndim))
     return np.swapaxes(deep, first, second)

@@ -55,7 +55,10 @@ def date_advance(start: Date, delta: float, unit: str, time_zone: str | None) ->
     """
     name = unit_name(unit)
     whole = math.floor(delta)
-    later = advance(to_datetime(start.millis, time_zone), whole, name)
+    try:
+        later = advance(to_datetime(start.millis, time_zone), whole, name)
+    except (OverflowError, ValueError):
+        raise EarthEngineError(f"Date.advance: {delta} {unit} lead out of the calendar.") from None
     return Date(to_millis(later) + (delta - whole) * MILLIS[name])
 
 
@@ -169,7 +172,7 @@ def update(
             last = (advance(first, 1, "month") - timedelta(days=1)).day
             fields["day"] = min(when.day, last)
         return Date(to_millis(when.replace(**fields)))
-    except ValueError as error:
+    except (OverflowError, ValueError) as error:
         raise EarthEngineError(f"Date.update: {error}.") from None
 
 

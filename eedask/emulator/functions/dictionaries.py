@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from eedask.emulator.array_values import check_axes
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.functions.strings import compiled
@@ -183,6 +184,7 @@ def to_image(context: Any, values: Dictionary, names: list[str] | None) -> Any:
 @algorithm("Dictionary.toArray")
 def to_array(values: Dictionary, names: list[str] | None, axis: int) -> Any:
     """Return the values of some keys, or of all in order, joined to an array along an axis."""
+    check_axes("Dictionary.toArray", axis)
     columns = [np.asarray(v) for v in values_of(values, names)]
     if any(c.dtype.kind not in "bif" for c in columns):
         raise EarthEngineError("Dictionary.toArray: All values must be numbers or arrays.")

@@ -191,7 +191,10 @@ def _spatial(name: str, test: Callable[[Geometry, Geometry], bool], near: bool =
 
 
 def _as_geometry(value: Any, context: Any) -> Any:
-    return None if value is None else coercer("Geometry")(value, context)
+    try:
+        return None if value is None else coercer("Geometry")(value, context)
+    except Mismatch:
+        raise EarthEngineError(f"Filter: Expected a geometry, got: {type_name(value)}.") from None
 
 
 def _around(geometry: Geometry) -> Query:

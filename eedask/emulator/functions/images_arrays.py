@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from eedask.emulator.array_values import Array, Made
+from eedask.emulator.array_values import Array, Made, check_axes, check_size
 from eedask.emulator.bands import Key, combined, derived, pairs
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
@@ -45,8 +45,7 @@ def need(band: Band, least: int, where: str) -> None:
 
 def need_axis(image: Image, axis: int, where: str) -> None:
     """Raise unless the arrays of all bands have an axis."""
-    if axis < 0:
-        raise EarthEngineError(f"{where}: Invalid axis {axis}.")
+    check_axes(where, axis)
     for band in image.bands:
         need(band, axis + 1, where)
 
@@ -74,6 +73,7 @@ def joined(axis: int, rank: int, where: str, *blocks: Array) -> Array:
 def array_cat(first: Image, second: Image, axis: int) -> Image:
     """Return arrays joined along an axis, that may be a new one, band by band."""
     where = "Image.arrayCat"
+    check_axes(where, axis)
     bands = []
     for a, b, name in pairs(first, second, where):
         rank = max(a.type.dimensions, b.type.dimensions, axis + 1)
@@ -179,6 +179,8 @@ def _of_band(image: Image, index: int, count: int, where: str) -> Band:
 def array_mask(image: Image, mask: Image) -> Image:
     """Return what lies along the elements of a mask of arrays that are not 0."""
     bands = []
+    for band in (*image.bands, *mask.bands):
+        need(band, 1, "Image.arrayMask")
     for band, by, name in pairs(image, mask, "Image.arrayMask"):
         bands.append(combined([band, by], _kept, band.type, name))
     return derived(image, bands)
@@ -222,10 +224,12 @@ def compacted(block: Array, flags: Array, axis: int) -> Made:
 @algorithm("Image.arrayPad")
 def array_pad(image: Image, lengths: Sequence[int], value: float) -> Image:
     """Return arrays filled up to a length along each axis."""
+    check_axes("Image.arrayPad", max(len(lengths) - 1, 0))
 
     def pad(block: Array) -> Array:
         wanted = [*lengths, *block.shape[1 + len(lengths) :]]
         block = deep(block, len(wanted))
+        check_size(len(block), *map(max, wanted, block.shape[1:]))
         more = [max(0, w - n) for w, n in zip(wanted, block.shape[1:], strict=True)]
         filled = block.astype(np.result_type(block.dtype, type(value)), copy=False)
         return np.pad(filled, [(0, 0), *((0, n) for n in more)], constant_values=value)
@@ -269,6 +273,7 @@ def array_project(image: Image, axes: Sequence[int]) -> Image:
 def array_repeat(image: Image, axis: int, copies: Image) -> Image:
     """Return copies of arrays joined along an axis, that may be a new one."""
     where = "Image.arrayRepeat"
+    check_axes(where, axis)
     bands = []
     for i, band in enumerate(image.bands):
         rank = max(band.type.dimensions, axis + 1)
@@ -276,6 +281,7 @@ def array_repeat(image: Image, axis: int, copies: Image) -> Image:
         def repeat(block: Array, count: int, rank: int = rank) -> Array:
             if not 0 <= count <= _MOST_COPIES:
                 raise EarthEngineError(f"{where}: Invalid number of copies {count}.")
+            check_size(block.size, count)
             block = deep(block, rank)
             if count == 0:
                 return along(block, axis, slice(0))
@@ -290,6 +296,7 @@ def array_repeat(image: Image, axis: int, copies: Image) -> Image:
 def array_reshape(image: Image, lengths: Image, dimensions: int) -> Image:
     """Return arrays with other axes, whose lengths are arrays; one may be -1: what is left."""
     where = "Image.arrayReshape"
+    check_axes(where, max(dimensions - 1, 0))
     if len(lengths.bands) != 1 or lengths.bands[0].type.dimensions != 1:
         raise EarthEngineError(f"{where}: The lengths must be one band of 1-D arrays.")
 
@@ -324,9 +331,8 @@ def _resolved(size: int, shape: Sequence[int]) -> list[int]:
 @algorithm("Image.arrayTranspose", "Image.matrixTranspose")
 def array_transpose(image: Image, first: int, second: int) -> Image:
     """Return arrays with two axes exchanged; a vector becomes a row of a matrix."""
+    check_axes("Image.arrayTranspose", first, second)
     top = max(first, second) + 1
-    if min(first, second) < 0:
-        raise EarthEngineError("Image.arrayTranspose: Axes must not be negative.")
 
     def transpose(block: Array) -> Array:
         return np.swapaxes(deep(block, max(top, block.ndim - 1)), first + 1, second + 1)

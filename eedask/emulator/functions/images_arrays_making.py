@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eedask.emulator.array_values import Array, Made, each
+from eedask.emulator.array_values import Array, Made, check_axes, each
 from eedask.emulator.bands import both, combined, constant, derived
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images_arrays import compacted, joined, mapped
@@ -36,8 +36,7 @@ def to_array(image: Image, axis: int) -> Image:
         raise EarthEngineError(f"{where}: The image has no bands.")
     if len({band.type.dimensions for band in image.bands}) > 1:
         raise EarthEngineError(f"{where}: All bands must have the same dimensions.")
-    if axis < 0:
-        raise EarthEngineError(f"{where}: Invalid axis {axis}.")
+    check_axes(where, axis)
     rank = max(image.bands[0].type.dimensions, axis + 1)
     kind = of_rank(union(band.type for band in image.bands), rank)
     join = partial(joined, axis, rank, where)
@@ -181,6 +180,7 @@ def to_array_per_band(collection: Collection, axis: int, drop_masked: bool) -> I
     https://developers.google.com/earth-engine/apidocs/ee-imagecollection-toarrayperband
     """
     where = "ImageCollection.toArrayPerBand"
+    check_axes(where, axis)
     stack = Stack(collection)
     bands = _stacked(stack, where)
     names = [band.id for band in bands]

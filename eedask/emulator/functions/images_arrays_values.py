@@ -48,7 +48,7 @@ def array_accum(image: Image, axis: int, reducer: Reducer | None) -> Image:
         if not steps:
             return block
         values = np.stack([step[0][0] for step in steps])
-        valid = np.stack([step[1][0] for step in steps]).reshape(-1, *moved.shape[1:])
+        valid = np.stack([step[1][0] for step in steps]).reshape(len(steps), *moved.shape[1:])
         good = np.moveaxis(valid, 1, 0).reshape(len(block), -1)
         return np.moveaxis(values, 0, axis + 1), np.asarray(good.all(axis=1))
 

@@ -19,6 +19,7 @@ from eedask.emulator.typenames import type_name
 List = list[Any]
 
 _MOST = 10_000_000
+_INFINITIES = (math.inf, -math.inf)
 
 
 def position(items: List, index: int, where: str, extra: int = 0) -> int:
@@ -287,6 +288,8 @@ def shuffle(items: List, seed: Any) -> List:
 
     Earth Engine's own order is unpublished.
     """
+    if not (seed is None or isinstance(seed, int | float)) or seed != seed or seed in _INFINITIES:
+        raise EarthEngineError(f"List.shuffle: Invalid seed {seed!r}.")
     generator = np.random.default_rng(None if seed is False else abs(int(seed or 0)))
     return [items[i] for i in generator.permutation(len(items))]
 

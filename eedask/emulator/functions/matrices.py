@@ -25,7 +25,8 @@ def _register(name: str, function: Callable[[Any], Any], square: bool = False) -
     @algorithm(where)
     def call(values: Any) -> Any:
         try:
-            return function(_matrix(values, where, square))
+            with np.errstate(all="ignore"):
+                return function(_matrix(values, where, square))
         except (np.linalg.LinAlgError, ValueError) as error:
             raise EarthEngineError(f"{where}: {error}.") from None
 
@@ -123,7 +124,8 @@ def multiply(left: Any, right: Any) -> Any:
     one, other = _matrix(left, where), _matrix(right, where)
     if one.shape[1] != other.shape[0]:
         raise EarthEngineError(f"{where}: {one.shape} and {other.shape} do not fit.")
-    return one @ other
+    with np.errstate(all="ignore"):
+        return one @ other
 
 
 @algorithm("Array.matrixSolve")
@@ -133,4 +135,8 @@ def solve(left: Any, right: Any) -> Any:
     one, other = _matrix(left, where), _matrix(right, where)
     if one.shape[0] != other.shape[0]:
         raise EarthEngineError(f"{where}: {one.shape} and {other.shape} do not fit.")
-    return np.linalg.lstsq(one, other, rcond=None)[0]
+    try:
+        with np.errstate(all="ignore"):
+            return np.linalg.lstsq(one, other, rcond=None)[0]
+    except np.linalg.LinAlgError as error:
+        raise EarthEngineError(f"{where}: {error}.") from None

@@ -11,7 +11,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import numpy as np
@@ -93,12 +93,13 @@ def _on_bits(function: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
     return lambda left, right: function(int(left), int(right))
 
 
-def _right_shift(left: int, right: int) -> int:
-    return left >> right if right >= 0 else left << -right
-
-
 def _left_shift(left: int, right: int) -> int:
-    return left << right if right >= 0 else left >> -right
+    """Shift left, or right where negative; 64 places and more leave nothing but the sign."""
+    return left << min(right, 64) if right >= 0 else left >> min(-right, 2048)
+
+
+def _right_shift(left: int, right: int) -> int:
+    return _left_shift(left, -right)
 
 
 def _rounded(value: Number) -> Number:
@@ -275,7 +276,8 @@ def _formatted(number: Number, flags: str, precision: str | None, kind: str) -> 
     digits = 6 if precision is None else int(precision)
     value: Any = number
     if kind == "f":
-        value = Decimal(repr(number)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+        exact = Context(prec=400 + digits, rounding=ROUND_HALF_UP)
+        value = Decimal(repr(number)).quantize(Decimal(1).scaleb(-digits), context=exact)
     return f"{value:{sign}{comma}.{digits}{kind}}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
-from eedask.emulator.pixel_types import NAMED
+from eedask.emulator.pixel_types import NAMED, from_dictionary
 from eedask.emulator.raster import PixelType
 
 _PRECISIONS = ("int", "float", "double")
@@ -25,9 +25,11 @@ def pixel_type(precision: Any, low: Any, high: Any, dimensions: int) -> PixelTyp
     """Return a type from a precision, or from another type, and the range of its values."""
     if dimensions < 0:
         raise EarthEngineError(f"PixelType: Invalid number of dimensions {dimensions}.")
-    base = precision if isinstance(precision, PixelType) else PixelType(precision)
-    if base.precision not in _PRECISIONS:
+    if not isinstance(precision, PixelType | str) or (
+        isinstance(precision, str) and precision not in _PRECISIONS
+    ):
         raise EarthEngineError(f"PixelType: Invalid precision '{precision}'.")
+    base = from_dictionary({"precision": precision}) if isinstance(precision, str) else precision
     least, greatest = base.min if low is None else low, base.max if high is None else high
     if least is not None and greatest is not None and least > greatest:
         raise EarthEngineError("PixelType: minValue must not be over maxValue.")

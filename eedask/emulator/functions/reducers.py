@@ -158,8 +158,8 @@ def _gathered(
 
 
 def _extreme(rule: str, inputs: int) -> Reducer:
-    if inputs < 1:
-        raise EarthEngineError(f"Reducer.{rule}: numInputs must be at least 1.")
+    if not 1 <= inputs <= _MOST_INPUTS:
+        raise EarthEngineError(f"Reducer.{rule}: numInputs must be from 1 to {_MOST_INPUTS}.")
     if inputs == 1:
         make = _least_value if rule == "min" else _greatest_value
         return Reducer(1, (rule,), (Part(make, weighted=False, kind=rule),))
