@@ -19,8 +19,10 @@ from rasterio.enums import ColorInterp
 
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.dates import date_in_name, millis
+from eedask.emulator.catalog.pyramids import reduced
 from eedask.emulator.catalog.raster_file import RasterFile, read_header
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.raster import Pixels
 from eedask.emulator.sampling import Window
 from eedask.emulator.values import Query
 
@@ -115,43 +117,84 @@ def test_a_mask_inside_the_file(tmp_path):
     np.testing.assert_array_equal(pixels.mask, mask)
 
 
-def mean_pyramid(values, valid):
-    """Return the next level by plain loops: the mean of the valid pixels of each block."""
+def mean_pyramid(values, mask):
+    """Return the next level by plain loops: the mean by masks, and the mean of the masks."""
     height, width = -(-values.shape[0] // 2), -(-values.shape[1] // 2)
-    result, mask = np.zeros((height, width)), np.zeros((height, width), bool)
+    result, share = np.zeros((height, width)), np.zeros((height, width))
     for row in range(height):
         for col in range(width):
             block = np.s_[2 * row : 2 * row + 2, 2 * col : 2 * col + 2]
-            if valid[block].any():
-                result[row, col] = values[block][valid[block]].mean()
-                mask[row, col] = True
-    return result, mask
+            if mask[block].any():
+                result[row, col] = (values[block] * mask[block]).sum() / mask[block].sum()
+                share[row, col] = mask[block].sum() / 4
+    return result, share
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3), st.integers(0, 10**6), st.data())
-def test_pyramid_levels_are_means_of_valid_pixels(tmp_path_factory, level, seed, data):
+def test_pyramid_levels_are_means_by_masks(tmp_path_factory, level, seed, data):
     bands = random_bands(seed, count=1, height=21, width=34, dtype="float64")
     path = write(tmp_path_factory.mktemp("p") / "a.tif", bands, nodata=100)
-    values, valid = bands[0], bands[0] != 100
+    values, mask = bands[0], (bands[0] != 100).astype(float)
     for _ in range(level):
-        values, valid = mean_pyramid(values, valid)
+        values, mask = mean_pyramid(values, mask)
     height, width = values.shape
     row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
     rows, cols = data.draw(st.integers(1, height - row)), data.draw(st.integers(1, width - col))
     found = open_source(path).read(0, level, Window(col, row, cols, rows))
     part = np.s_[row : row + rows, col : col + cols]
-    np.testing.assert_array_equal(found.mask > 0, valid[part])
-    np.testing.assert_allclose(found.values[valid[part]], values[part][valid[part]], rtol=1e-12)
+    np.testing.assert_allclose(found.mask, mask[part], rtol=1e-6)
+    there = mask[part] > 0
+    np.testing.assert_allclose(found.values[there], values[part][there], rtol=1e-12)
+
+
+def test_levels_of_whole_blocks_are_those_that_gdal_averages(tmp_path):
+    bands = random_bands(9, count=1, height=64, width=96, dtype="float64")
+    path = write(tmp_path / "a.tif", bands)
+    with rasterio.open(path) as file:
+        for level in (1, 2, 3, 4):
+            shape = (64 >> level, 96 >> level)
+            wanted = file.read(1, out_shape=shape, resampling=rasterio.enums.Resampling.average)
+            found = open_source(path).read(0, level, Window(0, 0, shape[1], shape[0]))
+            np.testing.assert_allclose(found.values, wanted, rtol=1e-6)
+            assert (found.mask == 1).all()
 
 
 @pytest.mark.parametrize(
-    ("policy", "wanted"), [("MEAN", 4), ("SAMPLE", 1), ("MIN", 1), ("MAX", 7), ("MODE", 7)]
+    ("policy", "wanted"),
+    [("MEAN", 4), ("SAMPLE", 1), ("MIN", 1), ("MAX", 7), ("MODE", 7), ("MEDIAN", 4)],
 )
 def test_pyramiding_policies(tmp_path, policy, wanted):
     path = write(tmp_path / "a.tif", np.array([[[1, 7], [2, 7]]], "uint8"))
     pixels = open_source(path, policy).read(0, 1, Window(0, 0, 1, 1))
-    assert pixels.values.tolist() == [[wanted]]  # the mean, 17/4, is rounded to an integer
+    # The mean, 17/4, and the median, 9/2, are rounded to integers.
+    assert pixels.values.tolist() == [[wanted]]
+    assert pixels.mask.tolist() == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted", "mask"),
+    [
+        ("MEAN", (1 * 51 + 7 * 255 + 9 * 102) / 408, 408 / 1020),
+        ("SAMPLE", 5, 0),
+        ("MIN", 1, 408 / 1020),
+        ("MAX", 9, 408 / 1020),
+        ("MODE", 7, 408 / 1020),
+        ("MEDIAN", 7, 408 / 1020),
+    ],
+)
+def test_masks_are_weights(policy, wanted, mask):
+    values = np.array([[5, 1], [7, 9]], np.float64)
+    masks = np.array([[0, 51], [255, 102]], np.float32) / 255
+    pixels = reduced(Pixels(values, masks), policy)
+    assert pixels.mask.item() == pytest.approx(mask)
+    assert mask == 0 or pixels.values.item() == pytest.approx(wanted)
+
+
+def test_the_median_of_two_is_their_mean():
+    pair = Pixels(np.array([[1, 2]], np.float32), np.ones((1, 2), np.float32))
+    assert reduced(pair, "MEDIAN").values.item() == 1.5
+    assert reduced(pair, "MEDIAN").mask.item() == 0.5  # what is outside is masked
 
 
 def test_bands_grid_and_type_are_the_files(tmp_path):

@@ -15,13 +15,8 @@ from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, T
 from eedask.emulator.catalog.dates import date_in_name, millis, within
 from eedask.emulator.catalog.footprints import footprint, ring
 from eedask.emulator.catalog.properties import properties_of, text_value, with_times
-from eedask.emulator.catalog.raster_file import (
-    POLICIES,
-    Header,
-    PyramidingPolicy,
-    RasterFile,
-    read_header,
-)
+from eedask.emulator.catalog.pyramids import POLICIES, PyramidingPolicy
+from eedask.emulator.catalog.raster_file import Header, RasterFile, read_header
 from eedask.emulator.catalog.sidecars import Note, notes
 from eedask.emulator.catalog.tables import FeatureTable
 from eedask.emulator.geometry import Geometry

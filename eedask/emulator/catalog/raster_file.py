@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from threading import local
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
@@ -18,12 +18,11 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as FileWindow
 
 from eedask.emulator.catalog.crs import crs_name
+from eedask.emulator.catalog.pyramids import PyramidingPolicy, reduced
 from eedask.emulator.native_tiles import kept, tiled
 from eedask.emulator.raster import Pixels, PixelType, Projection, uniform
 from eedask.emulator.sampling import Window
 
-PyramidingPolicy = Literal["MEAN", "SAMPLE", "MIN", "MAX", "MODE"]
-POLICIES: tuple[str, ...] = get_args(PyramidingPolicy)
 _TRUE_ALPHA = frozenset({"PNG", "WEBP"})
 _MOST_OPEN = 16
 
@@ -130,15 +129,13 @@ class RasterFile:
     path : Path
     header : Header
     policy : str
-        How a pixel of a pyramid level is made of the valid ones of its four below; Earth
-        Engine's default is MEAN. Whether a pixel is valid of which only some of the four are
-        is not documented: here it is.
+        How a pixel of a pyramid level is made of its four below; Earth Engine's default is MEAN.
     """
 
     def __init__(self, path: Path, header: Header, policy: PyramidingPolicy = "MEAN") -> None:
         self._path = path
         self._numbers = header.numbers
-        self._combine = _COMBINE[policy]
+        self._policy = policy
         self._key = object()  # no other file's pixels are kept under it
         self.projection = header.projection
         self.width = header.width
@@ -171,16 +168,7 @@ class RasterFile:
         below = Window(
             col, row, min(2 * window.width, width - col), min(2 * window.height, height - row)
         )
-        fine = self.read(band, level - 1, below)
-        pad = ((0, 2 * window.height - below.height), (0, 2 * window.width - below.width))
-        values = _blocks(np.pad(fine.values, pad))
-        valid = _blocks(np.pad(fine.mask, pad)) > 0
-        any_valid = cast(NDArray[np.bool_], valid.any(axis=0))
-        combined = self._combine(values, valid)
-        if fine.values.dtype.kind in "iu":
-            combined = np.rint(combined) if combined.dtype.kind == "f" else combined
-        result = np.where(any_valid, combined, 0).astype(fine.values.dtype)
-        return Pixels(result, any_valid.astype(np.float32))
+        return reduced(self.read(band, level - 1, below), self._policy)
 
     def size(self, level: int) -> tuple[int, int]:
         """Return (width, height) of a level in its pixels."""
@@ -205,44 +193,3 @@ class _Handles(local):
 
 
 _OPEN = _Handles()
-
-
-def _blocks(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the four pixels of each block of two by two: shape (4, height / 2, width / 2)."""
-    height, width = array.shape
-    blocks = array.reshape(height // 2, 2, width // 2, 2).transpose(1, 3, 0, 2)
-    return blocks.reshape(4, height // 2, width // 2)
-
-
-def _mean(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
-    total = np.where(valid, values, 0).sum(axis=0, dtype=np.float64)
-    return cast(NDArray[Any], total / np.maximum(valid.sum(axis=0), 1))
-
-
-def _sample(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the first valid pixel of each block, from the top left."""
-    first = valid.argmax(axis=0)[None]
-    return np.take_along_axis(values, first, axis=0)[0]
-
-
-def _extreme(values: NDArray[Any], valid: NDArray[np.bool_], largest: bool) -> NDArray[Any]:
-    kind = values.dtype.kind
-    info: Any = np.finfo(values.dtype) if kind == "f" else np.iinfo(values.dtype)
-    filled = np.where(valid, values, info.min if largest else info.max)
-    return cast(NDArray[Any], filled.max(axis=0) if largest else filled.min(axis=0))
-
-
-def _mode(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the value that most valid pixels of a block have; the first of equals."""
-    equal = (values[:, None] == values[None]) & valid[:, None] & valid[None]
-    commonest = equal.sum(axis=1).argmax(axis=0)[None]
-    return np.take_along_axis(values, commonest, axis=0)[0]
-
-
-_COMBINE: dict[str, Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]]] = {
-    "MEAN": _mean,
-    "SAMPLE": _sample,
-    "MIN": lambda values, valid: _extreme(values, valid, largest=False),
-    "MAX": lambda values, valid: _extreme(values, valid, largest=True),
-    "MODE": _mode,
-}
