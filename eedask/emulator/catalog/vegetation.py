@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from eedask.emulator.catalog import scenery
 from eedask.emulator.catalog.climate import sky
+from eedask.emulator.catalog.coast import coast_distance
 from eedask.emulator.catalog.crs import MODIS_SINUSOIDAL
 from eedask.emulator.catalog.dates import millis
+from eedask.emulator.catalog.ground import ground
 from eedask.emulator.catalog.series import Series
 from eedask.emulator.catalog.single import INT8, INT16, UINT16, Drawn, drawn_image
 from eedask.emulator.catalog.spots import evaluated, lonlat, noise, spots
-from eedask.emulator.catalog.terrain import is_land, is_land_roughly
+from eedask.emulator.catalog.terrain import is_land_roughly
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
 from eedask.emulator.sampling import Window
 
@@ -56,6 +58,8 @@ _SEEN = {
 _DAYS = 16
 _LOOKS = (0, 5, 10, 15)  # days of a period that quality knows the sky of
 _ROUGH = 5  # level of a pyramid whose pixels are 7 kilometres
+_SHORE = 600.0  # metres from the outlines' coast within which water is the sea
+_RADIUS = 6371007.181
 _GOOD, _MARGINAL, _SNOW, _CLOUDY = range(4)
 
 
@@ -82,19 +86,23 @@ def _draw(date: dt.date, band: str, level: int, window: Window) -> Pixels:
     dtype = _BANDS[band].dtype
     limits = np.iinfo(dtype)
     values = np.clip(np.rint(_values(date, band, view)), limits.min, limits.max)
-    return Pixels(values.astype(dtype), _land(level, window))
+    return Pixels(values.astype(dtype), _land(level, window, day.year))
 
 
 @lru_cache(maxsize=16)
-def _land(level: int, window: Window) -> Floats:
-    lon, lat = np.broadcast_arrays(*lonlat(spots(_GRID, level, window)))
+def _land(level: int, window: Window, year: int) -> Floats:
+    """Return 1 on land and on inland water, 0 in the sea and beyond the map of the earth."""
+    at = spots(_GRID, level, window)
+    if level >= _ROUGH:
+        land = is_land_roughly(*np.broadcast_arrays(*lonlat(at)))
+    else:
+        water = ground(_GRID, level, window, year).water
+        land = ~water | (evaluated(coast_distance, at, 9, (0, 0)) > _SHORE)
     t, size = _GRID.transform, 2.0**level
     x = t.c + t.a * size * (window.col + np.arange(window.width) + 0.5)
-    rows = window.row + np.arange(window.height) + 0.5
-    reach = np.abs(t.c) * np.cos((t.f + t.e * size * rows) / 6371007.181)
-    on_earth = np.abs(x)[None, :] <= reach[:, None]
-    land = (is_land_roughly if level >= _ROUGH else is_land)(lon, lat)
-    return (land & on_earth).astype(np.float32)
+    y = t.f + t.e * size * (window.row + np.arange(window.height) + 0.5)
+    reach = np.abs(t.c) * np.cos(y / _RADIUS)
+    return (land & (np.abs(x)[None, :] <= reach[:, None])).astype(np.float32)
 
 
 def _values(date: dt.date, band: str, view: scenery.View) -> NDArray[Any]:
