@@ -93,8 +93,8 @@ def unary(
     def read(grid: Grid) -> Pixels:
         pixels = band.read(grid)
         with np.errstate(all="ignore"):
-            values = function(pixels.values)
-        return Pixels(values.astype(kind.dtype, copy=False), pixels.mask)
+            values = function(pixels.values).astype(kind.dtype, copy=False)
+        return Pixels(values, pixels.mask)
 
     return replace(band, id=name or band.id, type=kind, read=read)
 

@@ -125,13 +125,12 @@ def reduce_around(
         )
     if input_weight != "mask" and reducer.is_weighted and stencil.weights.min() < 0:
         raise NotSupported("negative kernel weights for a reducer that takes weights")
-    if not stencil.weights.any():
-        raise EarthEngineError("The kernel has no weights other than 0.")
     mask = np.minimum.reduce([pixels.mask for pixels in inputs])
-    found = {
-        i: _quickly(part, inputs, mask, stencil, input_weight)
-        for i, part in enumerate(reducer.parts)
-    }
+    with np.errstate(all="ignore"):  # infinite values and NaN go through
+        found = {
+            i: _quickly(part, inputs, mask, stencil, input_weight)
+            for i, part in enumerate(reducer.parts)
+        }
     slow = [part for i, part in enumerate(reducer.parts) if found[i] is None]
     rest = iter(_reduced(slow, inputs, mask, stencil, input_weight) if slow else [])
     outputs: list[Output] = []
@@ -141,10 +140,18 @@ def reduce_around(
     return outputs
 
 
+def _some_weights(stencil: Stencil) -> NDArray[np.bool_]:
+    footprint = stencil.weights != 0
+    if not footprint.any():
+        raise EarthEngineError("The kernel has no weights other than 0.")
+    return footprint
+
+
 def _quickly(
     part: Part, inputs: Sequence[Pixels], mask: Array, stencil: Stencil, input_weight: str
 ) -> Output | None:
     """Return a statistic by filtering the whole, None where there is no such way."""
+    _some_weights(stencil)
     way = _FAST.get(part.kind)
     if way is None or (input_weight == "min" and part.weighted and not _is_binary(mask)):
         return None
@@ -205,9 +212,9 @@ def blocks(arrays: Sequence[Array], stencil: Stencil) -> Iterator[list[Array]]:
 
     Each array gives one of shape (weights, windows); windows go along rows.
     """
-    shape, footprint = stencil.weights.shape, stencil.weights != 0
+    shape, footprint = stencil.weights.shape, _some_weights(stencil)
     height, width = (n - m + 1 for n, m in zip(arrays[0].shape, shape, strict=True))
-    count = max(1, int(np.count_nonzero(footprint)))
+    count = int(np.count_nonzero(footprint))
     views = [np.lib.stride_tricks.sliding_window_view(a, shape) for a in arrays]
     rows, cols = max(1, _BLOCK // (count * width)), min(width, max(1, _BLOCK // count))
     for top in range(0, height, rows):

@@ -169,7 +169,9 @@ class Run:
     def _explained(self) -> Iterator[None]:
         """Tell why a statistic of numbers fails where it is given arrays."""
         try:
-            yield
+            # Infinite values and NaN go through; so does what they make.
+            with np.errstate(all="ignore"):
+                yield
         except (TypeError, ValueError) as error:
             if not self._objects:
                 raise
@@ -224,8 +226,9 @@ def reduce_columns(
         if rows:
             taken = [as_column([column[k] for k in rows]) for column in used]
             try:
-                accumulator.add(taken, _row_weights(part, weights or {}, rows)[:, None])
-                outputs = accumulator.results()
+                with np.errstate(all="ignore"):
+                    accumulator.add(taken, _row_weights(part, weights or {}, rows)[:, None])
+                    outputs = accumulator.results()
             except (TypeError, ValueError) as error:
                 if all(column.dtype != object for column in taken):
                     raise

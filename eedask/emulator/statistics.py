@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from eedask.emulator.accumulators import Array, Output, Weights, as_objects
 from eedask.emulator.elements import with_index
+from eedask.emulator.pixel_types import cast
 from eedask.emulator.values import Collection, Feature, collection_of
 
 _MOST_STEPS = 1000
@@ -102,7 +103,7 @@ def mode(columns: list[Array], weights: Weights) -> list[Output]:
     best = np.where(ends, running - before, -1).argmax(axis=0)
     some = np.atleast_1d((weights > 0).any(axis=0))
     result = np.where(some, value[best, np.arange(n)], 0)
-    return [Output(result.astype(x.dtype), some)]
+    return [Output(result if x.dtype == object else cast(result, x.dtype), some)]
 
 
 def _per_statistic(one: Callable[[list[Array], Weights], Any]) -> Outputs:
@@ -289,9 +290,9 @@ def histogram(most: int | None, least: float | None) -> Outputs:
     """
 
     def one(columns: list[Array], weights: Weights) -> Any:
+        x, weights = _finite(columns[0], weights)
         if not len(weights):
             return None
-        x = columns[0].astype(np.float64)
         width, start, sums = _buckets(x, weights, _power_of_two(most), least)
         number = np.floor(x / width).astype(np.int64)
         number -= number.min()
@@ -312,14 +313,21 @@ def auto_histogram(most: int | None, least: float | None, cumulative: bool) -> O
     """Return a function that gives an array of bucket starts and weights, shape (n, 2)."""
 
     def one(columns: list[Array], weights: Weights) -> Any:
+        x, weights = _finite(columns[0], weights)
         if not len(weights):
             return None
-        x = columns[0].astype(np.float64)
         width, start, sums = _buckets(x, weights, _power_of_two(most), least)
         sums = np.cumsum(sums) if cumulative else sums
         return np.column_stack([start + width * np.arange(len(sums)), sums])
 
     return _per_statistic(one)
+
+
+def _finite(values: Array, weights: Weights) -> tuple[Array, Weights]:
+    """Return the values that have a bucket; infinite ones and NaN have none (a guess)."""
+    x = values.astype(np.float64)
+    keep = np.isfinite(x)
+    return x[keep], weights[keep]
 
 
 def _buckets(x: Array, weights: Weights, most: int, least: float | None) -> Any:

@@ -120,10 +120,11 @@ def _canny_band(band: Band, threshold: float, sigma: float) -> Band:
     def read(grid: Grid) -> Pixels:
         pixels = band.read(padded(grid, radius + 2))
         smooth, mask = _smoothed(pixels, sigma, radius)
-        dx = (smooth[1:-1, 2:] - smooth[1:-1, :-2]) / 2
-        dy = (smooth[2:, 1:-1] - smooth[:-2, 1:-1]) / 2
-        size = np.hypot(dx, dy)
-        edge = _ridges(size, dx, dy) & (size[1:-1, 1:-1] > threshold)
+        with np.errstate(invalid="ignore"):
+            dx = (smooth[1:-1, 2:] - smooth[1:-1, :-2]) / 2
+            dy = (smooth[2:, 1:-1] - smooth[:-2, 1:-1]) / 2
+            size = np.hypot(dx, dy)
+            edge = _ridges(size, dx, dy) & (size[1:-1, 1:-1] > threshold)
         values = np.where(edge, size[1:-1, 1:-1], 0)
         there = ndimage.minimum_filter(mask, 5, mode="constant")[2:-2, 2:-2]
         return Pixels(values.astype(kind.dtype), there)

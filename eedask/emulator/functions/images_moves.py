@@ -13,6 +13,7 @@ from eedask.emulator.bands import Array, both, footprint_or_none
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.geometry import Geometry
+from eedask.emulator.pixel_types import cast
 from eedask.emulator.projection import (
     EDGE,
     at_scale,
@@ -157,11 +158,11 @@ def _picked(band: Band, projection: Projection, cols: Array, rows: Array, mode: 
     mask = np.where(known, block.mask[nearest], np.float32(0))
     if mode == "nearest_neighbor":
         return Pixels(block.values[nearest], mask)
-    values = _interpolated(block, c - 0.5, r - 0.5, mode == "bicubic")
+    with np.errstate(invalid="ignore", over="ignore"):
+        values = _interpolated(block, c - 0.5, r - 0.5, mode == "bicubic")
     if block.values.dtype.kind in "iu":
-        info = np.iinfo(block.values.dtype)
-        values = np.clip(np.rint(values), info.min, info.max)
-    return Pixels(values.astype(block.values.dtype), mask)
+        values = np.rint(values)
+    return Pixels(cast(values, block.values.dtype), mask)
 
 
 def _interpolated(block: Pixels, cols: Array, rows: Array, bicubic: bool) -> Array:
