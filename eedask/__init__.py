@@ -16,6 +16,7 @@ from eedask.plan import Plan
 from eedask.progress import Progress
 from eedask.result import Result, open_result
 from eedask.retrying import RetryPolicy
+from eedask.series_verbs import compute, time_series
 from eedask.table_verbs import reduce_regions, sample_points
 from eedask.verbs import chips
 from eedask.workitem import Item
@@ -30,10 +31,12 @@ __all__ = [
     "RetryPolicy",
     "__version__",
     "chips",
+    "compute",
     "errors",
     "items",
     "open_result",
     "reduce_regions",
     "sample_points",
+    "time_series",
     "to_bag",
 ]

@@ -17,9 +17,11 @@ from PIL import Image
 
 from eedask.dataset import FAILED, ITEM_ID, OK, REPORT, SHEET, TABLE, Dataset
 from eedask.errors import DatasetError, InputError
+from eedask.naming import differ_only_by_case, safe_name
 from eedask.pictures import Tile, as_picture, contact_sheet
 from eedask.progress import Listener
 from eedask.report import report_html
+from eedask.series import WHEN
 from eedask.storage import Folder
 
 # Whole numbers stay whole where some are missing.
@@ -101,7 +103,41 @@ class Result:
         taken = {name: f"{name}_item" for name in items.columns if name in values.columns}
         if items.geometry.name in taken:
             items = items.rename_geometry(taken.pop(items.geometry.name))
+        if WHEN in values.columns:
+            values = values.sort_values(WHEN, kind="stable")
         return items.rename(columns=taken).join(values)
+
+    def to_csv_per_item(self, folder: str | os.PathLike[str]) -> list[str]:
+        """Write the values as one CSV file an item, named by its id.
+
+        Parameters
+        ----------
+        folder : str or path
+            Local or any fsspec URL; it is made where it is missing.
+
+        Returns
+        -------
+        list of str
+            The files' names, in the items' own order. Items without values have none.
+
+        Raises
+        ------
+        DatasetError
+            If the dataset has no table.
+        """
+        target = Folder(os.fspath(folder))
+        unique = not differ_only_by_case(self.manifest.index)
+        values = pd.DataFrame(self.table())[self._value_columns()]
+        done = self.manifest.index[self.manifest["status"] == OK]
+        names = []
+        for id_, rows in values.loc[values.index.isin(done)].groupby(level=0, sort=False):
+            names.append(f"{safe_name(id_, unique_case=unique)}.csv")
+            target.write(names[-1], rows.to_csv(index=False).encode())
+        return names
+
+    def _value_columns(self) -> list[str]:
+        schema = self._dataset.table_schema()
+        return [] if schema is None else [name for name in schema.names if name != ITEM_ID]
 
     def dataframe(self) -> dd.DataFrame:
         """Return the values as a lazy Dask DataFrame: a partition for each part, with its ids.

@@ -12,12 +12,13 @@ import geopandas as gpd
 import pyarrow as pa
 
 from eedask.batching import BatchLimits
-from eedask.connection import DEADLINE, endpoint_of_client
+from eedask.connection import DEADLINE, Endpoint, endpoint_of_client
 from eedask.dataset import sample_items
 from eedask.errors import InputError, ItemsError
 from eedask.expression import Expression, compile_expression, digest
 from eedask.grid import canonical_crs
 from eedask.items import check_items
+from eedask.jobs import Task
 from eedask.layout import NATIVE, UTM
 from eedask.plan import RESERVED, Plan, RunOptions
 from eedask.reducers import Reducer
@@ -112,10 +113,8 @@ def reduce_regions(
     InputError
         If the plan cannot work; nothing was sent.
     """
-    asked = _Reduction(
-        image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale
-    )
-    _check_choice("invalid", invalid, ("fail", "repair"))
+    asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
+    check_choice("invalid", invalid, ("fail", "repair"))
     if simplify is not None and not simplify > 0:
         raise InputError(f"simplify is a number of metres above 0; got {simplify!r}")
     checked = check_items(
@@ -124,13 +123,13 @@ def reduce_regions(
     endpoint, _ = endpoint_of_client(
         workload_tag=workload_tag, deadline=deadline, credentials=credentials
     )
-    more = {"repair": invalid == "repair", "simplify": simplify}
+    more: dict[str, Any] = {"repair": invalid == "repair", "simplify": simplify}
     limits = BatchLimits(items=batch_size)
     task, terms = asked.task(checked, endpoint, limits, points=False, **more)
     terms |= {"verb": "reduce_regions", "weighted": weighted, "invalid": invalid}
     terms |= {"simplify": simplify}
     options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
-    return _plan(checked, task, terms, out, options)
+    return table_plan(checked, task, terms, out, options)
 
 
 def sample_points(
@@ -183,7 +182,7 @@ def sample_points(
     InputError
         If the plan cannot work; nothing was sent.
     """
-    asked = _Reduction(image, as_reducer("first"), None, scale, crs, 1)
+    asked = Reduction(image, as_reducer("first"), None, scale, crs, 1)
     checked = check_items(items, geometry=True, reserved=RESERVED, missing=True)
     if not checked.geometry.dropna().geom_type.eq("Point").all():
         kinds = sorted(set(checked.geometry.dropna().geom_type))
@@ -197,7 +196,7 @@ def sample_points(
     task, terms = asked.task(checked, endpoint, BatchLimits(items=batch_size), points=True)
     terms |= {"verb": "sample_points"}
     options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
-    return _plan(checked, task, terms, out, options)
+    return table_plan(checked, task, terms, out, options)
 
 
 def table_partition(count: int, options: RunOptions) -> RunOptions:
@@ -206,20 +205,33 @@ def table_partition(count: int, options: RunOptions) -> RunOptions:
     return options.with_partition(size)
 
 
-def _plan(
+def table_plan(
     items: gpd.GeoDataFrame,
-    task: ReduceTask,
+    task: Task,
     terms: dict[str, Any],
     out: str | os.PathLike[str],
     options: RunOptions,
 ) -> Plan:
+    """Return the plan of a table."""
     options = table_partition(len(items), options)
     return Plan(str(terms["verb"]), items, task, Folder(os.fspath(out)), terms, options)
 
 
 @dataclass(frozen=True)
-class _Reduction:
-    """What is reduced, and on which pixels; checked together."""
+class Reduction:
+    """What is reduced, and on which pixels; checked together.
+
+    Attributes
+    ----------
+    image : ee object or callable
+    reducer : Reducer
+    region : callable, optional
+    scale : float, optional
+    crs : str or anything pyproj takes, optional
+    tile_scale : float
+    expect : type
+        Of ``image``: an image, or a collection that stands for each of its images.
+    """
 
     image: Any
     reducer: Reducer
@@ -227,6 +239,7 @@ class _Reduction:
     scale: float | None
     crs: Any
     tile_scale: float
+    expect: type = ee.Image
 
     def __post_init__(self) -> None:
         if self.scale is not None and not self.scale > 0:
@@ -252,13 +265,18 @@ class _Reduction:
         return UTM if named == UTM else canonical_crs(self.crs)
 
     def task(
-        self, items: gpd.GeoDataFrame, endpoint: Any, limits: BatchLimits, **more: Any
+        self,
+        items: gpd.GeoDataFrame,
+        endpoint: Endpoint,
+        limits: BatchLimits,
+        kind: type[ReduceTask] = ReduceTask,
+        **more: Any,
     ) -> tuple[ReduceTask, dict[str, Any]]:
-        """Return the workers' task, and what determines its results."""
+        """Return the workers' task, of the given kind, and what determines its results."""
         samples = sample_items(items)
-        image = compile_expression(self.image, samples, expect=ee.Image)
+        image = compile_expression(self.image, samples, expect=self.expect)
         region = None if self.region is None else compile_expression(self._place, samples)
-        task = ReduceTask(
+        task = kind(
             endpoint=endpoint,
             image=image,
             about=self._about(samples),
@@ -281,13 +299,19 @@ class _Reduction:
             "crs": self.crs_name or NATIVE,
         }
 
+    def image_of(self, item: Any) -> Any:
+        """Return the image, or the collection, of an item."""
+        return self.image(item) if callable(self.image) else self.image
+
     def _about(self, samples: Sequence[Any]) -> Expression:
         outputs = ee.ApiFunction.apply_(
             "Reducer.getOutputs", {"reducer": ee.deserializer.decode(self.reducer.expression)}
         )
 
         def about(item: Any) -> ee.Dictionary:
-            image = self.image(item) if callable(self.image) else self.image
+            image = self.image_of(item)
+            if self.expect is ee.ImageCollection:
+                image = image.first()
             image = ee.Image(image)
             return ee.Dictionary(
                 {
@@ -322,6 +346,7 @@ def remarks(items: gpd.GeoDataFrame) -> tuple[str, ...]:
     return (f"the items are in {crs.to_string()}; their vertices are sent in EPSG:4326",)
 
 
-def _check_choice(name: str, value: str, known: Sequence[str]) -> None:
+def check_choice(name: str, value: str, known: Sequence[str]) -> None:
+    """Raise InputError unless an argument has one of the values that are known."""
     if value not in known:
         raise InputError(f"{name}={value!r} is not known; choose one of {', '.join(known)}")

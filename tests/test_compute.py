@@ -1,0 +1,145 @@
+"""Any value for every item, as typed columns."""
+
+import datetime
+
+import dask
+import ee
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
+import pytest
+from mounted import SCENE
+
+import eedask
+from eedask.errors import InputError, RunStopped
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    with dask.config.set(scheduler="threads"):
+        yield
+
+
+@pytest.fixture
+def numbers():
+    return pd.DataFrame({"n": range(50)}, index=[f"k{n}" for n in range(50)])
+
+
+def run(items, function, tmp_path, **more):
+    return eedask.compute(items, function, out=tmp_path / "out", **more).run(progress=False)
+
+
+def test_a_number_for_each(earth_engine, numbers, tmp_path):
+    before = earth_engine.stats()["requests"]
+    result = run(numbers, lambda item: ee.Number(item["n"]).pow(2), tmp_path)
+    table = result.table()
+    assert table["value"].tolist() == [n**2 for n in range(50)]
+    assert table["value"].dtype == float
+    # Six to see what comes; fifty items by five at first, then by twenty.
+    assert earth_engine.stats()["requests"] - before <= 6 + 10
+
+
+def test_dictionaries_features_and_dates_become_columns(earth_engine, numbers, tmp_path):
+    def function(item):
+        n = ee.Number(item["n"])
+        return ee.Feature(
+            None,
+            {
+                "twice": n.multiply(2),
+                "name": ee.String("item ").cat(n.format("%d")),
+                "when": ee.Date("2020-01-01").advance(n, "day"),
+                "list": ee.List.sequence(0, n),
+                "nested": ee.Dictionary({"a": n, "b": ee.List([n])}),
+            },
+        )
+
+    result = run(numbers, function, tmp_path)
+    assert (result.manifest["status"] == "ok").all(), result.failed["error"].tolist()
+    row = result.table().loc["k3"]
+    assert (row["twice"], row["name"]) == (6, "item 3")
+    assert row["when"] == pd.Timestamp("2020-01-04", tz="UTC")
+    assert list(row["list"]) == [0, 1, 2, 3]
+    assert row["nested"]["a"] == 3
+    parts = pyarrow.dataset.dataset(tmp_path / "out/table")
+    assert parts.schema.field("when").type == pa.timestamp("ms", tz="UTC")
+    assert pa.types.is_struct(parts.schema.field("nested").type)
+    assert parts.count_rows() == 50
+
+
+def test_a_stated_schema_is_kept_and_what_does_not_fit_it_fails_alone(
+    earth_engine, numbers, tmp_path
+):
+    def halves(item):
+        return ee.Dictionary({"half": ee.Number(item["n"]).divide(2)})
+
+    result = run(numbers, halves, tmp_path, schema={"half": int})
+    table = result.table()
+    assert table["half"].dtype == "Int64"
+    assert table["half"].dropna().tolist() == list(range(25))
+    assert len(result.failed) == 25
+    assert "0.5 does not fit the column 'half'" in result.failed.loc["k1", "error"]
+
+
+def test_a_key_that_comes_late_is_told_not_lost(earth_engine, numbers, tmp_path):
+    def function(item):
+        more = ee.Dictionary({"extra": 1, "n": item["n"]})
+        return ee.Dictionary(ee.Algorithms.If(ee.Number(item["n"]).eq(30), more, {"n": item["n"]}))
+
+    result = run(numbers, function, tmp_path)
+    assert result.failed.index.tolist() == ["k30"]
+    assert "['extra']" in result.failed.loc["k30", "error"]
+    stated = eedask.compute(
+        numbers, function, out=tmp_path / "two", schema={"n": float, "extra": float}
+    ).run(progress=False)
+    assert stated.table()["extra"].sum() == 1
+
+
+def test_one_item_that_cannot_be_computed_fails_alone(earth_engine, numbers, tmp_path):
+    def function(item):
+        bad = ee.Number.parse("no number")
+        return ee.Algorithms.If(ee.Number(item["n"]).eq(17), bad, item["n"])
+
+    result = run(numbers, function, tmp_path)
+    assert result.failed.index.tolist() == ["k17"]
+    assert result.failed.loc["k17", "error_kind"] == "permanent"
+    # Twenty items are cut in two five times at most.
+    assert result.manifest["attempts"].max() <= 7
+
+
+def test_an_object_by_geometry(earth_engine, points, tmp_path):
+    def function(item):
+        return ee.Image(SCENE).reduceRegion("first", item.geometry)
+
+    result = run(points, function, tmp_path)
+    assert result.table()[["R", "G", "B", "N"]].notna().all().all()
+
+
+def test_nulls_stay(earth_engine, numbers, tmp_path):
+    result = run(numbers, lambda item: ee.Dictionary({"a": 1}).get("a", item["n"]), tmp_path)
+    assert result.table()["value"].tolist() == [1] * 50
+    nothing = eedask.compute(
+        numbers, lambda item: ee.Feature(None, {}).get("x"), out=tmp_path / "null"
+    ).run(progress=False)
+    assert (nothing.manifest["status"] == "ok").all()
+    assert nothing.table()["value"].isna().all()
+
+
+def test_python_types_of_a_schema(earth_engine, numbers, tmp_path):
+    schema = {"f": float, "s": "string", "t": datetime.datetime, "b": bool}
+
+    def function(item):
+        return ee.Dictionary({"f": 1, "s": "x", "t": ee.Date(0), "b": True})
+
+    table = run(numbers.iloc[:2], function, tmp_path, schema=schema).table()
+    assert table.iloc[0][["f", "s", "b"]].tolist() == [1.0, "x", True]
+    assert table["t"].iloc[0] == pd.Timestamp(0, tz="UTC")
+
+
+def test_what_cannot_be_is_said(earth_engine, numbers, tmp_path):
+    with pytest.raises(InputError, match="takes an item"):
+        eedask.compute(numbers, 5, out=tmp_path)
+    with pytest.raises(InputError, match="'decimal'"):
+        eedask.compute(numbers, lambda i: ee.Number(1), out=tmp_path, schema={"a": "decimal"})
+    plan = eedask.compute(numbers, lambda i: ee.Number.parse("x"), out=tmp_path / "o")
+    with pytest.raises(RunStopped, match="Mend the plan"):
+        plan.run(progress=False)
