@@ -13,6 +13,7 @@ import rasterio
 import shapely
 import xarray
 import xee
+from dask.distributed import Client, LocalCluster
 from grid import CRS, DAYS, SCENE, SERIES, SERIES_BANDS, SHAPE, TRANSFORM, place
 from oracle import nearest
 
@@ -100,11 +101,20 @@ def test_integers_and_masks(earth_engine, files):
     assert TRANSFORM.a == 30
 
 
-def test_it_initialises_where_it_must(earth_engine, series, expected):
+def test_workers_initialise_themselves(earth_engine, series, expected):
     options = {"url": earth_engine.url, "project": earth_engine.project}
     options["credentials"] = earth_engine.credentials
-    with opened(series, ee_init_if_necessary=True, ee_init_kwargs=options) as dataset:
-        ee.Reset()
-        with pytest.warns(UserWarning, match="not initialized on worker"):
-            got = dataset["day"].isel(time=0).values
-    np.testing.assert_array_equal(got, expected[0, 0])
+    chunks = {"time": 2, "y": 80, "x": 128}
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster,
+        Client(cluster),
+        opened(
+            series,
+            chunks=chunks,
+            io_chunks=chunks,
+            ee_init_if_necessary=True,
+            ee_init_kwargs=options,
+        ) as dataset,
+    ):
+        got = dataset["day"].values
+    np.testing.assert_array_equal(got, expected[:, 0])
