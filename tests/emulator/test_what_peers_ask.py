@@ -9,6 +9,7 @@ from affine import Affine
 from graphs import Call, call, info_of
 
 from eedask.emulator.catalog import Catalog
+from eedask.emulator.errors import EarthEngineError
 
 FOLDER, TABLE = "projects/p/assets/series", "projects/p/assets/table"
 
@@ -81,3 +82,8 @@ def test_the_columns_of_a_table_are_known_without_its_features(catalog):
     # The features of another collection have other properties.
     joined = call("Collection.merge", collection1=none, collection2=none)
     assert info_of(joined, catalog)["columns"] == {}
+
+
+def test_a_date_of_nothing_is_refused():
+    with pytest.raises(EarthEngineError, match=r"Date: Parameter 'value' is required"):
+        info_of(call("Date", value=None))

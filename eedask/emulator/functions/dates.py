@@ -42,7 +42,12 @@ def moment(value: Any, time_zone: str | None, where: str) -> float:
 
 @algorithm("Date")
 def date(value: Any, time_zone: str | None) -> Date:
-    """Return a date."""
+    """Return a date.
+
+    Objects may be null elsewhere; that this one may not, wxee relies on.
+    """
+    if value is None:
+        raise EarthEngineError("Date: Parameter 'value' is required and may not be null.")
     return value if isinstance(value, Date) else Date(moment(value, time_zone, "Date"))
 
 
