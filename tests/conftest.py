@@ -11,9 +11,14 @@ import numpy as np
 import pytest
 import rasterio
 import real_data
+from hypothesis import settings
 from mounted import FIELD, SCENE, SERIES
 
 from eedask.emulator import Emulator
+
+# How long an example takes says more of the machine than of the code: tests have time limits.
+settings.register_profile("eedask", deadline=None)
+settings.load_profile("eedask")
 
 
 def pytest_report_header() -> str:
