@@ -66,10 +66,17 @@ class _Repeated(Nested):
 
     def results(self) -> list[Output]:
         outputs = [run.outputs() for run in self._runs]
-        return [
-            as_objects([[plain(each[k]) for each in outputs]])
-            for k in range(len(self._reducer.outputs))
-        ]
+        return [_lists([each[k] for each in outputs]) for k in range(len(self._reducer.outputs))]
+
+
+def _lists(outputs: Sequence[Output]) -> Output:
+    """Return the lists of several outputs' values; pixels' arrays have no room for nulls."""
+    m = max(len(output.values) for output in outputs)
+    if m == 1:
+        return as_objects([[plain(output) for output in outputs]])
+    values = [np.broadcast_to(output.values, m).tolist() for output in outputs]
+    valid = np.logical_and.reduce([np.broadcast_to(output.valid, m) for output in outputs])
+    return as_objects([list(row) for row in zip(*values, strict=True)], valid.tolist())
 
 
 def repeated(reducer: Reducer, count: int) -> Reducer:
@@ -80,6 +87,7 @@ def repeated(reducer: Reducer, count: int) -> Reducer:
         )
     inputs, outputs = reducer.inputs * count, len(reducer.outputs)
     part = _part(reducer, lambda: _Repeated(reducer, count), inputs, outputs)
+    part = replace(part, ranks=tuple(r + 1 if r >= 0 else r - 1 for r in reducer.ranks))
     return Reducer(inputs, reducer.outputs, (replace(part, nulls=True),))
 
 

@@ -275,6 +275,16 @@ def test_arrays_are_reduced_position_by_position():
     np.testing.assert_allclose(got, by_pixel(lambda x, y: y.mean()))
 
 
+def test_repeated_reducers_give_arrays_at_each_pixel():
+    reducer = run("Reducer.repeat", run("Reducer.mean"), 2)
+    made = run("ImageCollection.reduce", collection(), reducer)
+    assert [(b.id, b.type.dimensions) for b in made.bands] == [("mean", 1)]
+    flat = run("Image.arrayFlatten", made, [["x", "y"]], "_")
+    for band, function in enumerate((lambda x, y: x.mean(), lambda x, y: y.mean())):
+        got = values(flat, native(image(SERIES[0])), band)
+        np.testing.assert_allclose(got, by_pixel(function))
+
+
 def test_dropping_outputs_keeps_what_they_are():
     reducer = run("Reducer.setOutputs", run("Reducer.linearRegression", 1, 1), ["", "left"])
     made = run("ImageCollection.reduce", collection(), reducer)
