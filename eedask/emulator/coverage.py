@@ -76,6 +76,35 @@ def centres(shape: BaseGeometry, grid: Grid) -> NDArray[np.bool_]:
     return Cover(shape, grid.projection).centres(0, 0, grid.width, grid.height)
 
 
+def covered_by(quads: Points) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return how much each of many quadrilaterals covers of the pixels under it.
+
+    Parameters
+    ----------
+    quads : ndarray of float64, shape (n, 4, 2)
+        Corners, in order one way or the other, as columns and rows.
+
+    Returns
+    -------
+    corner : ndarray of int, shape (n, 2)
+        Column and row of the first pixel of each one's window.
+    fractions : ndarray of float64, shape (n, height, width)
+        Covered shares of the pixels of windows as large as the largest needs.
+    """
+    corner = np.floor(quads.min(axis=1)).astype(np.int64)
+    far = np.ceil(quads.max(axis=1)).astype(np.int64)
+    width, height = (int(v) for v in np.maximum(far - corner, 1).max(axis=0))
+    # One window below the other, so that all are swept at once.
+    placed = quads - corner[:, None]
+    placed[:, :, 1] += (np.arange(len(quads)) * height)[:, None]
+    x, y = placed[..., 0], placed[..., 1]
+    turn = (x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(axis=1)
+    placed[turn < 0] = placed[turn < 0, ::-1]
+    edges = placed.reshape(-1, 2), np.roll(placed, -1, axis=1).reshape(-1, 2)
+    area = _signed_area(edges, (len(quads) * height, width))
+    return corner, area.reshape(len(quads), height, width)
+
+
 def _simple_parts(shape: BaseGeometry) -> NDArray[np.object_]:
     parts = np.atleast_1d(shapely.get_parts(shape))
     while any(part.geom_type.startswith(("Multi", "Geometry")) for part in parts):

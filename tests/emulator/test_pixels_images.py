@@ -14,7 +14,14 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry import Geometry
 from eedask.emulator.output import output_grid
 from eedask.emulator.projection import transformer
-from eedask.emulator.raster import DEFAULT_PROJECTION, Grid, Image, PixelType, Projection
+from eedask.emulator.raster import (
+    DEFAULT_PROJECTION,
+    Grid,
+    Image,
+    PixelType,
+    Projection,
+    apply,
+)
 from eedask.emulator.values import Collection, Date, Feature, Query, collection_of
 
 POINT = Grid(UTM, TRANSFORM, 1, 1)
@@ -794,6 +801,71 @@ def test_reduce_resolution_weights_by_area():
     assert values(img, halves)[0, 0] == pytest.approx(first, rel=1e-6)
     with pytest.raises(EarthEngineError, match="Too many input pixels"):
         values(img, Grid(UTM, Affine(120, 0, 500000, 0, -120, 4400000), 1, 1))
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        Grid("EPSG:4326", Affine(4e-4, 0, -104.9995, 0, -3e-4, 39.7495), 4, 5),
+        Grid("SR-ORG:6974", Affine(37, 0, -8976060, 0, -41, 4419690), 4, 4),
+        Grid(UTM, Affine(30, 12, 500030, 8, -35, 4399900), 4, 3),
+    ],
+    ids=["degrees", "sinusoidal", "turned"],
+)
+def test_reduce_resolution_by_shared_area(grid):
+    """Against polygons of the output pixels on those of the input."""
+    rng = np.random.default_rng(7)
+    array = rng.random((40, 44))
+    mask = (rng.random(array.shape) > 0.1).astype(np.float32)
+    img = image(array, names=["v"], mask=mask)
+    got = {}
+    for name in ("mean", "sum", "count", "max"):
+        red = run(f"Reducer.{name}", 1) if name == "max" else run(f"Reducer.{name}")
+        got[name] = values(run("Image.reduceResolution", img, red, False, 1000), grid)
+    to_utm = transformer(grid.crs, UTM)
+    for row in range(grid.height):
+        for col in range(grid.width):
+            corners = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1)]
+            x, y = zip(*(apply(grid.transform, *c) for c in corners), strict=True)
+            shape = shapely.Polygon(np.column_stack(to_utm.transform(x, y)))
+            shares = np.zeros(array.shape)
+            left, bottom, right, top = shape.bounds
+            for r in range(max(0, int((4400000 - top) // 10)), int((4400000 - bottom) // 10) + 1):
+                for c in range(max(0, int((left - 500000) // 10)), int((right - 500000) // 10) + 1):
+                    if r < 40 and c < 44:
+                        shares[r, c] = cell(c, r).intersection(shape).area / shape.area
+            weights = shares * (mask > 0)
+            if not weights.any():
+                assert np.isnan(got["mean"][row, col])
+                continue
+            assert got["mean"][row, col] == pytest.approx(
+                np.average(array, weights=weights), rel=1e-4
+            )
+            assert got["sum"][row, col] == pytest.approx((array * weights).sum(), rel=1e-4)
+            there = weights > 1e-6
+            assert got["count"][row, col] == there.sum()
+            assert got["max"][row, col] == array[there].max()
+
+
+def test_reduce_resolution_of_several_outputs_and_with_effort():
+    rng = np.random.default_rng(8)
+    array = rng.random((2, 32, 32))
+    img = image(array, names=["a", "b"])
+    grid = Grid(UTM, Affine(40, 0, 500000, 0, -40, 4400000), 8, 8)
+    blocks = array.reshape(2, 8, 4, 8, 4)
+    both = run("Reducer.combine", run("Reducer.mean"), run("Reducer.stdDev"), "", True)
+    got = run("Image.reduceResolution", img, both, False, 64)
+    assert got.band_names == ["a_mean", "a_stdDev", "b_mean", "b_stdDev"]
+    assert np.allclose(values(got, grid, 3), blocks[1].std(axis=(1, 3)))
+    fit = run("Image.reduceResolution", img, run("Reducer.linearFit"), False, 64)
+    assert fit.band_names == ["scale", "offset"]
+    x, y = blocks[0, 2, :, 5].ravel(), blocks[1, 2, :, 5].ravel()
+    assert values(fit, grid)[2, 5] == pytest.approx(np.polyfit(x, y, 1)[0])
+    effort = run("Image.reduceResolution", img, run("Reducer.mean"), True, 4)
+    level = img.bands[0].read(Grid(UTM, Affine(20, 0, 500000, 0, -20, 4400000), 16, 16)).values
+    wanted = level.reshape(8, 2, 8, 2).mean(axis=(1, 3))
+    assert np.allclose(values(effort, grid), wanted)
+    assert np.array_equal(values(effort, native(img)), array[0])
 
 
 # Features as images

@@ -3,89 +3,157 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from eedask.emulator.errors import EarthEngineError, NotSupported
+from eedask.emulator.accumulators import Output
+from eedask.emulator.coverage import covered_by
+from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
-from eedask.emulator.pixel_types import DOUBLE, cast
-from eedask.emulator.projection import EDGE, same_crs, window_grid
-from eedask.emulator.raster import Band, Grid, Image, Pixels, compose
+from eedask.emulator.projection import EDGE, locate, pixel_ratio, same_crs, window_grid
+from eedask.emulator.raster import Band, Grid, Image, Pixels, Projection, compose
 from eedask.emulator.reduce import Reducer, Run
+from eedask.emulator.reduction_bands import reduced_bands
+from eedask.emulator.zones import input_groups, output_names
+
+_NAME = "Image.reduceResolution"
+_BLOCK = 2**21
+_MOST_READ = 2**26
+_MOST_COMBINED = 2**20
+
+# Corners of output pixels, and the places among them.
+_Quads = tuple[NDArray[np.float64], NDArray[np.intp]]
 
 
 @algorithm("Image.reduceResolution")
 def reduce_resolution(
     image: Image, reducer: Reducer, best_effort: bool = False, max_pixels: int = 64
 ) -> Image:
-    """Return an image whose coarser pixels reduce the finer ones under them, by shared area.
+    """Return an image whose coarser pixels reduce the finer ones under them.
 
-    The finer pixels are those of the image's default projection; asked for at their own scale
-    or finer, the image is as it was. Grids in another crs are not supported.
+    The finer pixels are those of the image's default projection; they weigh their mask times
+    the share of the output pixel that they cover. Asked for at their own scale or finer, bands
+    are as they were, if the reducer has one input and one output. With ``best_effort`` pixels
+    of a coarser level of the pyramid stand for those that are too many.
     https://developers.google.com/earth-engine/apidocs/ee-image-reduceresolution
     """
-    if reducer.inputs != 1 or len(reducer.outputs) != 1:
-        raise NotSupported("Image.reduceResolution with reducers of several inputs or outputs")
-    bands = [_aggregated(band, reducer, best_effort, max_pixels) for band in image.bands]
-    return image.with_bands(tuple(bands))
+    if max_pixels < 1:
+        raise EarthEngineError(f"{_NAME}: maxPixels must be at least 1.")
+    most = max_pixels if not best_effort else -max_pixels
+    groups: list[list[Band]] = input_groups(image.bands, reducer, _NAME)
+    names = output_names(image.band_names, reducer, "band")
+    made: list[Band] = []
+    for group, labels in zip(groups, names, strict=True):
+        made += _aggregated(group, reducer, labels, most)
+    return image.with_bands(tuple(made))
 
 
-def _aggregated(band: Band, reducer: Reducer, best_effort: bool, most: int) -> Band:
-    kind = DOUBLE if band.type.precision != "float" else band.type
+def _aggregated(
+    bands: Sequence[Band], reducer: Reducer, names: Sequence[str], most: int
+) -> list[Band]:
+    def compute(grid: Grid) -> list[Output]:
+        return _reduced(bands, reducer, grid, most)
+
+    kinds = [band.type for band in bands]
+    found = reduced_bands(reducer, compute, kinds, names, bands[0], _NAME)
+    if len(bands) > 1 or len(found) > 1 or found[0].type.dimensions:
+        return found
+    coarse, fine = found[0], bands[0]
 
     def read(grid: Grid) -> Pixels:
-        if not same_crs(grid.crs, band.projection.crs):
-            raise NotSupported("Image.reduceResolution seen from another crs")
-        mapping = compose(~band.projection.transform, grid.transform)
-        if mapping.b or mapping.d:
-            raise NotSupported("Image.reduceResolution on rotated grids")
-        if max(abs(mapping.a), abs(mapping.e)) <= 1 + EDGE:
-            pixels = band.read(grid)
-            return Pixels(cast(pixels.values, kind.dtype), pixels.mask)
-        return _reduced(band, reducer, grid, mapping, None if best_effort else most)
+        if max(_sides(grid, fine.projection)) > 1 + EDGE:
+            return coarse.read(grid)
+        pixels = fine.read(grid)
+        return Pixels(pixels.values.astype(coarse.type.dtype, copy=False), pixels.mask)
 
-    return replace(band, type=kind, read=read)
+    return [replace(coarse, read=read)]
 
 
-def _reduced(band: Band, reducer: Reducer, grid: Grid, mapping: Affine, most: int | None) -> Pixels:
-    cols, col_shares = _shares(grid.width, mapping.a, mapping.c)
-    rows, row_shares = _shares(grid.height, mapping.e, mapping.f)
-    if most is not None and cols.shape[1] * rows.shape[1] > max(most, 4):
-        count = math.ceil(abs(mapping.a)) * math.ceil(abs(mapping.e))
-        if count > most:
+def _sides(grid: Grid, projection: Projection) -> tuple[float, float]:
+    """Return how many pixels of a projection lie along the sides of one of the grid's."""
+    if not same_crs(grid.crs, projection.crs):
+        ratio = pixel_ratio(grid, projection)
+        return ratio, ratio
+    t = compose(~projection.transform, grid.transform)
+    return abs(t.a) + abs(t.b), abs(t.d) + abs(t.e)
+
+
+def _pixels(sides: tuple[float, float]) -> int:
+    return math.ceil(sides[0] - EDGE) * math.ceil(sides[1] - EDGE)
+
+
+def _reduced(bands: Sequence[Band], reducer: Reducer, grid: Grid, most: int) -> list[Output]:
+    projection = _input_projection(bands[0].projection, grid, most)
+    size = grid.width * grid.height
+    parts: list[tuple[NDArray[np.intp], list[Output]]] = []
+    for quads, at in _quads(grid, projection):
+        corner, fractions = covered_by(quads)
+        height, width = fractions.shape[1:]
+        (left, top) = corner.min(axis=0)
+        (right, bottom) = np.add(corner.max(axis=0), (width, height))
+        if (right - left) * (bottom - top) > _MOST_READ:
+            raise EarthEngineError(f"{_NAME}: The output pixels lie too far apart.")
+        window = window_grid(projection, int(left), int(top), int(right - left), int(bottom - top))
+        pixels = [band.read(window) for band in bands]
+        rows = (corner[:, 1] - top)[:, None, None] + np.arange(height)[:, None]
+        cols = (corner[:, 0] - left)[:, None, None] + np.arange(width)
+        area = fractions.sum(axis=(1, 2))[:, None, None]
+        mask = np.minimum.reduce([p.mask for p in pixels])[rows, cols]
+        weights = fractions / np.where(area > 0, area, 1) * mask
+        run = Run(reducer)
+        columns = [p.values[rows, cols].reshape(len(quads), -1).T for p in pixels]
+        run.add(columns, weights.reshape(len(quads), -1).T)
+        parts.append((at, run.outputs()))
+    count = len(reducer.outputs)
+    return [_whole([(at, outputs[i]) for at, outputs in parts], size) for i in range(count)]
+
+
+def _input_projection(projection: Projection, grid: Grid, most: int) -> Projection:
+    """Return the projection whose pixels are reduced: a coarser one where only effort is asked."""
+    sides = _sides(grid, projection)
+    level = 0
+    while _pixels((sides[0] / 2**level, sides[1] / 2**level)) > min(abs(most), _MOST_COMBINED):
+        if most > 0:
             raise EarthEngineError(
-                "Image.reduceResolution: Too many input pixels per output pixel. "
-                f"Found {count}, but maxPixels allows only {most}."
+                f"{_NAME}: Too many input pixels per output pixel. "
+                f"Found {_pixels(sides)}, but maxPixels allows only {most}."
             )
-    left, top = int(cols.min()), int(rows.min())
-    width, height = int(cols.max()) - left + 1, int(rows.max()) - top + 1
-    block = band.read(window_grid(band.projection, left, top, width, height))
-    run = Run(reducer)
-    for i in range(rows.shape[1]):
-        for j in range(cols.shape[1]):
-            at = np.ix_(rows[:, i] - top, cols[:, j] - left)
-            weights = np.outer(row_shares[:, i], col_shares[:, j]) * block.mask[at]
-            run.add([block.values[at].reshape(1, -1)], weights.reshape(1, -1))
-    (output,) = run.outputs()
-    if output.values.dtype == object:
-        raise NotSupported("Image.reduceResolution with a reducer that gives no numbers")
-    kind = DOUBLE if band.type.precision != "float" else band.type
-    values = output.values.reshape(grid.shape)
-    return Pixels(cast(values, kind.dtype), output.valid.reshape(grid.shape).astype(np.float32))
+        level += 1
+    return Projection(projection.crs, compose(projection.transform, Affine.scale(2.0**level)))
 
 
-def _shares(size: int, step: float, start: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the finer pixels along one axis under each coarser one, and how much of them is.
+def _quads(grid: Grid, projection: Projection) -> Iterator[_Quads]:
+    """Yield the output pixels, some rows at a time, as quadrilaterals in the input's pixels."""
+    width, height = (math.ceil(side) + 1 for side in _sides(grid, projection))
+    rows = max(1, _BLOCK // (width * height * grid.width))
+    for top in range(0, grid.height, rows):
+        high = min(rows, grid.height - top)
+        corners = replace(
+            grid,
+            transform=compose(grid.transform, Affine.translation(-0.5, top - 0.5)),
+            width=grid.width + 1,
+            height=high + 1,
+        )
+        located = locate(corners, projection)
+        points = np.stack(np.broadcast_arrays(located.cols, located.rows), axis=2)
+        around = (points[:-1, :-1], points[:-1, 1:], points[1:, 1:], points[1:, :-1])
+        quads = np.stack(around, axis=2).reshape(-1, 4, 2)
+        at = np.arange(top * grid.width, (top + high) * grid.width)
+        known = np.isfinite(quads).all(axis=(1, 2))
+        if known.any():
+            yield quads[known], at[known]
 
-    Both of shape (size, n); a share of 0 fills up.
-    """
-    ends = np.stack([np.arange(size) * step + start, np.arange(1, size + 1) * step + start])
-    low, high = ends.min(axis=0), ends.max(axis=0)
-    first = np.floor(low + EDGE).astype(np.int64)
-    n = int((np.ceil(high - EDGE).astype(np.int64) - first).max())
-    pixel = first[:, None] + np.arange(n)
-    share = np.minimum(high[:, None], pixel + 1) - np.maximum(low[:, None], pixel)
-    return pixel, np.where(share > EDGE, share, 0.0)
+
+def _whole(parts: Sequence[tuple[NDArray[np.intp], Output]], size: int) -> Output:
+    """Return an output for all pixels, null where no part has it."""
+    valid = np.zeros(size, bool)
+    if not parts:
+        return Output(np.zeros(size), valid)
+    values = np.zeros(size, np.result_type(*(output.values.dtype for _, output in parts)))
+    for at, output in parts:
+        values[at], valid[at] = output.values, output.valid
+    return Output(values, valid)
