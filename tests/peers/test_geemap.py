@@ -6,8 +6,8 @@ themselves: ``ee_to_xarray`` unless told ``ee_initialize=False``, and the parall
 tiles unless told ``ee_init=False``.
 
 Of its release 0.37.2: tables are written with the properties that the first feature has, so a
-first feature on masked pixels loses the columns of all; and ``ee_to_df`` without geometries fails
-with pandas 3.
+first feature on masked pixels loses the columns of all; ``ee_to_df`` without geometries fails
+with pandas 3; and ``ee_to_xarray`` passes a ``scale`` that Xee takes no more, so it is not tested.
 """
 
 import warnings
@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import rasterio.features
 from exactextract import exact_extract
-from grid import BANDS, CRS, SCENE, SERIES, SITES, ZONES, place
+from grid import BANDS, CRS, SCENE, SERIES, SITES, TRANSFORM, ZONES, place
 
 with warnings.catch_warnings():
     # The libraries of its maps' widgets warn of one another.
@@ -131,6 +132,17 @@ def test_an_image_to_a_zipped_geotiff(scene, expected, tmp_path):
     row, column = round(offset[1]), round(offset[0])
     wanted = expected[:, ROW : ROW + HEIGHT, COLUMN : COLUMN + WIDTH].filled(-1)
     np.testing.assert_array_equal(got[:, row : row + HEIGHT, column : column + WIDTH], wanted)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:Couldn't find STAC entry")
+def test_an_image_by_way_of_geedim(scene, expected, tmp_path):
+    path = tmp_path / "whole.tif"
+    geemap.download_ee_image(scene, str(path), scale=30)
+    with rasterio.open(path) as file:
+        assert file.transform == TRANSFORM
+        got = file.read([1, 2], masked=True)
+    np.testing.assert_array_equal(got.mask, expected.mask)
+    np.testing.assert_array_equal(got.compressed(), expected.compressed())
 
 
 def test_a_series_at_a_point(earth_engine, files, sites):
