@@ -350,6 +350,24 @@ def test_collections_are_lazy_and_in_the_order_of_time():
     assert started.date() == dt.date(2013, 3, 18)
 
 
+@pytest.mark.parametrize("asset_id", [S2, L8])
+def test_wide_regions_are_lazy_too(asset_id):
+    hemisphere = (-179.0, -10.0, 179.0, 80.0)
+    query = Query(bounds=hemisphere, start=millis(dt.date(2020, 5, 1)))
+    found = list(itertools.islice(CATALOG.load_collection(asset_id).elements(query), 5))
+    assert len(found) == 5
+    for scene in found:
+        _, south, _, north = scene.footprint.shape.bounds
+        assert north >= -10
+        assert south <= 80
+        assert scene.properties["system:time_start"] >= millis(dt.date(2020, 5, 1))
+
+
+def test_collections_have_titles():
+    for asset_id in (S2, L8, "MODIS/061/MOD13Q1"):
+        assert CATALOG.asset(asset_id)["properties"]["title"].startswith("Synthetic ")
+
+
 def test_a_tile_or_a_path_narrows_what_is_looked_at():
     query = Query(equals={"MGRS_TILE": "10SEH"}, bounds=(-123, 37, -121, 39), **SUMMER)
     found = list(CATALOG.load_collection(S2).elements(query))

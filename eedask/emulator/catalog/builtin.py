@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from eedask.emulator.catalog import (
@@ -40,6 +41,26 @@ _BY_COUNTRY: dict[str, Callable[[int], FeatureTable]] = {
 }
 
 
+# What collections say of themselves, where the id does not.
+_TITLES = {
+    "COPERNICUS/S2_SR_HARMONIZED": "Synthetic Sentinel-2 surface reflectance, Level-2A",
+    "ECMWF/ERA5_LAND/DAILY_AGGR": "Synthetic ERA5-Land, daily",
+    "ESA/WorldCover/v100": "Synthetic WorldCover land cover, 10 m, 2020",
+    "ESA/WorldCover/v200": "Synthetic WorldCover land cover, 10 m, 2021",
+    "LANDSAT/LC08/C02/T1_L2": "Synthetic Landsat 8 Level 2, Collection 2, Tier 1",
+    "LANDSAT/LC09/C02/T1_L2": "Synthetic Landsat 9 Level 2, Collection 2, Tier 1",
+    "MODIS/006/MOD11A1": "Synthetic Terra land surface temperature, daily, 1 km",
+    "MODIS/006/MOD11A2": "Synthetic Terra land surface temperature, 8 days, 1 km",
+    "MODIS/006/MOD13Q1": "Synthetic Terra vegetation indices, 16 days, 250 m",
+    "MODIS/061/MOD11A1": "Synthetic Terra land surface temperature, daily, 1 km",
+    "MODIS/061/MOD11A2": "Synthetic Terra land surface temperature, 8 days, 1 km",
+    "MODIS/061/MOD13Q1": "Synthetic Terra vegetation indices, 16 days, 250 m",
+    "UCSB-CHG/CHIRPS/DAILY": "Synthetic CHIRPS precipitation, daily",
+    "USDA/NAIP/DOQQ": "Synthetic aerial photographs of the National Agriculture Imagery Program",
+    "WorldPop/GP/100m/pop": "Synthetic population by country and year, 100 m",
+}
+
+
 def assets() -> dict[str, Asset]:
     """Return the built-in assets by id; none is made until it is loaded."""
     found: dict[str, Asset] = {
@@ -68,11 +89,20 @@ def assets() -> dict[str, Asset]:
             ).items()
         },
     }
+    for asset_id, title in _TITLES.items():
+        untitled = found[asset_id]
+        if isinstance(untitled, CollectionAsset):
+            found[asset_id] = replace(untitled, load=partial(_titled, untitled.load, title))
     for asset_id, make in _WHOLE.items():
         found[asset_id] = TableAsset(partial(_whole, asset_id, make), partial(_size, make))
     for asset_id, part in _BY_COUNTRY.items():
         found[asset_id] = TableAsset(partial(_by_country, asset_id, part))
     return found
+
+
+def _titled(load: Callable[[], Collection], title: str) -> Collection:
+    collection = load()
+    return replace(collection, properties={"title": title, **collection.properties})
 
 
 def _whole(asset_id: str, make: Callable[[], FeatureTable]) -> Collection:

@@ -112,7 +112,7 @@ def _scenes(asset_id: str, query: Query) -> Iterator[Scene]:
         for path in sorted(by_path):
             if (day - _first_day(satellite, path)).days % _CYCLE == 0:
                 for place in by_path[path]:
-                    if exists(place):
+                    if _touches(place, query) and exists(place):
                         yield _scene(asset_id, place, day)
         day += dt.timedelta(days=1)
 
@@ -134,7 +134,7 @@ def _date(moment: float) -> dt.date:
 
 
 def _wanted(query: Query) -> list[Place]:
-    """Return the places that meet a query's box, by path and row."""
+    """Return the places that may meet a query's box, by path and row."""
     places = [Place(p, r) for p in range(1, _PATHS + 1) for r in range(1, _LAST_ROW + 1)]
     for name, at in (("WRS_PATH", 0), ("WRS_ROW", 1)):
         if name in query.equals:
@@ -148,12 +148,12 @@ def _wanted(query: Query) -> list[Place]:
     off = (middles[:, 0] - (west + east) / 2 + 180) % 360 - 180
     near = (lat > south - 1.7) & (lat < north + 1.7)
     near &= np.abs(off) <= (east - west) / 2 + reach_x
-    return [
-        place
-        for place in places
-        if near[(place.path - 1) * _LAST_ROW + place.row - 1]
-        and _meets(footing(place).box, query.bounds)
-    ]
+    return [place for place in places if near[(place.path - 1) * _LAST_ROW + place.row - 1]]
+
+
+def _touches(place: Place, query: Query) -> bool:
+    """Whether a place's scenes meet a query's box."""
+    return query.bounds is None or _meets(footing(place).box, query.bounds)
 
 
 @cache

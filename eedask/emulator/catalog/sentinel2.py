@@ -44,6 +44,8 @@ _NAMED_BEFORE = dt.timedelta(seconds=4)
 _FIRST = dt.datetime(2017, 3, 28, tzinfo=dt.UTC)
 _FIRST_B = dt.datetime(2017, 7, 6, tzinfo=dt.UTC)
 _END = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_NARROW = 1500.0  # square degrees
+_HALF_TURN = _PERIOD / 2  # nothing is seen longer before or after the equator
 _LEAST = 0.03  # of a tile has to be seen
 _NAME = re.compile(r"(\d{8}T\d{6})_(\d{8}T\d{6})_T(\d{2}[A-Z]{3})")
 
@@ -86,10 +88,25 @@ def _source(query: Query) -> Iterator[Image]:
             yield found
         return
     start, end = _moment(query.start, _FIRST), _moment(query.end, _END)
-    over = None if query.bounds is None else _over(query)
-    for scene in _everywhere(start, end) if over is None else _between(over, start, end):
-        if within(millis(scene.sensed), query):
+    narrow = _is_narrow(query)
+    for scene in _between(_over(query), start, end) if narrow else _everywhere(start, end):
+        if within(millis(scene.sensed), query) and (narrow or _sees(scene, query)):
             yield scene_image(scene)
+
+
+def _is_narrow(query: Query) -> bool:
+    """Whether few enough tiles meet a query to look them all up first."""
+    if query.bounds is None:
+        return False
+    west, south, east, north = query.bounds
+    return (east - west) * (north - south) <= _NARROW
+
+
+def _sees(scene: Scene, query: Query) -> bool:
+    if query.bounds is None:
+        return True
+    box = outline(scene.footprint, scene.tile.crs).shape.bounds
+    return _meets(box, query.bounds)
 
 
 def _moment(millis: float | None, otherwise: dt.datetime) -> dt.datetime:
@@ -137,9 +154,10 @@ def _everywhere(start: dt.datetime, end: dt.datetime) -> Iterator[Scene]:
         # Turn k of either satellite crosses at k periods, or five days (71.5 periods) off.
         turn = (half // 2 if half % 2 == 0 else (half - _TURNS) // 2) % _TURNS
         time = _NODE_TIME + half * (_PERIOD / 2)
-        about = (time - dt.timedelta(hours=1), time + dt.timedelta(hours=1))
-        window = (max(start, about[0]), min(end, about[1]))
-        yield from _between(_of_turn(turn), *window)
+        begin, finish = max(start, time - _HALF_TURN), min(end, time + _HALF_TURN)
+        flown = half % 2 == 1 or time >= _FIRST_B
+        if flown and begin < finish:
+            yield from _between(_of_turn(turn), begin, finish)
 
 
 @lru_cache(maxsize=8)
