@@ -35,7 +35,14 @@ _NAMES = frozenset(
         *("clipToCollection", "clipToBoundsAndScale", "setDefaultProjection", "reproject"),
         *("projection", "geometry", "copyProperties", "linkCollection", "metadata"),
         # What reads them.
-        *("reduceRegion", "reduceRegions", "sample", "sampleRegions", "stratifiedSample"),
+        *(
+            "reduceRegion",
+            "reduceRegions",
+            "sample",
+            "sampleRegions",
+            "stratifiedSample",
+            "sampleRectangle",
+        ),
         *("visualize", "reduce"),
     )
 )

@@ -492,6 +492,19 @@ def test_samples_and_regions_of_arrays(vectors):
     fails(lambda: run("Image.reduceRegion", vectors, run("Reducer.mean"), region), "arrays")
 
 
+def test_rectangles_of_arrays(vectors):
+    region = planar(cell(0, 0, WIDTH, HEIGHT))
+    filled = run("Image.sampleRectangle", vectors, region, None, None, np.full(BANDS, -9))
+    wanted = np.where(MASK > 0, CUBE, -9).transpose(1, 2, 0)
+    np.testing.assert_array_equal(filled.properties["array"], wanted)
+    clear = run("Image.sampleRectangle", vectors, planar(cell(0, 0, 2, 1)))
+    np.testing.assert_array_equal(clear.properties["array"], wanted[:1, :2])
+    fails(lambda: run("Image.sampleRectangle", vectors, region, None, 0.0), "no default value")
+    short = np.zeros(2)
+    fails(lambda: run("Image.sampleRectangle", vectors, region, None, None, short), "shape [6]")
+    fails(lambda: run("Image.stratifiedSample", vectors, 1, None, region), "must have numbers")
+
+
 def test_algorithms_of_numbers_refuse_arrays():
     arrays = call("Image.toArray", image=call("Image.constant", value=[1, 2]))
     for item in (

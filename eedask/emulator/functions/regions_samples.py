@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from eedask.emulator.array_values import picked
+from eedask.emulator.array_values import choose, is_ragged, picked
 from eedask.emulator.crs import WGS84, convert
 from eedask.emulator.elements import index_of, ordinary, with_index
 from eedask.emulator.errors import EarthEngineError
@@ -18,7 +18,7 @@ from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.geometry import Geometry
 from eedask.emulator.metering import hold
 from eedask.emulator.projection import grid_covering
-from eedask.emulator.raster import Grid, Image, Projection, apply
+from eedask.emulator.raster import Grid, Image, Pixels, Projection, apply
 from eedask.emulator.shapes import shape_in
 from eedask.emulator.tiling import read_tiled
 from eedask.emulator.values import Collection, Feature
@@ -210,6 +210,8 @@ def stratified_sample(
         raise EarthEngineError(f"{name}: classValues and classPoints must be of equal length.")
     counts = dict(zip(class_values or (), class_points or (), strict=True))
     band = select(image, [class_band or 0]).bands[0]
+    if band.type.dimensions:
+        raise EarthEngineError(f"{name}: The class band '{band.id}' must have numbers.")
     target = aggregation_projection(image, name, projection, None, scale)
     zone = Zone.of(region_of(image, region, name), target)
     zone.foresee(len(image.bands))
@@ -296,9 +298,10 @@ def sample_rectangle(
 ) -> Feature:
     """Return a feature whose properties are the bands' pixels in a region's bounds, as arrays.
 
+    A band of arrays gives an array with their axes behind those of rows and columns; they must
+    be of one shape (a guess).
     https://developers.google.com/earth-engine/apidocs/ee-image-samplerectangle
     """
-    del default_array
     name = "Image.sampleRectangle"
     region = region_of(image, region, name)
     arrays: dict[str, Any] = {}
@@ -310,19 +313,35 @@ def sample_rectangle(
                 f"{name}: Too many pixels in sample; must be <= 262144. "
                 f"Got {grid.width * grid.height}."
             )
-        pixels = band.read(grid)
-        masked = pixels.mask == 0
-        if masked.any():
-            if default is None:
-                raise EarthEngineError(
-                    f"{name}: Fully masked pixels / pixels outside of the image footprint when "
-                    f"sampling band '{band.id}' with no default value set. Note that calling "
-                    "sampleRectangle() multiple times may be needed."
-                )
-            arrays[band.id] = np.where(masked, default, pixels.values)
-        else:
-            arrays[band.id] = np.array(pixels.values)
+        rest = default_array if band.type.dimensions else default
+        arrays[band.id] = _without_gaps(band.read(grid), rest, band.id)
     kept = dict(image.properties)
     if properties is not None:
         kept = {k: v for k, v in kept.items() if k in properties}
     return Feature(region, {**kept, **arrays})
+
+
+def _without_gaps(pixels: Pixels, default: Any, name: str) -> NDArray[Any]:
+    """Return a band's values with a default where it is masked."""
+    if is_ragged(pixels.values):
+        raise EarthEngineError(
+            f"Image.sampleRectangle: The arrays of band '{name}' differ in shape."
+        )
+    masked = pixels.mask == 0
+    if not masked.any():
+        return np.array(pixels.values)
+    if default is None:
+        raise EarthEngineError(
+            "Image.sampleRectangle: Fully masked pixels / pixels outside of the image footprint "
+            f"when sampling band '{name}' with no default value set. Note that calling "
+            "sampleRectangle() multiple times may be needed."
+        )
+    if pixels.values.ndim == 2:
+        return np.where(masked, default, pixels.values)
+    if not masked.all() and np.shape(default) != pixels.values.shape[2:]:
+        raise EarthEngineError(
+            f"Image.sampleRectangle: The arrays of band '{name}' have the shape "
+            f"{list(pixels.values.shape[2:])}, but the default one {list(np.shape(default))}."
+        )
+    whole = np.broadcast_to(default, masked.shape + np.shape(default))
+    return choose(~masked, pixels.values, whole) if not masked.all() else whole
