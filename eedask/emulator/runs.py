@@ -26,7 +26,8 @@ def run_counts(values: Array, there: Array) -> tuple[Array, Array]:
     counts : ndarray of int, shape (n, m)
         At the last of equal values their number, 0 elsewhere.
     """
-    ordered = np.sort(np.where(there, values, np.inf), axis=0)
+    # Columns are sorted as rows: what lies together in memory is sorted faster.
+    ordered = np.sort(np.where(there, values, np.inf).T.copy(), axis=1).T
     rank = np.arange(1, len(ordered) + 1)[:, None]
     ends = np.ones(ordered.shape, bool)
     ends[:-1] = ordered[1:] != ordered[:-1]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from eedask.emulator.accumulators import Array, Output, Weights, as_objects
 from eedask.emulator.elements import with_index
 from eedask.emulator.pixel_types import cast
+from eedask.emulator.runs import run_counts
 from eedask.emulator.values import Collection, Feature, collection_of
 
 _MOST_STEPS = 1000
@@ -40,7 +41,8 @@ def percentiles(wanted: Sequence[float]) -> Outputs:
         there = weights > 0
         x = np.where(there, columns[0], np.inf).astype(np.float64)
         if (weights == there * weights.max()).all():
-            return _even_percentiles(x, there, wanted)
+            known = ~np.isnan(x)  # NaN is no value
+            return _even_percentiles(np.where(known, x, np.inf), there & known, wanted)
         order = np.argsort(x, axis=0, kind="stable")
         x = np.take_along_axis(x, order, 0)
         w = np.take_along_axis(weights, order, 0)
@@ -90,7 +92,13 @@ def mode(columns: list[Array], weights: Weights) -> list[Output]:
     x, n = columns[0], weights.shape[1]
     if not len(weights):
         return [Output(np.zeros(n), np.zeros(n, bool))]
-    infinite = np.where(weights > 0, x, np.inf)
+    there = weights > 0
+    if x.dtype != object and (weights == there * weights.max()).all():
+        ordered, counts = run_counts(x, there & (x == x))  # NaN is no value
+        some = np.asarray(counts.any(axis=0))
+        found = np.where(some, ordered[counts.argmax(axis=0), np.arange(n)], 0)
+        return [Output(cast(found, x.dtype), some)]
+    infinite = np.where(there, x, np.inf)
     order = np.argsort(infinite, axis=0, kind="stable")
     value = np.take_along_axis(infinite, order, 0)
     weight = np.take_along_axis(weights, order, 0)

@@ -144,6 +144,15 @@ def test_nulls():
     assert of("toList", *pairs, arguments=(2, 2)) == {"list": [[1, None], [None, 5], [3, 6]]}
 
 
+def test_nan_has_no_place_in_an_order():
+    values = [float("nan"), 3.0, 1.0, 1.0, float("nan"), 2.0]
+    assert of("median", values) == {"median": 1.5}
+    assert of("mode", values) == {"mode": 1}
+    assert of("percentile", values, arguments=([100.0],)) == {"p100": 3}
+    assert of("median", values[:1]) == {"median": None}
+    assert of("mode", values[:1]) == {"mode": None}
+
+
 def test_strings_have_an_order():
     assert of("min", ["b", "c", "a"], arguments=(1,)) == {"min": "a"}
     assert of("max", ["b", None, "a"], arguments=(1,)) == {"max": "b"}
