@@ -172,7 +172,7 @@ def _error_of(future: distributed.Future) -> BaseException:
     if future.status == "error":
         error: BaseException = future.exception()
         return error
-    return RuntimeError(f"a partition is {future.status}: the cluster lost it")
+    return RuntimeError(f"it is {future.status}: the cluster lost it, or was restarted")
 
 
 def _check_outcome(reasons: list[str | None]) -> None:

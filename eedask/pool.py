@@ -137,10 +137,19 @@ class RequestPool:
     slots : Slots
     name : str
         Of the threads.
+    refused : callable, optional
+        Called by each thread that ends because there are no slots any more.
     """
 
-    def __init__(self, threads: int, slots: Slots, name: str = "eedask") -> None:
+    def __init__(
+        self,
+        threads: int,
+        slots: Slots,
+        name: str = "eedask",
+        refused: Callable[[RunStopped], None] | None = None,
+    ) -> None:
         self._slots = slots
+        self._refused = refused
         self._queue: list[tuple[int, int, Backlog]] = []
         self._sequence = itertools.count()
         self._changed = threading.Condition()
@@ -193,7 +202,9 @@ class RequestPool:
             with contextlib.ExitStack() as held:
                 try:
                     held.enter_context(self._slots.slot())
-                except RunStopped:
+                except RunStopped as error:
+                    if self._refused is not None:
+                        self._refused(error)
                     return
                 if (found := self._pop()) is not None:
                     rank, backlog, job = found

@@ -90,7 +90,10 @@ class Process:
         self.connection = Connection(
             spec.task.endpoint, connections=threads, on_restricted=self.limiter.restricted
         )
-        self.pool = RequestPool(threads, self.limiter, name=f"eedask-{spec.run_id}")
+        # The limiter closes by itself when the worker does. Then partitions write what they have.
+        self.pool = RequestPool(
+            threads, self.limiter, f"eedask-{spec.run_id}", lambda error: self.stop(str(error))
+        )
         self.memory = spec.task.memory()
         self._partitions = 0
         self._idle = threading.Condition()

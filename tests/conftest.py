@@ -26,6 +26,17 @@ def pytest_report_header() -> str:
     return real_data.report()
 
 
+@pytest.fixture
+def tell(capsys):
+    """Print past pytest's capture, so that the figures stand in the test's output."""
+
+    def tell(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n  fire: {line}", end=" ")
+
+    return tell
+
+
 @dataclass(frozen=True)
 class Rasters:
     """The mounted files."""

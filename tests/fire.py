@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,9 @@ LEFT, TOP = 500_000.0, 4_700_000.0
 # Enough tries for every fault that a seed deals out, and no long waits.
 PATIENT = eedask.RetryPolicy(tries=30, delay=0.05, max_delay=0.5, jitter=(0.0, 0.05))
 SLOTS = 16
+HOW_TO_RESUME = r"(?is)again\s.*to (go on|resume)|to resume"
+# Of a run that cannot succeed: what may be sent before that is noticed.
+FEW = 150
 
 
 # The bed: an emulator, a raster without two chips alike, and work items on it.
@@ -249,6 +252,29 @@ def run_to_the_end(plan: eedask.Plan, runs: int) -> int:
     return runs
 
 
+def resume(bed: Bed, items: gpd.GeoDataFrame, out: Path) -> str:
+    """Run the plan again, see that it fetches what was not flushed and no more, and say so."""
+    wait_until_quiet(bed)
+    before, requests = flushed(out), bed.emulator.stats()["requests"]
+    plan_of(items, out).run(progress=False)
+    fetched = bed.emulator.stats()["requests"] - requests
+    assert fetched == len(items) - len(before)
+    check_kept(before, out)
+    inspect(out, items, bed.raster)
+    return f"{len(before)} rows flushed when it stopped, {fetched} fetched by the resume"
+
+
+def bound_by_modes() -> tuple[str, ...]:
+    """Return the command through which a program has to keep to the modes of files.
+
+    Nothing for an ordinary user; root has to give up the power to pass over them.
+    """
+    if os.geteuid():
+        return ()
+    powers = "-dac_override,-dac_read_search"
+    return ("setpriv", f"--inh-caps={powers}", f"--bounding-set={powers}", "--")
+
+
 # Those who shoot.
 
 
@@ -312,15 +338,33 @@ class Killer(threading.Thread):
 
 
 class Script:
-    """A user's script in a session of its own, as a terminal gives it; ended with the context."""
+    """A user's script in a session of its own, as a terminal gives it; ended with the context.
 
-    def __init__(self, bed: Bed, items: gpd.GeoDataFrame, out: Path, where: str) -> None:
+    Parameters
+    ----------
+    bed : Bed
+    items : GeoDataFrame
+    out : Path
+    where : str
+        See the module.
+    through : sequence of str
+        A command that starts it.
+    """
+
+    def __init__(
+        self,
+        bed: Bed,
+        items: gpd.GeoDataFrame,
+        out: Path,
+        where: str,
+        through: Sequence[str] = (),
+    ) -> None:
         self._out = out
         table = out.with_name(f"{out.name}-items.parquet")
         items.to_parquet(table)
         arguments = [bed.emulator.url, bed.emulator.project, str(table), str(out), where]
         self.process = subprocess.Popen(
-            [sys.executable, __file__, *arguments],
+            [*through, sys.executable, __file__, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -141,3 +141,15 @@ def test_closing_forgets_what_is_queued(gate, pool):
     pool.close()
     assert results(backlog) == []
     assert results(pool.backlog(0, lambda a, held: a, [1])) == []
+
+
+def test_whose_slots_are_gone_for_good_is_told(gate):
+    told = []
+    pool = RequestPool(2, gate, refused=told.append)
+    backlog = pool.backlog(0, lambda job, held: job, range(5))
+    gate.closed = True
+    pool.join(5)
+    assert [type(error) for error in told] == [RunStopped, RunStopped]
+    assert not backlog.over, "it is for the owner of the pool to close it"
+    pool.close()
+    assert backlog.over

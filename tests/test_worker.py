@@ -1,0 +1,143 @@
+"""A partition's parts: a worker may die between any two writes, and no row is lost or doubled."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import geopandas as gpd
+import pyarrow as pa
+import pytest
+
+from eedask.connection import Endpoint
+from eedask.dataset import ITEM_ID, OK, Dataset, Row
+from eedask.jobs import Job, Records
+from eedask.process import Done, RunSpec, release
+from eedask.retrying import RetryPolicy
+from eedask.storage import Folder
+from eedask.worker import Part, run_partition
+
+COUNT = 8
+NOWHERE = Endpoint("http://127.0.0.1:9", "nobody", auth="anonymous")
+SCHEMA = pa.schema([(ITEM_ID, pa.string()), ("month", pa.int64()), ("value", pa.float64())])
+
+
+class Died(BaseException):
+    """Stands for the death of a worker."""
+
+
+@dataclass(frozen=True)
+class Monthly:
+    """Three rows an item, at once for half the items; the others wait for a first flush.
+
+    No request is sent.
+    """
+
+    manifest: Path
+    done: list = field(default_factory=list)
+    endpoint: Endpoint = NOWHERE
+    schema: pa.Schema = SCHEMA
+    needs_client: bool = False
+    notes: tuple = ()
+
+    def memory(self):
+        return None
+
+    def jobs(self, items):
+        return [Job((item,)) for item in items]
+
+    def do(self, job, sender):
+        (item,) = job.items
+        number = int(item.id[1:])
+        while number >= COUNT // 2 and not self.manifest.exists():
+            time.sleep(0.01)
+        self.done.append(item.id)
+        return [Records([{"month": m, "value": number + m / 100} for m in (1, 2, 3)])]
+
+    def split(self, job, error, memory):
+        return ()
+
+
+@dataclass(frozen=True)
+class Deadly(Dataset):
+    """A dataset whose writer dies before it writes a partition's manifest the second time."""
+
+    deaths: list = field(default_factory=list)
+
+    def write_rows(self, number, rows):
+        if Path(self.folder.url, "manifest").exists() and not self.deaths:
+            self.deaths.append(number)
+            raise Died
+        super().write_rows(number, rows)
+
+
+@pytest.fixture
+def staged(tmp_path):
+    points = gpd.points_from_xy(range(COUNT), range(COUNT), crs="EPSG:4326")
+    items = gpd.GeoDataFrame(geometry=points, index=[f"i{k}" for k in range(COUNT)])
+    dataset = Deadly(Folder(str(tmp_path)))
+    dataset.stage(items, {"verb": "monthly"}, COUNT)
+    dataset.state_schema(SCHEMA)
+    return dataset
+
+
+def spec_of(dataset, run_id, **more):
+    task = Monthly(Path(dataset.folder.url, "manifest", "part-00000.parquet"))
+    options = {"concurrency": 4, "policy": RetryPolicy(tries=1), **more}
+    return RunSpec(run_id=run_id, dataset=dataset, task=task, **options)
+
+
+def run(spec):
+    try:
+        return run_partition(0, spec)
+    finally:
+        release(spec.run_id)
+
+
+def values(dataset):
+    """Return the table's rows, sorted."""
+    return sorted(tuple(row.values()) for row in dataset.table().to_pylist())
+
+
+def test_rows_are_not_doubled_when_a_worker_dies_between_table_and_manifest(staged):
+    with pytest.raises(Died):
+        run(spec_of(staged, "first", flush_s=0.0))
+    known = {row.id for row in staged.rows(0)}
+    assert known == {f"i{k}" for k in range(COUNT // 2)}
+    written = {row[0] for row in values(staged)}
+    assert known < written, "the table is ahead of the manifest"
+
+    spec = spec_of(staged, "second")
+    rows = run(spec)
+    assert sorted(spec.task.done) == sorted({f"i{k}" for k in range(COUNT)} - known)
+    assert sorted(row.id for row in rows) == [f"i{k}" for k in range(COUNT)]
+    assert {row.status for row in rows} == {OK}
+    expected = [(f"i{k}", m, k + m / 100) for k in range(COUNT) for m in (1, 2, 3)]
+    assert values(staged) == expected
+
+
+def test_a_part_keeps_the_rows_of_items_that_are_done_and_drops_all_others(staged):
+    spec = spec_of(staged, "none")
+    first = Part(0, spec, {})
+    for name in ("i0", "i1", "i2"):
+        first.add(Done(Row(name, OK), [{"month": 1, "value": 1.0}, {"month": 2, "value": None}]))
+    assert first.table().equals(first.table())
+    staged.write_table(0, first.table())
+
+    rows = {"i0": Row("i0", OK), "i2": Row("i2", "failed")}
+    second = Part(0, spec, rows)
+    assert second.table()[ITEM_ID].to_pylist() == ["i0", "i0"]
+    second.add(Done(Row("i1", OK), [{"month": 5}]))
+    assert second.table().to_pylist() == [
+        {"id": "i0", "month": 1, "value": 1.0},
+        {"id": "i0", "month": 2, "value": None},
+        {"id": "i1", "month": 5, "value": None},
+    ]
+    assert set(second.rows) == {"i0", "i1", "i2"}
+
+
+def test_table_rows_of_items_nobody_wrote_are_none(staged):
+    assert staged.table_rows(0, SCHEMA, ["i0"]).num_rows == 0
+    staged.write_table(0, pa.Table.from_pylist([{"id": "i0", "month": 1}], schema=SCHEMA))
+    assert staged.table_rows(0, SCHEMA, []).equals(SCHEMA.empty_table())
+    assert staged.table_rows(0, SCHEMA, ["i1"]).equals(SCHEMA.empty_table())
+    assert staged.table_rows(0, SCHEMA, ["i1", "i0"]).num_rows == 1
