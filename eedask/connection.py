@@ -163,7 +163,9 @@ class Connection:
         self._pool = urllib3.connection_from_url(
             endpoint.url, maxsize=connections, block=True, retries=False
         )
-        self._pool.ConnectionCls = _noting_reuse(self._pool.ConnectionCls)
+        self._pool.ConnectionCls = _ours(self._pool.ConnectionCls)
+        # A pattern: urllib3 starts a copy of it for each request.
+        self._timeout = urllib3.Timeout(total=endpoint.deadline, connect=_CONNECT_S)
         self._on_restricted = on_restricted
         self._found: sources.Found | None = None
         self._bearer: Bearer | None = None
@@ -218,7 +220,7 @@ class Connection:
             f"/v1/{quote(request.path, safe='/:')}{query}",
             body=body,
             headers=self._headers(token, with_body=body is not None),
-            timeout=urllib3.Timeout(total=self.endpoint.deadline, connect=_CONNECT_S),
+            timeout=self._timeout,
             pool_timeout=math.ceil(self.endpoint.deadline),
             preload_content=False,
         )
@@ -282,15 +284,32 @@ class Connection:
 
 
 @lru_cache
-def _noting_reuse(plain: type[Any]) -> type[Any]:
-    """Return a class of connections that say so if they end before another answer.
+def _ours(plain: type[Any]) -> type[Any]:
+    """Return a class of connections that send requests whole, and say if they end before another.
 
-    A server may close an idle connection just when a request is sent on it. Whether it saw the
-    request is not known, so nothing is sent again here.
+    Headers and body in one piece are a system call and a packet less. A server may close an idle
+    connection just when a request is sent on it. Whether it saw the request is not known, so
+    nothing is sent again here.
     """
 
     class Connection(plain):  # type: ignore[misc]
         answered = False
+        pieces: list[bytes] | None = None
+
+        def request(self, *args: Any, **options: Any) -> None:
+            self.pieces = []
+            try:
+                super().request(*args, **options)
+                whole = b"".join(self.pieces)
+            finally:
+                self.pieces = None
+            self.send(whole)
+
+        def send(self, data: Any) -> None:
+            if self.pieces is None:
+                super().send(data)
+            else:
+                self.pieces.append(data)
 
         def connect(self) -> None:
             self.answered = False

@@ -47,7 +47,9 @@ from fire import (
 from loopback import reply, serving
 
 import eedask
+from eedask import leases
 from eedask.errors import EedaskError, RunStopped
+from eedask.quota_plugin import PLUGIN
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,10 @@ def cluster():
 @pytest.fixture
 def client(cluster):
     with distributed.Client(cluster) as client:
+        leases.install(client)
         yield client
+        # What the cluster has learned of the quota is not to slow down the next test.
+        client.unregister_scheduler_plugin(PLUGIN)
 
 
 # Faults of the network and the server.
@@ -234,7 +239,7 @@ def test_a_restart_of_the_cluster_stops_the_run_and_the_same_cluster_goes_on(bed
         plan, restarted = plan_of(items, out), []
 
         def restart():
-            wait_until(lambda: len(flushed(out)) >= 75)
+            wait_until(lambda: len(flushed(out)) >= 150, 60)
             restarted.append(time.monotonic())
             client.restart(timeout=120)
 

@@ -25,6 +25,7 @@ from fire import (
     wait_until_quiet,
 )
 
+from eedask import storage
 from eedask.errors import EedaskError, RunStopped
 
 
@@ -78,25 +79,25 @@ class Pretended:
     def __init__(self, folder: Path, kilobytes: int) -> None:
         self._left = kilobytes * 1024
         self._lock = threading.Lock()
-        self._write = Path.write_bytes
-        Path.write_bytes = self._write_bytes(self._write)
+        self._write = storage.write_whole
+        storage.write_whole = self._until_full(self._write)
 
-    def _write_bytes(self, write):
-        def write_bytes(path, data):
+    def _until_full(self, write):
+        def write_whole(path, data):
             with self._lock:
                 # Files take whole blocks.
                 self._left -= -(-len(data) // 4096) * 4096
                 full = self._left < 0
             if full:
                 write(path, data[: len(data) // 2])
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
             return write(path, data)
 
-        return write_bytes
+        return write_whole
 
     def grow(self) -> None:
         """Make room."""
-        Path.write_bytes = self._write
+        storage.write_whole = self._write
 
     close = grow
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from eedask import storage
 from eedask.storage import Folder
 
 
@@ -44,14 +45,13 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     folder = Folder(str(tmp_path))
     folder.write("x", b"old")
 
-    def full(self, data):
-        with self.open("wb") as file:
-            file.write(data[:1])
+    def full(path, data):
+        Path(path).write_bytes(data[:1])
         raise OSError(28, "No space left on device")
 
     (tmp_path / ".unfinished").mkdir(exist_ok=True)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(storage, "write_whole", full)
     with pytest.raises(OSError, match="No space"):
         folder.write("x", b"new")
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / "x"]
