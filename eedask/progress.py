@@ -112,7 +112,9 @@ def watching(
     try:
         yield
     finally:
-        client.unsubscribe_topic(topic(run_id))
+        # What ends a run may have ended the client; that is not to hide why the run has ended.
+        with contextlib.suppress(Exception):
+            client.unsubscribe_topic(topic(run_id))
 
 
 @contextlib.contextmanager

@@ -379,7 +379,8 @@ class Script:
                 raise AssertionError(f"the script ended early: {self.process.communicate()[0]}")
             return len(flushed(self._out)) >= rows
 
-        wait_until(are_there)
+        # A script imports much and starts a cluster, which takes long on a busy machine.
+        wait_until(are_there, 90)
 
     def signal_all(self, number: int) -> None:
         """Send a signal to the script and all that it started, as Ctrl-C in a terminal does."""
