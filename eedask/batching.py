@@ -27,8 +27,12 @@ TILE = 256
 # A request's answer holds 5,000 elements at most
 # (https://developers.google.com/earth-engine/guides/usage); half leaves room.
 MOST_ITEMS = 2500
-# After so many requests in a row that worked, a larger one is tried.
+# After so many requests in a row that worked, a larger one is tried; twice as many after each
+# try that failed, so that tries become few.
 _CALM = 20
+# So many requests of a size that has worked must fail before it counts as too large: one may
+# hold an item that is too large by itself.
+_STRIKES = 3
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,9 @@ class BatchMemory:
         self._works = presumed
         self._fails = float("inf")
         self._scout: object | None = None
-        self._calm = 0
+        self._proven = False
+        self._strikes = 0
+        self._calm, self._patience = 0, _CALM
         self.spent = 0
 
     def admit(self, job: object, size: float) -> float:
@@ -190,9 +196,11 @@ class BatchMemory:
         """Take note of a request that was answered."""
         with self._lock:
             self._works = max(self._works, size)
+            if 2 * size >= self._works:
+                self._proven, self._strikes = True, 0
             self._end(job)
             self._calm += 1
-            if self._calm >= _CALM:
+            if self._calm >= self._patience:
                 # What was too large may have been one item's own weight.
                 self._fails, self._calm = 2 * self._fails, 0
 
@@ -201,9 +209,11 @@ class BatchMemory:
         with self._lock:
             self.spent += 1
             self._calm = 0
-            self._fails = min(self._fails, size)
-            if self._works >= size:
-                self._works = size / 4
+            if size > self._works:
+                self._fails, self._patience = min(self._fails, size), 2 * self._patience
+            elif self._is_general(size):
+                self._fails, self._works = size, size / 4
+                self._proven, self._strikes = False, 0
             self._end(job)
             logger.info(
                 "%s: too large; %d requests so far went on finding the size", label, self.spent
@@ -213,6 +223,12 @@ class BatchMemory:
         """Take note of a request that tells nothing of sizes."""
         with self._lock:
             self._end(job)
+
+    def _is_general(self, size: float) -> bool:
+        """Whether a failure of a size that was taken to work tells of more than its own items."""
+        # The halves of one that failed are of its own items as well.
+        self._strikes += 4 * size > self._works
+        return not self._proven or self._strikes >= _STRIKES
 
     def _end(self, job: object) -> None:
         if self._scout is job:

@@ -30,6 +30,7 @@ from eedask.errors import (
     AuthorizationError,
     InputError,
     RequestError,
+    SizeError,
     TransientError,
     from_response,
 )
@@ -40,6 +41,8 @@ STANDARD_URL = "https://earthengine.googleapis.com"
 # Earth Engine ends a request after five minutes; a little more lets its own words arrive
 # (https://developers.google.com/earth-engine/guides/processing_environments).
 DEADLINE = 330.0
+# Bytes of a request's body (https://developers.google.com/earth-engine/guides/usage).
+MAX_BODY = 10 * 2**20
 _CONNECT_S = 30.0
 # How often a request is sent with another token each: a token may end on its way, or be renewed
 # by another thread while this one waits.
@@ -180,6 +183,8 @@ class Connection:
         ------
         RequestError
             For anything but a whole answer with status 200.
+        SizeError
+            If the request is longer than Earth Engine takes; nothing was sent.
         """
         token: str | None = None
         for _ in range(_TOKENS_TRIED):
@@ -215,6 +220,11 @@ class Connection:
         body = None
         if request.body is not None:
             body = json.dumps(request.body, allow_nan=False).encode()
+            if len(body) > MAX_BODY:
+                raise SizeError(
+                    f"the request has {len(body) / 1e6:.1f} MB; Earth Engine takes"
+                    f" {MAX_BODY / 1e6:.1f} MB at most"
+                )
         response = self._pool.urlopen(
             request.method,
             f"/v1/{quote(request.path, safe='/:')}{query}",

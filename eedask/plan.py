@@ -6,7 +6,6 @@ import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from html import escape
 from typing import Any
 
@@ -20,6 +19,7 @@ from eedask.execution import execute, rows_bag
 from eedask.jobs import Task
 from eedask.process import RunSpec
 from eedask.progress import Counter, Listener, Progress, listener
+from eedask.requests import check_json
 from eedask.result import Result
 from eedask.retrying import Attempts, RetryPolicy, call_with_retry
 from eedask.stopping import STOPPING, reason_to_stop
@@ -180,7 +180,11 @@ class Plan:
         connection = Connection(self.task.endpoint, connections=1)
 
         def send(request: Request) -> bytes:
-            exchange = partial(connection.send, request)
+            def exchange() -> bytes:
+                body = connection.send(request)
+                check_json(body)
+                return body
+
             return call_with_retry(exchange, self.options.retry, Attempts(), self.verb)
 
         try:

@@ -41,8 +41,8 @@ NAMES = (
 )
 _PERCENTILE = re.compile(r"p(100|\d{1,2}(?:\.\d+)?)")
 _COUNTS = ("count", "countDistinct", "countDistinctNonNull", "countEvery")
-# Their results are values of the band.
-_PICKS = ("first", "firstNonNull", "last", "lastNonNull", "max", "min", "mode")
+# Their results are values of the band. Not so "mode", which may be the mean of a bucket.
+_PICKS = ("first", "firstNonNull", "last", "lastNonNull", "max", "min")
 
 
 @dataclass(frozen=True)

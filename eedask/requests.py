@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eedask.connection import Endpoint, Request
-from eedask.errors import InputError, PermanentError, SizeError
+from eedask.errors import InputError, PermanentError, SizeError, TransientError
 from eedask.formats import ImageFormat
 from eedask.grid import PixelGrid
 from eedask.workitem import Encoded
@@ -203,6 +203,21 @@ def compute_value(endpoint: Endpoint, expression: Encoded) -> Request:
     """Return the request that answers with the value of any expression."""
     body = _tagged(endpoint, {"expression": expression})
     return Request("POST", f"{endpoint.parent}/value:compute", body=body)
+
+
+def check_json(answer: bytes) -> None:
+    """Raise unless an answer is JSON.
+
+    Raises
+    ------
+    TransientError
+    """
+    try:
+        json.loads(answer)
+    except ValueError as error:
+        raise TransientError(
+            f"the answer ({len(answer)} bytes, starting with {answer[:40]!r}) is no JSON"
+        ) from error
 
 
 def compute_features(

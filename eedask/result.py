@@ -151,7 +151,12 @@ class Result:
         """
         if self._dataset.table_schema() is None:
             raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
-        return dd.read_parquet(f"{self.path.rstrip('/')}/{TABLE}/part-*.parquet", index=ITEM_ID)
+        # Types of the parts' own, as some hold nulls and others none.
+        return dd.read_parquet(
+            f"{self.path.rstrip('/')}/{TABLE}/part-*.parquet",
+            index=ITEM_ID,
+            arrow_to_pandas={"types_mapper": _NULLABLE.get},
+        )
 
     def open(self, item_id: Any) -> Any:
         """Return an item's chip.
@@ -227,10 +232,11 @@ class Result:
             lines.append(f"{left} items are not done; run the plan again to go on")
         if done:
             elapsed = manifest["elapsed_s"]
-            lines.append(
-                f"seconds an item: median {elapsed.median():.2f}, slowest {elapsed.max():.2f};"
-                f" requests: {int(manifest['attempts'].sum())}"
-            )
+            words = f"median {elapsed.median():.2f}, slowest {elapsed.max():.2f}"
+            # Items of a table share requests, so that their sum would be of nothing.
+            if self._dataset.table_schema() is None:
+                words += f"; requests: {int(manifest['attempts'].sum())}"
+            lines.append(f"seconds an item: {words}")
         causes = self.failed.groupby("error_kind")["error"].agg(["size", "first"])
         lines += [f"{int(n)} x {kind}: {words}" for kind, (n, words) in causes.iterrows()]
         return "\n".join(lines)

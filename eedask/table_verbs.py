@@ -93,7 +93,7 @@ def reduce_regions(
         From 1 to 16: larger values take less memory at Earth Engine, and longer.
     invalid : {"fail", "repair"}
         What becomes of items whose geometry is not valid: a failure row, or they are made valid
-        as ``shapely.make_valid`` does it.
+        as ``shapely.make_valid`` does it by structure; what has no area then is a failure row.
     simplify : float, optional
         Metres by which outlines may be moved to have fewer vertices. Not done unless asked.
     batch_size : int
@@ -105,7 +105,7 @@ def reduce_regions(
     -------
     Plan
         Its result's ``table()`` has a column for each band, or ``BAND_REDUCER`` where there are
-        several reducers. Counts and picks (min, max, mode, first …) of whole-numbered bands are
+        several reducers. Counts and picks (min, max, first …) of whole-numbered bands are
         nullable integers, all others floats. Where nothing is unmasked the row holds nulls.
 
     Raises

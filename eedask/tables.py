@@ -25,6 +25,7 @@ from eedask.errors import (
     ItemsError,
     PermanentError,
     RequestError,
+    SizeError,
     TooLargeError,
     TransientError,
 )
@@ -46,7 +47,17 @@ MOST_TILE_SCALE = 16.0
 
 
 class Oversized(EedaskError):
-    """A job is larger than what is known to work; it is cut before it is sent."""
+    """A job is larger than what is known to work; it is cut before it is sent.
+
+    Attributes
+    ----------
+    allowed : float
+        The weight that it is to be cut to.
+    """
+
+    def __init__(self, allowed: float) -> None:
+        super().__init__("cut to what is known to work")
+        self.allowed = allowed
 
 
 @dataclass(frozen=True)
@@ -58,10 +69,13 @@ class Batch:
     weights : tuple of float
         Of each item, in the unit of the run's :class:`~eedask.batching.BatchMemory`.
     tile_scale : float
+    eased : bool
+        Whether the tile scale was raised, so that its success tells nothing of others.
     """
 
     weights: tuple[float, ...]
     tile_scale: float
+    eased: bool = False
 
     @property
     def weight(self) -> float:
@@ -103,6 +117,9 @@ class BatchedTask:
         """The weight of a request that is taken to work before anything is known."""
         raise NotImplementedError
 
+    # What to do about an item whose request alone is longer than Earth Engine takes.
+    too_long = "Put less into the expression of an item"
+
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets, of one request."""
         raise NotImplementedError
@@ -124,25 +141,34 @@ class BatchedTask:
         """
         memory: BatchMemory = sender.memory
         weight = job.laid_out.weight
-        if len(job.items) > 1 and memory.admit(job, weight) < weight:
-            raise Oversized(f"{job.label}: cut to what is known to work")
+        if len(job.items) > 1 and (allowed := memory.admit(job, weight)) < weight:
+            raise Oversized(allowed)
         try:
             outcomes = self.ask(job, sender)
+        except SizeError as error:
+            memory.other(job)
+            if len(job.items) > 1:
+                raise
+            raise SizeError(f"{error}. {self.too_long}") from error
         except TooLargeError:
             memory.too_large(job, weight, job.label)
             raise
         except BaseException:
             memory.other(job)
             raise
-        memory.worked(job, weight)
+        if job.laid_out.eased:
+            memory.other(job)
+        else:
+            memory.worked(job, weight)
         return outcomes
 
     def split(self, job: Job, error: Exception, memory: BatchMemory) -> Sequence[Job]:
         """Return smaller or lighter jobs that may succeed where this one failed."""
         if isinstance(error, Oversized):
-            return cut(job, memory.admit(job, job.laid_out.weight))
-        if len(job.items) > 1 and isinstance(error, TooLargeError | PermanentError | InputError):
-            # For a permanent error as well: it may be one item's own.
+            return cut(job, error.allowed)
+        own = isinstance(error, TooLargeError | PermanentError)
+        if len(job.items) > 1 and (own or not isinstance(error, RequestError)):
+            # It may be one item's own, as where the user's function fails on its values.
             return halves(job)
         if len(job.items) == 1 and isinstance(error, TooLargeError):
             return self.lighter(job)
@@ -200,6 +226,11 @@ class ReduceTask(BatchedTask):
     native: NativeProjection | None = None
     columns: tuple[Column, ...] = ()
 
+    too_long = (
+        "Simplify the outline (simplify=METRES), or let Earth Engine take the region from an asset"
+        " by its id (region=)"
+    )
+
     @property
     def needs_client(self) -> bool:
         """Whether expressions are built on the workers, with the ``ee`` client."""
@@ -243,10 +274,10 @@ class ReduceTask(BatchedTask):
         """Return the task with the columns that a reducer of the user's turns out to give."""
         found: list[Mapping[str, Any]] = []
         for item in items:
-            job = Job((item,), Batch((1.0,), self.tile_scale))
             try:
+                job = Job((self._usable(item),), Batch((1.0,), self.tile_scale))
                 answer = json.loads(send(compute_value(self.endpoint, self._expression(job))))
-            except RequestError:
+            except (PermanentError, TooLargeError, InputError):
                 continue
             found += [feature["properties"] for feature in answer["result"]["features"]]
         keys = dict.fromkeys(key for row in found for key in row if key != KEY)
@@ -299,7 +330,7 @@ class ReduceTask(BatchedTask):
                     f"item {item.id!r} is not a valid geometry"
                     f" ({shapely.is_valid_reason(shape)}); mend it, or pass invalid='repair'"
                 )
-            shape = shapely.make_valid(shape)
+            shape = _repaired(item.id, shape)
         return replace(item, geometry=_wrapped(shape))
 
     def lighter(self, job: Job) -> Sequence[Job]:
@@ -308,20 +339,24 @@ class ReduceTask(BatchedTask):
         if batch.tile_scale >= MOST_TILE_SCALE:
             return ()
         larger = min(MOST_TILE_SCALE, 4 * batch.tile_scale)
-        return (replace(job, laid_out=replace(batch, tile_scale=larger)),)
+        return (replace(job, laid_out=replace(batch, tile_scale=larger, eased=True)),)
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets, of one request."""
-        body = sender.send(compute_value(self.endpoint, self._expression(job)))
-        rows = features_by_item(body, len(job.items))
-        share = len(body) // len(job.items)
-        return [self._outcome(found, share) for found in rows]
+        found: list[list[Mapping[str, Any]]] = []
 
-    def _outcome(self, found: Sequence[Mapping[str, Any]], share: int) -> Outcome:
-        if len(found) != 1:
-            raise TransientError(f"the answer has {len(found)} rows for an item")
+        def check(body: bytes) -> None:
+            found[:] = features_by_item(body, len(job.items))
+            if any(len(rows) != 1 for rows in found):
+                raise TransientError("the answer does not have one row for every item")
+
+        body = sender.send(compute_value(self.endpoint, self._expression(job)), check)
+        share = len(body) // len(job.items)
+        return [self._outcome(rows[0], share) for rows in found]
+
+    def _outcome(self, found: Mapping[str, Any], share: int) -> Outcome:
         try:
-            return Records([fitted(self.columns, found[0])], share)
+            return Records([fitted(self.columns, found)], share)
         except InputError as error:
             return error
 
@@ -499,6 +534,14 @@ def _wrapped(shape: BaseGeometry) -> BaseGeometry:
         for low, turn in ((-180.0, 0.0), (180.0, 360.0), (-540.0, -360.0))
     )
     return shapely.union_all([one for one in parts if not one.is_empty])
+
+
+def _repaired(id_: Any, shape: BaseGeometry) -> BaseGeometry:
+    # By structure, which leaves polygons polygons: a line would add pixels of its own.
+    valid = shapely.make_valid(shape, method="structure", keep_collapsed=False)
+    if valid.is_empty:
+        raise ItemsError(f"item {id_!r} has no area, even when it is repaired")
+    return valid
 
 
 def _simplified(shape: BaseGeometry, metres: float) -> BaseGeometry:

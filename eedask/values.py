@@ -69,21 +69,46 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     if pa.types.is_floating(kind):
         return _SPECIAL[value] if isinstance(value, str) and value in _SPECIAL else float(value)
     if pa.types.is_integer(kind):
-        if int(value) != value:
-            raise ValueError(f"{value!r} is no whole number")
-        return int(value)
+        return _whole(value, kind)
     if pa.types.is_timestamp(kind):
         return to_time(value["value"] if _is_date(value) else value)
     if pa.types.is_list(kind):
+        if not isinstance(value, list):
+            raise ValueError(f"{value!r} is no list")
         return [fit(item, kind.value_type) for item in value]
     if pa.types.is_map(kind):
-        return [(key, fit(item, kind.item_type)) for key, item in value.items()]
+        given = _dictionary(value).items()
+        return [(_key(key, kind.key_type), fit(item, kind.item_type)) for key, item in given]
     if pa.types.is_struct(kind):
+        value = _dictionary(value)
         return {field.name: fit(value.get(field.name), field.type) for field in kind}
     if pa.types.is_string(kind) and not isinstance(value, str):
         raise ValueError(f"{value!r} is no text")
-    if pa.types.is_boolean(kind) and not isinstance(value, bool | int):
-        raise ValueError(f"{value!r} is neither true nor false")
+    if pa.types.is_boolean(kind):
+        if value not in (0, 1):
+            raise ValueError(f"{value!r} is neither true nor false")
+        return bool(value)
+    return value
+
+
+def _whole(value: Any, kind: pa.DataType) -> int:
+    if isinstance(value, str) or int(value) != value:
+        raise ValueError(f"{value!r} is no whole number")
+    try:
+        # A number that the type cannot hold would fail the whole table.
+        return int(pa.scalar(int(value), kind).as_py())
+    except (OverflowError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{value!r} is beyond {kind}") from error
+
+
+def _key(text: str, kind: pa.DataType) -> Any:
+    """Return a key of JSON, which is text, as one of a map."""
+    return text if pa.types.is_string(kind) else fit(float(text), kind)
+
+
+def _dictionary(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{value!r} is no dictionary")
     return value
 
 

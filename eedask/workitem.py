@@ -199,6 +199,11 @@ def value_node(value: Any) -> Encoded:
 
 def to_ee_geometry(shape: BaseGeometry) -> ee.Geometry:
     """Return a shape in EPSG:4326 as Earth Engine's, edges planar."""
+    if shape.geom_type == "GeometryCollection":
+        parts = [to_ee_geometry(part) for part in shapely.get_parts(shape)]
+        given = {"geometries": parts, "geodesic": False}
+        # The client's own constructor would give the parts geodesic edges.
+        return ee.Geometry(ee.ApiFunction.apply_("GeometryConstructors.MultiGeometry", given))
     geojson = shapely.geometry.mapping(shapely.force_2d(shape))
     if geojson["type"] in _WITHOUT_EDGES:
         return ee.Geometry(_listed(geojson))
@@ -207,8 +212,11 @@ def to_ee_geometry(shape: BaseGeometry) -> ee.Geometry:
 
 def _geometry_node(shape: BaseGeometry) -> Encoded:
     if shape.geom_type == "GeometryCollection":
-        encoded = serializer.encode(to_ee_geometry(shape), is_compound=False, for_cloud_api=True)
-        return dict(encoded)
+        parts = [_geometry_node(part) for part in shapely.get_parts(shape)]
+        arguments: Encoded = {"geometries": {"arrayValue": {"values": parts}}}
+        arguments["geodesic"] = {"constantValue": False}
+        function = "GeometryConstructors.MultiGeometry"
+        return {"functionInvocationValue": {"functionName": function, "arguments": arguments}}
     coordinates = _listed(shapely.geometry.mapping(shapely.force_2d(shape))["coordinates"])
     arguments = {"coordinates": {"constantValue": coordinates}}
     if shape.geom_type not in _WITHOUT_EDGES:

@@ -1,0 +1,220 @@
+"""Batches: what is known before asking, and what requests teach, at little expense."""
+
+from collections import deque
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eedask.batching import (
+    BatchLimits,
+    BatchMemory,
+    by_tile,
+    expected_pixels,
+    in_order,
+    tiles_of,
+)
+from eedask.errors import InputError, TooLargeError
+from eedask.jobs import Job
+from eedask.layout import NativeProjection
+from eedask.tables import Batch, BatchedTask
+from eedask.workitem import WorkItem
+
+TILES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=120)
+
+
+@settings(deadline=None)
+@given(TILES, st.integers(1, 30), st.integers(1, 6))
+def test_points_of_a_tile_stay_together_and_each_is_in_one_batch(tiles, items, most):
+    limits = BatchLimits(items=items, tiles=most)
+    batches = by_tile(np.array(tiles), limits)
+    assert sorted(k for batch in batches for k in batch) == list(range(len(tiles)))
+    for batch in batches:
+        assert 0 < len(batch) <= items
+        assert len({tiles[k] for k in batch}) <= most
+    for tile in set(tiles):
+        parts = sum(any(tiles[k] == tile for k in batch) for batch in batches)
+        # As many requests as its points need, and one where it begins in what others leave.
+        assert parts <= -(-tiles.count(tile) // items) + (tiles.count(tile) > items)
+
+
+def test_dense_points_fill_their_requests():
+    rng = np.random.default_rng(0)
+    tiles = rng.integers(0, 10, (100_000, 2))
+    batches = by_tile(tiles, BatchLimits())
+    # A tile that does not fit into what is left of a request begins one.
+    assert 100_000 / len(batches) >= 500
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 90), st.floats(0, 90)), min_size=1, max_size=60),
+    st.integers(1, 20),
+)
+def test_regions_share_a_request_up_to_each_limit(weights, items):
+    limits = BatchLimits(items=items, vertices=100, pixels=100)
+    batches = in_order(weights, limits)
+    assert [k for batch in batches for k in batch] == list(range(len(weights)))
+    for batch in batches:
+        assert len(batch) <= items
+        assert sum(weights[k][0] for k in batch) <= 100
+        assert sum(weights[k][1] for k in batch) <= 100 + 1e-9
+    # No batch could have taken the first of the next.
+    for batch, following in pairwise(batches):
+        more = [*batch, following[0]]
+        vertices, pixels = (sum(weights[k][i] for k in more) for i in (0, 1))
+        assert len(more) > items or vertices > 100 or pixels > 100
+
+
+def test_a_region_over_the_limits_has_a_request_of_its_own():
+    limits = BatchLimits(vertices=10)
+    assert in_order([(1, 0), (50, 0), (1, 0), (1, 0)], limits) == [[0], [1], [2, 3]]
+
+
+@pytest.mark.parametrize("size", [0, 2501])
+def test_batch_sizes_are_within_what_an_answer_holds(size):
+    with pytest.raises(InputError, match="batch_size is from 1 to 2500"):
+        BatchLimits(items=size)
+
+
+def test_tiles_are_of_the_images_own_grid():
+    native = NativeProjection.from_info({"crs": "EPSG:32614", "transform": [10, 0, 0, 0, -10, 0]})
+    degrees = shapely.points([[-99.0, 45.0], [-99.0, 45.001], [-99.0, 45.2]])
+    items = [WorkItem(k, shape) for k, shape in enumerate(degrees)]
+    own = tiles_of(items, native, None)
+    # Zone 14's central meridian: x is 500 km, 10 m a pixel, 256 pixels a tile.
+    assert own[:, 0].tolist() == [500_000 // 2560] * 3
+    assert own[0].tolist() == own[1].tolist() != own[2].tolist()
+    # A pyramid's level with pixels ten times as large has tiles ten times as large.
+    assert tiles_of(items, native, 100.0)[0].tolist() == [500_000 // 25600, own[0, 1] // 10]
+
+
+def test_pixels_of_a_region_are_expected_by_its_area():
+    square = WorkItem(0, shapely.box(10, 59.995, 10.01, 60.005))
+    # A square of 0.01 degrees at 60 north is 1.1 km by half of that.
+    assert expected_pixels(square, 10) == pytest.approx(111.3 * 55.66, rel=0.01)
+    assert expected_pixels(WorkItem(0), 10) == 0
+    assert expected_pixels(square, None) == 0
+
+
+class Fake(BatchedTask):
+    """A task that works up to a weight in all, and never for some items."""
+
+    presumed = 250.0
+
+    def __init__(self, most, heavy=()):
+        self.most, self.heavy, self.sizes = most, heavy, []
+
+    def ask(self, job, sender):
+        self.sizes.append(len(job.items))
+        if job.laid_out.weight > self.most or any(i.id in self.heavy for i in job.items):
+            raise TooLargeError("User memory limit exceeded.", 400)
+        return [None] * len(job.items)
+
+
+class Sender:
+    """What a job is sent with: here, the run's memory alone."""
+
+    def __init__(self, memory):
+        self.memory = memory
+
+
+def run(task, items, batch, *, threads=1):
+    """Do all jobs as the pool does it, so many at once; return the ids that failed."""
+    memory = task.memory()
+    queue = deque(
+        Job(tuple(WorkItem(k) for k in range(at, min(at + batch, items))), Batch((1.0,) * batch, 1))
+        for at in range(0, items, batch)
+    )
+    failed, done = [], 0
+    while queue:
+        # Those under way at once learn nothing of each other.
+        for job in [queue.popleft() for _ in range(min(threads, len(queue)))]:
+            try:
+                done += len(task.do(job, Sender(memory)))
+            except Exception as error:
+                smaller = task.split(job, error, memory)
+                queue.extendleft(reversed(smaller))
+                if not smaller:
+                    failed.append(job.items[0].id)
+    assert done + len(failed) == items
+    return failed, memory
+
+
+def test_what_fits_is_asked_in_batches_as_laid_out():
+    task = Fake(most=1e9)
+    run(task, 100_000, 1000)
+    assert len(task.sizes) == 100
+
+
+@pytest.mark.parametrize("most", [600, 300, 120, 40, 9, 1])
+def test_finding_the_size_costs_few_requests(most):
+    task = Fake(most=most)
+    failed, memory = run(task, 100_000, 1000)
+    assert not failed
+    assert memory.spent <= 0.05 * len(task.sizes)
+    assert memory.spent == sum(size > most for size in task.sizes)
+    # Not by asking for much less than would work either.
+    assert len(task.sizes) <= 5 * 100_000 / most
+
+
+def test_an_item_that_is_too_large_fails_alone_and_batches_stay_large():
+    task = Fake(most=1e9, heavy={4321, 70_000})
+    failed, memory = run(task, 100_000, 1000)
+    assert failed == [4321, 70_000]
+    assert memory.spent <= 2 * 12
+    assert len(task.sizes) <= 100 + 2 * 2 * 12
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 2000), st.sets(st.integers(0, 4999), max_size=3), st.integers(1, 12))
+def test_every_item_is_done_or_failed_whatever_the_limit(most, heavy, threads):
+    task = Fake(most, heavy)
+    failed, _ = run(task, 5000, 1000, threads=threads)
+    assert set(failed) == heavy
+
+
+def test_one_request_at_a_time_tries_a_larger_size():
+    memory = BatchMemory(250)
+    first, second = object(), object()
+    assert memory.admit(first, 1000) == 1000
+    assert memory.admit(second, 1000) == 250, "while one finds out, others keep to what works"
+    memory.worked(first, 1000)
+    assert memory.admit(second, 1000) == 1000
+
+
+def test_a_try_that_tells_nothing_lets_another_try():
+    memory = BatchMemory(250)
+    first, second = object(), object()
+    assert memory.admit(first, 1000) == 1000
+    memory.other(first)
+    assert memory.admit(second, 1000) == 1000
+
+
+def test_jobs_that_are_cut_are_cut_once():
+    """What a job is cut to is decided when it is refused: no job is a try that never ends."""
+    task = Fake(most=1e9)
+    memory = task.memory()
+    scout = object()
+    memory.admit(scout, 1000)
+    job = Job(tuple(WorkItem(k) for k in range(1000)), Batch((1.0,) * 1000, 1))
+    with pytest.raises(Exception, match="cut to what is known") as refused:
+        task.do(job, Sender(memory))
+    memory.worked(scout, 1000)
+    assert [len(part.items) for part in task.split(job, refused.value, memory)] == [250] * 4
+    assert memory.admit(object(), 4000) == 4000
+
+
+def test_a_size_that_worked_falls_when_it_fails_again_and_again():
+    """As where a run comes into a place with more in every pixel."""
+    task = Fake(most=1000)
+    memory = task.memory()
+    jobs = [Job(tuple(WorkItem(k) for k in range(800)), Batch((1.0,) * 800, 1)) for _ in range(4)]
+    for job in jobs:
+        task.do(job, Sender(memory))
+    for job in jobs[:3]:
+        memory.too_large(job, 800, job.label)
+    assert memory.admit(object(), 800) < 800
