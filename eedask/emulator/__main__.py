@@ -17,6 +17,7 @@ from threading import Thread
 
 from tornado.netutil import bind_sockets
 
+from eedask.emulator.accounting import Compute
 from eedask.emulator.auth import Tokens
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.launcher import READY
@@ -54,6 +55,7 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
         options.faults,
         options.seed,
         clock=clock,
+        compute=Compute(options.daily_eecu_seconds, options.monthly_eecu_hours),
     )
     tokens = Tokens(options.token_seconds, clock)
     sockets = bind_sockets(options.port, options.host)
@@ -177,6 +179,17 @@ def _parser() -> argparse.ArgumentParser:
         default=Budget().timeout,
         help='modelled seconds that a request may take; more is "Computation timed out." '
         "(default: %(default)g)",
+    )
+    add(
+        "--daily-eecu-seconds",
+        type=float,
+        help="modelled EECU-seconds that a day's requests may take; then they are answered 429",
+    )
+    add(
+        "--monthly-eecu-hours",
+        type=float,
+        help="modelled EECU-hours that a month's requests may take; then fewer are let in at a "
+        "time, and answers say that the project is restricted",
     )
     add("--concurrency", type=int, help="requests in flight; more are answered 429")
     add("--rate", type=float, help="requests a second; more are answered 429")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from eedask.emulator.accounting import Usage
 from eedask.emulator.errors import EarthEngineError
 
 JSON = "application/json; charset=UTF-8"
@@ -23,11 +24,14 @@ class Answer:
     headers : mapping
         ``Content-Type`` and what else the content asks for.
     body : bytes
+    usage : Usage, optional
+        What it cost.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    usage: Usage | None = None
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:

@@ -29,6 +29,8 @@ from eedask.emulator.raster import (
 Array = NDArray[Any]
 Mask = NDArray[np.float32]
 
+_LARGEST = int(np.finfo(np.float64).max)
+
 
 def both(a: Mask, b: Mask) -> Mask:
     """Return the mask of pixels that are valid in two masks: the lesser of both."""
@@ -75,6 +77,9 @@ def constant(value: Any) -> Image:
 
 def number(value: Any) -> int | float:
     """Return a number of a constant image, or raise."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        # Larger than a pixel's widest whole number: a double, as it is in JSON.
+        return float(min(max(value, -_LARGEST), _LARGEST))
     if isinstance(value, bool | int | float | np.number):
         return value.item() if isinstance(value, np.number) else value
     raise EarthEngineError(f"Image.constant: Cannot make an image of {value!r}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -16,15 +17,24 @@ WGS84 = "EPSG:4326"
 # MODIS's sinusoidal grids: not in the EPSG register, but Earth Engine's name for them.
 _SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 _NAMED = {"SR-ORG:6974": _SINUSOIDAL, "SR-ORG:6842": _SINUSOIDAL, "CRS:84": WGS84}
+# An authority's code, or WKT.
+_NAME = re.compile(r"\s*[A-Za-z-]+:\d+\s*$|\s*[A-Za-z_]+\s*\[|\s*\+proj")
 
 
 @lru_cache(maxsize=256)
 def resolve(name: str) -> pyproj.CRS:
     """Return the pyproj CRS of an authority code or WKT; 400 if there is none."""
+    if not _NAME.match(name):
+        # pyproj would look through its whole register for what sounds like it.
+        raise _unknown(name)
     try:
         return pyproj.CRS.from_user_input(_NAMED.get(name, name))
     except CRSError:
-        raise EarthEngineError(f"The CRS of a map projection could not be parsed: {name}") from None
+        raise _unknown(name) from None
+
+
+def _unknown(name: str) -> EarthEngineError:
+    return EarthEngineError(f"The CRS of a map projection could not be parsed: {name}")
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ depend on a mapped element is computed once for all elements.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +37,12 @@ class Context:
     ----------
     catalog : Catalog
         Where images, collections and tables are loaded from.
+    profiles : callable, optional
+        ``profiles(id)`` gives the rows of an earlier request's profile.
     """
 
     catalog: Catalog
+    profiles: Callable[[str], list[Any]] | None = None
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Compute an algorithm, by its arguments in order, of the types that it declares."""

@@ -64,6 +64,12 @@ class Emulator:
     token_seconds : float, optional
         Requests need a bearer token, valid for so many seconds; others are answered 401.
         None: nothing is checked.
+    daily_eecu_seconds : float, optional
+        Modelled compute time that a day's requests may take, then they are answered 429. None:
+        no limit.
+    monthly_eecu_hours : float, optional
+        Modelled compute time that a month's requests may take. Then a tenth of ``concurrency``
+        is let in, and answers have the header that tells of restricted mode. None: no limit.
     memory : float, optional
         MiB that a request may hold at once: pixels of a tile and what is read to make them,
         lists, strings. More is answered "User memory limit exceeded."; a larger ``tileScale``
@@ -110,6 +116,8 @@ class Emulator:
         latency: Latency | Mapping[str, Any] | str | float | None = None,
         faults: Faults | Mapping[str, Any] | str | None = None,
         seed: int = 0,
+        daily_eecu_seconds: float | None = None,
+        monthly_eecu_hours: float | None = None,
         memory: float | None = None,
         timeout: float | None = None,
         token_seconds: float | None = None,
@@ -124,6 +132,8 @@ class Emulator:
             "--rate": rate,
             "--latency": Latency.parse(latency).spec(),
             "--faults": Faults.parse(faults).spec(),
+            "--daily-eecu-seconds": daily_eecu_seconds,
+            "--monthly-eecu-hours": monthly_eecu_hours,
             "--memory": memory,
             "--timeout": timeout,
             "--token-seconds": token_seconds,
@@ -228,7 +238,9 @@ class Emulator:
 
         Keys: ``requests``, ``by_status``, ``by_method``, ``faults`` (counts), ``abandoned``
         (clients that went away), ``in_flight``, ``peak_in_flight`` and ``slot_seconds`` (the time
-        that requests were in flight, summed over requests).
+        that requests were in flight, summed over requests); ``eecu_seconds``,
+        ``eecu_seconds_by_tag`` (workload tag; "" for none), ``eecu_seconds_today``,
+        ``eecu_seconds_this_month``, ``peak_memory`` (bytes) and ``restricted``.
         """
         return self._control("stats", None)
 
@@ -241,7 +253,10 @@ class Emulator:
         self._control("faults", Faults.parse(faults).spec())
 
     def set_quotas(self, **quotas: Any) -> None:
-        """Change ``concurrency``, ``rate`` or ``latency``; what is not named stays."""
+        """Change ``concurrency``, ``rate``, ``latency`` or the limits of EECU time.
+
+        What is not named stays.
+        """
         if "latency" in quotas:
             quotas["latency"] = Latency.parse(quotas["latency"]).spec()
         self._control("quotas", quotas)

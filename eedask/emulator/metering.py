@@ -114,12 +114,15 @@ class Meter:
         The most bytes that were held at once.
     entries : dict
         The cost by algorithm; what belongs to none is under the empty name.
+    tag : str, optional
+        The request's workload tag.
     """
 
     budget: Budget
     operations: float = 0.0
     peak: int = 0
     entries: dict[str, Entry] = field(default_factory=dict)
+    tag: str | None = None
     label: str = ""
     depth: int = 0
     rasters: int = 0
@@ -248,10 +251,7 @@ def metered_read(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     if getattr(read, "is_metered", False):
         return read
     maker = current()
-    label = ""
-    if maker is not None:
-        label = maker.label
-        maker.charge(_PER_BAND)
+    label = "" if maker is None else maker.label
 
     def counting(grid: Any) -> Any:
         meter = current()
@@ -292,6 +292,8 @@ def metered_call(name: str, call: Callable[[], Any]) -> Any:
         meter.charge(_PER_CALL)
         value = call()
         size = size_of(value)
+        # Not where bands are made: an asset that is known already would cost less.
+        meter.charge(_PER_BAND * len(getattr(value, "bands", ())))
         if size:
             meter.charge(size / _ITEM_BYTES)
             meter.hold(size)

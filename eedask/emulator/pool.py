@@ -66,11 +66,14 @@ class Request:
     query: Mapping[str, str]
     body: bytes
     takes_gzip: bool
+    profiling: bool = False
 
 
 def render(core: Core, request: Request) -> Answer:
     """Answer a request, its JSON compressed if the client takes that and it is worth it."""
-    answer = core.answer(request.method, request.path, request.query, request.body)
+    answer = core.answer(
+        request.method, request.path, request.query, request.body, profiling=request.profiling
+    )
     is_json = answer.headers.get("Content-Type") == JSON
     if not (request.takes_gzip and is_json and len(answer.body) >= _GZIP_FROM):
         return answer

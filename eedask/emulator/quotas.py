@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eedask.emulator.accounting import Compute
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.faults import Fault, Faults, Latency
 
@@ -29,6 +30,7 @@ TOO_MANY_READS = (
     "requests per minute per user' of service 'earthengine.googleapis.com' for consumer "
     "'project_number:1'."
 )
+_COMPUTE = ("daily_eecu_seconds", "monthly_eecu_hours")
 TOO_MANY_AGGREGATIONS = "Quota exceeded: Too many concurrent aggregations."
 
 
@@ -59,9 +61,10 @@ class Slots:
         self._add_up()
         return self._seconds
 
-    def enter(self, *, forced: bool = False) -> bool:
-        """Take a slot; False if there is none and it is not ``forced``."""
-        if not forced and self.limit is not None and self.in_flight >= self.limit:
+    def enter(self, *, forced: bool = False, limit: int | None = None) -> bool:
+        """Take a slot; False if there is none (or over a lower ``limit``) and not ``forced``."""
+        limits = [most for most in (self.limit, limit) if most is not None]
+        if not forced and limits and self.in_flight >= min(limits):
             return False
         self._add_up()
         self.in_flight += 1
@@ -158,6 +161,8 @@ class Traffic:
     seed : int
     clock : callable
         Seconds, never going back.
+    compute : Compute, optional
+        The account of EECU time, and its limits.
     """
 
     def __init__(
@@ -169,8 +174,10 @@ class Traffic:
         seed: int = 0,
         *,
         clock: Clock,
+        compute: Compute | None = None,
     ) -> None:
         self._clock = clock
+        self.compute = compute or Compute()
         self._chance = Chance(seed)
         self.slots = Slots(concurrency, clock)
         self._bucket = TokenBucket(rate, clock)
@@ -192,10 +199,14 @@ class Traffic:
         self._faults_since = self._clock()
 
     def set_quotas(self, quotas: Mapping[str, Any]) -> None:
-        """Change ``concurrency``, ``rate`` and ``latency``; what is not named stays."""
-        unknown = set(quotas) - {"concurrency", "rate", "latency"}
+        """Change ``concurrency``, ``rate``, ``latency`` and the limits of EECU time.
+
+        What is not named stays.
+        """
+        unknown = set(quotas) - {"concurrency", "rate", "latency", *_COMPUTE}
         if unknown:
             raise ValueError(f"no such quotas: {', '.join(sorted(unknown))}")
+        self.compute.set_limits({name: quotas[name] for name in _COMPUTE if name in quotas})
         if "latency" in quotas:
             self.latency = Latency.parse(quotas["latency"])
         if "rate" in quotas:
@@ -224,7 +235,10 @@ class Traffic:
             latency, fault = 0.0, outage
         elif not self._bucket.take():
             raise EarthEngineError(TOO_MANY_READS, 429)
-        if not self.slots.enter(forced=outage is not None):
+        else:
+            self.compute.check()
+        limit = self.compute.concurrency(self.slots.limit)
+        if not self.slots.enter(forced=outage is not None, limit=limit):
             raise EarthEngineError(TOO_MANY_REQUESTS, 429)
         verdict = Verdict(latency, fault)
         if verdict.fault:
@@ -255,6 +269,7 @@ class Traffic:
             "in_flight": self.slots.in_flight,
             "peak_in_flight": self.slots.peak,
             "slot_seconds": self.slots.seconds,
+            **self.compute.stats(),
         }
 
     def forget(self) -> None:
@@ -262,4 +277,5 @@ class Traffic:
         for counter in (self._statuses, self._methods, self._met):
             counter.clear()
         self._abandoned = 0
+        self.compute.forget()
         self.slots.forget()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +18,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 import eedask.emulator.functions  # noqa: F401  (registers the algorithms)
+from eedask.emulator.accounting import Usage
 from eedask.emulator.answers import Answer, error_answer, json_answer
 from eedask.emulator.api import Method, route
 from eedask.emulator.catalog import Catalog
@@ -28,8 +29,9 @@ from eedask.emulator.fields import select_fields
 from eedask.emulator.info import feature_json, to_info, too_deep
 from eedask.emulator.interrupting import processor_time
 from eedask.emulator.listing import parse_filter, parse_region
-from eedask.emulator.metering import Budget, MemoryLimit, metered
+from eedask.emulator.metering import Budget, MemoryLimit, current, metered
 from eedask.emulator.paging import Pager, page_size
+from eedask.emulator.profiles import RESPONSE_HEADER, profile_of
 from eedask.emulator.raster import Image
 from eedask.emulator.rendering import ASSET_PIXELS, PIXELS, THUMBNAIL, prepare
 from eedask.emulator.store import Store
@@ -114,6 +116,8 @@ class Core:
         path: str,
         query: Mapping[str, str] | None = None,
         body: bytes = b"",
+        *,
+        profiling: bool = False,
     ) -> Answer:
         """Answer a request; never raises.
 
@@ -127,10 +131,22 @@ class Core:
             Query parameters, decoded.
         body : bytes
             Decompressed.
+        profiling : bool
+            Whether the answer's headers are to have the id of a profile.
         """
+        with metered(self._budget) as meter:
+            answer = self._guarded(method, path, query or {}, body)
+        usage = Usage(meter.eecu_seconds, meter.peak, meter.tag)
+        headers = answer.headers
+        if profiling:
+            profile = self._store.put("profiles", {"rows": profile_of(meter)})
+            headers = {**headers, RESPONSE_HEADER: profile}
+        return replace(answer, headers=headers, usage=usage)
+
+    def _guarded(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
         try:
-            with metered(self._budget), processor_time(self._budget.processor_seconds):
-                return self._answer(method, unquote(path), query or {}, body)
+            with processor_time(self._budget.processor_seconds):
+                return self._answer(method, unquote(path), query, body)
         except EarthEngineError as error:
             return error_answer(error)
         except MemoryError:
@@ -139,8 +155,9 @@ class Core:
             return error_answer(too_deep())
         except Exception as error:
             logger.exception("%s %s failed", method, path)
-            words = f"The eedask emulator failed ({type(error).__name__}: {error}): its own fault."
-            return error_answer(EarthEngineError(words, 500))
+            # 400 though the fault is ours: a client would retry a 500, in vain.
+            words = f"Internal error of the eedask emulator: {type(error).__name__}: {error}"
+            return error_answer(EarthEngineError(words))
 
     def _answer(self, verb: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
         if len(body) > MAX_PAYLOAD:
@@ -155,7 +172,9 @@ class Core:
         if query.get("alt", "json") not in ("json", "media"):
             raise NotSupported(f"alt={query['alt']}")
         fields = parse_body(body, method.body) if method.body else {}
-        answer = handler(Call(method, parameters, parse_query(query, method), fields))
+        call = Call(method, parameters, parse_query(query, method), fields)
+        _tag(call.query.get("workloadTag") or fields.get("workloadTag"))
+        answer = handler(call)
         if mask := query.get("fields"):
             return json_answer(select_fields(json.loads(answer.body), mask))
         return answer
@@ -175,7 +194,10 @@ class Core:
     # What a value, an image and a table of an expression are.
 
     def _evaluate(self, call_body: Mapping[str, Any]) -> Any:
-        return evaluate(call_body["expression"], Context(self._catalog))
+        return evaluate(call_body["expression"], Context(self._catalog, self._profile))
+
+    def _profile(self, key: str) -> list[Any]:
+        return self._store.get("profiles", key)["rows"]
 
     def _image(self, call_body: Mapping[str, Any]) -> Image:
         value = self._evaluate(call_body)
@@ -241,19 +263,26 @@ class Core:
         return self._created("maps", call)
 
     def _map_tile(self, call: Call) -> Answer:
-        request = self._store.get("maps", call.path["parent"].rpartition("/")[2])
+        request = self._kept("maps", call.path["parent"].rpartition("/")[2])
         zoom, x, y = (int(call.path[name]) for name in ("zoom", "x", "y"))
         tile = {**request, "grid": tile_grid(zoom, x, y)}
         return prepare(self._image(tile), tile, THUMBNAIL).answer()
 
     def _created(self, kind: str, call: Call) -> Answer:
         request = {name: value for name, value in call.body.items() if name != "name"}
-        key = self._store.put(kind, request)
+        # What is made under a tag is fetched under it.
+        tag = call.query.get("workloadTag")
+        key = self._store.put(kind, {**request, "workloadTag": tag} if tag else request)
         return json_answer({"name": f"{call.path['parent']}/{kind}/{key}", **request})
 
     def _stored(self, call: Call) -> dict[str, Any]:
         kind, key = call.path["name"].split("/")[-2:]
-        return self._store.get(kind, key)
+        return self._kept(kind, key)
+
+    def _kept(self, kind: str, key: str) -> dict[str, Any]:
+        request = self._store.get(kind, key)
+        _tag(request.get("workloadTag"))
+        return request
 
     def _list_assets(self, call: Call) -> Answer:
         parent = call.path["parent"].rstrip("/")
@@ -319,6 +348,12 @@ class _NotFound:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, EarthEngineError) and "not found" in error.message:
             raise EarthEngineError(error.message, 404) from error
+
+
+def _tag(tag: str | None) -> None:
+    meter = current()
+    if meter is not None:
+        meter.tag = tag
 
 
 def _with_token(result: dict[str, Any], token: str | None) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from eedask.emulator.auth import Tokens
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.faults import Fault, Faults
 from eedask.emulator.pool import Pool, Request
+from eedask.emulator.profiles import REQUEST_HEADER
 from eedask.emulator.quotas import TOO_MANY_AGGREGATIONS, Traffic
 from eedask.emulator.rest import MAX_PAYLOAD
 
@@ -149,6 +150,8 @@ class Front(HTTPServerConnectionDelegate):
         loop = asyncio.get_running_loop()
         ready = loop.time() + latency
         answer = await self._pool.answer(request, lambda: not exchange.is_closed)
+        if answer is not None and answer.usage is not None:
+            self._traffic.compute.spend(answer.usage)
         await asyncio.sleep(ready - loop.time())
         # Without an answer there is no one to give it to.
         return answer or Answer(499)
@@ -169,7 +172,7 @@ class Front(HTTPServerConnectionDelegate):
         return answer
 
     def _marked(self, answer: Answer) -> Answer:
-        if not self._traffic.faults.restricted:
+        if not (self._traffic.faults.restricted or self._traffic.compute.is_restricted):
             return answer
         return replace(answer, headers={**answer.headers, **dict([_RESTRICTED])})
 
@@ -247,6 +250,7 @@ class _Exchange(HTTPMessageDelegate):
             dict(parse_qsl(query, keep_blank_values=True)),
             bytes(self._body),
             "gzip" in self._headers.get("Accept-Encoding", ""),
+            REQUEST_HEADER in self._headers,
         )
 
     async def deliver(

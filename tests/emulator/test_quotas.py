@@ -236,6 +236,12 @@ def test_tally(clock):
         "in_flight": 1,
         "peak_in_flight": 1,
         "slot_seconds": 2.0,
+        "eecu_seconds": 0,
+        "eecu_seconds_by_tag": {},
+        "eecu_seconds_today": 0,
+        "eecu_seconds_this_month": 0,
+        "peak_memory": 0,
+        "restricted": False,
     }
     traffic.forget()
     assert traffic.stats()["requests"] == 0
