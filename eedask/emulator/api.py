@@ -51,6 +51,7 @@ class Method:
 
 _PROJECT = "^projects/[^/]+$"
 _ASSET = "^projects/[^/]+/assets/.*$"
+_BATCH = re.compile(r"/v1(?:alpha|beta)?/projects/[^/]+/\w+:(?:export\w*|import)")
 _TAG = {"workloadTag": "string"}
 _LISTING = {"pageSize": "int32", "pageToken": "string", "filter": "string"}
 
@@ -201,11 +202,13 @@ def route(verb: str, path: str) -> tuple[Method, dict[str, str]]:
     Raises
     ------
     EarthEngineError
-        404: there is none.
+        404: there is none. 400: it would start a batch task.
     """
     for method in METHODS:
         if method.verb == verb and (found := method.regex.fullmatch(path)):
             return method, found.groupdict()
+    if verb == "POST" and _BATCH.fullmatch(path):
+        raise EarthEngineError(f"The eedask emulator has no batch system: {path} starts no task.")
     raise EarthEngineError(f"Method not found: {verb} {path}.", 404)
 
 

@@ -60,6 +60,22 @@ def compute(post, **fields):
     return post("/image:computePixels", {"expression": expression(RASTER), **fields})
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/image:export",
+        "/table:export",
+        "/video:export",
+        "/videoMap:export",
+        "/map:export",
+        "/image:import",
+        "/table:import",
+    ],
+)
+def test_there_is_no_batch_system(post, path):
+    assert "has no batch system" in fault(post(path, {"expression": THREE, "requestId": "1"}))
+
+
 def test_values(post):
     answer = post("/value:compute", {"expression": THREE})
     assert answer.status == 200
@@ -297,7 +313,7 @@ def test_thumbnail_names(post, core):
     body = {"expression": expression(RASTER), "fileFormat": "NPY"}
     short = post("/thumbnails", body, fields="name", workloadTag="tag")
     assert set(json.loads(short.body)) == {"name"}
-    whole = json.loads(post("/thumbnails", body).body)
+    whole = json.loads(post("/thumbnails", body, workloadTag="tag").body)
     assert whole == {"name": created(short), **body}
     assert created(short).startswith(f"projects/{PROJECT}/thumbnails/")
     pixels = npy(core.answer("GET", f"/v1/{created(short)}:getPixels"))
