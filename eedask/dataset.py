@@ -210,10 +210,17 @@ class Dataset:
         name = _part(number)
         if not self.folder.exists(name):
             return []
-        table = self._read_part(name)
+        table = self.read_part(name)
         return [Row(**row) for row in table.to_pylist()]
 
-    def _read_part(self, name: str, columns: list[str] | None = None) -> pa.Table:
+    def read_part(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Return a part of the manifest or of the table.
+
+        Raises
+        ------
+        DatasetError
+            If it is damaged.
+        """
         try:
             return pq.read_table(io.BytesIO(self.folder.read(name)), columns=columns)
         except pa.ArrowInvalid as error:
@@ -265,7 +272,7 @@ class Dataset:
         name = table_part(number)
         if not ids or not self.folder.exists(name):
             return schema.empty_table()
-        table = self._read_part(name).cast(schema)
+        table = self.read_part(name).cast(schema)
         return table.filter(pc.is_in(table[ITEM_ID], pa.array(ids, table[ITEM_ID].type)))
 
     def table(self) -> pa.Table | None:
@@ -273,8 +280,12 @@ class Dataset:
         schema = self.table_schema()
         if schema is None:
             return None
-        names = self.folder.list(TABLE, "part-*.parquet")
-        return pa.concat_tables([schema.empty_table(), *map(self._read_part, names)])
+        names = self.table_parts()
+        return pa.concat_tables([schema.empty_table(), *map(self.read_part, names)])
+
+    def table_parts(self) -> list[str]:
+        """Return the names of the table's parts that there are, in their order."""
+        return self.folder.list(TABLE, "part-*.parquet")
 
     def write_file(self, name: str, data: bytes) -> None:
         """Write an item's file, whole or not at all."""
@@ -284,7 +295,7 @@ class Dataset:
         """Return how many items have which status, without reading the items."""
         counts = {OK: 0, FAILED: 0}
         for name in self.folder.list(PARTS, "part-*.parquet"):
-            part = self._read_part(name, columns=["status"])
+            part = self.read_part(name, columns=["status"])
             for status in part["status"].to_pylist():
                 counts[status] += 1
         return counts
@@ -293,7 +304,7 @@ class Dataset:
         """Return the items with what became of each; columns are null where nothing did yet."""
         items = self.items()
         names = self.folder.list(PARTS, "part-*.parquet")
-        tables = [self._read_part(name) for name in names]
+        tables = [self.read_part(name) for name in names]
         if not tables:
             rows = _rows_table([]).drop_columns("id").to_pandas()
             return items.join(rows.reindex(items.index))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import dask.dataframe as dd
@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from PIL import Image
 
-from eedask.dataset import FAILED, ITEM_ID, OK, REPORT, SHEET, TABLE, Dataset
+from eedask.dataset import FAILED, ITEM_ID, OK, REPORT, SHEET, Dataset
 from eedask.errors import DatasetError, InputError
 from eedask.naming import differ_only_by_case, safe_name
 from eedask.pictures import Tile, as_picture, contact_sheet
@@ -98,7 +98,7 @@ class Result:
         found = self._dataset.table()
         if found is None:
             raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
-        values = found.to_pandas(types_mapper=_NULLABLE.get).set_index(ITEM_ID)
+        values = _values(found)
         items = self._dataset.items()
         taken = {name: f"{name}_item" for name in items.columns if name in values.columns}
         if items.geometry.name in taken:
@@ -149,14 +149,15 @@ class Result:
         DatasetError
             If the dataset has no table.
         """
-        if self._dataset.table_schema() is None:
+        schema = self._dataset.table_schema()
+        if schema is None:
             raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
-        # Types of the parts' own, as some hold nulls and others none.
-        return dd.read_parquet(
-            f"{self.path.rstrip('/')}/{TABLE}/part-*.parquet",
-            index=ITEM_ID,
-            arrow_to_pandas={"types_mapper": _NULLABLE.get},
-        )
+        meta = _values(schema.empty_table())
+        parts = self._dataset.table_parts()
+        if not parts:
+            return dd.from_pandas(meta, npartitions=1)
+        # Not dask's read_parquet, which gives each part the types that its own nulls ask for.
+        return dd.from_map(partial(_part_values, self._dataset), parts, meta=meta)
 
     def open(self, item_id: Any) -> Any:
         """Return an item's chip.
@@ -256,6 +257,17 @@ class Result:
 
     def __repr__(self) -> str:
         return f"eedask result: {self.summary()}"
+
+
+def _values(table: pa.Table) -> pd.DataFrame:
+    # Ids are never null, and an index of plain integers equals the items' own.
+    ids = pd.Index(table[ITEM_ID].to_pandas(), name=ITEM_ID)
+    frame: pd.DataFrame = table.drop_columns(ITEM_ID).to_pandas(types_mapper=_NULLABLE.get)
+    return frame.set_axis(ids, axis=0)
+
+
+def _part_values(dataset: Dataset, name: str) -> pd.DataFrame:
+    return _values(dataset.read_part(name))
 
 
 def open_result(path: str | os.PathLike[str]) -> Result:
