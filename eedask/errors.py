@@ -129,7 +129,9 @@ _TOO_LARGE = re.compile(
 _QUOTA = re.compile(
     r"too many concurrent aggregations|too many requests|rate ?limit ?exceeded", re.IGNORECASE
 )
-_BUDGET = re.compile(r"\bEECU\b.*(exceed|exhaust|used up)|compute (quota|budget)", re.IGNORECASE)
+_BUDGET = re.compile(
+    r"\bEECU\b.*(exceed|exhaust|used up)|compute (quota|budget)|_eecu_usage_time", re.IGNORECASE
+)
 _QUOTA_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 
 

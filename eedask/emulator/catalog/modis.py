@@ -149,7 +149,8 @@ class Period:
         return Pixels(np.where(mask > 0, values, 0).astype(dtype), mask)
 
 
-@lru_cache(maxsize=8)
+# Images of many dates are read place by place in turn, as a series of many regions asks for them.
+@lru_cache(maxsize=24)
 def _ground(level: int, window: Window) -> _Ground:
     size = 2**level
     x = _LEFT + (window.col + np.arange(window.width) + 0.5) * size * _PIXEL
