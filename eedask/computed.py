@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from eedask.batched import Batch, BatchedTask
 from eedask.connection import Endpoint, Request
 from eedask.dataset import ITEM_ID
 from eedask.errors import InputError, PermanentError, TooLargeError, TransientError
@@ -18,7 +19,7 @@ from eedask.graph import Graph, listed
 from eedask.jobs import Job, Outcome, Records, Sender
 from eedask.reducers import Column
 from eedask.requests import compute_value
-from eedask.tables import Batch, BatchedTask, fitted
+from eedask.tables import fitted
 from eedask.values import TIME, infer
 from eedask.workitem import Encoded, WorkItem
 

@@ -16,16 +16,15 @@ import shapely
 import shapely.affinity
 from shapely.geometry.base import BaseGeometry
 
-from eedask.batching import BatchLimits, BatchMemory, by_tile, expected_pixels, in_order, tiles_of
+from eedask.batched import Batch, BatchedTask
+from eedask.batching import BatchLimits, by_tile, expected_pixels, in_order, tiles_of
 from eedask.connection import Endpoint, Request
 from eedask.dataset import ITEM_ID
 from eedask.errors import (
-    EedaskError,
     InputError,
     ItemsError,
     PermanentError,
     RequestError,
-    SizeError,
     TooLargeError,
     TransientError,
 )
@@ -44,135 +43,6 @@ KEY = "eedask:item"
 # The largest that helps, by https://developers.google.com/earth-engine/apidocs/
 # ee-image-reduceregions.
 MOST_TILE_SCALE = 16.0
-
-
-class Oversized(EedaskError):
-    """A job is larger than what is known to work; it is cut before it is sent.
-
-    Attributes
-    ----------
-    allowed : float
-        The weight that it is to be cut to.
-    """
-
-    def __init__(self, allowed: float) -> None:
-        super().__init__("cut to what is known to work")
-        self.allowed = allowed
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What is laid out of a request.
-
-    Attributes
-    ----------
-    weights : tuple of float
-        Of each item, in the unit of the run's :class:`~eedask.batching.BatchMemory`.
-    tile_scale : float
-    eased : bool
-        Whether the tile scale was raised, so that its success tells nothing of others.
-    """
-
-    weights: tuple[float, ...]
-    tile_scale: float
-    eased: bool = False
-
-    @property
-    def weight(self) -> float:
-        """Of all items."""
-        return sum(self.weights)
-
-
-def halves(job: Job) -> tuple[Job, Job]:
-    """Return a job of several items as two."""
-    middle = len(job.items) // 2
-    return part(job, slice(None, middle)), part(job, slice(middle, None))
-
-
-def part(job: Job, which: slice) -> Job:
-    """Return a job of some of the items, with the attempts and the time that were spent."""
-    batch = replace(job.laid_out, weights=job.laid_out.weights[which])
-    return Job(job.items[which], batch, replace(job.attempts), job.elapsed_s)
-
-
-def cut(job: Job, allowed: float) -> list[Job]:
-    """Return a job as several, of the allowed weight at most or of one item."""
-    weights, parts, start, held = job.laid_out.weights, [], 0, 0.0
-    for position, weight in enumerate(weights):
-        if position > start and held + weight > allowed:
-            parts.append(part(job, slice(start, position)))
-            start, held = position, 0.0
-        held += weight
-    return [*parts, part(job, slice(start, None))]
-
-
-class BatchedTask:
-    """What tasks share whose jobs hold several items: sizes learned, jobs split.
-
-    Subclasses state ``presumed`` and how a job is sent.
-    """
-
-    @property
-    def presumed(self) -> float:
-        """The weight of a request that is taken to work before anything is known."""
-        raise NotImplementedError
-
-    # What to do about an item whose request alone is longer than Earth Engine takes.
-    too_long = "Put less into the expression of an item"
-
-    def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets, of one request."""
-        raise NotImplementedError
-
-    def lighter(self, job: Job) -> Sequence[Job]:
-        """Return what may succeed where a job of one item is too large; nothing if nothing."""
-        return ()
-
-    def memory(self) -> BatchMemory:
-        """Return a new place for what jobs of a run teach each other within one process."""
-        return BatchMemory(self.presumed)
-
-    def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets.
-
-        Raises
-        ------
-        Oversized, RequestError
-        """
-        memory: BatchMemory = sender.memory
-        weight = job.laid_out.weight
-        if len(job.items) > 1 and (allowed := memory.admit(job, weight)) < weight:
-            raise Oversized(allowed)
-        try:
-            outcomes = self.ask(job, sender)
-        except SizeError as error:
-            memory.other(job)
-            if len(job.items) > 1:
-                raise
-            raise SizeError(f"{error}. {self.too_long}") from error
-        except TooLargeError:
-            memory.too_large(job, weight, job.label)
-            raise
-        except BaseException:
-            memory.other(job)
-            raise
-        if job.laid_out.eased:
-            memory.other(job)
-        else:
-            memory.worked(job, weight)
-        return outcomes
-
-    def split(self, job: Job, error: Exception, memory: BatchMemory) -> Sequence[Job]:
-        """Return smaller or lighter jobs that may succeed where this one failed."""
-        if isinstance(error, Oversized):
-            return cut(job, error.allowed)
-        own = isinstance(error, TooLargeError | PermanentError)
-        if len(job.items) > 1 and (own or not isinstance(error, RequestError)):
-            # It may be one item's own, as where the user's function fails on its values.
-            return halves(job)
-        if len(job.items) == 1 and isinstance(error, TooLargeError):
-            return self.lighter(job)
-        return ()
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,8 @@ def draw(table: gpd.GeoDataFrame, out: str) -> Path:
     for id_, colour in zip(chosen, Category10[10], strict=False):
         rows = table.loc[[id_]]
         first = rows.iloc[0]
-        data = ColumnDataSource({"time": rows["time"], "lst": rows["LST_Day_1km"]})
+        times = rows["time"].dt.tz_localize(None)  # bokeh knows no time zones
+        data = ColumnDataSource({"time": times, "lst": rows["LST_Day_1km"]})
         name = f"{first['ADM2_NAME']}, {first['ADM0_NAME']}"
         page.line("time", "lst", source=data, color=colour, line_width=2, legend_label=name)
     page.legend.click_policy = "hide"

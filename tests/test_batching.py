@@ -9,6 +9,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eedask.batched import Batch, BatchedTask
 from eedask.batching import (
     BatchLimits,
     BatchMemory,
@@ -20,7 +21,6 @@ from eedask.batching import (
 from eedask.errors import InputError, TooLargeError
 from eedask.jobs import Job
 from eedask.layout import NativeProjection
-from eedask.tables import Batch, BatchedTask
 from eedask.workitem import WorkItem
 
 TILES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=120)

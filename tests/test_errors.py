@@ -22,6 +22,11 @@ ANSWERS = [
     (429, READS, errors.QuotaError),
     (429, "Quota exceeded: Too many concurrent aggregations.", errors.QuotaError),
     (400, "Too many concurrent aggregations.", errors.QuotaError),
+    (
+        429,
+        "Quota exceeded for custom quota 'earthengine.googleapis.com/daily_eecu_usage_time'.",
+        errors.BudgetError,
+    ),
     (500, "An internal error has occurred", errors.TransientError),
     (502, "", errors.TransientError),
     (503, "The service is currently unavailable.", errors.TransientError),
