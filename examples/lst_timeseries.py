@@ -116,6 +116,7 @@ def draw(table: gpd.GeoDataFrame, out: str) -> Path:
         data = ColumnDataSource({"time": times, "lst": rows["LST_Day_1km"]})
         name = f"{first['ADM2_NAME']}, {first['ADM0_NAME']}"
         page.line("time", "lst", source=data, color=colour, line_width=2, legend_label=name)
+    page.add_layout(page.legend[0], "right")
     page.legend.click_policy = "hide"
     output_file(path, title="Land surface temperature", mode="inline")
     save(page, resources=INLINE)
