@@ -126,21 +126,22 @@ class Plan:
         RunStopped
             If the run could not go on; what is done is kept.
         """
-        partitions, spec = self._stage(retry_failed, overwrite)
+        dataset, partitions = self._stage(overwrite)
         before = self._progress_so_far(retry_failed)
         with listener(progress, self.verb) as listen:
             listen(before)
             if before.done < before.total:
+                spec = self._spec(dataset, retry_failed)
                 self._execute(partitions, spec, Counter(before, listen))
                 # Reports from other processes may be late; what is written is what counts.
                 listen(self._progress_so_far(retry_failed=False))
-        spec.dataset.folder.sweep()
-        return Result(spec.dataset, self._retry)
+        self.out.sweep()
+        return Result(dataset, self._retry)
 
     def bag(self) -> db.Bag:
         """Return a lazy bag of manifest rows, as dictionaries; computing it does the work."""
-        partitions, spec = self._stage()
-        return rows_bag(partitions, spec)
+        dataset, partitions = self._stage()
+        return rows_bag(partitions, self._spec(dataset))
 
     def _execute(self, partitions: int, spec: RunSpec, counter: Counter) -> None:
         try:
@@ -157,14 +158,19 @@ class Plan:
     def _retry(self, progress: bool | Listener) -> Result:
         return self.run(progress=progress, retry_failed=True)
 
-    def _stage(self, retry_failed: bool = False, overwrite: bool = False) -> tuple[int, RunSpec]:
+    def _stage(self, overwrite: bool = False) -> tuple[Dataset, int]:
+        """Return the dataset, laid out, and how many partitions it has."""
         dataset = Dataset(self.out)
         size = self.options.partition_of(len(self.items))
         plan = dataset.stage(self.items, self.asked, size, overwrite)
+        return dataset, plan["partitions"]
+
+    def _spec(self, dataset: Dataset, retry_failed: bool = False) -> RunSpec:
+        """Return what workers have to know, once what has to be asked first is answered."""
         task = self._prepared()
         if task.schema is not None:
             dataset.state_schema(task.schema)
-        spec = RunSpec(
+        return RunSpec(
             run_id=uuid.uuid4().hex[:12],
             dataset=dataset,
             task=task,
@@ -173,7 +179,6 @@ class Plan:
             rate=self.options.rate,
             retry_failed=retry_failed,
         )
-        return plan["partitions"], spec
 
     def _prepared(self) -> Task:
         """Return the task with what has to be asked once before any item."""
