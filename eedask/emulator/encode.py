@@ -27,6 +27,7 @@ from eedask.emulator.raster import Grid, Pixels, is_opaque
 
 PNG = "image/png"
 JPEG = "image/jpeg"
+GIF = "image/gif"
 TIFF = "image/tiff"
 BINARY = "application/octet-stream"
 ZIP = "application/zip"
@@ -134,17 +135,44 @@ def encode_picture(layers: Sequence[Layer], file_format: str) -> tuple[bytes, st
     file_format : {"PNG", "JPEG", "AUTO_JPEG_PNG"}
         The last is JPEG if all is opaque, else PNG.
     """
+    _check_picture(layers, file_format)
+    alpha = _alpha(layers)
+    planes = [_eight_bit(layer) for layer in layers]
+    return _picture(planes, alpha, file_format)
+
+
+def rgba(layers: Sequence[Layer]) -> NDArray[np.uint8]:
+    """Return 1 (grey) or 3 bands as (height, width, 4): red, green, blue, alpha."""
+    _check_picture(layers, "RGB")
+    alpha = _alpha(layers)
+    planes = [_eight_bit(layer) for layer in layers]
+    red, green, blue = planes * (1 if len(planes) == 3 else 3)
+    clear = np.full(red.shape, 255, np.uint8) if alpha is None else alpha
+    return np.dstack([red, green, blue, clear])
+
+
+def encode_rgba(pixels: NDArray[np.uint8], file_format: str) -> tuple[bytes, str]:
+    """Return a picture of red, green, blue, alpha, as :func:`encode_picture` does of bands."""
+    alpha = pixels[..., 3]
+    planes = [pixels[..., index] for index in range(3)]
+    return _picture(planes, None if (alpha == 255).all() else alpha, file_format)
+
+
+def _check_picture(layers: Sequence[Layer], file_format: str) -> None:
     if len(layers) not in (1, 3):
         raise EarthEngineError(
             f"{file_format} images must have 1 or 3 bands, but this one has {len(layers)}: "
             f"{[layer.name for layer in layers]}."
         )
-    alpha = _alpha(layers)
+
+
+def _picture(
+    planes: list[NDArray[np.uint8]], alpha: NDArray[np.uint8] | None, file_format: str
+) -> tuple[bytes, str]:
     if file_format == "AUTO_JPEG_PNG":
         file_format = "JPEG" if alpha is None else "PNG"
-    planes = [_eight_bit(layer) for layer in layers]
     if file_format == "PNG" and alpha is not None:
-        planes.append(alpha)
+        planes = [*planes, alpha]
     picture = Pillow.fromarray(planes[0] if len(planes) == 1 else np.dstack(planes))
     stream = io.BytesIO()
     if file_format == "JPEG":

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eedask.emulator import array_readiness, encode
 from eedask.emulator.answers import Answer, file_answer
 from eedask.emulator.encode import Layer
@@ -19,7 +22,7 @@ from eedask.emulator.pixel_grids import requested_grid
 from eedask.emulator.raster import Band, Grid, Image
 from eedask.emulator.tiling import read_tiled
 
-_PICTURES = ("PNG", "JPEG", "AUTO_JPEG_PNG")
+PICTURES = ("PNG", "JPEG", "AUTO_JPEG_PNG")
 _ZIPPED = ("ZIPPED_GEO_TIFF", "ZIPPED_GEO_TIFF_PER_BAND")
 _MAX_BANDS = 1024
 _MASK_BYTES = 1
@@ -89,6 +92,10 @@ class Rendering:
             return file_answer(encode.encode_npy(layers), encode.BINARY)
         return file_answer(*encode.encode_picture(layers, self.file_format))
 
+    def rgba(self) -> NDArray[np.uint8]:
+        """Read the pixels as (height, width, 4): red, green, blue, alpha."""
+        return encode.rgba(_layers(self.image.bands, self.grid))
+
     def _zip(self, parts: list[tuple[str, tuple[Band, ...]]]) -> Answer:
         files = [(name, self._geotiff(bands)) for name, bands in parts]
         return file_answer(encode.encode_zip(files), encode.ZIP, f"{self.filename}.zip")
@@ -121,7 +128,7 @@ def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -
     options = request.get("visualizationOptions")
     if options is not None:
         image = visualize(image, options)
-    if file_format in _PICTURES and limits.first_three and len(image.bands) > 3:
+    if file_format in PICTURES and limits.first_three and len(image.bands) > 3:
         image = image.with_bands(image.bands[:3])
     if not image.bands:
         raise EarthEngineError("Image must have at least one band.")
@@ -130,7 +137,7 @@ def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -
         raise EarthEngineError(
             f"Number of bands ({len(image.bands)}) must be less than or equal to {_MAX_BANDS}."
         )
-    default_size = limits.picture_size if file_format in _PICTURES else None
+    default_size = limits.picture_size if file_format in PICTURES else None
     grid = requested_grid(image, request.get("grid", {}), request.get("region"), default_size)
     _check_size(image, grid, limits)
     return Rendering(image, grid, file_format, filename, limits.has_nodata)

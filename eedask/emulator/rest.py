@@ -22,10 +22,12 @@ from eedask.emulator.accounting import Usage
 from eedask.emulator.answers import Answer, error_answer, json_answer
 from eedask.emulator.api import Method, route
 from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.descriptions import describe_image
 from eedask.emulator.discovery import algorithms_json, discovery_document
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.expression import Context, evaluate
 from eedask.emulator.fields import select_fields
+from eedask.emulator.film import Filmstrip, Video, prepare_filmstrip, prepare_video
 from eedask.emulator.info import feature_json, to_info, too_deep
 from eedask.emulator.interrupting import processor_time
 from eedask.emulator.listing import parse_filter, parse_region
@@ -46,6 +48,10 @@ MAX_PAYLOAD = 10485760
 _FEATURES_PAGE = 1000
 _ASSETS_PAGE = {"BASIC": 10000}
 _ASSETS_PAGE_FULL = 1000
+_FILMS: Mapping[str, Callable[[Collection, Mapping[str, Any]], Filmstrip | Video]] = {
+    "filmstripThumbnails": prepare_filmstrip,
+    "videoThumbnails": prepare_video,
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,11 @@ class Core:
             "projects.table.computeFeatures": self._compute_features,
             "projects.thumbnails.create": self._create_thumbnail,
             "projects.thumbnails.getPixels": self._thumbnail_pixels,
+            "projects.filmstripThumbnails.create": self._create_film,
+            "projects.filmstripThumbnails.getPixels": self._film_pixels,
+            "projects.videoThumbnails.create": self._create_film,
+            "projects.videoThumbnails.getPixels": self._film_pixels,
+            "projects.imageCollection.computeImages": self._compute_images,
             "projects.tables.create": self._create_table,
             "projects.tables.getFeatures": self._table_features,
             "projects.maps.create": self._create_map,
@@ -205,6 +216,12 @@ class Core:
             raise EarthEngineError("The expression does not evaluate to an image.")
         return value
 
+    def _images(self, call_body: Mapping[str, Any]) -> Collection:
+        value = self._evaluate(call_body)
+        if not isinstance(value, Collection):
+            raise EarthEngineError("The expression does not evaluate to a collection of images.")
+        return value
+
     def _features(self, call_body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         value = self._evaluate(call_body)
         if not isinstance(value, Collection):
@@ -229,6 +246,18 @@ class Core:
             ["computeFeatures", body["expression"]], body, lambda: self._features(body)
         )
 
+    def _compute_images(self, call: Call) -> Answer:
+        body = call.body
+
+        def start() -> Iterator[dict[str, Any]]:
+            return map(_described, self._images(body).elements())
+
+        query = ["computeImages", body["expression"]]
+        size = page_size(body.get("pageSize"), _FEATURES_PAGE)
+        page = self._pager.page(query, size, body.get("pageToken"), start)
+        images = {"images": page.elements} if page.elements else {}
+        return json_answer(_with_token(images, page.next_token))
+
     def _feature_page(
         self, query: Any, paging: Mapping[str, Any], start: Callable[[], Iterator[Any]]
     ) -> Answer:
@@ -245,6 +274,16 @@ class Core:
     def _thumbnail_pixels(self, call: Call) -> Answer:
         request = self._stored(call)
         return prepare(self._image(request), request, THUMBNAIL).answer()
+
+    def _create_film(self, call: Call) -> Answer:
+        kind = call.method.id.split(".")[1]
+        _FILMS[kind](self._images(call.body), call.body)
+        return self._created(kind, call)
+
+    def _film_pixels(self, call: Call) -> Answer:
+        request = self._stored(call)
+        kind = call.method.id.split(".")[1]
+        return _FILMS[kind](self._images(request), request).answer()
 
     def _create_table(self, call: Call) -> Answer:
         return self._created("tables", call)
@@ -348,6 +387,17 @@ class _NotFound:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, EarthEngineError) and "not found" in error.message:
             raise EarthEngineError(error.message, 404) from error
+
+
+def _described(image: Any) -> dict[str, Any]:
+    """Return an image as an asset; what was computed has no name (a guess)."""
+    if not isinstance(image, Image):
+        raise EarthEngineError("The expression does not evaluate to a collection of images.")
+    description = describe_image(image)
+    if image.id is None:
+        del description["name"], description["id"]
+    properties = description.get("properties")
+    return description if properties is None else {**description, "properties": to_info(properties)}
 
 
 def _tag(tag: str | None) -> None:

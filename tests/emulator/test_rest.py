@@ -338,12 +338,6 @@ def test_zipped_bands(post, core):
     assert names == ["raster.red.tif", "raster.green.tif", "raster.blue.tif"]
 
 
-@pytest.mark.parametrize("kind", ["filmstripThumbnails", "videoThumbnails"])
-def test_what_is_not_supported_is_400_and_named(post, kind):
-    message = fault(post(f"/{kind}", {"expression": expression(RASTER)}))
-    assert message == f"The eedask emulator does not support projects.{kind}.create."
-
-
 def features(count):
     return [
         invoke(

@@ -59,8 +59,8 @@ def date_advance(start: Date, delta: float, unit: str, time_zone: str | None) ->
     (a guess: how Earth Engine treats a fraction of a month is unpublished).
     """
     name = unit_name(unit)
-    whole = math.floor(delta)
     try:
+        whole = math.floor(delta)
         later = advance(to_datetime(start.millis, time_zone), whole, name)
     except (OverflowError, ValueError):
         raise EarthEngineError(f"Date.advance: {delta} {unit} lead out of the calendar.") from None

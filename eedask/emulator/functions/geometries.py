@@ -30,10 +30,14 @@ from eedask.emulator.geometry import (
     rectangle,
 )
 from eedask.emulator.raster import Projection
+from eedask.emulator.sphere import RADIUS
 from eedask.emulator.values import ErrorMargin, Feature
 
 Margin = ErrorMargin | None
 Proj = Projection | None
+
+_FURTHEST = math.pi * RADIUS
+_EARTH = shapely.box(-180, -90, 180, 90)
 
 
 def shape_of(element: Any, where: str) -> Geometry:
@@ -237,10 +241,18 @@ def _margin(margin: Margin) -> float | None:
 
 @algorithm("Geometry.buffer")
 def buffer(geometry: Geometry, metres: float, margin: Margin, projection: Proj) -> Geometry:
-    """Return what is within a distance; less, if the distance is negative."""
+    """Return what is within a distance; less, if the distance is negative.
+
+    Nothing on the sphere is further off than half its circumference: from there on it is all of
+    it, or nothing is left.
+    """
+    if not math.isfinite(metres):
+        raise EarthEngineError(f"Geometry.buffer: The distance must be finite, but is {metres}.")
     if geometry.unbounded:
         return geometry
     if projection is None:
+        if abs(metres) >= _FURTHEST and not geometry.shape.is_empty:
+            return Geometry(_EARTH if metres > 0 else shapely.Polygon(), geodesic=False)
         return geodesy.buffer(geometry, metres, _margin(margin))
     shape = geometry.coordinates_in(projection.crs).buffer(metres, 16)
     return Geometry(shape, projection.crs, False)
