@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 import eedask.emulator.functions  # noqa: F401  (registers the algorithms)
 from eedask.emulator.accounting import Usage
+from eedask.emulator.answer_size import check_json, check_value
 from eedask.emulator.answers import Answer, error_answer, json_answer
 from eedask.emulator.api import Method, route
 from eedask.emulator.catalog import Catalog
@@ -235,7 +236,11 @@ class Core:
         return Answer(200, answer.headers, algorithms_json())
 
     def _compute_value(self, call: Call) -> Answer:
-        return json_answer({"result": to_info(self._evaluate(call.body))})
+        value = self._evaluate(call.body)
+        check_value(value)
+        answer = json_answer({"result": to_info(value)})
+        check_json(answer.body)
+        return answer
 
     def _compute_pixels(self, call: Call) -> Answer:
         return prepare(self._image(call.body), call.body, PIXELS).answer()
