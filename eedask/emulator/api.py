@@ -65,7 +65,7 @@ def _project_method(
 
 def _rendered(resource: str, message: str, getter: str = "getPixels") -> tuple[Method, Method]:
     """Return the two methods of what is created by a POST and fetched by a GET of its name."""
-    name = f"^projects/[^/]+/{resource}/[^/:]+$"
+    name = f"^projects/[^/]+/{resource}/[^/]+$"
     return (
         _project_method(
             f"{resource}.create",

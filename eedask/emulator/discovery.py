@@ -21,6 +21,7 @@ _SCALARS: Mapping[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
     "bytes": {"type": "string", "format": "byte"},
     "number": {"type": "number", "format": "double"},
+    "timestamp": {"type": "string", "format": "google-datetime"},
     "int32": {"type": "integer", "format": "int32"},
     "int64": {"type": "string", "format": "int64"},
 }
