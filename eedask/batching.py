@@ -31,8 +31,10 @@ MOST_ITEMS = 2500
 # try that failed, so that tries become few.
 _CALM = 20
 # So many requests of a size that has worked must fail before it counts as too large: one may
-# hold an item that is too large by itself.
+# hold an item that is too large by itself. Each that works makes up for so much of one, so that
+# a size at which more than some 5 % fail is given up.
 _STRIKES = 3
+_PARDON = 1 / 20
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ class BatchMemory:
         self._fails = float("inf")
         self._scout: object | None = None
         self._proven = False
-        self._strikes = 0
+        self._strikes = 0.0
         self._calm, self._patience = 0, _CALM
         self.spent = 0
 
@@ -197,7 +199,7 @@ class BatchMemory:
         with self._lock:
             self._works = max(self._works, size)
             if 2 * size >= self._works:
-                self._proven, self._strikes = True, 0
+                self._proven, self._strikes = True, max(0.0, self._strikes - _PARDON)
             self._end(job)
             self._calm += 1
             if self._calm >= self._patience:
@@ -212,8 +214,8 @@ class BatchMemory:
             if size > self._works:
                 self._fails, self._patience = min(self._fails, size), 2 * self._patience
             elif self._is_general(size):
-                self._fails, self._works = size, size / 4
-                self._proven, self._strikes = False, 0
+                self._fails, self._works = size, size / (2 if self._proven else 4)
+                self._proven, self._strikes = False, 0.0
             self._end(job)
             logger.info(
                 "%s: too large; %d requests so far went on finding the size", label, self.spent

@@ -177,6 +177,19 @@ def test_every_item_is_done_or_failed_whatever_the_limit(most, heavy, threads):
     assert set(failed) == heavy
 
 
+def test_a_size_at_which_many_requests_fail_is_given_up():
+    """As where the work in an item differs, and some batches are just above what is allowed."""
+    task = Fake(most=1000)
+    memory = task.memory()
+    memory.worked(object(), 800)
+    for _ in range(10):
+        # One in five fails, though what comes after it works.
+        memory.too_large(object(), 800, "a batch")
+        for _ in range(4):
+            memory.worked(object(), 400)
+    assert memory.admit(object(), 800) < 800
+
+
 def test_one_request_at_a_time_tries_a_larger_size():
     memory = BatchMemory(250)
     first, second = object(), object()
