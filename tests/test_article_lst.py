@@ -8,6 +8,7 @@ from pathlib import Path
 import dask
 import ee
 import pandas as pd
+import pytest
 
 import eedask
 
@@ -50,6 +51,7 @@ def test_the_articles_pool_and_eedask_give_the_same_series(earth_engine, tmp_pat
     assert table["LST_Day_1km"].notna().any()
 
 
+@pytest.mark.slow
 def test_the_example_leaves_a_table_files_and_a_page(tmp_path):
     command = [sys.executable, str(EXAMPLE), "--out", str(tmp_path / "lst"), "--count", "3"]
     done = subprocess.run(
