@@ -11,6 +11,7 @@ from mounted import FIELD, SCENE
 from rasterio.transform import rowcol
 
 import eedask
+from eedask.errors import ItemsError
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +62,26 @@ def test_points_equal_rasterios_own_read(earth_engine, rasters, tmp_path, asset,
     np.testing.assert_array_equal(values, expected.astype(np.float32).astype(float))
     assert np.isnan(expected).any()
     assert not np.isnan(expected).all()
+
+
+def test_points_at_one_place_have_a_row_each_and_masked_ones_nulls(earth_engine, rasters, tmp_path):
+    with rasterio.open(rasters.field) as file:
+        # The third lies where the raster has no data.
+        x, y = np.transpose(
+            [file.transform @ at for at in ((10.5, 7.5), (10.5, 7.5), (60.5, 50.5))]
+        )
+        crs, value = file.crs, file.read(1)[7, 10]
+    points = gpd.GeoDataFrame(geometry=gpd.points_from_xy(x, y), index=[3, 1, 2], crs=crs)
+    plan = eedask.sample_points(points, ee.Image(FIELD), out=tmp_path / "out")
+    table = plan.run(progress=False).table()
+    assert table.index.tolist() == [3, 1, 2]
+    assert table["b1"].tolist()[:2] == [pytest.approx(float(value))] * 2
+    assert pd.isna(table["b1"][2])
+
+
+def test_only_points_are_taken(earth_engine, rasters, tmp_path):
+    areas = scattered(rasters.field, 3).buffer(10)
+    items = gpd.GeoDataFrame(geometry=areas)
+    with pytest.raises(ItemsError, match=r"takes points; the items are Polygon.*reduce_regions"):
+        eedask.sample_points(items, ee.Image(FIELD), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
