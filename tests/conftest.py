@@ -12,7 +12,7 @@ import pytest
 import rasterio
 import real_data
 from hypothesis import settings
-from mounted import FIELD, SCENE, SERIES
+from mounted import FIELD, SCENE, SERIES, write
 
 from eedask.emulator import Emulator
 
@@ -69,18 +69,6 @@ def rasters(tmp_path_factory) -> Rasters:
         path = made.series / f"NDVI_2016_{day:03d}.tif"
         write(path, layer, "EPSG:32614", rasterio.Affine(250, 0, 495000, 0, -250, 4705000))
     return made
-
-
-def write(path, bands, crs, transform, nodata=None, names=None):
-    """Write bands, shape (bands, rows, columns), as a GeoTIFF."""
-    count, height, width = bands.shape
-    profile = {"driver": "GTiff", "dtype": bands.dtype, "count": count, "crs": crs}
-    profile |= {"width": width, "height": height, "transform": transform, "nodata": nodata}
-    # Else GDAL takes a fourth byte band for alpha, and alpha is a mask.
-    profile |= {"photometric": "MINISBLACK", "alpha": "NO"}
-    with rasterio.open(path, "w", **profile) as target:
-        target.write(bands)
-        target.descriptions = names or tuple(f"b{k + 1}" for k in range(count))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import rasterio
 import shapely
-from conftest import write
+from mounted import write
 
 import eedask
 from eedask.connection import Connection
