@@ -147,11 +147,21 @@ def _consume(futures: list[distributed.Future], client: distributed.Client) -> N
             left[future.key] -= 1
             if not isinstance(error, distributed.KilledWorker) or left[future.key] == 0:
                 raise _lost(error) from error
-            future.retry()
+            _repeat(future)
             ending.add(future)
     finally:
         for future in futures:
             future.cancel()
+
+
+def _repeat(future: distributed.Future) -> None:
+    """Have a partition run again, and what it needs."""
+    try:
+        future.retry()
+    except KeyError as error:
+        # The run's own node died with its worker, and the client, which holds no future of it,
+        # loses track of the partitions.
+        raise _lost(error) from error
 
 
 def _result_of(future: distributed.Future) -> Any:
