@@ -183,6 +183,9 @@ class Plan:
     def _prepared(self) -> Task:
         """Return the task with what has to be asked once before any item."""
         connection = Connection(self.task.endpoint, connections=1)
+        # All items hang on this: however few tries one of them is worth, it is worth the usual.
+        tries = max(self.options.retry.tries, RetryPolicy().tries)
+        policy = replace(self.options.retry, tries=tries)
 
         def send(request: Request) -> bytes:
             def exchange() -> bytes:
@@ -190,7 +193,7 @@ class Plan:
                 check_json(body)
                 return body
 
-            return call_with_retry(exchange, self.options.retry, Attempts(), self.verb)
+            return call_with_retry(exchange, policy, Attempts(), self.verb)
 
         try:
             return self.task.prepare(send, sample_items(self.items))
