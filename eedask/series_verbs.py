@@ -22,7 +22,7 @@ from eedask.plan import RESERVED, Plan, RunOptions
 from eedask.reducers import reducer as as_reducer
 from eedask.retrying import RetryPolicy
 from eedask.series import SeriesTask
-from eedask.table_verbs import Reduction, Region, check_choice, id_type, table_plan
+from eedask.table_verbs import Reduction, Region, id_type, outline_options, table_plan
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE
 
 
@@ -99,9 +99,7 @@ def time_series(
     InputError
         If the plan cannot work; nothing was sent.
     """
-    check_choice("invalid", invalid, ("fail", "repair"))
-    if simplify is not None and not simplify > 0:
-        raise InputError(f"simplify is a number of metres above 0; got {simplify!r}")
+    outlines = outline_options(invalid, simplify)
     made = _made(collection, freq, start, end, composite, mosaic_by_day)
     asked = Reduction(
         made,
@@ -128,15 +126,13 @@ def time_series(
         BatchLimits(items=batch_size),
         SeriesTask,
         points=False,
-        repair=invalid == "repair",
-        simplify=simplify,
+        **outlines,
         times_of=compile_expression(
             times if callable(made) else times(None), sample_items(checked)
         ),
         composite=freq is not None or mosaic_by_day,
     )
-    terms |= {"verb": "time_series", "weighted": weighted, "invalid": invalid}
-    terms |= {"simplify": simplify, "freq": freq}
+    terms |= {"verb": "time_series", "weighted": weighted, "freq": freq, **outlines}
     options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
     return table_plan(checked, task, terms, out, options)
 

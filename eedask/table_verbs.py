@@ -114,20 +114,16 @@ def reduce_regions(
         If the plan cannot work; nothing was sent.
     """
     asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
-    check_choice("invalid", invalid, ("fail", "repair"))
-    if simplify is not None and not simplify > 0:
-        raise InputError(f"simplify is a number of metres above 0; got {simplify!r}")
+    outlines = outline_options(invalid, simplify)
     checked = check_items(
         items, geometry=region is None, reserved=RESERVED, missing=True, wrapped=True
     )
     endpoint, _ = endpoint_of_client(
         workload_tag=workload_tag, deadline=deadline, credentials=credentials
     )
-    more: dict[str, Any] = {"repair": invalid == "repair", "simplify": simplify}
     limits = BatchLimits(items=batch_size)
-    task, terms = asked.task(checked, endpoint, limits, points=False, **more)
-    terms |= {"verb": "reduce_regions", "weighted": weighted, "invalid": invalid}
-    terms |= {"simplify": simplify}
+    task, terms = asked.task(checked, endpoint, limits, points=False, **outlines)
+    terms |= {"verb": "reduce_regions", "weighted": weighted, **outlines}
     options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
     return table_plan(checked, task, terms, out, options)
 
@@ -346,7 +342,16 @@ def remarks(items: gpd.GeoDataFrame) -> tuple[str, ...]:
     return (f"the items are in {crs.to_string()}; their vertices are sent in EPSG:4326",)
 
 
-def check_choice(name: str, value: str, known: Sequence[str]) -> None:
-    """Raise InputError unless an argument has one of the values that are known."""
-    if value not in known:
-        raise InputError(f"{name}={value!r} is not known; choose one of {', '.join(known)}")
+def outline_options(invalid: str, simplify: float | None) -> dict[str, Any]:
+    """Return what a task does to the outlines of regions.
+
+    Raises
+    ------
+    InputError
+        If that cannot be.
+    """
+    if invalid not in ("fail", "repair"):
+        raise InputError(f"invalid={invalid!r} is not known; choose one of fail, repair")
+    if simplify is not None and not simplify > 0:
+        raise InputError(f"simplify is a number of metres above 0; got {simplify!r}")
+    return {"repair": invalid == "repair", "simplify": simplify}
