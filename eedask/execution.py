@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +17,7 @@ import distributed
 from eedask import leases
 from eedask.connection import sharing_tokens
 from eedask.errors import RunStopped
+from eedask.presence import Presence
 from eedask.process import RunSpec, release
 from eedask.progress import Counter, watching
 from eedask.worker import reason_of_stop, run_partition
@@ -27,6 +29,8 @@ PARTITIONS_IN_FLIGHT = 4
 REPEATS = 20
 # Seconds for the workers to hear that a run is stopped.
 _STOP_S = 4.0
+# Seconds between looks for partitions that have ended.
+_POLL_S = 0.05
 _INTERRUPTED = "the run was interrupted"
 
 
@@ -108,8 +112,7 @@ def _on_cluster(
     heard = watching(spec.run_id, counter, None if in_this_process else client)
     with heard, sharing_tokens(spec.task.endpoint, client):
         try:
-            delayed = _bag(partitions, spec, _stops).to_delayed()
-            _consume(client.compute(delayed), client)
+            _consume(client, partitions, spec)
         except BaseException as error:
             reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
             _release_workers(client, spec.run_id, reason)
@@ -133,35 +136,50 @@ async def _release_worker(run_id: str, reason: str | None) -> None:
     await asyncio.to_thread(release, run_id, reason)
 
 
-def _consume(futures: list[distributed.Future], client: distributed.Client) -> None:
-    """Wait for partitions, forgetting each as it ends, and repeat those whose worker died."""
-    left = dict.fromkeys((future.key for future in futures), REPEATS)
+def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None:
+    """Run all partitions, forgetting each as it ends, and repeat those whose worker died."""
+    futures = client.compute(_bag(partitions, spec, _stops).to_delayed())
+    left = {future.key: (number, REPEATS, future) for number, future in enumerate(futures)}
     ending = distributed.as_completed(futures, loop=client.loop)
+    del futures
     try:
-        for future in ending:
+        for future in _as_they_end(ending, Presence(lambda: len(client.nthreads()))):
+            number, repeats, _ = left.pop(future.key)
             if future.status == "finished":
                 _check_outcome(_result_of(future))
-                future.release()
                 continue
             error = _error_of(future)
-            left[future.key] -= 1
-            if not isinstance(error, distributed.KilledWorker) or left[future.key] == 0:
+            if not isinstance(error, distributed.KilledWorker) or not repeats:
                 raise _lost(error) from error
-            _repeat(future)
-            ending.add(future)
+            again = _again(client, number, spec, repeats)
+            left[again.key] = (number, repeats - 1, again)
+            ending.add(again)
     finally:
-        for future in futures:
-            future.cancel()
+        client.cancel([future for _, _, future in left.values()])
 
 
-def _repeat(future: distributed.Future) -> None:
-    """Have a partition run again, and what it needs."""
-    try:
-        future.retry()
-    except KeyError as error:
-        # The run's own node died with its worker, and the client, which holds no future of it,
-        # loses track of the partitions.
-        raise _lost(error) from error
+def _as_they_end(
+    ending: distributed.as_completed, presence: Presence
+) -> Iterator[distributed.Future]:
+    """Yield futures as they end, also such as are added meanwhile."""
+    while not ending.is_empty():
+        if ending.has_ready():
+            yield next(ending)
+        else:
+            presence.look()
+            time.sleep(_POLL_S)
+
+
+def _again(
+    client: distributed.Client, number: int, spec: RunSpec, repeats: int
+) -> distributed.Future:
+    """Have a partition run once more, before those that have not run yet.
+
+    Under a new name, because what the scheduler knows of the old one is not to be relied on while
+    workers die.
+    """
+    key = f"{_stops.__name__}-{spec.run_id}-{number}-{repeats}"
+    return client.submit(_stops, [number], spec, key=key, priority=1)
 
 
 def _result_of(future: distributed.Future) -> Any:
@@ -200,6 +218,6 @@ def _stops(numbers: Iterable[int], spec: RunSpec) -> list[str | None]:
 
 
 def _bag(partitions: int, spec: RunSpec, function: Any) -> db.Bag:
-    # One node of the graph holds the spec for all partitions.
-    shared = dask.delayed(spec, pure=False)
-    return db.from_sequence(range(partitions), partition_size=1).map_partitions(function, shared)
+    # Each task carries the spec. One node for all would die with the worker that holds it, and take
+    # all partitions along.
+    return db.from_sequence(range(partitions), partition_size=1).map_partitions(function, spec)

@@ -65,6 +65,10 @@ class RunSpec:
         """The key of the quota that the run's requests count against."""
         return key_of(self.task.endpoint.url, self.task.endpoint.project)
 
+    def __dask_tokenize__(self) -> str:
+        # Tasks hold functions of users, which Dask cannot name reliably; and no run is another.
+        return self.run_id
+
 
 @dataclass(frozen=True)
 class Done:

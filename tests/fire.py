@@ -305,6 +305,7 @@ class Killer(threading.Thread):
         self.kills = 0
         self.flushed: list[dict[str, object]] = []
         self._cluster, self._out, self._times = cluster, out, times
+        self._workers = len(cluster.workers)
         self._most, self._everyone = kills, everyone
         self._random = random.Random(4)
         self._over = threading.Event()
@@ -316,6 +317,9 @@ class Killer(threading.Thread):
                 return
             pids = [nanny.pid for nanny in self._cluster.workers.values() if nanny.pid]
             if not pids:
+                # A nanny whose worker is killed while it starts gives up. Who runs a cluster
+                # starts another then.
+                self._cluster.scale(self._workers)
                 continue
             self.flushed.append(flushed(self._out))
             for pid in pids if self._everyone else [self._random.choice(pids)]:

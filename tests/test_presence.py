@@ -1,0 +1,93 @@
+"""A cluster without workers is said to be one, and a run that lost all of them comes to an end."""
+
+import logging
+import threading
+
+import pytest
+from fire import (
+    flushed,
+    initialized,
+    inspect,
+    make_items,
+    plan_of,
+    processes,
+    running_bed,
+    wait_until,
+)
+
+from eedask import presence
+from eedask.errors import RunStopped
+
+
+class Clock:
+    """Stands for the time, and for the scheduler that is asked for its workers."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.workers = 100.0, 0
+        monkeypatch.setattr(presence.time, "monotonic", lambda: self.now)
+        self.presence = presence.Presence(self.count)
+
+    def count(self):
+        if self.workers is None:
+            raise OSError("no scheduler")
+        return self.workers
+
+    def look(self, workers, seconds):
+        """Look every second."""
+        self.workers = workers
+        for _ in range(seconds):
+            self.now += 1
+            self.presence.look()
+
+
+def test_a_cluster_that_starts_out_empty_is_waited_for(monkeypatch, caplog):
+    clock = Clock(monkeypatch)
+    clock.look(0, 3600)
+    assert [record.message for record in caplog.records] == [
+        "the cluster has no worker; the run waits until one comes"
+    ]
+    clock.look(1, 10)
+    assert caplog.records[-1].message == "a worker is there; the run goes on"
+
+
+def test_lost_workers_are_waited_for_a_while(monkeypatch, caplog):
+    clock = Clock(monkeypatch)
+    clock.look(2, 60)
+    clock.look(0, 200)
+    clock.look(1, 10)
+    clock.look(0, 290)
+    assert len(caplog.records) == 3
+    with pytest.raises(RunStopped, match=r"none has come for 300 s.* run the same plan again"):
+        clock.look(0, 20)
+
+
+def test_a_silent_scheduler_tells_nothing(monkeypatch, caplog):
+    clock = Clock(monkeypatch)
+    clock.look(2, 60)
+    clock.look(None, 3600)
+    assert not caplog.records
+
+
+def test_a_run_that_has_lost_all_workers_ends_and_is_resumed(tmp_path, monkeypatch, caplog):
+    for name, seconds in {"LOOK_S": 0.2, "WARN_S": 0.5, "PATIENCE_S": 2.0}.items():
+        monkeypatch.setattr(presence, name, seconds)
+    items, out = make_items(400, seed=51), tmp_path / "out"
+    with running_bed(tmp_path) as bed, initialized(bed.emulator.url, bed.emulator.project):
+        bed.emulator.set_quotas(latency=0.2)
+        with processes(1) as client:
+
+            def take_workers():
+                wait_until(lambda: flushed(out), 60)
+                client.cluster.scale(0)
+
+            taking = threading.Thread(target=take_workers)
+            taking.start()
+            caplog.set_level(logging.WARNING, "eedask")
+            with pytest.raises(RunStopped, match="all workers are gone"):
+                plan_of(items, out).run(progress=False)
+            taking.join()
+            assert "the run waits until one comes" in caplog.text
+            assert 0 < len(flushed(out)) < len(items)
+            client.cluster.scale(1)
+            plan_of(items, out).run(progress=False)
+    inspect(out, items, bed.raster)
