@@ -222,7 +222,8 @@ class Dataset:
             If it is damaged.
         """
         try:
-            return pq.read_table(io.BytesIO(self.folder.read(name)), columns=columns)
+            # pq.read_table would load the whole of pyarrow.dataset, for one small file.
+            return pq.ParquetFile(pa.BufferReader(self.folder.read(name))).read(columns=columns)
         except pa.ArrowInvalid as error:
             raise DatasetError(
                 f"{self.folder.path(name)} is damaged ({error}); remove it and run the same plan"
@@ -295,9 +296,9 @@ class Dataset:
         """Return how many items have which status, without reading the items."""
         counts = {OK: 0, FAILED: 0}
         for name in self.folder.list(PARTS, "part-*.parquet"):
-            part = self.read_part(name, columns=["status"])
-            for status in part["status"].to_pylist():
-                counts[status] += 1
+            statuses = self.read_part(name, columns=["status"])["status"].value_counts()
+            for found in statuses.to_pylist():
+                counts[found["values"]] += found["counts"]
         return counts
 
     def manifest(self) -> gpd.GeoDataFrame:

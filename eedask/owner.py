@@ -32,8 +32,8 @@ logger = logging.getLogger("eedask")
 
 Clock = Callable[[], float]
 
-# Seconds between renewals, and while a share is in motion.
-RENEW_S, SOON_S = 0.5, 0.1
+# Seconds between renewals; for who could use more slots; and while a share is in motion.
+RENEW_S, HUNGRY_S, SOON_S = 0.5, 0.2, 0.1
 # Members that may renew soon at once without a burden on the scheduler: 200 calls a second.
 _SOON_MEMBERS = 20
 # Seconds that a lease is valid without renewal: more than a worker is ever busy elsewhere.
@@ -210,7 +210,7 @@ class Owner:
             self._rate(slots),
             max(0.0, self._pause_until - now),
             VALID_S,
-            self._renew_in(now, targets),
+            self._renew_in(now, member, targets),
         )
 
     def remove(self, name: str) -> None:
@@ -312,12 +312,14 @@ class Owner:
         # Bookings above the limit still send, until they hear of it.
         return self.ceiling.rate * max(slots, 0.01) / max(self.limit, self.booked)
 
-    def _renew_in(self, now: float, targets: Mapping[str, int]) -> float:
+    def _renew_in(self, now: float, member: _Member, targets: Mapping[str, int]) -> float:
         live = [(n, m) for n, m in self._members.items() if n in targets]
         moving = any(m.slots != targets[n] or m.booked > m.slots for n, m in live)
-        if not moving and all(now - m.joined > 2 * RENEW_S for _, m in live):
-            return RENEW_S
-        return min(RENEW_S, SOON_S * max(1.0, len(live) / _SOON_MEMBERS))
+        if moving or any(now - m.joined <= 2 * RENEW_S for _, m in live):
+            soon = SOON_S
+        else:
+            soon = HUNGRY_S if len(live) > 1 and member.report.demand > member.slots else RENEW_S
+        return min(RENEW_S, soon * max(1.0, len(live) / _SOON_MEMBERS))
 
     def _end(self, name: str, booked: int, now: float) -> None:
         member = self._members[name]

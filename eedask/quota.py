@@ -213,6 +213,8 @@ class Limiter:
         self._closed_groups: weakref.WeakSet[Any] = weakref.WeakSet()
         # Called, in the lock and without waiting, when the owner should hear of something now.
         self.alarm: Callable[[], None] = _nothing
+        # Whether the owner believes that most of the slots are needed here.
+        self._seemed_busy = False
         if slots is not None:
             ceiling = Ceiling(slots, rate)
             self._share.apply(Lease(1, 0, ceiling.concurrency, ceiling.rate), clock())
@@ -273,7 +275,9 @@ class Limiter:
         """Return the next report to the owner."""
         with self._lock:
             self._serve()
-            return self._share.report(self._clock(), len(self._queue), leaving)
+            report = self._share.report(self._clock(), len(self._queue), leaving)
+            self._seemed_busy = 2 * report.demand > report.slots
+            return report
 
     def close(self, group: object = None) -> None:
         """Refuse those of a group who wait or come later, or all, with an error."""
@@ -361,6 +365,10 @@ class Limiter:
                     self.alarm()
             if self._queue:
                 self._serve()
+            elif self._seemed_busy and 2 * self._share.in_flight <= self._share.allowed(now):
+                # Others may be waiting for what is not needed here any more.
+                self._seemed_busy = False
+                self.alarm()
 
 
 def _closed() -> RunStopped:

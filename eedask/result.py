@@ -6,9 +6,8 @@ import io
 import os
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.dataframe as dd
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -23,6 +22,9 @@ from eedask.progress import Listener
 from eedask.report import report_html
 from eedask.series import WHEN
 from eedask.storage import Folder
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
 
 # Whole numbers stay whole where some are missing.
 _NULLABLE = {pa.int64(): pd.Int64Dtype()}
@@ -149,6 +151,9 @@ class Result:
         DatasetError
             If the dataset has no table.
         """
+        # A third of the time that importing eedask would take, in every worker.
+        import dask.dataframe as dd
+
         schema = self._dataset.table_schema()
         if schema is None:
             raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")

@@ -14,7 +14,7 @@ import ee
 import geopandas as gpd
 import numpy as np
 import psutil
-from ee import _state
+from ee import _state, serializer
 
 import eedask
 from eedask.emulator import Emulator
@@ -41,6 +41,20 @@ def points(count: int) -> gpd.GeoDataFrame:
     rng = np.random.default_rng(1)
     x, y = rng.uniform(-104, -98, count), rng.uniform(36, 42, count)
     return gpd.GeoDataFrame(geometry=gpd.points_from_xy(x, y), crs="EPSG:4326")
+
+
+def constant_request() -> dict[str, object]:
+    """Return the body of a request for such a chip."""
+    image = ee.Image.constant([1, 2, 3]).toByte()
+    return {
+        "expression": serializer.encode(image, for_cloud_api=True),
+        "fileFormat": "NPY",
+        "grid": {
+            "crsCode": "EPSG:5070",
+            "dimensions": {"width": 8, "height": 8},
+            "affineTransform": {"scaleX": 1, "scaleY": -1},
+        },
+    }
 
 
 def constant_chips(items: gpd.GeoDataFrame, out: Path, **more: object) -> eedask.Plan:

@@ -29,10 +29,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import ee
 import urllib3
-from bench import cluster, constant_chips, emulator, machine, points, table
-from ee import serializer
+from bench import cluster, constant_chips, constant_request, emulator, machine, points, table
 
 import eedask
 from eedask.emulator import Emulator
@@ -88,7 +86,7 @@ def alone(server: Emulator, count: int) -> list[str]:
     """Measure the emulator with a client that does next to nothing."""
     server.set_quotas(concurrency=SLOTS, latency=UNIFORM)
     url = f"{server.url}/v1/projects/{server.project}/image:computePixels"
-    data = json.dumps(_request()).encode()
+    data = json.dumps(constant_request()).encode()
     with (
         urllib3.PoolManager(maxsize=SLOTS) as connections,
         concurrent.futures.ThreadPoolExecutor(SLOTS) as threads,
@@ -103,19 +101,6 @@ def alone(server: Emulator, count: int) -> list[str]:
         list(threads.map(fetch, range(count)))
         seconds = time.perf_counter() - started
     return row("emulator alone", count, seconds, count * LATENCY / SLOTS, server)
-
-
-def _request() -> dict[str, object]:
-    image = ee.Image.constant([1, 2, 3]).toByte()
-    return {
-        "expression": serializer.encode(image, for_cloud_api=True),
-        "fileFormat": "NPY",
-        "grid": {
-            "crsCode": "EPSG:5070",
-            "dimensions": {"width": 8, "height": 8},
-            "affineTransform": {"scaleX": 1, "scaleY": -1},
-        },
-    }
 
 
 def measure(server: Emulator, case: Case, count: int) -> list[str]:
