@@ -1,5 +1,8 @@
 """The methods of the REST API v1, as a table, and which of them a path belongs to.
 
+Those that the emulator refuses are in the table as well: a client makes its calls from the
+discovery document, and one that it does not find there fails inside the client.
+
 Source: https://developers.google.com/earth-engine/reference/rest/v1/.
 """
 
@@ -10,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.errors import EarthEngineError, NotSupported
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Method:
 
 _PROJECT = "^projects/[^/]+$"
 _ASSET = "^projects/[^/]+/assets/.*$"
+_OPERATION = "^projects/[^/]+/operations/.*$"
+_CONFIG = "^projects/[^/]+/config$"
 _BATCH = re.compile(r"/v1(?:alpha|beta)?/projects/[^/]+/\w+:(?:export\w*|import)")
 _TAG = {"workloadTag": "string"}
 _LISTING = {"pageSize": "int32", "pageToken": "string", "filter": "string"}
@@ -77,6 +82,56 @@ def _rendered(resource: str, message: str, getter: str = "getPixels") -> tuple[M
             response=message,
         ),
         Method(f"projects.{resource}.{getter}", "GET", f"v1/{{+name}}:{getter}", {"name": name}),
+    )
+
+
+def _exports() -> tuple[Method, ...]:
+    """Return what starts batch tasks; there is nowhere for them to run."""
+    kinds = (
+        *((name, "export", "") for name in ("image", "table", "video", "map", "classifier")),
+        *((name, "import", "") for name in ("image", "table")),
+        ("image", "import", "External"),
+    )
+    return tuple(
+        _project_method(
+            f"{resource}.{verb}{kind}",
+            "POST",
+            f"/{resource}:{verb}{kind}",
+            body=f"{verb.title()}{kind}{resource.title()}Request",
+            response="EarthEngineAsset" if kind else "Operation",
+        )
+        for resource, verb, kind in kinds
+    )
+
+
+def _asset_changes() -> tuple[Method, ...]:
+    """Return what makes, changes, moves and shares assets; these are all read-only here."""
+
+    def at(parameter: str, name: str, body: str, response: str = "EarthEngineAsset") -> Method:
+        path = f"v1/{{+{parameter}}}:{name}"
+        return Method(
+            f"projects.assets.{name}", "POST", path, {parameter: _ASSET}, {}, body, response
+        )
+
+    asset, path = "EarthEngineAsset", "v1/{+name}"
+    names = {"name": _ASSET}
+    created = {"assetId": "string", "overwrite": "boolean"}
+    return (
+        _project_method(
+            "assets.create",
+            "POST",
+            "/assets",
+            "parent",
+            query=created,
+            body=asset,
+            response=asset,
+        ),
+        at("sourceName", "copy", "CopyAssetRequest"),
+        at("sourceName", "move", "MoveAssetRequest"),
+        at("resource", "getIamPolicy", "GetIamPolicyRequest", "Policy"),
+        at("resource", "setIamPolicy", "SetIamPolicyRequest", "Policy"),
+        Method("projects.assets.patch", "PATCH", path, names, {}, "UpdateAssetRequest", asset),
+        Method("projects.assets.delete", "DELETE", path, names, response="Empty"),
     )
 
 
@@ -145,7 +200,7 @@ METHODS: tuple[Method, ...] = (
         "projects.getConfig",
         "GET",
         "v1/{+name}",
-        {"name": "^projects/[^/]+/config$"},
+        {"name": _CONFIG},
         response="ProjectConfig",
     ),
     _project_method(
@@ -160,7 +215,7 @@ METHODS: tuple[Method, ...] = (
         "projects.operations.get",
         "GET",
         "v1/{+name}",
-        {"name": "^projects/[^/]+/operations/.*$"},
+        {"name": _OPERATION},
         response="Operation",
     ),
     Method(
@@ -193,6 +248,25 @@ METHODS: tuple[Method, ...] = (
         {"name": _ASSET},
         response="EarthEngineAsset",
     ),
+    *_exports(),
+    *_asset_changes(),
+    Method(
+        "projects.operations.cancel",
+        "POST",
+        "v1/{+name}:cancel",
+        {"name": _OPERATION},
+        body="CancelOperationRequest",
+        response="Empty",
+    ),
+    Method(
+        "projects.updateConfig",
+        "PATCH",
+        "v1/{+name}",
+        {"name": _CONFIG},
+        {"updateMask": "string"},
+        "ProjectConfig",
+        "ProjectConfig",
+    ),
 )
 
 
@@ -208,8 +282,17 @@ def route(verb: str, path: str) -> tuple[Method, dict[str, str]]:
         if method.verb == verb and (found := method.regex.fullmatch(path)):
             return method, found.groupdict()
     if verb == "POST" and _BATCH.fullmatch(path):
-        raise EarthEngineError(f"The eedask emulator has no batch system: {path} starts no task.")
+        raise _no_batch(path)
     raise EarthEngineError(f"Method not found: {verb} {path}.", 404)
+
+
+def refusal(method: Method, path: str) -> EarthEngineError:
+    """Return the error of a method that the service has and the emulator has not: always 400."""
+    return _no_batch(path) if _BATCH.fullmatch(path) else NotSupported(method.id)
+
+
+def _no_batch(path: str) -> EarthEngineError:
+    return EarthEngineError(f"The eedask emulator has no batch system: {path} starts no task.")
 
 
 # Query parameters that every Google API takes.

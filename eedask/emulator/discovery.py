@@ -55,7 +55,7 @@ def discovery_document(root_url: str) -> dict[str, Any]:
         "parameters": {
             name: {**_SCALARS[kind], "location": "query"} for name, kind in STANDARD_QUERY.items()
         },
-        "schemas": {name: _schema(message) for name, message in MESSAGES.items()},
+        "schemas": _schemas(),
         "resources": _resources(),
     }
 
@@ -103,6 +103,13 @@ def _path_parameter(pattern: str) -> dict[str, Any]:
     if pattern.startswith("^"):
         return {"type": "string", "pattern": pattern}
     return dict(_SCALARS["int32"])
+
+
+def _schemas() -> dict[str, Any]:
+    """Describe all messages; of those that only refused methods know, no more than the name."""
+    named = {name for method in METHODS for name in (method.body, method.response) if name}
+    opaque = {name: {"id": name, **_SCALARS["object"]} for name in sorted(named - MESSAGES.keys())}
+    return {name: _schema(message) for name, message in MESSAGES.items()} | opaque
 
 
 def _schema(message: Message) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 Of the language there is what the client writes and the reference shows: comparisons of
 ``startTime``, ``endTime`` and ``properties.X``, ``intersects("<GeoJSON or WKT>")``, and AND
 between them (https://developers.google.com/earth-engine/reference/rest/v1/projects.assets/listAssets).
+A comma stands for AND: https://developers.google.com/earth-engine/apidocs/ee-data-listfeatures
+has filters separated by commas.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ _TERM = re.compile(
         intersects\(\s*(?P<region>{_STRING})\s*\)
       | (?P<name>startTime|endTime|properties\.[\w:.-]+?|[\w:]+)\s*
         (?P<sign><=|>=|!=|=|<|>)\s*
-        (?P<value>{_STRING}|[^\s()"']+)
+        (?P<value>{_STRING}|[^\s()"',]+)
     )\s*""",
     re.VERBOSE,
 )
@@ -75,7 +77,7 @@ def parse_filter(text: str | None) -> Filter:
         result = Filter((*result.keeps, *term.keeps), result.hint & term.hint)
         rest = rest[found.end() :]
         if rest:
-            rest, joined = re.subn(r"^(AND|and)\s+", "", rest)
+            rest, joined = re.subn(r"^(?:(?:AND|and)\s+|,\s*)", "", rest)
             if not joined:
                 raise NotSupported(f"the filter {text!r}, from {rest!r} on")
     return result

@@ -91,7 +91,8 @@ def _affine(transform: Mapping[str, float]) -> Affine:
 
 def _bounds(image: Image, region: Mapping[str, Any] | None, crs: str) -> Bounds:
     if region is not None:
-        shape = shape_in(from_geojson(region), crs, 1e-3)
+        # Edges of GeoJSON are straight in degrees (RFC 7946), unless it says otherwise itself.
+        shape = shape_in(from_geojson({"geodesic": False, **region}), crs, 1e-3)
         if shape.is_empty:
             raise EarthEngineError("The region is empty.")
         return shape.bounds

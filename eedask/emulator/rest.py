@@ -10,19 +10,19 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
-
-import shapely
-from shapely.geometry.base import BaseGeometry
 
 import eedask.emulator.functions  # noqa: F401  (registers the algorithms)
 from eedask.emulator.accounting import Usage
 from eedask.emulator.answer_size import check_json, check_value
 from eedask.emulator.answers import Answer, error_answer, json_answer
-from eedask.emulator.api import Method, route
+from eedask.emulator.api import refusal, route
+from eedask.emulator.asset_methods import AssetMethods
+from eedask.emulator.calls import ELEMENTS_PAGE, Call, Handler, feature_page, with_token
 from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.catalog import ASSET_PROJECTS
 from eedask.emulator.catalog.descriptions import describe_image
 from eedask.emulator.discovery import algorithms_json, discovery_document
 from eedask.emulator.errors import EarthEngineError, NotSupported
@@ -31,12 +31,11 @@ from eedask.emulator.fields import select_fields
 from eedask.emulator.film import Filmstrip, Video, prepare_filmstrip, prepare_video
 from eedask.emulator.info import feature_json, to_info, too_deep
 from eedask.emulator.interrupting import processor_time
-from eedask.emulator.listing import parse_filter, parse_region
 from eedask.emulator.metering import Budget, MemoryLimit, current, metered
 from eedask.emulator.paging import Pager, page_size
 from eedask.emulator.profiles import RESPONSE_HEADER, profile_of
 from eedask.emulator.raster import Image
-from eedask.emulator.rendering import ASSET_PIXELS, PIXELS, THUMBNAIL, prepare
+from eedask.emulator.rendering import PIXELS, THUMBNAIL, prepare
 from eedask.emulator.store import Store
 from eedask.emulator.tables import table_answer
 from eedask.emulator.tiles import tile_grid
@@ -46,23 +45,10 @@ from eedask.emulator.values import Collection
 logger = logging.getLogger(__name__)
 
 MAX_PAYLOAD = 10485760
-_FEATURES_PAGE = 1000
-_ASSETS_PAGE = {"BASIC": 10000}
-_ASSETS_PAGE_FULL = 1000
 _FILMS: Mapping[str, Callable[[Collection, Mapping[str, Any]], Filmstrip | Video]] = {
     "filmstripThumbnails": prepare_filmstrip,
     "videoThumbnails": prepare_video,
 }
-
-
-@dataclass(frozen=True)
-class Call:
-    """A checked request: path and query parameters, and the fields of its body."""
-
-    method: Method
-    path: Mapping[str, str]
-    query: Mapping[str, Any]
-    body: dict[str, Any]
 
 
 class Core:
@@ -96,7 +82,7 @@ class Core:
         self._project = project
         self._root_url = root_url
         self._pager = Pager()
-        self._handlers: Mapping[str, Callable[[Call], Answer]] = {
+        self._handlers: Mapping[str, Handler] = {
             "projects.algorithms.list": self._algorithms,
             "projects.value.compute": self._compute_value,
             "projects.image.computePixels": self._compute_pixels,
@@ -112,14 +98,11 @@ class Core:
             "projects.tables.getFeatures": self._table_features,
             "projects.maps.create": self._create_map,
             "projects.maps.tiles.get": self._map_tile,
-            "projects.listAssets": self._list_assets,
-            "projects.assets.listAssets": self._list_assets,
-            "projects.assets.listFeatures": self._list_features,
-            "projects.assets.get": self._get_asset,
-            "projects.assets.getPixels": self._get_pixels,
+            **AssetMethods(catalog, self._pager).handlers(),
             "projects.getConfig": self._config,
             "projects.operations.list": self._operations,
             "projects.operations.get": self._operation,
+            "projects.operations.cancel": self._operation,
         }
 
     def answer(
@@ -177,10 +160,10 @@ class Core:
         if (verb, path) == ("GET", "/$discovery/rest"):
             return json_answer(discovery_document(self._root_url))
         method, parameters = route(verb, path)
-        self._check_project(parameters)
+        self._check_project(method.id, parameters)
         handler = self._handlers.get(method.id)
         if handler is None:
-            raise NotSupported(method.id)
+            raise refusal(method, path)
         if query.get("alt", "json") not in ("json", "media"):
             raise NotSupported(f"alt={query['alt']}")
         fields = parse_body(body, method.body) if method.body else {}
@@ -191,10 +174,12 @@ class Core:
             return json_answer(select_fields(json.loads(answer.body), mask))
         return answer
 
-    def _check_project(self, parameters: Mapping[str, str]) -> None:
+    def _check_project(self, method: str, parameters: Mapping[str, str]) -> None:
         for resource in parameters.values():
             parts = resource.split("/")
             if self._project is None or parts[0] != "projects" or parts[2:3] == ["assets"]:
+                continue
+            if method == "projects.listAssets" and parts[1] in ASSET_PROJECTS:
                 continue
             if parts[1] != self._project:
                 raise EarthEngineError(
@@ -247,9 +232,8 @@ class Core:
 
     def _compute_features(self, call: Call) -> Answer:
         body = call.body
-        return self._feature_page(
-            ["computeFeatures", body["expression"]], body, lambda: self._features(body)
-        )
+        query = ["computeFeatures", body["expression"]]
+        return feature_page(self._pager, query, body, lambda: self._features(body))
 
     def _compute_images(self, call: Call) -> Answer:
         body = call.body
@@ -258,18 +242,10 @@ class Core:
             return map(_described, self._images(body).elements())
 
         query = ["computeImages", body["expression"]]
-        size = page_size(body.get("pageSize"), _FEATURES_PAGE)
+        size = page_size(body.get("pageSize"), ELEMENTS_PAGE)
         page = self._pager.page(query, size, body.get("pageToken"), start)
         images = {"images": page.elements} if page.elements else {}
-        return json_answer(_with_token(images, page.next_token))
-
-    def _feature_page(
-        self, query: Any, paging: Mapping[str, Any], start: Callable[[], Iterator[Any]]
-    ) -> Answer:
-        size = page_size(paging.get("pageSize"), _FEATURES_PAGE)
-        page = self._pager.page(query, size, paging.get("pageToken"), start)
-        result = {"type": "FeatureCollection", "features": page.elements}
-        return json_answer(_with_token(result, page.next_token))
+        return json_answer(with_token(images, page.next_token))
 
     def _create_thumbnail(self, call: Call) -> Answer:
         # Earth Engine refuses what is too large when the id is asked for, not when it is used.
@@ -328,49 +304,6 @@ class Core:
         _tag(request.get("workloadTag"))
         return request
 
-    def _list_assets(self, call: Call) -> Answer:
-        parent = call.path["parent"].rstrip("/")
-        if call.method.id == "projects.listAssets":
-            parent += "/assets"
-        view = call.query.get("view", "FULL")
-        most = _ASSETS_PAGE.get(view, _ASSETS_PAGE_FULL)
-        keeps = parse_filter(call.query.get("filter"))
-
-        def start() -> Iterator[dict[str, Any]]:
-            return filter(keeps, self._catalog.list_assets(parent, keeps.hint))
-
-        query = ["listAssets", parent, view, call.query.get("filter")]
-        size = page_size(call.query.get("pageSize"), most, most)
-        with _NotFound():
-            page = self._pager.page(query, size, call.query.get("pageToken"), start)
-        assets = [_basic(asset) for asset in page.elements] if view == "BASIC" else page.elements
-        # Empty lists are left out, like all that is not said.
-        return json_answer(_with_token({"assets": assets} if assets else {}, page.next_token))
-
-    def _list_features(self, call: Call) -> Answer:
-        name, region = call.path["asset"], call.query.get("region")
-        keeps = parse_filter(call.query.get("filter"))
-        box = parse_region(region) if region else None
-
-        def start() -> Iterator[dict[str, Any]]:
-            with _NotFound():
-                table = self._catalog.load_table(name)
-            features = (feature_json(element) for element in table.elements())
-            kept = filter(keeps, features)
-            return kept if box is None else filter(_intersecting(box), kept)
-
-        query = ["listFeatures", name, region, call.query.get("filter")]
-        return self._feature_page(query, call.query, start)
-
-    def _get_asset(self, call: Call) -> Answer:
-        with _NotFound():
-            return json_answer(self._catalog.asset(call.path["name"]))
-
-    def _get_pixels(self, call: Call) -> Answer:
-        with _NotFound():
-            image = self._catalog.load_image(call.path["name"])
-        return prepare(image, call.body, ASSET_PIXELS).answer()
-
     def _config(self, call: Call) -> Answer:
         return json_answer(
             {"name": call.path["name"], "registrationState": "REGISTERED_NOT_COMMERCIALLY"}
@@ -381,17 +314,6 @@ class Core:
 
     def _operation(self, call: Call) -> Answer:
         raise EarthEngineError(f"Operation '{call.path['name']}' not found.", 404)
-
-
-class _NotFound:
-    """Turns a missing asset, 400 inside an expression, into the 404 of a missing resource."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, EarthEngineError) and "not found" in error.message:
-            raise EarthEngineError(error.message, 404) from error
 
 
 def _described(image: Any) -> dict[str, Any]:
@@ -409,21 +331,3 @@ def _tag(tag: str | None) -> None:
     meter = current()
     if meter is not None:
         meter.tag = tag
-
-
-def _with_token(result: dict[str, Any], token: str | None) -> dict[str, Any]:
-    return result if token is None else {**result, "nextPageToken": token}
-
-
-def _intersecting(region: BaseGeometry) -> Callable[[Mapping[str, Any]], bool]:
-    def keep(feature: Mapping[str, Any]) -> bool:
-        geometry = feature.get("geometry")
-        return geometry is not None and bool(
-            shapely.from_geojson(json.dumps(geometry)).intersects(region)
-        )
-
-    return keep
-
-
-def _basic(asset: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: asset[key] for key in ("type", "name", "id") if key in asset}

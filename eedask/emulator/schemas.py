@@ -300,6 +300,7 @@ _MESSAGES = (
         error="Status",
         response="object",
     ),
+    _message("CancelOperationRequest"),
     _message("Status", code="int32", message="string", details="[object]"),
     _message(
         "ProjectConfig",

@@ -339,7 +339,7 @@ def test_get_asset():
 
 
 def test_missing_assets():
-    with pytest.raises(ee.EEException, match="not found"):
+    with pytest.raises(ee.EEException, match="does not exist or doesn't allow this operation"):
         ee.data.getAsset(f"projects/{PROJECT}/assets/nothing")
     with pytest.raises(ee.EEException, match=r"Image\.load: Image asset 'NO/SUCH' not found"):
         ee.Image("NO/SUCH").getInfo()

@@ -184,7 +184,7 @@ def test_pixels_of_an_assets_region(core):
     array = npy(core.answer("POST", path, {}, json.dumps(body).encode()))
     np.testing.assert_array_equal(array["red"][::2, ::2], raster_values()[0, 10:14, 20:26])
     missing = core.answer("POST", f"{ROOT}/assets/nothing:getPixels", {}, b"{}")
-    assert "not found" in fault(missing, 404)
+    assert "does not exist" in fault(missing, 404)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,11 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.raster import Image
 from eedask.emulator.values import EVERYTHING, Collection, Query
 
-_PUBLIC = ("projects/earthengine-public/assets/", "projects/earthengine-legacy/assets/")
+ASSET_PROJECTS = ("earthengine-public", "earthengine-legacy")
+"""Projects that hold everybody's assets; ids of what is in them are written without them."""
+
+_PUBLIC = tuple(f"projects/{name}/assets/" for name in ASSET_PROJECTS)
+_HOMES = "projects/earthengine-legacy/assets"
 _GONE = "not found (does not exist or caller does not have access)."
 
 
@@ -96,6 +100,10 @@ class Catalog:
             return descriptions.describe("FOLDER", name, {})
         raise EarthEngineError(f"Asset '{asset_id}' {_GONE}", HTTPStatus.NOT_FOUND)
 
+    def is_collection(self, asset_id: str) -> bool:
+        """Whether an image collection has this id."""
+        return isinstance(self._assets.get(plain_id(asset_id)), CollectionAsset)
+
     def list_assets(self, parent: str, query: Query = EVERYTHING) -> Iterator[dict[str, Any]]:
         """Yield the descriptions of what is in an image collection or a folder.
 
@@ -112,6 +120,8 @@ class Catalog:
         EarthEngineError
             404 if there is none of this id, 400 if it is an image or a table.
         """
+        if parent.rstrip("/") == _HOMES:
+            return (self.asset(child) for child in self._children("users"))
         name = plain_id(parent)
         asset = self._assets.get(name)
         if isinstance(asset, CollectionAsset):
@@ -149,7 +159,7 @@ class Catalog:
         prefix = f"{name}/" if name else ""
         below = [known for known in self._assets if known.startswith(prefix)]
         if not name:
-            below = [known for known in below if not known.startswith("projects/")]
+            below = [known for known in below if not known.startswith(("projects/", "users/"))]
         return sorted({prefix + known[len(prefix) :].split("/", 1)[0] for known in below})
 
 
