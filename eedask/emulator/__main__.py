@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import signal
@@ -20,8 +19,10 @@ from tornado.netutil import bind_sockets
 from eedask.emulator.accounting import Compute
 from eedask.emulator.auth import Tokens
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.hosts import url_of, warn_of_host
 from eedask.emulator.launcher import READY
 from eedask.emulator.metering import Budget
+from eedask.emulator.options import parse_options
 from eedask.emulator.pool import Pool, ProcessPool, Settings, ThreadPool
 from eedask.emulator.quotas import Traffic
 from eedask.emulator.server import Front
@@ -32,10 +33,10 @@ _FAREWELL_S = 0.2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to end; return the exit status."""
-    options = _parser().parse_args(arguments)
+    options = parse_options(arguments)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
-        _warn_of_host(options.host)
+        warn_of_host(options.host)
         with TemporaryDirectory(prefix="eedask-emulator-") as store:
             asyncio.run(_serve(options, Path(store)))
     except (EarthEngineError, ValueError, OSError) as error:
@@ -59,7 +60,7 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
     )
     tokens = Tokens(options.token_seconds, clock)
     sockets = bind_sockets(options.port, options.host)
-    url = _url(options.host, sockets[0].getsockname()[1])
+    url = url_of(options.host, sockets[0].getsockname()[1])
     budget = Budget(round(options.memory * 2**20), options.timeout)
     settings = Settings(store, dict(options.mount), options.project, url, budget)
     pool: Pool = (
@@ -109,115 +110,6 @@ def _announce(url: str, options: argparse.Namespace) -> None:
         f"  {url}/emulator/stats tells what it did. Ctrl-C ends it.",
         flush=True,
     )
-
-
-def _url(host: str, port: int) -> str:
-    shown = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
-
-
-def _warn_of_host(host: str) -> None:
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = host == "localhost"
-    if not is_loopback:
-        print(
-            f"Warning: listening on {host or 'all addresses'}: whoever reaches this machine can "
-            "use the emulator and read what is mounted. It asks for no credentials.",
-            file=sys.stderr,
-        )
-
-
-def _mount(text: str) -> tuple[str, str]:
-    asset, equals, path = text.partition("=")
-    if not (asset and equals and path):
-        raise argparse.ArgumentTypeError(f"expected ID=PATH, not {text!r}")
-    return asset, path
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"expected 0 or more, not {text}")
-    return number
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m eedask.emulator",
-        description="Serve Earth Engine's REST API v1 on this machine, offline.",
-    )
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    add("--port", type=_whole, default=8778, help="0 takes a free one (default: 8778)")
-    add("--project", help="the one project there is (default: every project is there)")
-    add(
-        "--mount",
-        type=_mount,
-        action="append",
-        default=[],
-        metavar="ID=PATH",
-        help="show a raster, a folder of rasters or a vector file under an asset id",
-    )
-    add(
-        "--processes",
-        type=_whole,
-        default=os.cpu_count() or 1,
-        help="that render; 0 renders in threads of the server (default: one a CPU)",
-    )
-    add(
-        "--memory",
-        type=float,
-        default=Budget().memory / 2**20,
-        help='MiB that a request may hold at once; more is "User memory limit exceeded." '
-        "(default: %(default)g)",
-    )
-    add(
-        "--timeout",
-        type=float,
-        default=Budget().timeout,
-        help='modelled seconds that a request may take; more is "Computation timed out." '
-        "(default: %(default)g)",
-    )
-    add(
-        "--daily-eecu-seconds",
-        type=float,
-        help="modelled EECU-seconds that a day's requests may take; then they are answered 429",
-    )
-    add(
-        "--monthly-eecu-hours",
-        type=float,
-        help="modelled EECU-hours that a month's requests may take; then fewer are let in at a "
-        "time, and answers say that the project is restricted",
-    )
-    add("--concurrency", type=int, help="requests in flight; more are answered 429")
-    add("--rate", type=float, help="requests a second; more are answered 429")
-    add(
-        "--latency",
-        default="",
-        help='seconds an answer takes at least: "0.1", or '
-        '"median=0.1,sigma=0.5,slow_share=0.01,slow=3"',
-    )
-    add(
-        "--faults",
-        default="",
-        help='shares of requests, e.g. "429=0.3,429_retry_after=0.1,500=0.05,503=0.05,hang=0.01,'
-        'reset=0.01,truncated=0.01,wrong_bytes=0.01,drip=0.01,outage_after=5,outage=20"',
-    )
-    add(
-        "--token-seconds",
-        type=float,
-        help="demand bearer tokens, each valid for so long; POST /emulator/token issues them",
-    )
-    add("--seed", type=int, default=0, help="of latency and faults (default: 0)")
-    add("--quiet", action="store_true", help="print the one line with the URL and no more")
-    add(
-        "--parent-watch",
-        action="store_true",
-        help="end when standard input does, as it does when the starting program dies",
-    )
-    return parser
 
 
 if __name__ == "__main__":
