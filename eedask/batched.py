@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from eedask.batching import BatchMemory
 from eedask.errors import EedaskError, PermanentError, RequestError, SizeError, TooLargeError
 from eedask.jobs import Job, Outcome, Sender
+from eedask.retrying import Attempts
 
 
 class Oversized(EedaskError):
@@ -60,7 +61,7 @@ def halves(job: Job) -> tuple[Job, Job]:
 def part(job: Job, which: slice) -> Job:
     """Return a job of some of the items, with the attempts and the time that were spent."""
     batch = replace(job.laid_out, weights=job.laid_out.weights[which])
-    return Job(job.items[which], batch, replace(job.attempts), job.elapsed_s)
+    return Job(job.items[which], batch, Attempts(job.attempts.count), job.elapsed_s)
 
 
 def cut(job: Job, allowed: float) -> list[Job]:

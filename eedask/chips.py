@@ -130,9 +130,9 @@ class ChipTask:
     def do(self, job: Job, sender: Sender) -> list[File]:
         """Return the item's chip, of one request or put together of many.
 
-        A chip of many is held in memory decoded, with one tile beside it, and then as a file
-        (see :mod:`eedask.assembling`); so are the chips of all items under way. A chip of one
-        request is the very file that Earth Engine sent.
+        A chip of many is held in memory decoded, with the tiles under way beside it, and then as
+        a file (see :mod:`eedask.assembling`); so are the chips of all items under way. A chip of
+        one request is the very file that Earth Engine sent.
 
         Raises
         ------
@@ -206,7 +206,13 @@ class ChipTask:
             return self._answer(replace(query, grid=grid), sender)
 
         return fetch_tiled(
-            ask, query.grid, self.format, self._limits, self._least_bands, sender.memory.hints
+            ask,
+            sender.recruit,
+            query.grid,
+            self.format,
+            self._limits,
+            self._least_bands,
+            sender.memory.hints,
         )
 
     def _answer(self, query: PixelQuery, sender: Sender) -> bytes:

@@ -16,10 +16,19 @@ Check = Callable[[bytes], None]
 
 
 class Sender(Protocol):
-    """What sends a job's requests: it waits for its turn, and tries again what may succeed."""
+    """What sends a job's requests: it waits for its turn, and tries again what may succeed.
+
+    Safe to share between the threads that work on the job.
+    """
 
     def send(self, request: Request, check: Check | None = None) -> bytes:
         """Return the body of the answer; ``check`` raises if it is not whole."""
+
+    def recruit(self, work: Callable[[], None], hands: int) -> None:
+        """Have threads of the process that become idle call ``work``, at most so many of them.
+
+        It may be called late, or never if the run ends: it is help, nothing to wait for.
+        """
 
     @property
     def memory(self) -> Any:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from eedask.dataset import FAILED, OK, Dataset, Row, table_part
 from eedask.errors import DatasetError, EedaskError, RequestError, RunStopped
 from eedask.jobs import Check, File, Job, Outcome, Task
 from eedask.leases import key_of, limiter_for
-from eedask.pool import RequestPool, Split
+from eedask.pool import RequestPool, SlotUnused, Split
 from eedask.retrying import RetryPolicy, call_with_retry
 from eedask.stopping import STOPPING, Verdict, reason_to_stop
 
@@ -130,7 +130,7 @@ class Process:
         """
         started = time.monotonic()
         try:
-            outcomes = self._outcomes(job, held)
+            outcomes = self._outcomes(number, job, held)
         except STOPPING as error:
             self.stop(reason_to_stop(error))
             return []
@@ -148,10 +148,10 @@ class Process:
             self.stop(reason_to_stop(error))
             return []
 
-    def _outcomes(self, job: Job, held: contextlib.ExitStack) -> Sequence[Outcome]:
+    def _outcomes(self, number: int, job: Job, held: contextlib.ExitStack) -> Sequence[Outcome]:
         if isinstance(job.laid_out, Exception):
             raise job.laid_out
-        return self.spec.task.do(job, JobSender(self, job, held))
+        return self.spec.task.do(job, JobSender(self, number, job, held))
 
     def _done(self, number: int, job: Job, k: int, outcome: Outcome) -> Done:
         known: dict[str, Any] = {"attempts": job.attempts.count, "elapsed_s": job.elapsed_s}
@@ -215,6 +215,8 @@ class JobSender:
     Parameters
     ----------
     process : Process
+    number : int
+        Of the partition.
     job : Job
         Its attempts are counted.
     held : ExitStack
@@ -222,10 +224,12 @@ class JobSender:
         waits for one.
     """
 
-    def __init__(self, process: Process, job: Job, held: contextlib.ExitStack) -> None:
+    def __init__(self, process: Process, number: int, job: Job, held: contextlib.ExitStack) -> None:
         self._process = process
+        self._number = number
         self._job = job
-        self._held: contextlib.ExitStack | None = held
+        # A list, as taking from one is safe between threads.
+        self._held = [held]
 
     def send(self, request: Request, check: Check | None = None) -> bytes:
         """Return the answer's body, once a slot was free, trying again what may succeed."""
@@ -240,14 +244,27 @@ class JobSender:
         policy = self._process.spec.policy
         return call_with_retry(exchange, policy, self._job.attempts, self._job.label)
 
+    def recruit(self, work: Callable[[], None], hands: int) -> None:
+        """Have threads that become idle help with the job, after what its partition has left."""
+        hands = min(hands, self._process.spec.concurrency)
+        self._process.pool.backlog(self._number, _help, [work] * hands)
+
     @property
     def memory(self) -> Any:
         """What the task keeps for all jobs of this process."""
         return self._process.memory
 
     def _slot(self) -> contextlib.AbstractContextManager[Any]:
-        held, self._held = self._held, None
-        return self._process.limiter.slot() if held is None else held.pop_all()
+        try:
+            return self._held.pop().pop_all()
+        except IndexError:
+            return self._process.limiter.slot()
+
+
+def _help(work: Callable[[], None], held: contextlib.ExitStack) -> None:
+    # There may be nothing left to do, and each request takes a slot of its own.
+    held.pop_all().__exit__(SlotUnused, SlotUnused(), None)
+    work()
 
 
 _PROCESSES: dict[str, Process] = {}

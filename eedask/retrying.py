@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from retry.api import retry_call
@@ -52,9 +53,15 @@ class RetryPolicy:
 
 @dataclass
 class Attempts:
-    """How often something was tried."""
+    """How often something was tried; safe to share between threads."""
 
     count: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self.count += 1
 
 
 def call_with_retry(
@@ -80,7 +87,7 @@ def call_with_retry(
         # nothing would still hand the interpreter to another thread.
         if (wait := not_before - time.monotonic()) > 0:
             time.sleep(wait)
-        attempts.count += 1
+        attempts.add()
         try:
             return exchange()
         except RequestError as error:

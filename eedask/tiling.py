@@ -22,6 +22,8 @@ from eedask.grid import PixelGrid, Window
 from eedask.requests import Limits
 
 Ask = Callable[[PixelGrid], bytes]
+# Has idle threads call something, at most so many; see :meth:`eedask.jobs.Sender.recruit`.
+Recruit = Callable[[Callable[[], None], int], None]
 
 # What smaller tiles mend. Other things that are too large do not depend on the pixels asked for:
 # the payload is the expression, and "too many pixels", "too large" values and "5000 elements"
@@ -183,17 +185,27 @@ def allowed(error: TooLargeError, shape: tuple[int, int], limits: Limits) -> Bud
 
 
 def fetch_tiled(
-    ask: Ask, grid: PixelGrid, form: ImageFormat, limits: Limits, bands: int, hints: Hints
+    ask: Ask,
+    recruit: Recruit,
+    grid: PixelGrid,
+    form: ImageFormat,
+    limits: Limits,
+    bands: int,
+    hints: Hints,
 ) -> bytes:
     """Return the file of a chip, of as many requests as it takes.
 
     An answer that is the whole chip is returned as it is. Otherwise the chip is held decoded,
-    with one tile beside it (see :mod:`eedask.assembling`), up to ``limits.chip_bytes``.
+    with the tiles under way beside it (see :mod:`eedask.assembling`), up to
+    ``limits.chip_bytes``. The first tile is asked for alone, as it tells whether they are small
+    enough, and the others together.
 
     Parameters
     ----------
     ask : callable
-        From the grid of a tile to its file.
+        From the grid of a tile to its file; any thread may call it.
+    recruit : callable
+        Finds threads to help with the tiles.
     grid : PixelGrid
         Of the chip.
     form : ImageFormat
@@ -217,7 +229,7 @@ def fetch_tiled(
         If rasterio is needed and not installed.
     """
     check_chip(grid.shape, bands, form, limits)
-    return _Chip(ask, grid, form, limits, bands, hints).fetch()
+    return _Chip(ask, grid, form, limits, bands, hints).fetch(recruit)
 
 
 def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Limits) -> None:
@@ -248,7 +260,11 @@ def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Li
 
 
 class _Chip:
-    """One chip on its way: the tiles that are still to ask for, and those that are joined."""
+    """One chip on its way: the tiles that are still to ask for, and those that are joined.
+
+    Any number of threads may work on it. The one that began it waits for the others in the end,
+    and for nothing else, so that threads which all have begun chips never wait for one another.
+    """
 
     def __init__(
         self,
@@ -268,27 +284,68 @@ class _Chip:
         self._largest = 0
         self._failures = False
         self._todo = deque(cut(self._whole, self._budget))
+        self._under_way = 0
+        self._error: BaseException | None = None
+        # Guards all of the above once there are helpers.
+        self._changed = threading.Condition()
 
-    def fetch(self) -> bytes:
+    def fetch(self, recruit: Recruit) -> bytes:
         """Return the chip's file."""
-        while self._todo:
-            if len(self._todo) > 1 and self._joiner is None:
-                # Before the first tile is paid for: it may be that they cannot be joined.
-                self._joiner = joiner(self._form, self._grid, self._limits.chip_bytes)
-            window = self._todo.popleft()
-            try:
-                data = self._ask(self._grid.part(window))
-            except TooLargeError as error:
-                self._todo.extendleft(reversed(self._smaller(window, error)))
-                continue
-            if window == self._whole:
+        helped = False
+        while (window := self._take(wait=True)) is not None:
+            data = self._work(window)
+            if window == self._whole and data is not None:
                 return data
-            assert self._joiner is not None
-            self._joiner.add(window, data)
-            self._largest = max(self._largest, window.pixels)
+            if self._largest and not helped and (hands := len(self._todo) - 1) > 0:
+                helped = True
+                recruit(self._help, hands)
+        if self._error is not None:
+            raise self._error
         self._hints.computed(self._largest, failures=self._failures)
         assert self._joiner is not None
         return self._joiner.finish()
+
+    def _help(self) -> None:
+        """Work on tiles as long as there are some. What goes wrong is raised by :meth:`fetch`."""
+        while (window := self._take(wait=False)) is not None:
+            self._work(window)
+
+    def _take(self, *, wait: bool) -> Window | None:
+        """Return a tile to ask for; None if there is none, or, waiting, if all are there."""
+        with self._changed:
+            while wait and not self._todo and self._under_way and self._error is None:
+                self._changed.wait()
+            if not self._todo or self._error is not None:
+                return None
+            if len(self._todo) > 1 and self._joiner is None:
+                # Before the first tile is paid for: it may be that they cannot be joined.
+                self._joiner = joiner(self._form, self._grid, self._limits.chip_bytes)
+            self._under_way += 1
+            return self._todo.popleft()
+
+    def _work(self, window: Window) -> bytes | None:
+        """Ask for a tile and join it; return its file if it came."""
+        data = error = None
+        try:
+            data = self._ask(self._grid.part(window))
+        except BaseException as raised:
+            error = raised
+        with self._changed:
+            self._under_way -= 1
+            try:
+                if isinstance(error, TooLargeError):
+                    self._todo.extendleft(reversed(self._smaller(window, error)))
+                elif error is not None:
+                    raise error
+                elif window != self._whole:
+                    assert self._joiner is not None
+                    assert data is not None
+                    self._joiner.add(window, data)
+                    self._largest = max(self._largest, window.pixels)
+            except BaseException as raised:
+                self._error = self._error or raised
+            self._changed.notify_all()
+        return data
 
     def _smaller(self, window: Window, error: TooLargeError) -> list[Window]:
         """Return what to ask for instead of a window; raise the error if nothing helps."""

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import sys
+import threading
 from dataclasses import replace
 
 import ee
@@ -251,13 +252,59 @@ def test_the_real_limit_is_crossed_and_learned(earth_engine, rasters, points, tm
         np.testing.assert_array_equal([array["b1"], array["b2"]], expected)
 
 
+# Together -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow_to_answer(earth_engine):
+    earth_engine.set_quotas(latency=0.1)
+    earth_engine.reset_stats()
+    yield earth_engine
+    earth_engine.set_quotas(latency=None)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_tiles_of_few_large_chips_fill_the_slots(slow_to_answer, points, tmp_path, count):
+    options = {"crs": "EPSG:32614", "scale": 5, "format": "npy", "concurrency": 12}
+    shape = (200, 180)
+    plan = eedask.chips(points.iloc[:count], ee.Image(FIELD), out=tmp_path, shape=shape, **options)
+    whole = run(plan, tmp_path / "one")
+    slow_to_answer.reset_stats()
+    joined = run(limited(plan, bytes=2000), tmp_path / "many")
+    stats = slow_to_answer.stats()
+    assert stats["requests"] == joined.manifest["attempts"].sum() > 30 * count
+    assert stats["peak_in_flight"] >= 10
+    for item_id in plan.items.index:
+        assert file_of(joined, item_id) == file_of(whole, item_id)
+
+
+def test_a_tile_that_cannot_be_had_fails_its_chip(scene_plan, refusing):
+    """Others of its tiles may be under way; none begins any more, and nobody waits for ever."""
+    words = "Computed value is too large."
+    sender = refusing(lambda _: words if len(sender.asked) > 10 else None, hands=4)
+    with pytest.raises(TooLargeError, match=words):
+        sender.fetch(limited(scene_plan, bytes=2000))
+    assert 11 <= len(sender.asked) <= 15
+    for hand in sender.hands:
+        hand.join(10)
+        assert not hand.is_alive()
+
+
+def test_tiles_that_are_too_heavy_are_cut_by_whoever_asked(scene_plan, refusing):
+    sender = refusing(lambda shape: MEMORY if shape[0] * shape[1] > 2000 else None, hands=4)
+    data, asked = sender.fetch(limited(scene_plan, smallest_side=16))
+    assert data == refusing(lambda _: None).fetch(scene_plan)[0]
+    assert sum(rows * columns for rows, columns in asked if rows * columns <= 2000) == 200 * 120
+
+
 # Learning -----------------------------------------------------------------------------------
 
 
 class Refusing:
     """Sends to the emulator, but refuses what a test says, and remembers all that was asked."""
 
-    def __init__(self, plan, refusal):
+    def __init__(self, plan, refusal, hands=0):
+        self.hands = [threading.Thread() for _ in range(hands)]
         self.memory = plan.task.memory()
         self.asked = []
         self._connection = Connection(plan.task.endpoint)
@@ -274,6 +321,11 @@ class Refusing:
         if check:
             check(body)
         return body
+
+    def recruit(self, work, hands):
+        self.hands = [threading.Thread(target=work) for _ in self.hands[:hands]]
+        for hand in self.hands:
+            hand.start()
 
     def fetch(self, plan, number=0):
         """Return an item's file and the shapes of the requests that it took."""
@@ -297,8 +349,8 @@ def scene_plan(earth_engine, points):
 def refusing(scene_plan):
     senders = []
 
-    def make(refusal):
-        senders.append(Refusing(scene_plan, refusal))
+    def make(refusal, hands=0):
+        senders.append(Refusing(scene_plan, refusal, hands))
         return senders[-1]
 
     yield make
@@ -494,7 +546,11 @@ def test_without_rasterio_large_geotiffs_say_what_to_install(
     with pytest.raises(InputError, match="pip install rasterio"):
         eedask.chips(points, image, shape=(9000, 9000), **options)
     with pytest.raises(PermanentError, match="pip install rasterio"):
-        fetch_tiled(raising(MEMORY), GRID, image_format("tif"), PIXEL_LIMITS, 1, Hints())
+        fetch_tiled(raising(MEMORY), alone, GRID, image_format("tif"), PIXEL_LIMITS, 1, Hints())
+
+
+def alone(work, hands):
+    """Find nobody who helps."""
 
 
 def raising(words):
