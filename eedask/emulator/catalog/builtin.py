@@ -17,6 +17,7 @@ from eedask.emulator.catalog import (
     modis,
     naip,
     population,
+    protected,
     sentinel2,
     surface_water,
     vegetation,
@@ -32,6 +33,7 @@ _WHOLE: dict[str, Callable[[], FeatureTable]] = {
     "TIGER/2018/States": boundaries.tiger_states,
     "TIGER/2018/Counties": boundaries.tiger_counties,
     "USDOS/LSIB_SIMPLE/2017": boundaries.lsib,
+    "WCMC/WDPA/current/polygons": protected.protected_areas,
 }
 _BY_COUNTRY: dict[str, Callable[[int], FeatureTable]] = {
     "FAO/GAUL/2015/level1": gaul.level1,

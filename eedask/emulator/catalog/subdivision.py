@@ -39,7 +39,7 @@ def subdivide(
     shape: BaseGeometry, districts: int, regions: int, rng: np.random.Generator
 ) -> Subdivision:
     """Divide a shape (degrees) into about so many districts in at most so many regions."""
-    seeds = _scatter(shape, districts, rng)
+    seeds = scatter(shape, districts, rng)
     cells = winding_cells(seeds, shape.bounds, rng)
     capitals = seeds[rng.permutation(len(seeds))[: max(1, regions)]]
     nearest = np.linalg.norm(seeds[:, None] - capitals[None], axis=2).argmin(axis=1)
@@ -91,7 +91,7 @@ def areal(shape: BaseGeometry) -> BaseGeometry:
     return shapely.union_all(parts) if parts else shapely.Polygon()
 
 
-def _scatter(shape: BaseGeometry, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def scatter(shape: BaseGeometry, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return at least one and about ``count`` distinct points in a shape, (n, 2)."""
     shapely.prepare(shape)
     west, south, east, north = shape.bounds
