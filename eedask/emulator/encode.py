@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +22,7 @@ from rasterio.io import MemoryFile
 
 from eedask.emulator.crs import resolve
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.png import png
 from eedask.emulator.raster import Grid, Pixels, is_opaque
 
 PNG = "image/png"
@@ -173,14 +173,12 @@ def _picture(
         file_format = "JPEG" if alpha is None else "PNG"
     if file_format == "PNG" and alpha is not None:
         planes = [*planes, alpha]
+    if file_format == "PNG":
+        return png(planes), PNG
     picture = Pillow.fromarray(planes[0] if len(planes) == 1 else np.dstack(planes))
     stream = io.BytesIO()
-    if file_format == "JPEG":
-        picture.save(stream, "JPEG", quality=_JPEG_QUALITY)
-        return stream.getvalue(), JPEG
-    # Speed over size: these answers travel a loopback.
-    picture.save(stream, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
-    return stream.getvalue(), PNG
+    picture.save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return stream.getvalue(), JPEG
 
 
 def _alpha(layers: Sequence[Layer]) -> NDArray[np.uint8] | None:
