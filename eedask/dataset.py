@@ -223,7 +223,9 @@ class Dataset:
         """
         try:
             # pq.read_table would load the whole of pyarrow.dataset, for one small file.
-            return pq.ParquetFile(pa.BufferReader(self.folder.read(name))).read(columns=columns)
+            return pq.ParquetFile(pa.BufferReader(self.folder.read(name))).read(
+                columns=columns, use_threads=False
+            )
         except pa.ArrowInvalid as error:
             raise DatasetError(
                 f"{self.folder.path(name)} is damaged ({error}); remove it and run the same plan"
@@ -371,7 +373,9 @@ def _read_row_group(folder: Folder, number: int) -> list[WorkItem]:
     with folder.open(ITEMS) as file:
         metadata = _parquet_metadata(folder, folder.fingerprint(ITEMS))
         parquet = pq.ParquetFile(file, metadata=metadata)
-        frame = parquet.read_row_group(number).to_pandas().drop(columns=ORDER)
+        # Many partitions are read at once; threads for one would only be more of them.
+        table = parquet.read_row_group(number, use_threads=False)
+        frame = table.to_pandas(use_threads=False).drop(columns=ORDER)
         geo = json.loads(parquet.schema_arrow.metadata[b"geo"])
     name = geo["primary_column"]
     shapes = shapely.from_wkb(frame.pop(name).to_numpy())

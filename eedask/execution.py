@@ -19,6 +19,7 @@ from eedask.connection import sharing_tokens
 from eedask.errors import RunStopped
 from eedask.presence import Presence
 from eedask.process import RunSpec, release
+from eedask.profiler import without_profiler
 from eedask.progress import Counter, watching
 from eedask.worker import reason_of_stop, run_partition
 
@@ -78,13 +79,14 @@ def _current_client() -> distributed.Client | None:
 @contextlib.contextmanager
 def _own_cluster() -> Iterator[distributed.Client]:
     """Start a worker in this process: without new interpreters, scripts need no main guard."""
-    cluster = distributed.LocalCluster(
-        n_workers=1,
-        threads_per_worker=PARTITIONS_IN_FLIGHT,
-        processes=False,
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.WARNING,
-    )
+    with without_profiler():
+        cluster = distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=PARTITIONS_IN_FLIGHT,
+            processes=False,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.WARNING,
+        )
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         port = cluster.scheduler_info["services"]["dashboard"]
         print(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")

@@ -18,6 +18,7 @@ from eedask.errors import DatasetError, EedaskError, RequestError, RunStopped
 from eedask.jobs import Check, File, Job, Outcome, Task
 from eedask.leases import key_of, limiter_for
 from eedask.pool import RequestPool, SlotUnused, Split
+from eedask.profiler import stop_profiler
 from eedask.retrying import RetryPolicy, call_with_retry
 from eedask.stopping import STOPPING, Verdict, reason_to_stop
 
@@ -287,6 +288,8 @@ def acquire(spec: RunSpec) -> Process:
         if spec.run_id in _RELEASED:
             raise RunStopped(_ENDED)
         if spec.run_id not in _PROCESSES:
+            # Before the threads start.
+            stop_profiler()
             _PROCESSES[spec.run_id] = Process(spec)
         return _PROCESSES[spec.run_id]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -15,6 +17,11 @@ from hypothesis import settings
 from mounted import FIELD, SCENE, SERIES, write
 
 from eedask.emulator import Emulator
+
+# Clusters of the tests hang with it now and then where eedask has not stopped it yet: see
+# eedask/profiler.py. The variable is for worker processes and scripts.
+os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
+dask.config.set({"distributed.worker.profile.enabled": False})
 
 # How long an example takes says more of the machine than of the code: tests have time limits.
 settings.register_profile("eedask", deadline=None)

@@ -20,7 +20,7 @@ errors storage naming grid formats workitem expression graph values reducers
 terms adaptive owner quota quota_plugin leases
 tokens credentials connection retrying requests
 layout batching dataset items jobs assembling tiling chips batched tables series computed composites
-progress stopping pool process worker execution
+progress stopping presence profiler pool process worker execution
 pictures report result plan chip_request verbs table_verbs series_verbs
 """.split()  # noqa: SIM905
 MODULE_NAMES = {
