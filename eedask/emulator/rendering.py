@@ -23,7 +23,8 @@ from eedask.emulator.raster import Band, Grid, Image
 from eedask.emulator.tiling import read_tiled
 
 PICTURES = ("PNG", "JPEG", "AUTO_JPEG_PNG")
-_ZIPPED = ("ZIPPED_GEO_TIFF", "ZIPPED_GEO_TIFF_PER_BAND")
+_PER_BAND = "ZIPPED_GEO_TIFF_PER_BAND"
+_ZIPPED = ("ZIPPED_GEO_TIFF", _PER_BAND)
 _MAX_BANDS = 1024
 _MASK_BYTES = 1
 
@@ -71,22 +72,35 @@ THUMBNAIL = Limits(
 
 @dataclass(frozen=True)
 class Rendering:
-    """An image that is ready to be read: its format, and the grid of its answer."""
+    """An image that is ready to be read: its format, and the grids of its bands in the answer.
+
+    All bands have the first one's grid, unless each has a file of its own.
+    """
 
     image: Image
-    grid: Grid
+    grids: tuple[Grid, ...]
     file_format: str
     filename: str
     has_nodata: bool
 
+    @property
+    def grid(self) -> Grid:
+        """The first band's grid."""
+        return self.grids[0]
+
     def answer(self) -> Answer:
         """Read and encode the pixels."""
-        if self.file_format == "ZIPPED_GEO_TIFF_PER_BAND":
-            return self._zip([(f"{self.filename}.{b.id}.tif", (b,)) for b in self.image.bands])
+        bands = self.image.bands
+        if self.file_format == _PER_BAND:
+            files = [
+                (f"{self.filename}.{band.id}.tif", self._geotiff((band,), grid))
+                for band, grid in zip(bands, self.grids, strict=True)
+            ]
+            return self._zip(files)
         if self.file_format == "ZIPPED_GEO_TIFF":
-            return self._zip([(f"{self.filename}.tif", self.image.bands)])
+            return self._zip([(f"{self.filename}.tif", self._geotiff(bands, self.grid))])
         if self.file_format == "GEO_TIFF":
-            return file_answer(self._geotiff(self.image.bands), encode.TIFF)
+            return file_answer(self._geotiff(bands, self.grid), encode.TIFF)
         layers = _layers(self.image.bands, self.grid)
         if self.file_format == "NPY":
             return file_answer(encode.encode_npy(layers), encode.BINARY)
@@ -96,12 +110,11 @@ class Rendering:
         """Read the pixels as (height, width, 4): red, green, blue, alpha."""
         return encode.rgba(_layers(self.image.bands, self.grid))
 
-    def _zip(self, parts: list[tuple[str, tuple[Band, ...]]]) -> Answer:
-        files = [(name, self._geotiff(bands)) for name, bands in parts]
+    def _zip(self, files: list[tuple[str, bytes]]) -> Answer:
         return file_answer(encode.encode_zip(files), encode.ZIP, f"{self.filename}.zip")
 
-    def _geotiff(self, bands: tuple[Band, ...]) -> bytes:
-        return encode.encode_geotiff(_layers(bands, self.grid), self.grid, self.has_nodata)
+    def _geotiff(self, bands: tuple[Band, ...], grid: Grid) -> bytes:
+        return encode.encode_geotiff(_layers(bands, grid), grid, self.has_nodata)
 
 
 def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -> Rendering:
@@ -137,10 +150,26 @@ def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -
         raise EarthEngineError(
             f"Number of bands ({len(image.bands)}) must be less than or equal to {_MAX_BANDS}."
         )
+    grids = _grids(image, request, file_format, limits)
+    _check_size(image, grids, limits)
+    return Rendering(image, grids, file_format, filename, limits.has_nodata)
+
+
+def _grids(
+    image: Image, request: Mapping[str, Any], file_format: str, limits: Limits
+) -> tuple[Grid, ...]:
+    """Return each band's grid.
+
+    Bands in files of their own keep their own pixels where the request names none: so the
+    client asks for bands of different scales.
+    """
+    grid, region = request.get("grid", {}), request.get("region")
+    if file_format == _PER_BAND and not grid:
+        return tuple(
+            requested_grid(image.with_bands((band,)), grid, region) for band in image.bands
+        )
     default_size = limits.picture_size if file_format in PICTURES else None
-    grid = requested_grid(image, request.get("grid", {}), request.get("region"), default_size)
-    _check_size(image, grid, limits)
-    return Rendering(image, grid, file_format, filename, limits.has_nodata)
+    return (requested_grid(image, grid, region, default_size),) * len(image.bands)
 
 
 def select_bands(image: Image, names: list[str]) -> Image:
@@ -183,15 +212,18 @@ def _check_format(file_format: str, limits: Limits) -> None:
         raise EarthEngineError(f"{file_format} is a format of thumbnails only.")
 
 
-def _check_size(image: Image, grid: Grid, limits: Limits) -> None:
-    if max(grid.shape) > limits.side:
-        raise EarthEngineError(
-            f"Pixel grid dimensions ({grid.width}x{grid.height}) must be less than or equal "
-            f"to {limits.side}."
-        )
-    pixels = grid.width * grid.height
-    values = sum(band.type.dtype.itemsize for band in image.bands) * pixels
-    masks = _MASK_BYTES * len(image.bands) * pixels
+def _check_size(image: Image, grids: tuple[Grid, ...], limits: Limits) -> None:
+    for grid in grids:
+        if max(grid.shape) > limits.side:
+            raise EarthEngineError(
+                f"Pixel grid dimensions ({grid.width}x{grid.height}) must be less than or equal "
+                f"to {limits.side}."
+            )
+    counts = [grid.width * grid.height for grid in grids]
+    values = sum(
+        band.type.dtype.itemsize * count for band, count in zip(image.bands, counts, strict=True)
+    )
+    masks = _MASK_BYTES * sum(counts)
     for size, most in ((values + masks, limits.bytes), (values, limits.value_bytes)):
         if most is not None and size > most:
             raise EarthEngineError(

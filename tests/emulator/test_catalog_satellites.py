@@ -213,8 +213,13 @@ def test_tiles_lie_where_their_names_say():
         x, y = Transformer.from_crs("EPSG:4326", tile.crs, always_xy=True).transform(lon, lat)
         assert tile.left < x < tile.left + mgrs.SIZE
         assert tile.top - mgrs.SIZE < y < tile.top
-    assert mgrs.parse("10SEH").left == 499_980  # as in the product's metadata
-    assert mgrs.parse("10SEH").top == 4_300_020
+    # As in products' metadata.
+    assert (mgrs.parse("10SEH").left, mgrs.parse("10SEH").top) == (499_980, 4_300_020)
+    assert (mgrs.parse("11SMS").left, mgrs.parse("11SMS").top) == (399_960, 3_700_020)
+    assert (mgrs.parse("43QCA").left, mgrs.parse("43QCA").top) == (300_000, 2_100_000)
+    at_sea = mgrs.Tile(53, 5, -41)
+    assert (at_sea.name, at_sea.left, at_sea.top) == ("53HNV", 499_980, 6_000_040)
+    assert (mgrs.Tile(53, 5, -40).name, mgrs.Tile(53, 5, -40).top) == ("53HNA", 6_100_000)
     assert mgrs.parse("10SIO") is None
     assert mgrs.parse("61SEH") is None
 

@@ -18,6 +18,7 @@ import shapely
 from affine import Affine
 from example_raster import NODATA_CORNER, RASTER_ID, SHAPE, TRANSFORM, raster_values
 from PIL import Image as Pillow
+from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
 BANDS = ("red", "green", "blue")
@@ -294,6 +295,90 @@ def test_zipped_bands_are_geotiffs_of_one_band_each_of_its_own_type(raster, expl
             found = dataset.read(1, masked=True)
         np.testing.assert_array_equal(np.ma.getmaskarray(found), ~valid())
         np.testing.assert_array_equal(found.data[valid()], raster_values()[index][valid()])
+
+
+def test_bands_in_files_of_their_own_may_have_grids_of_their_own(raster):
+    """As the client documents: what is said of a band counts more than what is said of all."""
+    left, top = TRANSFORM @ (20, 10)
+    region = ee.Geometry.Rectangle([left, top - 100, left + 200, top], "EPSG:32613", False)
+    bands = [{"id": "red"}, {"id": "blue", "scale": 20}, {"id": "green", "crs": "EPSG:4326"}]
+    asked = {"bands": bands, "region": region, "crs": "EPSG:32613", "scale": 10, "name": "own"}
+    found = {}
+    with zipfile.ZipFile(io.BytesIO(fetch(raster.getDownloadURL(asked)).content)) as archive:
+        for name in archive.namelist():
+            with MemoryFile(archive.read(name)) as memory, memory.open() as dataset:
+                found[name] = dataset.crs.to_epsg(), dataset.transform, dataset.read(1)
+    assert list(found) == ["own.red.tif", "own.blue.tif", "own.green.tif"]
+    crs, transform, red = found["own.red.tif"]
+    assert (crs, transform) == (32613, Affine(10, 0, left, 0, -10, top))
+    np.testing.assert_array_equal(red, raster_values()[0, 10:20, 20:40])
+    crs, transform, blue = found["own.blue.tif"]
+    assert (crs, transform) == (32613, Affine(20, 0, left, 0, -20, top))
+    # Twice the size is the pyramid's second level: the mean of four, rounded.
+    means = raster_values()[2, 10:20, 20:40].reshape(5, 2, 10, 2).mean(axis=(1, 3))
+    assert abs(blue - means).max() <= 0.5
+    crs, transform, green = found["own.green.tif"]
+    assert crs == 4326
+    assert 1e-5 < transform.a < 2e-4
+    inside = raster_values()[1, 10:20, 20:40]
+    assert set(inside.ravel()) - {inside.max()} <= set(green.ravel())
+
+
+def test_bands_of_one_file_share_the_first_ones_grid():
+    """Sentinel-2 has bands of 10, 20 and 60 m: apart each has its own, together the first's."""
+    scene = ee.ImageCollection("COPERNICUS/S2_SR_HARMONIZED").filterBounds(
+        ee.Geometry.Point([-93.5, 42.1])
+    )
+    image = ee.Image(scene.first()).select(["B2", "B5", "B1"])
+    region = ee.Geometry.Rectangle([458_400, 4_660_740, 459_000, 4_661_100], "EPSG:32615", False)
+    apart = fetch(image.getDownloadURL({"region": region, "name": "s"})).content
+    with zipfile.ZipFile(io.BytesIO(apart)) as archive:
+        sizes = {}
+        for name in archive.namelist():
+            with MemoryFile(archive.read(name)) as memory, memory.open() as dataset:
+                sizes[name] = dataset.transform.a, dataset.shape
+    assert sizes == {
+        "s.B2.tif": (10, (36, 60)),
+        "s.B5.tif": (20, (18, 30)),
+        "s.B1.tif": (60, (6, 10)),
+    }
+    together = fetch(image.getDownloadURL({"region": region, "format": "GEO_TIFF"})).content
+    with MemoryFile(together) as memory, memory.open() as dataset:
+        assert (dataset.count, dataset.transform.a, dataset.shape) == (3, 10, (36, 60))
+
+
+def test_geotiffs_lie_in_other_systems_and_on_sheared_grids(raster):
+    """A grid as it is asked for is the grid that rasterio finds, in each way to name a crs."""
+    red = raster.select("red")
+    sheared = {"scaleX": 10, "shearX": 2, "shearY": 1, "scaleY": -10}
+    sheared |= {"translateX": 500_200, "translateY": 4_399_800}
+    grid = {**WHOLE, "affineTransform": sheared, "dimensions": {"width": 9, "height": 7}}
+    transform = Affine(10, 2, 500_200, 1, -10, 4_399_800)
+    rows, cols = np.mgrid[:7, :9] + 0.5
+    x, y = transform.a * cols + transform.b * rows, transform.d * cols + transform.e * rows
+    picked = np.floor((200 - y) / 10).astype(int), np.floor((200 + x) / 10).astype(int)
+    with MemoryFile(computed(red, "GEO_TIFF", grid)) as memory, memory.open() as dataset:
+        assert dataset.transform == transform
+        np.testing.assert_array_equal(dataset.read(1), raster_values()[0][picked])
+    wkt = CRS.from_epsg(32613).to_wkt()
+    named = {key: value for key, value in WHOLE.items() if key != "crsCode"} | {"crsWkt": wkt}
+    with MemoryFile(computed(red, "GEO_TIFF", named)) as memory, memory.open() as dataset:
+        assert dataset.crs == CRS.from_epsg(32613)
+        np.testing.assert_array_equal(dataset.read(1), raster_values()[0])
+    image = ee.Image("MODIS/061/MOD11A2/2019_01_01").select("LST_Day_1km")
+    size = 926.625433055833
+    sinusoidal = {"scaleX": size, "scaleY": -size, "translateX": -size * 8400}
+    sinusoidal |= {"translateY": size * 4800}
+    grid = {"affineTransform": sinusoidal, "crsCode": "SR-ORG:6974"}
+    grid["dimensions"] = {"width": 20, "height": 10}
+    with MemoryFile(computed(image, "GEO_TIFF", grid)) as memory, memory.open() as dataset:
+        told = dataset.crs.to_dict()
+        assert (told["proj"], told["R"]) == ("sinu", pytest.approx(6371007.181))
+        assert tuple(dataset.transform)[:6] == (size, 0, -size * 8400, 0, -size, size * 4800)
+        values = dataset.read(1)
+    np.testing.assert_array_equal(
+        values, np.load(io.BytesIO(computed(image, "NPY", grid)))["LST_Day_1km"]
+    )
 
 
 # Tables.

@@ -1,8 +1,9 @@
 """The tiles of Sentinel-2: squares of 110 km in UTM, named by the military grid.
 
-A tile begins 20 metres west and north of a square of 100 km of the grid and overlaps its southern
-and eastern neighbours by 9.8 km. It is there if its square reaches into its zone; the exceptions
-of the zones around Norway are left out.
+A tile begins with a square of 100 km of the grid, up to 40 metres west and north of it where that
+is no whole number of its largest pixels, and overlaps its southern and eastern neighbours by 9.8
+km. It is there if its square reaches into its zone; the exceptions of the zones around Norway are
+left out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from eedask.emulator.raster import Projection
 
 SIZE = 109_800  # metres
 _STEP = 100_000
+_PIXEL = 60  # metres: corners are whole numbers of the largest pixels away from the equator
 _COLUMNS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")  # by zone modulo 3
 _ROWS = "ABCDEFGHJKLMNPQRSTUV"
 _BANDS = "CDEFGHJKLMNPQRSTUVWX"
@@ -50,12 +52,21 @@ class Tile(NamedTuple):
     @property
     def left(self) -> int:
         """Easting of its western side."""
-        return self.col * _STEP - 20
+        return self.col * _STEP // _PIXEL * _PIXEL
 
     @property
     def top(self) -> int:
         """Northing of its northern side."""
-        return (self.row + 1) * _STEP + 20 + (0 if self.row >= 0 else 10_000_000)
+        return -(-(self.row + 1) * _STEP // _PIXEL) * _PIXEL + self._false_northing
+
+    @property
+    def _false_northing(self) -> int:
+        return 0 if self.row >= 0 else 10_000_000
+
+    @property
+    def square(self) -> tuple[int, int]:
+        """Easting and northing of the north-western corner of its square of the grid."""
+        return self.col * _STEP, (self.row + 1) * _STEP + self._false_northing
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -106,7 +117,8 @@ def parse(name: str) -> Tile | None:
 def exists(tile: Tile) -> bool:
     """Whether a tile reaches into its zone, has land in it, and is among those looked at."""
     at = np.linspace(0, 1, 9)
-    x, y = np.meshgrid(tile.left + 20 + at * _STEP, tile.top - 20 - at * _STEP)
+    left, top = tile.square
+    x, y = np.meshgrid(left + at * _STEP, top - at * _STEP)
     lon, lat = to_degrees(tile.crs).transform(x, y)
     west = 6 * tile.zone - 186
     if not ((lon >= west) & (lon < west + 6) & (lat >= _SOUTH) & (lat <= _NORTH)).any():
