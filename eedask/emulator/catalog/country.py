@@ -36,7 +36,7 @@ _SHORE = (0.0, 0.0, 0.4, 0.45, 0.3, 0.2, 0.13, 0.08, 0.05)
 _SERIES = (
     _RELIEF, _COVER, _STREAMS, _TRACKS, _GEOLOGY, _LAKES, _DRAWS, _RIVERS, _SHORE
 )  # fmt: skip
-_SHAPING = (_RELIEF, _COVER, _LAKES, _RIVERS, _SHORE)
+_SHAPING = (0, 1, 5, 7, 8)  # relief, cover, lakes, rivers, shore
 # How far, in metres, noise moves the coast, which is known in straight lines only.
 _COAST_NOISE = 420.0
 
@@ -126,8 +126,7 @@ def _surfaces(cells: Cells) -> dict[str, Floats]:
 def heights(cells: Cells) -> Floats:
     """Return metres above the sea of cells: relief, river valleys, level lakes, 0 in the sea."""
     around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
-    series = tuple(s if s in _SHAPING else (0.0,) for s in _SERIES)
-    relief, cover, _, _, _, lakes, _, rivers, shore = surfaces(around, series, _TOP, _SEED)
+    relief, cover, lakes, rivers, shore = surfaces(around, _SERIES, _TOP, _SEED, _SHAPING)
     lon, lat, place = places(cells)
     rugged = place[Trait.RUGGED]
     beside = np.abs(_distance(rivers, np.float32(2.0**cells.q)))
@@ -143,10 +142,11 @@ def heights(cells: Cells) -> Floats:
 
 def places(cells: Cells) -> tuple[Doubles, Doubles, Floats]:
     """Return longitudes, latitudes and traits of cells, (rows, columns) each."""
-    size = 2.0**cells.q
+    size = np.float64(2**cells.q)
     x = (cells.col + np.arange(cells.width) + 0.5) * size
     south = (cells.row + np.arange(cells.height) + 0.5) * size
-    lon, lat = degrees(*np.meshgrid(x, south))
+    # Either follows from one axis.
+    lon, lat = np.meshgrid(*degrees(x, south))
     return lon, lat, traits(x, south)
 
 

@@ -36,7 +36,13 @@ class Cells(NamedTuple):
         return Cells(self.q + by, col, row, last_col - col + 1, last_row - row + 1)
 
 
-def surfaces(cells: Cells, amplitudes: Sequence[Sequence[float]], top: int, seed: int) -> Floats:
+def surfaces(
+    cells: Cells,
+    amplitudes: Sequence[Sequence[float]],
+    top: int,
+    seed: int,
+    wanted: Sequence[int] | None = None,
+) -> Floats:
     """Return random surfaces on cells, shape (n, height, width), means around 0.
 
     Parameters
@@ -44,11 +50,14 @@ def surfaces(cells: Cells, amplitudes: Sequence[Sequence[float]], top: int, seed
     amplitudes : sequence of n sequences
         Amplitudes of each surface at cells of ``2**top``, ``2**(top - 1)`` ... metres. Scales
         finer than the cells are left out.
+    wanted : sequence of int, optional
+        The numbers of those to return; all if left out.
     """
-    count = len(amplitudes)
+    numbers = np.arange(len(amplitudes)) if wanted is None else np.array(wanted)
+    count = len(numbers)
     weights = np.zeros((max(map(len, amplitudes)), count), np.float32)
-    for surface, series in enumerate(amplitudes):
-        weights[: len(series), surface] = series
+    for index, number in enumerate(numbers):
+        weights[: len(amplitudes[number]), index] = amplitudes[number]
     at = cells.coarser(max(0, top - cells.q), 2)
     total = np.zeros((count, at.height, at.width), np.float32)
     while True:
@@ -56,7 +65,9 @@ def surfaces(cells: Cells, amplitudes: Sequence[Sequence[float]], top: int, seed
         if 0 <= step < len(weights):
             which = np.flatnonzero(weights[step])
             if which.size:
-                total[which] += weights[step][which, None, None] * _numbers(at, which, seed)
+                total[which] += weights[step][which, None, None] * _numbers(
+                    at, numbers[which], seed
+                )
         if at.q == cells.q:
             break
         finer = cells.coarser(at.q - 1 - cells.q, 2 if at.q - 1 > cells.q else 0)
@@ -80,19 +91,20 @@ def _numbers(cells: Cells, which: NDArray[np.intp], seed: int) -> Floats:
 
 
 def _halved(values: Floats, at: Cells, finer: Cells) -> Floats:
-    """Return the surfaces on cells half as large."""
-    rows = _cut_corners(values, finer.row - 2 * at.row, finer.height)
-    across = _cut_corners(rows.swapaxes(1, 2), finer.col - 2 * at.col, finer.width)
-    return across.swapaxes(1, 2)
-
-
-def _cut_corners(values: Floats, first: int, count: int) -> Floats:
-    """Return twice as many values along axis 1, from the ``first``, ``count`` of them."""
+    """Return the surfaces on cells half as large, by cutting corners down and then across."""
+    count, height, width = values.shape
     near, far = np.float32(0.75) * values, np.float32(0.25) * values
-    out = np.empty((values.shape[0], 2 * values.shape[1], values.shape[2]), np.float32)
-    out[:, 2::2] = near[:, 1:] + far[:, :-1]
-    out[:, 1:-1:2] = near[:, :-1] + far[:, 1:]
-    return out[:, first : first + count]
+    down = np.empty((count, 2 * height, width), np.float32)
+    np.add(near[:, 1:], far[:, :-1], out=down[:, 2::2])
+    np.add(near[:, :-1], far[:, 1:], out=down[:, 1:-1:2])
+    first = finer.row - 2 * at.row
+    rows = down[:, first : first + finer.height]
+    near, far = np.float32(0.75) * rows, np.float32(0.25) * rows
+    across = np.empty((count, finer.height, 2 * width), np.float32)
+    np.add(near[..., 1:], far[..., :-1], out=across[..., 2::2])
+    np.add(near[..., :-1], far[..., 1:], out=across[..., 1:-1:2])
+    first = finer.col - 2 * at.col
+    return across[..., first : first + finer.width]
 
 
 def spread(values: Floats, by: int) -> Floats:
