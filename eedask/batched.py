@@ -14,6 +14,9 @@ from eedask.errors import EedaskError, PermanentError, RequestError, SizeError, 
 from eedask.jobs import Job, Outcome, Sender
 from eedask.retrying import Attempts
 
+# Parts of a job that are cut off at once.
+_CUTS = 8
+
 
 class Oversized(EedaskError):
     """A job is larger than what is known to work; it is cut before it is sent.
@@ -65,12 +68,17 @@ def part(job: Job, which: slice) -> Job:
 
 
 def cut(job: Job, allowed: float) -> list[Job]:
-    """Return a job as several, of the allowed weight at most or of one item."""
-    weights, parts, start, held = job.laid_out.weights, [], 0, 0.0
-    for position, weight in enumerate(weights):
+    """Return a job as a few, each of the allowed weight at most or of one item, and what is left.
+
+    What is left is cut when its turn comes, by what is known then.
+    """
+    parts, start, held = [], 0, 0.0
+    for position, weight in enumerate(job.laid_out.weights):
         if position > start and held + weight > allowed:
             parts.append(part(job, slice(start, position)))
             start, held = position, 0.0
+            if len(parts) == _CUTS:
+                break
         held += weight
     return [*parts, part(job, slice(start, None))]
 
@@ -78,12 +86,17 @@ def cut(job: Job, allowed: float) -> list[Job]:
 class BatchedTask:
     """What tasks share whose jobs hold several items: sizes learned, jobs split.
 
-    Subclasses state ``presumed`` and how a job is sent.
+    Subclasses state ``presumed``, ``total`` and how a job is sent.
     """
 
     @property
     def presumed(self) -> float:
         """The weight of a request that is taken to work before anything is known."""
+        raise NotImplementedError
+
+    @property
+    def total(self) -> float:
+        """The weight of all of the run's items, or less."""
         raise NotImplementedError
 
     # What to do about an item whose request alone is longer than Earth Engine takes.
@@ -99,7 +112,7 @@ class BatchedTask:
 
     def memory(self) -> BatchMemory:
         """Return a new place for what jobs of a run teach each other within one process."""
-        return BatchMemory(self.presumed)
+        return BatchMemory(self.presumed, self.total)
 
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets.

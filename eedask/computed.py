@@ -47,6 +47,8 @@ class ComputeTask(BatchedTask):
     id_type : pyarrow.DataType
     columns : tuple of Column
         Empty until they are known.
+    of_run : int
+        Items of the run.
     """
 
     endpoint: Endpoint
@@ -54,6 +56,7 @@ class ComputeTask(BatchedTask):
     most: int
     id_type: pa.DataType
     columns: tuple[Column, ...] = ()
+    of_run: int = 1
 
     @property
     def needs_client(self) -> bool:
@@ -77,6 +80,11 @@ class ComputeTask(BatchedTask):
     def presumed(self) -> float:
         """The number of items of a request that is taken to work."""
         return max(1.0, self.most / 4)
+
+    @property
+    def total(self) -> float:
+        """The number of all items."""
+        return float(self.of_run)
 
     def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ComputeTask:
         """Return the task with its columns: those stated, or what a few items turn out to have."""

@@ -69,6 +69,11 @@ class SeriesTask(ReduceTask):
         fields = [(column.name, column.type) for column in self.columns]
         return pa.schema([(ITEM_ID, self.id_type), (IMAGE, pa.string()), (WHEN, TIME), *fields])
 
+    @property
+    def total(self) -> float:
+        """The weight of all items on all images, or less."""
+        return super().total * self.count
+
     def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> SeriesTask:
         """Return the task with the images' bands and projection, and their times."""
         known = super().prepare(send, items)
@@ -116,6 +121,8 @@ class SeriesTask(ReduceTask):
         memory: BatchMemory = sender.memory
         weight = job.laid_out.weight
         allowed = memory.admit(job, weight)
+        if allowed < weight:
+            allowed = memory.admit(job, allowed)
         times = list(self.times)
         todo: deque[Window | None] = deque(self._first_windows(weight, allowed))
         rows: list[Mapping[str, Any]] = []

@@ -196,7 +196,7 @@ def compute(
     samples = sample_items(checked)
     value = compile_expression(function, samples)
     columns = () if schema is None else stated_columns(schema)
-    task = ComputeTask(endpoint, value, batch_size, id_type(checked), columns)
+    task = ComputeTask(endpoint, value, batch_size, id_type(checked), columns, len(checked))
     terms = {
         "verb": "compute",
         "expression": digest(value.encode(samples[0])),

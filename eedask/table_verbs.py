@@ -284,6 +284,7 @@ class Reduction:
             limits=limits,
             id_type=id_type(items),
             remarks=remarks(items),
+            of_run=len(items),
             **more,
         )
         return task, {

@@ -77,6 +77,8 @@ class ReduceTask(BatchedTask):
         Of the image, once it is known.
     columns : tuple of Column
         Once they are known.
+    of_run : int
+        Items of the run.
     """
 
     endpoint: Endpoint
@@ -95,6 +97,7 @@ class ReduceTask(BatchedTask):
     simplify: float | None = None
     native: NativeProjection | None = None
     columns: tuple[Column, ...] = ()
+    of_run: int = 1
 
     too_long = (
         "Simplify the outline (simplify=METRES), or let Earth Engine take the region from an asset"
@@ -126,6 +129,16 @@ class ReduceTask(BatchedTask):
     def presumed(self) -> float:
         """The weight of a request that is taken to work: for points, their number."""
         return max(250.0, self.limits.items / 8) if self.points else self.limits.pixels / 8
+
+    @property
+    def total(self) -> float:
+        """The weight of all items, or less."""
+        return self.of_run * self._least
+
+    @property
+    def _least(self) -> float:
+        """The least weight of an item: small regions cost their share of a request's own work."""
+        return 1.0 if self.points else self.limits.pixels / self.limits.items
 
     def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ReduceTask:
         """Return the task with the image's bands and projection."""
@@ -182,8 +195,7 @@ class ReduceTask(BatchedTask):
         scale = self.scale or (self.native.scale if self.native else None)
         pixels = [expected_pixels(item, scale) for item in items]
         vertices = [_vertices(item) if self.region is None else 1 for item in items]
-        # Small regions cost their share of a request's own work.
-        weights = [max(one, self.limits.pixels / self.limits.items) for one in pixels]
+        weights = [max(one, self._least) for one in pixels]
         return in_order(zip(vertices, weights, strict=True), self.limits), weights
 
     def _usable(self, item: WorkItem) -> WorkItem:

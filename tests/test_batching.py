@@ -1,5 +1,8 @@
 """Batches: what is known before asking, and what requests teach, at little expense."""
 
+import contextlib
+import threading
+import time
 from collections import deque
 from itertools import pairwise
 
@@ -21,6 +24,7 @@ from eedask.batching import (
 from eedask.errors import InputError, TooLargeError
 from eedask.jobs import Job
 from eedask.layout import NativeProjection
+from eedask.pool import RequestPool, Split
 from eedask.workitem import WorkItem
 
 TILES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=120)
@@ -105,11 +109,17 @@ class Fake(BatchedTask):
 
     presumed = 250.0
 
-    def __init__(self, most, heavy=()):
+    def __init__(self, most, heavy=(), total=1.0, seconds=0.0):
         self.most, self.heavy, self.sizes = most, heavy, []
+        self.items, self.seconds = total, seconds
+
+    @property
+    def total(self):
+        return self.items
 
     def ask(self, job, sender):
         self.sizes.append(len(job.items))
+        time.sleep(self.seconds)
         if job.laid_out.weight > self.most or any(i.id in self.heavy for i in job.items):
             raise TooLargeError("User memory limit exceeded.", 400)
         return [None] * len(job.items)
@@ -159,6 +169,85 @@ def test_finding_the_size_costs_few_requests(most):
     assert memory.spent == sum(size > most for size in task.sizes)
     # Not by asking for much less than would work either.
     assert len(task.sizes) <= 5 * 100_000 / most
+
+
+class Slots:
+    """As many as there are threads."""
+
+    def slot(self):
+        return contextlib.nullcontext()
+
+
+def run_at_once(task, items, batch, threads, memory=None):
+    """Do all jobs by the pool's threads; return the memory, and how long it took, seconds."""
+    memory = memory or task.memory()
+
+    def work(job, _):
+        try:
+            return task.do(job, Sender(memory))
+        except Exception as error:
+            return Split(task.split(job, error, memory))
+
+    jobs = [
+        Job(tuple(WorkItem(k) for k in range(at, min(at + batch, items))), Batch((1.0,) * batch, 1))
+        for at in range(0, items, batch)
+    ]
+    pool = RequestPool(threads, Slots())
+    started = time.monotonic()
+    backlog, done = pool.backlog(0, work, jobs), 0
+    while not (over := backlog.over) or done < items:
+        done += sum(map(len, backlog.take(0.02)))
+        assert not over or done == items
+    pool.close()
+    return memory, time.monotonic() - started
+
+
+@pytest.mark.parametrize("most", [200, 100, 50, 20])
+def test_finding_the_size_costs_few_of_the_requests_of_forty_slots(most):
+    """Some 250 requests, as many at once as a run has slots."""
+    # Of sizes a power of two apart, half of what may be is what is found.
+    items = 250 * most // 2
+    task = Fake(most=most, total=items, seconds=0.02)
+    memory, _ = run_at_once(task, items, 1000, 40)
+    assert 150 <= len(task.sizes) <= 600
+    assert 1 <= memory.spent <= 0.05 * len(task.sizes)
+
+
+def test_where_the_first_size_fits_others_wait_for_one_request_at_most():
+    items, seconds = 60_000, 0.2
+    task = Fake(most=1e9, total=items, seconds=seconds)
+    memory, took = run_at_once(task, items, 250, 40)
+    assert memory.spent == 0
+    assert len(task.sizes) == items / 250
+    # Six times forty, and one in which few are under way.
+    assert took < seconds * (items / 250 / 40 + 1) + 0.8
+
+
+def test_those_that_wait_for_a_slow_request_go_on_with_less():
+    memory = BatchMemory(250, total=1000, patience_s=0.05)
+    slow = object()
+    assert memory.admit(slow, 250) == 250
+    started = time.monotonic()
+    less = memory.admit(object(), 250)
+    assert 0.04 < time.monotonic() - started < 1
+    assert 0 < less < 250
+    memory.worked(slow, 250)
+    assert memory.admit(object(), 250) == 250
+
+
+@pytest.mark.parametrize("ending", ["worked", "too_large", "other"])
+def test_those_that_wait_hear_of_every_end(ending):
+    memory = BatchMemory(250, total=1000, patience_s=60)
+    first, second, found = object(), object(), []
+    assert memory.admit(first, 250) == 250
+    waiting = threading.Thread(target=lambda: found.append(memory.admit(second, 250)))
+    waiting.start()
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    more = {"worked": (250,), "too_large": (250, "a batch"), "other": ()}[ending]
+    getattr(memory, ending)(first, *more)
+    waiting.join(5)
+    assert found == [62.5 if ending == "too_large" else 250]
 
 
 def test_an_item_that_is_too_large_fails_alone_and_batches_stay_large():
