@@ -188,3 +188,29 @@ def test_pixels_of_a_region():
         image.reduceRegion(maxPixels=99, **options).getInfo()
     best = image.reduceRegion(maxPixels=99, bestEffort=True, **options).getInfo()
     assert best["constant"] <= 99
+
+
+def test_pixels_of_a_sampled_rectangle():
+    """512 by 512 pixels, and one column more."""
+    image = ee.Image.constant(1).toByte().setDefaultProjection("EPSG:32613", None, 10)
+
+    def rectangle(width):
+        box = [500_000, 4_400_000, 500_000 + 10 * width, 4_400_000 + 5120]
+        return ee.Geometry.Rectangle(box, "EPSG:32613", False)
+
+    found = image.sampleRectangle(rectangle(512)).get("constant").getInfo()
+    assert np.array(found).shape == (512, 512)
+    words = "Image.sampleRectangle: Too many pixels in sample; must be <= 262144. Got 262656."
+    with refused(words):
+        image.sampleRectangle(rectangle(513)).getInfo()
+
+
+def test_a_features_page_holds_1000_unless_asked_and_all_of_them_if_asked():
+    numbers = ee.List.sequence(1, 6000)
+    table = ee.FeatureCollection(numbers.map(lambda n: ee.Feature(None, {"n": n})))
+    page = ee.data.computeFeatures({"expression": table})
+    assert len(page["features"]) == 1000
+    assert "nextPageToken" in page
+    whole = ee.data.computeFeatures({"expression": table, "pageSize": 6000})
+    assert len(whole["features"]) == 6000
+    assert "nextPageToken" not in whole
