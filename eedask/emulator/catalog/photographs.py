@@ -15,12 +15,15 @@ from eedask.emulator.catalog.land import land
 from eedask.emulator.catalog.land_plane import lookup
 from eedask.emulator.catalog.palette import colors
 from eedask.emulator.catalog.surface import Cells
+from eedask.emulator.native_tiles import kept
 from eedask.emulator.raster import Pixels, Projection, uniform
 from eedask.emulator.sampling import Window
 
 # Windows are drawn in pieces of at most this many pixels a side: the land under one, turned and
 # stretched, has to fit a texture.
 _PIECE = 384
+# Windows of more pixels than this are not kept for who asks again.
+_LARGE = 1024 * 1024
 
 
 class Photograph:
@@ -42,6 +45,12 @@ class Photograph:
 
     def read(self, band: int, level: int, window: Window) -> Pixels:
         """Return the pixels of one band in a window of a level; none is masked."""
+        if window.width * window.height > _LARGE:
+            return self._drawn(band, level, window)
+        key = (Photograph, self._zone, self._left, self._top, self._date, band, level, window)
+        return kept(key, lambda: self._drawn(band, level, window))
+
+    def _drawn(self, band: int, level: int, window: Window) -> Pixels:
         values = np.empty((window.height, window.width), np.uint8)
         for row in range(0, window.height, _PIECE):
             for col in range(0, window.width, _PIECE):
