@@ -52,6 +52,13 @@ class SharedReads:
                 self._around = {w: a for w, a in self._around.items() if a != around}
         return band.read(window_grid(self._projection, *window))
 
+    def together(self, windows: Sequence[Window]) -> list[list[int]]:
+        """Return the numbers of windows in groups, each of those that share a reading."""
+        groups: dict[Window, list[int]] = {}
+        for k, window in enumerate(windows):
+            groups.setdefault(self._around.get(window, window), []).append(k)
+        return list(groups.values())
+
     def _block(self, band: Band, around: Window) -> Pixels:
         key = (id(band), around)
         if key in self._kept:

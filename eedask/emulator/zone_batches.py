@@ -14,7 +14,7 @@ import shapely
 
 from eedask.emulator.crs import WGS84, convert
 from eedask.emulator.projection import EDGE, same_crs
-from eedask.emulator.raster import Image, Projection, apply
+from eedask.emulator.raster import Band, Image, Pixels, Projection, apply
 from eedask.emulator.reduce import Nested, Reducer, Run, plain
 from eedask.emulator.shared_reads import SharedReads
 from eedask.emulator.tiling import Window
@@ -30,6 +30,7 @@ from eedask.emulator.zones import (
 
 # So many features at a time are looked ahead at.
 _BATCH = 128
+_NONE = Pixels(np.empty((1, 0)), np.empty((1, 0), np.float32))
 
 
 class Batch:
@@ -139,18 +140,39 @@ def _at_points(
     if not found:
         return found
     names = output_names(image.band_names, reducer, "output")
-    for bands, labels in zip(input_groups(image.bands, reducer, algorithm), names, strict=True):
-        pixels = [
-            [batch.reads.read(band, window) for window in batch.points.values()] for band in bands
-        ]
-        columns = [np.concatenate([p.values for p in row], axis=1) for row in pixels]
-        if any(column.dtype == object for column in columns):
-            return None
-        masks = [np.concatenate([p.mask for p in row], axis=1) for row in pixels]
-        rows = _reduced(reducer, columns, np.minimum.reduce(masks))
+    groups = list(input_groups(image.bands, reducer, algorithm))
+    read = _point_pixels(batch, [band for bands in groups for band in bands])
+    if read is None:
+        return None
+    pixels = iter(read)
+    for bands, labels in zip(groups, names, strict=True):
+        group = list(islice(pixels, len(bands)))
+        mask = np.minimum.reduce([p.mask for p in group])
+        rows = _reduced(reducer, [p.values for p in group], mask)
         for statistics, row in zip(found.values(), rows, strict=True):
             statistics.update(zip(labels, row, strict=True))
     return found
+
+
+def _point_pixels(batch: Batch, bands: Sequence[Band]) -> list[Pixels] | None:
+    """Return the pixels of a batch's n points, (1, n) of each band; None if they are arrays.
+
+    All bands are read of a place before the next, since what they are made of is often the same.
+    """
+    windows = list(batch.points.values())
+    found: list[list[Pixels]] = [[_NONE] * len(windows) for _ in bands]
+    for together in batch.reads.together(windows):
+        for row, band in zip(found, bands, strict=True):
+            for k in together:
+                values, mask = batch.reads.read(band, windows[k])
+                if values.dtype == object:
+                    return None
+                # Copies, since parts would keep whole tiles of all bands in memory.
+                row[k] = Pixels(values.copy(), mask.copy())
+    return [
+        Pixels(*(np.concatenate(arrays, axis=1) for arrays in zip(*row, strict=True)))
+        for row in found
+    ]
 
 
 def _reduced(reducer: Reducer, columns: Sequence[Any], mask: Any) -> list[list[Any]]:

@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pixels import TRANSFORM, UTM, ArraySource, cell, image, planar, run
 
 from eedask.emulator import zone_batches
-from eedask.emulator.catalog import raster_file
+from eedask.emulator.catalog import Catalog, raster_file
 from eedask.emulator.catalog.raster_file import RasterFile, read_header
 from eedask.emulator.geometry import Geometry
-from eedask.emulator.projection import transformer
+from eedask.emulator.mosaics import mosaic
+from eedask.emulator.projection import transformer, window_grid
 from eedask.emulator.raster import Image, PixelType, Projection
 from eedask.emulator.sampling import Window, source_bands
 from eedask.emulator.shared_reads import SharedReads
-from eedask.emulator.values import Feature, collection_of
+from eedask.emulator.values import Feature, Query, collection_of
 
 REDUCERS = [
     ("mean",),
@@ -239,3 +241,40 @@ def test_a_thread_keeps_few_files_open(tmp_path):
     assert first.closed
     assert handles.handle(paths[0]) is not first
     assert not handles.handle(paths[-1]).closed
+
+
+@pytest.mark.parametrize("asset", ["USGS/SRTMGL1_003", "USDA/NAIP/DOQQ"])
+def test_points_have_the_pixels_that_a_picture_has(asset):
+    """Points near and far: the bits of a table against those of a square around each."""
+    catalog = Catalog()
+    if asset == "USDA/NAIP/DOQQ":
+        near = Query(bounds=(-100.02, 40.0, -99.98, 40.03), start=1.55e12, end=1.63e12)
+        scenes = list(catalog.load_collection(asset).elements(near))
+        img = mosaic(collection_of("ImageCollection", scenes))
+    else:
+        img = catalog.load_image(asset)
+    lon, lat = np.random.default_rng(5).uniform((-100.01, 40.01), (-99.99, 40.02), (60, 2)).T
+    step = 1e-5
+    points = batch_of([Geometry(point) for point in shapely.points(lon, lat)])
+    grid = (Projection("EPSG:4326", Affine.identity()), [step, 0, 0, 0, -step, 0])
+    table = run("Image.reduceRegions", img, points, run("Reducer.first"), None, *grid, 1.0, None)
+    cols, rows = np.floor(lon / step).astype(int), np.floor(-lat / step).astype(int)
+    native = Projection("EPSG:4326", Affine(step, 0, 0, 0, -step, 0))
+    for feature, col, row in zip(table.elements(), cols.tolist(), rows.tolist(), strict=True):
+        for band in img.bands:
+            square = band.read(window_grid(native, col - 3, row - 2, 8, 8))
+            name = band.id if len(img.bands) > 1 else "first"
+            assert feature.properties[name] == square.values[2, 3]
+            assert square.mask[2, 3] == 1
+
+
+def test_all_bands_of_a_place_are_read_before_the_next():
+    """Sources draw what their bands have in common once a place, however few they keep."""
+    source = ArraySource(np.zeros((3, 300, 700), np.int16), Projection(UTM, TRANSFORM))
+    img = Image(source_bands(source, ("a", "b", "c"), [PixelType("int", -32768, 32767)] * 3))
+    lonlat = transformer(UTM, "EPSG:4326").transform(500005 + 2600 * np.arange(3), [4399995] * 3)
+    geometries = [Geometry(point) for point in shapely.points(*lonlat)]
+    together(img, run("Reducer.first"), geometries)
+    assert [(read[0], read[2][0]) for read in source.reads] == [
+        (band, 260 * k) for k in range(3) for band in range(3)
+    ]
