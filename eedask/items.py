@@ -174,6 +174,7 @@ def check_items(
     _check_index(items.index)
     if taken := [c for c in items.columns if c in reserved]:
         raise ItemsError(f"the columns {taken} are the manifest's own; rename them in the items")
+    _check_id_column(items)
     if not items.columns.is_unique:
         raise ItemsError(f"columns stand twice: {_some(items.columns[items.columns.duplicated()])}")
     if geometry:
@@ -194,6 +195,18 @@ def _check_index(index: pd.Index) -> None:
         raise ItemsError(f"ids are all integers or all strings; the index holds {kind} values")
     if index.hasnans:
         raise ItemsError("ids are all integers or all strings; some in the index are missing")
+
+
+def _check_id_column(items: gpd.GeoDataFrame) -> None:
+    """Refuse an index and a column of one name that hold different values."""
+    name = items.index.name
+    if name is None or name not in items.columns:
+        return
+    if list(items[name]) != list(items.index):
+        raise ItemsError(
+            f"the index and a column are both called {name!r}, and differ: rename the column, or"
+            f" make it the ids with set_index({name!r})"
+        )
 
 
 def _check_geometry(items: gpd.GeoDataFrame, *, missing: bool, east_most: int) -> None:

@@ -13,7 +13,7 @@ import dask.bag as db
 import geopandas as gpd
 
 from eedask.connection import Connection, Request
-from eedask.dataset import FAILED, ITEM_ID, MANIFEST_COLUMNS, OK, ORDER, Dataset, sample_items
+from eedask.dataset import FAILED, MANIFEST_COLUMNS, OK, ORDER, Dataset, sample_items
 from eedask.errors import InputError, RequestError, RunStopped
 from eedask.execution import execute, rows_bag
 from eedask.jobs import Task
@@ -27,8 +27,9 @@ from eedask.storage import Folder
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling
 
 _LARGEST_PARTITION = 250
-# Column names that results need for themselves.
-RESERVED = (*MANIFEST_COLUMNS, ITEM_ID, ORDER)
+# Column names that results need for themselves. Tables and manifests have the ids in their index,
+# so that a column of the items may be called as these are.
+RESERVED = (*MANIFEST_COLUMNS, ORDER)
 
 
 @dataclass(frozen=True)
