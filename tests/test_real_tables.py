@@ -26,7 +26,8 @@ if DATA is None:
 LST, TOWNS = "modis_lst/mod11a1_20191101_ne_brazil.tif", "modis_lst/municipios.parquet"
 SLOPE, SLOPES = "slope/slope.tif", "slope/polygons.shp"
 NAIP = "naip/m_4709963_se_14_1_20200831.tif"
-MOUNTS = {"lst": LST, "slope": SLOPE, "naip": NAIP}
+NDVI, PLOTS = "modis_ndvi/MOD13A1_NDVI_2016_193.tif", "modis_ndvi/extract_polys.shp"
+MOUNTS = {"lst": LST, "slope": SLOPE, "naip": NAIP, "ndvi": NDVI}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,11 @@ def check(got, band, raster, shapes):
 
 @pytest.mark.parametrize(
     ("image", "path", "regions", "band"),
-    [("lst", LST, TOWNS, "LST_Day_1km"), ("slope", SLOPE, SLOPES, None)],
+    [
+        ("lst", LST, TOWNS, "LST_Day_1km"),
+        ("slope", SLOPE, SLOPES, None),
+        ("ndvi", NDVI, PLOTS, None),
+    ],
 )
 def test_regions_equal_exactextract_and_rasterstats(data, tmp_path, image, path, regions, band):
     file = DATA / regions
