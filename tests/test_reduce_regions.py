@@ -102,10 +102,12 @@ def test_unweighted_sums_equal_rasterstats(earth_engine, rasters, tmp_path):
     assert (got["R_max"][some] == plain["max"][some]).all()
 
 
-def test_regions_by_id_move_no_geometry(rasters, tmp_path, sent):
+@pytest.mark.parametrize("suffix", ["parquet", "geojson"])
+def test_regions_by_id_move_no_geometry(rasters, tmp_path, sent, suffix):
     items = fields(rasters.field, 12)
-    file = tmp_path / "fields.parquet"
-    items.reset_index(names="name").to_parquet(file)
+    file = tmp_path / f"fields.{suffix}"
+    named = items.reset_index(names="name")
+    named.to_parquet(file) if suffix == "parquet" else named.to_file(file, driver="GeoJSON")
     mounts = {FIELD: rasters.field, "projects/p/assets/fields": file}
     with Emulator(mounts=mounts, processes=1) as running, running.initialized():
         asset = ee.FeatureCollection("projects/p/assets/fields")
