@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 from fire import (
@@ -24,7 +25,8 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now, self.workers = 100.0, 0
-        monkeypatch.setattr(presence.time, "monotonic", lambda: self.now)
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr(presence, "time", clock)
         self.presence = presence.Presence(self.count)
 
     def count(self):
@@ -82,8 +84,10 @@ def test_a_run_that_has_lost_all_workers_ends_and_is_resumed(tmp_path, monkeypat
 
             taking = threading.Thread(target=take_workers)
             taking.start()
-            caplog.set_level(logging.WARNING, "eedask")
-            with pytest.raises(RunStopped, match="all workers are gone"):
+            with (
+                caplog.at_level(logging.WARNING, "eedask"),
+                pytest.raises(RunStopped, match="all workers are gone"),
+            ):
                 plan_of(items, out).run(progress=False)
             taking.join()
             assert "the run waits until one comes" in caplog.text
