@@ -312,20 +312,21 @@ class Killer(threading.Thread):
 
     def run(self) -> None:
         wait_until(lambda: flushed(self._out) or self._over.is_set(), 60)
-        while self.kills < self._most:
-            if self._over.wait(self._random.uniform(*self._times)):
-                return
+        while not self._over.wait(self._random.uniform(*self._times)):
             pids = [nanny.pid for nanny in self._cluster.workers.values() if nanny.pid]
             if not pids:
-                # A nanny whose worker is killed while it starts gives up. Who runs a cluster
-                # starts another then.
+                # A nanny whose worker is killed while it starts gives up, after the last kill too.
+                # Who runs a cluster starts another then.
                 self._cluster.scale(self._workers)
-                continue
-            self.flushed.append(flushed(self._out))
-            for pid in pids if self._everyone else [self._random.choice(pids)]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self.kills += 1
+            elif self.kills < self._most:
+                self._kill(pids)
+
+    def _kill(self, pids: list[int]) -> None:
+        self.flushed.append(flushed(self._out))
+        for pid in pids if self._everyone else [self._random.choice(pids)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.kills += 1
 
     def __enter__(self) -> Killer:
         self.start()
