@@ -127,8 +127,18 @@ def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
     dask.bag.Bag
         One dictionary an item: ``id``, ``geometry`` (shapely, in the frame's crs) and the
         columns.
+
+    Raises
+    ------
+    InputError
+        If the items are none, or have a column that is called as the ids are.
     """
     checked = check_items(items, geometry=False)
+    if "id" in checked.columns:
+        raise ItemsError(
+            "the dictionaries of a bag hold the ids as 'id', and the items have a column 'id':"
+            " rename it, or make it the ids with set_index('id')"
+        )
     if partition_size < 1:
         raise InputError(f"a partition holds at least one item; partition_size={partition_size}")
     frame = checked.rename_geometry("geometry") if checked.geometry.name != "geometry" else checked

@@ -16,7 +16,7 @@ from eedask.computed import ComputeTask, stated_columns
 from eedask.connection import DEADLINE, endpoint_of_client
 from eedask.dataset import sample_items
 from eedask.errors import InputError
-from eedask.expression import compile_expression, digest
+from eedask.expression import Expression, compile_expression, digest
 from eedask.items import check_items
 from eedask.plan import RESERVED, Plan, RunOptions
 from eedask.reducers import reducer as as_reducer
@@ -116,10 +116,6 @@ def time_series(
     endpoint, _ = endpoint_of_client(
         workload_tag=workload_tag, deadline=deadline, credentials=credentials
     )
-
-    def times(item: Any) -> ee.List:
-        return ee.ImageCollection(asked.image_of(item)).aggregate_array("system:time_start")
-
     task, terms = asked.task(
         checked,
         endpoint,
@@ -127,14 +123,21 @@ def time_series(
         SeriesTask,
         points=False,
         **outlines,
-        times_of=compile_expression(
-            times if callable(made) else times(None), sample_items(checked)
-        ),
+        times_of=_times(asked, checked),
         composite=freq is not None or mosaic_by_day,
     )
     terms |= {"verb": "time_series", "weighted": weighted, "freq": freq, **outlines}
     options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
     return table_plan(checked, task, terms, out, options)
+
+
+def _times(asked: Reduction, items: gpd.GeoDataFrame) -> Expression:
+    """Return the expression of the times of an item's images."""
+
+    def times(item: Any) -> ee.List:
+        return ee.ImageCollection(asked.image_of(item)).aggregate_array("system:time_start")
+
+    return compile_expression(times if callable(asked.image) else times(None), sample_items(items))
 
 
 def compute(

@@ -111,3 +111,5 @@ def test_bags_hold_the_items_in_order():
         eedask.to_bag(regions(), 0)
     with pytest.raises(ItemsError, match="stand twice"):
         eedask.to_bag(regions().rename(index={"b": "a"}), 1)
+    with pytest.raises(ItemsError, match="a column 'id'"):
+        eedask.to_bag(regions().assign(id=7), 1)

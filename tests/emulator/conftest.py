@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import ee
 import pytest
 import rasterio
 import real_data
@@ -36,6 +37,19 @@ def emulator(mounts: dict[str, Path]) -> Iterator[Emulator]:
     """An emulator in processes of its own."""
     with Emulator(mounts, project=PROJECT) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def client(emulator: Emulator) -> Iterator[None]:
+    """The ``ee`` client, initialised on the emulator."""
+    with emulator.initialized():
+        yield
+
+
+@pytest.fixture
+def raster(client: None) -> ee.Image:
+    """The mounted raster, as the client knows it."""
+    return ee.Image(RASTER_ID)
 
 
 @pytest.fixture(scope="session")

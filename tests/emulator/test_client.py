@@ -13,19 +13,10 @@ from example_raster import PROJECT, RASTER_ID, SHAPE, TRANSFORM, raster_values
 from PIL import Image as Pillow
 from rasterio.io import MemoryFile
 
+pytestmark = pytest.mark.usefixtures("client")
+
 # A window of the raster that is clear of its nodata corner.
 ROW, COL, HEIGHT, WIDTH = 20, 30, 12, 16
-
-
-@pytest.fixture(scope="module", autouse=True)
-def client(emulator):
-    with emulator.initialized():
-        yield
-
-
-@pytest.fixture
-def raster():
-    return ee.Image(RASTER_ID)
 
 
 def window_grid():

@@ -6,20 +6,11 @@ import ee
 import numpy as np
 import pytest
 import requests
-from example_raster import RASTER_ID, TRANSFORM, raster_values
+from example_raster import TRANSFORM, raster_values
+
+pytestmark = pytest.mark.usefixtures("client")
 
 ROW, COL, HEIGHT, WIDTH = 20, 30, 6, 8
-
-
-@pytest.fixture(scope="module", autouse=True)
-def client(emulator):
-    with emulator.initialized():
-        yield
-
-
-@pytest.fixture
-def raster():
-    return ee.Image(RASTER_ID)
 
 
 @pytest.fixture

@@ -4,14 +4,10 @@ import ee
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("client")
+
 S2, L8 = "COPERNICUS/S2_SR_HARMONIZED", "LANDSAT/LC08/C02/T1_L2"
 PLACE = [-93.5, 42.1]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def client(emulator):
-    with emulator.initialized():
-        yield
 
 
 def pixels(image, size=64, scale=10):

@@ -21,6 +21,8 @@ from PIL import Image as Pillow
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
+pytestmark = pytest.mark.usefixtures("client")
+
 BANDS = ("red", "green", "blue")
 # The whole raster, its nodata corner included.
 WHOLE = {
@@ -40,17 +42,6 @@ PLACE = {
     "crs_transform": list(TRANSFORM)[:6],
     "dimensions": f"{SHAPE[1]}x{SHAPE[0]}",
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def client(emulator):
-    with emulator.initialized():
-        yield
-
-
-@pytest.fixture
-def raster():
-    return ee.Image(RASTER_ID)
 
 
 def fetch(url):

@@ -15,15 +15,11 @@ import requests
 from example_raster import RASTER_ID
 from googleapiclient.http import HttpRequest
 
+pytestmark = pytest.mark.usefixtures("client")
+
 MOST_BYTES = 50331648
 MOST_DOWNLOADED = 32 * 2**20
 PAYLOAD = 10485760
-
-
-@pytest.fixture(scope="module", autouse=True)
-def client(emulator):
-    with emulator.initialized():
-        yield
 
 
 def grid(width, height):

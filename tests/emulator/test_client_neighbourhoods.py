@@ -5,22 +5,13 @@ import io
 import ee
 import numpy as np
 import pytest
-from example_raster import RASTER_ID, TRANSFORM, raster_values
+from example_raster import TRANSFORM, raster_values
 from scipy import ndimage
+
+pytestmark = pytest.mark.usefixtures("client")
 
 COL, ROW, WIDTH, HEIGHT = 30, 20, 16, 12
 WINDOW = (slice(ROW, ROW + HEIGHT), slice(COL, COL + WIDTH))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def client(emulator):
-    with emulator.initialized():
-        yield
-
-
-@pytest.fixture
-def raster():
-    return ee.Image(RASTER_ID)
 
 
 def region():

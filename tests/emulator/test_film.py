@@ -14,11 +14,7 @@ from PIL import Image as Pillow
 
 from eedask.emulator.film import encode_gif
 
-
-@pytest.fixture(scope="module", autouse=True)
-def client(emulator):
-    with emulator.initialized():
-        yield
+pytestmark = pytest.mark.usefixtures("client")
 
 
 def raster():
