@@ -39,6 +39,9 @@ _PARDON = 1 / 50
 # The share of a run's requests that may be under way at once at a size that none was answered at.
 # One too large is cut in four at least, so that these are a smaller share of what it takes then.
 _UNTRIED = 1 / 40
+# So many requests of a size have to be answered before it is open to all, once another was found
+# too large: what is left of a size that was may be just too large for some.
+_ENOUGH = 20
 # Seconds that others wait for these before they go on with less: longer than most requests take,
 # and no matter in a run of slow ones.
 PATIENCE_S = 5.0
@@ -164,9 +167,10 @@ class BatchMemory:
 
     Until a request of the presumed size was answered, only a few go at that size, so that few
     are under way in vain when it is too large: others wait for what becomes of them, and where
-    that takes long go on with less. A size that has worked is used by all. Only one request at a
-    time is larger than that, to find out whether it works too. Sizes are of any unit that a task
-    counts its items' weight in.
+    that takes long go on with less. A size that has worked is used by all; once some size was
+    found too large, only after it has worked often, and by few more each time until then. One
+    request at a time is larger than that, to find out whether it works too. Sizes are of any unit
+    that a task counts its items' weight in.
 
     Parameters
     ----------
@@ -193,8 +197,8 @@ class BatchMemory:
         self._tried = 0.0
         # Sizes of requests under way that are larger than any that was answered, and since when.
         self._untried: dict[int, tuple[float, float]] = {}
-        self._proven = False
-        self._strikes = 0.0
+        # Requests that were answered at about the size that is taken to work, and failures there.
+        self._answers, self._strikes = 0, 0.0
         self._calm, self._patience = 0, _CALM
         self.spent = 0
 
@@ -224,11 +228,14 @@ class BatchMemory:
             # What was under way at a size that was given up meanwhile does not bring it back.
             if size < self._fails:
                 self._works = max(self._works, size)
-            self._tried = min(max(self._tried, size), self._works)
+            if not self._in_doubt:
+                self._tried = min(max(self._tried, size), self._works)
             if 2 * size >= self._works:
-                # What is not much larger is no adventure any more.
-                self._tried = self._works
-                self._proven, self._strikes = True, max(0.0, self._strikes - _PARDON)
+                self._answers += 1
+                self._strikes = max(0.0, self._strikes - _PARDON)
+                if not self._in_doubt:
+                    # What is not much larger is no adventure any more.
+                    self._tried = self._works
             self._end(job)
             self._calm += 1
             if self._calm >= self._patience:
@@ -245,10 +252,10 @@ class BatchMemory:
                 if self._scout is job:
                     self._patience *= 2
             elif self._is_general(size):
-                self._fails, self._works = size, size / (2 if self._proven else 4)
-                self._patience *= 2 if self._proven else 1
-                self._proven, self._strikes = False, 0.0
-                self._tried = min(self._tried, self._works)
+                self._fails, self._works = size, size / (2 if self._answers else 4)
+                self._patience *= 2 if self._answers else 1
+                self._answers, self._strikes = 0, 0.0
+                self._tried = min(self._tried, self._works / 2)
             self._end(job)
             logger.info(
                 "%s: too large; %d requests so far went on finding the size", label, self.spent
@@ -272,12 +279,17 @@ class BatchMemory:
             self._scout = job
         return allowed
 
+    @property
+    def _in_doubt(self) -> bool:
+        """Whether the size that is taken to work has not shown that it does, by and large."""
+        return self._answers < (1 if self._fails == float("inf") else _ENOUGH)
+
     def _has_room(self, size: float) -> bool:
         """Whether a request may go at a size: if it was tried, or few others are as large."""
         if size <= self._tried:
             return True
         as_large = sum(2 * other >= size for other, _ in self._untried.values())
-        return as_large < max(1.0, _UNTRIED * self._total / size)
+        return as_large < max(1.0, _UNTRIED * self._total / size, 2.0 * self._answers)
 
     def _less(self, size: float) -> float:
         """Return a smaller size at which a request may go."""
@@ -289,7 +301,9 @@ class BatchMemory:
         """Whether a failure of a size that was taken to work tells of more than its own items."""
         # The halves of one that failed are of its own items as well.
         self._strikes += 4 * size > self._works
-        return not self._proven or self._strikes >= _STRIKES
+        if not self._answers:
+            return True
+        return self._strikes >= (1 if self._in_doubt else _STRIKES)
 
     def _end(self, job: object) -> None:
         if self._scout is job:
