@@ -102,7 +102,7 @@ def with_statistics(
             if zone is None:
                 yield feature
                 continue
-            zone = limited(zone, most, False, algorithm)
+            zone = limited(zone, most, None, algorithm)
             statistics = reduce_zone(
                 image, reducer, zone, algorithm, "output", tile_scale, batch.reads
             )

@@ -45,6 +45,14 @@ _PER_TILE = 100.0
 _LEAST_COVERAGE = 0.005
 _LEAST_WEIGHT = 1 / 256
 
+# The second line of the live service's error, as users report it.
+_ADVICE = (
+    "Ensure that you are not aggregating at a higher resolution than you intended; "
+    "that is a frequent cause of this error. If not, then you may set the 'maxPixels' "
+    "argument to a limit suitable for your computation; set 'bestEffort' to true to aggregate "
+    "at whatever scale results in 'maxPixels' total pixels; or both."
+)
+
 
 def aggregation_projection(
     image: Image,
@@ -210,18 +218,23 @@ class Zone:
         return Zone(self.shape, Projection(self.projection.crs, transform))
 
 
-def limited(zone: Zone, most: float | None, best_effort: bool, algorithm: str) -> Zone:
-    """Return a zone of at most so many pixels, or raise Earth Engine's error."""
+def limited(zone: Zone, most: float | None, best_effort: bool | None, algorithm: str) -> Zone:
+    """Return a zone of at most so many pixels, or raise Earth Engine's error.
+
+    ``best_effort`` is None of an algorithm without such an argument: its error ends with the
+    first line, for the advice of the second would not help.
+    """
     if most is not None and most < 1:
         raise EarthEngineError(f"{algorithm}: maxPixels must be positive.")
     if most is None or zone.pixels <= most:
         return zone
     if best_effort:
         return zone.coarser(most)
-    raise EarthEngineError(
+    words = (
         f"{algorithm}: Too many pixels in the region. Found {int(zone.pixels)}, "
         f"but maxPixels allows only {int(most)}."
     )
+    raise EarthEngineError(words if best_effort is None else f"{words}\n{_ADVICE}")
 
 
 def check_tile_scale(value: float, algorithm: str) -> None:

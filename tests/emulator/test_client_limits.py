@@ -20,6 +20,12 @@ pytestmark = pytest.mark.usefixtures("client")
 MOST_BYTES = 50331648
 MOST_DOWNLOADED = 32 * 2**20
 PAYLOAD = 10485760
+ADVICE = (
+    "Ensure that you are not aggregating at a higher resolution than you intended; that is a "
+    "frequent cause of this error. If not, then you may set the 'maxPixels' argument to a limit "
+    "suitable for your computation; set 'bestEffort' to true to aggregate at whatever scale "
+    "results in 'maxPixels' total pixels; or both."
+)
 
 
 def grid(width, height):
@@ -177,12 +183,19 @@ def test_pixels_of_a_region():
     image = ee.Image.constant(1).setDefaultProjection("EPSG:32613", None, 10)
     counted = image.reduceRegion(maxPixels=100, **options).getInfo()
     assert counted == {"constant": 100}
-    words = (
-        "Image.reduceRegion: Too many pixels in the region. Found 100, but maxPixels allows only"
-    )
-    with refused(f"{words} 99."):
+    words = "Too many pixels in the region. Found 100, but maxPixels allows only 99."
+    with refused(f"Image.reduceRegion: {words}\n{ADVICE}"):
         image.reduceRegion(maxPixels=99, **options).getInfo()
-    best = image.reduceRegion(maxPixels=99, bestEffort=True, **options).getInfo()
+    options["reducer"] = ee.Reducer.countEvery()
+    with refused(f"Image.reduceToVectors: {words}\n{ADVICE}"):
+        image.reduceToVectors(maxPixels=99, **options).getInfo()
+    # reduceRegions has no bestEffort to advise.
+    with refused(f"Image.reduceRegions: {words}"):
+        image.reduceRegions(
+            ee.FeatureCollection(region), ee.Reducer.count(), 10, maxPixelsPerRegion=99
+        ).getInfo()
+    del options["reducer"]
+    best = image.reduceRegion("count", maxPixels=99, bestEffort=True, **options).getInfo()
     assert best["constant"] <= 99
 
 

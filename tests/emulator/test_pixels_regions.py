@@ -207,7 +207,9 @@ def test_too_many_pixels(field, blob):
     with pytest.raises(EarthEngineError) as caught:
         stats(field, reducer("mean"), blob, max_pixels=100)
     found = int(blob.area / 100)
-    assert caught.value.message == (
+    first, advice = caught.value.message.split("\n")
+    assert "'bestEffort'" in advice
+    assert first == (
         f"Image.reduceRegion: Too many pixels in the region. Found {found}, "
         "but maxPixels allows only 100."
     )
