@@ -5,24 +5,25 @@ https://developers.google.com/earth-engine/reference/rest/v1/projects.assets.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-import shapely
-from shapely.geometry.base import BaseGeometry
 
 from eedask.emulator.answers import Answer, json_answer
 from eedask.emulator.calls import Call, Handler, feature_page, with_token
 from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.descriptions import describe, describe_image
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.info import feature_json
-from eedask.emulator.listing import parse_filter, parse_region
-from eedask.emulator.paging import Pager, page_size
+from eedask.emulator.listing import parse_filter
+from eedask.emulator.listing_terms import Condition, every, intersecting, parse_region
+from eedask.emulator.paging import Paged, Pager, page_size
+from eedask.emulator.raster import Image
 from eedask.emulator.rendering import ASSET_PIXELS, prepare
 
 _PAGE = {"BASIC": 10000}
 _PAGE_FULL = 1000
+# "The server may return fewer assets than requested": where a filter leaves little of much.
+_PATIENCE_S = 20.0
 
 
 class AssetMethods:
@@ -55,35 +56,46 @@ class AssetMethods:
         view = call.query.get("view", "FULL")
         most = _PAGE.get(view, _PAGE_FULL)
         # Folders are listed whole: filters are for collections.
-        text = call.query.get("filter") if self._catalog.is_collection(parent) else None
-        keeps = parse_filter(text)
-
-        def start() -> Iterator[dict[str, Any]]:
-            return filter(keeps, self._catalog.list_assets(parent, keeps.hint))
-
+        images = self._catalog.is_collection(parent)
+        text = call.query.get("filter") if images else None
+        listed = self._images(parent, view, text) if images else self._folder(parent, view)
         size = page_size(call.query.get("pageSize"), most, most)
         with _Resource(parent):
-            page = self._pager.page(
-                ["listAssets", parent, view, text], size, call.query.get("pageToken"), start
-            )
-        assets = [_basic(asset) for asset in page.elements] if view == "BASIC" else page.elements
+            query = ["listAssets", parent, view, text]
+            page = self._pager.page(query, size, call.query.get("pageToken"), listed)
         # Empty lists are left out, like all that is not said.
-        return json_answer(with_token({"assets": assets} if assets else {}, page.next_token))
+        assets = {"assets": page.elements} if page.elements else {}
+        return json_answer(with_token(assets, page.next_token))
+
+    def _images(self, parent: str, view: str, text: str | None) -> Paged:
+        """Return a collection's images, of which nothing is computed that is not asked for."""
+        keeps = parse_filter(text)
+        return Paged(
+            lambda: self._catalog.load_collection(parent).elements(keeps.hint),
+            keeps,
+            _basic_image if view == "BASIC" else describe_image,
+            _PATIENCE_S,
+        )
+
+    def _folder(self, parent: str, view: str) -> Paged:
+        return Paged(
+            lambda: self._catalog.list_assets(parent),
+            show=_basic if view == "BASIC" else dict,
+        )
 
     def _features(self, call: Call) -> Answer:
         name, region = call.path["asset"], call.query.get("region")
         keeps = parse_filter(call.query.get("filter"))
-        box = parse_region(region) if region else None
+        if region:
+            keeps = every([keeps, Condition(intersecting(parse_region(region)))])
 
-        def start() -> Iterator[dict[str, Any]]:
+        def start() -> Iterator[Any]:
             with _Resource(name):
-                table = self._catalog.load_table(name)
-            features = (feature_json(element) for element in table.elements())
-            kept = filter(keeps, features)
-            return kept if box is None else filter(_intersecting(box), kept)
+                return self._catalog.load_table(name).elements()
 
         query = ["listFeatures", name, region, call.query.get("filter")]
-        return feature_page(self._pager, query, call.query, start)
+        listed = Paged(start, keeps, feature_json, _PATIENCE_S)
+        return feature_page(self._pager, query, call.query, listed)
 
     def _get(self, call: Call) -> Answer:
         with _Resource(call.path["name"]):
@@ -110,15 +122,9 @@ class _Resource:
             raise EarthEngineError(words, 404) from error
 
 
-def _intersecting(region: BaseGeometry) -> Callable[[Mapping[str, Any]], bool]:
-    def keep(feature: Mapping[str, Any]) -> bool:
-        geometry = feature.get("geometry")
-        return geometry is not None and bool(
-            shapely.from_geojson(json.dumps(geometry)).intersects(region)
-        )
-
-    return keep
-
-
 def _basic(asset: Mapping[str, Any]) -> dict[str, Any]:
     return {key: asset[key] for key in ("type", "name", "id") if key in asset}
+
+
+def _basic_image(image: Image) -> dict[str, Any]:
+    return _basic(describe("IMAGE", image.id or "", {}))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from eedask.emulator.answers import Answer, json_answer
 from eedask.emulator.api import Method
-from eedask.emulator.paging import Pager, page_size
+from eedask.emulator.paging import Paged, Pager, page_size
 
 # https://developers.google.com/earth-engine/reference/rest/v1/projects.table/computeFeatures
 ELEMENTS_PAGE = 1000
@@ -28,9 +28,7 @@ class Call:
 Handler = Callable[[Call], Answer]
 
 
-def feature_page(
-    pager: Pager, query: Any, paging: Mapping[str, Any], start: Callable[[], Iterator[Any]]
-) -> Answer:
+def feature_page(pager: Pager, query: Any, paging: Mapping[str, Any], paged: Paged) -> Answer:
     """Return a page of a feature collection.
 
     Parameters
@@ -40,11 +38,11 @@ def feature_page(
         What is asked, apart from size and token.
     paging : mapping
         Holds ``pageSize`` and ``pageToken`` where they are said.
-    start : callable
-        Gives the features, as GeoJSON, from the first.
+    paged : Paged
+        The features, shown as GeoJSON.
     """
     size = page_size(paging.get("pageSize"), ELEMENTS_PAGE)
-    page = pager.page(query, size, paging.get("pageToken"), start)
+    page = pager.page(query, size, paging.get("pageToken"), paged)
     result = {"type": "FeatureCollection", "features": page.elements}
     return json_answer(with_token(result, page.next_token))
 

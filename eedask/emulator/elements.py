@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from eedask.emulator.geometry import UNBOUNDED, Geometry
+from eedask.emulator.late import changed
 from eedask.emulator.raster import Image
 from eedask.emulator.values import Collection, Feature
 
@@ -51,8 +52,7 @@ def names_of(element: Any) -> list[str]:
 
 def with_properties(element: Any, properties: Mapping[str, Any]) -> Any:
     """Return a copy of an element or collection with more properties; None removes one."""
-    merged = {**element.properties, **properties}
-    return replace(element, properties={k: v for k, v in merged.items() if v is not None})
+    return replace(element, properties=changed(element.properties, properties))
 
 
 def with_index(element: Any, index: str | None) -> Any:

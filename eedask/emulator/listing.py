@@ -1,65 +1,55 @@
-"""Filters of asset and feature lists, in the language of https://google.aip.dev/160.
+"""Filters of asset and feature lists: the language of https://google.aip.dev/160, read.
 
-Of the language there is what the client writes and the reference shows: comparisons of
-``startTime``, ``endTime`` and ``properties.X``, ``intersects("<GeoJSON or WKT>")``, and AND
-between them (https://developers.google.com/earth-engine/reference/rest/v1/projects.assets/listAssets).
-A comma stands for AND: https://developers.google.com/earth-engine/apidocs/ee-data-listfeatures
-has filters separated by commas.
+Comparisons, ``:`` and ``intersects(…)`` (:mod:`eedask.emulator.listing_terms`) are joined by AND,
+by OR, which binds closer, and by standing next to each other, which is AND closest of all but
+for OR; NOT and a minus turn what follows; parentheses group. A comma between them stands for
+AND: https://developers.google.com/earth-engine/apidocs/ee-data-listfeatures has filters
+separated by commas. Words that stand alone, which the language looks for anywhere, are refused.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-import operator
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
-
-import shapely
-from shapely.geometry.base import BaseGeometry
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
-from eedask.emulator.values import EVERYTHING, Query
-
-Asset = Mapping[str, Any]
-Predicate = Callable[[Asset], bool]
-
-_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_STRING = r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^'\\]|\\.)*'"
-_TERM = re.compile(
-    rf"""\s*(?:
-        intersects\(\s*(?P<region>{_STRING})\s*\)
-      | (?P<name>startTime|endTime|properties\.[\w:.-]+?|[\w:]+)\s*
-        (?P<sign><=|>=|!=|=|<|>)\s*
-        (?P<value>{_STRING}|[^\s()"',]+)
-    )\s*""",
-    re.VERBOSE,
+from eedask.emulator.listing_terms import (
+    STRING,
+    Condition,
+    comparison,
+    every,
+    has,
+    intersects,
+    opposite,
+    some,
 )
 
+_NAME = r"[A-Za-z_][\w:.-]*?"
+_VALUE = rf"""{STRING}|[^\s()"',]+"""
+_TOKEN = re.compile(
+    rf"""\s*(?:
+        (?P<bracket>[()])
+      | (?P<comma>,)
+      | (?P<word>AND|and|OR|or|NOT|not)\b(?=\s|\()
+      | (?P<minus>-)(?=[\w(])
+      | intersects\(\s*(?P<region>{STRING})\s*\)
+      | (?P<name>{_NAME})\s*(?P<sign><=|>=|!=|=|<|>)\s*(?P<value>{_VALUE})
+      | (?P<holder>{_NAME}):\s*(?P<held>{_VALUE})
+    )""",
+    re.VERBOSE,
+)
+_DEEPEST = 50
 
-@dataclass(frozen=True)
-class Filter:
-    """What a list keeps, and what of it a catalogue may leave out beforehand."""
 
-    keeps: tuple[Predicate, ...] = ()
-    hint: Query = field(default=EVERYTHING)
+class _Token(NamedTuple):
+    """A bracket, a word of the language or ``,`` by its text; or a condition."""
 
-    def __call__(self, asset: Asset) -> bool:
-        """Whether the asset is kept."""
-        return all(keep(asset) for keep in self.keeps)
+    text: str
+    condition: Condition | None = None
 
 
-def parse_filter(text: str | None) -> Filter:
+def parse_filter(text: str | None) -> Condition:
     """Read a filter.
 
     Raises
@@ -67,96 +57,78 @@ def parse_filter(text: str | None) -> Filter:
     EarthEngineError
         400: not a filter, or a part of the language that is not supported.
     """
-    result = Filter()
-    rest = (text or "").strip()
-    while rest:
-        found = _TERM.match(rest)
+    tokens = _tokens(text or "")
+    if not tokens:
+        return Condition()
+    parser = _Parser(text or "", tokens)
+    found = parser.expression(0)
+    if parser.rest:
+        raise parser.refusal()
+    return found
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    at, end = 0, len(text.rstrip())
+    while at < end:
+        found = _TOKEN.match(text, at)
         if not found:
-            raise NotSupported(f"the filter {text!r}, from {rest!r} on")
-        term = _intersects(found["region"]) if found["region"] else _comparison(found)
-        result = Filter((*result.keeps, *term.keeps), result.hint & term.hint)
-        rest = rest[found.end() :]
-        if rest:
-            rest, joined = re.subn(r"^(?:(?:AND|and)\s+|,\s*)", "", rest)
-            if not joined:
-                raise NotSupported(f"the filter {text!r}, from {rest!r} on")
-    return result
+            raise NotSupported(f"the filter {text!r}, from {text[at:].strip()!r} on")
+        tokens.append(_token(found))
+        at = found.end()
+    return tokens
 
 
-def parse_region(text: str) -> BaseGeometry:
-    """Read a region given as GeoJSON (with either kind of quotes) or WKT, in degrees."""
-    try:
-        if not text.lstrip().startswith("{"):
-            return shapely.from_wkt(text)
-        try:
-            return shapely.from_geojson(text)
-        except shapely.GEOSException:
-            return shapely.from_geojson(json.dumps(ast.literal_eval(text)))
-    except (shapely.GEOSException, ValueError, SyntaxError) as error:
-        raise EarthEngineError(f"Invalid region: {text}.") from error
+def _token(found: re.Match[str]) -> _Token:
+    if found["region"]:
+        return _Token("", intersects(found["region"]))
+    if found["holder"]:
+        return _Token("", has(found["holder"], found["held"]))
+    if found["sign"]:
+        return _Token("", comparison(found["name"], found["sign"], found["value"]))
+    return _Token(found[0].strip().upper())
 
 
-def _intersects(quoted: str) -> Filter:
-    region = parse_region(_unquoted(quoted))
+class _Parser:
+    """Recursive descent, a method a rule of the grammar."""
 
-    def keep(asset: Asset) -> bool:
-        geometry = asset.get("geometry")
-        if geometry is None:
-            return False
-        return shapely.from_geojson(json.dumps(geometry)).intersects(region)
+    def __init__(self, text: str, tokens: Sequence[_Token]) -> None:
+        self._text = text
+        self.rest = list(reversed(tokens))
 
-    return Filter((keep,), Query(bounds=region.bounds))
+    def expression(self, depth: int) -> Condition:
+        """Parts joined by AND, a comma, or nothing."""
+        parts = [self._either(depth)]
+        while self.rest and self.rest[-1].text not in (")", "OR"):
+            if self.rest[-1].text in ("AND", ","):
+                self.rest.pop()
+            parts.append(self._either(depth))
+        return every(parts)
 
+    def _either(self, depth: int) -> Condition:
+        parts = [self._term(depth)]
+        while self.rest and self.rest[-1].text == "OR":
+            self.rest.pop()
+            parts.append(self._term(depth))
+        return some(parts)
 
-def _comparison(found: re.Match[str]) -> Filter:
-    name, sign, value = found["name"], found["sign"], _literal(found["value"])
-    compare = _COMPARISONS[sign]
-    if name in ("startTime", "endTime"):
-        return _time_comparison(name, sign, _millis(str(value)))
-    key = name.removeprefix("properties.")
+    def _term(self, depth: int) -> Condition:
+        if depth > _DEEPEST:
+            raise EarthEngineError("The filter is too deeply nested.")
+        if not self.rest:
+            raise self.refusal()
+        token = self.rest.pop()
+        if token.condition is not None:
+            return token.condition
+        if token.text in ("NOT", "-"):
+            return opposite(self._term(depth + 1))
+        if token.text != "(":
+            raise self.refusal()
+        found = self.expression(depth + 1)
+        if not self.rest or self.rest.pop().text != ")":
+            raise self.refusal()
+        return found
 
-    def keep(asset: Asset) -> bool:
-        own = asset.get("properties", {}).get(key)
-        # Values of different kinds, and no value at all, satisfy nothing.
-        if own is None or isinstance(own, str) is not isinstance(value, str):
-            return False
-        return compare(own, value)
-
-    hint = Query(equals={key: value}) if sign == "=" else EVERYTHING
-    return Filter((keep,), hint)
-
-
-def _time_comparison(name: str, sign: str, millis: float) -> Filter:
-    compare = _COMPARISONS[sign]
-
-    def keep(asset: Asset) -> bool:
-        text = asset.get(name) or asset.get("startTime")
-        return text is not None and compare(_millis(text), millis)
-
-    # An element's time is its start, and its end is not before it.
-    if sign in (">", ">=") and name == "startTime":
-        return Filter((keep,), Query(start=millis))
-    if sign == "<":
-        return Filter((keep,), Query(end=millis))
-    return Filter((keep,))
-
-
-def _millis(text: str) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise EarthEngineError(f"Invalid time: {text}.") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
-
-
-def _literal(text: str) -> Any:
-    if text[0] in "\"'":
-        return _unquoted(text)
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _unquoted(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text[1:-1])
+    def refusal(self) -> EarthEngineError:
+        """Return the error for what does not follow the grammar."""
+        return EarthEngineError(f"Invalid filter: {self._text}.")

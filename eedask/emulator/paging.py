@@ -7,8 +7,11 @@ import binascii
 import contextlib
 import hashlib
 import json
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 from threading import Lock
 from typing import Any, NamedTuple
@@ -16,7 +19,6 @@ from typing import Any, NamedTuple
 from eedask.emulator.errors import EarthEngineError
 
 _KEPT = 16
-_END = object()
 
 
 class Page(NamedTuple):
@@ -26,21 +28,48 @@ class Page(NamedTuple):
     next_token: str | None
 
 
+@dataclass(frozen=True)
+class Paged:
+    """What is cut into pages.
+
+    Attributes
+    ----------
+    start : callable
+        Gives the elements from the first.
+    keep : callable
+        Which of them a page holds.
+    show : callable
+        What a page holds of one.
+    patience : float
+        Seconds after which a page ends before it is full. Of a sequence of which little is
+        kept, pages may be empty, and yet be followed by others.
+    """
+
+    start: Callable[[], Iterator[Any]]
+    keep: Callable[[Any], bool] = lambda _: True
+    show: Callable[[Any], Any] = lambda element: element
+    patience: float = math.inf
+
+
 class Pager:
     """Cuts lazy sequences into pages.
 
     Where a page ended, the iterator is kept (up to a few of them), so that walking through a
     table computes each of its elements once; a page asked for twice is computed again. A token
     is bound to what was asked, and says nothing to another process but where to go on.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._kept: OrderedDict[str, Iterator[Any]] = OrderedDict()
         self._lock = Lock()
 
-    def page(
-        self, query: Any, size: int, token: str | None, start: Callable[[], Iterator[Any]]
-    ) -> Page:
+    def page(self, query: Any, size: int, token: str | None, paged: Paged) -> Page:
         """Return one page.
 
         Parameters
@@ -51,8 +80,7 @@ class Pager:
             Elements a page, at least 1.
         token : str, optional
             None or empty: the first page.
-        start : callable
-            Gives the sequence from its beginning.
+        paged : Paged
 
         Raises
         ------
@@ -61,27 +89,35 @@ class Pager:
         """
         text = json.dumps(query, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:24]
-        offset = _read_token(token, digest) if token else 0
+        seen = _read_token(token, digest) if token else 0
         iterator = self._take(token) if token else None
         if iterator is None:
-            iterator = islice(start(), offset, None)
-        elements = list(islice(iterator, size))
-        following = next(iterator, _END)
-        if following is _END:
-            return Page(elements, None)
-        next_token = _write_token(digest, offset + len(elements))
-        self._keep(next_token, chain([following], iterator))
-        return Page(elements, next_token)
+            iterator = islice(paged.start(), seen, None)
+        elements: list[Any] = []
+        until = self._clock() + paged.patience
+        for element in iterator:
+            if paged.keep(element):
+                if len(elements) == size:
+                    rest = chain([element], iterator)
+                    return Page(elements, self._keep(digest, seen, rest))
+                elements.append(paged.show(element))
+            seen += 1
+            if self._clock() > until:
+                return Page(elements, self._keep(digest, seen, iterator))
+        return Page(elements, None)
 
     def _take(self, token: str) -> Iterator[Any] | None:
         with self._lock:
             return self._kept.pop(token, None)
 
-    def _keep(self, token: str, iterator: Iterator[Any]) -> None:
+    def _keep(self, digest: str, seen: int, iterator: Iterator[Any]) -> str:
+        """Put aside what follows a page, and return its token."""
+        token = _write_token(digest, seen)
         with self._lock:
             self._kept[token] = iterator
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
+        return token
 
 
 def page_size(asked: int | None, default: int, most: int | None = None) -> int:

@@ -19,6 +19,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from eedask.emulator.geometry import Geometry
+from eedask.emulator.late import changed
 from eedask.emulator.metering import metered_read
 
 Resampling = Literal["nearest", "bilinear", "bicubic"]
@@ -86,7 +87,7 @@ class PixelType:
     max: float | None = None
     dimensions: int = 0
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The smallest NumPy dtype that holds the type (what NPY and GeoTIFF carry)."""
         if self.precision != "int":
@@ -249,5 +250,4 @@ class Image:
 
     def with_properties(self, **properties: Any) -> Image:
         """Return a copy with more properties; None removes one."""
-        merged = {**self.properties, **properties}
-        return replace(self, properties={k: v for k, v in merged.items() if v is not None})
+        return replace(self, properties=changed(self.properties, properties))

@@ -32,7 +32,7 @@ from eedask.emulator.film import Filmstrip, Video, prepare_filmstrip, prepare_vi
 from eedask.emulator.info import feature_json, to_info, too_deep
 from eedask.emulator.interrupting import processor_time
 from eedask.emulator.metering import Budget, MemoryLimit, current, metered
-from eedask.emulator.paging import Pager, page_size
+from eedask.emulator.paging import Paged, Pager, page_size
 from eedask.emulator.profiles import RESPONSE_HEADER, profile_of
 from eedask.emulator.raster import Image
 from eedask.emulator.rendering import PIXELS, THUMBNAIL, prepare
@@ -233,19 +233,17 @@ class Core:
     def _compute_features(self, call: Call) -> Answer:
         body = call.body
         query = ["computeFeatures", body["expression"]]
-        return feature_page(self._pager, query, body, lambda: self._features(body))
+        return feature_page(self._pager, query, body, Paged(lambda: self._features(body)))
 
     def _compute_images(self, call: Call) -> Answer:
         body = call.body
 
-        def start() -> Iterator[dict[str, Any]]:
-            return map(_described, self._images(body).elements())
-
+        images = Paged(lambda: self._images(body).elements(), show=_described)
         query = ["computeImages", body["expression"]]
         size = page_size(body.get("pageSize"), ELEMENTS_PAGE)
-        page = self._pager.page(query, size, body.get("pageToken"), start)
-        images = {"images": page.elements} if page.elements else {}
-        return json_answer(with_token(images, page.next_token))
+        page = self._pager.page(query, size, body.get("pageToken"), images)
+        found = {"images": page.elements} if page.elements else {}
+        return json_answer(with_token(found, page.next_token))
 
     def _create_thumbnail(self, call: Call) -> Answer:
         # Earth Engine refuses what is too large when the id is asked for, not when it is used.

@@ -1,9 +1,11 @@
 """The small parts of the shell: ids, pages, masks of fields, filters, discovery, answers."""
 
 import json
+from datetime import datetime
 from itertools import count
 
 import pytest
+import shapely
 from google.auth.credentials import AnonymousCredentials
 from googleapiclient.discovery import build_from_document
 from hypothesis import given
@@ -13,11 +15,14 @@ from eedask.emulator.answers import error_answer, file_answer, json_answer
 from eedask.emulator.discovery import algorithms_json, discovery_document
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.fields import select_fields
-from eedask.emulator.listing import parse_filter, parse_region
-from eedask.emulator.paging import Pager, page_size
+from eedask.emulator.geometry import Geometry
+from eedask.emulator.listing import parse_filter
+from eedask.emulator.listing_terms import parse_region
+from eedask.emulator.paging import Paged, Pager, page_size
 from eedask.emulator.store import LIFETIME_S, Store
 from eedask.emulator.tables import table_answer
 from eedask.emulator.tiles import tile_grid
+from eedask.emulator.values import EVERYTHING, Feature
 
 # Ids.
 
@@ -62,7 +67,7 @@ def test_pages_hold_all_elements_once(length, size, by_other_process):
     while True:
         if by_other_process:
             pager = Pager()
-        page = pager.page("q", size, token, lambda: iter(range(length)))
+        page = pager.page("q", size, token, Paged(lambda: iter(range(length))))
         seen += page.elements
         sizes.append(len(page.elements))
         token = page.next_token
@@ -83,24 +88,51 @@ def test_walking_through_pages_computes_each_element_once():
 
     pager, token = Pager(), None
     for _ in range(4):
-        token = pager.page("q", 3, token, start).next_token
+        token = pager.page("q", 3, token, Paged(start)).next_token
     assert token is None
     assert computed == list(range(10))
 
 
 def test_a_page_asked_for_twice_is_the_same():
     pager = Pager()
-    token = pager.page("q", 2, None, count).next_token
-    first = pager.page("q", 2, token, count).elements
-    assert pager.page("q", 2, token, count).elements == first == [2, 3]
+    token = pager.page("q", 2, None, Paged(count)).next_token
+    first = pager.page("q", 2, token, Paged(count)).elements
+    assert pager.page("q", 2, token, Paged(count)).elements == first == [2, 3]
 
 
 def test_tokens_of_something_else_are_refused():
     pager = Pager()
-    token = pager.page("q", 2, None, count).next_token
+    token = pager.page("q", 2, None, Paged(count)).next_token
     for query, text in [("r", token), ("q", "nonsense"), ("q", "é")]:
         with pytest.raises(EarthEngineError, match="page token"):
-            pager.page(query, 2, text, count)
+            pager.page(query, 2, text, Paged(count))
+
+
+def test_pages_end_when_patience_does():
+    """What a filter leaves little of comes in short pages, each computed once, none of it lost."""
+    asked = []
+    now = count()
+
+    def keep(number):
+        asked.append(number)
+        return number % 10 == 9
+
+    paged = Paged(lambda: iter(range(30)), keep, str, patience=4)
+    for same in (True, False):
+        asked.clear()
+        pager, token, pages = Pager(lambda: next(now)), None, []
+        while True:
+            page = pager.page("q", 2, token, paged)
+            pages.append(page.elements)
+            token = page.next_token
+            if token is None:
+                break
+            if not same:
+                pager = Pager(lambda: next(now))
+        assert [x for page in pages for x in page] == ["9", "19", "29"]
+        assert asked == list(range(30))
+        assert [] in pages
+        assert 30 / 5 <= len(pages) <= 30 / 5 + 1
 
 
 def test_page_sizes():
@@ -147,9 +179,9 @@ def test_field_masks_that_are_none(mask):
 
 
 def asset(start="2020-01-01T00:00:00Z", cloud=10, lon=0.5, **properties):
-    point = {"type": "Point", "coordinates": [lon, 0.5]}
-    properties = {"CLOUD": cloud, **properties}
-    return {"startTime": start, "properties": properties, "geometry": point}
+    millis = datetime.fromisoformat(start).timestamp() * 1000
+    properties = {"system:time_start": millis, "CLOUD": cloud, **properties}
+    return Feature(Geometry(shapely.Point(lon, 0.5)), properties, id="i7")
 
 
 @pytest.mark.parametrize(
@@ -187,10 +219,102 @@ def test_hints_leave_out_nothing_that_is_kept():
     assert hint.bounds == (5, 6, 5, 6)
 
 
-@pytest.mark.parametrize("text", ["a = 1 OR b = 2", "(a = 1)", "NOT a = 1", "a", "a = 1 b = 2"])
-def test_filters_of_which_there_is_no_support_say_so(text):
-    with pytest.raises(EarthEngineError, match="does not support"):
+@pytest.mark.parametrize(
+    ("text", "keeps"),
+    [
+        # OR binds closer than AND, and what only stands side by side is AND.
+        ("n = 1 OR n = 2 AND n = 2", False),
+        ("n = 2 AND n = 2 OR n = 1", False),
+        ("n = 1 AND n = 2 OR n = 3 AND n = 3", False),
+        ("n = 1 AND (n = 2 OR n = 1)", True),
+        ("n = 1 OR (n = 2 AND n = 2)", True),
+        ("n = 1 s = x", True),
+        ("n = 1 s = y", False),
+        ("n = 2 OR n = 1 s = x", True),
+        ("(n=1)", True),
+        ("((n=1)OR(n=2))AND(s=x)", True),
+        ("NOT n = 1", False),
+        ("NOT n = 1 OR n = 1", True),
+        ("NOT (n = 2 OR s = y)", True),
+        ("NOT NOT n = 1", True),
+        ("-n = 1", False),
+        ("-(n = 2)", True),
+        ("not n = 2 and s = x or s = z", True),
+        ("n = 1, s = y", False),
+        ("n = 2 OR n = 1, s = x", True),
+        # Without quotes a literal is what the property is; in quotes it is a string.
+        ("version = 02.10", True),
+        ("version = 2.1", False),
+        ('version = "02.10"', True),
+        ('n = "1"', False),
+        ("n = 1.0", True),
+        ("NOT gone = 1", True),
+        ("name = NOT", True),
+        ("OR_ELSE = 3", True),
+        # Whether there is such a property, and what is in a list.
+        ("properties.n:*", True),
+        ("properties.gone:*", False),
+        ("startTime:* AND NOT properties.gone:*", True),
+        ("properties.list:b", True),
+        ("list:4", True),
+        ('list:"4"', False),
+        ("list:c", False),
+        ("n:1", True),
+        ("s:y", False),
+        ('properties.system:index = "i7"', True),
+        ("system:index = i7", True),
+    ],
+)
+def test_filters_joined_as_the_grammar_has_it(text, keeps):
+    element = asset(n=1, s="x", version="02.10", list=["b", 4], name="NOT", OR_ELSE=3)
+    assert parse_filter(text)(element) is keeps
+
+
+_ATOMS = st.sampled_from(["n = 1", "n = 2", "s = x", "n:*", "gone:*"])
+_FILTERS = st.recursive(
+    _ATOMS,
+    lambda inner: st.one_of(
+        st.tuples(st.sampled_from([" AND ", " OR ", ", "]), inner, inner).map(
+            lambda t: f"({t[1]}){t[0]}({t[2]})"
+        ),
+        inner.map(lambda t: f"NOT ({t})"),
+    ),
+    max_leaves=12,
+)
+
+
+@given(_FILTERS)
+def test_filters_are_what_python_makes_of_them(text):
+    truths = {"n = 1": True, "n = 2": False, "s = x": True, "n:*": True, "gone:*": False}
+    python = text
+    for atom, truth in truths.items():
+        python = python.replace(atom, str(truth))
+    for word, operator in ((" AND ", " and "), (", ", " and "), (" OR ", " or "), ("NOT", "not")):
+        python = python.replace(word, operator)
+    assert parse_filter(text)(asset(n=1, s="x")) is eval(python)
+
+
+def test_hints_of_or_and_not_leave_out_nothing():
+    for text in ("a = 1 OR b = 2", 'NOT startTime >= "2020-01-01"', "-a = 1", "a:*"):
+        assert parse_filter(text).hint == EVERYTHING
+    both = parse_filter('(startTime >= "2020-01-01") AND (a = 1 OR b = 2)').hint
+    assert both.start == 1577836800000.0
+    assert not both.equals
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a = 1 OR", "(a = 1", "a = 1)", "AND a = 1", "a = 1 ,", "()"]
+)
+def test_filters_that_are_none_say_so(text):
+    with pytest.raises(EarthEngineError, match="filter"):
         parse_filter(text)
+
+
+def test_filters_nested_beyond_measure_are_refused():
+    for deep in ("(" * 10_000 + "a = 1" + ")" * 10_000, "NOT " * 10_000 + "a = 1"):
+        with pytest.raises(EarthEngineError, match="too deeply nested"):
+            parse_filter(deep)
+    assert parse_filter(" OR ".join(["n = 2"] * 900 + ["n = 1"]))(asset(n=1))
 
 
 def test_regions():

@@ -25,6 +25,7 @@ from eedask.emulator.catalog.single import BYTE, INT16, UINT16, Drawn, counts
 from eedask.emulator.catalog.spots import Spots, evaluated, spots
 from eedask.emulator.catalog.sun import sun
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
+from eedask.emulator.late import LateProperties
 from eedask.emulator.raster import Image, Pixels, PixelType, uniform
 from eedask.emulator.sampling import Window, source_bands
 
@@ -122,14 +123,18 @@ def scene_image(scene: Scene) -> Image:
     nbytes = sum(kind.dtype.itemsize for kind in _BANDS.values()) * extent.width * extent.height
     return Image(
         bands=source_bands(source, tuple(_BANDS), tuple(_BANDS.values())),
-        properties={
-            "system:index": scene.index,
-            "system:time_start": taken,
-            "system:footprint": ring(outline),
-            "system:asset_size": nbytes // 2,
-            **_properties(scene),
-            **SYNTHETIC_IMAGERY,
-        },
+        properties=LateProperties(
+            {
+                "system:index": scene.index,
+                "system:time_start": taken,
+                "system:footprint": ring(outline),
+                "system:asset_size": nbytes // 2,
+                **_properties(scene),
+                **SYNTHETIC_IMAGERY,
+            },
+            ("CLOUD_COVER", "CLOUD_COVER_LAND"),
+            partial(_cloudiness, scene),
+        ),
         footprint=outline,
         id=f"{scene.asset_id}/{scene.index}",
         version=taken * 1000,
@@ -230,16 +235,12 @@ def _thermal(band: str, view: scenery.View) -> NDArray[Any]:
 
 def _properties(scene: Scene) -> dict[str, Any]:
     elevation, azimuth = _sun(scene)
-    shown = scenes.cover(scene.extent, scene.day)
-    cloud = shown.cloud + shown.cirrus
     number, day = scene.satellite.number, scene.sensed
     made = day + dt.timedelta(days=20)
     product = f"{scene.path:03d}{scene.row:03d}_{day:%Y%m%d}_{made:%Y%m%d}_02_T1"
     return {
         "ALGORITHM_SOURCE_SURFACE_REFLECTANCE": "LaSRC_1.5.0",
         "ALGORITHM_SOURCE_SURFACE_TEMPERATURE": "st_1.3.0",
-        "CLOUD_COVER": round(100 * cloud, 2),
-        "CLOUD_COVER_LAND": round(100 * shown.cloud_over_land, 2),
         "COLLECTION_CATEGORY": "T1",
         "COLLECTION_NUMBER": 2,
         "DATA_SOURCE_AIR_TEMPERATURE": "MODIS",
@@ -287,6 +288,14 @@ def _properties(scene: Scene) -> dict[str, Any]:
         "WRS_PATH": scene.path,
         "WRS_ROW": scene.row,
         "WRS_TYPE": 2,
+    }
+
+
+def _cloudiness(scene: Scene) -> dict[str, float]:
+    shown = scenes.cover(scene.extent, scene.day)
+    return {
+        "CLOUD_COVER": round(100 * (shown.cloud + shown.cirrus), 2),
+        "CLOUD_COVER_LAND": round(100 * shown.cloud_over_land, 2),
     }
 
 

@@ -96,6 +96,8 @@ def _source(query: Query) -> Iterator[Image]:
 
 def _is_narrow(query: Query) -> bool:
     """Whether few enough tiles meet a query to look them all up first."""
+    if isinstance(query.equals.get("MGRS_TILE"), str):
+        return True
     if query.bounds is None:
         return False
     west, south, east, north = query.bounds
@@ -120,13 +122,12 @@ def _moment(millis: float | None, otherwise: dt.datetime) -> dt.datetime:
 def _over(query: Query) -> list[tuple[mgrs.Tile, Pass]]:
     """Return the passes whose footprints meet a query's box, each with its tile."""
     bounds = query.bounds or (-180, -90, 180, 90)
-    wanted = None
-    if isinstance(query.equals.get("MGRS_TILE"), str):
-        wanted = mgrs.parse(query.equals["MGRS_TILE"])
+    name = query.equals.get("MGRS_TILE")
+    named = [mgrs.parse(name)] if isinstance(name, str) else mgrs.tiles(bounds)
     return [
         (tile, over)
-        for tile in mgrs.tiles(bounds)
-        if wanted in (None, tile)
+        for tile in named
+        if tile is not None
         for over in passes(tile)
         if _meets(outline(over.footprint, tile.crs).shape.bounds, bounds)
     ]

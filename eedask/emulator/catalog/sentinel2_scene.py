@@ -10,6 +10,7 @@ show.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -25,6 +26,7 @@ from eedask.emulator.catalog.scenes import Cover, Extent
 from eedask.emulator.catalog.single import BYTE, UINT16, UINT32, Drawn, counts
 from eedask.emulator.catalog.sun import sun
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
+from eedask.emulator.late import LateProperties
 from eedask.emulator.raster import Band, Image, Pixels, PixelType, uniform
 from eedask.emulator.sampling import Window, source_bands
 
@@ -124,15 +126,19 @@ def scene_image(scene: Scene) -> Image:
     nbytes = sum(kind.dtype.itemsize * (side // size) ** 2 for size, kind, _ in _BANDS.values())
     return Image(
         bands=_bands(scene),
-        properties={
-            "system:index": scene.index,
-            "system:time_start": taken,
-            "system:time_end": taken,
-            "system:footprint": ring(outline),
-            "system:asset_size": nbytes // 2,
-            **_properties(scene),
-            **SYNTHETIC_IMAGERY,
-        },
+        properties=LateProperties(
+            {
+                "system:index": scene.index,
+                "system:time_start": taken,
+                "system:time_end": taken,
+                "system:footprint": ring(outline),
+                "system:asset_size": nbytes // 2,
+                **_properties(scene),
+                **SYNTHETIC_IMAGERY,
+            },
+            tuple(_SHARES),
+            partial(_percentages, scene),
+        ),
         footprint=outline,
         id=f"{ASSET_ID}/{scene.index}",
         version=taken * 1000,
@@ -224,15 +230,14 @@ def classified(view: scenery.View) -> NDArray[np.uint8]:
 
 def _properties(scene: Scene) -> dict[str, Any]:
     elevation, azimuth = scene.sun
-    shown = scenes.cover(scene.extent, scene.day)
     square = (scene.extent.width * 10.0) ** 2
+    missing = 100 * (1 - scene.footprint.area / square)
     tile, began, baseline = scene.tile.name, scene.began, _baseline(scene.day)
     name, made = f"Sentinel-2{scene.satellite}", scene.sensed + dt.timedelta(hours=3)
     number = int((scene.sensed - dt.datetime(2017, 3, 28, tzinfo=dt.UTC)).days * 14.3) + 9000
     stamp = f"{began:%Y%m%dT%H%M%S}"
     return {
         "AOT_RETRIEVAL_ACCURACY": 0,
-        **_percentages(shown, 100 * (1 - scene.footprint.area / square)),
         "DATASTRIP_ID": f"S2{scene.satellite}_OPER_MSI_L2A_DS_EMUL_{made:%Y%m%dT%H%M%S}_S{stamp}"
         f"_N{baseline}",
         "DATATAKE_IDENTIFIER": f"GS2{scene.satellite}_{stamp}_{number:06d}_N{baseline}",
@@ -247,6 +252,7 @@ def _properties(scene: Scene) -> dict[str, Any]:
         "MEAN_SOLAR_AZIMUTH_ANGLE": round(azimuth, 6),
         "MEAN_SOLAR_ZENITH_ANGLE": round(90 - elevation, 6),
         "MGRS_TILE": tile,
+        "NODATA_PIXEL_PERCENTAGE": round(max(missing, 0.0), 6),
         "PROCESSING_BASELINE": f"{baseline[:2]}.{baseline[2:]}",
         "PRODUCT_ID": f"S2{scene.satellite}_MSIL2A_{stamp}_N{baseline}_R{scene.orbit:03d}_T{tile}"
         f"_{made:%Y%m%dT%H%M%S}",
@@ -262,27 +268,33 @@ def _properties(scene: Scene) -> dict[str, Any]:
     }
 
 
-def _percentages(shown: Cover, missing: float) -> dict[str, float]:
-    """Return the shares of classes among a scene's pixels, as the cloud cover tells them."""
-    clear = 1 - shown.cloud - shown.cirrus - shown.shadow
-    bare = max(0.0, 1 - shown.green - shown.water - shown.snow)
-    shares = {
-        "CLOUDY_PIXEL_PERCENTAGE": shown.cloud + shown.cirrus,
-        "CLOUD_COVERAGE_ASSESSMENT": shown.cloud + shown.cirrus,
-        "CLOUDY_SHADOW_PERCENTAGE": shown.shadow,
-        "DARK_FEATURES_PERCENTAGE": 0.01 * clear,
-        "HIGH_PROBA_CLOUDS_PERCENTAGE": shown.thick,
-        "MEDIUM_PROBA_CLOUDS_PERCENTAGE": shown.cloud - shown.thick,
-        "NOT_VEGETATED_PERCENTAGE": bare * clear,
-        "SATURATED_DEFECTIVE_PIXEL_PERCENTAGE": 0.0,
-        "SNOW_ICE_PERCENTAGE": shown.snow * clear,
-        "THIN_CIRRUS_PERCENTAGE": shown.cirrus,
-        "UNCLASSIFIED_PERCENTAGE": 0.0,
-        "VEGETATION_PERCENTAGE": 0.99 * shown.green * clear,
-        "WATER_PERCENTAGE": shown.water * clear,
-    }
-    found = {name: round(100 * share, 6) for name, share in shares.items()}
-    return {**found, "NODATA_PIXEL_PERCENTAGE": round(max(missing, 0.0), 6)}
+def _clear(shown: Cover) -> float:
+    return 1 - shown.cloud - shown.cirrus - shown.shadow
+
+
+# Shares of classes among a scene's pixels, as the cloud cover tells them.
+_SHARES: dict[str, Callable[[Cover], float]] = {
+    "CLOUDY_PIXEL_PERCENTAGE": lambda shown: shown.cloud + shown.cirrus,
+    "CLOUD_COVERAGE_ASSESSMENT": lambda shown: shown.cloud + shown.cirrus,
+    "CLOUDY_SHADOW_PERCENTAGE": lambda shown: shown.shadow,
+    "DARK_FEATURES_PERCENTAGE": lambda shown: 0.01 * _clear(shown),
+    "HIGH_PROBA_CLOUDS_PERCENTAGE": lambda shown: shown.thick,
+    "MEDIUM_PROBA_CLOUDS_PERCENTAGE": lambda shown: shown.cloud - shown.thick,
+    "NOT_VEGETATED_PERCENTAGE": lambda shown: (
+        max(0.0, 1 - shown.green - shown.water - shown.snow) * _clear(shown)
+    ),
+    "SATURATED_DEFECTIVE_PIXEL_PERCENTAGE": lambda _: 0.0,
+    "SNOW_ICE_PERCENTAGE": lambda shown: shown.snow * _clear(shown),
+    "THIN_CIRRUS_PERCENTAGE": lambda shown: shown.cirrus,
+    "UNCLASSIFIED_PERCENTAGE": lambda _: 0.0,
+    "VEGETATION_PERCENTAGE": lambda shown: 0.99 * shown.green * _clear(shown),
+    "WATER_PERCENTAGE": lambda shown: shown.water * _clear(shown),
+}
+
+
+def _percentages(scene: Scene) -> dict[str, float]:
+    shown = scenes.cover(scene.extent, scene.day)
+    return {name: round(100 * share(shown), 6) for name, share in _SHARES.items()}
 
 
 def _angles(scene: Scene) -> dict[str, float]:

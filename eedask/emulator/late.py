@@ -1,0 +1,68 @@
+"""Properties that take long to find out, found out when they are asked for.
+
+How cloudy a scene is takes a hundred times as long to compute as its name and time, and most
+questions to a collection ask for the latter alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+
+class LateProperties(Mapping[str, Any]):
+    """Properties, some of them computed at first need, all together.
+
+    Parameters
+    ----------
+    known : mapping
+        Those that are there.
+    names : tuple of str
+        Of the others.
+    make : callable
+        Gives the others, by name; called once at most by this and all that was changed from it.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, Any],
+        names: tuple[str, ...],
+        make: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self._known = dict(known)
+        self._names = tuple(name for name in names if name not in self._known)
+        self._make = make if hasattr(make, "cache_info") else cache(make)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._known:
+            return self._known[name]
+        if name in self._names:
+            return self._make()[name]
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known or name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._known
+        yield from self._names
+
+    def __len__(self) -> int:
+        return len(self._known) + len(self._names)
+
+    def __repr__(self) -> str:
+        return f"LateProperties({self._known!r}, {self._names!r})"
+
+    def changed(self, changes: Mapping[str, Any]) -> LateProperties:
+        """Return a copy with other properties; None removes one."""
+        known = {k: v for k, v in {**self._known, **changes}.items() if v is not None}
+        names = tuple(name for name in self._names if name not in changes)
+        return LateProperties(known, names, self._make)
+
+
+def changed(properties: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return properties with others; None removes one. What is late stays late."""
+    if isinstance(properties, LateProperties):
+        return properties.changed(changes)
+    return {k: v for k, v in {**properties, **changes}.items() if v is not None}
