@@ -17,7 +17,7 @@ from eedask.errors import InputError, PermanentError, TooLargeError, TransientEr
 from eedask.expression import Builder, Expression
 from eedask.graph import Graph, listed
 from eedask.jobs import Job, Outcome, Records, Sender
-from eedask.reducers import Column
+from eedask.reducers import Column, check_columns
 from eedask.requests import compute_value
 from eedask.tables import fitted
 from eedask.values import TIME, infer
@@ -100,10 +100,10 @@ class ComputeTask(BatchedTask):
         if not found and error is not None:
             raise error
         names = dict.fromkeys(name for row in found for name in row) or [VALUE]
-        if ITEM_ID in names:
-            raise InputError(f"the function gives a key {ITEM_ID!r}, the name of the item's id")
         kinds = {name: infer(row.get(name) for row in found) for name in names}
-        return replace(self, columns=columns_of(kinds))
+        made = columns_of(kinds)
+        check_columns(made, (ITEM_ID,))
+        return replace(self, columns=made)
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
         """Yield jobs of neighbours."""
@@ -152,11 +152,14 @@ def stated_columns(schema: pa.Schema | Mapping[str, Any]) -> tuple[Column, ...]:
     Raises
     ------
     InputError
-        For a type that is none.
+        For a type that is none, or a name that cannot be.
     """
     if isinstance(schema, pa.Schema):
-        return columns_of({field.name: field.type for field in schema})
-    return columns_of({name: _arrow(name, kind) for name, kind in schema.items()})
+        made = tuple(Column(field.name, (field.name,), field.type) for field in schema)
+    else:
+        made = columns_of({name: _arrow(name, kind) for name, kind in schema.items()})
+    check_columns(made, (ITEM_ID,))
+    return made
 
 
 def _arrow(name: str, kind: Any) -> pa.DataType:

@@ -43,6 +43,8 @@ _PERCENTILE = re.compile(r"p(100|\d{1,2}(?:\.\d+)?)")
 _COUNTS = ("count", "countDistinct", "countDistinctNonNull", "countEvery")
 # Their results are values of the band. Not so "mode", which may be the mean of a bucket.
 _PICKS = ("first", "firstNonNull", "last", "lastNonNull", "max", "min")
+# "system:index" is a feature's id; the other tells the items of a request apart.
+_OF_FEATURES = ("system:", "eedask:")
 
 
 @dataclass(frozen=True)
@@ -166,16 +168,57 @@ def columns(bands: Mapping[str, Any], outputs: Sequence[str]) -> tuple[Column, .
         The type of each band, as ``ee.PixelType.getInfo`` tells it.
     outputs : sequence of str
     """
+    only_band, only_output = len(bands) == 1, len(outputs) == 1
+    pairs = [(band, output) for band in bands for output in outputs]
+    both = {pair: "_".join(pair) for pair in pairs}
+    theirs = {
+        (band, output): output if only_band else band if only_output else both[band, output]
+        for band, output in pairs
+    }
+    # What is one column's own is no other's: a masked band has not the value of its namesake.
+    own = set(theirs.values())
     made = []
-    for band, kind in bands.items():
-        for output in outputs:
-            both = f"{band}_{output}"
-            only_band, only_output = len(bands) == 1, len(outputs) == 1
-            theirs = output if only_band else band if only_output else both
-            name = band if only_output else both
-            keys = tuple(dict.fromkeys((theirs, name, both)))
-            made.append(Column(name, keys, _type_of(output, kind)))
+    for pair in pairs:
+        name = pair[0] if only_output else both[pair]
+        others = (key for key in (name, both[pair]) if key not in own)
+        keys = tuple(dict.fromkeys((theirs[pair], *others)))
+        made.append(Column(name, keys, _type_of(pair[1], bands[pair[0]])))
     return tuple(made)
+
+
+def check_columns(
+    made: Sequence[Column], taken: Sequence[str], *, of_features: bool = False
+) -> None:
+    """Raise unless each column has a name of its own, under which its values come back.
+
+    Parameters
+    ----------
+    made : sequence of Column
+    taken : sequence of str
+        What the table calls other columns.
+    of_features : bool
+        Whether the values come as properties of features, which have some of their own.
+
+    Raises
+    ------
+    InputError
+    """
+    names = [column.name for column in made]
+    for name in names:
+        if name in taken:
+            reason = "the table has such a column of its own"
+        elif names.count(name) > 1:
+            reason = "there are two of that name"
+        elif of_features and is_features_own(name):
+            reason = "such names are those of features' own properties"
+        else:
+            continue
+        raise InputError(f"there can be no column {name!r}: {reason}; rename the band or the key")
+
+
+def is_features_own(key: str) -> bool:
+    """Whether a property of a feature is no value that a reducer gave it."""
+    return key.startswith(_OF_FEATURES)
 
 
 def _type_of(output: str, kind: Mapping[str, Any]) -> pa.DataType:

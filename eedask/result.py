@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,8 @@ class Result:
         GeoDataFrame
             Indexed by item id, in the items' own order: one row an item, or as many as it has
             in a long table. An item without values (failed, or not done) has one row of nulls.
-            A column of the items that is named like a value is called ``NAME_item``.
+            A column of the items that is named like a value is called ``NAME_item``, with one
+            more ``_item`` for as long as that is taken too.
 
         Raises
         ------
@@ -102,7 +103,7 @@ class Result:
             raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
         values = _values(found)
         items = self._dataset.items()
-        taken = {name: f"{name}_item" for name in items.columns if name in values.columns}
+        taken = _other_names(items.columns, values.columns)
         if items.geometry.name in taken:
             items = items.rename_geometry(taken.pop(items.geometry.name))
         if WHEN in values.columns:
@@ -269,6 +270,19 @@ def _values(table: pa.Table) -> pd.DataFrame:
     ids = pd.Index(table[ITEM_ID].to_pandas(), name=ITEM_ID)
     frame: pd.DataFrame = table.drop_columns(ITEM_ID).to_pandas(types_mapper=_NULLABLE.get)
     return frame.set_axis(ids, axis=0)
+
+
+def _other_names(own: Iterable[str], values: Collection[str]) -> dict[str, str]:
+    """Return other names for the items' columns that are named like values."""
+    names = list(own)
+    given: dict[str, str] = {}
+    for name in names:
+        other = name
+        while other in values or (other != name and (other in names or other in given.values())):
+            other = f"{other}_item"
+        if other != name:
+            given[name] = other
+    return given
 
 
 def _part_values(dataset: Dataset, name: str) -> pd.DataFrame:

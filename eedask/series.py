@@ -11,7 +11,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -20,10 +20,11 @@ from eedask.connection import Request
 from eedask.dataset import ITEM_ID
 from eedask.errors import InputError, TooLargeError, TransientError
 from eedask.expression import Expression
+from eedask.features import features_by_item, joined
 from eedask.graph import Graph, Node, argument, call, constant
 from eedask.jobs import Job, Outcome, Records, Sender
 from eedask.requests import compute_value
-from eedask.tables import ReduceTask, features_by_item, fitted, joined
+from eedask.tables import ReduceTask
 from eedask.values import TIME, to_time
 from eedask.workitem import Encoded, WorkItem
 
@@ -63,6 +64,8 @@ class SeriesTask(ReduceTask):
     times: tuple[int, ...] = ()
     count: int = 1
 
+    taken: ClassVar[tuple[str, ...]] = (ITEM_ID, IMAGE, WHEN)
+
     @property
     def schema(self) -> pa.Schema:
         """The columns: the item's id, the image's, its time, and the values."""
@@ -78,10 +81,6 @@ class SeriesTask(ReduceTask):
         """Return the task with the images' bands and projection, and their times."""
         known = super().prepare(send, items)
         assert isinstance(known, SeriesTask)
-        if taken := {IMAGE, WHEN} & {column.name for column in known.columns}:
-            raise InputError(
-                f"the table has a column {sorted(taken)[0]!r} of its own; rename the band"
-            )
         if self.image.depends_on_item:
             return replace(known, limits=replace(self.limits, items=min(10, self.limits.items)))
         times = _times(send(self._times_request(items[0])))
@@ -172,7 +171,7 @@ class SeriesTask(ReduceTask):
         image = properties.get(_IMAGE_KEY)
         if self.composite and when is not None:
             image = f"{when:%Y-%m-%d}"
-        return {IMAGE: image, WHEN: when, **fitted(self.columns, properties)}
+        return {IMAGE: image, WHEN: when, **self.values(properties)}
 
     def _expression(self, job: Job, span: tuple[int, int] | None = None) -> Encoded:
         graph = Graph()

@@ -9,37 +9,33 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import pyarrow as pa
-import shapely
-import shapely.affinity
-from shapely.geometry.base import BaseGeometry
 
+from eedask import outlines
 from eedask.batched import Batch, BatchedTask
 from eedask.batching import BatchLimits, by_tile, expected_pixels, in_order, tiles_of
 from eedask.connection import Endpoint, Request
 from eedask.dataset import ITEM_ID
 from eedask.errors import (
     InputError,
-    ItemsError,
     PermanentError,
     RequestError,
     TooLargeError,
     TransientError,
 )
 from eedask.expression import Builder, Expression, Template
-from eedask.graph import Graph, Node, argument, call, constant, listed
-from eedask.grid import METRES_PER_DEGREE
+from eedask.features import features_by_item, joined, point_features, region_features, slim
+from eedask.graph import Graph, Node, call, constant
 from eedask.jobs import Job, Outcome, Records, Sender
 from eedask.layout import UTM, NativeProjection
-from eedask.reducers import Column, Reducer, columns
+from eedask.reducers import Column, Reducer, check_columns, columns, is_features_own
 from eedask.requests import compute_value
 from eedask.values import fit, infer
-from eedask.workitem import Encoded, WorkItem, value_node
+from eedask.workitem import Encoded, WorkItem
 
-# The property that tells which item of a request a feature is.
-KEY = "eedask:item"
 # The largest that helps, by https://developers.google.com/earth-engine/apidocs/
 # ee-image-reduceregions.
 MOST_TILE_SCALE = 16.0
@@ -99,6 +95,8 @@ class ReduceTask(BatchedTask):
     columns: tuple[Column, ...] = ()
     of_run: int = 1
 
+    # Columns of the table's own.
+    taken: ClassVar[tuple[str, ...]] = (ITEM_ID,)
     too_long = (
         "Simplify the outline (simplify=METRES), or let Earth Engine take the region from an asset"
         " by its id (region=)"
@@ -151,7 +149,10 @@ class ReduceTask(BatchedTask):
                 raise InputError(str(error)) from error
         bands = {name: about["types"][name] for name in about["names"]}
         known = replace(self, native=native, columns=columns(bands, about["outputs"]))
-        return known if self.reducer.is_named else known._with_types(send, items)
+        if not self.reducer.is_named:
+            known = known._with_types(send, items)
+        check_columns(known.columns, self.taken, of_features=True)
+        return known
 
     def _with_types(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> Any:
         """Return the task with the columns that a reducer of the user's turns out to give."""
@@ -163,7 +164,7 @@ class ReduceTask(BatchedTask):
             except (PermanentError, TooLargeError, InputError):
                 continue
             found += [feature["properties"] for feature in answer["result"]["features"]]
-        keys = dict.fromkeys(key for row in found for key in row if key != KEY)
+        keys = dict.fromkeys(key for row in found for key in row if not is_features_own(key))
         matched = {key: c for c in self.columns for key in c.keys if key in keys}
         if keys and set(keys) - set(matched):
             # A reducer of several bands at once names its results itself.
@@ -194,26 +195,15 @@ class ReduceTask(BatchedTask):
             return by_tile(tiles, self.limits), [1.0] * len(items)
         scale = self.scale or (self.native.scale if self.native else None)
         pixels = [expected_pixels(item, scale) for item in items]
-        vertices = [_vertices(item) if self.region is None else 1 for item in items]
+        vertices = [outlines.vertices(item) if self.region is None else 1 for item in items]
         weights = [max(one, self._least) for one in pixels]
         return in_order(zip(vertices, weights, strict=True), self.limits), weights
 
     def _usable(self, item: WorkItem) -> WorkItem:
         if self.region is not None:
             return item
-        shape = item.geometry
-        if shape is None or shape.is_empty:
-            raise ItemsError(f"item {item.id!r} has no geometry, or an empty one")
-        if self.simplify is not None and not self.points:
-            shape = _simplified(shape, self.simplify)
-        if not shape.is_valid:
-            if not self.repair:
-                raise ItemsError(
-                    f"item {item.id!r} is not a valid geometry"
-                    f" ({shapely.is_valid_reason(shape)}); mend it, or pass invalid='repair'"
-                )
-            shape = _repaired(item.id, shape)
-        return replace(item, geometry=_wrapped(shape))
+        simplify = None if self.points else self.simplify
+        return outlines.usable(item, repair=self.repair, simplify=simplify)
 
     def lighter(self, job: Job) -> Sequence[Job]:
         """Return the job with smaller tiles, up to 16 times."""
@@ -238,9 +228,30 @@ class ReduceTask(BatchedTask):
 
     def _outcome(self, found: Mapping[str, Any], share: int) -> Outcome:
         try:
-            return Records([fitted(self.columns, found)], share)
+            return Records([self.values(found)], share)
         except InputError as error:
             return error
+
+    def values(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a row, from the properties of a feature.
+
+        Raises
+        ------
+        InputError
+            If one does not fit its column, or has none.
+        """
+        if unknown := [key for key in found if key not in self._keys and not is_features_own(key)]:
+            raise InputError(
+                f"the answer has {sorted(unknown)}, for which the table has no column (it has"
+                f" {[column.name for column in self.columns]}): give all items' images the same"
+                " bands, with select"
+            )
+        return fitted(self.columns, found)
+
+    @cached_property
+    def _keys(self) -> frozenset[str]:
+        """The properties that columns are filled from."""
+        return frozenset(key for column in self.columns for key in column.keys)
 
     def _expression(self, job: Job) -> Encoded:
         graph = Graph()
@@ -281,69 +292,6 @@ class ReduceTask(BatchedTask):
         if self.points:
             return point_features([(items[k], k) for k in positions], graph)
         return region_features([(items[k], k) for k in positions], self.region, graph)
-
-
-def point_features(points: Sequence[tuple[WorkItem, int]], graph: Graph) -> Node:
-    """Return the collection of items that are points, their coordinates as one constant."""
-    rows = [[*shapely.get_coordinates(item.geometry)[0].tolist(), k] for item, k in points]
-    row = argument("eedask row")
-    place = call(
-        "GeometryConstructors.Point",
-        coordinates=call("List.slice", list=row, start=constant(0), end=constant(2)),
-    )
-    key = call("List.get", list=row, index=constant(2))
-    feature = call("Feature", geometry=place, metadata={"dictionaryValue": {"values": {KEY: key}}})
-    make = graph.function(["eedask row"], feature)
-    made = call("List.map", list=constant(rows), baseAlgorithm=make)
-    return graph.shared(call("Collection", features=made))
-
-
-def region_features(
-    regions: Sequence[tuple[WorkItem, int]], region: Expression | None, graph: Graph
-) -> Node:
-    """Return the collection of items' regions: their own geometries, or what Earth Engine has."""
-    features = []
-    for item, k in regions:
-        place = value_node(item.geometry) if region is None else graph.embed(region.encode(item))
-        features.append(call("Feature", geometry=place, metadata=constant({KEY: k})))
-    return graph.shared(call("Collection", features=listed(features)))
-
-
-def joined(collections: Sequence[Node]) -> Node:
-    """Return the collection of all features."""
-    if len(collections) == 1:
-        return collections[0]
-    return call("Collection.flatten", collection=call("Collection", features=listed(collections)))
-
-
-def slim(graph: Graph, collection: Node) -> Node:
-    """Return the collection without geometries, which nobody asked for."""
-    feature = argument("eedask feature")
-    bare = call("Feature.setGeometry", feature=feature, geometry=constant(None))
-    make = graph.function(["eedask feature"], bare)
-    return call("Collection.map", collection=collection, baseAlgorithm=make)
-
-
-def features_by_item(body: bytes, count: int) -> list[list[Mapping[str, Any]]]:
-    """Return the properties of an answer's features, for each item of the request.
-
-    Raises
-    ------
-    TransientError
-        If the answer is not a whole one.
-    """
-    try:
-        features = json.loads(body)["result"]["features"]
-        rows: list[list[Mapping[str, Any]]] = [[] for _ in range(count)]
-        for feature in features:
-            properties = feature["properties"]
-            rows[int(properties[KEY])].append(properties)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise TransientError(
-            f"the answer ({len(body)} bytes, starting with {body[:40]!r}) is no collection of"
-            f" the features that were asked for: {error!r}"
-        ) from error
-    return rows
 
 
 def fitted(into: Sequence[Column], properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -400,31 +348,3 @@ def _sameness(image: Expression, item: WorkItem) -> Any:
     if isinstance(image, Template):
         return json.dumps([item.node(field) for field in image.slots.values()], sort_keys=True)
     return item.id
-
-
-def _vertices(item: WorkItem) -> int:
-    return int(shapely.get_num_coordinates(item.geometry))
-
-
-def _wrapped(shape: BaseGeometry) -> BaseGeometry:
-    """Return a shape that reaches beyond 180 degrees as one of parts within them."""
-    west, _, east, _ = shape.bounds
-    if west >= -180 and east <= 180:
-        return shape
-    parts = (
-        shapely.affinity.translate(shape.intersection(shapely.box(low, -90, low + 360, 90)), -turn)
-        for low, turn in ((-180.0, 0.0), (180.0, 360.0), (-540.0, -360.0))
-    )
-    return shapely.union_all([one for one in parts if not one.is_empty])
-
-
-def _repaired(id_: Any, shape: BaseGeometry) -> BaseGeometry:
-    # By structure, which leaves polygons polygons: a line would add pixels of its own.
-    valid = shapely.make_valid(shape, method="structure", keep_collapsed=False)
-    if valid.is_empty:
-        raise ItemsError(f"item {id_!r} has no area, even when it is repaired")
-    return valid
-
-
-def _simplified(shape: BaseGeometry, metres: float) -> BaseGeometry:
-    return shape.simplify(metres / METRES_PER_DEGREE, preserve_topology=True)
