@@ -85,6 +85,17 @@ def _rendered(resource: str, message: str, getter: str = "getPixels") -> tuple[M
     )
 
 
+def _tile(resource: str) -> Method:
+    """Return the method that answers a tile of a map of a kind."""
+    parent = f"^projects/[^/]+/{resource}/[^/]+$"
+    return Method(
+        f"projects.{resource}.tiles.get",
+        "GET",
+        "v1/{+parent}/tiles/{zoom}/{x}/{y}",
+        {"parent": parent, **dict.fromkeys(("zoom", "x", "y"), "-?[0-9]+")},
+    )
+
+
 def _exports() -> tuple[Method, ...]:
     """Return what starts batch tasks; there is nowhere for them to run."""
     kinds = (
@@ -177,17 +188,19 @@ METHODS: tuple[Method, ...] = (
         body="EarthEngineMap",
         response="EarthEngineMap",
     ),
-    Method(
-        "projects.maps.tiles.get",
-        "GET",
-        "v1/{+parent}/tiles/{zoom}/{x}/{y}",
-        {
-            "parent": "^projects/[^/]+/maps/[^/]+$",
-            "zoom": "-?[0-9]+",
-            "x": "-?[0-9]+",
-            "y": "-?[0-9]+",
-        },
+    _tile("maps"),
+    *(
+        _project_method(
+            f"{resource}.create",
+            "POST",
+            f"/{resource}",
+            "parent",
+            body="FeatureView",
+            response="FeatureView",
+        )
+        for resource in ("featureView", "featureViews")
     ),
+    _tile("featureViews"),
     _project_method(
         "listAssets",
         "GET",

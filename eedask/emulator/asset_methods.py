@@ -47,6 +47,8 @@ class AssetMethods:
             "projects.assets.listFeatures": self._features,
             "projects.assets.get": self._get,
             "projects.assets.getPixels": self._pixels,
+            "projects.featureView.create": self._feature_view,
+            "projects.featureViews.create": self._feature_view,
         }
 
     def _list(self, call: Call) -> Answer:
@@ -105,6 +107,16 @@ class AssetMethods:
         with _Resource(call.path["name"]):
             image = self._catalog.load_image(call.path["name"])
         return prepare(image, call.body, ASSET_PIXELS).answer()
+
+    def _feature_view(self, call: Call) -> Answer:
+        """Refuse: a map of a FeatureView is drawn of an asset of that type, and there is none."""
+        name = call.body["asset"]
+        with _Resource(name):
+            kind = self._catalog.asset(name)["type"]
+        raise EarthEngineError(
+            f"Asset '{name}' is not a FeatureView but a {kind}. "
+            "The eedask emulator has no FeatureView assets; tables can be styled and shown as maps."
+        )
 
 
 class _Resource:

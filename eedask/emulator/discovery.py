@@ -12,7 +12,9 @@ from importlib import resources
 from typing import Any
 
 from eedask.emulator.api import METHODS, STANDARD_QUERY, Method
-from eedask.emulator.schemas import ENUMS, MESSAGES, FieldType, Message
+from eedask.emulator.enums import ENUMS
+from eedask.emulator.schema_types import FieldType, Message
+from eedask.emulator.schemas import MESSAGES
 
 _SCALARS: Mapping[str, dict[str, Any]] = {
     "string": {"type": "string"},

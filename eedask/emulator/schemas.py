@@ -1,4 +1,4 @@
-"""The messages and enums of the REST API v1, as tables.
+"""The messages of the REST API v1, as a table; its enums are in :mod:`~eedask.emulator.enums`.
 
 Request checks (:mod:`~eedask.emulator.validation`) and the discovery document
 (:mod:`~eedask.emulator.discovery`) are made from them.
@@ -7,66 +7,9 @@ Source: https://developers.google.com/earth-engine/reference/rest/v1/.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Literal
 
-Container = Literal["one", "list", "map"]
-
-
-@dataclass(frozen=True)
-class FieldType:
-    """What a field holds: a scalar, message or enum, alone, in a list or in a string map."""
-
-    name: str
-    container: Container = "one"
-
-    @classmethod
-    def parse(cls, text: str) -> FieldType:
-        """Read ``X``, ``[X]`` (a list) or ``{X}`` (a map from strings)."""
-        if text.startswith("["):
-            return cls(text[1:-1], "list")
-        if text.startswith("{"):
-            return cls(text[1:-1], "map")
-        return cls(text)
-
-    @cached_property
-    def one(self) -> FieldType:
-        """What is in the list or map."""
-        return FieldType(self.name)
-
-
-@dataclass(frozen=True)
-class Message:
-    """A JSON object: its fields, which of them exclude each other, which must be there."""
-
-    name: str
-    fields: Mapping[str, FieldType]
-    oneofs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
-    any_of: tuple[str, ...] = ()
-
-    @cached_property
-    def by_any_name(self) -> dict[str, str]:
-        """Field names by camelCase and snake_case name: a JSON parser takes both."""
-        return {name: camel for camel in self.fields for name in (camel, snake_case(camel))}
-
-
-@dataclass(frozen=True)
-class Enum:
-    """A closed set of names; the first means "not said"."""
-
-    name: str
-    values: tuple[str, ...]
-    aliases: Mapping[str, str] = field(default_factory=dict)
-
-
-@lru_cache(maxsize=4096)
-def snake_case(name: str) -> str:
-    """Return the name that the service's own definition gives a camelCase field."""
-    return re.sub(r"([A-Z])", lambda found: "_" + found[1].lower(), name)
+from eedask.emulator.schema_types import FieldType, Message
 
 
 def _message(
@@ -213,6 +156,14 @@ _MESSAGES = (
         filename="string",
     ),
     _message("EarthEngineMap", required="expression", name="string", **_PICTURE),
+    _message(
+        "FeatureView",
+        ("source", ("asset",)),
+        needs="source",
+        name="string",
+        visualizationExpression="Expression",
+        asset="string",
+    ),
     _message("HttpBody", contentType="string", data="bytes", extensions="[object]"),
     _message(
         "EarthEngineAsset",
@@ -311,90 +262,3 @@ _MESSAGES = (
     ),
 )
 MESSAGES: Mapping[str, Message] = {message.name: message for message in _MESSAGES}
-
-_ENUMS = (
-    Enum(
-        "ImageFileFormat",
-        (
-            "IMAGE_FILE_FORMAT_UNSPECIFIED",
-            "JPEG",
-            "PNG",
-            "AUTO_JPEG_PNG",
-            "NPY",
-            "GEO_TIFF",
-            "TF_RECORD_IMAGE",
-            "ZIPPED_GEO_TIFF",
-            "ZIPPED_GEO_TIFF_PER_BAND",
-        ),
-    ),
-    # The client sends "JSON" for getDownloadURL("json"), which is documented to give GeoJSON,
-    # and "TF_RECORD"; whether the service takes them under these names is a guess.
-    Enum(
-        "TableFileFormat",
-        (
-            "TABLE_FILE_FORMAT_UNSPECIFIED",
-            "CSV",
-            "GEO_JSON",
-            "KML",
-            "KMZ",
-            "SHP",
-            "TF_RECORD_TABLE",
-        ),
-        {"JSON": "GEO_JSON", "TF_RECORD": "TF_RECORD_TABLE"},
-    ),
-    Enum("VideoFileFormat", ("VIDEO_FILE_FORMAT_UNSPECIFIED", "MP4", "GIF", "VP9")),
-    Enum("Orientation", ("ORIENTATION_UNSPECIFIED", "HORIZONTAL", "VERTICAL")),
-    Enum(
-        "EarthEngineAssetView",
-        ("EARTH_ENGINE_ASSET_VIEW_UNSPECIFIED", "FULL", "BASIC"),
-    ),
-    Enum(
-        "AssetType",
-        (
-            "TYPE_UNSPECIFIED",
-            "IMAGE",
-            "IMAGE_COLLECTION",
-            "TABLE",
-            "FOLDER",
-            "CLASSIFIER",
-            "FEATURE_VIEW",
-        ),
-    ),
-    Enum(
-        "TilesetDataType",
-        (
-            "DATA_TYPE_UNSPECIFIED",
-            "INT8",
-            "UINT8",
-            "INT16",
-            "UINT16",
-            "INT32",
-            "UINT32",
-            "FLOAT",
-            "DOUBLE",
-        ),
-    ),
-    Enum("Precision", ("PRECISION_UNSPECIFIED", "INT", "FLOAT", "DOUBLE")),
-    Enum(
-        "PyramidingPolicy",
-        (
-            "PYRAMIDING_POLICY_UNSPECIFIED",
-            "MEAN",
-            "SAMPLE",
-            "MIN",
-            "MAX",
-            "MODE",
-            "MEDIAN",
-        ),
-    ),
-    Enum(
-        "RegistrationState",
-        (
-            "REGISTRATION_STATE_UNSPECIFIED",
-            "NOT_REGISTERED",
-            "REGISTERED_COMMERCIALLY",
-            "REGISTERED_NOT_COMMERCIALLY",
-        ),
-    ),
-)
-ENUMS: Mapping[str, Enum] = {enum.name: enum for enum in _ENUMS}

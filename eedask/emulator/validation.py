@@ -17,8 +17,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from eedask.emulator.api import STANDARD_QUERY, Method
+from eedask.emulator.enums import ENUMS
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.schemas import ENUMS, MESSAGES, Enum, FieldType, Message, snake_case
+from eedask.emulator.schema_types import Enum, FieldType, Message, snake_case
+from eedask.emulator.schemas import MESSAGES
 
 _TYPE_URL = "type.googleapis.com/google.earthengine.v1."
 _PAYLOAD = "Invalid JSON payload received."

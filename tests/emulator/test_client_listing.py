@@ -477,3 +477,12 @@ def test_assets_are_read_only(method, change):
     with pytest.raises(ee.EEException, match=words):
         change()
     assert ee.data.getAsset(TABLE)["type"] == "TABLE"
+
+
+def test_there_are_no_feature_views():
+    """The client finds the method, and hears what is not there."""
+    asked = {"assetId": TABLE, "visParams": {"color": "red"}}
+    with pytest.raises(ee.EEException, match=r"not a FeatureView but a TABLE.*has no FeatureView"):
+        ee.data.getFeatureViewTilesKey(asked)
+    with pytest.raises(ee.EEException, match="does not exist or doesn't allow"):
+        ee.data.getFeatureViewTilesKey({"assetId": f"{ROOT}/none"})

@@ -10,7 +10,8 @@ import re
 import pytest
 
 from eedask.emulator.discovery import discovery_document
-from eedask.emulator.schemas import ENUMS, MESSAGES
+from eedask.emulator.enums import ENUMS
+from eedask.emulator.schemas import MESSAGES
 
 METHODS = """
 projects.algorithms.list GET /{parent}/algorithms - - ListAlgorithmsResponse
@@ -32,6 +33,9 @@ projects.tables.create POST /{parent}/tables workloadTag:string Table Table
 projects.tables.getFeatures GET /{name}:getFeatures - - raw
 projects.maps.create POST /{parent}/maps workloadTag:string EarthEngineMap EarthEngineMap
 projects.maps.tiles.get GET /{parent}/tiles/{zoom}/{x}/{y} - - raw
+projects.featureView.create POST /{parent}/featureView - FeatureView FeatureView
+projects.featureViews.create POST /{parent}/featureViews - FeatureView FeatureView
+projects.featureViews.tiles.get GET /{parent}/tiles/{zoom}/{x}/{y} - - raw
 projects.assets.get GET /{name} - - EarthEngineAsset
 projects.assets.getPixels POST /{name}:getPixels - GetPixelsRequest raw
 projects.assets.listAssets GET /{parent}:listAssets
@@ -124,6 +128,7 @@ VideoThumbnail: name=string expression=Expression videoOptions=VideoOptions
   fileFormat=VideoFileFormat grid=PixelGrid
 VideoOptions: framesPerSecond=number maxFrames=int32 maxPixelsPerFrame=int64
 VideoFileFormat = VIDEO_FILE_FORMAT_UNSPECIFIED MP4 GIF VP9
+FeatureView: name=string visualizationExpression=Expression asset=string
 Table: name=string expression=Expression fileFormat=TableFileFormat selectors=[string]
   filename=string
 TableFileFormat = TABLE_FILE_FORMAT_UNSPECIFIED CSV GEO_JSON KML KMZ SHP TF_RECORD_TABLE

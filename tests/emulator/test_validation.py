@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from eedask.emulator.api import METHODS, route
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.schemas import MESSAGES, snake_case
+from eedask.emulator.schema_types import snake_case
+from eedask.emulator.schemas import MESSAGES
 from eedask.emulator.validation import check_workload_tag, parse_body, parse_query
 
 ONE = {"result": "0", "values": {"0": {"constantValue": 1}}}
