@@ -6,13 +6,15 @@ too large, or one of its items stands in the way of the others, it is halved and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from eedask.batching import BatchMemory
 from eedask.errors import EedaskError, PermanentError, RequestError, SizeError, TooLargeError
 from eedask.jobs import Job, Outcome, Sender
 from eedask.retrying import Attempts
+from eedask.workitem import WorkItem
 
 # Parts of a job that are cut off at once.
 _CUTS = 8
@@ -99,8 +101,9 @@ class BatchedTask:
         """The weight of all of the run's items, or less."""
         raise NotImplementedError
 
-    # What to do about an item whose request alone is longer than Earth Engine takes.
-    too_long = "Put less into the expression of an item"
+    def too_long(self, item: WorkItem) -> str:
+        """Return what to do about an item whose request alone is longer than Earth Engine takes."""
+        return "put less into the expression of an item"
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets, of one request."""
@@ -126,12 +129,8 @@ class BatchedTask:
         if len(job.items) > 1 and (allowed := memory.admit(job, weight)) < weight:
             raise Oversized(allowed)
         try:
-            outcomes = self.ask(job, sender)
-        except SizeError as error:
-            memory.other(job)
-            if len(job.items) > 1:
-                raise
-            raise SizeError(f"{error}. {self.too_long}") from error
+            with self.advising(job):
+                outcomes = self.ask(job, sender)
         except TooLargeError:
             memory.too_large(job, weight, job.label)
             raise
@@ -143,6 +142,16 @@ class BatchedTask:
         else:
             memory.worked(job, weight)
         return outcomes
+
+    @contextlib.contextmanager
+    def advising(self, job: Job) -> Iterator[None]:
+        """Say what to do where the request of a single item is longer than Earth Engine takes."""
+        try:
+            yield
+        except SizeError as error:
+            if len(job.items) > 1:
+                raise
+            raise SizeError(f"{error}; {self.too_long(job.items[0])}") from error
 
     def split(self, job: Job, error: Exception, memory: BatchMemory) -> Sequence[Job]:
         """Return smaller or lighter jobs that may succeed where this one failed."""

@@ -105,7 +105,8 @@ class SeriesTask(ReduceTask):
         """Return what each item of a job gets; a single item's may take several requests."""
         if len(job.items) > 1:
             return super().do(job, sender)
-        return [self._by_windows(job, sender)]
+        with self.advising(job):
+            return [self._by_windows(job, sender)]
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets, of one request."""

@@ -95,7 +95,9 @@ def reduce_regions(
         What becomes of items whose geometry is not valid: a failure row, or they are made valid
         as ``shapely.make_valid`` does it by structure; what has no area then is a failure row.
     simplify : float, optional
-        Metres by which outlines may be moved to have fewer vertices. Not done unless asked.
+        Metres by which outlines may be moved to have fewer vertices. Not done unless asked:
+        coordinates are sent as they are, and an outline whose request is longer than Earth
+        Engine takes (10 MB, some 250,000 vertices) is a failure row that says so.
     batch_size : int
         Items in a request at most, up to 2,500.
     concurrency, rate, retry, deadline, workload_tag, credentials, partition_size

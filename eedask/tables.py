@@ -97,10 +97,6 @@ class ReduceTask(BatchedTask):
 
     # Columns of the table's own.
     taken: ClassVar[tuple[str, ...]] = (ITEM_ID,)
-    too_long = (
-        "Simplify the outline (simplify=METRES), or let Earth Engine take the region from an asset"
-        " by its id (region=)"
-    )
 
     @property
     def needs_client(self) -> bool:
@@ -204,6 +200,16 @@ class ReduceTask(BatchedTask):
             return item
         simplify = None if self.points else self.simplify
         return outlines.usable(item, repair=self.repair, simplify=simplify)
+
+    def too_long(self, item: WorkItem) -> str:
+        """Return what to do about an item whose request alone is longer than Earth Engine takes."""
+        if self.region is not None:
+            return super().too_long(item)
+        return (
+            f"the outline has {outlines.vertices(item):,} vertices, some 40 bytes each: simplify it"
+            " (simplify=METRES), or let Earth Engine take the region from an asset by its id"
+            " (region=)"
+        )
 
     def lighter(self, job: Job) -> Sequence[Job]:
         """Return the job with smaller tiles, up to 16 times."""

@@ -217,12 +217,26 @@ def _geometry_node(shape: BaseGeometry) -> Encoded:
         arguments["geodesic"] = {"constantValue": False}
         function = "GeometryConstructors.MultiGeometry"
         return {"functionInvocationValue": {"functionName": function, "arguments": arguments}}
-    coordinates = _listed(shapely.geometry.mapping(shapely.force_2d(shape))["coordinates"])
+    coordinates = _coordinates(shape)
     arguments = {"coordinates": {"constantValue": coordinates}}
     if shape.geom_type not in _WITHOUT_EDGES:
         arguments["geodesic"] = {"constantValue": False}
     function = f"GeometryConstructors.{shape.geom_type}"
     return {"functionInvocationValue": {"functionName": function, "arguments": arguments}}
+
+
+def _coordinates(shape: BaseGeometry) -> list[Any]:
+    """Return a shape's coordinates nested as GeoJSON has them, of two dimensions.
+
+    Ring by ring, as shapely's own mapping takes ten times as long, vertex by vertex.
+    """
+    if shape.geom_type == "Polygon":
+        rings = shapely.get_rings(shape)
+        return [shapely.get_coordinates(ring).tolist() for ring in rings]
+    if shape.geom_type in ("MultiPolygon", "MultiLineString"):
+        return [_coordinates(part) for part in shapely.get_parts(shape)]
+    found: list[Any] = shapely.get_coordinates(shape).tolist()
+    return found[0] if shape.geom_type == "Point" else found
 
 
 def _listed(value: Any) -> Any:

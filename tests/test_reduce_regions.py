@@ -1,6 +1,8 @@
 """Regions: one row for every item, equal to independent tools, whatever goes wrong on the way."""
 
 import json
+import re
+import time
 
 import dask
 import ee
@@ -274,20 +276,61 @@ def test_a_region_smaller_than_a_pixel_counts_that_pixel(earth_engine, rasters, 
     assert got["b1"][0] == pytest.approx(float(value), rel=1e-6)
 
 
-def test_a_request_that_is_too_long_says_what_to_do(earth_engine, rasters, tmp_path, sent):
-    angle = np.linspace(0, 2 * np.pi, 400_000, endpoint=False)
-    ring = np.column_stack([0.5 + 0.4 * np.cos(angle), 0.5 + 0.4 * np.sin(angle)])
-    items = frame_of(
-        near(rasters.field, shapely.Polygon(ring)), near(rasters.field, shapely.box(0, 0, 1, 1))
+def ragged(count):
+    """Return a circle's outline of so many vertices, at random and a little off it."""
+    rng = np.random.default_rng(7)
+    angle = np.sort(rng.uniform(0, 2 * np.pi, count))
+    reach = 0.4 + rng.uniform(0, 1e-6, count)
+    return shapely.Polygon(
+        np.column_stack([0.5 + reach * np.cos(angle), 0.5 + reach * np.sin(angle)])
     )
-    before = earth_engine.stats()["requests"]
-    result = table(items, ee.Image(FIELD), "mean", tmp_path / "long")
+
+
+@pytest.mark.parametrize(
+    ("verb", "vertices"), [("reduce_regions", 1_000_000), ("time_series", 300_000)]
+)
+def test_a_request_that_is_too_long_says_what_to_do(
+    earth_engine, rasters, tmp_path, verb, vertices
+):
+    square = near(rasters.field, shapely.box(0, 0, 1, 1))
+    items = frame_of(near(rasters.field, ragged(vertices)), square)
+    image = ee.Image(FIELD)
+    what = ee.ImageCollection([image]) if verb == "time_series" else image
+    before, started = earth_engine.stats()["requests"], time.monotonic()
+    plan = getattr(eedask, verb)(items, what, "count", out=tmp_path / "long")
+    result = plan.run(progress=False)
+    assert time.monotonic() - started < 60
     assert result.failed.index.tolist() == [0]
-    assert "simplify=" in result.failed["error"].iloc[0]
-    assert "region=" in result.failed["error"].iloc[0]
-    assert earth_engine.stats()["requests"] - before == 2, "of the image, and of the other item"
-    simple = table(items, ee.Image(FIELD), "count", tmp_path / "simple", simplify=1.0).table()
-    assert simple["b1"][0] == pytest.approx(np.pi * 0.16 * 100, abs=6)
+    (words,) = result.failed["error"]
+    size = re.match(r"the request has ([0-9.]+) MB; Earth Engine takes 10\.5 MB at most;", words)
+    assert float(size[1]) == pytest.approx(42 * vertices / 1e6, rel=0.05)
+    assert f" {vertices + 1:,} vertices" in words
+    assert "simplify=" in words
+    assert "region=" in words
+    asked = earth_engine.stats()["requests"] - before
+    assert asked == (3 if verb == "time_series" else 2), "of the image, and of the other item"
+    assert result.table()["b1"][1] > 50
+    simple = getattr(eedask, verb)(items, what, "count", out=tmp_path / "simple", simplify=1.0).run(
+        progress=False
+    )
+    assert simple.failed.empty
+    assert simple.table()["b1"][0] == pytest.approx(np.pi * 0.16 * 100, abs=6)
+
+
+def test_an_outline_of_a_million_vertices_that_crosses_itself_is_repaired(
+    earth_engine, rasters, tmp_path
+):
+    xy = shapely.get_coordinates(ragged(1_000_000))
+    # Every hundredth vertex is taken before the one that it follows.
+    at = np.arange(50, len(xy) - 1, 100)
+    xy[at], xy[at + 1] = xy[at + 1], xy[at].copy()
+    items = frame_of(
+        near(rasters.field, shapely.Polygon(xy)), near(rasters.field, shapely.box(0, 0, 1, 1))
+    )
+    more = {"simplify": 1.0, "invalid": "repair"}
+    result = table(items, ee.Image(FIELD), "count", tmp_path / "out", **more)
+    assert result.failed.empty
+    assert result.table()["b1"][0] == pytest.approx(np.pi * 0.16 * 100, abs=6)
 
 
 def test_a_region_across_the_antimeridian_is_one(earth_engine, tmp_path):
