@@ -105,6 +105,8 @@ class _Reader:
                 continue
             child = self._resolved(draft.parts[position])
             known = self._drafts.get(id(child))
+            if known is None and _is_leaf(child):
+                known = self._drafts[id(child)] = self._open(child)
             if known is None:
                 if id(child) in path:
                     raise EarthEngineError("Invalid expression: the graph contains a cycle.")
@@ -157,6 +159,11 @@ class _Reader:
                 draft.free |= part.free
         if draft.kind == "define" and draft.free:
             draft.free -= frozenset(draft.keys)
+
+
+def _is_leaf(node: dict[str, Any]) -> bool:
+    """Whether a node is a constant and nothing besides: most are."""
+    return len(node) == 1 and "constantValue" in node
 
 
 def _call(value: dict[str, Any]) -> _Draft:
@@ -217,12 +224,19 @@ class _Linker:
                 stack.pop()
                 continue
             inner = self._inner_scope(draft, home) if draft.kind == "define" else None
-            below = [(part, self._home(part, inner or home)) for part in draft.parts]
-            waiting = [pair for pair in below if (id(pair[0]), id(pair[1])) not in made]
+            inputs, waiting = [], []
+            for part in draft.parts:
+                scope = self._home(part, inner or home) if part.free else self._global
+                key = (id(part), id(scope))
+                if key not in made:
+                    if part.parts or part.kind == "define":
+                        waiting.append((part, scope))
+                        continue
+                    made[key] = self._node(part, scope, [], None)
+                inputs.append(made[key])
             if waiting:
                 stack.extend(waiting)
                 continue
-            inputs = [made[id(part), id(scope)] for part, scope in below]
             made[id(draft), id(home)] = self._node(draft, home, inputs, inner)
             stack.pop()
         return made[id(root), id(self._home(root, self._global))], self._constants

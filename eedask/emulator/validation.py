@@ -9,23 +9,22 @@ words for a list in place of a single value and for a missing field are a guess.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from eedask.emulator.api import STANDARD_QUERY, Method
 from eedask.emulator.enums import ENUMS
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.schema_types import Enum, FieldType, Message, snake_case
+from eedask.emulator.fitting import MAX_DEPTH, Unfit, fitted
+from eedask.emulator.json_scalars import PROTO_NAMES, SCALARS, Invalid, enum_name
+from eedask.emulator.schema_types import FieldType, Message, snake_case
 from eedask.emulator.schemas import MESSAGES
 
 _TYPE_URL = "type.googleapis.com/google.earthengine.v1."
 _PAYLOAD = "Invalid JSON payload received."
 _TAG = re.compile(r"[a-zA-Z0-9]([-_a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
-_MAX_DEPTH = 200
 _MAX_DIGITS = 309  # the largest double has as many
 
 
@@ -45,10 +44,6 @@ class BadRequest(EarthEngineError):
         return body
 
 
-class _Invalid(Exception):
-    """A scalar that is not of its type."""
-
-
 def parse_body(body: bytes, message: str) -> dict[str, Any]:
     """Return the body's fields by camelCase name, checked; what is null or absent is left out.
 
@@ -61,12 +56,20 @@ def parse_body(body: bytes, message: str) -> dict[str, Any]:
     if not isinstance(payload, dict):
         text = f'{_PAYLOAD} Unknown name "": Root element must be a message.'
         raise BadRequest([("", text)])
-    checker = _Checker()
-    fields = checker.message(MESSAGES[message], payload, "", 0)
-    if checker.violations:
-        raise BadRequest(checker.violations)
+    fields = _checked(payload, message)
     check_workload_tag(fields.get("workloadTag"))
     return fields
+
+
+def _checked(payload: dict[str, Any], message: str) -> dict[str, Any]:
+    try:
+        return fitted(payload, message)
+    except Unfit:
+        checker = _Checker()
+        fields = checker.message(MESSAGES[message], payload, "", 0)
+        if checker.violations:
+            raise BadRequest(checker.violations) from None
+        return fields
 
 
 def parse_query(query: Mapping[str, str], method: Method) -> dict[str, Any]:
@@ -115,7 +118,7 @@ def _load(body: bytes) -> Any:
         raise EarthEngineError(f"{_PAYLOAD} Encountered non UTF-8 code points.") from error
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_int=_whole_number)
-    except _Invalid as error:
+    except Invalid as error:
         token = str(error)
         # Inside a string the token is legal: this is the first outside one.
         outside = re.sub(r'"(?:[^"\\]|\\.)*"', lambda found: "·" * len(found[0]), text)
@@ -127,7 +130,7 @@ def _load(body: bytes) -> Any:
 
 
 def _refuse_constant(token: str) -> Any:
-    raise _Invalid(token)
+    raise Invalid(token)
 
 
 def _whole_number(text: str) -> int:
@@ -153,7 +156,7 @@ class _Checker:
     def message(
         self, message: Message, value: Mapping[str, Any], path: str, depth: int
     ) -> dict[str, Any]:
-        if depth > _MAX_DEPTH:
+        if depth > MAX_DEPTH:
             raise EarthEngineError(f"{_PAYLOAD} Message too deep. Max recursion depth reached.")
         names = message.by_any_name
         fields: dict[str, Any] = {}
@@ -194,8 +197,8 @@ class _Checker:
                 return self._invalid(name, value, path)
             return self.message(MESSAGES[name], value, path, depth)
         try:
-            return _enum(ENUMS[name], value) if name in ENUMS else _SCALARS[name](value)
-        except _Invalid:
+            return enum_name(ENUMS[name], value) if name in ENUMS else SCALARS[name](value)
+        except Invalid:
             return self._invalid(name, value, path)
 
     def _check_presence(self, message: Message, fields: dict[str, Any], path: str) -> None:
@@ -220,8 +223,8 @@ class _Checker:
         self.violations.append((path, f'{_PAYLOAD} Unknown name "{name}"{where}: {why}'))
 
     def _invalid(self, name: str, value: Any, path: str) -> None:
-        is_scalar = name in _SCALARS
-        kind = _PROTO_NAMES[name] if is_scalar else _TYPE_URL + name
+        is_scalar = name in SCALARS
+        kind = PROTO_NAMES[name] if is_scalar else _TYPE_URL + name
         text = f"Invalid value at '{path}' ({kind}), {_abridged(value)}"
         self.violations.append((path, text))
 
@@ -233,94 +236,3 @@ def _join(path: str, name: str) -> str:
 def _abridged(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 200 else text[:200] + "..."
-
-
-def _enum(enum: Enum, value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(enum.values):
-        return enum.values[value]
-    name = enum.aliases.get(value, value) if isinstance(value, str) else None
-    if name not in enum.values:
-        raise _Invalid
-    return name
-
-
-def _integer(bits: int) -> Callable[[Any], int]:
-    limit = 2 ** (bits - 1)
-
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise _Invalid
-        if isinstance(value, str):
-            # A string keeps all 64 bits, where a float would not.
-            if not re.fullmatch(r"-?\d{1,19}", value):
-                raise _Invalid
-            number = int(value)
-        elif value != value or value in (float("inf"), float("-inf")) or value != int(value):
-            raise _Invalid
-        else:
-            number = int(value)
-        if not -limit <= number < limit:
-            raise _Invalid
-        return number
-
-    return check
-
-
-def _int64(value: Any) -> str:
-    return str(_integer(64)(value))
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, str) and value not in ("NaN", "Infinity", "-Infinity"):
-        if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", value):
-            raise _Invalid
-    elif isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise _Invalid
-    return float(value)
-
-
-def _boolean(value: Any) -> bool:
-    if value in ("true", "false"):
-        return value == "true"
-    return _typed(bool)(value)
-
-
-def _bytes(value: Any) -> str:
-    text = _typed(str)(value)
-    try:
-        # The node stays as it came; only its form is checked (both base64 alphabets).
-        base64.b64decode(text.replace("-", "+").replace("_", "/") + "==", validate=False)
-    except binascii.Error as error:
-        raise _Invalid from error
-    return text
-
-
-def _typed(kind: type) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if not isinstance(value, kind):
-            raise _Invalid
-        return value
-
-    return check
-
-
-_SCALARS: Mapping[str, Callable[[Any], Any]] = {
-    "string": _typed(str),
-    "object": _typed(dict),
-    "value": lambda value: value,
-    "boolean": _boolean,
-    "bytes": _bytes,
-    "number": _number,
-    "int32": _integer(32),
-    "int64": _int64,
-}
-_PROTO_NAMES = {
-    "string": "TYPE_STRING",
-    "object": "type.googleapis.com/google.protobuf.Struct",
-    "value": "type.googleapis.com/google.protobuf.Value",
-    "boolean": "TYPE_BOOL",
-    "bytes": "TYPE_BYTES",
-    "number": "TYPE_DOUBLE",
-    "int32": "TYPE_INT32",
-    "int64": "TYPE_INT64",
-}

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from eedask.emulator.api import METHODS, route
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.fitting import Unfit, fitted
 from eedask.emulator.schema_types import snake_case
 from eedask.emulator.schemas import MESSAGES
-from eedask.emulator.validation import check_workload_tag, parse_body, parse_query
+from eedask.emulator.validation import _Checker, check_workload_tag, parse_body, parse_query
 
 ONE = {"result": "0", "values": {"0": {"constantValue": 1}}}
 
@@ -241,3 +242,27 @@ def test_whatever_comes_is_taken_or_refused(value):
 def test_snake_case():
     assert snake_case("affineTransform") == "affine_transform"
     assert snake_case("scaleX") == "scale_x"
+
+
+_NAMES = ("Expression", "ValueNode", "FunctionInvocation", "ComputePixelsRequest", "PixelGrid")
+_CAMEL = sorted({name for message in _NAMES for name in MESSAGES[message].fields})
+_KEYS = st.sampled_from([*_CAMEL, *map(snake_case, _CAMEL), "0", "nothing"])
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(_KEYS, _JSON, max_size=4))
+def test_what_fits_is_read_as_it_is_when_faults_are_looked_for(body):
+    """The reader without paths agrees with the one that has them, on what is sound and what not."""
+    checker = _Checker()
+    slow = checker.message(MESSAGES["ComputePixelsRequest"], body, "", 0)
+    try:
+        quick = fitted(body, "ComputePixelsRequest")
+    except Unfit:
+        assert checker.violations
+    else:
+        assert not checker.violations
+        assert repr(quick) == repr(slow)
