@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eedask.errors import InputError
 from eedask.expression import Builder, Template, compile_expression, digest
-from eedask.workitem import BoundItem, WorkItem
+from eedask.workitem import BoundItem, WorkItem, to_ee_geometry, value_node
 
 pytestmark = pytest.mark.usefixtures("earth_engine")
 
@@ -169,3 +169,32 @@ def test_other_things_than_images_are_refused():
         compile_expression(lambda _: ee.ImageCollection("a"), [example()], expect=ee.Image)
     with pytest.raises(InputError, match=r"an ee\.Image is needed.*str"):
         compile_expression("a", [example()], expect=ee.Image)
+
+
+HOLED = shapely.Polygon(
+    [(0, 0), (4, 0), (4, 4), (0, 4)],
+    [[(1, 1), (2, 1), (2, 2)], [(3, 3), (3.5, 3), (3.5, 3.5)]],
+)
+LINE = shapely.LineString([(0, 0), (1, 0.1), (2, 5)])
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        shapely.Point(1.5, -2),
+        shapely.MultiPoint([(1, 2), (3, 4.25)]),
+        LINE,
+        shapely.LinearRing([(0, 0), (1, 0), (1, 1)]),
+        shapely.MultiLineString([LINE, [(7, 7), (8, 8)]]),
+        HOLED,
+        shapely.MultiPolygon([HOLED, shapely.box(5, 5, 6, 6)]),
+        shapely.GeometryCollection([HOLED, shapely.Point(9, 9)]),
+    ],
+    ids=lambda shape: shape.geom_type,
+)
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_geometries_are_encoded_as_the_client_does(shape, dimensions):
+    given = shape if dimensions == 2 else shapely.force_3d(shape, z=7.5)
+    node = {"result": "0", "values": {"0": value_node(given)}}
+    wanted = serializer.encode(to_ee_geometry(shape), for_cloud_api=True)
+    assert digest(node) == digest(wanted)

@@ -19,7 +19,8 @@ ORDER = """
 errors storage naming grid formats workitem expression graph values reducers
 terms adaptive owner quota quota_plugin leases
 tokens credentials connection retrying requests
-layout batching dataset items jobs assembling tiling chips batched tables series computed composites
+layout batching dataset items jobs assembling tiling chips batched
+outlines features tables series computed composites
 progress stopping presence profiler pool process worker execution
 pictures report result plan chip_request verbs table_verbs series_verbs
 """.split()  # noqa: SIM905
