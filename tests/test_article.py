@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ee
 import geopandas as gpd
+import pytest
 import shapely
 
 import eedask
@@ -26,6 +27,7 @@ def naip(item):
     )
 
 
+@pytest.mark.slow
 def test_the_articles_pool_and_eedask_give_the_same_chips(earth_engine, tmp_path):
     folder = tmp_path / "article"
     folder.mkdir()

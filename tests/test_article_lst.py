@@ -16,6 +16,7 @@ SCRIPT = Path(__file__).with_name("article_lst.py")
 EXAMPLE = Path(__file__).parent.parent / "examples/lst_timeseries.py"
 
 
+@pytest.mark.slow
 def test_the_articles_pool_and_eedask_give_the_same_series(earth_engine, tmp_path):
     level2 = ee.FeatureCollection("FAO/GAUL/2015/level2")
     guyana = level2.filter(ee.Filter.inList("ADM0_NAME", ["Guyana"]))

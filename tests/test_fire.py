@@ -203,6 +203,7 @@ def test_a_restart_loop_loses_nothing(bed, tmp_path, tell):
     assert killer.kills >= 4
 
 
+@pytest.mark.slow
 def test_late_workers_take_part(bed, tmp_path, tell):
     items, out = make_items(500, seed=43), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.15)
@@ -229,6 +230,7 @@ def test_late_workers_take_part(bed, tmp_path, tell):
     assert len(told) > 10
 
 
+@pytest.mark.slow
 def test_a_restart_of_the_cluster_stops_the_run_and_the_same_cluster_goes_on(bed, tmp_path, tell):
     items, out = make_items(400, seed=46), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.15)
@@ -303,6 +305,7 @@ def _kill_group(pid):
         os.killpg(pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_killed_scheduler_stops_the_run_and_another_goes_on(bed, tmp_path, tell):
     items, out = make_items(300, seed=51), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.15)
@@ -340,6 +343,7 @@ def test_a_killed_scheduler_stops_the_run_and_another_goes_on(bed, tmp_path, tel
 # The script.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["own", "processes"])
 def test_a_killed_script_is_resumed(bed, tmp_path, tell, where):
     items, out = make_items(300, seed=61), tmp_path / "out"
@@ -372,6 +376,7 @@ def test_a_script_that_is_killed_again_and_again_comes_to_its_end(bed, tmp_path,
         check_kept(before, out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["own", "processes"])
 def test_ctrl_c_ends_a_script_which_says_how_to_resume(bed, tmp_path, tell, where):
     items, out = make_items(300, seed=63), tmp_path / "out"

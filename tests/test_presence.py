@@ -70,6 +70,7 @@ def test_a_silent_scheduler_tells_nothing(monkeypatch, caplog):
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_a_run_that_has_lost_all_workers_ends_and_is_resumed(tmp_path, monkeypatch, caplog):
     for name, seconds in {"LOOK_S": 0.2, "WARN_S": 0.5, "PATIENCE_S": 2.0}.items():
         monkeypatch.setattr(presence, name, seconds)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 import rasterio
 
 pytest_plugins = ["pytester"]
@@ -89,6 +90,7 @@ def test_other_packages_test_on_it(pytester):
     assert not psutil.pid_exists(int(line.split("pid ")[1].rstrip(".")))
 
 
+@pytest.mark.slow
 def test_it_ends_with_a_run_that_fails(pytester):
     pytester.makepyfile(
         "def test_it(earth_engine):\n    print('pid', earth_engine._process.pid)\n    assert False"

@@ -104,6 +104,7 @@ def test_unweighted_sums_equal_rasterstats(earth_engine, rasters, tmp_path):
     assert (got["R_max"][some] == plain["max"][some]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["parquet", "geojson"])
 def test_regions_by_id_move_no_geometry(rasters, tmp_path, sent, suffix):
     items = fields(rasters.field, 12)
@@ -216,6 +217,7 @@ def test_one_items_failing_function_is_its_alone(earth_engine, rasters, tmp_path
     assert "float()" in result.failed["error"].iloc[0]
 
 
+@pytest.mark.slow
 def test_faults_are_ridden_out(rasters, tmp_path):
     items = fields(rasters.field, 60)
     faults = "429=0.15,500=0.15,truncated=0.05,wrong_bytes=0.1"

@@ -114,6 +114,7 @@ def test_images_of_each_items_own_date(earth_engine, rasters, tmp_path):
     assert len(set(wanted)) == 3
 
 
+@pytest.mark.slow
 def test_images_that_lie_where_the_item_does(tmp_path):
     folder = tmp_path / "pair"
     folder.mkdir()

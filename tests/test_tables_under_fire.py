@@ -122,6 +122,7 @@ def test_batches_are_halved_to_what_the_time_allows(start, values, tmp_path, slo
     assert stats["requests"] < len(items) / 2.5
 
 
+@pytest.mark.slow
 def test_memory_raises_the_tile_scale_and_what_stays_too_large_fails_alone(
     start, values, tmp_path, sent
 ):
@@ -228,6 +229,7 @@ def interrupt():
     return listen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["reduce_regions", "time_series"])
 def test_an_interrupted_table_is_gone_on_with(start, tmp_path, sent, interrupt, verb):
     items = many(160)[1].to_crs("EPSG:4326")
@@ -249,6 +251,7 @@ def test_an_interrupted_table_is_gone_on_with(start, tmp_path, sent, interrupt, 
     assert rows_on_disk(out) == dict.fromkeys(items.index, each)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["reduce_regions", "time_series", "sample_points"])
 def test_only_what_failed_of_a_table_is_asked_again(start, values, tmp_path, sent, verb):
     corners, items = many(200)

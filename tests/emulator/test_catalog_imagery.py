@@ -133,6 +133,7 @@ def test_flights_differ_but_the_land_stays():
     assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.6
 
 
+@pytest.mark.slow
 def test_pixels_are_the_same_in_another_process():
     code = (
         "import datetime, zlib;"

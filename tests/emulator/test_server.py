@@ -227,6 +227,7 @@ def test_the_emulator_ends_however_its_parent_does(number):
         parent.stdout.close()
 
 
+@pytest.mark.slow
 def test_an_emulator_that_cannot_start_says_why(tmp_path):
     with pytest.raises(EmulatorFailed, match=r"status 1 at its start[\s\S]*nowhere"):
         Emulator({"projects/p/assets/x": tmp_path / "nowhere.tif"}, processes=1)
