@@ -126,8 +126,10 @@ class BatchedTask:
         """
         memory: BatchMemory = sender.memory
         weight = job.laid_out.weight
-        if len(job.items) > 1 and (allowed := memory.admit(job, weight)) < weight:
-            raise Oversized(allowed)
+        if len(job.items) > 1:
+            allowed = memory.admit(job, weight, sender.rest)
+            if allowed < weight:
+                raise Oversized(allowed)
         try:
             with self.advising(job):
                 outcomes = self.ask(job, sender)

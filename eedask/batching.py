@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -202,10 +202,10 @@ class BatchMemory:
         self._calm, self._patience = 0, _CALM
         self.spent = 0
 
-    def admit(self, job: object, size: float) -> float:
+    def admit(self, job: object, size: float, waits: Callable[[], None] | None = None) -> float:
         """Return how large a job may be: its own size, or less; it is to be cut to that.
 
-        It may wait for what becomes of requests of an untried size.
+        It may wait for what becomes of requests of an untried size; ``waits`` is called before.
         """
         with self._changed:
             while True:
@@ -220,6 +220,9 @@ class BatchMemory:
                 left = since + self._patience_s - time.monotonic()
                 if left <= 0:
                     return self._less(size)
+                if waits is not None:
+                    waits()
+                    waits = None
                 self._changed.wait(left)
 
     def worked(self, job: object, size: float) -> None:

@@ -24,6 +24,9 @@ class Sender(Protocol):
     def send(self, request: Request, check: Check | None = None) -> bytes:
         """Return the body of the answer; ``check`` raises if it is not whole."""
 
+    def rest(self) -> None:
+        """Give back the slot that the job was taken with: it waits for something else first."""
+
     def recruit(self, work: Callable[[], None], hands: int) -> None:
         """Have threads of the process that become idle call ``work``, at most so many of them.
 

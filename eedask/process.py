@@ -245,6 +245,11 @@ class JobSender:
         policy = self._process.spec.policy
         return call_with_retry(exchange, policy, self._job.attempts, self._job.label)
 
+    def rest(self) -> None:
+        """Give back the slot that the job was taken with, unless it was used."""
+        with contextlib.suppress(IndexError):
+            self._held.pop().pop_all().__exit__(SlotUnused, SlotUnused(), None)
+
     def recruit(self, work: Callable[[], None], hands: int) -> None:
         """Have threads that become idle help with the job, after what its partition has left."""
         hands = min(hands, self._process.spec.concurrency)

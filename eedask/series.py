@@ -120,9 +120,9 @@ class SeriesTask(ReduceTask):
         """Return what the item of a job gets, of as many requests as it takes."""
         memory: BatchMemory = sender.memory
         weight = job.laid_out.weight
-        allowed = memory.admit(job, weight)
+        allowed = memory.admit(job, weight, sender.rest)
         if allowed < weight:
-            allowed = memory.admit(job, allowed)
+            allowed = memory.admit(job, allowed, sender.rest)
         times = list(self.times)
         todo: deque[Window | None] = deque(self._first_windows(weight, allowed))
         rows: list[Mapping[str, Any]] = []

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +25,9 @@ from eedask.batching import (
 from eedask.errors import InputError, TooLargeError
 from eedask.jobs import Job
 from eedask.layout import NativeProjection
-from eedask.pool import RequestPool, Split
+from eedask.pool import RequestPool, SlotUnused, Split
+from eedask.process import JobSender
+from eedask.retrying import RetryPolicy
 from eedask.workitem import WorkItem
 
 TILES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=120)
@@ -131,6 +134,9 @@ class Sender:
     def __init__(self, memory):
         self.memory = memory
 
+    def rest(self):
+        """It has no slot."""
+
 
 def run(task, items, batch, *, threads=1):
     """Do all jobs as the pool does it, so many at once; return the ids that failed."""
@@ -233,6 +239,66 @@ def test_those_that_wait_for_a_slow_request_go_on_with_less():
     assert 0 < less < 250
     memory.worked(slow, 250)
     assert memory.admit(object(), 250) == 250
+
+
+class CountedSlots:
+    """So many, and how often one was used or not."""
+
+    def __init__(self, count):
+        self.free, self.ends = threading.Semaphore(count), []
+
+    @contextlib.contextmanager
+    def slot(self):
+        self.free.acquire()
+        try:
+            yield
+        except SlotUnused:
+            self.ends.append("unused")
+            raise
+        else:
+            self.ends.append("used")
+        finally:
+            self.free.release()
+
+
+def test_those_that_wait_hold_no_slot():
+    """Others of the quota have them meanwhile, and each request has one."""
+
+    class Sending(Fake):
+        def ask(self, job, sender):
+            sender.send(None)
+            return [None] * len(job.items)
+
+    class Gate:
+        def __init__(self):
+            self.sent, self.opened = 0, threading.Event()
+
+        def send(self, _):
+            self.sent += 1
+            self.opened.wait(30)
+
+    task, slots, gate = Sending(most=1e9, total=4000.0), CountedSlots(8), Gate()
+    memory, spec = BatchMemory(250, 4000, patience_s=30), SimpleNamespace(policy=RetryPolicy())
+    process = SimpleNamespace(spec=spec, limiter=slots, connection=gate, memory=memory)
+    jobs = [Job(tuple(map(WorkItem, range(250))), Batch((1.0,) * 250, 1)) for _ in range(16)]
+    pool = RequestPool(8, slots)
+    backlog = pool.backlog(
+        0, lambda job, held: task.do(job, JobSender(process, 0, job, held)), jobs
+    )
+    until = time.monotonic() + 20
+    while len(slots.ends) < 7 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (gate.sent, slots.ends) == (1, ["unused"] * 7)
+    # Seven of the eight are free for others.
+    assert all(slots.free.acquire(timeout=1) for _ in range(7))
+    slots.free.release(7)
+    gate.opened.set()
+    while not backlog.over and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(backlog.take(0)) == gate.sent == 16
+    pool.close()
+    pool.join(5)
+    assert slots.ends.count("used") == 16
 
 
 @pytest.mark.parametrize("ending", ["worked", "too_large", "other"])
