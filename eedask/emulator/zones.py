@@ -85,11 +85,13 @@ def aggregation_projection(
 def region_of(image: Image, geometry: Geometry | None, algorithm: str) -> Geometry:
     """Return a region, the image's footprint if none is given; it must have bounds."""
     region = image.footprint if geometry is None else geometry
-    if region is None or region.unbounded:
+    if region is not None and not region.unbounded:
+        return region
+    if geometry is None:
         raise EarthEngineError(
-            f"{algorithm}: The region is unbounded. Specify a geometry, or clip the image."
+            f"{algorithm}: Provide 'geometry' parameter when aggregating over an unbounded image."
         )
-    return region
+    raise EarthEngineError(f"{algorithm}: The region is unbounded.")
 
 
 class _Everything:

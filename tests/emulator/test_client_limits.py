@@ -199,6 +199,15 @@ def test_pixels_of_a_region():
     assert best["constant"] <= 99
 
 
+def test_an_unbounded_image_needs_a_region():
+    words = "Provide 'geometry' parameter when aggregating over an unbounded image."
+    with refused(f"Image.reduceRegion: {words}"):
+        ee.Image.constant(1).reduceRegion("mean", scale=1000).getInfo()
+    # Sampling asks for the same.
+    with refused(f"Image.sample: {words}"):
+        ee.Image.constant(1).sample(scale=1000).getInfo()
+
+
 def test_pixels_of_a_sampled_rectangle():
     """512 by 512 pixels, and one column more."""
     image = ee.Image.constant(1).toByte().setDefaultProjection("EPSG:32613", None, 10)
