@@ -94,6 +94,9 @@ def test_joining_masking_and_products():
     assert info_of(joined) == [[1, 3], [2, 4]]
     masked = call("Array.mask", input=array([[1, 2], [3, 4]]), mask=array([[0, 1]]))
     assert info_of(masked) == [[2], [4]]
+    number = call("Array", values=3)
+    assert info_of(call("Array.mask", input=number, mask=call("Array", values=0))) == []
+    assert info_of(call("Array.mask", input=number, mask=call("Array", values=1))) == 3
     product = call("Array.dotProduct", array1=array([1, 2]), array2=array([3, 4]))
     assert info_of(product) == 11
     assert info_of(call("Array.bitsToArray", input=5)) == [1, 0, 1]

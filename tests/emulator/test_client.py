@@ -377,3 +377,11 @@ def test_workload_tags(raster):
     with ee.data.workloadTagContext("eedask-test"):
         assert ee.Number(1).getInfo() == 1
         assert fetch(raster.getThumbURL({"dimensions": 4})).content
+
+
+def test_constants_among_images_become_images():
+    assert ee.Image.cat(1, 2.5).bandNames().getInfo() == ["constant", "constant_1"]
+    both = ee.ApiFunction.call_("Image.cat", [3, ee.Image(2).rename("b"), [4, 5]])
+    assert both.bandNames().getInfo() == ["constant", "b", "constant_0", "constant_1"]
+    with pytest.raises(ee.EEException, match="Expected an image, found String"):
+        ee.ApiFunction.call_("Image.cat", ["x"]).getInfo()

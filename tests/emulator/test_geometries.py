@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from eedask.emulator import geodesy, sphere
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.functions.geometries import combined
 from eedask.emulator.geometry import (
     UNBOUNDED,
     Geometry,
@@ -331,3 +332,13 @@ def test_polygons_that_are_all_but_a_ring_are_refused():
         value_of(polygon([ring], evenOdd=False))
     assert caught.value.code == 400
     assert value_of(polygon([ring[::-1]], evenOdd=False)).bounds[0] == -35
+
+
+def test_set_operations_of_shapes_that_cross_themselves_in_a_plane():
+    """Rings that are good on the sphere may cross themselves in a zone far from their place."""
+    bow = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
+    beside = shapely.Polygon([(0, 0), (2, 2), (3, 0), (0, 2.5)])
+    with pytest.raises(shapely.GEOSException):
+        bow.symmetric_difference(beside)
+    area = shapely.make_valid(bow).symmetric_difference(shapely.make_valid(beside)).area
+    assert combined("symmetric_difference", bow, beside).area == pytest.approx(area)

@@ -225,7 +225,9 @@ def mask(values: Any, keep: Any) -> Any:
         if size != values.shape[axis] or sum(n != 1 for n in keep.shape) > 1:
             raise EarthEngineError("Array.mask: The mask does not fit the array.")
         return np.compress(keep.ravel() != 0, values, axis=axis)
-    return values if keep.all() else values[:0]
+    if keep.all():
+        return values
+    return values[:0] if values.ndim else np.empty(0, values.dtype)
 
 
 @algorithm("Array.pad")

@@ -165,10 +165,19 @@ def _combination(name: str) -> Callable[[Geometry, Geometry, Proj], Geometry]:
     def combine(left: Geometry, right: Geometry, projection: Proj) -> Geometry:
         if name == "intersection" and (left.unbounded or right.unbounded):
             return right if left.unbounded else left
-        shape = getattr(_in(left, projection), name)(_in(right, projection))
+        shape = combined(name, _in(left, projection), _in(right, projection))
         return _result(shape, projection, left.geodesic and right.geodesic)
 
     return combine
+
+
+def combined(name: str, left: Shape, right: Shape) -> Shape:
+    """Return a set operation of two shapes, which may cross themselves in a projection's plane."""
+    try:
+        made: Shape = getattr(left, name)(right)
+    except shapely.GEOSException:
+        made = getattr(shapely.make_valid(left), name)(shapely.make_valid(right))
+    return made
 
 
 _binary("intersects", _predicate("intersects"))

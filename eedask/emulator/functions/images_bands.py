@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from eedask.emulator.bands import constant_band, unary, unique_names
+from eedask.emulator.coercion import Mismatch, coercer
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.pixel_types import cast, from_dictionary
 from eedask.emulator.raster import Band, Image, PixelType
+from eedask.emulator.typenames import type_name
 
 
 @algorithm("Image.select")
@@ -114,13 +116,26 @@ def add_bands(
     return image.with_bands((*kept, *new.values()))
 
 
-@algorithm("Image.cat")
-def cat(images: Sequence[Image]) -> Image:
-    """Return one image of the bands of many, with the properties of the first."""
+@algorithm("Image.cat", needs_context=True)
+def cat(context: Any, values: Sequence[Any]) -> Image:
+    """Return one image of the bands of many, with the properties of the first.
+
+    Constants among them become constant images.
+    """
+    images = [_promoted(value, context) for value in values]
     if not images:
         return Image(())
     bands = [band for image in images for band in image.bands]
     return images[0].with_bands(tuple(_numbered(bands)))
+
+
+def _promoted(value: Any, context: Any) -> Image:
+    try:
+        image: Image = coercer("Image")(value, context)
+    except Mismatch:
+        words = f"Image.cat: Expected an image, found {type_name(value)}."
+        raise EarthEngineError(words) from None
+    return image
 
 
 @algorithm("Image.slice")
