@@ -203,7 +203,8 @@ class ChipTask:
             return self._answer(query, sender)
 
         def ask(grid: PixelGrid) -> bytes:
-            return self._answer(replace(query, grid=grid), sender)
+            whole = grid is query.grid
+            return self._answer(query if whole else replace(query, grid=grid), sender)
 
         return fetch_tiled(
             ask,

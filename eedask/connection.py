@@ -49,6 +49,8 @@ _CONNECT_S = 30.0
 _TOKENS_TRIED = 3
 # Bytes at most that are read between two looks at the clock.
 _PIECE = 1 << 18
+# NaN is no JSON. An encoder is kept, as `json.dumps` makes a new one for each call.
+_to_json = json.JSONEncoder(allow_nan=False).encode
 # https://developers.google.com/earth-engine/guides/noncommercial_tiers
 _QUOTA_STATUS, _RESTRICTED = "x-earth-engine-quota-status", "parallelism_restricted=true"
 
@@ -219,7 +221,7 @@ class Connection:
         query = f"?{urlencode(request.query)}" if request.query else ""
         body = None
         if request.body is not None:
-            body = json.dumps(request.body, allow_nan=False).encode()
+            body = _to_json(request.body).encode()
             if len(body) > MAX_BODY:
                 raise SizeError(
                     f"the request has {len(body) / 1e6:.1f} MB; Earth Engine takes"
@@ -227,7 +229,7 @@ class Connection:
                 )
         response = self._pool.urlopen(
             request.method,
-            f"/v1/{quote(request.path, safe='/:')}{query}",
+            f"/v1/{_quoted(request.path)}{query}",
             body=body,
             headers=self._headers(token, with_body=body is not None),
             timeout=self._timeout,
@@ -338,6 +340,12 @@ def _ours(plain: type[Any]) -> type[Any]:
             return response
 
     return Connection
+
+
+@lru_cache(maxsize=16)
+def _quoted(path: str) -> str:
+    """Return a path; that of one method is the same for all items."""
+    return quote(path, safe="/:")
 
 
 @lru_cache(maxsize=1)

@@ -120,6 +120,8 @@ def cut(window: Window, budget: Budget) -> list[Window]:
     list of Window
         Row by row; they cover the window and do not overlap.
     """
+    if budget.fits(window.shape):
+        return [window]
     down, across = _counts(window.shape, budget)
     rows, columns = _edges(window.shape[0], down), _edges(window.shape[1], across)
     return [
