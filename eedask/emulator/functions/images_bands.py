@@ -22,7 +22,7 @@ def select(image: Image, selectors: Sequence[Any], names: Sequence[str] | None =
 
     https://developers.google.com/earth-engine/apidocs/ee-image-select
     """
-    if isinstance(selectors, str | int | float):
+    if not isinstance(selectors, list | tuple):
         selectors = [selectors]
     chosen: list[Band] = []
     for selector in selectors:
