@@ -84,14 +84,16 @@ def by_tile(tiles: NDArray[np.int64], limits: BatchLimits) -> list[list[int]]:
         The tile of each point.
     limits : BatchLimits
     """
-    _, first, tile_of = np.unique(tiles, axis=0, return_index=True, return_inverse=True)
+    _, first, found = np.unique(tiles, axis=0, return_index=True, return_inverse=True)
+    tile_of = found.ravel()
     # Sorting by each tile's first point keeps tiles together and in their order.
-    order = np.lexsort((np.arange(len(tiles)), first[tile_of.ravel()]))
+    order = np.lexsort((np.arange(len(tiles)), first[tile_of])).tolist()
     batches: list[list[int]] = [[]]
     held, current = 0, -1
-    sizes = np.bincount(tile_of.ravel())
+    sizes = np.bincount(tile_of).tolist()
+    numbers = tile_of.tolist()
     for position in order:
-        tile = int(tile_of.ravel()[position])
+        tile = numbers[position]
         fresh = tile != current
         full = len(batches[-1]) >= limits.items
         # A tile that does not fit in whole, but would in a request of its own, begins one.
@@ -99,7 +101,7 @@ def by_tile(tiles: NDArray[np.int64], limits: BatchLimits) -> list[list[int]]:
         if batches[-1] and (full or parts or (fresh and held >= limits.tiles)):
             batches.append([])
             held, fresh = 0, True
-        batches[-1].append(int(position))
+        batches[-1].append(position)
         held += fresh
         current = tile
     return batches

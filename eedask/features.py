@@ -19,7 +19,8 @@ KEY = "eedask:item"
 
 def point_features(points: Sequence[tuple[WorkItem, int]], graph: Graph) -> Node:
     """Return the collection of items that are points, their coordinates as one constant."""
-    rows = [[*shapely.get_coordinates(item.geometry)[0].tolist(), k] for item, k in points]
+    places = shapely.get_coordinates([item.geometry for item, _ in points]).tolist()
+    rows = [[x, y, k] for (x, y), (_, k) in zip(places, points, strict=True)]
     row = argument("eedask row")
     place = call(
         "GeometryConstructors.Point",

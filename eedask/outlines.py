@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import shapely
 import shapely.affinity
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from eedask.errors import ItemsError
@@ -43,6 +46,14 @@ def usable(item: WorkItem, *, repair: bool, simplify: float | None) -> WorkItem:
             )
         shape = _repaired(item.id, shape)
     return replace(item, geometry=_wrapped(shape))
+
+
+def as_they_are(items: Sequence[WorkItem]) -> NDArray[np.bool_]:
+    """Return which items have an outline that can be sent unchanged, all of them at once."""
+    shapes = np.array([item.geometry for item in items], dtype=object)
+    west, _, east, _ = shapely.bounds(shapes).T
+    # Without a geometry, or with an empty one, bounds are NaN.
+    return np.asarray((west >= -180) & (east <= 180) & shapely.is_valid(shapes), bool)
 
 
 def vertices(item: WorkItem) -> int:

@@ -172,9 +172,9 @@ class ReduceTask(BatchedTask):
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
         """Yield jobs of items that share input tiles, or lie next to each other."""
         usable: list[WorkItem] = []
-        for item in items:
+        for item, ready in zip(items, self._ready(items), strict=True):
             try:
-                usable.append(self._usable(item))
+                usable.append(item if ready else self._usable(item))
             except InputError as error:
                 yield Job((item,), error)
         if usable:
@@ -194,6 +194,15 @@ class ReduceTask(BatchedTask):
         vertices = [outlines.vertices(item) if self.region is None else 1 for item in items]
         weights = [max(one, self._least) for one in pixels]
         return in_order(zip(vertices, weights, strict=True), self.limits), weights
+
+    def _ready(self, items: Sequence[WorkItem]) -> Sequence[bool]:
+        """Return which items are sent as they are."""
+        if self.region is not None:
+            return [True] * len(items)
+        if self.simplify is not None and not self.points:
+            return [False] * len(items)
+        found: list[bool] = outlines.as_they_are(items).tolist()
+        return found
 
     def _usable(self, item: WorkItem) -> WorkItem:
         if self.region is not None:
