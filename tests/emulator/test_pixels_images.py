@@ -924,3 +924,8 @@ def test_paint():
     outline = values(run("Image.paint", img, collection, 3, 1), grid)
     assert outline[3, 3] == 1
     assert outline[1, 2] == 3
+
+
+def test_bands_are_not_named_by_features():
+    with pytest.raises(EarthEngineError, match="not by Feature"):
+        run("Image.visualize", run("Image.constant", 1), Feature(None, {}))

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eedask.emulator import learners
-from eedask.emulator.bands import both
 from eedask.emulator.classifiers import Classifier, Training
 from eedask.emulator.confusion import ConfusionMatrix, of_pairs
 from eedask.emulator.decision_trees import Growth
-from eedask.emulator.elements import index_of, property_of
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.images_bands import select
 from eedask.emulator.functions.registry import algorithm
-from eedask.emulator.raster import Band, Grid, Image, Pixels, PixelType
+from eedask.emulator.learning import answered_image, number_of, training_table
+from eedask.emulator.raster import Image, PixelType
 from eedask.emulator.values import Collection, Feature
 
 _CLASSES_ONLY = ("CLASSIFICATION",)
@@ -81,36 +77,8 @@ def train(
 
     Without names the numeric properties of the first feature are the variables.
     """
-    if not 0 < share <= 1:
-        raise EarthEngineError("Classifier.train: The subsampling must be within (0, 1].")
-    elements = list(features.elements())
-    if names is None:
-        first = elements[0].properties if elements else {}
-        names = [n for n, v in first.items() if _is_number(v) and n != class_property]
-    rows = [[_number_of(e, n) for n in (*names, class_property)] for e in elements]
-    if not rows or not names:
-        raise EarthEngineError("Classifier.train: No valid training data were found.")
-    table = np.array(rows, np.float64)
-    if share < 1:
-        table = table[np.random.default_rng(seed % 2**64).random(len(table)) < share]
-    if not len(table):
-        raise EarthEngineError("Classifier.train: No valid training data were found.")
+    names, table = training_table(features, names, class_property, (share, seed))
     return replace(classifier, training=Training(tuple(names), table[:, :-1], table[:, -1]))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number_of(element: Any, name: str) -> float:
-    value = property_of(element, name)
-    if value is None:
-        raise EarthEngineError(f"Property '{name}' of feature '{index_of(element)}' is missing.")
-    if not isinstance(value, bool | int | float) or not np.isfinite(value):
-        raise EarthEngineError(
-            f"Property '{name}' of feature '{index_of(element)}' is not a number."
-        )
-    return float(value)
 
 
 @algorithm("Classifier.setOutputMode")
@@ -157,7 +125,7 @@ def classify_features(features: Collection, classifier: Classifier, name: str) -
     names = classifier.trained.names
 
     def one(element: Feature) -> Feature:
-        row = np.array([[_number_of(element, n) for n in names]])
+        row = np.array([[number_of(element, n) for n in names]])
         return element.with_properties(**{name: classifier.outputs(row)[0].tolist()})
 
     return features.mapped(one)
@@ -169,21 +137,8 @@ def classify_image(image: Image, classifier: Classifier, name: str) -> Image:
 
     https://developers.google.com/earth-engine/apidocs/ee-image-classify
     """
-    bands = select(image, list(classifier.trained.names)).bands
-    kind = _output_type(classifier)
-
-    def read(grid: Grid) -> Pixels:
-        pixels = [band.read(grid) for band in bands]
-        mask = reduce(both, (p.mask for p in pixels))
-        seen = mask > 0
-        rows = np.column_stack([np.broadcast_to(p.values, grid.shape)[seen] for p in pixels])
-        found = classifier.outputs(rows.astype(np.float64))
-        values: NDArray[Any] = np.zeros((*grid.shape, *found.shape[1:]), kind.dtype)
-        values[seen] = found
-        return Pixels(values, mask)
-
-    base: Band = replace(bands[0], id=name, type=kind, read=read)
-    return image.with_bands((base,))
+    names = classifier.trained.names
+    return answered_image(image, names, classifier.outputs, _output_type(classifier), name)
 
 
 def _output_type(classifier: Classifier) -> PixelType:

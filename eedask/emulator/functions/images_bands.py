@@ -42,7 +42,11 @@ def _matching(image: Image, selector: Any) -> list[Band]:
                 f"The image has {len(image.bands)} bands."
             )
         return [image.bands[index]]
-    pattern = str(selector)
+    if not isinstance(selector, str):
+        raise EarthEngineError(
+            f"Image.select: Bands are named by strings or numbers, not by {type_name(selector)}."
+        )
+    pattern = selector
     exact = [band for band in image.bands if band.id == pattern]
     if exact:
         return exact
