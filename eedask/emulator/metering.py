@@ -278,6 +278,22 @@ def metered_read(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return pixels
 
     counting.is_metered = True  # type: ignore[attr-defined]
+    if hasattr(read, "points"):
+        counting.points = _metered_points(read.points, label)  # type: ignore[attr-defined]
+    return counting
+
+
+def _metered_points(read: Callable[[Any], Any], label: str) -> Callable[[Any], Any]:
+    """Return a reader of points that counts whole grids, as Earth Engine computes them."""
+
+    def counting(places: Any) -> Any:
+        pixels = read(places)
+        meter = current()
+        if meter is not None and pixels is not None:
+            meter.charge(float(sum(p.grid.width * p.grid.height for p in places)), label)
+            meter.check(real_bytes(pixels.values) + real_bytes(pixels.mask), label)
+        return pixels
+
     return counting
 
 

@@ -179,6 +179,20 @@ class Grid:
         return (min(xs), min(ys), max(xs), max(ys))
 
 
+class Places(NamedTuple):
+    """Some pixels of a grid.
+
+    Attributes
+    ----------
+    grid : Grid
+    rows, cols : ndarray of intp, shape (n,)
+    """
+
+    grid: Grid
+    rows: NDArray[np.intp]
+    cols: NDArray[np.intp]
+
+
 @dataclass(frozen=True)
 class Band:
     """One band: a name, a type, a default projection and a reader.
@@ -190,7 +204,9 @@ class Band:
     projection : Projection
         The default projection: the native grid of an asset, or what operations leave of it.
     read : callable
-        ``read(grid) -> Pixels`` with the dtype of ``type`` where that matters; pure.
+        ``read(grid) -> Pixels`` with the dtype of ``type`` where that matters; pure. It may have
+        an attribute ``points``: ``read.points(places) -> Pixels | None`` takes a list of
+        :class:`Places` and returns what their grids have there, shape (1, n), or None.
     dimensions : (int, int), optional
         (width, height) in pixels of the band's footprint on its projection, if bounded.
     origin : (int, int), optional

@@ -9,7 +9,7 @@ https://developers.google.com/earth-engine/guides/scale
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
@@ -24,12 +24,15 @@ from eedask.emulator.raster import (
     Grid,
     Pixels,
     PixelType,
+    Places,
     Projection,
     compose,
     is_clear,
     is_opaque,
     uniform,
 )
+
+Numbers = NDArray[np.int64]
 
 
 class Window(NamedTuple):
@@ -45,7 +48,9 @@ class NativeSource(Protocol):
     """One raster: all its bands on one grid, with a pyramid of coarser levels.
 
     Level k has pixels ``2**k`` as large as level 0, ``ceil(width / 2**k)`` by
-    ``ceil(height / 2**k)`` of them, from the same corner.
+    ``ceil(height / 2**k)`` of them, from the same corner. A source whose pixels can be had by
+    themselves has a method ``read_points(band, level, cols, rows) -> Pixels | None`` as well,
+    shape (1, n).
     """
 
     projection: Projection
@@ -72,20 +77,58 @@ def source_bands(
             id=name,
             type=kind,
             projection=source.projection,
-            read=partial(_read, source, index, kind.dtype),
+            read=_reader(source, index, kind.dtype),
             dimensions=(source.width, source.height),
         )
         for index, (name, kind) in enumerate(zip(ids, types, strict=True))
     )
 
 
-def _read(source: NativeSource, band: int, dtype: np.dtype[Any], grid: Grid) -> Pixels:
-    level = _level(grid, source)
+def _reader(source: NativeSource, band: int, dtype: np.dtype[Any]) -> Callable[[Grid], Pixels]:
+    read = partial(_read, source, band, dtype)
+    if hasattr(source, "read_points"):
+        read.points = partial(_read_points, source, band, dtype)  # type: ignore[attr-defined]
+    return read
+
+
+def _read_points(
+    source: Any, band: int, dtype: np.dtype[Any], places: Sequence[Places]
+) -> Pixels | None:
+    """Return the pixels of places, shape (1, n), each on the level that its grid is read on."""
+    n = sum(len(place.rows) for place in places)
+    values, mask = np.zeros((1, n), dtype), np.zeros((1, n), np.float32)
+    picked: dict[int, list[Picked]] = {}
+    start = 0
+    for grid, rows, cols in places:
+        if grid.resampling != "nearest":
+            return None
+        level = _level(grid, source)
+        plan = _nearest_plan(grid, *_sized(source, level))
+        if plan is not None:
+            picked.setdefault(level, []).append(plan.pick(rows, cols, start))
+        start += len(rows)
+    for level, parts in picked.items():
+        at, in_rows, in_cols = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if at.size:
+            found = source.read_points(band, level, in_cols, in_rows)
+            if found is None:
+                return None
+            values[0, at], mask[0, at] = found.values[0], found.mask[0]
+    return Pixels(values, mask)
+
+
+def _sized(source: NativeSource, level: int) -> tuple[Projection, int, int]:
+    """Return the projection, width and height of a level."""
     factor = 2**level
-    width, height = math.ceil(source.width / factor), math.ceil(source.height / factor)
     projection = source.projection
     if level:
         projection = Projection(projection.crs, compose(projection.transform, Affine.scale(factor)))
+    return projection, math.ceil(source.width / factor), math.ceil(source.height / factor)
+
+
+def _read(source: NativeSource, band: int, dtype: np.dtype[Any], grid: Grid) -> Pixels:
+    level = _level(grid, source)
+    projection, width, height = _sized(source, level)
     plan: _Slices | _Axes | _Lookup | _Interpolation | None
     if grid.resampling == "nearest":
         plan = _nearest_plan(grid, projection, width, height)
@@ -109,6 +152,22 @@ def _level(grid: Grid, source: NativeSource) -> int:
     return min(highest, max(0, math.floor(math.log2(max(ratio, 1.0) * (1 + EDGE)))))
 
 
+class Picked(NamedTuple):
+    """Where pixels of a grid are in a source: those that are in it at all.
+
+    Attributes
+    ----------
+    at : ndarray, shape (n,)
+        Which of those that were asked for.
+    rows, cols : ndarray, shape (n,)
+        Of the level.
+    """
+
+    at: NDArray[np.intp]
+    rows: Numbers
+    cols: Numbers
+
+
 class _Slices(NamedTuple):
     """The grid is a window of the source, but for what sticks out of it."""
 
@@ -125,6 +184,12 @@ class _Slices(NamedTuple):
         values[self.rows, self.cols] = block.values
         mask[self.rows, self.cols] = block.mask
         return Pixels(values, mask)
+
+    def pick(self, rows: NDArray[np.intp], cols: NDArray[np.intp], start: int) -> Picked:
+        inside = (rows >= self.rows.start) & (rows < self.rows.stop)
+        inside &= (cols >= self.cols.start) & (cols < self.cols.stop)
+        r, c = rows[inside] - self.rows.start, cols[inside] - self.cols.start
+        return Picked(start + np.flatnonzero(inside), self.window.row + r, self.window.col + c)
 
 
 class _Axes(NamedTuple):
@@ -147,6 +212,12 @@ class _Axes(NamedTuple):
         mask[outside] = 0
         return Pixels(values, mask)
 
+    def pick(self, rows: NDArray[np.intp], cols: NDArray[np.intp], start: int) -> Picked:
+        r, c = self.rows[rows], self.cols[cols]
+        inside = (r >= 0) & (c >= 0)
+        r, c = self.window.row + r[inside], self.window.col + c[inside]
+        return Picked(start + np.flatnonzero(inside), r, c)
+
 
 class _Lookup(NamedTuple):
     """Every pixel is picked by itself."""
@@ -162,6 +233,11 @@ class _Lookup(NamedTuple):
             return Pixels(values, inside)
         mask = block.mask.ravel().take(self.flat)
         return Pixels(values, mask if self.inside is None else mask * self.inside)
+
+    def pick(self, rows: NDArray[np.intp], cols: NDArray[np.intp], start: int) -> Picked:
+        inside = np.full(rows.shape, True) if self.inside is None else self.inside[rows, cols] > 0
+        r, c = np.divmod(self.flat[rows, cols][inside], self.window.width)
+        return Picked(start + np.flatnonzero(inside), self.window.row + r, self.window.col + c)
 
 
 # One grid is usually read from several bands of one source, one after the other.

@@ -14,7 +14,7 @@ import numpy as np
 
 from eedask.emulator import metering
 from eedask.emulator.projection import window_grid
-from eedask.emulator.raster import Band, Pixels, Projection
+from eedask.emulator.raster import Band, Pixels, Places, Projection
 from eedask.emulator.tiling import LEAST_TILE, Window
 
 _SMALL = 64
@@ -58,6 +58,27 @@ class SharedReads:
         for k, window in enumerate(windows):
             groups.setdefault(self._around.get(window, window), []).append(k)
         return list(groups.values())
+
+    def points(self, band: Band, windows: Sequence[Window]) -> Pixels | None:
+        """Return the pixels of windows of one pixel, shape (1, n), as :meth:`read` has them.
+
+        None where the band's pixels cannot be had by themselves.
+        """
+        read = getattr(band.read, "points", None)
+        if read is None:
+            return None
+        groups = self.together(windows)
+        places = []
+        for group in groups:
+            around = self._around.get(windows[group[0]], windows[group[0]])
+            cols, rows = np.array([windows[k][:2] for k in group], np.intp).T
+            grid = window_grid(self._projection, *around)
+            places.append(Places(grid, rows - around[1], cols - around[0]))
+        found: Pixels | None = read(places)
+        if found is None:
+            return None
+        order = np.argsort(np.concatenate([np.array(group, np.intp) for group in groups]))
+        return Pixels(found.values[:, order], found.mask[:, order])
 
     def _block(self, band: Band, around: Window) -> Pixels:
         key = (id(band), around)

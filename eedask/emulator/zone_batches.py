@@ -160,9 +160,15 @@ def _point_pixels(batch: Batch, bands: Sequence[Band]) -> list[Pixels] | None:
     All bands are read of a place before the next, since what they are made of is often the same.
     """
     windows = list(batch.points.values())
-    found: list[list[Pixels]] = [[_NONE] * len(windows) for _ in bands]
-    for together in batch.reads.together(windows):
-        for row, band in zip(found, bands, strict=True):
+    found: list[list[Pixels]] = []
+    shared: list[tuple[list[Pixels], Band]] = []
+    for band in bands:
+        alone = batch.reads.points(band, windows)
+        found.append([_NONE] * len(windows) if alone is None else [alone])
+        if alone is None:
+            shared.append((found[-1], band))
+    for together in batch.reads.together(windows) if shared else ():
+        for row, band in shared:
             for k in together:
                 values, mask = batch.reads.read(band, windows[k])
                 if values.dtype == object:

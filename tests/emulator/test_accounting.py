@@ -2,19 +2,27 @@
 
 import io
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
+import zlib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import ee
+import numpy as np
 import pytest
 from example_raster import CRS, PROJECT, RASTER_ID
 from graphs import call, encode
 
 from eedask.emulator.accounting import OVER_DAILY_QUOTA, Compute, Usage
+from eedask.emulator.catalog import Catalog
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.profiles import REQUEST_HEADER, RESPONSE_HEADER, as_text, fitted, merged
 from eedask.emulator.quotas import Traffic
+from eedask.emulator.rest import Core
+from eedask.emulator.store import Store
 
 
 class Calendar:
@@ -203,3 +211,76 @@ def test_restricted_mode_is_told_and_a_used_up_day_refuses(client):
     with refusal.value as error:
         assert error.code == 429
         assert json.load(error)["error"]["message"] == OVER_DAILY_QUOTA
+
+
+def asked():
+    """Requests that share what is kept: of points apart, near and on coasts, and chips."""
+    wanted = {"bandSelectors": ["R", "N"]}
+    naip = call("ImageCollection.load", id="USDA/NAIP/DOQQ")
+    years = call("DateRange", start="2015-01-01", end="2020-01-01")
+    recent = call("Filter.dateRangeContains", leftValue=years, rightField="system:time_start")
+    found = call("Collection.filter", collection=naip, filter=recent)
+    mosaic = call("ImageCollection.mosaic", collection=found)
+    photographs = call("Image.select", input=mosaic, **wanted)
+    relief = call("Image.load", id="USGS/SRTMGL1_003")
+    random = np.random.default_rng(3)
+    for image, west, south, side, scale in (
+        (photographs, -103.0, 39.0, 0.04, 1),
+        (photographs, -103.0, 39.0, 0.001, 1),
+        (relief, -103.0, 39.0, 0.1, 30),
+        (relief, -122.6, 37.6, 0.4, 30),
+    ):
+        places = random.uniform((west, south), (west + side, south + side), (5, 2)).round(6)
+        points = [call("GeometryConstructors.Point", coordinates=xy) for xy in places.tolist()]
+        features = [call("Feature", geometry=point, metadata={}) for point in points]
+        table = call(
+            "Image.reduceRegions",
+            image=image,
+            collection=call("Collection", features=features),
+            reducer=call("Reducer.mean"),
+            scale=scale,
+        )
+        yield "table:computeFeatures", {"expression": encode(table)}
+    for left, top in ((500_000, 4_317_000), (500_100, 4_316_950)):
+        affine = {"scaleX": 1, "scaleY": -1, "translateX": left, "translateY": top}
+        grid = {"crsCode": "EPSG:26913", "dimensions": {"width": 128, "height": 128}}
+        grid["affineTransform"] = affine
+        yield (
+            "image:computePixels",
+            {"expression": encode(photographs), "fileFormat": "NPY", "grid": grid},
+        )
+
+
+def costs(requests, folder):
+    """Return EECU-seconds, peak memory and a digest of the answer of each request."""
+    core = Core(Catalog(), Store(folder))
+    found = []
+    for path, body in requests:
+        answer = core.answer("POST", f"/v1/projects/p/{path}", {}, json.dumps(body).encode())
+        assert answer.status == 200, answer.body[:300]
+        usage = answer.usage
+        found.append([usage.eecu_seconds, usage.peak_memory, zlib.crc32(answer.body)])
+    return found
+
+
+def test_what_a_request_costs_depends_on_nothing_but_the_request(tmp_path):
+    """Caches cold or warm, other requests before it, another process: the same, to the bit."""
+    requests = list(asked())
+    here = costs(requests, tmp_path)
+    assert costs(requests, tmp_path) == here
+    assert costs(requests[::-1], tmp_path) == here[::-1]
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); from test_accounting import costs;"
+        "print(json.dumps(costs(json.load(sys.stdin)[::-1], sys.argv[2])))"
+    )
+    there = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)],
+        input=json.dumps(requests),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert json.loads(there.stdout) == here[::-1]
+    # Far apart costs more than close together.
+    assert here[0][0] != here[1][0]

@@ -11,11 +11,11 @@ import shapely
 from affine import Affine
 from scipy import ndimage
 
-from eedask.emulator.catalog import Catalog, land_cover, outlines
+from eedask.emulator.catalog import Catalog, elevation_models, land_cover, outlines
 from eedask.emulator.catalog.coast import coast_distance
 from eedask.emulator.catalog.land_plane import degrees, metres
 from eedask.emulator.catalog.photographs import Photograph
-from eedask.emulator.raster import Grid, Projection
+from eedask.emulator.raster import Grid, Places, Projection
 from eedask.emulator.sampling import Window
 
 CATALOG = Catalog()
@@ -205,3 +205,58 @@ def test_the_plane_and_degrees_go_there_and_back():
     back = degrees(*metres(lon, lat))
     np.testing.assert_allclose(back, (lon, lat), atol=1e-9)
     assert Projection("EPSG:4326").transform.is_identity
+
+
+# Inland, on coasts, among islands, at the date line, far north; all over the world.
+@pytest.mark.parametrize(
+    "box",
+    [
+        (-103.0, 39.0, 0.05),
+        (-122.6, 37.5, 0.3),
+        (-70.6, 42.0, 0.5),
+        (10.0, 54.0, 1.0),
+        (178.0, -18.0, 3.0),
+        (-75.0, 59.2, 0.7),
+        (-180.0, -55.0, 110.0),
+    ],
+)
+@pytest.mark.parametrize("level", [0, 4])
+def test_points_have_the_heights_of_the_tiles_around_them(box, level):
+    """Cells by themselves against whole tiles of cells, to the bit; near coasts as well."""
+    west, south, side = box
+    random = np.random.default_rng(level)
+    lon, lat = random.uniform((west, south), (west + side, south + side), (4, 2)).T
+    lon, lat = (lon + 180) % 360 - 180, np.clip(lat, -55.9, 59.9)
+    size = 2**level / 3600
+    cols = np.floor((lon + 180 + 0.5 / 3600) / size).astype(np.int64)
+    rows = np.floor((60 + 0.5 / 3600 - lat) / size).astype(np.int64)
+    for measure, points in (
+        (elevation_models._heights, elevation_models._srtm_points),
+        (elevation_models._nasadem, elevation_models._nasadem_points),
+    ):
+        found = points("elevation", level, cols, rows)
+        for k, (col, row) in enumerate(zip(cols.tolist(), rows.tolist(), strict=True)):
+            whole = measure("elevation", level, Window(col - 2, row - 1, 5, 4))
+            assert found.values[0, k] == whole.values[1, 2]
+            assert found.mask[0, k] == whole.mask[1, 2]
+
+
+@pytest.mark.parametrize("scale", [10.0, 45.0, 300.0, 30_000.0])
+def test_tables_take_points_from_grids_as_pictures_do(scale):
+    """``read.points`` against reading the grid: levels, edges of the raster and all."""
+    random = np.random.default_rng(1)
+    rows, cols = random.integers(0, 40, (2, 30))
+    band = SRTM.bands[0]
+    for lon, lat in [*PLACES[::2], (12.5, 60.0)]:
+        degrees_grid = grid(lon, lat, scale, 40)
+        utm = Grid("EPSG:32633", Affine(scale, 0, 4e5, 0, -scale, 5e6), 40, 40)
+        for on in (degrees_grid, utm):
+            whole = band.read(on)
+            points = band.read.points([Places(on, rows, cols), Places(on, cols, rows)])
+            if points is None:
+                assert scale == 30_000
+                continue
+            masks = np.concatenate([whole.mask[rows, cols], whole.mask[cols, rows]])
+            values = np.concatenate([whole.values[rows, cols], whole.values[cols, rows]])
+            assert np.array_equal(points.mask[0], masks)
+            assert np.array_equal(points.values[0][masks > 0], values[masks > 0])

@@ -36,8 +36,7 @@ def coast_distance(lon: Degrees, lat: Degrees) -> Floats:
     Bilinear between nodes 1/400 of a degree apart. A node's distance comes from the tile of one
     degree that it lies in, so that it does not depend on what is asked for around it.
     """
-    u = (np.clip(lon, -180, 180 - 1e-9) + 180) * _CELLS - 0.5
-    v = (90 - np.clip(lat, -_POLAR, _POLAR)) * _CELLS - 0.5
+    u, v = _positions(lon, lat)
     col, row = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
     left, top, right, bottom = int(col.min()), int(row.min()), int(col.max()), int(row.max())
     kind = _uniform(left, top, right + 1, bottom + 1)
@@ -49,6 +48,25 @@ def coast_distance(lon: Degrees, lat: Degrees) -> Floats:
     upper = nodes[r, c] * (1 - across) + nodes[r, c + 1] * across
     lower = nodes[r + 1, c] * (1 - across) + nodes[r + 1, c + 1] * across
     return (upper * (1 - down) + lower * down).astype(np.float32, copy=False)
+
+
+def same_distance(lon: Degrees, lat: Degrees) -> float | None:
+    """Return the one distance that :func:`coast_distance` has in a box, None if coasts are near.
+
+    Parameters
+    ----------
+    lon, lat : ndarray
+        Of the box's first and last cells at least.
+    """
+    col, row = (np.floor(at).astype(np.int64) for at in _positions(lon, lat))
+    return _uniform(int(col.min()), int(row.min()), int(col.max()) + 1, int(row.max()) + 1)
+
+
+def _positions(lon: Degrees, lat: Degrees) -> tuple[Degrees, Degrees]:
+    """Return columns and rows among the nodes."""
+    u = (np.clip(lon, -180, 180 - 1e-9) + 180) * _CELLS - 0.5
+    v = (90 - np.clip(lat, -_POLAR, _POLAR)) * _CELLS - 0.5
+    return u, v
 
 
 def has_land(lon: int, lat: int) -> bool:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.canvas import Mask
 from eedask.emulator.catalog.coast import REACH, coast_distance
 from eedask.emulator.catalog.land_plane import degrees
-from eedask.emulator.catalog.regions import Trait, traits
-from eedask.emulator.catalog.surface import Cells, spread, surfaces
+from eedask.emulator.catalog.regions import Trait, traits, traits_at
+from eedask.emulator.catalog.surface import Cells, patches, spread, surfaces
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -126,15 +126,42 @@ def _surfaces(cells: Cells) -> dict[str, Floats]:
 def heights(cells: Cells) -> Floats:
     """Return metres above the sea of cells: relief, river valleys, level lakes, 0 in the sea."""
     around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
-    relief, cover, lakes, rivers, shore = surfaces(around, _SERIES, _TOP, _SEED, _SHAPING)
+    drawn = surfaces(around, _SERIES, _TOP, _SEED, _SHAPING)
     lon, lat, place = places(cells)
+    return _heights(drawn, cells.q, coast_distance(lon, lat), place)
+
+
+def patch_heights(
+    q: int, cols: NDArray[np.int64], rows: NDArray[np.int64], coast: Floats
+) -> Floats:
+    """Return metres above the sea of n cells and their neighbours east and south, (n, 2, 2).
+
+    To the bit those that :func:`heights` has.
+
+    Parameters
+    ----------
+    q : int
+    cols, rows : ndarray, shape (n,)
+    coast : ndarray of float32, shape (n, 2, 2)
+        How far it is to the coast from each cell.
+    """
+    drawn = patches(q, cols, rows, _SERIES, _TOP, _SEED, _SHAPING)
+    size = np.float64(2**q)
+    x = (cols[:, None, None] + np.arange(2) + 0.5) * size
+    south = (rows[:, None, None] + np.arange(2)[:, None] + 0.5) * size
+    return _heights(drawn, q, coast, traits_at(*np.broadcast_arrays(x, south)))
+
+
+def _heights(drawn: Floats, q: int, coast: Floats, place: Floats) -> Floats:
+    """Return heights of cells, from the surfaces that shape them on these and a line around."""
+    relief, cover, lakes, rivers, shore = drawn
     rugged = place[Trait.RUGGED]
-    beside = np.abs(_distance(rivers, np.float32(2.0**cells.q)))
+    beside = np.abs(_distance(rivers, np.float32(2.0**q)))
     beside = np.maximum(beside - river_width(_inner(cover), place), 0)
     level = np.clip(-4 * lake(_inner(lakes), place), 0, 1) * (1 - 0.9 * np.exp(-beside / 150))
     height = place[Trait.ELEVATION] + _inner(relief) * rugged * level
     height -= (6 + 70 * rugged) * np.exp(-beside / 260)
-    coast = coast_distance(lon, lat) + np.float32(_COAST_NOISE) * _inner(shore)
+    coast = coast + np.float32(_COAST_NOISE) * _inner(shore)
     inland = np.clip(coast / REACH, 0, 1)
     found: Floats = np.maximum(height, 1) * inland * (2 - inland)
     return found
@@ -168,13 +195,13 @@ def _cold(lat: Doubles) -> Floats:
 
 
 def _inner(values: Floats) -> Floats:
-    return values[1:-1, 1:-1]
+    return values[..., 1:-1, 1:-1]
 
 
 def _slopes(values: Floats, size: np.float32) -> tuple[Floats, Floats]:
     """Return the rise a metre to the east and to the south."""
-    east = (values[1:-1, 2:] - values[1:-1, :-2]) / (2 * size)
-    south = (values[2:, 1:-1] - values[:-2, 1:-1]) / (2 * size)
+    east = (values[..., 1:-1, 2:] - values[..., 1:-1, :-2]) / (2 * size)
+    south = (values[..., 2:, 1:-1] - values[..., :-2, 1:-1]) / (2 * size)
     return east, south
 
 

@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.coast import has_land
 from eedask.emulator.catalog.dates import millis_of
 from eedask.emulator.catalog.ground import ground
-from eedask.emulator.catalog.heights import heights
+from eedask.emulator.catalog.heights import heights, heights_of_points
 from eedask.emulator.catalog.single import BYTE, INT16, Drawn, drawn_image
-from eedask.emulator.catalog.spots import lonlat, noise, spots
+from eedask.emulator.catalog.spots import Spots, lonlat, noise, spots, spots_of
 from eedask.emulator.catalog.terrain import is_land_roughly
 from eedask.emulator.raster import Image, Pixels, Projection
-from eedask.emulator.sampling import Window
+from eedask.emulator.sampling import Numbers, Window
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 SRTM = "USGS/SRTMGL1_003"
 NASADEM = "NASA/NASADEM_HGT/001"
@@ -43,7 +46,7 @@ _YEAR = 2000  # whose crops are on the fields, which heights do not show
 @cache
 def srtm() -> Image:
     """Return the SRTM's heights."""
-    source = Drawn(_GRID, _WIDTH, _HEIGHT, ("elevation",), _heights)
+    source = Drawn(_GRID, _WIDTH, _HEIGHT, ("elevation",), _heights, _srtm_points)
     properties = {"title": "Synthetic SRTM digital elevation, 1 arc second", **_FLOWN}
     return drawn_image(SRTM, source, {"elevation": INT16}, properties)
 
@@ -52,7 +55,7 @@ def srtm() -> Image:
 def nasadem() -> Image:
     """Return NASADEM's heights, number of scenes, and water bodies."""
     bands = {"elevation": INT16, "num": BYTE, "swb": BYTE}
-    source = Drawn(_GRID, _WIDTH, _HEIGHT, tuple(bands), _nasadem)
+    source = Drawn(_GRID, _WIDTH, _HEIGHT, tuple(bands), _nasadem, _nasadem_points)
     properties = {"title": "Synthetic NASADEM digital elevation, 1 arc second", **_FLOWN}
     return drawn_image(NASADEM, source, bands, properties)
 
@@ -78,9 +81,37 @@ def _nasadem(band: str, level: int, window: Window) -> Pixels:
 def _reprocessed(level: int, window: Window) -> NDArray[Any]:
     """Return heights a metre or so off the SRTM's on land, where they are above the sea."""
     at = spots(_GRID, level, window)
-    true = heights(at)
+    return _noisy(at, heights(at))
+
+
+def _noisy(at: Spots, true: Floats) -> NDArray[Any]:
     moved = true + 1.2 * noise(at, 2500, 92)
     return np.rint(np.where(true > 2, moved, true))
+
+
+def _srtm_points(band: str, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
+    """Return the heights of pixels by themselves."""
+    del band
+    found = _true_points(level, cols, rows)
+    if found is None:
+        return None
+    return Pixels(np.rint(found[1]).astype(np.int16), _measured_points(level, cols, rows))
+
+
+def _nasadem_points(band: str, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
+    found = _true_points(level, cols, rows) if band == "elevation" else None
+    if found is None:
+        return None
+    metres = _noisy(*found).astype(np.int16)
+    return Pixels(metres, _measured_points(level, cols, rows))
+
+
+def _true_points(level: int, cols: Numbers, rows: Numbers) -> tuple[Spots, Floats] | None:
+    if level >= _ROUGH:
+        return None
+    at = spots_of(_GRID, level, cols, rows)
+    true = heights_of_points(at)
+    return None if true is None else (at, true)
 
 
 def _measured(level: int, window: Window) -> NDArray[np.float32]:
@@ -91,10 +122,22 @@ def _measured(level: int, window: Window) -> NDArray[np.float32]:
     if level >= _ROUGH:
         lon, lat = np.broadcast_arrays(*lonlat(spots(_GRID, level, window)))
         return is_land_roughly(lon, lat).astype(np.float32)
-    t, size = _GRID.transform, 2**level
-    east = np.floor(t.c + t.a * size * (window.col + np.arange(window.width) + 0.5))
-    north = np.floor(t.f + t.e * size * (window.row + np.arange(window.height) + 0.5))
+    east, north = _degrees(
+        level, window.col + np.arange(window.width), window.row + np.arange(window.height)
+    )
     west, in_col = np.unique(east, return_inverse=True)
     south, in_row = np.unique(north, return_inverse=True)
     cells = np.array([[has_land(int(w), int(s)) for w in west] for s in south], np.float32)
     return cells[np.ix_(in_row, in_col)]
+
+
+def _measured_points(level: int, cols: Numbers, rows: Numbers) -> Floats:
+    west, south = (at.tolist() for at in _degrees(level, cols, rows))
+    found = [has_land(int(w), int(s)) for w, s in zip(west, south, strict=True)]
+    return np.array([found], np.float32)
+
+
+def _degrees(level: int, cols: Numbers, rows: Numbers) -> tuple[Doubles, Doubles]:
+    """Return the corners, south and west, of the cells of one degree that pixels are in."""
+    t, size = _GRID.transform, 2**level
+    return np.floor(t.c + t.a * size * (cols + 0.5)), np.floor(t.f + t.e * size * (rows + 0.5))

@@ -229,6 +229,22 @@ def traits(x: NDArray[Any], south: NDArray[Any]) -> Floats:
     return upper[:, None] + (lower - upper)[:, None] * down[:, None]
 
 
+def traits_at(x: Doubles, south: Doubles) -> Floats:
+    """Return the traits at places of any one shape, shape (traits, ...), as :func:`traits` has."""
+    col, across = _between(x)
+    row, down = _between(south)
+    nodes, number = np.unique(
+        np.stack([col.ravel(), row.ravel()], axis=1), axis=0, return_inverse=True
+    )
+    corners = np.stack([_nodes((c, c + 1), (r, r + 1)) for c, r in nodes.tolist()], axis=1)
+    corners = corners[:, number.reshape(x.shape)]
+    left, right = corners[..., 0], corners[..., 1]
+    upper = left[..., 0] + (right[..., 0] - left[..., 0]) * across
+    lower = left[..., 1] + (right[..., 1] - left[..., 1]) * across
+    found: Floats = upper + (lower - upper) * down
+    return found
+
+
 def _between(at: NDArray[Any]) -> tuple[NDArray[np.int64], Floats]:
     """Return the nodes before places on an axis, and how far on towards the next they lie."""
     place = at / _NODE - 0.5

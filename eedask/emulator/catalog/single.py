@@ -12,7 +12,7 @@ from eedask.emulator.catalog.footprints import footprint, ring
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.geometry import Geometry
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
-from eedask.emulator.sampling import NativeSource, Window, source_bands
+from eedask.emulator.sampling import NativeSource, Numbers, Window, source_bands
 
 BYTE = PixelType("int", 0, 255)
 INT8 = PixelType("int", -128, 127)
@@ -23,6 +23,7 @@ FLOAT = PixelType("float")
 DOUBLE = PixelType("double")
 
 Draw = Callable[[str, int, Window], Pixels]
+DrawPoints = Callable[[str, int, Numbers, Numbers], Pixels | None]
 
 
 class Drawn:
@@ -36,20 +37,36 @@ class Drawn:
     bands : sequence of str
     draw : callable
         ``draw(band, level, window) -> Pixels``.
+    draw_points : callable, optional
+        ``draw_points(band, level, cols, rows) -> Pixels | None``: the same pixels by themselves,
+        shape (1, n), where that is cheaper than the windows around them.
     """
 
     def __init__(
-        self, projection: Projection, width: int, height: int, bands: tuple[str, ...], draw: Draw
+        self,
+        projection: Projection,
+        width: int,
+        height: int,
+        bands: tuple[str, ...],
+        draw: Draw,
+        draw_points: DrawPoints | None = None,
     ) -> None:
         self.projection = projection
         self.width = width
         self.height = height
         self._bands = bands
         self._draw = draw
+        self._draw_points = draw_points
 
     def read(self, band: int, level: int, window: Window) -> Pixels:
         """Return the pixels of one band in a window of a level."""
         return self._draw(self._bands[band], level, window)
+
+    def read_points(self, band: int, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
+        """Return n pixels of one band, shape (1, n); None if windows have to be read."""
+        if self._draw_points is None:
+            return None
+        return self._draw_points(self._bands[band], level, cols, rows)
 
 
 def drawn_image(

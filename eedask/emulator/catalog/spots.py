@@ -77,6 +77,18 @@ def spots(projection: Projection, level: int, window: Window, parts: int = 1) ->
     return Spots(*_projected(projection.crs, east, -north), shape, _log(step))
 
 
+def spots_of(
+    projection: Projection, level: int, cols: NDArray[np.int64], rows: NDArray[np.int64]
+) -> Spots:
+    """Return the places of n pixels in EPSG:4326 by themselves, as :func:`spots` has them."""
+    t = projection.transform
+    size = 2.0**level
+    east, north = t.c + t.a * size * (cols + 0.5), t.f + t.e * size * (rows + 0.5)
+    x, south = metres(east, np.clip(north, -_POLAR, _POLAR))
+    step = abs(t.a) * size
+    return Spots(x[None, :], south[None, :], (1, len(cols)), _log(step * 111_195.0))
+
+
 def lonlat(at: Spots) -> tuple[Doubles, Doubles]:
     """Return longitudes and latitudes of places, that broadcast as these do."""
     return degrees(at.x, at.south)

@@ -66,7 +66,11 @@ def surfaces(
             which = np.flatnonzero(weights[step])
             if which.size:
                 total[which] += weights[step][which, None, None] * _numbers(
-                    at, numbers[which], seed
+                    at.q,
+                    np.arange(at.col, at.col + at.width)[None, :],
+                    np.arange(at.row, at.row + at.height)[:, None],
+                    numbers[which],
+                    seed,
                 )
         if at.q == cells.q:
             break
@@ -77,14 +81,56 @@ def surfaces(
     return total[:, row : row + cells.height, col : col + cells.width]
 
 
-def _numbers(cells: Cells, which: NDArray[np.intp], seed: int) -> Floats:
-    """Return the random numbers in cells, -1 to 1, of some of the surfaces."""
-    x = np.arange(cells.col, cells.col + cells.width, dtype=np.int64) * 0x9E3779B1
-    y = np.arange(cells.row, cells.row + cells.height, dtype=np.int64) * 0x85EBCA77
-    s = (which.astype(np.int64) + (seed + 101 * cells.q)) * 0xC2B2AE3D
+def patches(
+    q: int,
+    cols: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    amplitudes: Sequence[Sequence[float]],
+    top: int,
+    seed: int,
+    wanted: Sequence[int],
+) -> Floats:
+    """Return random surfaces around n cells by themselves, shape (n surfaces, n, 4, 4).
+
+    To the bit what :func:`surfaces` has there. Four cells a side, from the one before each, are
+    made of four a side at every scale.
+
+    Parameters
+    ----------
+    q : int
+        Of the cells; less than ``top``.
+    cols, rows : ndarray, shape (n,)
+    amplitudes, top, seed, wanted
+        As for :func:`surfaces`.
+    """
+    numbers = np.array(wanted)
+    starts = [(cols - 1, rows - 1)]
+    for _ in range(top - q):
+        col, row = starts[-1]
+        starts.append(((col - 1) >> 1, (row - 1) >> 1))
+    total = np.zeros((len(numbers), len(cols), 4, 4), np.float32)
+    for step, (col, row) in enumerate(reversed(starts)):
+        if step:
+            total = _halved_patches(total, col, row)
+        series = [amplitudes[n][step] if step < len(amplitudes[n]) else 0.0 for n in wanted]
+        weights = np.array(series, np.float32)
+        which = np.flatnonzero(weights)
+        if which.size:
+            x, y = col[:, None, None] + np.arange(4), row[:, None, None] + np.arange(4)[:, None]
+            drawn = _numbers(top - step, x, y, numbers[which], seed)
+            total[which] += weights[which, None, None, None] * drawn
+    return total
+
+
+def _numbers(
+    q: int, x: NDArray[np.int64], y: NDArray[np.int64], which: NDArray[np.intp], seed: int
+) -> Floats:
+    """Return the random numbers, -1 to 1, in cells of columns x and rows y of some surfaces."""
+    s = (which.astype(np.int64) + (seed + 101 * q)) * 0xC2B2AE3D
     low = 0xFFFFFFFF
-    lines = ((s & low)[:, None] ^ (y & low)).astype(np.uint32)
-    numbers = uniform(mixed(lines[:, :, None] ^ (x & low).astype(np.uint32)))
+    s = (s & low).reshape(-1, *(1,) * y.ndim)
+    lines = (s ^ (y * 0x85EBCA77 & low)).astype(np.uint32)
+    numbers = uniform(mixed(lines ^ (x * 0x9E3779B1 & low).astype(np.uint32)))
     numbers *= 2
     numbers -= 1
     return numbers
@@ -105,6 +151,24 @@ def _halved(values: Floats, at: Cells, finer: Cells) -> Floats:
     np.add(near[..., :-1], far[..., 1:], out=across[..., 1:-1:2])
     first = finer.col - 2 * at.col
     return across[..., first : first + finer.width]
+
+
+# Of the four cells of a patch along an axis that begins at an even cell or an odd one: where, in
+# the patch of cells twice as large, the one that each is in is, and the one that it is next to.
+_WITHIN = np.array([[1, 1, 2, 2], [0, 1, 1, 2]])
+_BESIDE = np.array([[0, 2, 1, 3], [1, 0, 2, 1]])
+
+
+def _halved_patches(values: Floats, cols: NDArray[np.int64], rows: NDArray[np.int64]) -> Floats:
+    """Return patches of cells half as large, (surfaces, n, 4, 4), that begin at cols and rows."""
+    each = np.arange(len(cols))[:, None]
+    near, far = np.float32(0.75) * values, np.float32(0.25) * values
+    down = near[:, each, _WITHIN[rows & 1]] + far[:, each, _BESIDE[rows & 1]]
+    near, far = np.float32(0.75) * down, np.float32(0.25) * down
+    each, line = each[..., None], np.arange(4)[:, None]
+    within, beside = _WITHIN[cols & 1][:, None], _BESIDE[cols & 1][:, None]
+    across: Floats = near[:, each, line, within] + far[:, each, line, beside]
+    return across
 
 
 def spread(values: Floats, by: int) -> Floats:
