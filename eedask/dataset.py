@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from eedask.errors import DatasetError
+from eedask.errors import DatasetError, ItemsError
 from eedask.grid import canonical_crs
 from eedask.storage import Folder
 from eedask.workitem import WorkItem
@@ -365,7 +365,15 @@ def _items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
         staged = staged.iloc[items.geometry.hilbert_distance().argsort(kind="stable")]
     buffer = io.BytesIO()
     # With index=None a range would be kept as its bounds alone, and no row group has its own ids.
-    staged.to_parquet(buffer, row_group_size=partition_size, index=True)
+    try:
+        staged.to_parquet(buffer, row_group_size=partition_size, index=True)
+    except (pa.ArrowException, TypeError) as error:
+        # Arrow's words name the column.
+        words = "; ".join(map(str, error.args))
+        raise ItemsError(
+            f"the items cannot be kept in Parquet ({words}); drop that column, or give all its"
+            " values one kind"
+        ) from error
     return buffer.getvalue()
 
 

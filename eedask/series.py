@@ -21,7 +21,7 @@ from eedask.dataset import ITEM_ID
 from eedask.errors import InputError, TooLargeError, TransientError
 from eedask.expression import Expression
 from eedask.features import features_by_item, joined
-from eedask.graph import Graph, Node, argument, call, constant
+from eedask.graph import Graph, Node, argument, call, constant, listed
 from eedask.jobs import Job, Outcome, Records, Sender
 from eedask.requests import compute_value
 from eedask.tables import ReduceTask
@@ -37,6 +37,30 @@ _MOST_FEATURES = 2000
 
 # A span of the sorted times of a collection: positions of its first, and after its last.
 Window = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span of time, its end left out, milliseconds since 1970.
+
+    Attributes
+    ----------
+    start, end : int
+    timeless : bool
+        Whether images without a time are asked for with it.
+    """
+
+    start: int
+    end: int
+    timeless: bool
+
+    @classmethod
+    def of(cls, times: Sequence[int], window: Window | None) -> Span | None:
+        """Return the span of a window of some times; those without one go with the first."""
+        if window is None:
+            return None
+        first, after = window
+        return cls(times[first], times[after - 1] + 1, first == 0)
 
 
 @dataclass(frozen=True)
@@ -131,7 +155,7 @@ class SeriesTask(ReduceTask):
             window = todo.popleft()
             share = 1.0 if window is None else (window[1] - window[0]) / max(1, len(times))
             try:
-                found, nbytes = self._rows(job, sender, _span(times, window))
+                found, nbytes = self._rows(job, sender, Span.of(times, window))
             except TooLargeError as error:
                 memory.too_large(job, weight * share, job.label)
                 if window is None and not times:
@@ -154,7 +178,7 @@ class SeriesTask(ReduceTask):
         return [(a, b) for a, b in itertools.pairwise(edges) if b > a]
 
     def _rows(
-        self, job: Job, sender: Sender, span: tuple[int, int] | None
+        self, job: Job, sender: Sender, span: Span | None
     ) -> tuple[list[list[Mapping[str, Any]]], int]:
         expression = self._expression(job, span)
         body = sender.send(compute_value(self.endpoint, expression))
@@ -174,7 +198,7 @@ class SeriesTask(ReduceTask):
             image = f"{when:%Y-%m-%d}"
         return {IMAGE: image, WHEN: when, **self.values(properties)}
 
-    def _expression(self, job: Job, span: tuple[int, int] | None = None) -> Encoded:
+    def _expression(self, job: Job, span: Span | None = None) -> Encoded:
         graph = Graph()
         reducer = graph.embed(self.reducer.expression)
         scale = None if self.scale is None else constant(self.scale)
@@ -217,17 +241,16 @@ def _labelled(graph: Graph, reduced: Node, image: Node) -> Node:
     return call("Collection.map", collection=reduced, baseAlgorithm=make)
 
 
-def _between(collection: Node, span: tuple[int, int] | None) -> Node:
-    """Return the images of a collection whose time lies in a span, its end left out."""
+def _between(collection: Node, span: Span | None) -> Node:
+    """Return the images of a collection whose time lies in a span."""
     if span is None:
         return collection
-    dates = call("DateRange", start=constant(span[0]), end=constant(span[1]))
+    dates = call("DateRange", start=constant(span.start), end=constant(span.end))
     within = call("Filter.dateRangeContains", leftValue=dates, rightField=constant(_TIME_KEY))
+    if span.timeless:
+        timed = call("Filter.notNull", properties=constant([_TIME_KEY]))
+        within = call("Filter.or", filters=listed([within, call("Filter.not", filter=timed)]))
     return call("Collection.filter", collection=collection, filter=within)
-
-
-def _span(times: Sequence[int], window: Window | None) -> tuple[int, int] | None:
-    return None if window is None else (times[window[0]], times[window[1] - 1] + 1)
 
 
 def _halves(window: Window, error: TooLargeError) -> list[Window | None]:
