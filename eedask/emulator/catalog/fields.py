@@ -182,7 +182,9 @@ def _paint_circle(
         np.copyto(canvas.material[part], np.uint8(material), where=inside)
         sown = canvas.tone[part] * np.float32(0.3) + np.float32(tone - 1)
         np.copyto(canvas.tone[part], sown, where=inside)
-    tracks = (radius * np.float32(1 / 54)) % 1 < 0.045
+    turns = radius * np.float32(1 / 54)
+    turns -= np.floor(turns)  # exactly what % 1 gives, which takes ten times as long
+    tracks = turns < 0.045
     ripple = np.float32(0.035) * np.sin(radius * np.float32(2 * np.pi / lasting.uniform(4, 8)))
     light *= 1 + canvas.contrast * np.where(circle, ripple - 0.13 * tracks, 0)
     lane = canvas.part(west, north + SQUARE / 2 - 2, west + SQUARE / 2, north + SQUARE / 2 + 2)

@@ -121,8 +121,8 @@ def _source(query: Query) -> Iterator[Image]:
             yield found
         return
     for quad in _quads(query):
-        for date in _dates(quad):
-            if within(millis(date), query):
+        for date, taken in zip(_dates(quad), _times(quad), strict=True):
+            if within(taken, query):
                 yield _image(quad, date)
 
 
@@ -135,8 +135,8 @@ def _quads(query: Query) -> Iterator[Quad]:
     by_degree = [sorted(group) for group in (_degrees(xs), _degrees(ys))]
     for lat in by_degree[1]:
         for lon in reversed(by_degree[0]):
-            for quad in _block(lon, lat):
-                if quad.x not in xs or quad.y not in ys or not _states(quad):
+            for quad in _block(_part(xs, lon), _part(ys, lat)):
+                if not _states(quad):
                     continue
                 if query.bounds is None or _meets(quad, query.bounds):
                     yield quad
@@ -148,12 +148,16 @@ def _numbers(low: float, high: float) -> range:
     return range(first, math.floor((high + _REACH) * _PER_DEGREE) + 1)
 
 
-@lru_cache(maxsize=256)
-def _block(lon: int, lat: int) -> tuple[Quad, ...]:
-    """Return the cells of a degree by name."""
-    cells = range(_PER_DEGREE)
-    quads = [Quad(lon * _PER_DEGREE + x, lat * _PER_DEGREE + y) for x in cells for y in cells]
-    return tuple(sorted(quads, key=lambda quad: quad.name))
+def _part(numbers: range, degree: int) -> range:
+    """Return those of the cells' numbers that are in a degree."""
+    first = degree * _PER_DEGREE
+    return range(max(numbers.start, first), min(numbers.stop, first + _PER_DEGREE))
+
+
+@lru_cache(maxsize=1024)
+def _block(xs: range, ys: range) -> tuple[Quad, ...]:
+    """Return cells of one degree by name."""
+    return tuple(sorted((Quad(x, y) for x in xs for y in ys), key=lambda quad: quad.name))
 
 
 def _degrees(numbers: range) -> set[int]:
@@ -188,6 +192,12 @@ def _dates(quad: Quad) -> tuple[dt.date, ...]:
     for state in _states(quad):
         years.update(_ODD_YEARS if state in _ODD_STATES else _EVEN_YEARS)
     return tuple(_day(quad, year) for year in sorted(years))
+
+
+@lru_cache(maxsize=10_000)
+def _times(quad: Quad) -> tuple[int, ...]:
+    """Return the beginnings of those days in milliseconds since 1970."""
+    return tuple(map(millis, _dates(quad)))
 
 
 def _day(quad: Quad, year: int) -> dt.date:
