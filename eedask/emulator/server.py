@@ -12,7 +12,7 @@ import logging
 import random
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, cast
@@ -42,9 +42,11 @@ from eedask.emulator.rest import MAX_PAYLOAD
 
 logger = logging.getLogger(__name__)
 
-# Bodies are read to their end however long they are, but kept only up to just over the limit:
+# Bodies are read on where they are too long, but kept only up to just over the limit:
 # enough for the core to see that they are too long.
 _KEPT_BODY = MAX_PAYLOAD + 1
+# Beyond this no more is read: a few kilobytes unpack to gigabytes.
+_MOST_READ = 16 * MAX_PAYLOAD
 _NO_LIMIT = 2**60
 _DRIPS = 20
 # What initialises a client is the same each time, and costs no quota.
@@ -206,6 +208,7 @@ class _Exchange(HTTPMessageDelegate):
         self._front = front
         self._connection = connection
         self._body = bytearray()
+        self._read = 0
         self._gone = asyncio.Event()
 
     # What tornado calls, in this order.
@@ -216,12 +219,22 @@ class _Exchange(HTTPMessageDelegate):
         self._start = cast(RequestStartLine, start_line)
         self._headers = headers
 
-    def data_received(self, chunk: bytes) -> None:
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._body += chunk[: _KEPT_BODY - len(self._body)]
+        before, self._read = self._read, self._read + len(chunk)
+        return self._refuse() if before <= _MOST_READ < self._read else None
 
     def finish(self) -> None:
         self._connection.set_close_callback(self._closed)
         self._front.begin(self)
+
+    async def _refuse(self) -> None:
+        """Answer before the request's end, and close: the rest is not read."""
+        words = f"Request payload size exceeds the limit: {MAX_PAYLOAD} bytes."
+        answer = error_answer(EarthEngineError(words))
+        with contextlib.suppress(StreamClosedError):
+            await self._write_head(answer, answer.body)
+        self.drop()
 
     def on_connection_close(self) -> None:
         self._closed()

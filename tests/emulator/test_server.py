@@ -80,6 +80,21 @@ def test_connections_are_kept_alive(emulator):
     connection.close()
 
 
+def test_what_unpacks_to_gigabytes_is_not_read_to_its_end(emulator, compute):
+    """A gibibyte in a mebibyte: refused long before it is unpacked, and others are answered."""
+    bomb = gzip.compress(bytes(2**28), 9) * 4
+    head = f"POST {VALUE} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
+    head += f"Content-Length: {len(bomb)}\r\n\r\n"
+    address = urlsplit(emulator.url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        # In pieces: what comes after the answer meets a closed connection.
+        connection.sendall(head.encode() + bomb[: 2**18])
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Request payload size exceeds the limit: 10485760 bytes." in answer
+    assert compute().status == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_unknown_paths_are_404_in_json(emulator, pool, method):
     response = pool.request(method, f"{emulator.url}/nothing/here")
