@@ -5,15 +5,19 @@ https://developers.google.com/earth-engine/guides/classification
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
+from eedask.emulator.metering import charge, current
 
 Floats = NDArray[np.float64]
 MODES = ("CLASSIFICATION", "REGRESSION", "PROBABILITY", "MULTIPROBABILITY")
@@ -57,6 +61,36 @@ class Training:
         return (self.classes[:, None] == self.labels).astype(np.float64)
 
 
+class _Models:
+    """The models that were learned last: each tile of a map asks for the same.
+
+    One that is kept costs a request as much as one that is learned, so that costs do not
+    depend on what was asked before.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[bytes, tuple[Model, float]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: bytes, learn: Callable[[], Model]) -> Model:
+        with self._lock:
+            known = self._kept.get(key)
+        if known is not None:
+            charge(known[1])
+            return known[0]
+        meter = current()
+        before = meter.operations if meter else 0.0
+        model = learn()
+        if meter is not None:
+            with self._lock:
+                self._kept[key] = (model, meter.operations - before)
+                while len(self._kept) > self._most:
+                    self._kept.popitem(last=False)
+        return model
+
+
+_MODELS = _Models(8)
 Learner = Callable[[Floats, Floats], Model]
 
 
@@ -70,6 +104,8 @@ class Classifier:
         As in ``Classifier.smileCart``.
     learn : callable
         ``learn(inputs, targets) -> Model``; targets are shares of classes, or one number.
+    options : tuple
+        All that ``learn`` depends on but for its arguments.
     modes : tuple of str
         Of output that it can have.
     mode : str
@@ -78,6 +114,7 @@ class Classifier:
 
     kind: str
     learn: Learner
+    options: tuple[Any, ...] = ()
     modes: tuple[str, ...] = MODES
     mode: str = "CLASSIFICATION"
     training: Training | None = None
@@ -101,7 +138,10 @@ class Classifier:
         training = self.trained
         numbers = self.mode == "REGRESSION"
         targets = training.classes[:, None] if numbers else training.shares
-        return self.learn(training.inputs, targets)
+        key = hashlib.sha256(repr((self.kind, self.options, training.inputs.shape)).encode())
+        key.update(np.ascontiguousarray(training.inputs).tobytes())
+        key.update(np.ascontiguousarray(targets).tobytes())
+        return _MODELS.get(key.digest(), lambda: self.learn(training.inputs, targets))
 
     def outputs(self, inputs: Floats) -> Floats:
         """Return a number a row, or (``MULTIPROBABILITY``) one a class, for rows of variables."""

@@ -159,6 +159,26 @@ def test_learning_is_bounded():
         learned(tree(Growth()), inputs, labels).outputs(inputs)
 
 
+def test_what_was_learned_is_kept_at_the_same_cost():
+    inputs, labels = blobs(spread=2)
+    asked = []
+
+    def learn(rows, targets):
+        asked.append(1)
+        return forest(Growth(), 5, 0.5, 0)(rows, targets)
+
+    costs = []
+    for seed in (0, 0, 1):
+        with metered(Budget()) as meter:
+            learned(learn, inputs, labels, options=(seed,)).outputs(inputs[:5])
+        costs.append(meter.operations)
+    assert costs[0] == costs[1] > 1000
+    assert len(asked) == 2
+    with metered(Budget()):
+        learned(learn, inputs, labels + 1, options=(0,), mode="REGRESSION").outputs(inputs[:5])
+    assert len(asked) == 3
+
+
 # Through the client.
 
 

@@ -49,6 +49,7 @@ def check(answer):
     assert isinstance(error["message"], str)
     assert error["message"]
     assert "Traceback" not in error["message"]
+    assert "Internal error" not in error["message"]
     return error["message"]
 
 

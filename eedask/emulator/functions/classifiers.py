@@ -29,7 +29,8 @@ def _growth(most: int | None, least: int, tried: int | None = None) -> Growth:
 @algorithm("Classifier.smileCart")
 def cart(most: int | None, least: int) -> Classifier:
     """Return a single tree."""
-    return Classifier("Classifier.smileCart", learners.tree(_growth(most, least)))
+    growth = _growth(most, least)
+    return Classifier("Classifier.smileCart", learners.tree(growth), (growth,))
 
 
 @algorithm("Classifier.smileRandomForest")
@@ -41,8 +42,8 @@ def random_forest(
         raise EarthEngineError(
             "Classifier.smileRandomForest: There must be trees, and a bag fraction in (0, 1]."
         )
-    learn = learners.forest(_growth(most, least, tried), trees, bag, seed)
-    return Classifier("Classifier.smileRandomForest", learn)
+    options = (_growth(most, least, tried), trees, bag, seed)
+    return Classifier("Classifier.smileRandomForest", learners.forest(*options), options)
 
 
 @algorithm("Classifier.smileKNN")
@@ -50,7 +51,7 @@ def nearest_neighbours(k: int, _method: str, metric: str) -> Classifier:
     """Return the vote of the nearest training data, by Euclidean distance."""
     if k < 1 or metric.upper() != "EUCLIDEAN":
         raise EarthEngineError("Classifier.smileKNN: Needs k from 1 on and the metric EUCLIDEAN.")
-    return Classifier("Classifier.smileKNN", learners.neighbours(k))
+    return Classifier("Classifier.smileKNN", learners.neighbours(k), (k,))
 
 
 @algorithm("Classifier.minimumDistance")
@@ -61,7 +62,8 @@ def minimum_distance(metric: str, nearest: int) -> Classifier:
             "Classifier.minimumDistance: The emulator has the metrics "
             f"{', '.join(learners.METRICS)}, and one nearest class."
         )
-    return Classifier("Classifier.minimumDistance", learners.centres(metric), _CLASSES_ONLY)
+    learn = learners.centres(metric)
+    return Classifier("Classifier.minimumDistance", learn, (metric,), _CLASSES_ONLY)
 
 
 @algorithm("Classifier.train")
