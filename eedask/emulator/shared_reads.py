@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eedask.emulator import metering
 from eedask.emulator.projection import window_grid
@@ -60,25 +61,34 @@ class SharedReads:
         return list(groups.values())
 
     def points(self, band: Band, windows: Sequence[Window]) -> Pixels | None:
-        """Return the pixels of windows of one pixel, shape (1, n), as :meth:`read` has them.
+        """Return the pixels of windows of one pixel, shape (1, n), group after group.
 
         None where the band's pixels cannot be had by themselves.
         """
         read = getattr(band.read, "points", None)
         if read is None:
             return None
-        groups = self.together(windows)
         places = []
-        for group in groups:
+        for group in self.together(windows):
             around = self._around.get(windows[group[0]], windows[group[0]])
-            cols, rows = np.array([windows[k][:2] for k in group], np.intp).T
             grid = window_grid(self._projection, *around)
-            places.append(Places(grid, rows - around[1], cols - around[0]))
+            places.append(Places(grid, *_within(around, [windows[k] for k in group])))
         found: Pixels | None = read(places)
-        if found is None:
-            return None
-        order = np.argsort(np.concatenate([np.array(group, np.intp) for group in groups]))
-        return Pixels(found.values[:, order], found.mask[:, order])
+        return found
+
+    def group(self, band: Band, windows: Sequence[Window]) -> Pixels:
+        """Return the pixels, (1, n), of windows of one pixel that share a reading."""
+        around = self._around.get(windows[0])
+        if around is not None:
+            try:
+                block = self._block(band, around)
+            except metering.MemoryLimit:
+                pass  # by themselves they may yet fit
+            else:
+                at = _within(around, windows)
+                return Pixels(block.values[at][None], block.mask[at][None])
+        alone = [self.read(band, window) for window in windows]
+        return Pixels(*(np.concatenate(arrays, axis=1) for arrays in zip(*alone, strict=True)))
 
     def _block(self, band: Band, around: Window) -> Pixels:
         key = (id(band), around)
@@ -91,6 +101,12 @@ class SharedReads:
         while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
             self._bytes -= self._kept.popitem(last=False)[1][1].values.nbytes
         return pixels
+
+
+def _within(around: Window, windows: Sequence[Window]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns, within a window, of others' first pixels."""
+    cols, rows, _, _ = np.array(windows, np.intp).T
+    return rows - around[1], cols - around[0]
 
 
 def _part(block: Pixels, around: Window, window: Window) -> Pixels:

@@ -30,7 +30,6 @@ from eedask.emulator.zones import (
 
 # So many features at a time are looked ahead at.
 _BATCH = 128
-_NONE = Pixels(np.empty((1, 0)), np.empty((1, 0), np.float32))
 
 
 class Batch:
@@ -160,24 +159,24 @@ def _point_pixels(batch: Batch, bands: Sequence[Band]) -> list[Pixels] | None:
     All bands are read of a place before the next, since what they are made of is often the same.
     """
     windows = list(batch.points.values())
+    groups = batch.reads.together(windows)
     found: list[list[Pixels]] = []
     shared: list[tuple[list[Pixels], Band]] = []
     for band in bands:
         alone = batch.reads.points(band, windows)
-        found.append([_NONE] * len(windows) if alone is None else [alone])
+        found.append([] if alone is None else [alone])
         if alone is None:
             shared.append((found[-1], band))
-    for together in batch.reads.together(windows) if shared else ():
-        for row, band in shared:
-            for k in together:
-                values, mask = batch.reads.read(band, windows[k])
-                if values.dtype == object:
-                    return None
-                # Copies, since parts would keep whole tiles of all bands in memory.
-                row[k] = Pixels(values.copy(), mask.copy())
+    for group in groups if shared else ():
+        for parts, band in shared:
+            pixels = batch.reads.group(band, [windows[k] for k in group])
+            if pixels.values.dtype == object:
+                return None
+            parts.append(pixels)
+    order = np.argsort([k for group in groups for k in group])
     return [
-        Pixels(*(np.concatenate(arrays, axis=1) for arrays in zip(*row, strict=True)))
-        for row in found
+        Pixels(*(np.concatenate(arrays, axis=1)[:, order] for arrays in zip(*parts, strict=True)))
+        for parts in found
     ]
 
 
