@@ -98,16 +98,11 @@ class Result:
         DatasetError
             If the dataset has no table.
         """
-        found = self._dataset.table()
-        if found is None:
-            raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
-        values = _values(found)
+        values = self._all_values()
         items = self._dataset.items()
         taken = _other_names(items.columns, values.columns)
         if items.geometry.name in taken:
             items = items.rename_geometry(taken.pop(items.geometry.name))
-        if WHEN in values.columns:
-            values = values.sort_values(WHEN, kind="stable")
         return items.rename(columns=taken).join(values)
 
     def to_csv_per_item(self, folder: str | os.PathLike[str]) -> list[str]:
@@ -121,7 +116,8 @@ class Result:
         Returns
         -------
         list of str
-            The files' names, in the items' own order. Items without values have none.
+            The files' names, in the items' own order. Items that failed have none; one whose
+            series has no image has a file of its head alone.
 
         Raises
         ------
@@ -130,17 +126,22 @@ class Result:
         """
         target = Folder(os.fspath(folder))
         unique = not differ_only_by_case(self.manifest.index)
-        values = pd.DataFrame(self.table())[self._value_columns()]
-        done = self.manifest.index[self.manifest["status"] == OK]
+        values = self._all_values()
+        places = values.groupby(level=0, sort=False).indices
         names = []
-        for id_, rows in values.loc[values.index.isin(done)].groupby(level=0, sort=False):
+        for id_ in self.manifest.index[self.manifest["status"] == OK]:
             names.append(f"{safe_name(id_, unique_case=unique)}.csv")
+            rows = values.iloc[places.get(id_, [])]
             target.write(names[-1], rows.to_csv(index=False).encode())
         return names
 
-    def _value_columns(self) -> list[str]:
-        schema = self._dataset.table_schema()
-        return [] if schema is None else [name for name in schema.names if name != ITEM_ID]
+    def _all_values(self) -> pd.DataFrame:
+        """Return the values of all items, those of an item by time where they have one."""
+        found = self._dataset.table()
+        if found is None:
+            raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
+        values = _values(found)
+        return values.sort_values(WHEN, kind="stable") if WHEN in values.columns else values
 
     def dataframe(self) -> dd.DataFrame:
         """Return the values as a lazy Dask DataFrame: a partition for each part, with its ids.

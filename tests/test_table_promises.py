@@ -136,6 +136,40 @@ def test_composites_of_any_span(earth_engine, rasters, tmp_path, freq, composite
         assert found == pytest.approx(pick(held)) if held else (pd.isna(found) or found == 0)
 
 
+def test_an_empty_series_is_a_file_of_its_head_alone(earth_engine, rasters, tmp_path):
+    path = next(rasters.series.iterdir())
+    items = pd.concat([square(path), square(path)], ignore_index=True).assign(year=[2016, 1999])
+
+    def of_year(item):
+        first = ee.Date.fromYMD(item["year"], 1, 1)
+        return timed(*YEARS).filterDate(first, first.advance(1, "year"))
+
+    result = eedask.time_series(items, of_year, "mean", out=tmp_path / "o").run(progress=False)
+    assert result.failed.empty
+    assert result.to_csv_per_item(tmp_path / "csv") == ["0.csv", "1.csv"]
+    lines = [(tmp_path / "csv" / f"{k}.csv").read_text().splitlines() for k in (0, 1)]
+    assert [len(found) for found in lines] == [3, 1]
+    assert lines[0][0] == lines[1][0] == "image,time,b1"
+
+
+def test_a_series_of_points_is_what_rasterio_reads(earth_engine, rasters, tmp_path):
+    paths = sorted(rasters.series.glob("*.tif"))
+    with rasterio.open(paths[0]) as file:
+        xy = [file.transform @ at for at in ((3.5, 4.5), (70.2, 50.9), (900, 900))]
+        crs = file.crs
+    items = gpd.GeoDataFrame(geometry=shapely.points(xy), index=list("cab"), crs=crs)
+    plan = eedask.time_series(items, timed(*YEARS), "mean", out=tmp_path / "out")
+    found = plan.run(progress=False).table()
+    wanted = []
+    for path in paths:
+        with rasterio.open(path) as file:
+            wanted.append([float(value[0]) for value in file.sample(xy[:2])])
+    assert found.index.tolist() == [*"cccaaabbb"]
+    values = found["b1"].to_numpy().reshape(3, 3)
+    np.testing.assert_array_equal(values[:2], np.transpose(wanted))
+    assert np.isnan(values[2]).all()
+
+
 # Points.
 
 
