@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from eedask.connection import Endpoint, Request
-from eedask.errors import PermanentError
+from eedask.errors import InputError, PermanentError
 from eedask.expression import Builder, Expression
 from eedask.formats import ImageFormat
 from eedask.grid import PixelGrid
@@ -36,28 +36,6 @@ METHODS = (COMPUTE_PIXELS, *URL_METHODS)
 FOLDER = "chips"
 
 
-class ChipMemory:
-    """What the chips of a run share within one process; safe to share between threads.
-
-    Attributes
-    ----------
-    hints : Hints
-        Which sizes of requests work.
-    """
-
-    def __init__(self) -> None:
-        self.hints = Hints()
-        self._native: NativeProjection | None = None
-        self._lock = threading.Lock()
-
-    def once(self, ask: Callable[[], NativeProjection]) -> NativeProjection:
-        """Return the projection of the one image that all items share, asked for once."""
-        with self._lock:
-            if self._native is None:
-                self._native = ask()
-            return self._native
-
-
 @dataclass(frozen=True)
 class ChipTask:
     """How every chip of a plan is asked for.
@@ -80,6 +58,8 @@ class ChipTask:
         Whether no two ids, or folder values, differ by case alone.
     limits : Limits, optional
         How large a request and a chip may be; those of the method when None.
+    native : NativeProjection, optional
+        Of the one image that all items share, once it is known.
     """
 
     endpoint: Endpoint
@@ -93,6 +73,7 @@ class ChipTask:
     folder_by: str | None
     unique_case: bool
     limits: Limits | None = None
+    native: NativeProjection | None = None
 
     @property
     def needs_client(self) -> bool:
@@ -106,9 +87,9 @@ class ChipTask:
             return ()
         return (f"the image is built for every item on the workers: {self.image.reason}",)
 
-    def memory(self) -> ChipMemory:
-        """Return a new place for what chips share within one process."""
-        return ChipMemory()
+    def memory(self) -> Hints:
+        """Return a new place for which sizes of requests work."""
+        return Hints()
 
     @property
     def schema(self) -> None:
@@ -116,8 +97,20 @@ class ChipTask:
         return None
 
     def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ChipTask:
-        """Return the task itself: there is nothing to ask before the first chip."""
-        return self
+        """Return the task with the native grid, where all items share the image.
+
+        Raises
+        ------
+        InputError
+            If the image has none.
+        """
+        if self.projection is None or self.projection.depends_on_item:
+            return self
+        info = self._projection_info(items[0], send)
+        try:
+            return replace(self, native=NativeProjection.from_info(info))
+        except PermanentError as error:
+            raise InputError(str(error)) from error
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
         """Yield one job an item, with its grid unless only Earth Engine can tell it.
@@ -145,7 +138,7 @@ class ChipTask:
         query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
         return [File(self.path(item), self._pixels(query, sender))]
 
-    def split(self, job: Job, error: Exception, memory: ChipMemory) -> tuple[Job, ...]:
+    def split(self, job: Job, error: Exception, memory: Hints) -> tuple[Job, ...]:
         """Return nothing: a chip that is too large is cut into tiles where it is fetched."""
         return ()
 
@@ -168,19 +161,20 @@ class ChipTask:
     def _native_grid(self, item: WorkItem, sender: Sender) -> PixelGrid | None:
         if self.layout is None:
             return None
-        return self.layout.grid(item, self._native(item, sender))
+        native = self.native
+        if native is None:
+            native = NativeProjection.from_info(self._projection_info(item, sender.send))
+        return self.layout.grid(item, native)
 
-    def _native(self, item: WorkItem, sender: Sender) -> NativeProjection:
+    def _projection_info(
+        self, item: WorkItem, send: Callable[[Request], bytes]
+    ) -> Mapping[str, Any]:
+        """Return what Earth Engine answers for the projection of an item's image."""
         assert self.projection is not None
-        expression = self.projection.encode(item)
-
-        def ask() -> NativeProjection:
-            answer = json.loads(sender.send(compute_value(self.endpoint, expression)))
-            if not isinstance(answer.get("result"), dict):
-                raise PermanentError(f"asked for a projection; the answer is {answer}")
-            return NativeProjection.from_info(answer["result"])
-
-        return ask() if self.projection.depends_on_item else sender.memory.once(ask)
+        answer = json.loads(send(compute_value(self.endpoint, self.projection.encode(item))))
+        if not isinstance(answer.get("result"), dict):
+            raise PermanentError(f"asked for a projection; the answer is {answer}")
+        return dict(answer["result"])
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
@@ -213,7 +207,7 @@ class ChipTask:
             self.format,
             self._limits,
             self._least_bands,
-            sender.memory.hints,
+            sender.memory,
         )
 
     def _answer(self, query: PixelQuery, sender: Sender) -> bytes:
