@@ -35,6 +35,7 @@ from eedask.errors import (
     from_response,
 )
 from eedask.tokens import Bearer, note_worker, sharing, words
+from eedask.transport import is_untrusted, open_pool
 
 HIGH_VOLUME_URL = "https://earthengine-highvolume.googleapis.com"
 STANDARD_URL = "https://earthengine.googleapis.com"
@@ -165,10 +166,7 @@ class Connection:
         on_restricted: Callable[[], None] | None = None,
     ) -> None:
         self.endpoint = endpoint
-        self._pool = urllib3.connection_from_url(
-            endpoint.url, maxsize=connections, block=True, retries=False
-        )
-        self._pool.ConnectionCls = _ours(self._pool.ConnectionCls)
+        self._pool, self._before = open_pool(endpoint.url, connections)
         # A pattern: urllib3 starts a copy of it for each request.
         self._timeout = urllib3.Timeout(total=endpoint.deadline, connect=_CONNECT_S)
         self._on_restricted = on_restricted
@@ -229,11 +227,12 @@ class Connection:
                 )
         response = self._pool.urlopen(
             request.method,
-            f"/v1/{_quoted(request.path)}{query}",
+            f"{self._before}/v1/{_quoted(request.path)}{query}",
             body=body,
             headers=self._headers(token, with_body=body is not None),
             timeout=self._timeout,
             pool_timeout=math.ceil(self.endpoint.deadline),
+            assert_same_host=not self._before,
             preload_content=False,
         )
         return response.status, response.headers, self._read(response, end)
@@ -292,54 +291,13 @@ class Connection:
         except urllib3.exceptions.TimeoutError as error:
             raise TransientError(f"no answer within {deadline:g} s: {error}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            if is_untrusted(error):
+                raise AuthorizationError(
+                    f"the certificate of {self.endpoint.url} is not trusted ({error}); where a"
+                    " company's proxy looks into traffic, name its certificates in"
+                    " REQUESTS_CA_BUNDLE, on the workers too"
+                ) from error
             raise TransientError(f"the connection broke: {error}") from error
-
-
-@lru_cache
-def _ours(plain: type[Any]) -> type[Any]:
-    """Return a class of connections that send requests whole, and say if they end before another.
-
-    Headers and body in one piece are a system call and a packet less. A server may close an idle
-    connection just when a request is sent on it. Whether it saw the request is not known, so
-    nothing is sent again here.
-    """
-
-    class Connection(plain):  # type: ignore[misc]
-        answered = False
-        pieces: list[bytes] | None = None
-
-        def request(self, *args: Any, **options: Any) -> None:
-            self.pieces = []
-            try:
-                super().request(*args, **options)
-                whole = b"".join(self.pieces)
-            finally:
-                self.pieces = None
-            self.send(whole)
-
-        def send(self, data: Any) -> None:
-            if self.pieces is None:
-                super().send(data)
-            else:
-                self.pieces.append(data)
-
-        def connect(self) -> None:
-            self.answered = False
-            super().connect()
-
-        def getresponse(self) -> Any:
-            try:
-                response = super().getresponse()
-            except ConnectionError as error:
-                if self.answered:
-                    raise ConnectionResetError(
-                        "the server closed a connection that was kept open for reuse"
-                    ) from error
-                raise
-            self.answered = True
-            return response
-
-    return Connection
 
 
 @lru_cache(maxsize=16)

@@ -123,7 +123,7 @@ class BudgetError(RequestError):
 _TOO_LARGE = re.compile(
     r"memory limit exceeded|computation timed out|total request size|request payload size"
     r"|aborted after accumulating over \d+ elements|computed value is too large|too many pixels"
-    r"|pixel grid dimensions",
+    r"|pixel grid dimensions|output of image computation is too large",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, JpegImagePlugin, PngImagePlugin
 
 _BACKGROUND = (255, 255, 255)
 _INK = (40, 44, 52)
@@ -31,6 +31,23 @@ class Tile:
     label: str
 
 
+def opened(suffix: str, data: bytes) -> Image.Image:
+    """Return a picture as it is, of any size.
+
+    Not by ``Image.open``, which takes what has more than 179 million pixels for an attack; chips
+    are the user's own, and put together of tiles they may be larger.
+
+    Parameters
+    ----------
+    suffix : {"png", "jpg"}
+    data : bytes
+    """
+    kind = PngImagePlugin.PngImageFile if suffix == "png" else JpegImagePlugin.JpegImageFile
+    image = kind(io.BytesIO(data))
+    image.load()
+    return image
+
+
 def as_picture(suffix: str, data: bytes) -> Image.Image:
     """Return a file of a chip as an RGB(A) picture.
 
@@ -43,8 +60,8 @@ def as_picture(suffix: str, data: bytes) -> Image.Image:
     data : bytes
     """
     if suffix in ("png", "jpg"):
-        with Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGBA" if "A" in image.getbands() else "RGB")
+        image = opened(suffix, data)
+        return image.convert("RGBA" if "A" in image.getbands() else "RGB")
     return _stretched(_bands(suffix, data))
 
 

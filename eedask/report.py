@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 
 from eedask.dataset import FAILED, OK
 
@@ -24,7 +25,11 @@ _MOST_FAILURES = 100
 
 
 def report_html(
-    plan: Mapping[str, Any], manifest: gpd.GeoDataFrame, summary: str, sheet: str | None
+    plan: Mapping[str, Any],
+    manifest: gpd.GeoDataFrame,
+    summary: str,
+    sheet: str | None,
+    values: pd.DataFrame | None,
 ) -> str:
     """Return the report as one HTML page.
 
@@ -36,6 +41,8 @@ def report_html(
     summary : str
     sheet : str, optional
         File name of the contact sheet.
+    values : DataFrame, optional
+        Of a dataset that has a table.
     """
     asked = plan["asked"]
     title = f"{asked['verb']}: {len(manifest)} items"
@@ -45,6 +52,7 @@ def report_html(
         f"<pre>{escape(summary)}</pre>",
         _folders(manifest, asked.get("folder_by")),
         f'<h2>Chips</h2><img src="{sheet}" alt="a sample of the chips">' if sheet else "",
+        "" if values is None else _values(values),
         _failures(manifest),
         "<h2>What was asked</h2>" + _table(["parameter", "value"], _asked_rows(asked)),
     ]
@@ -76,6 +84,22 @@ def _folders(manifest: gpd.GeoDataFrame, column: str | None) -> str:
         for name, group in groups
     ]
     return f"<h2>By {escape(column)}</h2>" + _table([column, "items", "failed", "MB"], rows)
+
+
+def _values(values: pd.DataFrame) -> str:
+    rows = [
+        [name, str(column.dtype), int(column.notna().sum()), *_range(column)]
+        for name, column in values.items()
+    ]
+    head = ["column", "kind", "not null", "least", "mean", "most"]
+    return f"<h2>Values</h2><p>{len(values)} rows</p>" + _table(head, rows)
+
+
+def _range(column: pd.Series[Any]) -> list[str]:
+    known = column.dropna()
+    if known.empty or not pd.api.types.is_numeric_dtype(column):
+        return ["", "", ""]
+    return [f"{float(value):g}" for value in (known.min(), known.mean(), known.max())]
 
 
 def _failures(manifest: gpd.GeoDataFrame) -> str:

@@ -17,10 +17,10 @@ from PIL import Image
 from eedask.dataset import FAILED, ITEM_ID, OK, REPORT, SHEET, Dataset
 from eedask.errors import DatasetError, InputError
 from eedask.naming import differ_only_by_case, safe_name
-from eedask.pictures import Tile, as_picture, contact_sheet
+from eedask.pictures import Tile, as_picture, contact_sheet, opened
 from eedask.progress import Listener
 from eedask.report import report_html
-from eedask.series import WHEN
+from eedask.series import IMAGE, WHEN
 from eedask.storage import Folder
 
 if TYPE_CHECKING:
@@ -141,7 +141,9 @@ class Result:
         if found is None:
             raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
         values = _values(found)
-        return values.sort_values(WHEN, kind="stable") if WHEN in values.columns else values
+        # A column of that name alone may hold anything.
+        is_series = {IMAGE, WHEN} <= set(values.columns)
+        return values.sort_values(WHEN, kind="stable") if is_series else values
 
     def dataframe(self) -> dd.DataFrame:
         """Return the values as a lazy Dask DataFrame: a partition for each part, with its ids.
@@ -184,6 +186,7 @@ class Result:
         InputError
             If there is no such item, or it has no file.
         """
+        self._check_files()
         path = self._path_of(item_id)
         data = self._dataset.folder.read(path)
         suffix = path.rpartition(".")[2]
@@ -193,9 +196,11 @@ class Result:
             import rasterio  # only those who ask for GeoTIFFs need it
 
             return rasterio.open(io.BytesIO(data))
-        image = Image.open(io.BytesIO(data))
-        image.load()
-        return image
+        return opened(suffix, data)
+
+    def _check_files(self) -> None:
+        if self._dataset.table_schema() is not None:
+            raise InputError(f"{self.path} has no chips; its results are rows: see .table()")
 
     def _path_of(self, item_id: Any) -> str:
         if item_id not in self.manifest.index:
@@ -215,7 +220,13 @@ class Result:
             Chips in a row.
         side : int
             Pixels of a chip's longer side on the sheet.
+
+        Raises
+        ------
+        InputError
+            If there are no chips.
         """
+        self._check_files()
         done = self.manifest[self.manifest["status"] == OK]
         if done.empty:
             raise InputError(f"{self.path} has no chips to show")
@@ -250,15 +261,23 @@ class Result:
         return "\n".join(lines)
 
     def report(self) -> str:
-        """Write ``report.html`` (with ``contact_sheet.png``) into the folder; return its path."""
+        """Write ``report.html`` into the folder, with a sheet of chips if there are some.
+
+        Returns
+        -------
+        str
+            The page's path; the sheet beside it is ``contact_sheet.png``.
+        """
         folder = self._dataset.folder
-        sheet = None
-        if (self.manifest["status"] == OK).any():
+        sheet = values = None
+        if self._dataset.table_schema() is not None:
+            values = self._all_values()
+        elif (self.manifest["status"] == OK).any():
             buffer = io.BytesIO()
             self.contact_sheet().save(buffer, "PNG")
             sheet = SHEET
             folder.write(sheet, buffer.getvalue())
-        page = report_html(self._dataset.plan(), self.manifest, self.summary(), sheet)
+        page = report_html(self._dataset.plan(), self.manifest, self.summary(), sheet, values)
         folder.write(REPORT, page.encode())
         return folder.path(REPORT)
 

@@ -31,7 +31,10 @@ Recruit = Callable[[Callable[[], None], int], None]
 # (https://developers.google.com/earth-engine/guides/debugging).
 _SIZE = re.compile(r"total request size \((\d+) bytes\) .*?(\d+) bytes", re.IGNORECASE)
 _SIDE = re.compile(r"pixel grid dimensions \(\d+ ?x ?\d+\) .*?(\d+)", re.IGNORECASE)
-_COMPUTATION = re.compile(r"memory limit exceeded|computation timed out", re.IGNORECASE)
+_COMPUTATION = re.compile(
+    r"memory limit exceeded|computation timed out|output of image computation is too large",
+    re.IGNORECASE,
+)
 
 # After so many chips without trouble, larger tiles are tried again: what made one item heavy (a
 # dense stack of scenes) need not be true of the rest, and one failure in so many costs little.

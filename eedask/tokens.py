@@ -28,11 +28,11 @@ from functools import partial
 from typing import Any, NoReturn
 
 import distributed
-import urllib3
+import requests
 from distributed.comm import get_address_host
 from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
-from google.auth.transport.urllib3 import Request as AuthRequest
+from google.auth.transport.requests import Request as AuthRequest
 
 logger = logging.getLogger("eedask")
 
@@ -59,7 +59,7 @@ class Bearer:
     def __init__(self, find: Callable[[], Credentials]) -> None:
         self._find = find
         self._credentials: Credentials | None = None
-        self._pool = urllib3.PoolManager(retries=False)
+        self._session = requests.Session()
         self._token: str | None = None
         self._renew_at = math.inf
         self._lock = threading.Lock()
@@ -79,7 +79,7 @@ class Bearer:
             if self._credentials.token != self._token:
                 self._note(self._credentials)
             if self._token in (None, refused) or time.monotonic() >= self._renew_at:
-                self._credentials.refresh(partial(AuthRequest(self._pool), timeout=_RENEWAL_S))
+                self._credentials.refresh(partial(AuthRequest(self._session), timeout=_RENEWAL_S))
                 self._note(self._credentials)
             assert self._token is not None
             return self._token
@@ -90,7 +90,7 @@ class Bearer:
 
     def close(self) -> None:
         """Close the connections to the token server."""
-        self._pool.clear()
+        self._session.close()
 
     def _note(self, credentials: Credentials) -> None:
         self._token, left = credentials.token, _left(credentials)

@@ -1,6 +1,7 @@
 """Any value for every item, as typed columns."""
 
 import datetime
+from pathlib import Path
 
 import dask
 import ee
@@ -37,6 +38,26 @@ def test_a_number_for_each(earth_engine, numbers, tmp_path):
     assert table["value"].dtype == float
     # Six to see what comes; fifty items by five at first, then by twenty.
     assert earth_engine.stats()["requests"] - before <= 6 + 10
+
+
+def test_a_table_is_reported_and_has_no_chips(earth_engine, numbers, tmp_path):
+    def function(item):
+        n = ee.Number(item["n"])
+        return ee.Algorithms.If(n.mod(2), n, None)
+
+    result = run(numbers, function, tmp_path)
+    page = Path(result.report()).read_text()
+    assert "50 rows" in page
+    assert '<td>value</td><td>float64</td><td class="n">25</td><td>1</td><td>25</td><td>49' in page
+    assert not (tmp_path / "out" / "contact_sheet.png").exists()
+    for look in (result.contact_sheet, lambda: result.open("k1")):
+        with pytest.raises(InputError, match=r"its results are rows: see \.table\(\)"):
+            look()
+
+
+def test_a_column_may_be_called_time(earth_engine, numbers, tmp_path):
+    result = run(numbers, lambda item: ee.Dictionary({"time": {"of": item["n"]}}), tmp_path)
+    assert result.table()["time"].tolist() == [{"of": n} for n in range(50)]
 
 
 def test_dictionaries_features_and_dates_become_columns(earth_engine, numbers, tmp_path):

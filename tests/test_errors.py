@@ -45,6 +45,12 @@ ANSWERS = [
     ),
     (400, "User memory limit exceeded.", errors.TooLargeError),
     (400, "Computation timed out.", errors.TooLargeError),
+    (
+        400,
+        "Output of image computation is too large (31 bands for 1024000 pixels = 95.2 MiB > 80.0"
+        " MiB).\nIf this is a reduction, try specifying a larger 'tileScale' parameter.",
+        errors.TooLargeError,
+    ),
     (400, "Collection query aborted after accumulating over 5000 elements.", errors.TooLargeError),
     (400, "Computed value is too large.", errors.TooLargeError),
     (

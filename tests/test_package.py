@@ -18,7 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = """
 errors storage naming grid formats workitem expression graph values reducers
 terms adaptive owner quota quota_plugin leases
-tokens credentials connection retrying requests
+tokens credentials transport connection retrying requests
 layout batching dataset items jobs assembling tiling chips batched
 outlines features tables series computed composites
 progress stopping presence profiler pool process worker execution

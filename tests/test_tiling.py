@@ -398,7 +398,10 @@ def test_a_refused_side_gives_the_size_at_once(scene_plan, refusing):
     assert len(sender.fetch(scene_plan, 1)[1]) == 6
 
 
-@pytest.mark.parametrize("words", [MEMORY, "Computation timed out."])
+OUTPUT = "Output of image computation is too large (9 bands for 24000 pixels = 95 MiB > 80 MiB)."
+
+
+@pytest.mark.parametrize("words", [MEMORY, "Computation timed out.", OUTPUT])
 def test_what_cannot_be_computed_is_quartered(scene_plan, refusing, words):
     sender = refusing(lambda shape: words if shape[0] * shape[1] > 3000 else None)
     data, asked = sender.fetch(scene_plan)
