@@ -3,7 +3,8 @@
 All partitions that a process works on share one pool, which serves the oldest first: partitions
 then end one by one instead of all at once, and the pool stays full across their boundaries. A
 thread takes its slot of the quota before it takes a job, so that jobs wait in the queue, in
-their order, and not in threads that took them long ago.
+their order, and not in threads that took them long ago. No more threads wait for slots than
+there are jobs in the queue: who waits counts as demand, and a slot costs a token of the rate.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from eedask.errors import RunStopped
+from eedask.quota import SlotUnused
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,6 @@ class Slots(Protocol):
         """Wait for a slot and hold it."""
 
 
-class SlotUnused(Exception):
-    """Ends a slot under which no request was sent, so that none is counted."""
-
-
 class Backlog:
     """The jobs of one partition, and what came of them; made by :meth:`RequestPool.backlog`.
 
@@ -68,6 +66,11 @@ class Backlog:
     def over(self) -> bool:
         """Whether all jobs have ended, or never will begin."""
         return self._over.is_set()
+
+    @property
+    def left(self) -> int:
+        """Jobs that have not begun."""
+        return len(self._jobs)
 
     def take(self, timeout: float) -> list[Any]:
         """Return the results that nobody has taken; wait for the last job, but not for long.
@@ -153,6 +156,8 @@ class RequestPool:
         self._queue: list[tuple[int, int, Backlog]] = []
         self._sequence = itertools.count()
         self._changed = threading.Condition()
+        # Threads that wait for a slot, or have one and no job yet.
+        self._waiting = 0
         self._closed = False
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{i}", daemon=True)
@@ -195,7 +200,7 @@ class RequestPool:
             if not backlog.queued:
                 backlog.queued = True
                 heapq.heappush(self._queue, (rank, next(self._sequence), backlog))
-            self._changed.notify_all()
+            self._changed.notify(backlog.left)
 
     def _run(self) -> None:
         while self._wait_for_job():
@@ -214,12 +219,23 @@ class RequestPool:
 
     def _wait_for_job(self) -> bool:
         with self._changed:
-            while not self._queue and not self._closed:
+            while not self._closed and not self._needs_a_thread():
                 self._changed.wait()
+            self._waiting += 1
             return not self._closed
+
+    def _needs_a_thread(self) -> bool:
+        """Whether there are more jobs than threads that are about to take one."""
+        jobs = 0
+        for _, _, backlog in self._queue:
+            jobs += backlog.left
+            if jobs > self._waiting:
+                return True
+        return False
 
     def _pop(self) -> tuple[int, Backlog, Any] | None:
         with self._changed:
+            self._waiting -= 1
             while self._queue:
                 rank, _, backlog = self._queue[0]
                 job, more = None, False

@@ -17,8 +17,9 @@ from eedask.dataset import FAILED, OK, Dataset, Row, table_part
 from eedask.errors import DatasetError, EedaskError, RequestError, RunStopped
 from eedask.jobs import Check, File, Job, Outcome, Task
 from eedask.leases import key_of, limiter_for
-from eedask.pool import RequestPool, SlotUnused, Split
+from eedask.pool import RequestPool, Split
 from eedask.profiler import stop_profiler
+from eedask.quota import SlotUnused
 from eedask.retrying import RetryPolicy, call_with_retry
 from eedask.stopping import STOPPING, Verdict, reason_to_stop
 

@@ -7,7 +7,8 @@
 
 What comes of the request is seen from how the block ends: without an error it succeeded and its
 time counts; with :class:`~eedask.errors.QuotaError` it was throttled; any ``retry_after`` is
-kept. A slot is held for the exchange alone: not while backing off, decoding or writing.
+kept; with :class:`SlotUnused` nothing was sent, and the token is given back. A slot is held for
+the exchange alone: not while backing off, decoding or writing.
 
 A share reacts at once to throttling, before its owner hears of it: no more than the server held
 beside the throttled request go under way until the next lease.
@@ -26,13 +27,17 @@ from typing import Any
 from eedask.errors import QuotaError, RequestError, RunStopped
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling, Lease, Report
 
-__all__ = ["DEFAULT_CONCURRENCY", "DEFAULT_RATE", "Limiter", "Share"]
+__all__ = ["DEFAULT_CONCURRENCY", "DEFAULT_RATE", "Limiter", "Share", "SlotUnused"]
 
 # Seconds' worth of tokens that may be saved up.
 _BURST_S = 0.1
 # Seconds without any request after one that was throttled though no other was under way; twice
 # as long each time.
 _MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 5.0
+
+
+class SlotUnused(Exception):
+    """Ends a slot under which no request was sent, so that none is counted."""
 
 
 class Share:
@@ -88,6 +93,12 @@ class Share:
     def failed(self) -> None:
         """End a request that tells nothing of the quota."""
         self.in_flight -= 1
+
+    def unused(self) -> None:
+        """End what was begun and not sent."""
+        self.in_flight -= 1
+        # What is more than may be saved up goes with the next refill.
+        self._tokens += 1
 
     def throttled(self, now: float, retry_after: float | None = None) -> None:
         """End a request that was refused."""
@@ -252,11 +263,8 @@ class Limiter:
         started = self._acquire(group)
         try:
             yield
-        except RequestError as error:
+        except BaseException as error:
             self._end(started, error, succeeded=False)
-            raise
-        except BaseException:
-            self._end(started, None, succeeded=False)
             raise
         self._end(started, None, succeeded=True)
 
@@ -345,12 +353,12 @@ class Limiter:
     def _abandon(self, waiter: _Waiter) -> None:
         with self._lock:
             if waiter.started is not None:
-                self._share.failed()
+                self._share.unused()
             elif not waiter.closed:
                 self._queue.remove(waiter)
             self._serve()
 
-    def _end(self, started: float, error: RequestError | None, *, succeeded: bool) -> None:
+    def _end(self, started: float, error: BaseException | None, *, succeeded: bool) -> None:
         with self._lock:
             now = self._clock()
             if succeeded:
@@ -358,9 +366,11 @@ class Limiter:
             elif isinstance(error, QuotaError):
                 self._share.throttled(now, error.retry_after)
                 self.alarm()
+            elif isinstance(error, SlotUnused):
+                self._share.unused()
             else:
                 self._share.failed()
-                if error is not None and error.retry_after:
+                if isinstance(error, RequestError) and error.retry_after:
                     self._share.pause(now, error.retry_after)
                     self.alarm()
             if self._queue:

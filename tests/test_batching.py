@@ -25,8 +25,9 @@ from eedask.batching import (
 from eedask.errors import InputError, TooLargeError
 from eedask.jobs import Job
 from eedask.layout import NativeProjection
-from eedask.pool import RequestPool, SlotUnused, Split
+from eedask.pool import RequestPool, Split
 from eedask.process import JobSender
+from eedask.quota import SlotUnused
 from eedask.retrying import RetryPolicy
 from eedask.workitem import WorkItem
 

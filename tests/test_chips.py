@@ -4,6 +4,7 @@ import _thread
 import io
 import json
 import threading
+import time
 from pathlib import Path
 
 import ee
@@ -78,7 +79,13 @@ def test_a_native_grid_is_had_through_an_outage(points, rasters, tmp_path):
             retry=eedask.RetryPolicy(delay=0.2, jitter=(0, 0)),
         )
         running.set_faults("500=1.0")
-        end = threading.Timer(0.5, lambda: running.set_faults(None))
+
+        def end_it():
+            while not running.stats()["requests"]:
+                time.sleep(0.01)
+            running.set_faults(None)
+
+        end = threading.Thread(target=end_it, daemon=True)
         # A run that hangs is ended from outside, to fail rather than last for ever.
         rescue = threading.Timer(30, _thread.interrupt_main)
         end.start()

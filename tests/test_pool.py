@@ -7,7 +7,8 @@ import time
 import pytest
 
 from eedask.errors import RunStopped
-from eedask.pool import RequestPool, SlotUnused, Split
+from eedask.pool import RequestPool, Split
+from eedask.quota import Limiter, SlotUnused
 
 
 class Gate:
@@ -16,13 +17,16 @@ class Gate:
     def __init__(self, slots=0):
         self.free = threading.Semaphore(slots)
         self.left = []
+        self.waiting = 0
         self.closed = False
 
     @contextlib.contextmanager
     def slot(self):
+        self.waiting += 1
         while not self.free.acquire(timeout=0.02):
             if self.closed:
                 raise RunStopped("closed")
+        self.waiting -= 1
         try:
             yield
         except BaseException as error:
@@ -118,6 +122,45 @@ def test_a_split_of_the_last_job_is_done_too(gate, pool):
     backlog = pool.backlog(0, once, ["whole"])
     gate.free.release()
     assert sorted(results(backlog)) == ["left", "right"]
+
+
+def test_no_more_threads_wait_for_slots_than_there_are_jobs(gate, pool):
+    first = pool.backlog(0, lambda a, held: use(held), [1])
+    time.sleep(0.1)
+    assert gate.waiting == 1
+    second = pool.backlog(1, lambda a, held: use(held), [2, 3])
+    time.sleep(0.1)
+    assert gate.waiting == 3
+    gate.free.release()
+    results(first, second)
+    time.sleep(0.1)
+    assert gate.waiting == 0
+    # Who waited for what was cancelled meanwhile does what came instead.
+    gate.free.acquire()
+    pool.backlog(0, lambda a, held: a, [1, 2]).cancel()
+    third = pool.backlog(1, lambda a, held: a, range(6))
+    gate.free.release()
+    assert sorted(results(third)) == list(range(6))
+
+
+def test_idle_threads_cost_nothing_of_the_rate():
+    limiter = Limiter(40, rate=10.0)
+    pool = RequestPool(40, limiter)
+
+    def two_requests(job, held):
+        use(held)
+        with limiter.slot():
+            return job
+
+    started = time.monotonic()
+    try:
+        assert sorted(results(pool.backlog(0, two_requests, range(3)))) == [0, 1, 2]
+        # Six requests; a token for each of forty threads would be four seconds.
+        assert time.monotonic() - started < 2
+    finally:
+        pool.close()
+        limiter.close()
+        pool.join(5)
 
 
 def test_what_is_cancelled_is_not_done(gate, pool):

@@ -1,5 +1,6 @@
 """The quota's model: by simulation, with a clock of its own, and the limiter with real threads."""
 
+import contextlib
 import itertools
 import math
 import threading
@@ -14,7 +15,7 @@ from eedask import adaptive, owner
 from eedask.adaptive import AdaptiveLimit
 from eedask.errors import InputError, QuotaError, RunStopped, TransientError
 from eedask.owner import Owner, shares
-from eedask.quota import Limiter, Share
+from eedask.quota import Limiter, Share, SlotUnused
 from eedask.terms import Ceiling, Lease, Report
 
 # -- runs against a simulated server ---------------------------------------------------------
@@ -576,6 +577,36 @@ def test_tokens_come_at_the_rate_with_a_small_burst():
         share.start(now)
         burst += 1
     assert burst == 5
+
+
+def test_who_sends_nothing_gives_the_token_back():
+    limiter = Limiter(1, rate=0.5)
+    started = time.monotonic()
+    for _ in range(4):
+        with contextlib.suppress(SlotUnused), limiter.slot():
+            raise SlotUnused
+    with limiter.slot():
+        pass
+    assert time.monotonic() - started < 1.5
+    report = limiter.report()
+    assert (report.done, report.throttled, report.in_flight) == (1, 0, 0)
+
+
+def test_tokens_that_come_back_are_not_saved_up_beyond_the_burst():
+    share = Share(0.0)
+    share.apply(Lease(1, 0, 1000, rate=20.0), 0.0)
+    share.start(0.0)
+    share.unused()
+    now = 10.0
+    for _ in range(2):
+        assert share.delay(now) == 0
+        share.start(now)
+    for _ in range(2):
+        share.unused()
+    for _ in range(2):
+        assert share.delay(now) == 0
+        share.start(now)
+    assert share.delay(now) > 0
 
 
 @pytest.mark.parametrize(
