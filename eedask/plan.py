@@ -179,6 +179,7 @@ class Plan:
             concurrency=int(self.options.concurrency),
             rate=self.options.rate,
             retry_failed=retry_failed,
+            resumes=dataset.counts()[OK] > 0,
         )
 
     def _prepared(self) -> Task:

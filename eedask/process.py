@@ -51,6 +51,8 @@ class RunSpec:
         Seconds between writing what is done.
     retry_failed : bool
         Whether items that failed in an earlier run are tried again.
+    resumes : bool
+        Whether items of the dataset are done already, by an earlier run.
     """
 
     run_id: str
@@ -61,6 +63,7 @@ class RunSpec:
     rate: float | None = None
     flush_s: float = 5.0
     retry_failed: bool = False
+    resumes: bool = False
 
     @property
     def quota(self) -> str:
@@ -90,7 +93,7 @@ class Process:
 
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
-        self.verdict = Verdict()
+        self.verdict = Verdict(first=not (spec.retry_failed or spec.resumes))
         self.limiter = limiter_for(spec.quota, spec.concurrency, spec.rate)
         threads = spec.concurrency + SPARE_THREADS
         self.connection = Connection(

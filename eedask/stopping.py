@@ -40,17 +40,23 @@ def reason_to_stop(error: Exception) -> str:
 class Verdict:
     """Hears of every item, and says when to stop.
 
+    Parameters
+    ----------
+    first : bool
+        Whether the items are the first of their dataset: if others went well before, or were
+        found to fail and are tried again all the same, many failures are no sign that all fail.
+
     Attributes
     ----------
     reason : str, optional
         Why the run is to stop; None while it goes on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, first: bool = True) -> None:
         self.reason: str | None = None
         self._alike = 0
         self._pattern: str | None = None
-        self._open = True
+        self._open = first
         self._lock = threading.Lock()
 
     def stop(self, reason: str) -> None:

@@ -28,13 +28,13 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     RunStopped
         If the run is stopped; what is done is written.
     """
-    done = {row.id: row for row in spec.dataset.rows(number)}
-    if spec.retry_failed:
-        done = {id_: row for id_, row in done.items() if row.status == OK}
+    # Those of items that are tried again stay until others take their place.
+    rows = {row.id: row for row in spec.dataset.rows(number)}
+    done = {id_ for id_, row in rows.items() if row.status == OK or not spec.retry_failed}
     items = spec.dataset.partition(number)
     todo = [item for item in items if item.id not in done]
     if todo:
-        part = Part(number, spec, done)
+        part = Part(number, spec, rows)
         with acquire(spec).working() as process:
             jobs = spec.task.jobs(todo)
             backlog = process.pool.backlog(number, partial(process.do, number), jobs)
@@ -42,7 +42,7 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
                 _collect(part, process, backlog)
             finally:
                 backlog.cancel()
-    return [done[item.id] for item in items]
+    return [rows[item.id] for item in items]
 
 
 class Part:

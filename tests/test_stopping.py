@@ -4,6 +4,8 @@ import time
 
 import ee
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from ee import _state
 from mounted import SCENE
@@ -43,6 +45,41 @@ def test_one_other_end_keeps_it_going(other):
     for number in range(3 * ALIKE):
         end = other if number == 7 else ("permanent", f"Image '{number}' not found.")
         assert verdict.hear(*end) is None
+
+
+def test_a_verdict_on_other_than_the_first_items_never_falls():
+    verdict = Verdict(first=False)
+    assert {verdict.hear("permanent", "Image 'a' not found.") for _ in range(2 * ALIKE)} == {None}
+
+
+def bands(items, bad):
+    """Return items of which some ask for a band that is not there."""
+    return items.assign(band=np.where(bad, "nope", "R"))
+
+
+def test_any_number_of_failures_that_are_alike_is_tried_again(earth_engine, points, tmp_path):
+    """As the message of a run that stopped for them advises."""
+    items = bands(many(points, 150), np.arange(150) % 2 == 0)
+    plan = plan_of(items, tmp_path, lambda item: ee.Image(SCENE).select([item["band"]]))
+    result = plan.run(progress=False)
+    before = earth_engine.stats()
+    again = result.retry_failed(progress=False)
+    assert requests_since(earth_engine, before) == 75 > ALIKE
+    assert again.manifest["status"].value_counts().to_dict() == {"ok": 75, "failed": 75}
+    (tmp_path / "manifest" / "part-00002.parquet").unlink()
+    assert len(plan.run(progress=False).failed) == 75
+
+
+def test_a_run_whose_first_part_was_fine_is_gone_on_with(earth_engine, points, tmp_path):
+    items = bands(many(points, 150), np.arange(150) >= 50)
+    plan = plan_of(items, tmp_path, lambda item: ee.Image(SCENE).select([item["band"]]))
+    plan.run(progress=False)
+    for part in (tmp_path / "manifest").iterdir():
+        table = pq.read_table(part)
+        pq.write_table(table.filter(pc.equal(table["status"], "ok")), part)
+    assert eedask.open_result(tmp_path).manifest["status"].isna().sum() == 100
+    status = plan.run(progress=False).manifest["status"]
+    assert status.value_counts().to_dict() == {"failed": 100, "ok": 50}
 
 
 def test_the_first_reason_stays():

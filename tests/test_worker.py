@@ -1,7 +1,7 @@
 """A partition's parts: a worker may die between any two writes, and no row is lost or doubled."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from eedask.connection import Endpoint
-from eedask.dataset import ITEM_ID, OK, Dataset, Row
+from eedask.dataset import FAILED, ITEM_ID, OK, Dataset, Row
+from eedask.errors import BudgetError, RunStopped
 from eedask.jobs import Job, Records
 from eedask.process import Done, RunSpec, release
 from eedask.retrying import RetryPolicy
@@ -113,6 +114,38 @@ def test_rows_are_not_doubled_when_a_worker_dies_between_table_and_manifest(stag
     assert {row.status for row in rows} == {OK}
     expected = [(f"i{k}", m, k + m / 100) for k in range(COUNT) for m in (1, 2, 3)]
     assert values(staged) == expected
+
+
+@dataclass(frozen=True)
+class Broke(Monthly):
+    """Succeeds with one item; then the budget is used up."""
+
+    def do(self, job, sender):
+        if self.done:
+            # Not before the first is written.
+            while FAILED in {row.status for row in self.dataset.rows(0) if row.id == self.done[0]}:
+                time.sleep(0.01)
+            raise BudgetError("EECU used up")
+        return super().do(job, sender)
+
+    @property
+    def dataset(self):
+        return Dataset(Folder(str(self.manifest.parent.parent)))
+
+
+def test_failed_rows_stay_until_others_take_their_place(staged):
+    ids = [item.id for item in staged.partition(0)]
+    Dataset(staged.folder).write_rows(0, [Row(id_, FAILED, error="once") for id_ in ids])
+    spec = spec_of(staged, "again", concurrency=1, retry_failed=True, flush_s=0.0)
+    spec = replace(spec, dataset=Dataset(staged.folder), task=Broke(spec.task.manifest))
+    with pytest.raises(RunStopped, match="budget"):
+        run(spec)
+    (fine,) = spec.task.done
+    rows = {row.id: row for row in staged.rows(0)}
+    assert rows[fine].status == OK
+    assert {id_: row.error for id_, row in rows.items() if id_ != fine} == {
+        id_: "once" for id_ in ids if id_ != fine
+    }
 
 
 def test_a_part_keeps_the_rows_of_items_that_are_done_and_drops_all_others(staged):
