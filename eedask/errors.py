@@ -21,9 +21,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
+
+# Who is told to come back later than in so many seconds asks again then all the same: it is one
+# answer's word, of a proxy perhaps, and holds back all requests of the project.
+MAX_RETRY_AFTER_S = 300.0
 
 
 class EedaskError(Exception):
@@ -64,7 +69,7 @@ class RequestError(EedaskError):
     status : int, optional
         HTTP status, if there was an answer.
     retry_after : float, optional
-        Seconds that the answer asked to wait.
+        Seconds that the answer asked to wait, within :data:`MAX_RETRY_AFTER_S`.
     """
 
     kind: ClassVar[str]
@@ -177,7 +182,9 @@ def _words(body: bytes) -> tuple[str, set[str]]:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds to wait, never more than :data:`MAX_RETRY_AFTER_S`."""
     try:
-        return max(0.0, float(headers["retry-after"]))
+        seconds = float(headers["retry-after"])
     except (KeyError, ValueError):
         return None
+    return min(max(0.0, seconds), MAX_RETRY_AFTER_S) if math.isfinite(seconds) else None

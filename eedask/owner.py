@@ -56,8 +56,6 @@ TURN_S = 5.0
 RESTRICTED_CONCURRENCY = 2
 # Seconds without an answer that tells of restricted mode after which it is taken to be over.
 RESTRICTED_S = 300.0
-# A longer Retry-After is asked again after so many seconds.
-MAX_PAUSE_S = 300.0
 
 
 def shares(capacity: int, demands: Mapping[str, int]) -> dict[str, int]:
@@ -276,7 +274,7 @@ class Owner:
         self._adaptive.observe(now, done, throttled, latency, held)
         demand = sum(m.report.demand for m in self._members.values() if m.until is None)
         self._adaptive.tick(now, demand > self._adaptive.limit)
-        self._pause_until = max(self._pause_until, now + min(report.pause, MAX_PAUSE_S))
+        self._pause_until = max(self._pause_until, now + report.pause)
         if report.restricted:
             self._restrict(now)
 

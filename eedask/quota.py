@@ -17,6 +17,7 @@ beside the throttled request go under way until the next lease.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 import weakref
@@ -29,11 +30,15 @@ from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling, Lease, Repo
 
 __all__ = ["DEFAULT_CONCURRENCY", "DEFAULT_RATE", "Limiter", "Share", "SlotUnused"]
 
+logger = logging.getLogger("eedask")
+
 # Seconds' worth of tokens that may be saved up.
 _BURST_S = 0.1
 # Seconds without any request after one that was throttled though no other was under way; twice
 # as long each time.
 _MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 5.0
+# Seconds of a pause that the user should hear of.
+_LONG_PAUSE_S = 60.0
 
 
 class SlotUnused(Exception):
@@ -113,6 +118,13 @@ class Share:
 
     def pause(self, now: float, seconds: float) -> None:
         """Start nothing for so many seconds, because the server asked for it."""
+        # Once for all requests that are refused together.
+        if seconds > _LONG_PAUSE_S and now + seconds > self._own_pause_until + _LONG_PAUSE_S:
+            logger.warning(
+                "the server asks to be left alone (Retry-After): no request of the project is sent"
+                " for %.0f s",
+                seconds,
+            )
         self._own_pause_until = max(self._own_pause_until, now + seconds)
         self._pause_until = max(self._pause_until, self._own_pause_until)
 

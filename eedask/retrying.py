@@ -23,7 +23,8 @@ class RetryPolicy:
     """How a request that may succeed later is tried again.
 
     Where an answer says ``Retry-After``, no request of the project is sent before, by any worker:
-    it is the server's word about a quota that all of them share.
+    it is the server's word about a quota that all of them share. After five minutes one is sent
+    all the same.
 
     Attributes
     ----------

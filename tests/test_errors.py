@@ -112,7 +112,16 @@ def test_no_answer_is_too_strange_to_read(answer):
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("3", 3.0), ("0.5", 0.5), ("-1", 0.0), ("soon", None)]
+    ("header", "seconds"),
+    [
+        ("3", 3.0),
+        ("0.5", 0.5),
+        ("-1", 0.0),
+        ("soon", None),
+        ("86400", errors.MAX_RETRY_AFTER_S),
+        ("inf", None),
+        ("nan", None),
+    ],
 )
 def test_retry_after_is_read(header, seconds):
     error = errors.from_response(429, {"retry-after": header}, body(429, TOO_MANY))

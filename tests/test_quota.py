@@ -419,13 +419,21 @@ def test_restricted_mode_slows_down_warns_once_and_ends(caplog):
     assert members.owner.limit == 10
 
 
-def test_retry_after_is_handed_on_and_bounded():
+def test_retry_after_is_handed_on_and_no_report_prolongs_it(caplog):
     members = Members(10, "ab")
     members.renew("a")
     members.start("a", 3)
-    members.shares["a"].throttled(members.clock.now, retry_after=1e6)
+    for _ in range(3):
+        members.shares["a"].throttled(members.clock.now, retry_after=200.0)
     members.renew("a")
-    assert members.renew("b").pause == owner.MAX_PAUSE_S
+    assert members.renew("b").pause == 200.0
+    for _ in range(10):
+        members.clock.now += 15.0
+        members.renew("a")
+        members.renew("b")
+    assert members.renew("b").pause == pytest.approx(50.0)
+    asked = [r for r in caplog.records if "Retry-After" in r.getMessage()]
+    assert [r.getMessage()[-5:] for r in asked] == ["200 s"]
 
 
 def test_after_a_long_rest_the_quota_is_found_anew():
