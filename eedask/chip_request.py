@@ -14,7 +14,7 @@ from eedask.chips import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
 from eedask.connection import Endpoint
 from eedask.dataset import sample_items
 from eedask.errors import InputError, ItemsError
-from eedask.expression import Expression, compile_expression, digest
+from eedask.expression import Expression, compile_expression, digest_of
 from eedask.formats import ImageFormat, image_format
 from eedask.grid import canonical_crs
 from eedask.layout import NATIVE, UTM, Layout
@@ -120,7 +120,7 @@ class ChipRequest:
         )
         if self.rows_columns is not None and self.layout is not None:
             task.check_shape(self.rows_columns)
-        return task, self._asked(digest(image.encode(samples[0])))
+        return task, self._asked(digest_of(image, samples))
 
     def _asked(self, expression: str) -> dict[str, Any]:
         bands, look = self._bands_and_look

@@ -95,7 +95,7 @@ class ComputeTask(BatchedTask):
             try:
                 body = send(compute_value(self.endpoint, self._expression([item])))
                 found.append(row_of(_values(body, 1)[0]))
-            except (PermanentError, TooLargeError) as refused:
+            except (PermanentError, TooLargeError, InputError) as refused:
                 error = refused
         if not found and error is not None:
             raise error

@@ -19,6 +19,7 @@ import hashlib
 import io
 import json
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +47,8 @@ _TABLE_SCHEMA = f"{TABLE}/_common_metadata"
 # The items' own order; the file has them in the order of space.
 ORDER = "eedask:order"
 FORMAT_VERSION = 1
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 OK, FAILED = "ok", "failed"
 
@@ -315,6 +318,33 @@ class Dataset:
         return items.join(rows.reindex(items.index))
 
 
+def check_storable(items: gpd.GeoDataFrame) -> None:
+    """Refuse columns that no Parquet file holds.
+
+    Raises
+    ------
+    ItemsError
+        If a column's name is not a string, or its values are of several types.
+    """
+    if odd := [name for name in items.columns if not isinstance(name, str)]:
+        raise ItemsError(
+            f"the items' columns are kept in Parquet, where names are strings; got {odd}:"
+            " rename them, for example with items.rename(columns=str)"
+        )
+    values = items.drop(columns=items.geometry.name)
+    for name in values.columns:
+        if not pd.api.types.is_object_dtype(values[name]):
+            continue
+        try:
+            pa.array(values[name], from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            raise ItemsError(
+                f"the items' columns are kept in Parquet, and the values of {name!r} are of"
+                f" several types, or of one that it does not know: {error}; drop the column, or"
+                f" make it all text with items[{name!r}].astype(str)"
+            ) from error
+
+
 def items_digest(items: gpd.GeoDataFrame) -> str:
     """Return a hash of the items: ids, geometries and values."""
     hasher = hashlib.sha256()
@@ -436,14 +466,18 @@ def _check_same(url: str, there: Mapping[str, Any], asked: Mapping[str, Any]) ->
     differing = [name for name in names if there.get(name) != asked.get(name)]
     if not differing:
         return
-    details = "; ".join(
-        f"{name}: there {_short(there.get(name))}, asked {_short(asked.get(name))}"
-        for name in differing
-    )
+    details = "; ".join(_difference(name, there.get(name), asked.get(name)) for name in differing)
     raise DatasetError(
-        f"out={url!r} holds a different plan ({details}); choose another folder, or repeat the"
-        " plan that is there to resume it"
+        f"out={url!r} holds a different plan ({details}); choose another folder, repeat the plan"
+        " that is there to resume it, or remove it with run(overwrite=True)"
     )
+
+
+def _difference(name: str, there: Any, asked: Any) -> str:
+    # Two digests would say no more than that they differ.
+    if all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in (there, asked)):
+        return f"{name}: not the same as there"
+    return f"{name}: there {_short(there)}, asked {_short(asked)}"
 
 
 def _short(value: Any) -> str:

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+import cloudpickle
 import dask
 import dask.bag as db
 import distributed
+from tqdm.auto import tqdm
 
 from eedask import leases
 from eedask.connection import sharing_tokens
-from eedask.errors import RunStopped
+from eedask.errors import InputError, RunStopped
 from eedask.presence import Presence
 from eedask.process import RunSpec, release
 from eedask.profiler import without_profiler
@@ -89,7 +91,8 @@ def _own_cluster() -> Iterator[distributed.Client]:
         )
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         port = cluster.scheduler_info["services"]["dashboard"]
-        print(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
+        # Not print, whose text would stand at the end of a progress bar.
+        tqdm.write(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
         yield client
 
 
@@ -106,6 +109,7 @@ def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
 def _on_cluster(
     partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client
 ) -> None:
+    _check_can_travel(spec)
     workers = client.scheduler_info(n_workers=-1)["workers"]
     # A cluster may start out empty, and get its workers later.
     in_this_process = bool(workers) and all(a.startswith("inproc://") for a in workers)
@@ -120,6 +124,17 @@ def _on_cluster(
             _release_workers(client, spec.run_id, reason)
             raise
         _release_workers(client, spec.run_id)
+
+
+def _check_can_travel(spec: RunSpec) -> None:
+    """Refuse what cannot be sent to workers, where Dask would log pages and name none of it."""
+    try:
+        cloudpickle.dumps(spec.task)
+    except Exception as error:
+        raise InputError(
+            "the plan cannot be sent to workers: what its functions refer to cannot be pickled"
+            f" ({type(error).__name__}: {error}); make such objects inside the function"
+        ) from error
 
 
 def _release_workers(client: distributed.Client, run_id: str, reason: str | None = None) -> None:

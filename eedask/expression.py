@@ -99,8 +99,14 @@ class Builder:
         return False
 
     def encode(self, item: WorkItem) -> Encoded:
-        """Return what the function builds for the item, encoded."""
-        return _encode(self.function(BoundItem(item)))
+        """Return what the function builds for the item, encoded.
+
+        Raises
+        ------
+        InputError
+            If the function fails on it.
+        """
+        return _build(self.function, item, None)
 
 
 def compile_expression(
@@ -120,12 +126,16 @@ def compile_expression(
     Raises
     ------
     InputError
-        If the function fails on a real item, or gives something else than ``expect``.
+        If the function fails on all of the items, or gives something else than ``expect``.
     """
     if not callable(what) or isinstance(what, ee.ComputedObject):
         _check_type(what, expect)
         return _template(what)
-    built = [_build(what, item, expect) for item in samples]
+    built, failure = _built(what, samples, expect)
+    if failure is not None:
+        if not built:
+            raise failure
+        return Builder(what, f"{failure}; items that it fails on will be rows that failed")
     try:
         traced = _template(what(TracedItem(samples[0].fields())))
     except Exception as error:
@@ -134,6 +144,17 @@ def compile_expression(
         if digest(traced.encode(item)) != digest(graph):
             return Builder(what, f"it traces to another graph than it builds for item {item.id!r}")
     return traced
+
+
+def digest_of(expression: Expression, samples: Sequence[WorkItem]) -> str:
+    """Return the digest of what the first sample is asked for which the function works."""
+    failure: InputError | None = None
+    for item in samples:
+        try:
+            return digest(expression.encode(item))
+        except InputError as error:
+            failure = error
+    raise failure or InputError("there are no items")
 
 
 def digest(expression: Encoded) -> str:
@@ -193,6 +214,24 @@ def _hash_constant(value: Any) -> str:
 _NULL = _hash_constant(None)
 
 
+class _FunctionError(InputError):
+    """A user's function raises an error, or gives what cannot be encoded."""
+
+
+def _built(
+    what: Function, samples: Sequence[WorkItem], expect: type | None
+) -> tuple[list[Encoded], _FunctionError | None]:
+    """Return what a function builds, and the error of an item on which it fails, if any."""
+    built: list[Encoded] = []
+    failure: _FunctionError | None = None
+    for item in samples:
+        try:
+            built.append(_build(what, item, expect))
+        except _FunctionError as error:
+            failure = failure or error
+    return built, failure
+
+
 def _build(what: Function, item: WorkItem, expect: type | None) -> Encoded:
     try:
         value = what(BoundItem(item))
@@ -201,7 +240,7 @@ def _build(what: Function, item: WorkItem, expect: type | None) -> Encoded:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(
+        raise _FunctionError(
             f"the function {getattr(what, '__name__', what)!r} fails on item {item.id!r}:"
             f" {type(error).__name__}: {error}"
         ) from error

@@ -234,7 +234,8 @@ def _check_geometry(items: gpd.GeoDataFrame, *, missing: bool, east_most: int) -
     if not (within and south >= -90.001 and north <= 90.001):
         raise ItemsError(
             f"the items' coordinates do not fit their crs {items.crs.to_string()}: their bounds"
-            f" are {tuple(items.total_bounds)}; set the right one with set_crs(allow_override=True)"
+            f" are {tuple(items.total_bounds.tolist())}; set the right one with"
+            " set_crs(allow_override=True)"
         )
 
 

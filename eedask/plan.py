@@ -13,7 +13,15 @@ import dask.bag as db
 import geopandas as gpd
 
 from eedask.connection import Connection, Request
-from eedask.dataset import FAILED, MANIFEST_COLUMNS, OK, ORDER, Dataset, sample_items
+from eedask.dataset import (
+    FAILED,
+    MANIFEST_COLUMNS,
+    OK,
+    ORDER,
+    Dataset,
+    check_storable,
+    sample_items,
+)
 from eedask.errors import InputError, RequestError, RunStopped
 from eedask.execution import execute, rows_bag
 from eedask.jobs import Task
@@ -88,6 +96,9 @@ class Plan:
     out: Folder
     asked: Mapping[str, Any]
     options: RunOptions = field(default_factory=RunOptions)
+
+    def __post_init__(self) -> None:
+        check_storable(self.items)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -204,7 +215,7 @@ class Plan:
         except RequestError as error:
             raise RunStopped(
                 f"Earth Engine cannot say what {self.verb} would give, even of the first items:"
-                f" {error}. Mend the plan, or the items, and run again"
+                f" {str(error).rstrip('.')}. Mend the plan, or the items, and run again"
             ) from error
         finally:
             connection.close()

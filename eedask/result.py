@@ -133,6 +133,8 @@ class Result:
             names.append(f"{safe_name(id_, unique_case=unique)}.csv")
             rows = values.iloc[places.get(id_, [])]
             target.write(names[-1], rows.to_csv(index=False).encode())
+        # Scripts take all that is in the folder for CSV files.
+        target.sweep()
         return names
 
     def _all_values(self) -> pd.DataFrame:

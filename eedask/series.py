@@ -18,7 +18,7 @@ import pyarrow as pa
 from eedask.batching import BatchMemory
 from eedask.connection import Request
 from eedask.dataset import ITEM_ID
-from eedask.errors import InputError, TooLargeError, TransientError
+from eedask.errors import InputError, PermanentError, TooLargeError, TransientError
 from eedask.expression import Expression
 from eedask.features import features_by_item, joined
 from eedask.graph import Graph, Node, argument, call, constant, listed
@@ -103,7 +103,11 @@ class SeriesTask(ReduceTask):
 
     def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> SeriesTask:
         """Return the task with the images' bands and projection, and their times."""
-        known = super().prepare(send, items)
+        try:
+            known = super().prepare(send, items)
+        except PermanentError as error:
+            self._refuse_empty(send, items, error)
+            raise
         assert isinstance(known, SeriesTask)
         if self.image.depends_on_item:
             return replace(known, limits=replace(self.limits, items=min(10, self.limits.items)))
@@ -219,6 +223,21 @@ class SeriesTask(ReduceTask):
             mapped = call("Collection.map", collection=collection, baseAlgorithm=of_image)
             series.append(call("Collection.flatten", collection=mapped))
         return graph.encode(joined(series))
+
+    def _refuse_empty(
+        self, send: Callable[[Request], bytes], items: Sequence[WorkItem], error: PermanentError
+    ) -> None:
+        """Say so where no bands are known because there are no images."""
+        asked = items if self.image.depends_on_item else items[:1]
+        try:
+            if any(_times(send(self._times_request(item))) for item in asked):
+                return
+        except (PermanentError, TooLargeError, InputError):
+            return
+        whose = f" of any of the {len(asked)} items that were tried" if len(asked) > 1 else ""
+        raise InputError(
+            f"the collection{whose} has no images: look at its dates, bounds and other filters"
+        ) from error
 
     def _times_request(self, item: WorkItem) -> Request:
         assert self.times_of is not None

@@ -16,7 +16,7 @@ from eedask.computed import ComputeTask, stated_columns
 from eedask.connection import DEADLINE, endpoint_of_client
 from eedask.dataset import sample_items
 from eedask.errors import InputError
-from eedask.expression import Expression, compile_expression, digest
+from eedask.expression import Expression, compile_expression, digest_of
 from eedask.items import check_items
 from eedask.plan import RESERVED, Plan, RunOptions
 from eedask.reducers import reducer as as_reducer
@@ -202,7 +202,7 @@ def compute(
     task = ComputeTask(endpoint, value, batch_size, id_type(checked), columns, len(checked))
     terms = {
         "verb": "compute",
-        "expression": digest(value.encode(samples[0])),
+        "expression": digest_of(value, samples),
         "schema": {column.name: str(column.type) for column in columns} or None,
     }
     options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)

@@ -15,7 +15,7 @@ from eedask.batching import BatchLimits
 from eedask.connection import DEADLINE, Endpoint, endpoint_of_client
 from eedask.dataset import sample_items
 from eedask.errors import InputError, ItemsError
-from eedask.expression import Expression, compile_expression, digest
+from eedask.expression import Expression, compile_expression, digest, digest_of
 from eedask.grid import canonical_crs
 from eedask.items import check_items
 from eedask.jobs import Task
@@ -290,10 +290,10 @@ class Reduction:
             **more,
         )
         return task, {
-            "expression": digest(image.encode(samples[0])),
+            "expression": digest_of(image, samples),
             "reducer": self.reducer.asked,
             "reducer_expression": digest(self.reducer.expression),
-            "region": None if region is None else digest(region.encode(samples[0])),
+            "region": None if region is None else digest_of(region, samples),
             "scale": task.scale,
             "crs": self.crs_name or NATIVE,
         }

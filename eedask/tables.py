@@ -343,12 +343,12 @@ def first_answer(
     RequestError
         Of the last item, if none gives an answer.
     """
-    error: RequestError | None = None
+    error: RequestError | InputError | None = None
     for item in items:
         try:
             answer: dict[str, Any] = json.loads(send(compute_value(endpoint, about.encode(item))))
             return dict(answer["result"])
-        except (PermanentError, TooLargeError) as refused:
+        except (PermanentError, TooLargeError, InputError) as refused:
             error = refused
         if not about.depends_on_item:
             break

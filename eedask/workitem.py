@@ -125,7 +125,20 @@ class BoundItem:
         return self._item.utm_crs
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self._item.values:
+            raise KeyError(f"the items have no column {name!r}; they have {self._columns}")
         return self._item.value(f"column:{name}")
+
+    def __getattr__(self, name: str) -> Any:
+        # Called only for what is not there; columns of a GeoDataFrame's row would be.
+        raise AttributeError(
+            f"an item has .id, .geometry, .utm_crs and its columns as item[NAME], not .{name};"
+            f" the columns are {self._columns}"
+        )
+
+    @property
+    def _columns(self) -> list[str]:
+        return list(self.__dict__["_item"].values)
 
 
 class TracedItem:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eedask.errors import InputError
-from eedask.expression import Builder, Template, compile_expression, digest
+from eedask.expression import Builder, Template, compile_expression, digest, digest_of
 from eedask.workitem import BoundItem, WorkItem, to_ee_geometry, value_node
 
 pytestmark = pytest.mark.usefixtures("earth_engine")
@@ -198,3 +198,30 @@ def test_geometries_are_encoded_as_the_client_does(shape, dimensions):
     node = {"result": "0", "values": {"0": value_node(given)}}
     wanted = serializer.encode(to_ee_geometry(shape), for_cloud_api=True)
     assert digest(node) == digest(wanted)
+
+
+def test_a_function_that_fails_on_some_items_is_called_for_each():
+    def uneven(item):
+        return ee.Image(1 // item["n"])
+
+    items = [WorkItem(n, None, {"n": n}) for n in (0, 1)]
+    expression = compile_expression(uneven, items, expect=ee.Image)
+    assert not expression.is_traced
+    assert "'uneven' fails on item 0: ZeroDivisionError" in expression.reason
+    assert digest_of(expression, items) == digest(expression.encode(items[1]))
+    with pytest.raises(InputError, match="fails on item 0: ZeroDivisionError"):
+        expression.encode(items[0])
+    with pytest.raises(InputError, match="fails on item 0"):
+        compile_expression(uneven, items[:1])
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda item: item["N"], r"no column 'N'; they have \['n'\]"),
+        (lambda item: item.n, r"columns as item\[NAME\], not \.n; the columns are \['n'\]"),
+    ],
+)
+def test_what_an_item_has_not_is_answered_with_what_it_has(function, words):
+    with pytest.raises(InputError, match=words):
+        compile_expression(function, [WorkItem(1, None, {"n": 7})])

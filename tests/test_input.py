@@ -48,6 +48,9 @@ def chips(items=None, **more):
         (frame().set_crs(None, allow_override=True), "no crs; say which"),
         (frame().translate(5e5, 4e6).to_frame("geometry"), "do not fit their crs EPSG:4326"),
         (frame().assign(status="new"), r"columns \['status'\] are the manifest's own"),
+        (frame().assign(mixed=[1, "a"]), r"'mixed' are of several types.*astype\(str\)"),
+        (frame().assign(made=[object(), object()]), "'made' are of several types, or of one"),
+        (frame().rename(columns={"name": 5}), r"names are strings; got \[5\]"),
     ],
 )
 def test_items_that_cannot_be_used(items, words):

@@ -161,10 +161,10 @@ def test_another_image_or_other_items_are_refused(bed, tmp_path):
     items, out = make_items(30, seed=7), tmp_path / "out"
     plan_of(items, out).run(progress=False)
     grid = {"shape": (8, 8), "scale": 5, "crs": "EPSG:32614", "format": "npy"}
-    with pytest.raises(DatasetError, match="expression: there"):
+    with pytest.raises(DatasetError, match="expression: not the same as there"):
         eedask.chips(items, ee.Image(ASSET).add(1), out=out, **grid).run(progress=False)
     for others in (items.iloc[:-1], items.iloc[::-1], items.assign(row=0), make_items(30, seed=8)):
-        with pytest.raises(DatasetError, match="items: there"):
+        with pytest.raises(DatasetError, match="items: not the same as there"):
             plan_of(others, out).run(progress=False)
 
 

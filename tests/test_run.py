@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import dask
@@ -151,8 +152,11 @@ def test_a_function_that_fails_on_some_items_fails_those_alone(earth_engine, mix
 
     result = plan_of(mixed, tmp_path, image).run(progress=False)
     assert list(result.failed.index) == ["p21"]
-    assert result.failed["error_kind"].item() == "unexpected"
-    assert "LookupError: no image for p21" in result.failed["error"].item()
+    assert result.failed["error_kind"].item() == "input"
+    assert (
+        "'image' fails on item 'p21': LookupError: no image for p21"
+        in result.failed["error"].item()
+    )
     assert result.failed["attempts"].item() == 0
 
 
@@ -197,3 +201,37 @@ def test_a_plain_script_needs_no_main_guard(earth_engine, mixed, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "40 items: 37 ok, 3 failed" in done.stdout
     check(eedask.open_result(tmp_path / "out"), mixed, tmp_path / "out")
+
+
+def test_a_function_that_fails_on_an_item_that_was_tried_fails_that_alone(
+    earth_engine, mixed, tmp_path
+):
+    """All of five items are tried when the plan is made."""
+    items = mixed.iloc[:5]
+
+    def image(item):
+        if item.id == items.index[0]:
+            raise LookupError("no image for the first")
+        return ee.Image(SCENE)
+
+    plan = plan_of(items, tmp_path, image)
+    assert any("rows that failed" in note and "LookupError" in note for note in plan.notes)
+    result = plan.run(progress=False)
+    assert list(result.failed.index) == [items.index[0]]
+    assert "LookupError: no image for the first" in result.failed["error"].item()
+    assert len(plan_of(items, tmp_path, image).run(progress=False).failed) == 1  # the same plan
+
+
+def test_what_cannot_be_pickled_is_refused_in_plain_words(earth_engine, mixed, tmp_path, caplog):
+    lock = threading.Lock()
+
+    def image(item):
+        with lock:
+            return ee.Image(SCENE).add(len(item["half"]))
+
+    with (
+        distributed.Client(processes=False, n_workers=1, dashboard_address=None),
+        pytest.raises(InputError, match=r"cannot be sent to workers.*lock.*inside the function"),
+    ):
+        plan_of(mixed, tmp_path, image).run(progress=False)
+    assert not [r for r in caplog.records if "serialize" in r.getMessage()]

@@ -92,6 +92,7 @@ def test_one_csv_an_item(earth_engine, fields, tmp_path):
     plan = eedask.time_series(fields, dated(), ["min", "count"], out=tmp_path / "out")
     names = plan.run(progress=False).to_csv_per_item(tmp_path / "csv")
     assert names == ["7.csv", "3.csv", "5.csv"]
+    assert {path.name for path in Path(tmp_path, "csv").iterdir()} == set(names)
     with Path(tmp_path, "csv", "7.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == ["NDVI_2016_001", "NDVI_2016_017", "NDVI_2016_033"]
@@ -183,3 +184,15 @@ def test_what_cannot_be_is_said_before_anything_is_sent(
 ):
     with pytest.raises(InputError, match=words):
         eedask.time_series(fields, dated(), "mean", out=tmp_path / "out", **wrong)
+
+
+def test_a_collection_without_images_is_refused_as_such(earth_engine, fields, tmp_path):
+    nothing = dated().filterDate("1980", "1981")
+    with pytest.raises(InputError, match="the collection has no images: look at its dates"):
+        eedask.time_series(fields, nothing, "mean", out=tmp_path / "a").run(progress=False)
+
+    def of_item(item):
+        return nothing.filterMetadata("owner", "equals", item["owner"])
+
+    with pytest.raises(InputError, match=r"of any of the \d items .* has no images"):
+        eedask.time_series(fields, of_item, "mean", out=tmp_path / "b").run(progress=False)
