@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 import cloudpickle
 import dask
 import dask.bag as db
+import dask.base
+import dask.local
+import dask.threaded
 import distributed
-from tqdm.auto import tqdm
 
 from eedask import leases
 from eedask.connection import sharing_tokens
@@ -24,6 +27,8 @@ from eedask.process import RunSpec, release
 from eedask.profiler import without_profiler
 from eedask.progress import Counter, watching
 from eedask.worker import reason_of_stop, run_partition
+
+logger = logging.getLogger("eedask")
 
 # Partitions that a process works on at once: enough for the request threads never to run dry.
 PARTITIONS_IN_FLIGHT = 4
@@ -35,14 +40,51 @@ _STOP_S = 4.0
 # Seconds between looks for partitions that have ended.
 _POLL_S = 0.05
 _INTERRUPTED = "the run was interrupted"
+_IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
+
+
+class RowsBag(db.Bag):  # type: ignore[misc]
+    """A bag that Dask computes by threads, unless told otherwise, and not by processes."""
+
+    __dask_scheduler__ = staticmethod(dask.threaded.get)
 
 
 def rows_bag(partitions: int, spec: RunSpec) -> db.Bag:
     """Return the lazy bag of manifest rows; computing it does the work."""
-    return _bag(partitions, spec, _rows)
+    bag = _bag(partitions, spec, _rows)
+    return RowsBag(bag.dask, bag.name, bag.npartitions)
 
 
-def execute(partitions: int, spec: RunSpec, counter: Counter) -> None:
+def check_scheduler() -> None:
+    """See that a run has somewhere to execute, before it sends or writes anything.
+
+    Raises
+    ------
+    InputError
+        If ``dask.config`` names a scheduler on which the quota cannot be kept.
+    """
+    scheduler = dask.config.get("scheduler", None)
+    if scheduler is None or _current_client() is not None:
+        return
+    if isinstance(scheduler, concurrent.futures.ThreadPoolExecutor):
+        return
+    try:
+        known = dask.base.get_scheduler(scheduler=scheduler) in _IN_THIS_PROCESS
+    except (ValueError, RuntimeError):  # no name that Dask knows, or no client
+        known = False
+    if not known:
+        raise InputError(
+            f"a run cannot use dask.config's scheduler={scheduler!r}: set 'threads' or"
+            " 'synchronous'; or make a distributed.Client, whose processes share one quota"
+        )
+
+
+def execute(
+    partitions: int,
+    spec: RunSpec,
+    counter: Counter,
+    tell: Callable[[str], None] = logger.info,
+) -> None:
     """Run all partitions to their end, wherever the user's Dask configuration says.
 
     In order: the current ``distributed.Client`` if there is one; the scheduler that
@@ -54,6 +96,8 @@ def execute(partitions: int, spec: RunSpec, counter: Counter) -> None:
     spec : RunSpec
     counter : Counter
         Hears of every item.
+    tell : callable
+        Is told where the dashboard of a cluster of our own is.
 
     Raises
     ------
@@ -67,7 +111,7 @@ def execute(partitions: int, spec: RunSpec, counter: Counter) -> None:
     elif dask.config.get("scheduler", None) is not None:
         _on_threads(partitions, spec, counter)
     else:
-        with _own_cluster() as client:
+        with _own_cluster(tell) as client:
             _on_cluster(partitions, spec, counter, client)
 
 
@@ -79,7 +123,7 @@ def _current_client() -> distributed.Client | None:
 
 
 @contextlib.contextmanager
-def _own_cluster() -> Iterator[distributed.Client]:
+def _own_cluster(tell: Callable[[str], None]) -> Iterator[distributed.Client]:
     """Start a worker in this process: without new interpreters, scripts need no main guard."""
     with without_profiler():
         cluster = distributed.LocalCluster(
@@ -91,8 +135,7 @@ def _own_cluster() -> Iterator[distributed.Client]:
         )
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         port = cluster.scheduler_info["services"]["dashboard"]
-        # Not print, whose text would stand at the end of a progress bar.
-        tqdm.write(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
+        tell(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
         yield client
 
 
@@ -101,7 +144,10 @@ def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
     with watching(spec.run_id, counter):
         try:
             bag = _bag(partitions, spec, _stops)
-            _check_outcome(bag.compute(num_workers=PARTITIONS_IN_FLIGHT))
+            # Threads of the user's own are as many as they are.
+            own = isinstance(dask.config.get("scheduler"), concurrent.futures.Executor)
+            threads = {} if own else {"num_workers": PARTITIONS_IN_FLIGHT}
+            _check_outcome(bag.compute(**threads))
         finally:
             release(spec.run_id, _INTERRUPTED)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
 import dask.bag as db
 import geopandas as gpd
+from tqdm.auto import tqdm
 
 from eedask.connection import Connection, Request
 from eedask.dataset import (
@@ -23,7 +25,7 @@ from eedask.dataset import (
     sample_items,
 )
 from eedask.errors import InputError, RequestError, RunStopped
-from eedask.execution import execute, rows_bag
+from eedask.execution import check_scheduler, execute, rows_bag
 from eedask.jobs import Task
 from eedask.process import RunSpec
 from eedask.progress import Counter, Listener, Progress, listener
@@ -34,7 +36,11 @@ from eedask.stopping import STOPPING, reason_to_stop
 from eedask.storage import Folder
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling
 
+logger = logging.getLogger("eedask")
+
 _LARGEST_PARTITION = 250
+# Seconds that a process keeps what it has for a bag, from one partition to the next.
+_BAG_IDLE_S = 5.0
 # Column names that results need for themselves. Tables and manifests have the ids in their index,
 # so that a column of the items may be called as these are.
 RESERVED = (*MANIFEST_COLUMNS, ORDER)
@@ -77,7 +83,7 @@ class RunOptions:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a verb is going to do. Nothing is sent and nothing written until :meth:`run`.
+    """What a verb is going to do. Nothing is sent or written until :meth:`run` or :meth:`bag`.
 
     Attributes
     ----------
@@ -114,13 +120,14 @@ class Plan:
     ) -> Result:
         """Do all items that are not done, and return what is there.
 
-        Runs on the current ``distributed.Client``; without one, on the scheduler that
-        ``dask.config.set(scheduler=…)`` names; without that, on a cluster in this process.
+        Runs on the current ``distributed.Client``; without one, on the threads or in the thread
+        that ``dask.config.set(scheduler=…)`` names; without that, on a cluster in this process.
 
         Parameters
         ----------
         progress : bool or callable
-            True draws a bar; a callable is called with :class:`~eedask.progress.Progress`.
+            True draws a bar, and prints where the dashboard of a cluster in this process is; a
+            callable is called with :class:`~eedask.progress.Progress`.
         retry_failed : bool
             Whether items that failed in an earlier run are tried again.
         overwrite : bool
@@ -133,31 +140,55 @@ class Plan:
 
         Raises
         ------
+        InputError
+            If Dask's scheduler is one that cannot keep the quota; or if what Earth Engine answers
+            to the first questions, about bands and grids, shows that the plan cannot work.
         DatasetError
             If ``out`` holds something else.
         RunStopped
             If the run could not go on; what is done is kept.
         """
+        check_scheduler()
         dataset, partitions = self._stage(overwrite)
         before = self._progress_so_far(retry_failed)
         with listener(progress, self.verb) as listen:
             listen(before)
             if before.done < before.total:
                 spec = self._spec(dataset, retry_failed)
-                self._execute(partitions, spec, Counter(before, listen))
+                # Not print, whose text would stand at the end of the bar.
+                tell = tqdm.write if progress is True else logger.info
+                self._execute(partitions, spec, Counter(before, listen), tell)
                 # Reports from other processes may be late; what is written is what counts.
                 listen(self._progress_so_far(retry_failed=False))
         self.out.sweep()
         return Result(dataset, self._retry)
 
     def bag(self) -> db.Bag:
-        """Return a lazy bag of manifest rows, as dictionaries; computing it does the work."""
-        dataset, partitions = self._stage()
-        return rows_bag(partitions, self._spec(dataset))
+        """Return a lazy bag of manifest rows, as dictionaries; computing it does the work.
 
-    def _execute(self, partitions: int, spec: RunSpec, counter: Counter) -> None:
+        The items are written to ``out`` here and now, and what has to be asked before the first
+        item is asked: the bands and grid for a table, the grid of an image that all chips with
+        ``crs="native"`` share. For other chips nothing is sent.
+
+        Dask computes the bag, and what is made of it, on the current ``distributed.Client``, or
+        else by threads. Its scheduler "processes" is refused, as each of its processes would send
+        as many requests as the whole quota allows. What a process holds for the bag (threads,
+        connections) is given up a few seconds after its last partition.
+
+        Raises
+        ------
+        InputError, DatasetError, RunStopped
+            As :meth:`run`, when what is asked first shows that the plan cannot work, or ``out``
+            holds something else.
+        """
+        dataset, partitions = self._stage()
+        return rows_bag(partitions, replace(self._spec(dataset), idle_s=_BAG_IDLE_S))
+
+    def _execute(
+        self, partitions: int, spec: RunSpec, counter: Counter, tell: Callable[[str], None]
+    ) -> None:
         try:
-            execute(partitions, spec, counter)
+            execute(partitions, spec, counter, tell)
         except KeyboardInterrupt:
             now = self._progress_so_far(retry_failed=False)
             print(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import distributed
 import pyarrow as pa
 
 from eedask.connection import Connection, Request, ensure_client
 from eedask.dataset import FAILED, OK, Dataset, Row, table_part
-from eedask.errors import DatasetError, EedaskError, RequestError, RunStopped
+from eedask.errors import DatasetError, EedaskError, InputError, RequestError, RunStopped
 from eedask.jobs import Check, File, Job, Outcome, Task
 from eedask.leases import key_of, limiter_for
 from eedask.pool import RequestPool, Split
@@ -53,6 +56,11 @@ class RunSpec:
         Whether items that failed in an earlier run are tried again.
     resumes : bool
         Whether items of the dataset are done already, by an earlier run.
+    idle_s : float, optional
+        Seconds without a partition after which a process gives up what it has of the run, until
+        the next; None where somebody says when the run ends, by :func:`release`.
+    home : str
+        The process that made this.
     """
 
     run_id: str
@@ -64,6 +72,8 @@ class RunSpec:
     flush_s: float = 5.0
     retry_failed: bool = False
     resumes: bool = False
+    idle_s: float | None = None
+    home: str = field(default_factory=lambda: _this_process())
 
     @property
     def quota(self) -> str:
@@ -104,6 +114,7 @@ class Process:
             threads, self.limiter, f"eedask-{spec.run_id}", lambda error: self.stop(str(error))
         )
         self.memory = spec.task.memory()
+        self.touched = time.monotonic()
         self._partitions = 0
         self._idle = threading.Condition()
 
@@ -118,6 +129,23 @@ class Process:
             with self._idle:
                 self._partitions -= 1
                 self._idle.notify_all()
+            self._retire_later()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no partition has been worked on for as long as the run says."""
+        idle_s = self.spec.idle_s
+        if idle_s is None or self._partitions:
+            return False
+        return time.monotonic() - self.touched >= idle_s
+
+    def _retire_later(self) -> None:
+        self.touched = time.monotonic()
+        if self.spec.idle_s is not None and not self._partitions:
+            # A little later, that it is surely over by then.
+            timer = threading.Timer(self.spec.idle_s + 0.1, _retire, [self])
+            timer.daemon = True
+            timer.start()
 
     def do(self, number: int, job: Job, held: contextlib.ExitStack) -> list[Done] | Split:
         """Return what became of each item of a job, whatever happens, or what to do instead.
@@ -277,6 +305,7 @@ def _help(work: Callable[[], None], held: contextlib.ExitStack) -> None:
     work()
 
 
+_IMPORTED = uuid.uuid4().hex
 _PROCESSES: dict[str, Process] = {}
 # A task may start after its run has ended: a cluster hears late that it is cancelled.
 _RELEASED: set[str] = set()
@@ -290,7 +319,10 @@ def acquire(spec: RunSpec) -> Process:
     ------
     RunStopped
         If the run has ended.
+    InputError
+        If this process is none that shares the run's quota.
     """
+    _check_place(spec)
     if spec.task.needs_client:
         ensure_client(spec.task.endpoint)
     with _LOCK:
@@ -300,7 +332,10 @@ def acquire(spec: RunSpec) -> Process:
             # Before the threads start.
             stop_profiler()
             _PROCESSES[spec.run_id] = Process(spec)
-        return _PROCESSES[spec.run_id]
+        process = _PROCESSES[spec.run_id]
+        # It does not retire before the partition has begun.
+        process.touched = time.monotonic()
+        return process
 
 
 def release(run_id: str, reason: str | None = None) -> None:
@@ -314,6 +349,33 @@ def release(run_id: str, reason: str | None = None) -> None:
         process = _PROCESSES.pop(run_id, None)
     if process is not None:
         process.close(reason or _ENDED)
+
+
+def _retire(process: Process) -> None:
+    """End a process's part of a run that nobody has used for a while; the next use begins anew."""
+    run_id = process.spec.run_id
+    with _LOCK:
+        if not process.is_idle or _PROCESSES.get(run_id) is not process:
+            return
+        del _PROCESSES[run_id]
+    process.close(_ENDED)
+
+
+def _this_process() -> str:
+    # The number alone may be that of a process on another host.
+    return f"{_IMPORTED}-{os.getpid()}"
+
+
+def _check_place(spec: RunSpec) -> None:
+    if spec.home == _this_process():
+        return
+    with contextlib.suppress(ValueError):  # there is none
+        distributed.get_worker()
+        return
+    raise InputError(
+        "each process of this scheduler would send as many requests as the whole quota allows:"
+        " use compute(scheduler='threads'), or a distributed.Client, whose processes share it"
+    )
 
 
 def _unwritable(spec: RunSpec, error: OSError) -> DatasetError:

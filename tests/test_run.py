@@ -4,15 +4,18 @@ import subprocess
 import sys
 import textwrap
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dask
+import dask.bag
 import distributed
 import ee
 import pandas as pd
 import pytest
 from mounted import SCENE
 from test_chips import requests_since
+from test_leases import wait_until
 
 import eedask
 from eedask.errors import DatasetError, InputError
@@ -60,7 +63,7 @@ def test_a_run_without_a_client_starts_and_ends_its_own_cluster(
 ):
     out = tmp_path / "out"
     check(plan_of(mixed, out).run(progress=False), mixed, out)
-    assert "dashboard at http://127.0.0.1:" in capsys.readouterr().out
+    assert capsys.readouterr() == ("", "")
     with pytest.raises(ValueError, match="No clients"):
         distributed.default_client()
 
@@ -68,6 +71,25 @@ def test_a_run_without_a_client_starts_and_ends_its_own_cluster(
 @pytest.mark.parametrize("scheduler", ["threads", "synchronous"])
 def test_a_run_on_dasks_own_schedulers(earth_engine, mixed, tmp_path, scheduler):
     with dask.config.set(scheduler=scheduler):
+        check(plan_of(mixed, tmp_path).run(progress=False), mixed, tmp_path)
+
+
+@pytest.mark.parametrize("scheduler", ["processes", "distributed", "no such", dask.bag.Bag])
+def test_a_scheduler_that_cannot_keep_the_quota_is_refused(
+    earth_engine, mixed, tmp_path, scheduler
+):
+    before = earth_engine.stats()
+    with (
+        dask.config.set(scheduler=scheduler),
+        pytest.raises(InputError, match=r"'threads' or 'synchronous'; or make a distributed"),
+    ):
+        plan_of(mixed, tmp_path).run(progress=False)
+    assert requests_since(earth_engine, before) == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_users_own_threads_will_do(earth_engine, mixed, tmp_path):
+    with ThreadPoolExecutor(3) as threads, dask.config.set(scheduler=threads):
         check(plan_of(mixed, tmp_path).run(progress=False), mixed, tmp_path)
 
 
@@ -105,7 +127,9 @@ def test_progress_is_told_item_by_item(earth_engine, mixed, tmp_path):
 
 def test_a_bar_is_drawn(earth_engine, mixed, tmp_path, capsys):
     plan_of(mixed, tmp_path).run()
-    assert "40/40" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "40/40" in told.err
+    assert "dashboard at http://127.0.0.1:" in told.out
 
 
 def test_what_is_done_is_not_done_again(earth_engine, mixed, tmp_path):
@@ -142,6 +166,41 @@ def test_the_bag_is_lazy_and_gives_the_rows(earth_engine, mixed, tmp_path):
     rows = bag.filter(lambda row: row["status"] == "failed").compute(scheduler="threads")
     assert {row["id"] for row in rows} == set(mixed.index[mixed["band"] == "nope"])
     check(eedask.open_result(tmp_path), mixed, tmp_path)
+
+
+def request_threads():
+    return [t for t in threading.enumerate() if t.name.startswith("eedask-")]
+
+
+def test_a_bag_is_computed_by_threads_which_end(earth_engine, mixed, tmp_path, monkeypatch):
+    monkeypatch.setattr(eedask.plan, "_BAG_IDLE_S", 0.5)
+    wait_until(lambda: not request_threads())  # of a bag before
+    bag = plan_of(mixed, tmp_path).bag()
+    # Without a word on how: Dask's own default for bags is processes.
+    assert len(bag.map(lambda row: row["id"]).compute()) == len(mixed)
+    wait_until(lambda: not request_threads())
+    # What has to be done after that is done all the same.
+    (tmp_path / "manifest" / "part-00002.parquet").unlink()
+    before = earth_engine.stats()
+    assert bag.count().compute(scheduler="threads") == len(mixed)
+    assert requests_since(earth_engine, before) == 7
+    wait_until(lambda: not request_threads())
+
+
+def test_a_bag_is_not_computed_by_processes_that_share_no_quota(earth_engine, mixed, tmp_path):
+    bag = plan_of(mixed.iloc[:7], tmp_path).bag()
+    before = earth_engine.stats()
+    with pytest.raises(InputError, match="as the whole quota allows"):
+        bag.compute(scheduler="processes", num_workers=1)
+    assert requests_since(earth_engine, before) == 0
+
+
+def test_a_bag_on_a_cluster_of_processes_leaves_nothing(
+    earth_engine, cluster, mixed, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(eedask.plan, "_BAG_IDLE_S", 0.5)
+    assert len(plan_of(mixed, tmp_path).bag().compute()) == len(mixed)
+    wait_until(lambda: not any(cluster.run(lambda: len(request_threads())).values()))
 
 
 def test_a_function_that_fails_on_some_items_fails_those_alone(earth_engine, mixed, tmp_path):
