@@ -21,7 +21,7 @@ import json
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -365,10 +365,16 @@ def _crs_name(crs: Any) -> str | None:
 
 def work_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
     """Return the items one by one, in EPSG:4326."""
-    geometry = items.geometry
-    if geometry.crs is not None and geometry.crs != "EPSG:4326":
-        geometry = geometry.to_crs("EPSG:4326")
-    return _work_items(items.drop(columns=geometry.name), geometry)
+    given = items.geometry
+    values = items.drop(columns=given.name)
+    if given.crs is None or given.crs == "EPSG:4326":
+        return _work_items(values, given)
+    crs = canonical_crs(given.crs)
+    found = _work_items(values, given.to_crs("EPSG:4326"))
+    bounds = shapely.bounds(given.to_numpy()).tolist()
+    return [
+        replace(item, crs=crs, bounds=tuple(box)) for item, box in zip(found, bounds, strict=True)
+    ]
 
 
 # How many items besides the first stand for all others.

@@ -75,7 +75,7 @@ class Layout:
         about its own origin.
     shape : (int, int), optional
         Rows and columns of a chip centred on the item's centroid. Without it the grid covers
-        the item's bounding box in the crs.
+        the item's bounding box in the crs, exactly so where the items are in that crs.
     """
 
     crs: str
@@ -124,8 +124,14 @@ class Layout:
 
 
 def _projected_bounds(item: WorkItem, crs: str) -> tuple[float, float, float, float]:
-    """Return the bounds of an item's geometry in a crs; edges are straight in degrees."""
+    """Return the bounds of an item's geometry in a crs; edges are straight in degrees.
+
+    Where the item was given in that crs they are those of what was given: a box on pixel edges
+    has just those pixels, where its edges in degrees would bulge into the next.
+    """
     assert item.geometry is not None
+    if item.crs == crs and item.bounds is not None:
+        return item.bounds
     # Straight edges bend in another crs; fifty pieces leave far less than a pixel in error.
     extent = max(shapely.bounds(item.geometry)[2:] - shapely.bounds(item.geometry)[:2])
     dense = shapely.segmentize(item.geometry, extent / 50) if extent > 0 else item.geometry

@@ -45,8 +45,9 @@ def chips(
 
     The pixels are found in one of two ways. With ``scale`` (or ``crs="native"``), they lie on
     the lattice of the crs: ``shape`` of them around each item's centroid, or as many as cover
-    its bounding box. With ``region``, Earth Engine itself works out the place from the region's
-    bounds, and ``shape`` or ``scale`` say how many pixels it is cut into.
+    its bounding box. That of items in the chips' own crs is taken as it is: a box on pixel edges
+    has just those pixels. With ``region``, Earth Engine itself works out the place from the
+    region's bounds, and ``shape`` or ``scale`` say how many pixels it is cut into.
 
     Parameters
     ----------

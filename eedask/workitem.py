@@ -43,11 +43,15 @@ class WorkItem:
         Longitude and latitude in degrees; edges are planar, as everywhere in geopandas.
     values : mapping
         The item's columns.
+    crs, bounds : str and (left, bottom, right, top), optional
+        The crs that the item was given in, where it is another, and the geometry's bounds in it.
     """
 
     id: Any
     geometry: BaseGeometry | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
+    crs: str | None = None
+    bounds: tuple[float, float, float, float] | None = None
 
     @property
     def utm_crs(self) -> str:

@@ -2,12 +2,15 @@
 
 import math
 
+import geopandas as gpd
+import numpy as np
 import pyproj
 import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eedask.dataset import work_items
 from eedask.errors import InputError, ItemsError, PermanentError
 from eedask.grid import apply
 from eedask.layout import Layout, NativeProjection
@@ -71,3 +74,24 @@ def test_items_that_cannot_be_placed_are_refused():
     for scale in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(InputError, match="positive number"):
             Layout("utm", scale, (2, 2))
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32632", "utm"])
+def test_boxes_on_pixel_edges_of_the_chips_own_crs_have_just_those_pixels(crs):
+    x, y = np.meshgrid(np.arange(8) * 2560.0 + 600000, np.arange(8) * 2560.0 + 5200000)
+    boxes = shapely.box(x, y, x + 2560, y + 2560).ravel()
+    items = gpd.GeoDataFrame(geometry=boxes, crs="EPSG:32632")
+    for item, box in zip(work_items(items), boxes, strict=True):
+        grid = Layout(crs, 10.0).grid(item)
+        assert grid.shape == (256, 256)
+        assert grid.bounds == pytest.approx(shapely.bounds(box), abs=1e-6)
+
+
+def test_boxes_of_another_crs_are_covered_in_the_chips():
+    items = gpd.GeoDataFrame(geometry=[shapely.box(600000, 0, 600100, 100)], crs="EPSG:32632")
+    (item,) = work_items(items)
+    assert Layout("EPSG:32632", 10.0).grid(item).shape == (10, 10)
+    other = Layout("EPSG:32633", 10.0).grid(item)
+    to_crs = pyproj.Transformer.from_crs("EPSG:32632", "EPSG:32633", always_xy=True)
+    corners = shapely.transform(items.geometry[0], to_crs.transform, interleaved=False)
+    assert shapely.box(*other.bounds).buffer(0.01).covers(corners)
