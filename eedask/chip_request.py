@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import ee
@@ -17,7 +19,7 @@ from eedask.errors import InputError, ItemsError
 from eedask.expression import Expression, compile_expression, digest_of
 from eedask.formats import ImageFormat, image_format
 from eedask.grid import canonical_crs
-from eedask.layout import NATIVE, UTM, Layout
+from eedask.layout import NATIVE, UTM, Layout, check_scale
 from eedask.naming import differ_only_by_case
 from eedask.requests import Visualization, check_size, visualization
 from eedask.workitem import WorkItem
@@ -48,12 +50,15 @@ class ChipRequest:
 
     def __post_init__(self) -> None:
         _check_method(self.method, self.kind)
+        check_scale(self.scale)
         rows_columns, bands = self.rows_columns, self._bands_and_look[0]
         if self.region is None:
             _ = self.layout
             return
         if (self.shape is None) == (self.scale is None):
             raise InputError("with region=, give either shape=(rows, columns) or scale=")
+        if not (callable(self.region) or _is_finite(self.region)):
+            raise InputError(f"region is a buffer in metres, or a function; got {self.region!r}")
         if self._crs_name == NATIVE:
             raise InputError("with region=, leave crs out to have the image's own grid")
         if rows_columns is not None:
@@ -206,6 +211,10 @@ class ChipRequest:
 
         what = projection if callable(self.image) else projection(None)
         return compile_expression(what, samples, expect=ee.Projection)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def _check_method(method: str, kind: ImageFormat) -> None:

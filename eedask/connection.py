@@ -34,6 +34,7 @@ from eedask.errors import (
     TransientError,
     from_response,
 )
+from eedask.terms import is_positive
 from eedask.tokens import Bearer, note_worker, sharing, words
 from eedask.transport import is_untrusted, open_pool
 
@@ -92,6 +93,10 @@ class Endpoint:
     workload_tag: str | None = None
     deadline: float = DEADLINE
     origin: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not is_positive(self.deadline):
+            raise InputError(f"deadline is a positive number of seconds; got {self.deadline!r}")
 
     @property
     def parent(self) -> str:

@@ -20,6 +20,7 @@ from eedask.grid import (
     metres_per_unit,
     rescaled,
 )
+from eedask.terms import is_positive
 from eedask.workitem import WorkItem
 
 UTM = "utm"
@@ -87,8 +88,7 @@ class Layout:
             raise InputError(
                 f"crs={self.crs!r} needs a scale (metres a pixel); only crs='native' has its own"
             )
-        if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
-            raise InputError(f"scale is a positive number of metres; got {self.scale!r}")
+        check_scale(self.scale)
 
     @property
     def is_native(self) -> bool:
@@ -121,6 +121,12 @@ class Layout:
         assert self.scale is not None
         crs = item.utm_crs if self.crs == UTM else self.crs
         return crs, lattice(crs, self.scale)
+
+
+def check_scale(scale: Any) -> None:
+    """Raise InputError unless a scale is one, or None."""
+    if scale is not None and not is_positive(scale):
+        raise InputError(f"scale is a positive number of metres; got {scale!r}")
 
 
 def _projected_bounds(item: WorkItem, crs: str) -> tuple[float, float, float, float]:

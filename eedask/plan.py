@@ -34,7 +34,7 @@ from eedask.result import Result
 from eedask.retrying import Attempts, RetryPolicy, call_with_retry
 from eedask.stopping import STOPPING, reason_to_stop
 from eedask.storage import Folder
-from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling
+from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling, is_count
 
 logger = logging.getLogger("eedask")
 
@@ -68,8 +68,10 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         Ceiling(self.concurrency, self.rate)
-        if self.partition_size is not None and self.partition_size < 1:
-            raise InputError(f"partition_size is at least 1; got {self.partition_size}")
+        if self.partition_size is not None and not is_count(self.partition_size):
+            raise InputError(
+                f"partition_size is a whole number of items, 1 or more; got {self.partition_size!r}"
+            )
 
     def with_partition(self, size: int) -> RunOptions:
         """Return the options with a partition size, unless they state one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TypeVar
 from retry.api import retry_call
 
 from eedask.errors import InputError, QuotaError, RequestError, TransientError
+from eedask.terms import is_count
 
 T = TypeVar("T")
 
@@ -46,9 +48,10 @@ class RetryPolicy:
     jitter: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        if self.tries < 1:
-            raise InputError(f"a request is tried at least once; tries={self.tries}")
-        if min(self.delay, self.max_delay, *self.jitter) < 0 or self.backoff < 1:
+        if not is_count(self.tries):
+            raise InputError(f"a request is tried once or more often; tries={self.tries!r}")
+        times = (self.delay, self.max_delay, *self.jitter, self.backoff)
+        if not all(map(math.isfinite, times)) or min(times) < 0 or self.backoff < 1:
             raise InputError(f"delays are not negative and backoff is at least 1: {self}")
 
 

@@ -7,7 +7,10 @@ that came twice counts once.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 from eedask.errors import InputError
 
@@ -33,10 +36,26 @@ class Ceiling:
     rate: float | None = None
 
     def __post_init__(self) -> None:
-        if self.concurrency < 1:
-            raise InputError(f"at least one request at a time is needed; got {self.concurrency}")
-        if self.rate is not None and not self.rate > 0:
-            raise InputError(f"a rate is positive requests a second; got {self.rate}")
+        if not is_count(self.concurrency):
+            raise InputError(
+                f"concurrency is a whole number of requests at once, 1 or more; got"
+                f" {self.concurrency!r}"
+            )
+        if self.rate is not None and not is_positive(self.rate):
+            raise InputError(
+                f"rate is a positive number of requests a second, None for no limit; got"
+                f" {self.rate!r}"
+            )
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a value is a whole number from 1, of NumPy's types as well."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def is_positive(value: Any) -> bool:
+    """Return whether a value is a positive number that is not infinite."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
 
 
 @dataclass(frozen=True)

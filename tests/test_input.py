@@ -76,9 +76,23 @@ def test_items_that_cannot_be_used(items, words):
         ({"vis_params": {"max": 1}, "format": "npy"}, InputError, "holds data"),
         ({"vis_params": {"maximum": 1}}, InputError, "unknown keys"),
         ({"folder_by": "nome"}, ItemsError, r"not a column of the items; they have \['name'\]"),
-        ({"concurrency": 0}, InputError, "at least one request at a time"),
-        ({"rate": 0}, InputError, "positive requests a second"),
-        ({"partition_size": -3}, InputError, "partition_size is at least 1"),
+        ({"scale": np.inf}, InputError, "positive number of metres"),
+        ({"scale": "10"}, InputError, "positive number of metres"),
+        ({"scale": np.inf, "shape": None, "region": 9.0}, InputError, "positive number of metres"),
+        ({"scale": -1, "shape": None, "region": 9.0}, InputError, "positive number of metres"),
+        ({"shape": None, "region": np.nan}, InputError, "a buffer in metres, or a function"),
+        ({"shape": None, "region": "9"}, InputError, "a buffer in metres, or a function"),
+        ({"concurrency": 0}, InputError, "whole number of requests at once, 1 or more; got 0"),
+        ({"concurrency": 2.5}, InputError, "whole number of requests at once"),
+        ({"concurrency": None}, InputError, "whole number of requests at once"),
+        ({"rate": 0}, InputError, "positive number of requests a second"),
+        ({"rate": np.nan}, InputError, "positive number of requests a second"),
+        ({"rate": np.inf}, InputError, "positive number of requests a second"),
+        ({"partition_size": -3}, InputError, "whole number of items, 1 or more"),
+        ({"partition_size": 2.5}, InputError, "whole number of items, 1 or more"),
+        ({"deadline": 0}, InputError, "deadline is a positive number of seconds; got 0"),
+        ({"deadline": -1}, InputError, "deadline is a positive number of seconds"),
+        ({"deadline": np.inf}, InputError, "deadline is a positive number of seconds"),
         ({"image": 5}, InputError, r"an ee\.Image is needed"),
         ({"image": lambda item: item.nope}, InputError, "fails on item 0"),
         ({"region": 127}, InputError, "either shape="),
@@ -107,6 +121,10 @@ def test_items_that_cannot_be_used(items, words):
 def test_options_that_cannot_work(options, error, words):
     with pytest.raises(error, match=words):
         chips(**options)
+
+
+def test_numbers_of_numpys_types_are_numbers():
+    chips(concurrency=np.int64(3), rate=np.float32(2), partition_size=np.int32(5), scale=np.int8(4))
 
 
 def test_a_folder_that_holds_another_plan(tmp_path):

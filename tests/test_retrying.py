@@ -58,7 +58,17 @@ def test_retry_after_is_honoured():
     assert calls[1] - calls[0] >= 0.3
 
 
-@pytest.mark.parametrize("wrong", [{"tries": 0}, {"delay": -1}, {"backoff": 0.5}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tries": 0},
+        {"tries": 2.5},
+        {"delay": -1},
+        {"max_delay": float("inf")},
+        {"delay": float("nan")},
+        {"backoff": 0.5},
+    ],
+)
 def test_policies_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InputError):
         RetryPolicy(**wrong)
