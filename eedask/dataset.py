@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -350,7 +351,9 @@ def items_digest(items: gpd.GeoDataFrame) -> str:
     hasher = hashlib.sha256()
     geometry = items.geometry
     columns = items.drop(columns=geometry.name)
-    texts = columns.map(str).set_axis(items.index.map(str), axis=0)
+    # None, NaN and NaT become one another on the way through a file.
+    texts = columns.map(str).mask(columns.isna(), "").set_axis(items.index.map(str), axis=0)
+    hasher.update(columns.isna().to_numpy().tobytes())
     hasher.update(pd.util.hash_pandas_object(texts, index=True).to_numpy().tobytes())
     for shape in shapely.to_wkb(geometry.to_numpy()):
         hasher.update(shape or b"null")
@@ -388,7 +391,8 @@ def sample_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
 
 
 def _work_items(values: pd.DataFrame, shapes: Iterable[BaseGeometry | None]) -> list[WorkItem]:
-    records: Any = values.to_dict("records")
+    # Older pandas returns none at all where there are no columns.
+    records: Any = values.to_dict("records") or [{}] * len(values)
     ids = values.index.tolist()
     return [WorkItem(*parts) for parts in zip(ids, shapes, records, strict=True)]
 
@@ -396,9 +400,12 @@ def _work_items(values: pd.DataFrame, shapes: Iterable[BaseGeometry | None]) -> 
 def _items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
     """Return a GeoParquet file whose row groups are partitions of neighbours."""
     staged = items.assign(**{ORDER: range(len(items))})
-    if not (items.geometry.isna() | items.geometry.is_empty).any():
+    nowhere = (items.geometry.isna() | items.geometry.is_empty).to_numpy()
+    if not nowhere.all():
         # Neighbours share input tiles at Earth Engine.
-        staged = staged.iloc[items.geometry.hilbert_distance().argsort(kind="stable")]
+        places = np.flatnonzero(~nowhere)
+        along = items.geometry.iloc[places].hilbert_distance().to_numpy().argsort(kind="stable")
+        staged = staged.iloc[[*places[along], *np.flatnonzero(nowhere)]]
     buffer = io.BytesIO()
     # With index=None a range would be kept as its bounds alone, and no row group has its own ids.
     try:

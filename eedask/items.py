@@ -106,10 +106,11 @@ def from_features(
     frame = pd.DataFrame([feature["properties"] or {} for feature in found])
     if "system:index" in frame and "system:index" not in (properties or ()):
         del frame["system:index"]
-    wanted = [p for p in properties or () if p not in frame]
-    frame = frame.reindex(columns=[*frame.columns, *wanted])
     ids = pd.Index(frame.pop(_ID) if found else [], name="id")
-    shapes = [shapely.geometry.shape(f["geometry"]) if geometry else None for f in found]
+    # In the order that was asked for; what no feature has is there, and empty.
+    wanted = list(dict.fromkeys(properties or ()))
+    frame = frame.reindex(columns=[*wanted, *frame.columns.difference(wanted, sort=False)])
+    shapes = [shapely.geometry.shape(f["geometry"]) if f["geometry"] else None for f in found]
     return gpd.GeoDataFrame(frame.set_axis(ids, axis=0), geometry=shapes, crs="EPSG:4326")
 
 
@@ -187,6 +188,8 @@ def check_items(
     _check_id_column(items)
     if not items.columns.is_unique:
         raise ItemsError(f"columns stand twice: {_some(items.columns[items.columns.duplicated()])}")
+    if items.crs is None and not items.geometry.isna().all():
+        raise ItemsError("the items have no crs; say which with items.set_crs('EPSG:4326')")
     if geometry:
         _check_geometry(items, missing=missing, east_most=360 if wrapped else 180)
     return items
@@ -226,8 +229,6 @@ def _check_geometry(items: gpd.GeoDataFrame, *, missing: bool, east_most: int) -
             f"{without.sum()} items have no geometry: {_some(items.index[without])}; drop them, or"
             " fetch geometries with from_features(..., geometry=True)"
         )
-    if items.crs is None:
-        raise ItemsError("the items have no crs; say which with items.set_crs('EPSG:4326')")
     west, south, east, north = items.geometry.to_crs("EPSG:4326").total_bounds
     # NaN and infinity, which reprojection gives for what it cannot place, fail this too.
     within = west >= -east_most - 0.001 and east <= east_most + 0.001

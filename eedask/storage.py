@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import itertools
 import os
@@ -60,9 +61,18 @@ class Folder:
         """
         fs, root = self._opened
         fs.invalidate_cache()
-        base = f"{root}/{name}".rstrip("/")
-        names = (str(found)[len(root) + 1 :] for found in fs.glob(f"{base}/{pattern}"))
-        return sorted(name for name in names if not name.rpartition("/")[2].startswith("."))
+        # Not by glob, to which brackets in the folder's own path are a pattern.
+        try:
+            found = fs.ls(f"{root}/{name}".rstrip("/"), detail=False)
+        except FileNotFoundError:
+            return []
+        names = [str(path).rstrip("/")[len(root) + 1 :] for path in found]
+        ends = {name: name.rpartition("/")[2] for name in names}
+        return sorted(
+            name
+            for name, end in ends.items()
+            if fnmatch.fnmatchcase(end, pattern) and not end.startswith(".")
+        )
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""

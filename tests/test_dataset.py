@@ -61,6 +61,18 @@ def test_neighbours_are_staged_together(dataset):
     assert np.mean(spans) < 100 / 5
 
 
+def test_items_without_geometry_come_after_the_neighbours(dataset):
+    items = points(400)
+    items.loc[[0, 7], "geometry"] = None
+    dataset.stage(items, ASKED, 20)
+    found = [dataset.partition(n) for n in range(20)]
+    assert [item.id for item in found[-1] if item.geometry is None] == [0, 7]
+    spans = [
+        shapely.GeometryCollection([i.geometry for i in part]).envelope.area for part in found[:-1]
+    ]
+    assert np.mean(spans) < 100 / 5
+
+
 def test_items_without_geometry_are_staged_too(dataset):
     items = gpd.GeoDataFrame({"code": [1, 2, 3]}, geometry=[None] * 3, crs="EPSG:4326")
     dataset.stage(items, ASKED, 2)
@@ -94,7 +106,7 @@ def test_the_same_plan_is_resumed_and_another_refused(dataset):
     assert dataset.stage(items, ASKED, 99) == first
     with pytest.raises(DatasetError, match=r"scale: there 1.0, asked 2.0"):
         dataset.stage(items, {**ASKED, "scale": 2.0}, 10)
-    with pytest.raises(DatasetError, match="items: there"):
+    with pytest.raises(DatasetError, match="items: not the same as there"):
         dataset.stage(points(24), ASKED, 10)
 
 

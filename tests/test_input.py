@@ -13,6 +13,15 @@ import eedask
 from eedask.errors import DatasetError, InputError, ItemsError, SizeError
 
 
+def test_a_geometry_needs_a_crs_whoever_uses_it():
+    items = frame().set_crs(None, allow_override=True)
+    with pytest.raises(ItemsError, match="no crs; say which"):
+        eedask.compute(items, lambda item: item.geometry.area(), out="nowhere")
+    around = {"region": lambda item: item.geometry.buffer(100), "scale": None}
+    with pytest.raises(ItemsError, match="no crs; say which"):
+        chips(items, **around)
+
+
 @pytest.fixture(autouse=True)
 def no_requests(earth_engine):
     before = earth_engine.stats()

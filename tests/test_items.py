@@ -81,6 +81,17 @@ def test_long_collections_come_in_pages(earth_engine):
     assert items["ADM2_CODE"].is_unique
 
 
+@pytest.mark.parametrize("properties", [None, ["b", "a"]])
+def test_a_feature_without_geometry_has_none(earth_engine, properties):
+    there = ee.Feature(ee.Geometry.Point([1, 2]), {"b": 1, "a": 2})
+    made = ee.FeatureCollection([there, ee.Feature(None, {"b": 3, "a": 4})])
+    items = from_features(made, properties=properties, geometry=True)
+    assert items.geometry.tolist() == [shapely.Point(1, 2), None]
+    assert items[["a", "b"]].to_numpy().tolist() == [[2, 1], [4, 3]]
+    if properties:
+        assert items.columns.tolist() == ["b", "a", "geometry"]
+
+
 def test_missing_properties_are_null(earth_engine):
     made = ee.FeatureCollection([ee.Feature(None, {"a": 1}), ee.Feature(None, {"b": "x"})])
     items = from_features(made, properties=["a", "b", "c"])

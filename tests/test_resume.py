@@ -5,6 +5,7 @@ import json
 
 import ee
 import geopandas as gpd
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from fire import (
@@ -171,6 +172,9 @@ def test_another_image_or_other_items_are_refused(bed, tmp_path):
 def test_items_that_went_through_a_file_are_the_same_items(bed, tmp_path):
     """A script that reads its items anew each time resumes what a notebook began."""
     items, out = make_items(30, seed=9), tmp_path / "out"
+    items["name"] = [None if n % 3 else f"item {n}" for n in range(30)]
+    items["height"] = [float("nan") if n % 4 else n / 2 for n in range(30)]
+    items["seen"] = pd.to_datetime([None if n % 5 else "2020-01-01" for n in range(30)])
     plan_of(items, out).run(progress=False)
     file = io.BytesIO()
     items.to_parquet(file)

@@ -11,10 +11,9 @@ from eedask.storage import Folder
 
 @pytest.fixture(params=["local", "memory"])
 def folder(request, tmp_path):
-    if request.param == "local":
-        yield Folder(str(tmp_path / "out"))
-    else:
-        yield Folder(f"memory://{tmp_path.name}/out")
+    # What is a pattern to a shell is a name to us.
+    place = {"local": tmp_path, "memory": f"memory://{tmp_path.name}"}[request.param]
+    return Folder(f"{place}/[2019] run?*")
 
 
 def test_files_come_back(folder):
@@ -26,6 +25,8 @@ def test_files_come_back(folder):
     assert folder.exists("a/b.bin")
     assert not folder.exists("a/c.bin")
     assert folder.list("a", "*.bin") == ["a/b.bin"]
+    assert folder.list("a", "*.png") == []
+    assert folder.list("nowhere") == []
     assert folder.list() == ["a"]
 
 
