@@ -127,6 +127,13 @@ class Task(Protocol):
         send : callable
         items : sequence of WorkItem
             A few, as examples.
+
+        Raises
+        ------
+        InputError
+            If the answers show that the plan cannot work.
+        RequestError
+            If there are none.
         """
 
     def memory(self) -> Any:

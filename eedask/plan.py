@@ -80,7 +80,7 @@ class RunOptions:
     def partition_of(self, count: int) -> int:
         """Return the items in a partition, of so many in all."""
         # At least 16 partitions where there are items enough, so that all workers get some.
-        return self.partition_size or min(_LARGEST_PARTITION, -(-count // 16))
+        return int(self.partition_size or min(_LARGEST_PARTITION, -(-count // 16)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +221,7 @@ class Plan:
             task=task,
             policy=self.options.retry,
             concurrency=int(self.options.concurrency),
-            rate=self.options.rate,
+            rate=None if self.options.rate is None else float(self.options.rate),
             retry_failed=retry_failed,
             resumes=dataset.counts()[OK] > 0,
         )

@@ -132,8 +132,9 @@ def test_options_that_cannot_work(options, error, words):
         chips(**options)
 
 
-def test_numbers_of_numpys_types_are_numbers():
-    chips(concurrency=np.int64(3), rate=np.float32(2), partition_size=np.int32(5), scale=np.int8(4))
+def test_numbers_of_numpys_types_are_numbers(tmp_path):
+    numbers = {"rate": np.float32(2), "partition_size": np.int32(5), "scale": np.int8(4)}
+    chips(out=tmp_path, concurrency=np.int64(3), **numbers).bag()
 
 
 def test_a_folder_that_holds_another_plan(tmp_path):
