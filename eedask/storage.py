@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import functools
 import itertools
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,7 +78,8 @@ class Folder:
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         fs, root = self._opened
-        return bytes(fs.cat_file(f"{root}/{name}"))
+        with _as_os_errors():
+            return bytes(fs.cat_file(f"{root}/{name}"))
 
     def open(self, name: str) -> Any:
         """Open a file for reading in pieces."""
@@ -94,7 +96,8 @@ class Folder:
         fs, root = self._opened
         target = f"{root}/{name}"
         if not self.is_local:
-            fs.pipe_file(target, data)
+            with _as_os_errors():
+                fs.pipe_file(target, data)
             return
         _write_local(target, f"{root}/{_UNFINISHED}", data)
 
@@ -107,6 +110,17 @@ class Folder:
         fs, root = self._opened
         if fs.exists(f"{root}/{name}"):
             fs.rm(f"{root}/{name}", recursive=True)
+
+
+@contextlib.contextmanager
+def _as_os_errors() -> Iterator[None]:
+    """Turn the errors that stores have of their own into the system's."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def _write_local(target: str, unfinished: str, data: bytes) -> None:

@@ -1,5 +1,7 @@
 """A run that cannot succeed stops by itself, says why, and can be gone on with."""
 
+import itertools
+import threading
 import time
 
 import ee
@@ -8,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from ee import _state
+from fsspec.implementations.memory import MemoryFileSystem
 from mounted import SCENE
 from test_chips import requests_since
 
@@ -144,3 +147,26 @@ def test_overwriting_replaces_a_dataset_and_nothing_else(earth_engine, points, t
     (tmp_path / "else" / "thesis.txt").write_text("years")
     with pytest.raises(DatasetError, match="something else"):
         plan_of(points, tmp_path / "else").run(progress=False, overwrite=True)
+
+
+def test_a_store_with_errors_of_its_own_stops_the_run(earth_engine, points, tmp_path, monkeypatch):
+    plain, broken = MemoryFileSystem.pipe_file, threading.Event()
+    written = itertools.count()
+
+    def pipe_file(self, path, value, **more):
+        if "/chips/" in path and next(written) == 150:
+            broken.set()
+        if broken.is_set() and "/chips/" in path:
+            raise LookupError("503 backend error")
+        return plain(self, path, value, **more)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", pipe_file)
+    plan = plan_of(many(points, 400), f"memory://{tmp_path.name}/out")
+    with pytest.raises(RunStopped, match=r"cannot be written to \(LookupError: 503 backend error"):
+        plan.run(progress=False)
+    monkeypatch.undo()
+    before = earth_engine.stats()
+    status = plan.run(progress=False).manifest["status"]
+    assert (status == "ok").all()
+    # What was done before the store broke was kept.
+    assert requests_since(earth_engine, before) <= 250
