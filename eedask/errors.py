@@ -3,7 +3,7 @@
 ::
 
     EedaskError
-    ├── InputError (also ValueError)       what was asked cannot be done; nothing was sent
+    ├── InputError (also ValueError)       what was asked cannot be done
     │   ├── ItemsError                     the work items: duplicate ids, no geometry, no crs …
     │   └── SizeError                      a chip is larger than Earth Engine answers
     ├── TraceError                         a function cannot be traced; it is built per item
@@ -36,7 +36,7 @@ class EedaskError(Exception):
 
 
 class InputError(EedaskError, ValueError):
-    """An argument cannot be used. Raised before any request is sent."""
+    """An argument cannot be used as it is, or for one item."""
 
 
 class ItemsError(InputError):
