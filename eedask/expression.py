@@ -147,14 +147,25 @@ def compile_expression(
 
 
 def digest_of(expression: Expression, samples: Sequence[WorkItem]) -> str:
-    """Return the digest of what the first sample is asked for which the function works."""
-    failure: InputError | None = None
+    """Return a hash of what all samples are asked for, so that a function that changed is noticed.
+
+    Raises
+    ------
+    InputError
+        If the function fails on all of them.
+    """
+    digests: list[str | None] = []
+    failure = InputError("there are no items")
     for item in samples:
         try:
-            return digest(expression.encode(item))
+            digests.append(digest(expression.encode(item)))
         except InputError as error:
+            digests.append(None)
             failure = error
-    raise failure or InputError("there are no items")
+    if not any(digests):
+        raise failure
+    one, *others = set(digests)
+    return _hash("items", digests) if others or one is None else one
 
 
 def digest(expression: Encoded) -> str:

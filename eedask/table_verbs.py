@@ -19,7 +19,7 @@ from eedask.expression import Expression, compile_expression, digest, digest_of
 from eedask.grid import canonical_crs
 from eedask.items import check_items
 from eedask.jobs import Task
-from eedask.layout import NATIVE, UTM
+from eedask.layout import NATIVE, UTM, check_scale
 from eedask.plan import RESERVED, Plan, RunOptions
 from eedask.reducers import Reducer
 from eedask.reducers import reducer as as_reducer
@@ -240,8 +240,7 @@ class Reduction:
     expect: type = ee.Image
 
     def __post_init__(self) -> None:
-        if self.scale is not None and not self.scale > 0:
-            raise InputError(f"scale is a positive number of metres; got {self.scale!r}")
+        check_scale(self.scale)
         if not 1 <= self.tile_scale <= MOST_TILE_SCALE:
             raise InputError(f"tile_scale is from 1 to {MOST_TILE_SCALE:g}; got {self.tile_scale}")
         if self.crs_name is not None and self.scale is None:

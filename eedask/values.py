@@ -70,8 +70,9 @@ def fit(value: Any, kind: pa.DataType) -> Any:
         return _SPECIAL[value] if isinstance(value, str) and value in _SPECIAL else float(value)
     if pa.types.is_integer(kind):
         return _whole(value, kind)
-    if pa.types.is_timestamp(kind):
-        return to_time(value["value"] if _is_date(value) else value)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        time = to_time(value["value"] if _is_date(value) else value)
+        return time.date() if time is not None and pa.types.is_date(kind) else time
     if pa.types.is_list(kind):
         if not isinstance(value, list):
             raise ValueError(f"{value!r} is no list")
@@ -88,6 +89,11 @@ def fit(value: Any, kind: pa.DataType) -> Any:
         if value not in (0, 1):
             raise ValueError(f"{value!r} is neither true nor false")
         return bool(value)
+    try:
+        # What a column does not take would fail the whole table.
+        pa.scalar(value, kind)
+    except (pa.ArrowException, TypeError) as error:
+        raise ValueError(f"{value!r} is no {kind}") from error
     return value
 
 

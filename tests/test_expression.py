@@ -200,6 +200,20 @@ def test_geometries_are_encoded_as_the_client_does(shape, dimensions):
     assert digest(node) == digest(wanted)
 
 
+def test_what_every_sample_is_asked_counts():
+    items = [WorkItem(n, None, {"n": n}) for n in (0, 1)]
+    same = compile_expression(ee.Image(3), items)
+    assert digest_of(same, items) == digest_of(same, items[:1]) == digest(same.encode(items[0]))
+
+    def of(values):
+        return digest_of(compile_expression(lambda item: ee.Image(values[item["n"]]), items), items)
+
+    assert of({0: 10, 1: 20}) == of({0: 10, 1: 20})
+    assert of({0: 10, 1: 20}) != of({0: 10, 1: 99})
+    # Whether it fails on one counts as well.
+    assert of({0: 10}) not in (of({0: 10, 1: 10}), of({1: 10}))
+
+
 def test_a_function_that_fails_on_some_items_is_called_for_each():
     def uneven(item):
         return ee.Image(1 // item["n"])
@@ -208,7 +222,6 @@ def test_a_function_that_fails_on_some_items_is_called_for_each():
     expression = compile_expression(uneven, items, expect=ee.Image)
     assert not expression.is_traced
     assert "'uneven' fails on item 0: ZeroDivisionError" in expression.reason
-    assert digest_of(expression, items) == digest(expression.encode(items[1]))
     with pytest.raises(InputError, match="fails on item 0: ZeroDivisionError"):
         expression.encode(items[0])
     with pytest.raises(InputError, match="fails on item 0"):

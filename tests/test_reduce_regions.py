@@ -187,7 +187,7 @@ def test_a_run_that_is_done_asks_nothing_of_its_items_again(earth_engine, raster
 def test_another_image_is_refused(earth_engine, rasters, tmp_path):
     items = fields(rasters.field, 3)
     table(items, ee.Image(FIELD), "mean", tmp_path / "out")
-    with pytest.raises(DatasetError, match="expression: there"):
+    with pytest.raises(DatasetError, match="expression: not the same as there"):
         table(items, ee.Image(FIELD).add(1), "mean", tmp_path / "out")
     other = eedask.reduce_regions(items, ee.Image(FIELD).add(1), "mean", out=tmp_path / "out")
     assert other.run(progress=False, overwrite=True).failed.empty
@@ -375,6 +375,7 @@ def test_another_crs_is_reprojected_and_said(earth_engine, rasters, tmp_path):
     ("options", "words"),
     [
         ({"scale": 0}, "positive number of metres"),
+        ({"scale": float("inf")}, "positive number of metres"),
         ({"crs": "utm"}, "needs a scale"),
         ({"tile_scale": 32}, "tile_scale is from 1 to 16"),
         ({"simplify": -1}, "above 0"),

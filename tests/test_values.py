@@ -84,6 +84,8 @@ FITTING = [
     ([1, None], pa.list_(pa.int64()), [1, None]),
     ({"1": 2, "3": None}, pa.map_(pa.int64(), pa.float64()), [(1, 2.0), (3, None)]),
     ({"b": 1, "c": 2}, pa.struct([("a", pa.string()), ("b", pa.int64())]), {"a": None, "b": 1}),
+    ({"type": "Date", "value": -1500}, pa.date32(), datetime.date(1969, 12, 31)),
+    ("x", pa.large_string(), "x"),
     (
         {"type": "Date", "value": -1500},
         TIME,
@@ -119,6 +121,9 @@ REFUSED = [
     ("yes", pa.bool_()),
     ([0], pa.bool_()),
     ({"a": 1}, pa.map_(pa.int64(), pa.float64())),
+    ("2020-01-01", pa.date32()),
+    ({"type": "Date", "value": 0}, pa.time32("s")),
+    ("x", pa.decimal128(5)),
 ]
 
 
