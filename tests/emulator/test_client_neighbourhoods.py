@@ -110,9 +110,9 @@ def test_kernels_are_shown():
 @pytest.mark.parametrize(
     ("name", "make"),
     [
-        ("Classifier.smileRandomForest", lambda: ee.Classifier.smileRandomForest(10)),
-        ("Classifier.smileCart", lambda: ee.Classifier.smileCart()),
-        ("Clusterer.wekaKMeans", lambda: ee.Clusterer.wekaKMeans(3)),
+        ("Classifier.libsvm", lambda: ee.Classifier.libsvm()),
+        ("Classifier.smileGradientTreeBoost", lambda: ee.Classifier.smileGradientTreeBoost(10)),
+        ("Clusterer.wekaCobweb", lambda: ee.Clusterer.wekaCobweb()),
         ("Image.register", lambda: ee.Image(1).register(ee.Image(1), 10)),
         ("HoughTransform", lambda: ee.Algorithms.HoughTransform(ee.Image(1))),
     ],
