@@ -309,5 +309,5 @@ def test_a_column_that_no_file_holds_is_named(earth_engine, rasters, tmp_path):
     with pytest.raises(ItemsError, match="the values of 'mixed' are of several types"):
         plan(mixed=[1, "a", {2}])
     # Of one type, but one that only the writing of the file finds out about.
-    with pytest.raises(ItemsError, match="cannot be kept in Parquet .*column waves"):
+    with pytest.raises(ItemsError, match=r"cannot be kept in Parquet .*column waves"):
         plan(waves=[1j, 2j, 3j]).run(progress=False)
