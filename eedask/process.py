@@ -33,6 +33,12 @@ SPARE_THREADS = 8
 # Seconds that the end of a run waits for requests under way before it leaves them behind.
 GRACE_S = 2.0
 _ENDED = "the run has ended"
+_IMPORTED = uuid.uuid4().hex
+
+
+def _this_process() -> str:
+    # The number alone may be that of a process on another host.
+    return f"{_IMPORTED}-{os.getpid()}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class RunSpec:
     retry_failed: bool = False
     resumes: bool = False
     idle_s: float | None = None
-    home: str = field(default_factory=lambda: _this_process())
+    home: str = field(default_factory=_this_process)
 
     @property
     def quota(self) -> str:
@@ -305,7 +311,6 @@ def _help(work: Callable[[], None], held: contextlib.ExitStack) -> None:
     work()
 
 
-_IMPORTED = uuid.uuid4().hex
 _PROCESSES: dict[str, Process] = {}
 # A task may start after its run has ended: a cluster hears late that it is cancelled.
 _RELEASED: set[str] = set()
@@ -359,11 +364,6 @@ def _retire(process: Process) -> None:
             return
         del _PROCESSES[run_id]
     process.close(_ENDED)
-
-
-def _this_process() -> str:
-    # The number alone may be that of a process on another host.
-    return f"{_IMPORTED}-{os.getpid()}"
 
 
 def _check_place(spec: RunSpec) -> None:

@@ -64,7 +64,8 @@ class Folder:
         fs.invalidate_cache()
         # Not by glob, to which brackets in the folder's own path are a pattern.
         try:
-            found = fs.ls(f"{root}/{name}".rstrip("/"), detail=False)
+            with _as_os_errors():
+                found = fs.ls(f"{root}/{name}".rstrip("/"), detail=False)
         except FileNotFoundError:
             return []
         names = [str(path).rstrip("/")[len(root) + 1 :] for path in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import real_data
 from hypothesis import settings
 from mounted import FIELD, SCENE, SERIES, write
 
+from eedask.connection import Connection
 from eedask.emulator import Emulator
 
 # Clusters of the tests hang with it now and then where eedask has not stopped it yet: see
@@ -46,6 +48,27 @@ def tell(capsys):
             print(f"\n  fire: {line}", end=" ")
 
     return tell
+
+
+@pytest.fixture
+def threads():
+    """Runs without a client are on Dask's threads, in this process."""
+    with dask.config.set(scheduler="threads"):
+        yield
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The bodies of all requests of this process, as JSON."""
+    bodies = []
+    plain = Connection.send
+
+    def send(self, request):
+        bodies.append(json.dumps(request.body))
+        return plain(self, request)
+
+    monkeypatch.setattr(Connection, "send", send)
+    return bodies
 
 
 @dataclass(frozen=True)

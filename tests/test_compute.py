@@ -3,7 +3,6 @@
 import datetime
 from pathlib import Path
 
-import dask
 import ee
 import pandas as pd
 import pyarrow as pa
@@ -14,11 +13,7 @@ from mounted import SCENE
 import eedask
 from eedask.errors import InputError, RunStopped
 
-
-@pytest.fixture(autouse=True)
-def threads():
-    with dask.config.set(scheduler="threads"):
-        yield
+pytestmark = pytest.mark.usefixtures("threads")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Items that have a column ``id`` beside their index: both are kept, and neither is mistaken."""
 
-import dask
 import ee
 import numpy as np
 import pandas as pd
@@ -13,11 +12,7 @@ from test_reduce_regions import fields
 import eedask
 from eedask.errors import ItemsError
 
-
-@pytest.fixture(autouse=True)
-def threads():
-    with dask.config.set(scheduler="threads"):
-        yield
+pytestmark = pytest.mark.usefixtures("threads")
 
 
 def test_a_column_id_is_a_column_and_the_index_the_ids(earth_engine, rasters, tmp_path):

@@ -1,10 +1,8 @@
 """Regions: one row for every item, equal to independent tools, whatever goes wrong on the way."""
 
-import json
 import re
 import time
 
-import dask
 import ee
 import geopandas as gpd
 import numpy as np
@@ -19,33 +17,15 @@ from emulator.zonal_oracle import Raster, unweighted, weighted
 from mounted import FIELD, SCENE
 
 import eedask
-from eedask.connection import Connection
 from eedask.emulator import Emulator
 from eedask.errors import DatasetError, InputError
 
 # rasterstats multiplies transforms as newer releases of affine deprecate.
-pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("threads"),
+    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
+]
 PATIENT = eedask.RetryPolicy(tries=30, delay=0.02, max_delay=0.1, jitter=(0.0, 0.02))
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    with dask.config.set(scheduler="threads"):
-        yield
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """The bodies of all requests, as JSON."""
-    bodies = []
-    plain = Connection.send
-
-    def send(self, request):
-        bodies.append(json.dumps(request.body))
-        return plain(self, request)
-
-    monkeypatch.setattr(Connection, "send", send)
-    return bodies
 
 
 def fields(path, count=40, seed=1):

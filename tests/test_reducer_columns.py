@@ -1,6 +1,5 @@
 """Columns of reducers with more to say than a number, and images that hang on their item."""
 
-import dask
 import ee
 import geopandas as gpd
 import numpy as np
@@ -15,11 +14,7 @@ from test_reduce_regions import fields
 import eedask
 from eedask.emulator import Emulator
 
-
-@pytest.fixture(autouse=True)
-def threads():
-    with dask.config.set(scheduler="threads"):
-        yield
+pytestmark = pytest.mark.usefixtures("threads")
 
 
 def table(items, image, reducer, out, **more):

@@ -1,6 +1,5 @@
 """Points: one row for every item in its order, equal to what rasterio reads."""
 
-import dask
 import ee
 import geopandas as gpd
 import numpy as np
@@ -13,11 +12,7 @@ from rasterio.transform import rowcol
 import eedask
 from eedask.errors import ItemsError
 
-
-@pytest.fixture(autouse=True)
-def threads():
-    with dask.config.set(scheduler="threads"):
-        yield
+pytestmark = pytest.mark.usefixtures("threads")
 
 
 def scattered(path, count=300):

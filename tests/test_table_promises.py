@@ -1,10 +1,8 @@
 """What tables promise beyond their numbers: rows, kinds, names and requests in odd cases."""
 
 import datetime
-import json
 import logging
 
-import dask
 import ee
 import geopandas as gpd
 import numpy as np
@@ -20,30 +18,11 @@ from test_reduce_regions import fields
 import eedask
 from eedask import series
 from eedask.batching import BatchMemory
-from eedask.connection import Connection
 from eedask.errors import ItemsError
 
+pytestmark = pytest.mark.usefixtures("threads")
+
 YEARS = pd.to_datetime(["2016-01-01", "2016-01-01", "2017-01-01"], utc=True)
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    with dask.config.set(scheduler="threads"):
-        yield
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """The bodies of all requests, as JSON."""
-    bodies = []
-    send = Connection.send
-
-    def recorded(self, request):
-        bodies.append(json.dumps(request.body))
-        return send(self, request)
-
-    monkeypatch.setattr(Connection, "send", recorded)
-    return bodies
 
 
 def timed(*times):

@@ -1,13 +1,11 @@
 """Tables under limits, in processes, interrupted and tried again: every row there, and once."""
 
 import contextlib
-import json
 import os
 import re
 import signal
 from collections import Counter
 
-import dask
 import distributed
 import ee
 import geopandas as gpd
@@ -20,19 +18,14 @@ import shapely
 from mounted import write
 
 import eedask
-from eedask.connection import Connection
 from eedask.emulator import Emulator
+
+pytestmark = pytest.mark.usefixtures("threads")
 
 PLAIN = "projects/eedask-tests/assets/plain"
 PIXEL, SIZE = 10.0, 1500
 WEST, NORTH = 500_000.0, 4_700_000.0
 ONCE = eedask.RetryPolicy(tries=1)
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    with dask.config.set(scheduler="threads"):
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +53,6 @@ def start(plain):
             yield running
 
     return start
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """The bodies of all requests of this process, as JSON."""
-    bodies = []
-    send = Connection.send
-
-    def recorded(self, request):
-        bodies.append(json.dumps(request.body))
-        return send(self, request)
-
-    monkeypatch.setattr(Connection, "send", recorded)
-    return bodies
 
 
 def squares(corners, side):

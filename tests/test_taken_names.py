@@ -3,7 +3,6 @@
 Each is kept under a name of its own or refused by name; none takes another's place.
 """
 
-import dask
 import ee
 import pandas as pd
 import pyarrow as pa
@@ -15,11 +14,7 @@ import eedask
 from eedask.dataset import sample_items
 from eedask.errors import InputError
 
-
-@pytest.fixture(autouse=True)
-def threads():
-    with dask.config.set(scheduler="threads"):
-        yield
+pytestmark = pytest.mark.usefixtures("threads")
 
 
 def run(verb, items, what, out):

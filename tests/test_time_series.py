@@ -3,7 +3,6 @@
 import csv
 from pathlib import Path
 
-import dask
 import ee
 import exactextract
 import geopandas as gpd
@@ -18,13 +17,9 @@ from mounted import SERIES
 import eedask
 from eedask.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("threads")
+
 DATES = pd.to_datetime(["2016-01-01", "2016-01-17", "2016-02-02"], utc=True)
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    with dask.config.set(scheduler="threads"):
-        yield
 
 
 @pytest.fixture

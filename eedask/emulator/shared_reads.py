@@ -45,12 +45,8 @@ class SharedReads:
     def read(self, band: Band, window: Window) -> Pixels:
         """Return the pixels of a band in a window."""
         around = self._around.get(window)
-        if around is not None:
-            try:
-                return _part(self._block(band, around), around, window)
-            except metering.MemoryLimit:
-                # By itself the window may yet fit.
-                self._around = {w: a for w, a in self._around.items() if a != around}
+        if around is not None and (block := self._fitting(band, around)) is not None:
+            return _part(block, around, window)
         return band.read(window_grid(self._projection, *window))
 
     def together(self, windows: Sequence[Window]) -> list[list[int]]:
@@ -79,16 +75,22 @@ class SharedReads:
     def group(self, band: Band, windows: Sequence[Window]) -> Pixels:
         """Return the pixels, (1, n), of windows of one pixel that share a reading."""
         around = self._around.get(windows[0])
-        if around is not None:
-            try:
-                block = self._block(band, around)
-            except metering.MemoryLimit:
-                pass  # by themselves they may yet fit
-            else:
-                at = _within(around, windows)
-                return Pixels(block.values[at][None], block.mask[at][None])
+        if around is not None and (block := self._fitting(band, around)) is not None:
+            at = _within(around, windows)
+            return Pixels(block.values[at][None], block.mask[at][None])
         alone = [self.read(band, window) for window in windows]
         return Pixels(*(np.concatenate(arrays, axis=1) for arrays in zip(*alone, strict=True)))
+
+    def _fitting(self, band: Band, around: Window) -> Pixels | None:
+        """Return the pixels around some windows; None where they take more memory than there is.
+
+        Then its windows are read by themselves, as those may yet fit.
+        """
+        try:
+            return self._block(band, around)
+        except metering.MemoryLimit:
+            self._around = {w: a for w, a in self._around.items() if a != around}
+            return None
 
     def _block(self, band: Band, around: Window) -> Pixels:
         key = (id(band), around)
