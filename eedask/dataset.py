@@ -177,7 +177,10 @@ class Dataset:
             plan: dict[str, Any] = json.loads(self.folder.read(PLAN))
             version = plan["eedask"]
         except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{url}/{PLAN} cannot be read: {error}") from error
+            raise DatasetError(
+                f"{url}/{PLAN} is damaged ({error}): put a copy back, choose another folder, or"
+                " begin anew with run(overwrite=True)"
+            ) from error
         if version != FORMAT_VERSION:
             raise DatasetError(
                 f"{url} has format {version} of eedask's datasets; this version reads"
@@ -191,6 +194,8 @@ class Dataset:
             self.folder.remove(name)
 
     def _check_empty(self) -> None:
+        if self.folder.is_file:
+            raise DatasetError(f"out={self.folder.url!r} is a file; choose a folder")
         names = self.folder.list() if self.folder.exists() else []
         # What a stage that was cut short leaves is ours.
         foreign = [n for n in names if n != ITEMS]

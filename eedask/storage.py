@@ -46,6 +46,12 @@ class Folder:
         """Whether files are on a local file system."""
         return isinstance(self._opened[0], LocalFileSystem)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether a file is there, and no folder."""
+        fs, root = self._opened
+        return bool(fs.isfile(root))
+
     def path(self, name: str) -> str:
         """Return the full path of a file named relative to the folder, without protocol."""
         return f"{self._opened[1]}/{name}"

@@ -118,12 +118,19 @@ def test_a_folder_that_holds_something_else_is_refused(dataset, tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.docx"]
 
 
+def test_a_file_in_the_folders_place_is_refused(dataset, tmp_path):
+    (tmp_path / "out").write_text("years of work")
+    with pytest.raises(DatasetError, match=r"out='.*out' is a file; choose a folder"):
+        dataset.stage(points(), ASKED, 10)
+    assert (tmp_path / "out").read_text() == "years of work"
+
+
 def test_what_is_no_dataset_is_not_opened(dataset, tmp_path):
     with pytest.raises(DatasetError, match=r"is not an eedask dataset"):
         dataset.plan()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "plan.json").write_text("{")
-    with pytest.raises(DatasetError, match="cannot be read"):
+    with pytest.raises(DatasetError, match=r"plan\.json is damaged .*run\(overwrite=True\)"):
         dataset.plan()
     (tmp_path / "out" / "plan.json").write_text('{"eedask": 99}')
     with pytest.raises(DatasetError, match="format 99"):
