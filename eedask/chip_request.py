@@ -14,7 +14,6 @@ import geopandas as gpd
 
 from eedask.chips import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
 from eedask.connection import Endpoint
-from eedask.dataset import sample_items
 from eedask.errors import InputError, ItemsError
 from eedask.expression import Expression, compile_expression, digest_of
 from eedask.formats import ImageFormat, image_format
@@ -22,6 +21,7 @@ from eedask.grid import canonical_crs
 from eedask.layout import NATIVE, UTM, Layout, check_scale
 from eedask.naming import differ_only_by_case
 from eedask.requests import Visualization, check_size, visualization
+from eedask.staging import sample_items
 from eedask.workitem import WorkItem
 
 Region = float | Callable[[Any], ee.Geometry]

@@ -15,15 +15,7 @@ import geopandas as gpd
 from tqdm.auto import tqdm
 
 from eedask.connection import Connection, Request
-from eedask.dataset import (
-    FAILED,
-    MANIFEST_COLUMNS,
-    OK,
-    ORDER,
-    Dataset,
-    check_storable,
-    sample_items,
-)
+from eedask.dataset import FAILED, MANIFEST_COLUMNS, OK, Dataset
 from eedask.errors import InputError, RequestError, RunStopped
 from eedask.execution import check_scheduler, execute, rows_bag
 from eedask.jobs import Task
@@ -32,6 +24,7 @@ from eedask.progress import Counter, Listener, Progress, listener
 from eedask.requests import check_json
 from eedask.result import Result
 from eedask.retrying import Attempts, RetryPolicy, call_with_retry
+from eedask.staging import ORDER, check_storable, sample_items
 from eedask.stopping import STOPPING, reason_to_stop
 from eedask.storage import Folder
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling, is_count

@@ -14,7 +14,6 @@ from eedask.batching import MOST_ITEMS, BatchLimits
 from eedask.composites import by_day, by_span, check_composite, spans
 from eedask.computed import ComputeTask, stated_columns
 from eedask.connection import DEADLINE, endpoint_of_client
-from eedask.dataset import sample_items
 from eedask.errors import InputError
 from eedask.expression import Expression, compile_expression, digest_of
 from eedask.items import check_items
@@ -22,6 +21,7 @@ from eedask.plan import RESERVED, Plan, RunOptions
 from eedask.reducers import reducer as as_reducer
 from eedask.retrying import RetryPolicy
 from eedask.series import SeriesTask
+from eedask.staging import sample_items
 from eedask.table_verbs import Reduction, Region, id_type, outline_options, table_plan
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from eedask.batching import BatchLimits
 from eedask.connection import DEADLINE, Endpoint, endpoint_of_client
-from eedask.dataset import sample_items
 from eedask.errors import InputError, ItemsError
 from eedask.expression import Expression, compile_expression, digest, digest_of
 from eedask.grid import canonical_crs
@@ -24,6 +23,7 @@ from eedask.plan import RESERVED, Plan, RunOptions
 from eedask.reducers import Reducer
 from eedask.reducers import reducer as as_reducer
 from eedask.retrying import RetryPolicy
+from eedask.staging import sample_items
 from eedask.storage import Folder
 from eedask.tables import MOST_TILE_SCALE, ReduceTask
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 import shapely
 
-from eedask.dataset import FAILED, MANIFEST_COLUMNS, OK, Dataset, Row, items_digest
+from eedask.dataset import FAILED, MANIFEST_COLUMNS, OK, Dataset, Row
 from eedask.errors import DatasetError
+from eedask.staging import items_digest
 from eedask.storage import Folder
 
 ASKED = {"verb": "chips", "scale": 1.0, "shape": (2, 2)}

@@ -10,10 +10,10 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eedask.dataset import work_items
 from eedask.errors import InputError, ItemsError, PermanentError
 from eedask.grid import apply
 from eedask.layout import Layout, NativeProjection
+from eedask.staging import work_items
 from eedask.workitem import WorkItem
 
 

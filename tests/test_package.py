@@ -19,7 +19,7 @@ ORDER = """
 errors storage naming grid formats workitem expression graph values reducers
 terms adaptive owner quota quota_plugin leases
 tokens credentials transport connection retrying requests
-layout batching dataset items jobs assembling tiling chips batched
+layout batching staging dataset items jobs assembling tiling chips batched
 outlines features tables series computed composites
 progress stopping presence profiler pool process worker execution
 pictures report result plan chip_request verbs table_verbs series_verbs

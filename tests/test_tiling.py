@@ -23,11 +23,11 @@ from PIL import Image
 import eedask
 from eedask.assembling import MAX_JPEG_SIDE, joiner
 from eedask.connection import Connection, Endpoint
-from eedask.dataset import work_items
 from eedask.errors import InputError, PermanentError, SizeError, TooLargeError
 from eedask.formats import image_format
 from eedask.grid import PixelGrid, Window
 from eedask.requests import PIXEL_LIMITS, URL_LIMITS, Limits
+from eedask.staging import work_items
 from eedask.tiling import Budget, Hints, allowed, cut, fetch_tiled, quarters
 
 GRID = PixelGrid("EPSG:32614", (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0), (300, 200))
