@@ -13,6 +13,8 @@ from eedask.errors import InputError
 # Ways to make one image of several that keep the bands' names
 # (https://developers.google.com/earth-engine/apidocs/ee-imagecollection-mean and its neighbours).
 COMPOSITES = ("mean", "median", "min", "max", "sum", "mode", "count", "mosaic")
+# Set on composites of a collection that has no image at all, whose bands nobody knows.
+NO_IMAGES = "eedask:no_images"
 _DAY = "YYYY-MM-dd"
 
 
@@ -56,13 +58,18 @@ def check_composite(name: str) -> None:
 def by_span(
     collection: ee.ImageCollection, laid: list[tuple[int, int]], composite: str
 ) -> ee.ImageCollection:
-    """Return one composite for each span; where no image is, it is wholly masked."""
+    """Return one composite for each span; where no image is, it is wholly masked.
+
+    If there is none in any span, they have the property :data:`NO_IMAGES`.
+    """
     blank = _blank(collection)
 
     def make(span: Any) -> ee.Image:
         pair = ee.List(span)
         within = collection.filterDate(pair.get(0), pair.get(1))
-        return _made(blank.merge(within), composite).set("system:time_start", pair.get(0))
+        made = composed(ee.ImageCollection([blank]).merge(within), composite)
+        timed = made.set("system:time_start", pair.get(0))
+        return timed.copyProperties(blank, [NO_IMAGES])
 
     return ee.ImageCollection(ee.List([list(span) for span in laid]).map(make))
 
@@ -84,13 +91,17 @@ def by_day(collection: ee.ImageCollection) -> ee.ImageCollection:
     return ee.ImageCollection(days.map(make))
 
 
-def _blank(collection: ee.ImageCollection) -> ee.ImageCollection:
-    """Return a collection of one image with the same bands and no pixels.
+def composed(collection: ee.ImageCollection, composite: str) -> ee.Image:
+    """Return one image of several."""
+    made: ee.Image = getattr(collection, composite)()
+    return made
+
+
+def _blank(collection: ee.ImageCollection) -> ee.Image:
+    """Return an image with the collection's bands and no pixels.
 
     A composite of no images would have no bands.
     """
-    return ee.ImageCollection([ee.Image(collection.first()).updateMask(0)])
-
-
-def _made(collection: ee.ImageCollection, composite: str) -> ee.Image:
-    return getattr(collection, composite)()
+    none = ee.Image.constant(0).set(NO_IMAGES, 1)
+    first = collection.merge(ee.ImageCollection([none])).first()
+    return ee.Image(first).updateMask(0)

@@ -116,7 +116,7 @@ class Result:
         Returns
         -------
         list of str
-            The files' names, in the items' own order. Items that failed have none; one whose
+            The files' paths, in the items' own order. Items that failed have none; one whose
             series has no image has a file of its head alone.
 
         Raises
@@ -128,14 +128,15 @@ class Result:
         unique = not differ_only_by_case(self.manifest.index)
         values = self._all_values()
         places = values.groupby(level=0, sort=False).indices
-        names = []
+        paths = []
         for id_ in self.manifest.index[self.manifest["status"] == OK]:
-            names.append(f"{safe_name(id_, unique_case=unique)}.csv")
+            name = f"{safe_name(id_, unique_case=unique)}.csv"
             rows = values.iloc[places.get(id_, [])]
-            target.write(names[-1], rows.to_csv(index=False).encode())
+            target.write(name, rows.to_csv(index=False).encode())
+            paths.append(target.path(name))
         # Scripts take all that is in the folder for CSV files.
         target.sweep()
-        return names
+        return paths
 
     def _all_values(self) -> pd.DataFrame:
         """Return the values of all items, those of an item by time where they have one."""

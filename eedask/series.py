@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from eedask.batching import BatchMemory
+from eedask.composites import NO_IMAGES
 from eedask.connection import Request
 from eedask.dataset import ITEM_ID
 from eedask.errors import InputError, PermanentError, TooLargeError, TransientError
@@ -24,7 +25,7 @@ from eedask.features import features_by_item, joined
 from eedask.graph import Graph, Node, argument, call, constant, listed
 from eedask.jobs import Job, Outcome, Records, Sender
 from eedask.requests import compute_value
-from eedask.tables import ReduceTask
+from eedask.tables import ReduceTask, fitted
 from eedask.values import TIME, to_time
 from eedask.workitem import Encoded, WorkItem
 
@@ -74,6 +75,8 @@ class SeriesTask(ReduceTask):
     ----------
     times_of : Expression
         The times of the collection's images.
+    size_of : Expression
+        How many images there are, of which a composite may be made.
     composite : bool
         Whether images are composites, which are called by their day.
     times : tuple of int
@@ -84,6 +87,7 @@ class SeriesTask(ReduceTask):
     """
 
     times_of: Expression | None = None
+    size_of: Expression | None = None
     composite: bool = False
     times: tuple[int, ...] = ()
     count: int = 1
@@ -200,6 +204,8 @@ class SeriesTask(ReduceTask):
         image = properties.get(_IMAGE_KEY)
         if self.composite and when is not None:
             image = f"{when:%Y-%m-%d}"
+        if NO_IMAGES in properties:
+            return {IMAGE: image, WHEN: when, **fitted(self.columns, {})}
         return {IMAGE: image, WHEN: when, **self.values(properties)}
 
     def _expression(self, job: Job, span: Span | None = None) -> Encoded:
@@ -228,9 +234,11 @@ class SeriesTask(ReduceTask):
         self, send: Callable[[Request], bytes], items: Sequence[WorkItem], error: PermanentError
     ) -> None:
         """Say so where no bands are known because there are no images."""
+        assert self.size_of is not None
         asked = items if self.image.depends_on_item else items[:1]
+        sizes = (compute_value(self.endpoint, self.size_of.encode(item)) for item in asked)
         try:
-            if any(_times(send(self._times_request(item))) for item in asked):
+            if any(json.loads(send(request))["result"] for request in sizes):
                 return
         except (PermanentError, TooLargeError, InputError):
             return
@@ -254,7 +262,7 @@ def _labelled(graph: Graph, reduced: Node, image: Node) -> Node:
         "Element.copyProperties",
         destination=named,
         source=image,
-        properties=constant([_TIME_KEY]),
+        properties=constant([_TIME_KEY, NO_IMAGES]),
     )
     make = graph.function(["eedask feature"], timed)
     return call("Collection.map", collection=reduced, baseAlgorithm=make)

@@ -11,7 +11,7 @@ import geopandas as gpd
 import pyarrow as pa
 
 from eedask.batching import MOST_ITEMS, BatchLimits
-from eedask.composites import by_day, by_span, check_composite, spans
+from eedask.composites import by_day, by_span, check_composite, composed, spans
 from eedask.computed import ComputeTask, stated_columns
 from eedask.connection import DEADLINE, endpoint_of_client
 from eedask.errors import InputError
@@ -100,6 +100,7 @@ def time_series(
         If the plan cannot work; nothing was sent.
     """
     outlines = outline_options(invalid, simplify)
+    _check_composites(freq, start, end, composite, mosaic_by_day)
     made = _made(collection, freq, start, end, composite, mosaic_by_day)
     asked = Reduction(
         made,
@@ -109,6 +110,7 @@ def time_series(
         crs,
         tile_scale,
         ee.ImageCollection,
+        _described(collection, freq, composite, mosaic_by_day),
     )
     checked = check_items(
         items, geometry=region is None, reserved=RESERVED, missing=True, wrapped=True
@@ -123,7 +125,8 @@ def time_series(
         SeriesTask,
         points=False,
         **outlines,
-        times_of=_times(asked, checked),
+        times_of=_compiled(made, _times, checked),
+        size_of=_compiled(collection, ee.ImageCollection.size, checked),
         composite=freq is not None or mosaic_by_day,
     )
     terms |= {"verb": "time_series", "weighted": weighted, "freq": freq, **outlines}
@@ -131,13 +134,22 @@ def time_series(
     return table_plan(checked, task, terms, out, options)
 
 
-def _times(asked: Reduction, items: gpd.GeoDataFrame) -> Expression:
-    """Return the expression of the times of an item's images."""
+def _compiled(
+    collection: Any, asked: Callable[[ee.ImageCollection], Any], items: gpd.GeoDataFrame
+) -> Expression:
+    """Return the expression of what is asked of a collection, or of that of an item."""
+    return compile_expression(_of(collection, asked), sample_items(items))
 
-    def times(item: Any) -> ee.List:
-        return ee.ImageCollection(asked.image_of(item)).aggregate_array("system:time_start")
 
-    return compile_expression(times if callable(asked.image) else times(None), sample_items(items))
+def _of(collection: Any, make: Callable[[ee.ImageCollection], Any]) -> Any:
+    """Return what is made of a collection; a function from an item to it, if it depends on it."""
+    if callable(collection):
+        return lambda item: make(ee.ImageCollection(collection(item)))
+    return make(ee.ImageCollection(collection))
+
+
+def _times(collection: ee.ImageCollection) -> ee.List:
+    return collection.aggregate_array("system:time_start")
 
 
 def compute(
@@ -209,24 +221,38 @@ def compute(
     return table_plan(checked, task, terms, out, options)
 
 
-def _made(
-    collection: Any, freq: str | None, start: Any, end: Any, composite: str, mosaic_by_day: bool
-) -> Any:
-    """Return the collection that is asked for, or the function to it."""
+def _check_composites(
+    freq: str | None, start: Any, end: Any, composite: str, mosaic_by_day: bool
+) -> None:
     if freq is not None and mosaic_by_day:
         raise InputError("freq= makes composites of spans, mosaic_by_day of days; choose one")
     if freq is None and (start is not None or end is not None):
         raise InputError(
             "start= and end= go with freq=; elsewhere filter the collection itself, with filterDate"
         )
-    if freq is None and not mosaic_by_day:
+    if freq is not None or mosaic_by_day:
+        check_composite(composite)
+
+
+def _made(
+    collection: Any, freq: str | None, start: Any, end: Any, composite: str, mosaic_by_day: bool
+) -> Any:
+    """Return the collection that is asked for, or the function to it."""
+    if mosaic_by_day:
+        return _of(collection, by_day)
+    if freq is None:
         return collection
-    check_composite(composite)
-    laid = [] if freq is None else spans(freq, start, end)
+    laid = spans(freq, start, end)
+    return _of(collection, lambda source: by_span(source, laid, composite))
 
-    def make(source: Any) -> ee.ImageCollection:
-        return by_day(source) if mosaic_by_day else by_span(source, laid, composite)
 
-    if callable(collection):
-        return lambda item: make(collection(item))
-    return make(collection)
+def _described(collection: Any, freq: str | None, composite: str, mosaic_by_day: bool) -> Any:
+    """Return an image with the bands and the projection of those that are asked for."""
+
+    def one(source: ee.ImageCollection) -> ee.Image:
+        image = ee.Image(source.first())
+        if freq is None and not mosaic_by_day:
+            return image
+        return composed(ee.ImageCollection([image]), "mosaic" if mosaic_by_day else composite)
+
+    return _of(collection, one)

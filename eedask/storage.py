@@ -53,8 +53,10 @@ class Folder:
         return bool(fs.isfile(root))
 
     def path(self, name: str) -> str:
-        """Return the full path of a file named relative to the folder, without protocol."""
-        return f"{self._opened[1]}/{name}"
+        """Return the full path, or URL, of a file named relative to the folder."""
+        fs, root = self._opened
+        full = f"{root}/{name}"
+        return full if self.is_local else str(fs.unstrip_protocol(full))
 
     def exists(self, name: str = "") -> bool:
         """Whether a file (or, without a name, the folder) is there."""

@@ -229,6 +229,8 @@ class Reduction:
     tile_scale : float
     expect : type
         Of ``image``: an image, or a collection that stands for each of its images.
+    described : ee.Image or callable, optional
+        Has the bands and the projection; ``image`` itself if None.
     """
 
     image: Any
@@ -238,6 +240,7 @@ class Reduction:
     crs: Any
     tile_scale: float
     expect: type = ee.Image
+    described: Any = None
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
@@ -297,20 +300,15 @@ class Reduction:
             "crs": self.crs_name or NATIVE,
         }
 
-    def image_of(self, item: Any) -> Any:
-        """Return the image, or the collection, of an item."""
-        return self.image(item) if callable(self.image) else self.image
-
     def _about(self, samples: Sequence[Any]) -> Expression:
         outputs = ee.ApiFunction.apply_(
             "Reducer.getOutputs", {"reducer": ee.deserializer.decode(self.reducer.expression)}
         )
 
+        described = self.image if self.described is None else self.described
+
         def about(item: Any) -> ee.Dictionary:
-            image = self.image_of(item)
-            if self.expect is ee.ImageCollection:
-                image = image.first()
-            image = ee.Image(image)
+            image = ee.Image(described(item) if callable(described) else described)
             return ee.Dictionary(
                 {
                     "names": image.bandNames(),
@@ -320,7 +318,7 @@ class Reduction:
                 }
             )
 
-        what = about if callable(self.image) else about(None)
+        what = about if callable(described) else about(None)
         return compile_expression(what, samples, expect=ee.Dictionary)
 
     def _place(self, item: Any) -> Any:

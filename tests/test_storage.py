@@ -3,6 +3,7 @@
 import pickle
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from eedask import storage
@@ -68,3 +69,9 @@ def test_what_a_kill_leaves_is_swept(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
     folder.write("a/y", b"2")
     assert folder.read("a/y") == b"2"
+
+
+def test_a_file_is_named_so_that_others_can_open_it(folder):
+    folder.write("a/b.csv", b"x")
+    fs, path = fsspec.core.url_to_fs(folder.path("a/b.csv"))
+    assert fs.cat_file(path) == b"x"

@@ -21,6 +21,15 @@ pytestmark = pytest.mark.usefixtures("threads")
 
 DATES = pd.to_datetime(["2016-01-01", "2016-01-17", "2016-02-02"], utc=True)
 
+MONTHS = {
+    "crs": "EPSG:32614",
+    "scale": 250,
+    "freq": "MS",
+    "start": "2016-01-01",
+    "end": "2016-04-01",
+    "composite": "max",
+}
+
 
 @pytest.fixture
 def fields(rasters):
@@ -85,10 +94,10 @@ def test_each_region_has_every_date_and_the_numbers_of_exactextract(
 
 def test_one_csv_an_item(earth_engine, fields, tmp_path):
     plan = eedask.time_series(fields, dated(), ["min", "count"], out=tmp_path / "out")
-    names = plan.run(progress=False).to_csv_per_item(tmp_path / "csv")
-    assert names == ["7.csv", "3.csv", "5.csv"]
-    assert {path.name for path in Path(tmp_path, "csv").iterdir()} == set(names)
-    with Path(tmp_path, "csv", "7.csv").open() as file:
+    paths = plan.run(progress=False).to_csv_per_item(tmp_path / "csv")
+    assert paths == [str(tmp_path / "csv" / name) for name in ("7.csv", "3.csv", "5.csv")]
+    assert {str(path) for path in Path(tmp_path, "csv").iterdir()} == set(paths)
+    with Path(paths[0]).open() as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == ["NDVI_2016_001", "NDVI_2016_017", "NDVI_2016_033"]
     assert all(row["b1_count"] == "64" for row in rows)
@@ -108,18 +117,34 @@ def test_composites_keep_spans_without_images(earth_engine, rasters, fields, tmp
         dated(),
         "max",
         out=tmp_path / "out",
-        crs="EPSG:32614",
-        scale=250,
-        freq="MS",
-        start="2016-01-01",
-        end="2016-04-01",
-        composite="max",
+        **MONTHS,
     )
     table = plan.run(progress=False).table()
     assert list(table.loc[7, "image"]) == ["2016-01-01", "2016-02-01", "2016-03-01"]
     each = expected(rasters, fields.iloc[:1], "max")[0]
     assert table.loc[7, "b1"].tolist()[:2] == [max(each[:2]), each[2]]
     assert table.loc[7, "b1"].isna().tolist() == [False, False, True]
+
+
+def test_an_item_without_any_image_has_its_spans_too(earth_engine, fields, tmp_path):
+    # Of two bands: of no image, nobody knows how many there are.
+    both = dated().map(lambda image: image.addBands(image.add(1).rename("more")))
+
+    def of_item(item):
+        none = ee.String(item["owner"]).equals("a")
+        begins = ee.Date(ee.Algorithms.If(none, "1980-01-01", "2016-01-01"))
+        return both.filterDate(begins, begins.advance(1, "year"))
+
+    plan = eedask.time_series(fields, of_item, ["max", "count"], out=tmp_path / "out", **MONTHS)
+    result = plan.run(progress=False)
+    assert (result.manifest["status"] == "ok").all(), result.summary()
+    table = result.table()
+    assert list(table.loc[7, "image"]) == ["2016-01-01", "2016-02-01", "2016-03-01"]
+    values = ["b1_max", "b1_count", "more_max", "more_count"]
+    assert table.loc[7, values].isna().all(axis=None)
+    assert table.loc[3, "b1_max"].isna().tolist() == [False, False, True]
+    assert (table.loc[3, "more_max"] - table.loc[3, "b1_max"]).tolist()[:2] == [1, 1]
+    assert table.loc[3, "more_count"].tolist()[2] == 0
 
 
 def test_scenes_of_a_day_are_kept_or_mosaicked_as_asked(earth_engine, fields, tmp_path):
@@ -181,13 +206,14 @@ def test_what_cannot_be_is_said_before_anything_is_sent(
         eedask.time_series(fields, dated(), "mean", out=tmp_path / "out", **wrong)
 
 
-def test_a_collection_without_images_is_refused_as_such(earth_engine, fields, tmp_path):
+@pytest.mark.parametrize("more", [{}, MONTHS], ids=["images", "composites"])
+def test_a_collection_without_images_is_refused_as_such(earth_engine, fields, tmp_path, more):
     nothing = dated().filterDate("1980", "1981")
     with pytest.raises(InputError, match="the collection has no images: look at its dates"):
-        eedask.time_series(fields, nothing, "mean", out=tmp_path / "a").run(progress=False)
+        eedask.time_series(fields, nothing, "mean", out=tmp_path / "a", **more).run(progress=False)
 
     def of_item(item):
         return nothing.filterMetadata("owner", "equals", item["owner"])
 
     with pytest.raises(InputError, match=r"of any of the \d items .* has no images"):
-        eedask.time_series(fields, of_item, "mean", out=tmp_path / "b").run(progress=False)
+        eedask.time_series(fields, of_item, "mean", out=tmp_path / "b", **more).run(progress=False)
