@@ -23,8 +23,9 @@ from eedask.emulator.hosts import url_of, warn_of_host
 from eedask.emulator.launcher import READY
 from eedask.emulator.metering import Budget
 from eedask.emulator.options import parse_options
-from eedask.emulator.pool import Pool, ProcessPool, Settings, ThreadPool
+from eedask.emulator.pool import Pool, ProcessPool, ThreadPool
 from eedask.emulator.quotas import Traffic
+from eedask.emulator.renderer import Settings
 from eedask.emulator.server import Front
 
 # How long answers on their way may take once the server is told to end.

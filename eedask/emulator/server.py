@@ -35,9 +35,10 @@ from eedask.emulator.api import route
 from eedask.emulator.auth import Tokens
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.faults import Fault, Faults
-from eedask.emulator.pool import Pool, Request
+from eedask.emulator.pool import Pool
 from eedask.emulator.profiles import REQUEST_HEADER
 from eedask.emulator.quotas import TOO_MANY_AGGREGATIONS, Traffic
+from eedask.emulator.renderer import Request
 from eedask.emulator.rest import MAX_PAYLOAD
 
 logger = logging.getLogger(__name__)
