@@ -18,10 +18,12 @@ import eedask.emulator.functions  # noqa: F401  (importing it registers the impl
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.info import too_deep
+from eedask.emulator.lineage import kept
 from eedask.emulator.linking import Node, Scope, link
 from eedask.emulator.metering import metered_call, metered_function
 from eedask.emulator.signatures import signature
 from eedask.emulator.truth import is_true
+from eedask.emulator.values import Kept
 
 if TYPE_CHECKING:
     from eedask.emulator.catalog import Catalog
@@ -85,6 +87,12 @@ class Function:
     def __init__(self, scope: Scope, frames: tuple[Frame, ...], context: Context) -> None:
         self.names = scope.names
         self._scope, self._frames, self._context = scope, frames, context
+
+    @property
+    def kept(self) -> Kept:
+        """What results are sure to have of the argument that they are made of."""
+        assert self._scope.body is not None
+        return kept(self._scope.body, self._scope.level, self._frames[0])
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         """Evaluate the body; 400 where the number or names of the arguments do not fit."""

@@ -319,3 +319,19 @@ def _shortest_cover(arcs: list[tuple[float, float]]) -> tuple[float, float]:
         return (merged[0][0], max(m[1] for m in merged))
     after = gaps.index(max(gaps))
     return (merged[after + 1][0], merged[after][1] + 360)
+
+
+def touches(footprint: Geometry | None, bounds: Bounds) -> bool:
+    """Whether a footprint may touch a box of degrees; in doubt it does."""
+    if footprint is None or footprint.unbounded or footprint.shape.is_empty:
+        return True
+    west, south, east, north = (
+        footprint.shape.bounds
+        if footprint.crs == WGS84 and not footprint.geodesic
+        else footprint.bounds
+    )
+    left, bottom, right, top = bounds
+    if south > top or north < bottom:
+        return False
+    # Boxes are compared on the circle: a footprint may run past 180 degrees.
+    return any(west + turn <= right and east + turn >= left for turn in (-360, 0, 360))

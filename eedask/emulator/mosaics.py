@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from eedask.emulator.array_values import is_ragged
-from eedask.emulator.crs import WGS84
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.geometry import Geometry
+from eedask.emulator.geometry import touches
 from eedask.emulator.pixel_types import union
-from eedask.emulator.projection import Bounds, degrees_bounds
+from eedask.emulator.projection import degrees_bounds
 from eedask.emulator.raster import (
     DEFAULT_PROJECTION,
     Band,
@@ -70,22 +69,6 @@ class Stack:
             while len(self._by_grid) > _GRIDS_KEPT:
                 self._by_grid.popitem(last=False)
         return found
-
-
-def touches(footprint: Geometry | None, bounds: Bounds) -> bool:
-    """Whether a footprint may touch a box of degrees; in doubt it does."""
-    if footprint is None or footprint.unbounded or footprint.shape.is_empty:
-        return True
-    west, south, east, north = (
-        footprint.shape.bounds
-        if footprint.crs == WGS84 and not footprint.geodesic
-        else footprint.bounds
-    )
-    left, bottom, right, top = bounds
-    if south > top or north < bottom:
-        return False
-    # Boxes are compared on the circle: a footprint may run past 180 degrees.
-    return any(west + turn <= right and east + turn >= left for turn in (-360, 0, 360))
 
 
 def stack_bands(images: Sequence[Image]) -> list[Band]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import shapely
 
-from eedask.emulator.geometry import Geometry
+from eedask.emulator.geometry import Geometry, touches
 from eedask.emulator.metering import metered_elements
 from eedask.emulator.raster import Image
 
@@ -93,6 +93,68 @@ Source = Callable[[Query], Iterator[Any]]
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What the results of a function are sure to have of the elements that they are made of.
+
+    Attributes
+    ----------
+    place : bool
+        Whether a result's footprint, or geometry, lies within its element's.
+    changed : frozenset of str, optional
+        Names of properties that may have other values than the element's; all others have the
+        element's or are missing. None: any may.
+    """
+
+    place: bool = False
+    changed: frozenset[str] | None = None
+
+    def passed(self, query: Query) -> Query:
+        """Return what of a query on results may be asked of the elements as well."""
+        if self.changed is None:
+            return Query()
+        # A property of this name goes before the geometry.
+        place = self.place and not self.changed & {".geo", ".all"}
+        timed = "system:time_start" not in self.changed
+        return Query(
+            bounds=query.bounds if place else None,
+            start=query.start if timed else None,
+            end=query.end if timed else None,
+            equals={k: v for k, v in query.equals.items() if k not in self.changed},
+        )
+
+
+NOTHING_KEPT = Kept()
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The source of a function's results, one for each element of another source.
+
+    Elements that a query excludes are left out before the function is called.
+    """
+
+    source: Source
+    function: Callable[[Any], Any]
+    kept: Kept = NOTHING_KEPT
+
+    def __call__(self, query: Query) -> Iterator[Any]:
+        """Yield the results of the elements that the query does not exclude."""
+        passed = self.kept.passed(query)
+        found = self.source(passed)
+        if passed.bounds is not None:
+            # Not all sources look at bounds.
+            bounds = passed.bounds
+            found = (element for element in found if touches(_place(element), bounds))
+        return map(self.function, found)
+
+
+def _place(element: Any) -> Geometry | None:
+    if isinstance(element, Image):
+        return element.footprint
+    return element.geometry if isinstance(element, Feature) else None
+
+
+@dataclass(frozen=True)
 class Collection:
     """A lazy sequence of features or images.
 
@@ -125,13 +187,20 @@ class Collection:
         """Return a collection of other elements, or of elements with other properties."""
         return replace(self, source=source, columns=None)
 
-    def mapped(self, function: Callable[[Any], Any]) -> Collection:
-        """Return ``function`` of every element. No query passes: it may change what is asked of."""
+    def mapped(self, function: Callable[[Any], Any], kept: Kept = NOTHING_KEPT) -> Collection:
+        """Return ``function`` of every element.
 
-        def source(_: Query) -> Iterator[Any]:
-            return (function(e) for e in self.source(EVERYTHING))
+        Of a query passes what asks for what the function keeps.
+        """
+        return self.with_source(Mapped(self.source, function, kept))
 
-        return self.with_source(source)
+    @property
+    def size(self) -> int:
+        """How many elements there are. What is mapped is not computed for that."""
+        source = self.source
+        while isinstance(source, Mapped):
+            source = source.source
+        return sum(1 for _ in metered_elements(source(EVERYTHING)))
 
 
 def collection_of(kind: CollectionKind, elements: list[Any], **kwargs: Any) -> Collection:

@@ -28,9 +28,11 @@ from eedask.emulator.info import to_info
 from eedask.emulator.raster import Image, Projection
 from eedask.emulator.values import (
     EVERYTHING,
+    NOTHING_KEPT,
     Collection,
     ErrorMargin,
     Feature,
+    Kept,
     Query,
     collection_of,
 )
@@ -103,7 +105,7 @@ def first(items: Collection) -> Any:
 @algorithm("Collection.size")
 def size(items: Collection) -> int:
     """Return the number of elements."""
-    return sum(1 for _ in items.elements())
+    return items.size
 
 
 @algorithm("Collection.toList")
@@ -135,7 +137,8 @@ def map_collection(
             return None
         raise EarthEngineError("Collection.map: A mapped algorithm must return a Feature or Image.")
 
-    mapped = items.mapped(one)
+    kept: Kept = getattr(function, "kept", NOTHING_KEPT)
+    mapped = items.mapped(one, kept)
     return mapped.filtered(lambda e: e is not None) if drop_nulls else mapped
 
 
