@@ -111,7 +111,9 @@ def test_columns_that_earth_engine_cannot_take_never_reach_it(
     earth_engine, rasters, tmp_path, sent
 ):
     items = fields(rasters.field, 5)
-    items["when"], items["gap"] = pd.Timestamp("2020-01-01", tz="UTC"), np.nan
+    # Not in seconds, which older releases of pandas make of it and Parquet has not.
+    items["when"] = pd.Timestamp("2020-01-01", tz="UTC").as_unit("us")
+    items["gap"] = np.nan
     items["many"], items["secret"] = [[1, 2]] * 5, "not for others"
     items.geometry = shapely.force_3d(items.geometry.values, z=7777.5)
     got = table(items, ee.Image(FIELD), "mean", tmp_path / "out").table()
