@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
 
@@ -291,12 +291,22 @@ def route(verb: str, path: str) -> tuple[Method, dict[str, str]]:
     EarthEngineError
         404: there is none. 400: it would start a batch task.
     """
-    for method in METHODS:
-        if method.verb == verb and (found := method.regex.fullmatch(path)):
-            return method, found.groupdict()
+    found = _found(verb, path)
+    if found is not None:
+        method, parameters = found
+        return method, dict(parameters)
     if verb == "POST" and _BATCH.fullmatch(path):
         raise _no_batch(path)
     raise EarthEngineError(f"Method not found: {verb} {path}.", 404)
+
+
+# Most requests of a client go to a few paths.
+@lru_cache(maxsize=64)
+def _found(verb: str, path: str) -> tuple[Method, Mapping[str, str]] | None:
+    for method in METHODS:
+        if method.verb == verb and (found := method.regex.fullmatch(path)):
+            return method, found.groupdict()
+    return None
 
 
 def refusal(method: Method, path: str) -> EarthEngineError:

@@ -45,13 +45,13 @@ def constant_band(value: Any, name: str = "constant") -> Band:
     """Return a band of one number, or one array, everywhere, in the default projection."""
     if isinstance(value, np.ndarray):
         ends = (value.min().item(), value.max().item()) if value.size else (0, 0)
-        kind = of_rank(union(map(of_number, ends)), value.ndim)
+        kind, own = of_rank(union(map(of_number, ends)), value.ndim), value.shape
     else:
-        kind = of_number(value)
+        kind, own = of_number(value), ()
+    dtype = kind.dtype
 
     def read(grid: Grid) -> Pixels:
-        shape = grid.shape + np.shape(value)
-        return Pixels(uniform(value, shape, kind.dtype), uniform(1, grid.shape))
+        return Pixels(uniform(value, grid.shape + own, dtype), uniform(1, grid.shape))
 
     return Band(name, kind, DEFAULT_PROJECTION, read)
 
@@ -101,7 +101,7 @@ def unary(
             values = function(pixels.values).astype(kind.dtype, copy=False)
         return Pixels(values, pixels.mask)
 
-    return replace(band, id=name or band.id, type=kind, read=read)
+    return Band(name or band.id, kind, band.projection, read, band.dimensions, band.origin)
 
 
 def binary(

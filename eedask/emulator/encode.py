@@ -67,8 +67,28 @@ def encode_npy(layers: Sequence[Layer]) -> bytes:
     array = np.zeros(layers[0].pixels.values.shape, dtype)
     for layer in layers:
         array[layer.name] = layer.filled()
+    header = _npy_header(dtype, array.shape)
+    if header is not None:
+        return header + array.tobytes()
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+@lru_cache(maxsize=1024)
+def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes | None:
+    """Return the header that an array in C order has in the first version of the format.
+
+    None where only later versions can tell of it: there are very many bands, or their names
+    are beyond Latin-1.
+    """
+    stream = io.BytesIO()
+    description = np.lib.format.dtype_to_descr(dtype)
+    content = {"descr": description, "fortran_order": False, "shape": shape}
+    try:
+        np.lib.format.write_array_header_1_0(stream, content)
+    except ValueError:
+        return None
     return stream.getvalue()
 
 

@@ -18,6 +18,7 @@ from eedask.emulator.schemas import MESSAGES
 MAX_DEPTH = 200
 
 _Reader = Callable[[Any, int], Any]
+_Scalar = Callable[[Any], Any]
 
 
 class Unfit(Exception):
@@ -49,11 +50,16 @@ def _field(kind: FieldType) -> _Reader:
     if kind.name in MESSAGES:
         # Messages hold each other: each is looked up when it is first met.
         return lambda value, depth: _message(kind.name)(value, depth)
-    if kind.name in ENUMS:
-        enum = ENUMS[kind.name]
-        return lambda value, depth: enum_name(enum, value)
-    scalar = SCALARS[kind.name]
+    scalar = _scalar(kind)
+    assert scalar is not None
     return lambda value, depth: scalar(value)
+
+
+def _scalar(kind: FieldType) -> _Scalar | None:
+    """Return what reads a field's single value that is no message; None if it is none such."""
+    if kind.container != "one" or kind.name in MESSAGES:
+        return None
+    return partial(enum_name, ENUMS[kind.name]) if kind.name in ENUMS else SCALARS[kind.name]
 
 
 def _list(one: _Reader, value: Any, depth: int) -> list[Any]:
@@ -68,13 +74,16 @@ def _map(one: _Reader, value: Any, depth: int) -> dict[str, Any]:
     return {key: one(item, depth) for key, item in value.items()}
 
 
+def _known(camel: str, kind: FieldType) -> tuple[str, bool, _Scalar | None, _Reader]:
+    """Return a field's name, whether it may be null, and what reads it."""
+    return camel, kind.name == "value", _scalar(kind), _field(kind)
+
+
 @lru_cache(maxsize=256)
 def _message(name: str) -> _Reader:
     message = MESSAGES[name]
-    known = {
-        key: (camel, message.fields[camel].name == "value", _field(message.fields[camel]))
-        for key, camel in message.by_any_name.items()
-    }
+    names = message.by_any_name
+    known = {key: _known(camel, message.fields[camel]) for key, camel in names.items()}
     required = frozenset(message.required)
     any_of = frozenset(message.any_of)
     exclusive = [frozenset(members) for members in message.oneofs.values()]
@@ -84,13 +93,16 @@ def _message(name: str) -> _Reader:
             raise Unfit
         fields: dict[str, Any] = {}
         for key, item in value.items():
-            if key not in known:
+            field = known.get(key)
+            if field is None:
                 raise Unfit
-            camel, may_be_null, reader = known[key]
+            camel, may_be_null, scalar, reader = field
             if item is not None or may_be_null:
-                fields[camel] = reader(item, depth + 1)
-        if len(fields) > 1 and any(len(members & fields.keys()) > 1 for members in exclusive):
-            raise Unfit
+                fields[camel] = scalar(item) if scalar else reader(item, depth + 1)
+        if len(fields) > 1:
+            for members in exclusive:
+                if len(members & fields.keys()) > 1:
+                    raise Unfit
         if not required <= fields.keys() or (any_of and any_of.isdisjoint(fields)):
             raise Unfit
         return fields

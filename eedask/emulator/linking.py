@@ -40,7 +40,7 @@ class Scope:
         return self.slots - 1
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Node:
     """One computation: where its value is kept, and what it is computed from."""
 

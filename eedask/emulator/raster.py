@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,6 +23,8 @@ from eedask.emulator.late import changed
 from eedask.emulator.metering import metered_read
 
 Resampling = Literal["nearest", "bilinear", "bicubic"]
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def compose(outer: Affine, inner: Affine) -> Affine:
@@ -62,7 +64,13 @@ class Pixels(NamedTuple):
 
 def uniform(value: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> NDArray[Any]:
     """Return a read-only array of one value that costs no memory."""
-    return np.broadcast_to(np.asarray(value, dtype=dtype), shape)
+    one = np.asarray(value, dtype=dtype)
+    if one.ndim or one.dtype.hasobject:
+        return np.broadcast_to(one, shape)
+    # What broadcast_to makes of a number, in a third of the time: every read has two of these.
+    array = np.ndarray(shape, one.dtype, one, 0, (0,) * len(shape))
+    array.flags.writeable = False
+    return array
 
 
 def is_opaque(mask: NDArray[np.float32]) -> bool:
@@ -87,18 +95,12 @@ class PixelType:
     max: float | None = None
     dimensions: int = 0
 
-    @cached_property
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The smallest NumPy dtype that holds the type (what NPY and GeoTIFF carry)."""
         if self.precision != "int":
-            return np.dtype(np.float32 if self.precision == "float" else np.float64)
-        low = -(2.0**63) if self.min is None else self.min
-        high = 2.0**63 if self.max is None else self.max
-        for name in ("uint8", "int8", "uint16", "int16", "uint32", "int32"):
-            info = np.iinfo(name)
-            if info.min <= low and high <= info.max:
-                return np.dtype(name)
-        return np.dtype(np.int64)
+            return _FLOAT32 if self.precision == "float" else _FLOAT64
+        return _integer_dtype(self.min, self.max)
 
     @classmethod
     def of(cls, dtype: Any) -> PixelType:
@@ -110,6 +112,17 @@ class PixelType:
             return cls("int", 0, 1)
         info = np.iinfo(dtype)
         return cls("int", float(info.min), float(info.max))
+
+
+@lru_cache(maxsize=1024)
+def _integer_dtype(low: float | None, high: float | None) -> np.dtype[Any]:
+    low = -(2.0**63) if low is None else low
+    high = 2.0**63 if high is None else high
+    for name in ("uint8", "int8", "uint16", "int16", "uint32", "int32"):
+        info = np.iinfo(name)
+        if info.min <= low and high <= info.max:
+            return np.dtype(name)
+    return np.dtype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -262,7 +275,7 @@ class Image:
 
     def with_bands(self, bands: tuple[Band, ...]) -> Image:
         """Return a copy with other bands; properties and footprint stay."""
-        return replace(self, bands=bands)
+        return Image(bands, self.properties, self.footprint, self.id, self.version, self.sized)
 
     def with_properties(self, **properties: Any) -> Image:
         """Return a copy with more properties; None removes one."""

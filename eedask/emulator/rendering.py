@@ -6,6 +6,7 @@ https://developers.google.com/earth-engine/reference/rest/v1/projects.thumbnails
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -220,9 +221,8 @@ def _check_size(image: Image, grids: tuple[Grid, ...], limits: Limits) -> None:
                 f"to {limits.side}."
             )
     counts = [grid.width * grid.height for grid in grids]
-    values = sum(
-        band.type.dtype.itemsize * count for band, count in zip(image.bands, counts, strict=True)
-    )
+    sizes = [band.type.dtype.itemsize for band in image.bands]
+    values = sum(map(operator.mul, sizes, counts))
     masks = _MASK_BYTES * sum(counts)
     for size, most in ((values + masks, limits.bytes), (values, limits.value_bytes)):
         if most is not None and size > most:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -136,7 +135,7 @@ class Core:
         if profiling:
             profile = self._store.put("profiles", {"rows": profile_of(meter)})
             headers = {**headers, RESPONSE_HEADER: profile}
-        return replace(answer, headers=headers, usage=usage)
+        return Answer(answer.status, headers, answer.body, usage)
 
     def _guarded(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
         try:

@@ -55,8 +55,9 @@ def read_tiled(band: Band, grid: Grid, tile_scale: float = 1.0) -> Pixels:
         Even tiles of Earth Engine's size, divided by ``tile_scale``, take more than the budget.
     """
     whole = (0, 0, grid.width, grid.height)
-    parts = list(tiles(whole, READ_TILE, READ_TILE))
-    if len(parts) == 1:
+    if max(grid.width, grid.height) > READ_TILE:
+        parts = list(tiles(whole, READ_TILE, READ_TILE))
+    else:
         try:
             with metering.scope():
                 return band.read(grid)

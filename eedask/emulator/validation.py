@@ -117,7 +117,7 @@ def _load(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise EarthEngineError(f"{_PAYLOAD} Encountered non UTF-8 code points.") from error
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_int=_whole_number)
+        return _DECODER.decode(text)
     except Invalid as error:
         token = str(error)
         # Inside a string the token is legal: this is the first outside one.
@@ -138,6 +138,10 @@ def _whole_number(text: str) -> int:
     if len(text) > _MAX_DIGITS:
         raise EarthEngineError(f"{_PAYLOAD} Number is out of range: {text[:20]}...")
     return int(text)
+
+
+# Made once: json.loads would make one each time.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_whole_number)
 
 
 def _unexpected(text: str, position: int) -> EarthEngineError:

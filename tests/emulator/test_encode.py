@@ -60,6 +60,53 @@ def test_npy_has_a_field_a_band_with_its_own_type_and_zero_where_masked():
     np.testing.assert_array_equal(array["far"], np.where(holes() > 0, far, 0))
 
 
+def saved(layers):
+    """Return what NumPy itself writes of layers without holes."""
+    array = np.zeros(layers[0].pixels.values.shape, [(one.name, one.dtype) for one in layers])
+    for one in layers:
+        array[one.name] = one.pixels.values
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (12, 300)])
+@pytest.mark.parametrize("names", [["b"], ["B1", "long name, 'quoted'", "ärm"]])
+def test_npy_is_what_numpy_writes(shape, names):
+    kinds = [np.uint8, np.int16, np.float64]
+    layers = [
+        layer(name, np.arange(np.prod(shape)).reshape(shape) % 100, dtype=kind)
+        for name, kind in zip(names, kinds, strict=False)
+    ]
+    # The second time the header is known.
+    assert [encode_npy(layers), encode_npy(layers)] == [saved(layers)] * 2
+
+
+@pytest.mark.parametrize("names", [["面積"], [f"{i:0>60}" for i in range(1000)]])
+def test_npy_of_names_that_need_a_later_version(names):
+    layers = [layer(name, ramp()) for name in names]
+    with pytest.warns(UserWarning, match="Stored array in format"):
+        assert encode_npy(layers) == saved(layers)
+
+
+@pytest.mark.parametrize("value", [1, 0.0, -0.0, np.nan, True, 2**63 - 1])
+@pytest.mark.parametrize("shape", [(3, 4), (1, 1), (0, 5)])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.float64])
+def test_uniform_is_a_number_broadcast(value, shape, dtype):
+    if dtype is np.int64 and value != value:
+        value = 7
+    array = uniform(value, shape, dtype)
+    expected = np.broadcast_to(np.asarray(value, dtype), shape)
+    assert (array.shape, array.strides) == (expected.shape, expected.strides)
+    assert (array.dtype, array.flags.writeable) == (expected.dtype, False)
+    assert array.tobytes() == expected.tobytes()
+
+
+def test_uniform_of_arrays_and_of_objects():
+    assert uniform([1, 2], (3, 2)).tolist() == [[1, 2]] * 3
+    assert uniform(None, (2, 1), object).tolist() == [[None], [None]]
+
+
 def test_a_faint_pixel_is_not_masked():
     mask = np.full(SHAPE, 0.01, np.float32)
     array = np.load(io.BytesIO(encode_npy([layer("b", ramp(start=1), mask)])))
