@@ -212,7 +212,7 @@ class Dataset:
         table = self.read_part(name)
         return [Row(**row) for row in table.to_pylist()]
 
-    def read_part(self, name: str, columns: list[str] | None = None) -> pa.Table:
+    def read_part(self, name: str) -> pa.Table:
         """Return a part of the manifest or of the table.
 
         Raises
@@ -220,11 +220,16 @@ class Dataset:
         DatasetError
             If it is damaged.
         """
+        return self._part(name, self.folder.read(name))
+
+    def _read_parts(self, names: Sequence[str], columns: list[str] | None = None) -> list[pa.Table]:
+        files = zip(names, self.folder.read_many(names), strict=True)
+        return [self._part(name, data, columns) for name, data in files]
+
+    def _part(self, name: str, data: bytes, columns: list[str] | None = None) -> pa.Table:
         try:
             # pq.read_table would load the whole of pyarrow.dataset, for one small file.
-            return pq.ParquetFile(pa.BufferReader(self.folder.read(name))).read(
-                columns=columns, use_threads=False
-            )
+            return pq.ParquetFile(pa.BufferReader(data)).read(columns=columns, use_threads=False)
         except pa.ArrowInvalid as error:
             raise DatasetError(
                 f"{self.folder.path(name)} is damaged ({error}); remove it and run the same plan"
@@ -283,7 +288,7 @@ class Dataset:
         if schema is None:
             return None
         names = self.table_parts()
-        return pa.concat_tables([schema.empty_table(), *map(self.read_part, names)])
+        return pa.concat_tables([schema.empty_table(), *self._read_parts(names)])
 
     def table_parts(self) -> list[str]:
         """Return the names of the table's parts that there are, in their order."""
@@ -296,17 +301,18 @@ class Dataset:
     def counts(self) -> dict[str, int]:
         """Return how many items have which status, without reading the items."""
         counts = {OK: 0, FAILED: 0}
-        for name in self.folder.list(PARTS, "part-*.parquet"):
-            statuses = self.read_part(name, columns=["status"])["status"].value_counts()
-            for found in statuses.to_pylist():
+        for part in self._read_parts(self._manifest_parts(), columns=["status"]):
+            for found in part["status"].value_counts().to_pylist():
                 counts[found["values"]] += found["counts"]
         return counts
+
+    def _manifest_parts(self) -> list[str]:
+        return self.folder.list(PARTS, "part-*.parquet")
 
     def manifest(self) -> gpd.GeoDataFrame:
         """Return the items with what became of each; columns are null where nothing did yet."""
         items = self.items()
-        names = self.folder.list(PARTS, "part-*.parquet")
-        tables = [self.read_part(name) for name in names]
+        tables = self._read_parts(self._manifest_parts())
         if not tables:
             rows = _rows_table([]).drop_columns("id").to_pandas()
             return items.join(rows.reindex(items.index))

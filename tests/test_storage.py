@@ -1,10 +1,14 @@
 """Files appear whole or not at all."""
 
+import asyncio
 import pickle
 from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from eedask import storage
 from eedask.storage import Folder
@@ -75,3 +79,46 @@ def test_a_file_is_named_so_that_others_can_open_it(folder):
     folder.write("a/b.csv", b"x")
     fs, path = fsspec.core.url_to_fs(folder.path("a/b.csv"))
     assert fs.cat_file(path) == b"x"
+
+
+def test_many_files_are_read_in_their_order(folder):
+    names = [f"{k}.bin" for k in range(300)]
+    for name in names:
+        folder.write(name, name.encode())
+    assert list(folder.read_many(names)) == [name.encode() for name in names]
+    with pytest.raises(FileNotFoundError):
+        list(folder.read_many([names[0], "none.bin"]))
+
+
+def test_a_store_that_can_is_asked_for_many_files_at_once():
+    at_once = [0, 0]
+
+    class Slow(AsyncFileSystem):
+        protocol, cachable = "slow", False
+
+        async def _cat_file(self, path, start=None, end=None, **kwargs):
+            at_once[0] += 1
+            at_once[1] = max(at_once)
+            await asyncio.sleep(0.01)
+            at_once[0] -= 1
+            return path.encode()
+
+    fsspec.register_implementation("slow", Slow, clobber=True)
+    names = [f"{k}.bin" for k in range(20)]
+    assert list(Folder("slow://a").read_many(names)) == [f"a/{name}".encode() for name in names]
+    assert at_once[1] == 20
+
+
+def test_folders_are_made_where_a_server_of_files_wants_them(tmp_path):
+    class Served(DirFileSystem):
+        protocol, cachable = "served", False
+
+        def __init__(self):
+            super().__init__(str(tmp_path), LocalFileSystem(auto_mkdir=False))
+
+    fsspec.register_implementation("served", Served, clobber=True)
+    folder = Folder("served://out")
+    assert not folder.is_local
+    folder.write("a/b.bin", b"1")
+    assert folder.read("a/b.bin") == b"1"
+    assert (tmp_path / "out/a/b.bin").read_bytes() == b"1"
