@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
@@ -68,8 +68,8 @@ class Compute:
         calendar: Calendar = utc_now,
     ) -> None:
         self._calendar = calendar
-        self._days: defaultdict[str, float] = defaultdict(float)
-        self._months: defaultdict[str, float] = defaultdict(float)
+        self._days: defaultdict[date, float] = defaultdict(float)
+        self._months: defaultdict[tuple[int, int], float] = defaultdict(float)
         self._tags: defaultdict[str, float] = defaultdict(float)
         self._peak = 0
         self.set_limits(
@@ -110,8 +110,9 @@ class Compute:
 
     def spend(self, usage: Usage) -> None:
         """Note what a request cost."""
-        self._days[self._day] += usage.eecu_seconds
-        self._months[self._month] += usage.eecu_seconds
+        today = self._day
+        self._days[today] += usage.eecu_seconds
+        self._months[today.year, today.month] += usage.eecu_seconds
         self._tags[usage.tag or ""] += usage.eecu_seconds
         self._peak = max(self._peak, usage.peak_memory)
 
@@ -132,9 +133,10 @@ class Compute:
         self._peak = 0
 
     @property
-    def _day(self) -> str:
-        return f"{self._calendar():%Y-%m-%d}"
+    def _day(self) -> date:
+        return self._calendar().date()
 
     @property
-    def _month(self) -> str:
-        return f"{self._calendar():%Y-%m}"
+    def _month(self) -> tuple[int, int]:
+        today = self._day
+        return today.year, today.month

@@ -9,6 +9,7 @@ import math
 import random
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from eedask.emulator.spec import Spec, check_not_negative, check_shares
 
@@ -57,6 +58,11 @@ class Latency(Spec):
     def __post_init__(self) -> None:
         check_not_negative(self, "median", "sigma", "slow")
         check_shares(self, "slow_share")
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all requests take the same time: the median."""
+        return not (self.sigma or self.slow_share)
 
     def draw(self, chance: random.Random) -> float:
         """Return the time of one request."""
@@ -124,6 +130,11 @@ class Faults(Spec):
             raise ValueError("the shares of faults are more than 1 together")
         if self.outage_as not in ("reset", "503"):
             raise ValueError(f"outage_as is 'reset' or '503', not {self.outage_as!r}")
+
+    @cached_property
+    def are_none(self) -> bool:
+        """Whether no request meets a fault, but for an outage."""
+        return not any(getattr(self, name) for name, _ in _SHARES)
 
     def draw(self, chance: random.Random) -> Fault | None:
         """Return the fault that one request meets."""

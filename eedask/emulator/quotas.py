@@ -13,6 +13,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from eedask.emulator.accounting import Compute
@@ -124,12 +125,12 @@ class Chance:
         self._seed = seed
         self._seen: Counter[bytes] = Counter()
 
-    def __call__(self, *what: bytes) -> random.Random:
-        """Return the generator for a request's next try."""
+    def __call__(self, *what: bytes) -> Callable[[], random.Random]:
+        """Return what makes the generator for a request's next try."""
         digest = hashlib.blake2b(b"\0".join(what), digest_size=12).digest()
         self._seen[digest] += 1
         text = f"{self._seed}:{digest.hex()}:{self._seen[digest]}"
-        return random.Random(text)
+        return partial(random.Random, text)
 
 
 @dataclass(frozen=True)
@@ -228,8 +229,7 @@ class Traffic:
         EarthEngineError
             429: over a quota. No slot is taken.
         """
-        chance = self._chance(*what)
-        latency, fault = self.latency.draw(chance), self._faults.draw(chance)
+        latency, fault = self._drawn(self._chance(*what))
         outage = self._faults.out(self._clock() - self._faults_since)
         if outage is not None:
             latency, fault = 0.0, outage
@@ -244,6 +244,13 @@ class Traffic:
         if verdict.fault:
             self._met[verdict.fault.value] += 1
         return verdict
+
+    def _drawn(self, chance: Callable[[], random.Random]) -> tuple[float, Fault | None]:
+        # To make a generator takes longer than all else here.
+        if self.latency.is_fixed and self._faults.are_none:
+            return self.latency.median, None
+        generator = chance()
+        return self.latency.draw(generator), self._faults.draw(generator)
 
     def leave(self) -> None:
         """Give back the slot of a request that has ended."""

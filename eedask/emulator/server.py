@@ -15,6 +15,7 @@ import struct
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
+from http.client import responses
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
@@ -86,6 +87,8 @@ class Front(HTTPServerConnectionDelegate):
     def serve(self, sockets: list[socket.socket]) -> HTTPServer:
         """Start answering on listening sockets."""
         server = HTTPServer(self, decompress_request=True, max_body_size=_NO_LIMIT)
+        # A connection may idle as long as its client likes: a timer for each request costs more.
+        server.conn_params.header_timeout = None
         server.add_sockets(sockets)
         return server
 
@@ -261,7 +264,7 @@ class _Exchange(HTTPMessageDelegate):
         return Request(
             self._start.method,
             unquote(path),
-            dict(parse_qsl(query, keep_blank_values=True)),
+            dict(parse_qsl(query, keep_blank_values=True)) if query else {},
             bytes(self._body),
             "gzip" in self._headers.get("Accept-Encoding", ""),
             REQUEST_HEADER in self._headers,
@@ -301,7 +304,8 @@ class _Exchange(HTTPMessageDelegate):
     async def _write_head(self, answer: Answer, chunk: bytes) -> None:
         headers = HTTPHeaders(dict(answer.headers))
         headers["Content-Length"] = str(len(answer.body))
-        line = ResponseStartLine("HTTP/1.1", answer.status, _reason(answer.status))
+        reason = responses.get(answer.status, "Unknown")
+        line = ResponseStartLine("HTTP/1.1", answer.status, reason)
         await self._connection.write_headers(line, headers, chunk)
 
     async def _drip(self, answer: Answer, body: bytes, seconds: float) -> None:
@@ -342,10 +346,3 @@ def _refusal(fault: Fault | None, retry_after: float) -> Answer:
         {"Retry-After": f"{retry_after:g}"} if fault is Fault.THROTTLE_RETRY_AFTER else {}
     )
     return error_answer(_REFUSALS[fault], headers)
-
-
-def _reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"

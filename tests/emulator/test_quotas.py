@@ -164,6 +164,38 @@ def test_faults_do_not_depend_on_the_order_of_requests(clock):
     assert any(len({v.fault for v in tries}) == 2 for tries in met(requests).values())
 
 
+def test_chance_is_that_of_the_tries_before_whether_it_was_drawn_or_not(clock):
+    def verdicts(count, traffic):
+        return [traffic.enter(b"%d" % (i % 7)) for i in range(count)]
+
+    settings = {"latency": "median=1,sigma=1", "faults": "429=0.2,hang=0.3", "seed": 5}
+    drawn, late = Traffic(**settings, clock=clock), Traffic(latency=0.25, seed=5, clock=clock)
+    before, fixed = verdicts(50, drawn), verdicts(50, late)
+    assert len(set(before)) > 10
+    assert {(verdict.latency, verdict.fault) for verdict in fixed} == {(0.25, None)}
+    late.set_quotas({"latency": settings["latency"]})
+    late.faults = settings["faults"]
+    assert verdicts(50, late) == verdicts(50, drawn)
+
+
+@given(st.floats(0, 1e6), st.integers())
+def test_what_is_certain_need_not_be_drawn(median, seed):
+    assert Latency(median).is_fixed
+    assert Latency(median).draw(random.Random(seed)) == median
+    assert Faults(hang_s=1, outage=3, restricted=1).are_none
+    assert Faults(hang_s=1, outage=3, restricted=1).draw(random.Random(seed)) is None
+
+
+@pytest.mark.parametrize("spec", ["sigma=0.1", "slow_share=0.1", "median=1,slow_share=1,slow=2"])
+def test_a_latency_that_varies_is_drawn(spec):
+    assert not Latency.parse(spec).is_fixed
+
+
+@pytest.mark.parametrize("name", ["429", "429_retry_after", "500", "503", "hang", "reset", "drip"])
+def test_a_share_of_any_fault_is_drawn(name):
+    assert not Faults.parse(f"{name}=0.01").are_none
+
+
 def test_traffic_refuses_in_earth_engines_words(clock):
     traffic = Traffic(concurrency=1, rate=2, clock=clock)
     traffic.enter(b"a")
