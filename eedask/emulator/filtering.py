@@ -19,6 +19,8 @@ class Filter:
         ``test(left, right) -> bool``. Outside joins both are the one element.
     hint : Query
         What a collection's reader may leave out; excludes nothing that passes.
+    exact : bool
+        Whether the hint, a range of times, says all that the condition does.
     measure : callable, optional
         ``measure(left, right) -> float``, how well a pair fits; smaller is better.
     """
@@ -26,6 +28,7 @@ class Filter:
     test: Callable[[Any, Any], bool]
     hint: Query = EVERYTHING
     measure: Callable[[Any, Any], float] | None = None
+    exact: bool = False
 
     def passes(self, element: Any) -> bool:
         """Whether a single element meets the condition."""

@@ -127,6 +127,45 @@ NOTHING_KEPT = Kept()
 
 
 @dataclass(frozen=True)
+class Counted:
+    """The source of an asset, whose elements can be counted without making them.
+
+    Attributes
+    ----------
+    source : callable
+        All elements have a ``system:time_start``, and of a query's times none but those within
+        are yielded.
+    count : callable
+        How many a query yields that is about time alone.
+    """
+
+    source: Source
+    count: Callable[[Query], int]
+
+    def __call__(self, query: Query) -> Iterator[Any]:
+        """Yield the elements."""
+        return self.source(query)
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """The source of the elements that pass a condition.
+
+    ``hint`` excludes none of them; ``exact`` says that it excludes all others, where sources
+    heed it.
+    """
+
+    source: Source
+    keep: Callable[[Any], bool]
+    hint: Query
+    exact: bool = False
+
+    def __call__(self, query: Query) -> Iterator[Any]:
+        """Yield the elements that the query does not exclude either."""
+        return (e for e in self.source(query & self.hint) if self.keep(e))
+
+
+@dataclass(frozen=True)
 class Mapped:
     """The source of a function's results, one for each element of another source.
 
@@ -175,13 +214,14 @@ class Collection:
         """Yield the elements that the query does not exclude."""
         return metered_elements(self.source(query))
 
-    def filtered(self, keep: Callable[[Any], bool], hint: Query = EVERYTHING) -> Collection:
-        """Return the elements for which ``keep`` is true; ``hint`` excludes none of them."""
+    def filtered(
+        self, keep: Callable[[Any], bool], hint: Query = EVERYTHING, exact: bool = False
+    ) -> Collection:
+        """Return the elements for which ``keep`` is true.
 
-        def source(query: Query) -> Iterator[Any]:
-            return (e for e in self.source(query & hint) if keep(e))
-
-        return replace(self, source=source)
+        ``hint`` excludes none of them; with ``exact`` it says the same by times alone.
+        """
+        return replace(self, source=Filtered(self.source, keep, hint, exact))
 
     def with_source(self, source: Source) -> Collection:
         """Return a collection of other elements, or of elements with other properties."""
@@ -196,11 +236,17 @@ class Collection:
 
     @property
     def size(self) -> int:
-        """How many elements there are. What is mapped is not computed for that."""
-        source = self.source
-        while isinstance(source, Mapped):
-            source = source.source
-        return sum(1 for _ in metered_elements(source(EVERYTHING)))
+        """How many elements there are. None is made for that where it is not needed."""
+        whole = self.source
+        while isinstance(whole, Mapped):
+            whole = whole.source
+        part, query = whole, EVERYTHING
+        while isinstance(part, Filtered) and part.exact:
+            query &= part.hint
+            part = part.source
+        if isinstance(part, Counted):
+            return sum(1 for _ in metered_elements(iter(range(part.count(query)))))
+        return sum(1 for _ in metered_elements(whole(EVERYTHING)))
 
 
 def collection_of(kind: CollectionKind, elements: list[Any], **kwargs: Any) -> Collection:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from pixels import UTM, image
 
 from eedask.emulator import lineage
+from eedask.emulator.catalog import Catalog, landsat, sentinel2
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.expression import Context, Function, evaluate
 from eedask.emulator.geometry import Geometry
@@ -320,6 +321,49 @@ def test_sizes_compute_no_map():
     assert info_of(call("Collection.size", collection=each(broken, scaled)), CATALOG) == MANY
     near = filtered(SCENES, FILTERS["place"])
     assert 0 < info_of(call("Collection.size", collection=each(near, scaled)), CATALOG) < MANY
+
+
+S2, L8 = "COPERNICUS/S2_SR_HARMONIZED", "LANDSAT/LC08/C02/T1_L2"
+
+
+def dated(start, end):
+    return call(
+        "Filter.dateRangeContains",
+        leftValue=call("DateRange", start=start, end=end),
+        rightField="system:time_start",
+    )
+
+
+HOUR = dated("2020-06-01T10:00:00", "2020-06-01T10:20:00")
+SHORT = dated("2020-06-01T10:03:10", "2020-06-01T10:15:10")
+NARROWED = {
+    "dates": (HOUR,),
+    "dates within dates": (HOUR, SHORT),
+    "both dates": (call("Filter.and", filters=[HOUR, SHORT]),),
+    "no date": (HOUR, dated("2021-01-01", "2021-01-02")),
+    "dates and a property": (HOUR, call("Filter.gt", leftField="system:time_start", rightValue=1)),
+    "not those dates": (HOUR, call("Filter.not", filter=SHORT)),
+}
+
+
+@pytest.mark.parametrize("name", NARROWED)
+@pytest.mark.parametrize("asset", [S2, L8])
+def test_sizes_by_dates_are_the_numbers_of_images(asset, name):
+    found = call("ImageCollection.load", id=asset)
+    for condition in NARROWED[name]:
+        found = filtered(found, condition)
+    size = info_of(call("Collection.size", collection=found), Catalog())
+    listed = info_of(names_of(found), Catalog())
+    assert size == len(listed)
+    assert bool(size) == (name != "no date")
+
+
+def test_sizes_by_dates_make_no_image(monkeypatch):
+    monkeypatch.setattr(landsat, "scene_image", None)
+    monkeypatch.setattr(sentinel2, "scene_image", None)
+    for asset in (S2, L8):
+        some = filtered(call("ImageCollection.load", id=asset), HOUR)
+        assert info_of(call("Collection.size", collection=each(some, scaled)), Catalog()) > 3
 
 
 def test_sizes_count_what_is_dropped():

@@ -22,17 +22,18 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.dates import millis, within
 from eedask.emulator.catalog.landsat_scene import Satellite, Scene, scene_image
 from eedask.emulator.catalog.orbits import Orbit, half_planes, projected
+from eedask.emulator.catalog.places import PATHS, ROWS, places
 from eedask.emulator.catalog.scenes import Extent, outline
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.catalog.terrain import is_land
 from eedask.emulator.raster import Image, Projection
-from eedask.emulator.values import Collection, Query
+from eedask.emulator.values import Collection, Counted, Query
 
-_PATHS, _ROWS = 233, 248
+_PATHS, _ROWS = PATHS, 248
 _ORBIT = Orbit(98.2, 5933.0)
 _FIRST_NODE = -64.6  # longitude at which path 1 crosses the equator
 _EQUATOR = 60  # row
-_LAST_ROW = 119  # of the day
+_LAST_ROW = ROWS  # of the day
 _LOCAL_TIME = 10.2  # hours at the descending node
 _CYCLE = 16  # days
 _SHIFT = 7  # days from a path to its western neighbour
@@ -62,7 +63,6 @@ class Footing(NamedTuple):
     extent: Extent
     polygon: shapely.Polygon  # in metres
     box: tuple[float, float, float, float]  # degrees; may pass 180
-    seconds: float  # of the day, UTC; may be below 0 or above 86400
 
 
 def collection(asset_id: str) -> Collection:
@@ -74,11 +74,11 @@ def collection(asset_id: str) -> Collection:
             if found is not None and within(found.properties["system:time_start"], query):
                 yield found
             return
-        for scene in _scenes(asset_id, query):
-            if within(millis(scene.sensed), query):
-                yield scene_image(scene)
+        for place, day in _passes(asset_id, query):
+            yield scene_image(_scene(asset_id, place, day))
 
-    return Collection("ImageCollection", source, SYNTHETIC_IMAGERY, id=asset_id)
+    counted = Counted(source, lambda query: sum(1 for _ in _passes(asset_id, query)))
+    return Collection("ImageCollection", counted, SYNTHETIC_IMAGERY, id=asset_id)
 
 
 def image(asset_id: str, index: str) -> Image | None:
@@ -100,20 +100,23 @@ def image(asset_id: str, index: str) -> Image | None:
     return scene_image(_scene(asset_id, place, day))
 
 
-def _scenes(asset_id: str, query: Query) -> Iterator[Scene]:
+def _passes(asset_id: str, query: Query) -> Iterator[tuple[Place, dt.date]]:
+    """Yield places and days of the scenes that a query does not exclude."""
     satellite = SATELLITES[asset_id]
-    places = _wanted(query)
+    wanted = _wanted(query)
     first, last = _days(query, satellite)
     by_path: dict[int, list[Place]] = {}
-    for place in places:
+    for place in wanted:
         by_path.setdefault(place.path, []).append(place)
     day = first
     while day <= last:
         for path in sorted(by_path):
             if (day - _first_day(satellite, path)).days % _CYCLE == 0:
                 for place in by_path[path]:
-                    if _touches(place, query) and exists(place):
-                        yield _scene(asset_id, place, day)
+                    if not exists(place) or not within(millis(_sensed(place, day)), query):
+                        continue
+                    if _touches(place, query):
+                        yield place, day
         day += dt.timedelta(days=1)
 
 
@@ -135,12 +138,12 @@ def _date(moment: float) -> dt.date:
 
 def _wanted(query: Query) -> list[Place]:
     """Return the places that may meet a query's box, by path and row."""
-    places = [Place(p, r) for p in range(1, _PATHS + 1) for r in range(1, _LAST_ROW + 1)]
+    found = [Place(p, r) for p in range(1, _PATHS + 1) for r in range(1, _LAST_ROW + 1)]
     for name, at in (("WRS_PATH", 0), ("WRS_ROW", 1)):
         if name in query.equals:
-            places = [place for place in places if place[at] == query.equals[name]]
+            found = [place for place in found if place[at] == query.equals[name]]
     if query.bounds is None:
-        return places
+        return found
     west, south, east, north = query.bounds
     middles = _middles()
     lat = middles[:, 1]
@@ -148,7 +151,7 @@ def _wanted(query: Query) -> list[Place]:
     off = (middles[:, 0] - (west + east) / 2 + 180) % 360 - 180
     near = (lat > south - 1.7) & (lat < north + 1.7)
     near &= np.abs(off) <= (east - west) / 2 + reach_x
-    return [place for place in places if near[(place.path - 1) * _LAST_ROW + place.row - 1]]
+    return [place for place in found if near[(place.path - 1) * _LAST_ROW + place.row - 1]]
 
 
 def _touches(place: Place, query: Query) -> bool:
@@ -159,8 +162,8 @@ def _touches(place: Place, query: Query) -> bool:
 @cache
 def _middles() -> NDArray[np.float64]:
     """Return longitudes and latitudes of all places, shape (paths x rows, 2)."""
-    places = (Place(p, r) for p in range(1, _PATHS + 1) for r in range(1, _LAST_ROW + 1))
-    return np.array([_middle(place) for place in places])
+    every = (Place(p, r) for p in range(1, _PATHS + 1) for r in range(1, _LAST_ROW + 1))
+    return np.array([_middle(place) for place in every])
 
 
 def _angle(row: float) -> float:
@@ -186,8 +189,12 @@ def _meets(
     return any(box[0] + t <= bounds[2] and bounds[0] <= box[2] + t for t in (-360, 0, 360))
 
 
-@lru_cache(maxsize=20_000)
 def exists(place: Place) -> bool:
+    """Whether there are scenes of a place."""
+    return bool(places().landsat[place.path - 1, place.row - 1])
+
+
+def has_land(place: Place) -> bool:
     """Whether there is land in a place's scenes."""
     corners = _corners(place)
     steps = np.linspace(0.05, 0.95, 8)[:, None]
@@ -222,7 +229,7 @@ def _corners(place: Place) -> NDArray[np.float64]:
     return np.array(found)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=12_000)  # there are 11,401 places
 def footing(place: Place) -> Footing:
     """Return the ground of a place's scenes: pixels of 30 metres in the middle's UTM zone."""
     lon, _ = _middle(place)
@@ -237,9 +244,15 @@ def footing(place: Place) -> Footing:
     planes = tuple((a, b, c) for a, b, c in half_planes(polygon).tolist())
     extent = Extent(projection, (right - left) // _PIXEL, (top - bottom) // _PIXEL, planes)
     shape = outline(polygon, crs).shape
+    return Footing(extent, polygon, shape.bounds)
+
+
+def _sensed(place: Place, day: dt.date) -> dt.datetime:
+    """Return when a place's middle is seen on a day."""
     crossing = (_LOCAL_TIME - _node(place.path) / 15) * 3600
-    seconds = crossing - _ORBIT.seconds(_angle(place.row))
-    return Footing(extent, polygon, shape.bounds, seconds % 86_400)
+    seconds = (crossing - _ORBIT.seconds(_angle(place.row))) % 86_400
+    midnight = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+    return midnight + dt.timedelta(milliseconds=round(1000 * seconds))
 
 
 def _first_day(satellite: Satellite, path: int) -> dt.date:
@@ -248,13 +261,12 @@ def _first_day(satellite: Satellite, path: int) -> dt.date:
 
 def _scene(asset_id: str, place: Place, day: dt.date) -> Scene:
     ground = footing(place)
-    midnight = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
     return Scene(
         asset_id=asset_id,
         satellite=SATELLITES[asset_id],
         path=place.path,
         row=place.row,
-        sensed=midnight + dt.timedelta(milliseconds=round(1000 * ground.seconds)),
+        sensed=_sensed(place, day),
         extent=ground.extent,
         footprint=ground.polygon,
     )

@@ -17,6 +17,7 @@ import numpy as np
 from affine import Affine
 
 from eedask.emulator.catalog.footprints import from_degrees, to_degrees
+from eedask.emulator.catalog.places import FIRST_TILE_ROW, TILES, places
 from eedask.emulator.catalog.terrain import is_land
 from eedask.emulator.raster import Projection
 
@@ -113,8 +114,13 @@ def parse(name: str) -> Tile | None:
     return None
 
 
-@lru_cache(maxsize=50_000)
 def exists(tile: Tile) -> bool:
+    """Whether there are scenes of a tile."""
+    row = tile.row - FIRST_TILE_ROW
+    return 0 <= row < TILES[1] and bool(places().sentinel2[tile.zone - 1, row, tile.col - 1])
+
+
+def has_land(tile: Tile) -> bool:
     """Whether a tile reaches into its zone, has land in it, and is among those looked at."""
     at = np.linspace(0, 1, 9)
     left, top = tile.square

@@ -25,7 +25,7 @@ from eedask.emulator.catalog.scenes import Extent, outline
 from eedask.emulator.catalog.sentinel2_scene import Scene, scene_image
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.raster import Image
-from eedask.emulator.values import Collection, Query
+from eedask.emulator.values import Collection, Counted, Query
 
 ASSET_ID = sentinel2_scene.ASSET_ID
 
@@ -61,7 +61,8 @@ class Pass(NamedTuple):
 
 def collection() -> Collection:
     """Return the collection, in the order of time."""
-    return Collection("ImageCollection", _source, SYNTHETIC_IMAGERY, id=ASSET_ID)
+    counted = Counted(_source, lambda query: sum(1 for _ in _seen(query)))
+    return Collection("ImageCollection", counted, SYNTHETIC_IMAGERY, id=ASSET_ID)
 
 
 def image(index: str) -> Image | None:
@@ -87,11 +88,17 @@ def _source(query: Query) -> Iterator[Image]:
         if found is not None and within(found.properties["system:time_start"], query):
             yield found
         return
+    for scene in _seen(query):
+        yield scene_image(scene)
+
+
+def _seen(query: Query) -> Iterator[Scene]:
+    """Yield the scenes that a query does not exclude."""
     start, end = _moment(query.start, _FIRST), _moment(query.end, _END)
     narrow = _is_narrow(query)
     for scene in _between(_over(query), start, end) if narrow else _everywhere(start, end):
         if within(millis(scene.sensed), query) and (narrow or _sees(scene, query)):
-            yield scene_image(scene)
+            yield scene
 
 
 def _is_narrow(query: Query) -> bool:

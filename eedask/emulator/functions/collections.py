@@ -71,7 +71,7 @@ def filter_collection(context: Any, items: Collection, condition: Any) -> Collec
         condition = context.call("Filter.expression", condition)
     if not isinstance(condition, Filter):
         raise EarthEngineError("Collection.filter: The argument 'filter' must be a Filter.")
-    return items.filtered(condition.passes, condition.hint)
+    return items.filtered(condition.passes, condition.hint, condition.exact)
 
 
 @algorithm("Collection.limit")

@@ -63,7 +63,8 @@ def _comparison(
             query = hint(left_field, right_value)
         if mirrored is not None and right_field is not None and left_field is None:
             query = mirrored(right_field, left_value)
-        return Filter(lambda a, b: test(left(a), right(b)), query)
+        is_exact = test is _in_range and query != EVERYTHING
+        return Filter(lambda a, b: test(left(a), right(b)), query, exact=is_exact)
 
     algorithm(*(f"Filter.{name}" for name in names))(make)
 
@@ -351,7 +352,8 @@ def both(filters: list[Filter]) -> Filter:
     hint = EVERYTHING
     for part in filters:
         hint = hint & part.hint
-    return Filter(lambda a, b: all(f.test(a, b) for f in filters), hint, _measure(filters))
+    exact = all(part.exact for part in filters)
+    return Filter(lambda a, b: all(f.test(a, b) for f in filters), hint, _measure(filters), exact)
 
 
 @algorithm("Filter.or")
