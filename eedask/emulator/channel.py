@@ -110,7 +110,7 @@ class Channel(asyncio.BufferedProtocol):
         ------
         TimeoutError
             There is none after so many seconds.
-        EOFError, OSError
+        EOFError
             The other end is gone.
         """
         if self._is_lost:
@@ -156,4 +156,5 @@ class Channel(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits that nothing more will come."""
         self._is_lost = True
-        self._fail(exc or EOFError())
+        # Whatever ended it, be it that there is no memory for a message: there is no other end.
+        self._fail(EOFError())
