@@ -20,7 +20,7 @@ errors storage naming grid formats workitem expression graph values reducers
 terms adaptive owner quota quota_plugin leases
 tokens credentials transport connection retrying requests
 layout batching staging dataset items jobs assembling tiling chips batched
-outlines features tables series computed composites
+outlines features tables composites series computed
 progress stopping presence profiler pool process worker execution
 pictures report result plan chip_request verbs table_verbs series_verbs
 """.split()  # noqa: SIM905
