@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +61,7 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
         compute=Compute(options.daily_eecu_seconds, options.monthly_eecu_hours),
     )
     tokens = Tokens(options.token_seconds, clock)
-    sockets = bind_sockets(options.port, options.host)
+    sockets = _listening(options.host, options.port)
     url = url_of(options.host, sockets[0].getsockname()[1])
     budget = Budget(round(options.memory * 2**20), options.timeout)
     settings = Settings(store, dict(options.mount), options.project, url, budget)
@@ -76,6 +77,16 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
             await asyncio.wait_for(server.close_all_connections(), _FAREWELL_S)
     finally:
         pool.close()
+
+
+def _listening(host: str, port: int) -> list[socket.socket]:
+    try:
+        return bind_sockets(port, host)
+    except OSError as error:
+        raise EarthEngineError(
+            f"cannot listen on {host} at port {port} ({error.strerror or error}): choose another"
+            " with --port, or --port=0 for one that is free"
+        ) from error
 
 
 def _stop_event(parent_watch: bool) -> asyncio.Event:

@@ -78,7 +78,14 @@ def test_the_command_warns_before_it_listens_to_others(asked, capsys, host):
     assert asked == [host]
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"Warning: listening on {host}:")
-    assert second == "eedask-emulator: no socket"
+    assert second.startswith(f"eedask-emulator: cannot listen on {host} at port 0 (no socket)")
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert __main__.main([f"--port={port}", "--processes=0"]) == 1
+    assert f"at port {port} (Address already in use): choose another" in capsys.readouterr().err
 
 
 def test_a_running_emulator_listens_to_this_machine_alone():
