@@ -1,6 +1,8 @@
 """Where the emulator listens. Nothing here listens beyond this machine."""
 
 import socket
+import subprocess
+import sys
 
 import psutil
 import pytest
@@ -81,11 +83,13 @@ def test_the_command_warns_before_it_listens_to_others(asked, capsys, host):
     assert second.startswith(f"eedask-emulator: cannot listen on {host} at port 0 (no socket)")
 
 
-def test_a_port_that_is_taken_is_told_with_what_to_do(capsys):
+def test_a_port_that_is_taken_is_told_with_what_to_do():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert __main__.main([f"--port={port}", "--processes=0"]) == 1
-    assert f"at port {port} (Address already in use): choose another" in capsys.readouterr().err
+        command = [sys.executable, "-m", "eedask.emulator", f"--port={port}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"at port {port} (Address already in use): choose another" in done.stderr
 
 
 def test_a_running_emulator_listens_to_this_machine_alone():
