@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog import country
 from eedask.emulator.catalog.coast import same_distance
 from eedask.emulator.catalog.land_plane import degrees
-from eedask.emulator.catalog.regions import Trait, place
 from eedask.emulator.catalog.spots import Spots, evaluated, lonlat
 from eedask.emulator.catalog.surface import Cells
-from eedask.emulator.catalog.terrain import is_land_roughly
+from eedask.emulator.catalog.terrain import elevation, is_land_roughly
 from eedask.emulator.catalog.tiling import TILE, assembled
 
 Floats = NDArray[np.float32]
@@ -26,7 +25,7 @@ def heights(at: Spots) -> Floats:
     """Return metres above the sea, bilinear between cells of 16 metres or more."""
     q = max(at.q, _FINEST)
     if q > _COARSEST:
-        broad = evaluated(lambda lon, lat: place(lon, lat)[Trait.ELEVATION], at, 15, (0, 0))
+        broad = evaluated(elevation, at, 15, (0, 0))
         return np.where(is_land_roughly(*np.broadcast_arrays(*lonlat(at))), broad, 0)
     u, v = at.x / 2.0**q - 0.5, at.south / 2.0**q - 0.5
     col, row = np.floor(u), np.floor(v)

@@ -8,7 +8,7 @@ elementwise operations, so that no pixel's value depends on the window that it i
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,12 +69,19 @@ def _doubled(layer: Floats) -> Floats:
     return out
 
 
+@lru_cache(maxsize=4096)
+def _shift(seed: int) -> NDArray[np.float64]:
+    shift = np.random.default_rng(seed).uniform(0, _TEXTURE, 2)
+    shift.setflags(write=False)
+    return shift
+
+
 def field(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Floats:
     """Return smooth noise at coordinates, about -1 to 1, features about 1 across.
 
     Periodic every 64 units; the seed shifts it.
     """
-    shift = np.random.default_rng(seed).uniform(0, _TEXTURE, 2)
+    shift = _shift(seed)
     u, v = x * (_TEXTURE / 64) + shift[0], y * (_TEXTURE / 64) + shift[1]
     col, row = np.floor(u), np.floor(v)
     fu, fv = (u - col).astype(np.float32), (v - row).astype(np.float32)

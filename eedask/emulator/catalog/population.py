@@ -130,7 +130,7 @@ def _draw(code: str, year: int, grid: Projection, band: str, level: int, window:
     classes = KIND_CLASSES.take(under.kind)
     built, farmed = share(classes == BUILT, parts), share(classes == CROPS, parts)
     at = spots(grid, level, window)
-    urban = evaluated(lambda lon, lat: place(lon, lat)[Trait.TOWNS], at, 13, (0, 0))
+    urban = evaluated(lambda lon, lat: place(lon, lat, (Trait.TOWNS,))[0], at, 13, (0, 0))
     people = built * (2 + 60 * np.clip(urban, 0, 1) ** 2) + np.float32(0.25) * farmed + 0.01
     people = people * (1 + _GROWTH) ** (year - 2010)
     dry_land = share(~under.water, parts) > 0.5

@@ -6,6 +6,7 @@ Everything is a smooth function of place, evaluated at nodes 33 km apart on the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any
@@ -280,8 +281,8 @@ def _block(col: int, row: int) -> Floats:
     return place(*degrees(*np.meshgrid(x, south)))
 
 
-def place(lon: Doubles, lat: Doubles) -> Floats:
-    """Return the traits at longitudes and latitudes of one shape, shape (traits, ...)."""
+def place(lon: Doubles, lat: Doubles, wanted: Sequence[Trait] = tuple(Trait)) -> Floats:
+    """Return traits at longitudes and latitudes of one shape, shape (traits, ...)."""
     dry, height = dryness(lon, lat), elevation(lon, lat)
     patchy = fractal(lon * 1.1, lat * 1.1, 61)
     farmland = _bumps(_FARMLAND, lon, lat)
@@ -292,22 +293,21 @@ def place(lon: Doubles, lat: Doubles) -> Floats:
     forest = 0.95 * (1 - dry) ** 1.3 + 0.95 * mountain * rugged + 0.25 * patchy - 0.55 * crops
     forest *= np.clip((70 - np.abs(lat)) / 6, 0, 1)  # beyond is tundra
     crops *= np.clip((60 - np.abs(lat)) / 4, 0, 1)
-    towns = np.maximum(_bumps(_CITIES, lon, lat), 0.03 * (1 - dry) * (np.abs(lat) < 62))
-    east = np.clip((lon + 88) / 3, 0, 1)
-    pivots = np.clip(1.6 * dry + 0.12 * field(lon, lat, 63), 0, 1) * (lon < -93)
-    found = {
-        Trait.DRY: dry,
-        Trait.ELEVATION: height,
-        Trait.RUGGED: np.clip(rugged + 0.12 * (1 + patchy), 0.05, 1),
-        Trait.FOREST: np.clip(forest, 0, 1),
-        Trait.CROPS: crops,
-        Trait.PONDS: np.maximum(_bumps(_LAKES, lon, lat), 0.25 * (1 - dry)),
-        Trait.TOWNS: towns,
-        Trait.RED: _bumps(_RED, lon, lat),
-        Trait.OLD_FIELDS: east,
-        Trait.PIVOTS: pivots,
+    found: dict[Trait, Callable[[], NDArray[Any]]] = {
+        Trait.DRY: lambda: dry,
+        Trait.ELEVATION: lambda: height,
+        Trait.RUGGED: lambda: np.clip(rugged + 0.12 * (1 + patchy), 0.05, 1),
+        Trait.FOREST: lambda: np.clip(forest, 0, 1),
+        Trait.CROPS: lambda: crops,
+        Trait.PONDS: lambda: np.maximum(_bumps(_LAKES, lon, lat), 0.25 * (1 - dry)),
+        Trait.TOWNS: lambda: np.maximum(
+            _bumps(_CITIES, lon, lat), 0.03 * (1 - dry) * (np.abs(lat) < 62)
+        ),
+        Trait.RED: lambda: _bumps(_RED, lon, lat),
+        Trait.OLD_FIELDS: lambda: np.clip((lon + 88) / 3, 0, 1),
+        Trait.PIVOTS: lambda: np.clip(1.6 * dry + 0.12 * field(lon, lat, 63), 0, 1) * (lon < -93),
     }
-    return np.stack([found[trait].astype(np.float32) for trait in Trait])
+    return np.stack([found[trait]().astype(np.float32) for trait in wanted])
 
 
 def _bumps(bumps: tuple[Bump, ...], lon: Doubles, lat: Doubles) -> Doubles:

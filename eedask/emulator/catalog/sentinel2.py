@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from eedask.emulator.catalog import mgrs, sentinel2_scene
 from eedask.emulator.catalog.dates import millis, within
@@ -177,7 +178,7 @@ def _of_turn(turn: int) -> list[tuple[mgrs.Tile, Pass]]:
         (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
         for tile in mgrs.tiles((west, south, east, north)):
             if tile not in found:
-                over = next((p for p in passes(tile) if p.turn == turn), None)
+                over = _pass(tile, turn)
                 if over is not None:
                     found[tile] = over
     return list(found.items())
@@ -191,27 +192,38 @@ def _node(turn: int) -> float:
 _NODES = np.array([_node(turn) for turn in range(_TURNS)])
 
 
-@lru_cache(maxsize=4096)
 def passes(tile: mgrs.Tile) -> tuple[Pass, ...]:
     """Return the passes that see a tile."""
+    found = (_pass(tile, turn) for turn in np.flatnonzero(_away(tile)[1]).tolist())
+    return tuple(over for over in found if over is not None)
+
+
+def _away(tile: mgrs.Tile) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return how far east of a tile each turn passes, in degrees, and whether it may see it."""
+    lon, lat = tile.middle
+    east = _ORBIT.east_of_node(_ORBIT.angle(lat))
+    reach = (_HALF_SWATH * 1.1 + 85) / (111.2 * math.cos(math.radians(lat)))
+    away = (_NODES + east - lon + 180) % 360 - 180
+    return away, np.abs(away) <= reach
+
+
+@lru_cache(maxsize=16_384)
+def _pass(tile: mgrs.Tile, turn: int) -> Pass | None:
+    """Return a turn's pass over a tile, if it sees enough of it."""
+    away, near = _away(tile)
+    if not near[turn]:
+        return None
     lon, lat = tile.middle
     angle = _ORBIT.angle(lat)
-    east = _ORBIT.east_of_node(angle)
+    node = lon + float(away[turn]) - _ORBIT.east_of_node(angle)
+    swath = projected(strip(_ORBIT, node, lat, _HALF_SWATH, 0.9), tile.crs)
     square = shapely.box(tile.left, tile.top - mgrs.SIZE, tile.left + mgrs.SIZE, tile.top)
-    reach = (_HALF_SWATH * 1.1 + 85) / (111.2 * math.cos(math.radians(lat)))
-    found = []
-    away = (_NODES + east - lon + 180) % 360 - 180
-    for turn in np.flatnonzero(np.abs(away) <= reach).tolist():
-        off = float(away[turn])
-        corners = strip(_ORBIT, lon + off - east, lat, _HALF_SWATH, 0.9)
-        swath = projected(corners, tile.crs)
-        seen = shapely.intersection(square, swath)
-        if not isinstance(seen, shapely.Polygon) or seen.area < _LEAST * square.area:
-            continue
-        planes = () if seen.area > 0.9999 * square.area else _sides(swath)
-        extent = Extent(tile.projection(10), mgrs.SIZE // 10, mgrs.SIZE // 10, planes)
-        found.append(Pass(turn, _ORBIT.seconds(angle), extent, seen))
-    return tuple(found)
+    seen = shapely.intersection(square, swath)
+    if not isinstance(seen, shapely.Polygon) or seen.area < _LEAST * square.area:
+        return None
+    planes = () if seen.area > 0.9999 * square.area else _sides(swath)
+    extent = Extent(tile.projection(10), mgrs.SIZE // 10, mgrs.SIZE // 10, planes)
+    return Pass(turn, _ORBIT.seconds(angle), extent, seen)
 
 
 def _sides(swath: shapely.Polygon) -> tuple[tuple[float, float, float], ...]:

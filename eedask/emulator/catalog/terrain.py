@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -93,8 +94,8 @@ def elevation(lon: Degrees, lat: Degrees) -> Floats:
     """Return metres above the sea: broad uplands, roughened."""
     rough = fractal(lon * 1.3, lat * 1.3, 11, octaves=4)
     cubes = np.zeros(np.shape(lon))
-    for upland in _UPLANDS:
-        distance = _distance(lon, lat, upland.line) / upland.width
+    for upland, away in zip(_UPLANDS, _distances(lon, lat), strict=True):
+        distance = away / upland.width
         cubes += (upland.height * np.exp(-distance * distance)) ** 3
     # Where uplands overlap, the higher one counts most.
     broad = np.cbrt(cubes).astype(np.float32)
@@ -104,9 +105,9 @@ def elevation(lon: Degrees, lat: Degrees) -> Floats:
 def ruggedness(lon: Degrees, lat: Degrees) -> Floats:
     """Return how steep the land is, 0 to 1: narrow uplands are mountains, wide ones plateaus."""
     total = np.zeros(np.shape(lon), np.float32)
-    for upland in _UPLANDS:
+    for upland, away in zip(_UPLANDS, _distances(lon, lat), strict=True):
         if upland.width < _PLATEAU:
-            distance = _distance(lon, lat, upland.line) / (0.46 * upland.width)
+            distance = away / (0.46 * upland.width)
             steep = min(1.0, upland.height / 1400)
             total = np.maximum(total, (steep * np.exp(-(distance**4))).astype(np.float32))
     return total
@@ -121,19 +122,57 @@ def dryness(lon: Degrees, lat: Degrees) -> Floats:
     return np.clip(total + np.float32(0.15) * field(lon * 0.7, lat * 0.7, 23), 0, 1)
 
 
-def _distance(lon: Degrees, lat: Degrees, line: tuple[tuple[float, float], ...]) -> Degrees:
-    """Return the distance to a line in degrees, longitudes shortened as at the line."""
+def _distances(lon: Degrees, lat: Degrees) -> Iterator[Degrees]:
+    """Yield the distance of places to each upland's line, in degrees.
+
+    Longitudes are shortened as they are at the line. Of few places all lines are looked at
+    together: each would take as long.
+    """
+    x, y = np.broadcast_arrays(lon, lat)
+    parts = _sides()
+    if x.size > _FEW:
+        for part in parts:
+            yield _least(part, x, y)
+        return
+    every = np.concatenate(parts, axis=1)
+    away = _to_sides(every, x, y)
+    start = 0
+    for part in parts:
+        yield away[start : start + part.shape[1]].min(axis=0)
+        start += part.shape[1]
+
+
+_FEW = 1024
+
+
+@cache
+def _sides() -> list[NDArray[np.float64]]:
+    """Return for each upland's line its sides: how longitudes shrink, (x, y), (dx, dy)."""
+    return [_sides_of(upland.line) for upland in _UPLANDS]
+
+
+def _sides_of(line: tuple[tuple[float, float], ...]) -> NDArray[np.float64]:
     shrink = float(np.cos(np.radians(np.mean([y for _, y in line]))))
-    x, y = lon * shrink, lat
     points = [(px * shrink, py) for px, py in line]
-    if len(points) == 1:
-        return np.hypot(x - points[0][0], y - points[0][1])
-    best = np.full(np.shape(x), np.inf)
-    for (ax, ay), (bx, by) in pairwise(points):
-        dx, dy = bx - ax, by - ay
-        along = np.clip(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy), 0, 1)
-        best = np.minimum(best, np.hypot(x - ax - along * dx, y - ay - along * dy))
+    ends = list(pairwise(points)) or [(points[0], points[0])]
+    return np.array([(shrink, ax, ay, bx - ax, by - ay) for (ax, ay), (bx, by) in ends]).T
+
+
+def _least(sides: NDArray[np.float64], lon: Degrees, lat: Degrees) -> Degrees:
+    best = np.full(np.shape(lon), np.inf)
+    for i in range(sides.shape[1]):
+        best = np.minimum(best, _to_sides(sides[:, i : i + 1], lon, lat)[0])
     return best
+
+
+def _to_sides(sides: NDArray[np.float64], lon: Degrees, lat: Degrees) -> Degrees:
+    """Return the distance of places to each of some sides, shape (sides, ...)."""
+    shrink, ax, ay, dx, dy = sides.reshape(5, -1, *(1,) * np.ndim(lon))
+    x, y = lon * shrink - ax, lat - ay
+    length = dx * dx + dy * dy
+    along = np.clip((x * dx + y * dy) / np.where(length == 0, 1, length), 0, 1)
+    found: Degrees = np.hypot(x - along * dx, y - along * dy)
+    return found
 
 
 _CELLS = 100  # of the land mask, per degree: about 1 km
