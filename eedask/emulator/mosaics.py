@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from eedask.emulator.array_values import is_ragged
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry import touches
+from eedask.emulator.mosaic_points import mosaic_points
 from eedask.emulator.pixel_types import union
 from eedask.emulator.projection import degrees_bounds
 from eedask.emulator.raster import (
@@ -22,6 +24,7 @@ from eedask.emulator.raster import (
     Grid,
     Image,
     Pixels,
+    Places,
     is_opaque,
 )
 from eedask.emulator.sampling import masked, over
@@ -31,6 +34,7 @@ from eedask.emulator.values import Collection, Query
 # looked at for its bands, and each grid asks for the images that it needs.
 _LISTED = 64
 _GRIDS_KEPT = 4
+_CELLS = 4  # a degree
 
 
 class Stack:
@@ -49,6 +53,7 @@ class Stack:
         self.sample: Sequence[Image] = first[:_LISTED]
         self._by_grid: OrderedDict[Grid, list[Image]] = OrderedDict()
         self._lock = threading.Lock()
+        self._by_places: tuple[tuple[Places, ...], list[list[Image]]] = ((), [])
 
     def every(self) -> list[Image]:
         """Return all images."""
@@ -68,6 +73,35 @@ class Stack:
             self._by_grid[grid] = found
             while len(self._by_grid) > _GRIDS_KEPT:
                 self._by_grid.popitem(last=False)
+        return found
+
+    def at(self, places: tuple[Places, ...]) -> list[list[Image]]:
+        """Return, for each place, what :meth:`on` does for its grid."""
+        known, listed = self._by_places
+        if known == places:
+            return listed
+        bounds = [degrees_bounds(place.grid) for place in places]
+        # What is asked for together lies in one cell, lest all between far places is listed.
+        cells: dict[tuple[int, int], list[int]] = {}
+        for k, (west, south, _, _) in enumerate(bounds):
+            if math.isfinite(west) and math.isfinite(south):
+                key = math.floor(west * _CELLS), math.floor(south * _CELLS)
+            else:
+                key = -1, k
+            cells.setdefault(key, []).append(k)
+        found: list[list[Image]] = [[] for _ in places]
+        for numbers in cells.values():
+            boxes = [bounds[k] for k in numbers]
+            least, most = (tuple(map(f, zip(*boxes, strict=True))) for f in (min, max))
+            around = (*least[:2], *most[2:])
+            source: Any = self._all
+            if source is None:
+                source = self._collection.elements(Query(bounds=around))
+            for image in source:
+                for k in numbers:
+                    if touches(image.footprint, bounds[k]):
+                        found[k].append(image)
+        self._by_places = places, found
         return found
 
 
@@ -125,6 +159,17 @@ def _mosaic_band(stack: Stack, band: Band) -> Band:
             return top
         return Pixels(top.values.astype(dtype, copy=False), top.mask)
 
+    def points(places: Sequence[Places]) -> Pixels | None:
+        stacks = stack.at(tuple(places))
+        layers = [
+            [layer for image in reversed(images) if (layer := band_named(image, name))]
+            for images in stacks
+        ]
+        return mosaic_points(layers, places, read, dtype)
+
+    layers = [layer for image in stack.sample if (layer := band_named(image, name))]
+    if all(hasattr(layer.read, "covers") for layer in layers):
+        read.points = points  # type: ignore[attr-defined]
     return replace(band, read=read)
 
 

@@ -192,7 +192,8 @@ class Grid:
         return (min(xs), min(ys), max(xs), max(ys))
 
 
-class Places(NamedTuple):
+@dataclass(frozen=True, eq=False)  # equal if the same: arrays are not compared
+class Places:
     """Some pixels of a grid.
 
     Attributes
@@ -219,7 +220,9 @@ class Band:
     read : callable
         ``read(grid) -> Pixels`` with the dtype of ``type`` where that matters; pure. It may have
         an attribute ``points``: ``read.points(places) -> Pixels | None`` takes a list of
-        :class:`Places` and returns what their grids have there, shape (1, n), or None.
+        :class:`Places` and returns what their grids have there, shape (1, n), or None; and
+        ``read.covers(places) -> list | None``, which says of each whole grid whether all of it is
+        unmasked (True), none of it (False), or that this would have to be seen (None).
     dimensions : (int, int), optional
         (width, height) in pixels of the band's footprint on its projection, if bounded.
     origin : (int, int), optional

@@ -31,6 +31,7 @@ from eedask.emulator.raster import (
     is_opaque,
     uniform,
 )
+from eedask.emulator.scattered import counted, lying, positions, ratios, scatter
 
 Numbers = NDArray[np.int64]
 
@@ -50,7 +51,7 @@ class NativeSource(Protocol):
     Level k has pixels ``2**k`` as large as level 0, ``ceil(width / 2**k)`` by
     ``ceil(height / 2**k)`` of them, from the same corner. A source whose pixels can be had by
     themselves has a method ``read_points(band, level, cols, rows) -> Pixels | None`` as well,
-    shape (1, n).
+    shape (1, n), and if none of its pixels is masked an attribute ``is_opaque`` that is true.
     """
 
     projection: Projection
@@ -88,6 +89,8 @@ def _reader(source: NativeSource, band: int, dtype: np.dtype[Any]) -> Callable[[
     read = partial(_read, source, band, dtype)
     if hasattr(source, "read_points"):
         read.points = partial(_read_points, source, band, dtype)  # type: ignore[attr-defined]
+        if getattr(source, "is_opaque", False):
+            read.covers = partial(_covers, source)  # type: ignore[attr-defined,arg-type]
     return read
 
 
@@ -97,17 +100,9 @@ def _read_points(
     """Return the pixels of places, shape (1, n), each on the level that its grid is read on."""
     n = sum(len(place.rows) for place in places)
     values, mask = np.zeros((1, n), dtype), np.zeros((1, n), np.float32)
-    picked: dict[int, list[Picked]] = {}
-    start = 0
-    for grid, rows, cols in places:
-        if grid.resampling != "nearest":
-            return None
-        level = _level(grid, source)
-        plan = _nearest_plan(grid, *_sized(source, level))
-        if plan is not None:
-            picked.setdefault(level, []).append(plan.pick(rows, cols, start))
-        start += len(rows)
-    for level, parts in picked.items():
+    if any(place.grid.resampling != "nearest" for place in places):
+        return None
+    for level, parts in _picked(source, places).items():
         at, in_rows, in_cols = (np.concatenate(part) for part in zip(*parts, strict=True))
         if at.size:
             found = source.read_points(band, level, in_cols, in_rows)
@@ -115,6 +110,47 @@ def _read_points(
                 return None
             values[0, at], mask[0, at] = found.values[0], found.mask[0]
     return Pixels(values, mask)
+
+
+def _picked(source: NativeSource, places: Sequence[Places]) -> dict[int, list[Picked]]:
+    """Return where the pixels of places are in a source, by level."""
+    picked: dict[int, list[Picked]] = {}
+    found = scatter(tuple(places), source.projection.crs) if places else None
+    if found is None:
+        for place, span in zip(places, counted(places), strict=True):
+            level = _level(place.grid, source)
+            plan = _nearest_plan(place.grid, *_sized(source, level))
+            if plan is not None:
+                picked.setdefault(level, []).append(plan.pick(place.rows, place.cols, span.start))
+        return picked
+    levels = [_level_of(ratio, source) for ratio in ratios(found.sizes, source.projection)]
+    at = np.repeat(levels, [len(place.rows) for place in places])
+    for level in sorted(set(levels)):
+        on = np.flatnonzero(at == level)
+        projection, width, height = _sized(source, level)
+        x, y = positions(projection.transform, found.x[on], found.y[on])
+        with np.errstate(invalid="ignore"):
+            cols, rows = np.floor(x + EDGE), np.floor(y + EDGE)
+        inside = (cols >= 0) & (cols < width) & (rows >= 0) & (rows < height)
+        cols, rows = cols[inside].astype(np.int64), rows[inside].astype(np.int64)
+        picked[level] = [Picked(on[inside], rows, cols)]
+    return picked
+
+
+# The bands of a source are asked about the same places one after the other.
+@lru_cache(maxsize=64)
+def _covers(source: Any, places: tuple[Places, ...]) -> list[bool | None] | None:
+    """Return of each grid whether it lies in a source wholly or not at all; None if it is open."""
+    if any(place.grid.resampling != "nearest" for place in places):
+        return None
+    found = scatter(places, source.projection.crs)
+    if found is None:
+        return None
+    cols, rows = positions(source.projection.transform, *found.around)
+    levels = [_level_of(ratio, source) for ratio in ratios(found.sizes, source.projection)]
+    factor = 2.0 ** np.array(levels)
+    cols, rows = cols / factor[:, None], rows / factor[:, None]
+    return lying(cols, rows, source.width / factor, source.height / factor)
 
 
 def _sized(source: NativeSource, level: int) -> tuple[Projection, int, int]:
@@ -147,7 +183,10 @@ def masked(shape: tuple[int, int], dtype: Any) -> Pixels:
 
 
 def _level(grid: Grid, source: NativeSource) -> int:
-    ratio = pixel_ratio(grid, source.projection)
+    return _level_of(pixel_ratio(grid, source.projection), source)
+
+
+def _level_of(ratio: float, source: NativeSource) -> int:
     highest = max(0, math.ceil(math.log2(max(source.width, source.height, 1))))
     return min(highest, max(0, math.floor(math.log2(max(ratio, 1.0) * (1 + EDGE)))))
 

@@ -41,6 +41,7 @@ class SharedReads:
         # With its band, so that no other gets the same id meanwhile.
         self._kept: OrderedDict[tuple[int, Window], tuple[Band, Pixels]] = OrderedDict()
         self._bytes = 0
+        self._places: tuple[Sequence[Window], tuple[Places, ...]] | None = None
 
     def read(self, band: Band, window: Window) -> Pixels:
         """Return the pixels of a band in a window."""
@@ -64,13 +65,22 @@ class SharedReads:
         read = getattr(band.read, "points", None)
         if read is None:
             return None
+        # The same for every band: what is known of places is kept by them.
+        if self._places is None or self._places[0] != windows:
+            self._places = (windows, self._placed(windows))
+        try:
+            found: Pixels | None = read(self._places[1])
+        except metering.MemoryLimit:
+            return None  # smaller reads may do
+        return found
+
+    def _placed(self, windows: Sequence[Window]) -> tuple[Places, ...]:
         places = []
         for group in self.together(windows):
             around = self._around.get(windows[group[0]], windows[group[0]])
             grid = window_grid(self._projection, *around)
             places.append(Places(grid, *_within(around, [windows[k] for k in group])))
-        found: Pixels | None = read(places)
-        return found
+        return tuple(places)
 
     def group(self, band: Band, windows: Sequence[Window]) -> Pixels:
         """Return the pixels, (1, n), of windows of one pixel that share a reading."""

@@ -14,8 +14,11 @@ from pyproj import Transformer
 
 from eedask.emulator.catalog import Catalog, naip, outlines
 from eedask.emulator.catalog.dates import millis
+from eedask.emulator.catalog.land import land, land_at
+from eedask.emulator.catalog.land_plane import metres
 from eedask.emulator.catalog.modis import Period
 from eedask.emulator.catalog.photographs import Photograph
+from eedask.emulator.catalog.surface import Cells, Scattered
 from eedask.emulator.catalog.terrain import is_land
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.sampling import Window
@@ -106,6 +109,51 @@ def test_a_pixel_is_the_same_in_neighbouring_scenes():
     other = photograph(left=485_000 - 37).read(0, 0, Window(37, 100, 256, 256)).values
     np.testing.assert_array_equal(one, other)
     assert one.std() > 3  # it is a picture of something
+
+
+@pytest.mark.parametrize("level", range(6))
+@pytest.mark.parametrize(
+    ("lon", "lat"),
+    [(-103, 39.5), (-95, 42), (-105, 39.7), (-96.9, 32.9), (-80.3, 36), (-106, 39), (-110, 37.5)],
+)
+def test_land_at_pixels_is_that_of_boxes_with_them(lon, lat, level):
+    """Plains, farms, hedges, towns, forests, mountains: by themselves and in boxes, to the bit."""
+    x, south = metres(np.array([lon]), np.array([lat]))
+    col, row = int(x[0]) >> level, int(south[0]) >> level
+    random = np.random.default_rng(level)
+    cols, rows = random.integers(0, 400, 150), random.integers(0, 300, 150)
+    found = land_at(Scattered(level, col + cols, row + rows), 2017)
+    box = land(Cells(level, col, row, 400, 300), 2017)
+    assert np.array_equal(found.kind[0], box.kind[rows, cols])
+    assert np.array_equal(found.light[0], box.light[rows, cols])
+    for k in range(0, 150, 50):
+        one = land(Cells(level, col + int(cols[k]), row + int(rows[k]), 1, 1), 2017)
+        assert (one.kind[0, 0], one.light[0, 0]) == (found.kind[0, k], found.light[0, k])
+
+
+def test_no_land_is_drawn_at_pixels_near_coasts_or_on_large_ones():
+    x, south = metres(np.array([-122.4]), np.array([37.6]))
+    cols, rows = x.astype(np.int64), south.astype(np.int64)
+    assert land_at(Scattered(0, cols, rows), 2017) is None
+    assert land_at(Scattered(6, cols >> 6, rows >> 6), 2017) is None
+
+
+@pytest.mark.parametrize("level", [0, 2, 4])
+@pytest.mark.parametrize("zone", [11, 13, 17])
+def test_points_of_a_photograph_are_those_of_its_windows(zone, level):
+    source = photograph(zone, 480_003, 4_400_001)
+    random = np.random.default_rng(zone)
+    cols = random.integers(0, 6000 >> level, 40)
+    rows = random.integers(0, 7000 >> level, 40)
+    cols[:20], rows[:20] = 90 + cols[:20] % 60, 70 + rows[:20] % 60
+    for band in (0, 3):
+        found = source.read_points(band, level, cols, rows)
+        near = source.read(band, level, Window(90, 70, 60, 60)).values
+        assert np.array_equal(found.values[0, :20], near[rows[:20] - 70, cols[:20] - 90])
+        for k in range(20, 40, 4):
+            one = source.read(band, level, Window(int(cols[k]), int(rows[k]), 1, 1))
+            assert found.values[0, k] == one.values[0, 0]
+        assert (found.mask == 1).all()
 
 
 def test_scenes_of_two_zones_show_the_same_land():

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pixels import TRANSFORM, UTM, ArraySource, cell, image, planar, run
 
-from eedask.emulator import zone_batches
+from eedask.emulator import metering, zone_batches
 from eedask.emulator.catalog import Catalog, raster_file
 from eedask.emulator.catalog.raster_file import RasterFile, read_header
 from eedask.emulator.geometry import Geometry
 from eedask.emulator.mosaics import mosaic
 from eedask.emulator.projection import transformer, window_grid
-from eedask.emulator.raster import Image, PixelType, Projection
+from eedask.emulator.raster import Image, PixelType, Places, Projection
 from eedask.emulator.sampling import Window, source_bands
 from eedask.emulator.shared_reads import SharedReads
 from eedask.emulator.values import Feature, Query, collection_of
@@ -266,6 +266,59 @@ def test_points_have_the_pixels_that_a_picture_has(asset):
             name = band.id if len(img.bands) > 1 else "first"
             assert feature.properties[name] == square.values[2, 3]
             assert square.mask[2, 3] == 1
+
+
+def photographs():
+    flown = Query(start=1.50e12, end=1.58e12)
+    return Catalog().load_collection("USDA/NAIP/DOQQ").filtered(lambda _: True, flown)
+
+
+def grids_near(lon, lat, scale):
+    """Grids of a pixel and more around a place, with some of their pixels."""
+    random = np.random.default_rng(6)
+    step = scale / 111_320
+    for k, side in enumerate((1, 1, 1, 1, 1, 9, 40, 120)):
+        col, row = (np.array([lon, -lat]) / step + random.uniform(-1, 1, 2) * 300 * k).astype(int)
+        native = Projection("EPSG:4326", Affine(step, 0, 0, 0, -step, 0))
+        rows, cols = random.integers(0, side, (2, 7))
+        yield Places(window_grid(native, int(col), int(row), side, side), rows, cols)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "scale"),
+    [
+        (-100.0, 40.0, 1.0),  # where four quarter quadrangles meet
+        (-102.0, 38.5, 1.0),  # and two zones
+        (-96.9, 32.9, 1.0),
+        (-106.4, 39.1, 2.5),
+        (-122.42, 37.62, 1.0),  # a coast
+        (-66.95, 44.8, 1.0),  # beyond the last photographs
+        (-100.03, 40.02, 8.0),
+    ],
+)
+def test_a_mosaic_has_the_pixels_of_its_grids_at_points(lon, lat, scale):
+    """Of photographs: at their edges and beyond, across zones, and on their pyramids."""
+    collection = photographs()
+    places = list(grids_near(lon, lat, scale))
+    for band in mosaic(collection).bands[::3]:
+        found = band.read.points(places)
+        blocks = [(band.read(place.grid), (place.rows, place.cols)) for place in places]
+        assert np.array_equal(found.values[0], np.concatenate([b.values[at] for b, at in blocks]))
+        assert np.array_equal(found.mask[0], np.concatenate([b.mask[at] for b, at in blocks]))
+
+
+def test_what_points_of_a_mosaic_cost_is_what_their_grids_do():
+    """As Earth Engine computes tiles: the pixels of all grids, in all photographs looked at."""
+    collection = photographs()
+    band = mosaic(collection).bands[0]
+    places = list(grids_near(-100.0, 40.0, 1.0))
+    costs = []
+    for read in (band.read.points, lambda places: [band.read(place.grid) for place in places]):
+        with metering.metered(metering.Budget()) as meter:
+            read(places)
+        costs.append(meter.operations)
+    # But for the listing of photographs, which is shared.
+    assert 0 <= costs[1] - costs[0] < 100 * 40 * len(places)
 
 
 def test_all_bands_of_a_place_are_read_before_the_next():

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from eedask.emulator.catalog.palette import Material
 from eedask.emulator.catalog.patterns import Texture
-from eedask.emulator.catalog.surface import Cells
+from eedask.emulator.catalog.surface import Cells, Scattered
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_] | np.bool_
-Part = tuple[slice, slice]  # rows, columns
+Part = tuple[slice, slice | NDArray[np.intp]]  # rows, columns
 
 # How much of the textures' contrast is left when pixels grow to 1, 2, 4 ... metres.
 _CONTRAST = (1.0, 0.85, 0.6, 0.4, 0.22, 0.1)
@@ -28,8 +28,8 @@ class Canvas:
 
     Attributes
     ----------
-    cells : Cells
-        The box.
+    cells : Cells or Scattered
+        The box; or pixels by themselves, as a line of them.
     material : ndarray of uint8
     tone, light : ndarray of float32
     trees, shrubs : ndarray of float32
@@ -40,7 +40,7 @@ class Canvas:
         Metres of the pixels' middles on the land plane.
     """
 
-    cells: Cells
+    cells: Cells | Scattered
     material: NDArray[np.uint8]
     tone: Floats
     light: Floats
@@ -51,10 +51,14 @@ class Canvas:
     south: Doubles
 
     @classmethod
-    def empty(cls, cells: Cells) -> Canvas:
+    def empty(cls, cells: Cells | Scattered) -> Canvas:
         """Return a sheet to draw on."""
-        shape = (cells.height, cells.width)
         size = 2**cells.q
+        if isinstance(cells, Scattered):
+            shape, cols, rows = (1, len(cells.cols)), cells.cols, cells.rows
+        else:
+            shape = (cells.height, cells.width)
+            cols, rows = cells.col + np.arange(cells.width), cells.row + np.arange(cells.height)
         return cls(
             cells=cells,
             material=np.empty(shape, np.uint8),
@@ -63,8 +67,24 @@ class Canvas:
             trees=np.empty(shape, np.float32),
             shrubs=np.empty(shape, np.float32),
             tamed=np.zeros(shape, np.bool_),
-            x=(cells.col + np.arange(cells.width) + 0.5) * size,
-            south=(cells.row + np.arange(cells.height) + 0.5) * size,
+            x=(cols + 0.5) * size,
+            south=(rows + 0.5) * size,
+        )
+
+    def some(self, span: slice) -> Canvas:
+        """Return some of the scattered pixels as a sheet that draws on this one."""
+        assert isinstance(self.cells, Scattered)
+        at = np.s_[:, span]
+        return Canvas(
+            Scattered(self.cells.q, self.cells.cols[span], self.cells.rows[span]),
+            self.material[at],
+            self.tone[at],
+            self.light[at],
+            self.trees[at],
+            self.shrubs[at],
+            self.tamed[at],
+            self.x[span],
+            self.south[span],
         )
 
     @property
@@ -74,15 +94,41 @@ class Canvas:
         return np.float32(_CONTRAST[level] if level < len(_CONTRAST) else 0.04)
 
     def part(self, west: float, north: float, east: float, south: float) -> Part | None:
-        """Return the pixels whose middles are in a rectangle of metres, or None."""
+        """Return the pixels whose middles are in a rectangle of metres, or None.
+
+        A rectangle with all of the pixels has slices of them, which are views.
+        """
+        if isinstance(self.cells, Scattered):
+            return self._scattered_part(self.cells, (west, north, east, south))
         cols = self._span(west, east, self.cells.col, self.cells.width)
         rows = self._span(north, south, self.cells.row, self.cells.height)
         return None if cols is None or rows is None else (rows, cols)
 
-    def _span(self, low: float, high: float, first: int, count: int) -> slice | None:
+    def _scattered_part(
+        self, cells: Scattered, box: tuple[float, float, float, float]
+    ) -> Part | None:
+        inside = np.ones(len(cells.cols), np.bool_)
+        for at, low, high in ((cells.cols, box[0], box[2]), (cells.rows, box[1], box[3])):
+            start, stop = self._ends(low, high)
+            inside &= (at >= start) & (at < stop)
+        if inside.all():
+            return slice(0, 1), slice(0, len(inside))
+        return (slice(0, 1), np.flatnonzero(inside)) if inside.any() else None
+
+    def down(self, part: Part) -> Doubles:
+        """Return metres southwards of a part's pixels, to be broadcast against ``x``."""
+        if isinstance(self.cells, Scattered):
+            return self.south[part[1]][None]
+        return self.south[part[0]][:, None]
+
+    def _ends(self, low: float, high: float) -> tuple[int, int]:
+        """Return the first cell whose middle is in an interval of metres, and the first beyond."""
         size = 2**self.cells.q
-        start = max(0, math.ceil(low / size - 0.5) - first)
-        stop = min(count, math.ceil(high / size - 0.5) - first)
+        return math.ceil(low / size - 0.5), math.ceil(high / size - 0.5)
+
+    def _span(self, low: float, high: float, first: int, count: int) -> slice | None:
+        start, stop = self._ends(low, high)
+        start, stop = max(0, start - first), min(count, stop - first)
         return slice(start, stop) if start < stop else None
 
     def tame(self, part: Part) -> None:

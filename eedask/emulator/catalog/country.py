@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.canvas import Mask
-from eedask.emulator.catalog.coast import REACH, coast_distance
+from eedask.emulator.catalog.coast import REACH, coast_distance, same_distance
 from eedask.emulator.catalog.land_plane import degrees
 from eedask.emulator.catalog.regions import Trait, traits, traits_at
-from eedask.emulator.catalog.surface import Cells, patches, spread, surfaces
+from eedask.emulator.catalog.surface import Cells, Scattered, patches, spread, spread_at, surfaces
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -47,7 +47,7 @@ class Country:
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
         self._coarse = cells.coarser(_COARSE, 1)
-        self._surfaces = _surfaces(self._coarse)
+        self._surfaces = _box_surfaces(self._coarse)
         self.fine = cache(self._fine)
 
     def _fine(self, name: str) -> Floats:
@@ -79,14 +79,56 @@ class Country:
         return bool(values.min() < reach and values.max() > -reach)
 
 
-def _surfaces(cells: Cells) -> dict[str, Floats]:
+class CountryAt(Country):
+    """The broad surfaces at pixels by themselves, each (1, n)."""
+
+    def __init__(self, pixels: Scattered, coast: float) -> None:
+        self._at = pixels
+        half = 2**_COARSE // 2
+        self._cols, self._rows = pixels.cols - half, pixels.rows - half
+        q = pixels.q + _COARSE
+        cols, rows = self._cols >> _COARSE, self._rows >> _COARSE
+        drawn = patches(q, cols, rows, _SERIES, _TOP, _SEED, range(len(_SERIES)))
+        size = np.float64(2**q)
+        x, south = np.broadcast_arrays(
+            (cols[:, None, None] + np.arange(2) + 0.5) * size,
+            (rows[:, None, None] + np.arange(2)[:, None] + 0.5) * size,
+        )
+        _, lat = degrees(x, south)
+        far = np.full(x.shape, coast, np.float32)
+        self._surfaces = _surfaces(drawn, q, lat, traits_at(x, south), far)
+        self.fine = cache(self._fine)
+
+    @staticmethod
+    def coast(pixels: Scattered) -> float | None:
+        """Return how far the coast is from all the pixels, None if one is near any of them."""
+        if pixels.q + _COARSE >= _TOP:
+            return None
+        size = 2.0 ** (pixels.q + _COARSE)
+        ends = [np.array([at.min(), at.max()]) for at in (pixels.cols, pixels.rows)]
+        cells = [(end >> _COARSE) + np.array([-1, 1]) for end in ends]
+        return same_distance(*degrees(*((cell + 0.5) * size for cell in cells)))
+
+    def _fine(self, name: str) -> Floats:
+        within = 2**_COARSE - 1
+        cols, rows = self._cols & within, self._rows & within
+        return spread_at(self._surfaces[name], _COARSE, cols, rows)[None]
+
+
+def _box_surfaces(cells: Cells) -> dict[str, Floats]:
     """Return the broad surfaces by name, each (rows, columns) of cells."""
     around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
-    relief, cover, streams, tracks, geology, lakes, draws, rivers, shore = surfaces(
-        around, _SERIES, _TOP, _SEED
-    )
-    size = np.float32(2.0**cells.q)
     lon, lat, place = places(cells)
+    drawn = surfaces(around, _SERIES, _TOP, _SEED)
+    return _surfaces(drawn, cells.q, lat, place, coast_distance(lon, lat))
+
+
+def _surfaces(
+    drawn: Floats, q: int, lat: Doubles, place: Floats, coast: Floats
+) -> dict[str, Floats]:
+    """Return the broad surfaces of cells by name, from what is drawn on these and a line around."""
+    relief, cover, streams, tracks, geology, lakes, draws, rivers, shore = drawn
+    size = np.float32(2.0**q)
     dry, rugged, forest = place[Trait.DRY], place[Trait.RUGGED], place[Trait.FOREST]
     stream, draw = _distance(streams, size), _distance(draws, size)
     cover, geology, lakes = _inner(cover), _inner(geology), _inner(lakes)
@@ -116,7 +158,7 @@ def _surfaces(cells: Cells) -> dict[str, Floats]:
         "stream width": 2.5 + 9 * np.clip(cover + 0.4 - 0.6 * rugged, 0, 1.5),
         "river": _distance(rivers, size),
         "river width": river_width(cover, place),
-        "coast": coast_distance(lon, lat) + np.float32(_COAST_NOISE) * _inner(shore),
+        "coast": coast + np.float32(_COAST_NOISE) * _inner(shore),
         "track": _distance(tracks, size),
         "lake": lake(lakes, place),
         "snow": alpine * 1.2 - 0.9 - 1.2 * facing + 0.3 * cover,

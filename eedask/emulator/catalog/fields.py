@@ -14,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.canvas import Canvas, Part
-from eedask.emulator.catalog.noise import field, hashes, uniform
+from eedask.emulator.catalog.noise import field, hashes, hashes_at, uniform
 from eedask.emulator.catalog.palette import Material
-from eedask.emulator.catalog.regions import Trait, traits
+from eedask.emulator.catalog.regions import Trait, traits, traits_at
+from eedask.emulator.catalog.surface import Scattered
 from eedask.emulator.catalog.towns import paint_town
 
 Floats = NDArray[np.float32]
 
 SQUARE = 800  # metres
 _SEED = 77
-_COARSEST = 5  # on larger pixels than 2**5 metres, squares are too small to draw
+COARSEST = 5  # on larger pixels than 2**5 metres, squares are too small to draw
+_BROADEST_ROAD = 10.0  # metres from its middle to the edge of its verge, and some
 _CIRCLE = 388  # metres: radius of a field under a turning sprinkler
 _WILD, _FARM, _TOWN = 0, 1, 2
 
@@ -52,7 +54,7 @@ def paint_fields(canvas: Canvas, year: int) -> None:
     squares = _squares(canvas)
     if not squares.use.any():
         return
-    if canvas.cells.q > _COARSEST:
+    if canvas.cells.q > COARSEST:
         _paint_small(canvas, squares, year)
         return
     for r, row in enumerate(squares.rows.tolist()):
@@ -62,19 +64,74 @@ def paint_fields(canvas: Canvas, year: int) -> None:
     _paint_roads(canvas, squares)
 
 
+def paint_fields_at(canvas: Canvas, year: int) -> None:
+    """Paint the scattered pixels of a canvas as :func:`paint_fields` does.
+
+    They are of at most :data:`COARSEST`; those of a square that come one after the other are
+    painted together.
+    """
+    cols = (canvas.x // SQUARE).astype(np.int64)
+    rows = (canvas.south // SQUARE).astype(np.int64)
+    x, south = _middles(cols), _middles(rows)
+    place = traits_at(x, south)
+    use = _uses(cols, rows, x, south, place)
+    by_road = _near_line(canvas.x) | _near_line(canvas.south)
+    starts = np.flatnonzero(np.diff(cols, prepend=cols[0] - 1) | np.diff(rows, prepend=0))
+    for k, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(cols)], strict=True):
+        roads = by_road[k:stop].any()
+        if use[k] == _WILD and not roads:
+            continue
+        pixels = canvas.some(slice(k, stop))
+        if use[k] != _WILD:
+            _paint_square(pixels, int(cols[k]), int(rows[k]), int(use[k]), place[:, k], year)
+        if roads:
+            squares = _squares(pixels)
+            if squares.use.any():
+                _paint_roads(pixels, squares)
+
+
+def by_square(pixels: Scattered) -> NDArray[np.intp]:
+    """Return the order in which pixels of a square come one after the other."""
+    size = 2**pixels.q
+    return np.lexsort([((at + 0.5) * size) // SQUARE for at in (pixels.cols, pixels.rows)])
+
+
+def _near_line(at: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return where a road with its verges may be along a line between squares."""
+    beyond = at % SQUARE
+    return np.minimum(beyond, SQUARE - beyond) <= _BROADEST_ROAD
+
+
 def _squares(canvas: Canvas) -> _Squares:
     cols = np.arange(canvas.x[0] // SQUARE - 1, canvas.x[-1] // SQUARE + 2).astype(np.int64)
     rows = np.arange(canvas.south[0] // SQUARE - 1, canvas.south[-1] // SQUARE + 2).astype(np.int64)
-    x, south = (cols + 0.5) * SQUARE, (rows + 0.5) * SQUARE
+    x, south = _middles(cols), _middles(rows)
     place = traits(x, south)
-    # Farms lie together, so do houses: chances vary over kilometres.
-    where = np.meshgrid(x / 6000, south / 6000)
-    farm = place[Trait.CROPS] * 1.25 - 0.12 + 0.45 * field(*where, 71)
-    town = place[Trait.TOWNS] * (1.1 + 0.35 * field(*where, 72)) - 0.08
-    use = np.where(uniform(hashes(cols, rows, _SEED)) < farm, _FARM, _WILD)
-    use[uniform(hashes(cols, rows, _SEED + 1)) < town] = _TOWN
-    use[(place[Trait.RUGGED] > 0.55) & (place[Trait.TOWNS] < 0.3)] = _WILD
+    use = _uses(cols[None, :], rows[:, None], x[None, :], south[:, None], place)
     return _Squares(cols, rows, use, place)
+
+
+def _middles(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return metres of the middles of squares, from their columns or rows."""
+    return (numbers.astype(np.float64) + 0.5) * SQUARE
+
+
+def _uses(
+    cols: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    x: NDArray[np.float64],
+    south: NDArray[np.float64],
+    place: Floats,
+) -> NDArray[np.int64]:
+    """Return what squares are used for, from their numbers, middles and traits."""
+    # Farms lie together, so do houses: chances vary over kilometres.
+    where = np.broadcast_arrays(x / 6000, south / 6000)
+    farm = place[Trait.CROPS] * 1.25 - 0.12 + 0.45 * field(where[0], where[1], 71)
+    town = place[Trait.TOWNS] * (1.1 + 0.35 * field(where[0], where[1], 72)) - 0.08
+    use = np.where(uniform(hashes_at(cols, rows, _SEED)) < farm, _FARM, _WILD)
+    use[uniform(hashes_at(cols, rows, _SEED + 1)) < town] = _TOWN
+    use[(place[Trait.RUGGED] > 0.55) & (place[Trait.TOWNS] < 0.3)] = _WILD
+    return use
 
 
 def _paint_square(canvas: Canvas, col: int, row: int, use: int, place: Floats, year: int) -> None:
@@ -105,7 +162,7 @@ def _sow(
     canvas.material[part] = material
     canvas.tone[part] *= 0.35
     canvas.tone[part] += tone - 2.5
-    along = canvas.x[part[1]] if lasting.random() < 0.5 else canvas.south[part[0]][:, None]
+    along = canvas.x[part[1]] if lasting.random() < 0.5 else canvas.down(part)
     spacing, strength = lasting.uniform(3.2, 9.0), lasting.uniform(0.015, 0.06)
     canvas.light[part] *= _rows(canvas, along, spacing, strength)
     canvas.tame(part)
@@ -148,10 +205,9 @@ def _paint_strips(
             west + box[0] + edge, north + box[1] + edge, west + box[2] - edge, north + box[3] - edge
         )
         # Chance is drawn for every strip, in the box or not, so that all boxes agree.
-        lines = np.random.default_rng(lasting.integers(2**32))
-        season = np.random.default_rng(yearly.integers(2**32))
+        lines, season = lasting.integers(2**32), yearly.integers(2**32)
         if inner is not None:
-            _sow(canvas, inner, lines, season)
+            _sow(canvas, inner, np.random.default_rng(lines), np.random.default_rng(season))
 
 
 def _paint_circle(
@@ -167,7 +223,7 @@ def _paint_circle(
     canvas.tone[part] = canvas.tone[part] * 0.5 + lasting.uniform(0, 3)
     canvas.tame(part)
     x = (canvas.x[part[1]] - (west + SQUARE / 2)).astype(np.float32)
-    y = (canvas.south[part[0]] - (north + SQUARE / 2)).astype(np.float32)[:, None]
+    y = (canvas.down(part) - (north + SQUARE / 2)).astype(np.float32)
     radius = np.sqrt(x * x + y * y)
     circle = radius < _CIRCLE
     halves = int(lasting.choice([1, 1, 2, 4]))
@@ -202,8 +258,8 @@ def _paint_old(
 ) -> None:
     """Divide a square by slanting hedges into fields and woods."""
     x = (canvas.x[part[1]] - (west + SQUARE / 2)).astype(np.float32)
-    y = (canvas.south[part[0]] - (north + SQUARE / 2)).astype(np.float32)[:, None]
-    number = np.zeros((y.shape[0], x.shape[0]), np.intp)
+    y = (canvas.down(part) - (north + SQUARE / 2)).astype(np.float32)
+    number = np.zeros((y.shape[0], x.shape[-1]), np.intp)
     hedge = np.full(number.shape, 1e6, np.float32)
     tilt = lasting.uniform(-0.5, 0.5)
     for depth in range(3):

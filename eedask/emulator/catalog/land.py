@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from eedask.emulator.catalog import patterns
 from eedask.emulator.catalog.canvas import Canvas, Mask
-from eedask.emulator.catalog.country import Country
-from eedask.emulator.catalog.fields import paint_fields
+from eedask.emulator.catalog.country import Country, CountryAt
+from eedask.emulator.catalog.fields import COARSEST, by_square, paint_fields, paint_fields_at
 from eedask.emulator.catalog.palette import TONES, Material
-from eedask.emulator.catalog.surface import Cells
+from eedask.emulator.catalog.surface import Cells, Scattered
 
 Floats = NDArray[np.float32]
 
@@ -50,6 +50,35 @@ def land(cells: Cells, year: int) -> Land:
     canvas = Canvas.empty(cells)
     _ground(canvas, country)
     paint_fields(canvas, year)
+    return _finished(canvas, country)
+
+
+def land_at(pixels: Scattered, year: int) -> Land | None:
+    """Return the land at pixels by themselves, shape (1, n), to the bit as :func:`land` has it.
+
+    None where that cannot be: on the largest pixels, near coasts (see
+    :func:`~eedask.emulator.catalog.coast.coast_distance`), and where snow might lie on land that
+    is not rocky, which it does in boxes that have rock.
+    """
+    coast = CountryAt.coast(pixels)
+    if coast is None or pixels.q > COARSEST:
+        return None
+    # Those of a square of the land survey, 800 metres, together.
+    order = by_square(pixels)
+    pixels = Scattered(pixels.q, pixels.cols[order], pixels.rows[order])
+    country = CountryAt(pixels, coast)
+    if ((country.fine("rock") <= -0.3) & (country.fine("snow") > -0.15)).any():
+        return None
+    canvas = Canvas.empty(pixels)
+    _ground(canvas, country)
+    paint_fields_at(canvas, year)
+    found = _finished(canvas, country)
+    back = np.argsort(order)
+    return Land(found.kind[:, back], found.light[:, back])
+
+
+def _finished(canvas: Canvas, country: Country) -> Land:
+    """Draw what lies over the ground and fields."""
     _plants(canvas, country)
     _water(canvas, country)
     kind = canvas.material.astype(np.uint16)

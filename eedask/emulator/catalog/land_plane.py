@@ -92,6 +92,36 @@ def lookup(zone: int, level: int, left: float, top: float, width: int, height: i
     return Lookup(col, row, box_width, box_height, rows.astype(np.intp))
 
 
+def lookup_at(
+    zone: int, level: int, east: NDArray[np.float64], down: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return columns and rows of the land pixels under n places by themselves.
+
+    To the bit as :func:`lookup` has them.
+
+    Parameters
+    ----------
+    zone, level : int
+    east, down : ndarray, shape (n,)
+        Eastings, and northings counted down, of middles of a photograph's pixels.
+    """
+    size = 2**level
+    spacing = _NODE_PIXELS * size
+    cell = np.floor(np.stack([east, down]) / spacing)
+    across, part_down = np.stack([east, down]) / spacing - cell
+    cells, number = np.unique(cell, axis=1, return_inverse=True)
+    eastings = (cells[0][:, None, None] + np.arange(2)) * spacing
+    downs = (cells[1][:, None, None] + np.arange(2)[:, None]) * spacing
+    found = []
+    for values in _onto_plane(zone, *np.broadcast_arrays(eastings, downs)):
+        corners = values[number.ravel()]
+        left = corners[:, 0, 0] + (corners[:, 1, 0] - corners[:, 0, 0]) * part_down
+        right = corners[:, 0, 1] + (corners[:, 1, 1] - corners[:, 0, 1]) * part_down
+        at = (right - left) * across + left
+        found.append(np.floor(at * (1 / size)).astype(np.int64))
+    return found[0], found[1]
+
+
 class _Axis:
     """Where pixel middles lie between nodes, along one axis."""
 
@@ -125,7 +155,12 @@ def _nodes(
     zone: int, east: NDArray[Any], down: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the plane's coordinates at nodes of a zone, x and south, (rows, columns)."""
-    eastings, southings = np.meshgrid(east, down)
+    return _onto_plane(zone, *np.meshgrid(east, down))
+
+
+def _onto_plane(
+    zone: int, eastings: NDArray[Any], southings: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = _transformer(zone).transform(eastings, -southings)
     return np.round(x * _ROUND) / _ROUND, np.round(-y * _ROUND) / _ROUND
 

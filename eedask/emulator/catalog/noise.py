@@ -24,9 +24,14 @@ def hashes(cols: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> NDArr
     A bit mixer after Chris Wellons' "lowbias32" search; integer arithmetic only, so it is the
     same on all platforms.
     """
+    return hashes_at(cols[None, :], rows[:, None], seed)
+
+
+def hashes_at(cols: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> NDArray[np.uint32]:
+    """Return the same bits for cells whose columns and rows broadcast."""
     x = (cols & 0xFFFFFFFF).astype(np.uint32) * np.uint32(0x9E3779B1)
     y = (rows & 0xFFFFFFFF).astype(np.uint32) * np.uint32(0x85EBCA77)
-    return mixed(x[None, :] ^ (y + np.uint32(seed * 0xC2B2AE3D & 0xFFFFFFFF))[:, None])
+    return mixed(x ^ (y + np.uint32(seed * 0xC2B2AE3D & 0xFFFFFFFF)))
 
 
 def mixed(h: NDArray[np.uint32]) -> NDArray[np.uint32]:

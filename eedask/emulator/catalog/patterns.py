@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eedask.emulator.catalog.surface import Cells
+from eedask.emulator.catalog.surface import Cells, Scattered
 
 SIZE = 512
 NOTHING = 255  # the rank where no plant is
@@ -29,8 +29,11 @@ class Texture:
         self._values = values
         self._levels: dict[int, NDArray[Any]] = {}
 
-    def cut(self, cells: Cells) -> NDArray[Any]:
-        """Return the texture over cells of up to 512 pixels a side: a view, not to write to."""
+    def cut(self, cells: Cells | Scattered) -> NDArray[Any]:
+        """Return the texture over cells of up to 512 pixels a side: a view, not to write to.
+
+        Over n scattered cells its shape is (1, n).
+        """
         period = max(1, SIZE >> cells.q)
         sheet = self._levels.get(cells.q)
         if sheet is None:
@@ -38,6 +41,8 @@ class Texture:
             one = self._values[every // 2 :: every, every // 2 :: every]
             sheet = self._levels[cells.q] = np.tile(one, (2 * SIZE // period,) * 2)
             sheet.setflags(write=False)
+        if isinstance(cells, Scattered):
+            return sheet[cells.rows % period, cells.cols % period][None]
         row, col = cells.row % period, cells.col % period
         return sheet[row : row + cells.height, col : col + cells.width]
 

@@ -11,13 +11,13 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog import patterns
-from eedask.emulator.catalog.land import land
-from eedask.emulator.catalog.land_plane import lookup
+from eedask.emulator.catalog.land import land, land_at
+from eedask.emulator.catalog.land_plane import lookup, lookup_at
 from eedask.emulator.catalog.palette import colors
-from eedask.emulator.catalog.surface import Cells
+from eedask.emulator.catalog.surface import Cells, Scattered
 from eedask.emulator.native_tiles import kept
 from eedask.emulator.raster import Pixels, Projection, uniform
-from eedask.emulator.sampling import Window
+from eedask.emulator.sampling import Numbers, Window
 
 # Windows are drawn in pieces of at most this many pixels a side: the land under one, turned and
 # stretched, has to fit a texture.
@@ -31,6 +31,8 @@ class Photograph:
 
     Bands are red, green, blue and near infrared. Coarser levels are drawn at their own size.
     """
+
+    is_opaque = True
 
     def __init__(
         self, zone: int, left: int, top: int, width: int, height: int, date: dt.date
@@ -50,6 +52,21 @@ class Photograph:
         key = (Photograph, self._zone, self._left, self._top, self._date, band, level, window)
         return kept(key, lambda: self._drawn(band, level, window))
 
+    def read_points(self, band: int, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
+        """Return n pixels of one band, shape (1, n); None if windows have to be read."""
+        size = 2**level
+        scene = _scene_at(
+            self._zone,
+            level,
+            (size * cols + self._left).tobytes(),
+            (size * rows - self._top).tobytes(),
+            self._date.year,
+        )
+        if scene is None:
+            return None
+        values = self._exposed(band, scene)
+        return Pixels(values, uniform(1, values.shape))
+
     def _drawn(self, band: int, level: int, window: Window) -> Pixels:
         values = np.empty((window.height, window.width), np.uint8)
         for row in range(0, window.height, _PIECE):
@@ -64,6 +81,9 @@ class Photograph:
         size = 2**level
         left, top = self._left + size * window.col, self._top - size * window.row
         scene = _scene(self._zone, level, left, top, window.width, window.height, self._date.year)
+        return self._exposed(band, scene)
+
+    def _exposed(self, band: int, scene: _Scene) -> NDArray[np.uint8]:
         values = colors(self._date)[band].take(scene.kind)
         values *= scene.light
         return np.clip(values, 0, 255, out=values).astype(np.uint8)
@@ -88,3 +108,21 @@ def _scene(
     size = 2**level
     light *= patterns.camera().cut(Cells(0, left // size, -top // size, width, height))
     return _Scene(kind, light)
+
+
+# The bands of a photograph are asked for the same pixels one after the other.
+@lru_cache(maxsize=16)
+def _scene_at(zone: int, level: int, lefts: bytes, tops: bytes, year: int) -> _Scene | None:
+    """Return the scene of n pixels by themselves, (1, n), of 64-bit corners in metres.
+
+    To the bit as :func:`_scene` has it; None where pixels cannot be drawn by themselves.
+    """
+    left, top = np.frombuffer(lefts, np.int64), np.frombuffer(tops, np.int64)
+    size = 2**level
+    cols, rows = lookup_at(zone, level, left + size * 0.5, top + size * 0.5)
+    ground = land_at(Scattered(level, cols, rows), year)
+    if ground is None:
+        return None
+    at = Scattered(0, left // size, top // size)
+    light = ground.light * patterns.camera().cut(at)
+    return _Scene(ground.kind.astype(np.intp), light)

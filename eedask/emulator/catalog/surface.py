@@ -36,6 +36,20 @@ class Cells(NamedTuple):
         return Cells(self.q + by, col, row, last_col - col + 1, last_row - row + 1)
 
 
+class Scattered(NamedTuple):
+    """Cells of ``2**q`` metres by themselves, where they are drawn as one line of pixels.
+
+    Attributes
+    ----------
+    q : int
+    cols, rows : ndarray of int64, shape (n,)
+    """
+
+    q: int
+    cols: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
 def surfaces(
     cells: Cells,
     amplitudes: Sequence[Sequence[float]],
@@ -186,3 +200,23 @@ def spread(values: Floats, by: int) -> Floats:
     down = rise[:, None] * part
     down += across[:-1, None]
     return down.reshape((n - 1) * step, (m - 1) * step)
+
+
+def spread_at(values: Floats, by: int, cols: NDArray[np.int64], rows: NDArray[np.int64]) -> Floats:
+    """Return, at n pixels, what :func:`spread` makes of the cells around each, shape (n,).
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, 2, 2)
+        Of the cells between whose middles each pixel lies.
+    by : int
+    cols, rows : ndarray, shape (n,)
+        The pixels, counted from the middle of the first of the four cells.
+    """
+    step = np.float32(2**by)
+    east = (cols.astype(np.float32) + np.float32(0.5)) / step
+    south = (rows.astype(np.float32) + np.float32(0.5)) / step
+    slope = values[:, :, 1] - values[:, :, 0]
+    across = values[:, :, 0] + slope * east[:, None]
+    down: Floats = (across[:, 1] - across[:, 0]) * south + across[:, 0]
+    return down

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.canvas import Canvas, Part
-from eedask.emulator.catalog.noise import hashes, uniform
+from eedask.emulator.catalog.noise import Floats, hashes, hashes_at, uniform
 from eedask.emulator.catalog.palette import Material
 
 _LOT = 20.0  # metres along the street
@@ -40,39 +40,43 @@ def _paint_houses(
     block = float(lasting.choice([160.0, 200.0, 400.0]))
     seed = int(lasting.integers(2**31))
     tiles = lasting.random() < 0.3
-    x, y = canvas.x[part[1]] - west, canvas.south[part[0]] - north
+    x, y = canvas.x[part[1]] - west, canvas.down(part) - north
     in_depth = y % depth
     street_x = _from_line(x, block) < _HALF_STREET
     street_y = _from_line(y, depth) < _HALF_STREET
     back = _from_line(y, depth) - _HALF_STREET
     lot_x = (x // _LOT).astype(np.int64)
     lot_y = (2 * y // depth).astype(np.int64)
-    columns, first_x = np.unique(lot_x, return_inverse=True)
-    rows, first_y = np.unique(lot_y, return_inverse=True)
-    chance = uniform(hashes(columns, rows, seed))
-    width = uniform(hashes(columns, rows, seed + 1))
-    at = np.ix_(first_y, first_x)
-    half_width = 5.2 + 3 * width[at]
-    built = chance[at] < 0.93
+    chance, width = _chances(lot_x, lot_y, seed), _chances(lot_x, lot_y, seed + 1)
+    half_width = 5.2 + 3 * width
+    built = chance < 0.93
     house = _houses(x, y, depth, half_width) & built
     # Shadows fall to the north-west.
     shade = _houses(x + 2, y + 3.5, depth, half_width) & built & ~house
-    drive = (np.abs(x % _LOT - 3.5) < 1.6) & ((back > -1) & (back < 9))[:, None]
+    drive = (np.abs(x % _LOT - 3.5) < 1.6) & ((back > -1) & (back < 9))
     material, tone, light = canvas.material[part], canvas.tone[part], canvas.light[part]
     material[shade] = Material.SHADOW
     material[np.broadcast_to(drive, material.shape)] = Material.GRAVEL
     material[house] = Material.TILES if tiles else Material.ROOF
-    roof_tone = (chance * 16)[at]
-    np.copyto(tone, roof_tone, where=house)
+    np.copyto(tone, chance * 16, where=house)
     middle = np.where(in_depth < depth / 2, _HALF_STREET + 12.25, depth - _HALF_STREET - 12.25)
-    slope = np.where(in_depth < middle, 0.84, 1.1).astype(np.float32)[:, None]
+    slope = np.where(in_depth < middle, 0.84, 1.1).astype(np.float32)
     np.copyto(light, np.broadcast_to(slope, light.shape), where=house)
-    street = street_x | street_y[:, None]
+    street = street_x | street_y
     material[street] = Material.ASPHALT
     tone[street] = lasting.uniform(3, 12)
     bare = house | street | drive
     canvas.trees[part][bare] = 0
     canvas.shrubs[part][bare] = 0
+
+
+def _chances(columns: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> Floats:
+    """Return a number from 0 to 1 for the lot that each pixel is in, drawn once for each lot."""
+    if rows.shape[0] == 1:
+        return uniform(hashes_at(columns[None], rows, seed))
+    lots_x, at_x = np.unique(columns, return_inverse=True)
+    lots_y, at_y = np.unique(rows[:, 0], return_inverse=True)
+    return uniform(hashes(lots_x, lots_y, seed))[np.ix_(at_y, at_x)]
 
 
 def _from_line(at: NDArray[np.float64], every: float) -> NDArray[np.float64]:
@@ -90,7 +94,7 @@ def _houses(
     """Return where houses stand: in the middle of lots, 7 metres back from the street."""
     back = _from_line(y, depth) - _HALF_STREET
     across = np.abs(x % _LOT - _LOT / 2) < half_width
-    standing: NDArray[np.bool_] = across & ((back > 7) & (back < 17.5))[:, None]
+    standing: NDArray[np.bool_] = across & ((back > 7) & (back < 17.5))
     return standing
 
 
@@ -102,8 +106,8 @@ def _paint_yards(
     canvas.tone[part] = lasting.uniform(2, 10)
     canvas.trees[part] = 9
     canvas.shrubs[part] = 0
-    y = canvas.south[part[0]] - north
-    stripes = ((y % 17) < 5).astype(np.float32)[:, None]
+    y = canvas.down(part) - north
+    stripes = ((y % 17) < 5).astype(np.float32)
     canvas.light[part] *= 1 - canvas.contrast * np.float32(0.16) * stripes
     for _ in range(9):
         x, top = lasting.uniform(20, 640, 2)
