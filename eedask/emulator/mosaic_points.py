@@ -7,6 +7,7 @@ looked through; a grid that lies across the edge of one is read as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,25 +82,49 @@ def _read(band: Band, places: Sequence[Places]) -> Pixels | None:
 
 def _showing(layers: Sequence[Sequence[Band]], places: Sequence[Places]) -> list[Shown] | None:
     """Return which bands show where, of places where that is known; None if no band tells."""
-    there: dict[int, tuple[Band, list[int]]] = {}
-    for k, bands in enumerate(layers):
-        for band in bands:
-            there.setdefault(id(band), (band, []))[1].append(k)
-    covers: dict[tuple[int, int], bool | None] = {}
-    for band, numbers in there.values():
-        tell: Any = getattr(band.read, "covers", None)
+    tellers = tuple(tuple(getattr(b.read, "covers", None) for b in bands) for bands in layers)
+    tops = _tops(tellers, tuple(places))
+    if tops is None:
+        return None
+    found: dict[int, Shown] = {}
+    for k, (bands, top) in enumerate(zip(layers, tops, strict=True)):
+        if top is None:
+            continue
+        size = places[k].grid.width * places[k].grid.height
+        shows = bands[top] if top < len(bands) else None
+        shown = found.get(id(shows), Shown(shows, [], 0.0))
+        found[id(shows)] = Shown(shows, [*shown.numbers, k], shown.passed + size * top)
+    return list(found.values())
+
+
+# The bands of images are asked about the same places one after the other.
+@lru_cache(maxsize=4)
+def _tops(
+    tellers: tuple[tuple[Callable[..., Any] | None, ...], ...], places: tuple[Places, ...]
+) -> list[int | None] | None:
+    """Return how many of each place's layers have nothing there before one has all of it.
+
+    None of a place where the next has some of it, or would have to be looked at; None for all if
+    a layer does not tell.
+
+    Parameters
+    ----------
+    tellers : tuple of tuples
+        ``read.covers`` of each place's layers, from the top down.
+    """
+    asked: dict[Callable[..., Any] | None, list[int]] = {}
+    for k, layers in enumerate(tellers):
+        for tell in layers:
+            asked.setdefault(tell, []).append(k)
+    covers: dict[tuple[Any, int], bool | None] = {}
+    for tell, numbers in asked.items():
         answers = tell and tell(tuple(places[k] for k in numbers))
         if answers is None:
             return None
-        covers.update({(id(band), k): a for k, a in zip(numbers, answers, strict=True)})
-    found: dict[int, Shown] = {}
-    for k, bands in enumerate(layers):
-        size = places[k].grid.width * places[k].grid.height
-        top = next((i for i, band in enumerate(bands) if covers[id(band), k] is not False), None)
-        shows = None if top is None else bands[top]
-        if shows is not None and covers[id(shows), k] is None:
-            continue
-        passed = size * (len(bands) if top is None else top)
-        shown = found.get(id(shows), Shown(shows, [], 0.0))
-        found[id(shows)] = Shown(shows, [*shown.numbers, k], shown.passed + passed)
-    return list(found.values())
+        covers.update(((tell, k), a) for k, a in zip(numbers, answers, strict=True))
+    tops: list[int | None] = []
+    for k, layers in enumerate(tellers):
+        said = [covers[tell, k] for tell in layers]
+        top = next((i for i, covered in enumerate(said) if covered is not False), len(said))
+        tops.append(None if top < len(said) and said[top] is None else top)
+    return tops

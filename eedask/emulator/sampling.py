@@ -73,24 +73,28 @@ def source_bands(
     ids, types : sequences
         The bands' names and pixel types, in the source's order.
     """
+    # One for all bands, so that what it says of one holds for the next.
+    covers = partial(_covers, source) if getattr(source, "is_opaque", False) else None
     return tuple(
         Band(
             id=name,
             type=kind,
             projection=source.projection,
-            read=_reader(source, index, kind.dtype),
+            read=_reader(source, index, kind.dtype, covers),
             dimensions=(source.width, source.height),
         )
         for index, (name, kind) in enumerate(zip(ids, types, strict=True))
     )
 
 
-def _reader(source: NativeSource, band: int, dtype: np.dtype[Any]) -> Callable[[Grid], Pixels]:
+def _reader(
+    source: NativeSource, band: int, dtype: np.dtype[Any], covers: Callable[..., Any] | None
+) -> Callable[[Grid], Pixels]:
     read = partial(_read, source, band, dtype)
     if hasattr(source, "read_points"):
         read.points = partial(_read_points, source, band, dtype)  # type: ignore[attr-defined]
-        if getattr(source, "is_opaque", False):
-            read.covers = partial(_covers, source)  # type: ignore[attr-defined,arg-type]
+        if covers is not None:
+            read.covers = covers  # type: ignore[attr-defined]
     return read
 
 
@@ -137,9 +141,7 @@ def _picked(source: NativeSource, places: Sequence[Places]) -> dict[int, list[Pi
     return picked
 
 
-# The bands of a source are asked about the same places one after the other.
-@lru_cache(maxsize=64)
-def _covers(source: Any, places: tuple[Places, ...]) -> list[bool | None] | None:
+def _covers(source: NativeSource, places: tuple[Places, ...]) -> list[bool | None] | None:
     """Return of each grid whether it lies in a source wholly or not at all; None if it is open."""
     if any(place.grid.resampling != "nearest" for place in places):
         return None

@@ -198,14 +198,15 @@ def _paint_strips(
         low, high = strip * width, (strip + 1) * width
         box = (low, 0.0, high, SQUARE) if upright else (0.0, low, SQUARE, high)
         whole = canvas.part(west + box[0], north + box[1], west + box[2], north + box[3])
-        if whole is not None:
-            canvas.material[whole] = Material.GRASS
-            canvas.tame(whole)
+        # Chance is drawn for every strip, in the box or not, so that all boxes agree.
+        lines, season = lasting.integers(2**32), yearly.integers(2**32)
+        if whole is None:
+            continue
+        canvas.material[whole] = Material.GRASS
+        canvas.tame(whole)
         inner = canvas.part(
             west + box[0] + edge, north + box[1] + edge, west + box[2] - edge, north + box[3] - edge
         )
-        # Chance is drawn for every strip, in the box or not, so that all boxes agree.
-        lines, season = lasting.integers(2**32), yearly.integers(2**32)
         if inner is not None:
             _sow(canvas, inner, np.random.default_rng(lines), np.random.default_rng(season))
 
