@@ -30,9 +30,9 @@ def scattered(path, count=300):
 def read(path, points):
     """Return rasterio's values at points, shape (bands, points); NaN outside and where masked."""
     with rasterio.open(path) as file:
-        rows, columns = map(
-            np.asarray, rowcol(file.transform, points.geometry.x, points.geometry.y)
-        )
+        # Some releases of rasterio give floats.
+        at = np.asarray(rowcol(file.transform, points.geometry.x, points.geometry.y))
+        rows, columns = at.astype(int)
         inside = (rows >= 0) & (rows < file.height) & (columns >= 0) & (columns < file.width)
         bands = file.read(masked=True).astype(float).filled(np.nan)
     found = np.full((len(bands), len(points)), np.nan)
