@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ee
@@ -49,10 +51,69 @@ def spans(freq: str, start: Any, end: Any) -> list[tuple[int, int]]:
     return list(itertools.pairwise(stamps))
 
 
-def check_composite(name: str) -> None:
-    """Raise InputError for a way that is not known."""
-    if name not in COMPOSITES:
-        raise InputError(f"composite={name!r} is not known; choose one of {', '.join(COMPOSITES)}")
+@dataclass(frozen=True)
+class Composing:
+    """Which composites take the place of a collection's images.
+
+    Attributes
+    ----------
+    freq : str, optional
+        One for each span of time between ``start`` and ``end``; see :func:`spans`.
+    start, end : str or datetime, optional
+    composite : str
+        How a span's images become one.
+    by_day : bool
+        One mosaic for each day instead.
+
+    Raises
+    ------
+    InputError
+        If these do not go together.
+    """
+
+    freq: str | None
+    start: Any
+    end: Any
+    composite: str
+    by_day: bool
+
+    def __post_init__(self) -> None:
+        if self.freq is not None and self.by_day:
+            raise InputError("freq= makes composites of spans, mosaic_by_day of days; choose one")
+        if self.freq is None and (self.start is not None or self.end is not None):
+            raise InputError(
+                "start= and end= go with freq=; elsewhere filter the collection itself, with"
+                " filterDate"
+            )
+        if self.applies and self.composite not in COMPOSITES:
+            raise InputError(
+                f"composite={self.composite!r} is not known; choose one of {', '.join(COMPOSITES)}"
+            )
+        _ = self._laid  # refused here, if they cannot be laid
+
+    @cached_property
+    def _laid(self) -> list[tuple[int, int]]:
+        return [] if self.freq is None else spans(self.freq, self.start, self.end)
+
+    @property
+    def applies(self) -> bool:
+        """Whether there are composites; else the images are left as they are."""
+        return self.freq is not None or self.by_day
+
+    def images(self, collection: ee.ImageCollection) -> ee.ImageCollection:
+        """Return what takes the place of a collection."""
+        if self.by_day:
+            return by_day(collection)
+        if self.freq is None:
+            return collection
+        return by_span(collection, self._laid, self.composite)
+
+    def first(self, collection: ee.ImageCollection) -> ee.Image:
+        """Return an image with the bands and the projection of those of :meth:`images`."""
+        image = ee.Image(collection.first())
+        if not self.applies:
+            return image
+        return _composed(ee.ImageCollection([image]), "mosaic" if self.by_day else self.composite)
 
 
 def by_span(
@@ -67,7 +128,7 @@ def by_span(
     def make(span: Any) -> ee.Image:
         pair = ee.List(span)
         within = collection.filterDate(pair.get(0), pair.get(1))
-        made = composed(ee.ImageCollection([blank]).merge(within), composite)
+        made = _composed(ee.ImageCollection([blank]).merge(within), composite)
         timed = made.set("system:time_start", pair.get(0))
         return timed.copyProperties(blank, [NO_IMAGES])
 
@@ -91,7 +152,7 @@ def by_day(collection: ee.ImageCollection) -> ee.ImageCollection:
     return ee.ImageCollection(days.map(make))
 
 
-def composed(collection: ee.ImageCollection, composite: str) -> ee.Image:
+def _composed(collection: ee.ImageCollection, composite: str) -> ee.Image:
     """Return one image of several."""
     made: ee.Image = getattr(collection, composite)()
     return made

@@ -11,7 +11,7 @@ import geopandas as gpd
 import pyarrow as pa
 
 from eedask.batching import MOST_ITEMS, BatchLimits
-from eedask.composites import by_day, by_span, check_composite, composed, spans
+from eedask.composites import Composing
 from eedask.computed import ComputeTask, stated_columns
 from eedask.connection import DEADLINE, endpoint_of_client
 from eedask.errors import InputError
@@ -22,7 +22,14 @@ from eedask.reducers import reducer as as_reducer
 from eedask.retrying import RetryPolicy
 from eedask.series import SeriesTask
 from eedask.staging import sample_items
-from eedask.table_verbs import Reduction, Region, id_type, outline_options, table_plan
+from eedask.table_verbs import (
+    Reduction,
+    Region,
+    check_regions,
+    id_type,
+    outline_options,
+    table_plan,
+)
 from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE
 
 
@@ -100,8 +107,8 @@ def time_series(
         If the plan cannot work; nothing was sent.
     """
     outlines = outline_options(invalid, simplify)
-    _check_composites(freq, start, end, composite, mosaic_by_day)
-    made = _made(collection, freq, start, end, composite, mosaic_by_day)
+    composing = Composing(freq, start, end, composite, mosaic_by_day)
+    made = _of(collection, composing.images) if composing.applies else collection
     asked = Reduction(
         made,
         as_reducer(reducer, weighted=weighted),
@@ -110,11 +117,9 @@ def time_series(
         crs,
         tile_scale,
         ee.ImageCollection,
-        _described(collection, freq, composite, mosaic_by_day),
+        _of(collection, composing.first),
     )
-    checked = check_items(
-        items, geometry=region is None, reserved=RESERVED, missing=True, wrapped=True
-    )
+    checked = check_regions(items, region)
     endpoint, _ = endpoint_of_client(
         workload_tag=workload_tag, deadline=deadline, credentials=credentials
     )
@@ -127,7 +132,7 @@ def time_series(
         **outlines,
         times_of=_compiled(made, _times, checked),
         size_of=_compiled(collection, ee.ImageCollection.size, checked),
-        composite=freq is not None or mosaic_by_day,
+        composite=composing.applies,
     )
     terms |= {"verb": "time_series", "weighted": weighted, "freq": freq, **outlines}
     options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
@@ -219,40 +224,3 @@ def compute(
     }
     options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
     return table_plan(checked, task, terms, out, options)
-
-
-def _check_composites(
-    freq: str | None, start: Any, end: Any, composite: str, mosaic_by_day: bool
-) -> None:
-    if freq is not None and mosaic_by_day:
-        raise InputError("freq= makes composites of spans, mosaic_by_day of days; choose one")
-    if freq is None and (start is not None or end is not None):
-        raise InputError(
-            "start= and end= go with freq=; elsewhere filter the collection itself, with filterDate"
-        )
-    if freq is not None or mosaic_by_day:
-        check_composite(composite)
-
-
-def _made(
-    collection: Any, freq: str | None, start: Any, end: Any, composite: str, mosaic_by_day: bool
-) -> Any:
-    """Return the collection that is asked for, or the function to it."""
-    if mosaic_by_day:
-        return _of(collection, by_day)
-    if freq is None:
-        return collection
-    laid = spans(freq, start, end)
-    return _of(collection, lambda source: by_span(source, laid, composite))
-
-
-def _described(collection: Any, freq: str | None, composite: str, mosaic_by_day: bool) -> Any:
-    """Return an image with the bands and the projection of those that are asked for."""
-
-    def one(source: ee.ImageCollection) -> ee.Image:
-        image = ee.Image(source.first())
-        if freq is None and not mosaic_by_day:
-            return image
-        return composed(ee.ImageCollection([image]), "mosaic" if mosaic_by_day else composite)
-
-    return _of(collection, one)

@@ -117,9 +117,7 @@ def reduce_regions(
     """
     asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
     outlines = outline_options(invalid, simplify)
-    checked = check_items(
-        items, geometry=region is None, reserved=RESERVED, missing=True, wrapped=True
-    )
+    checked = check_regions(items, region)
     endpoint, _ = endpoint_of_client(
         workload_tag=workload_tag, deadline=deadline, credentials=credentials
     )
@@ -340,6 +338,12 @@ def remarks(items: gpd.GeoDataFrame) -> tuple[str, ...]:
     if crs is None or crs == "EPSG:4326" or items.geometry.isna().all():
         return ()
     return (f"the items are in {crs.to_string()}; their vertices are sent in EPSG:4326",)
+
+
+def check_regions(items: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoDataFrame:
+    """Return items that are regions, or say which Earth Engine has, checked."""
+    own = region is None
+    return check_items(items, geometry=own, reserved=RESERVED, missing=True, wrapped=True)
 
 
 def outline_options(invalid: str, simplify: float | None) -> dict[str, Any]:

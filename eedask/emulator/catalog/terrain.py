@@ -66,6 +66,7 @@ _UPLANDS = (
     Upland(((-90.0, -82.0), (0.0, -80.0), (90.0, -79.0)), 12.0, 2800),
 )
 _PLATEAU = 3.0  # degrees
+_FEW = 1024  # places of which all uplands are looked at together
 # Dry places: longitude, latitude, half widths, how dry (1: desert).
 _DRY = (
     (0.0, 23.0, 26.0, 9.0, 1.0),
@@ -126,7 +127,7 @@ def _distances(lon: Degrees, lat: Degrees) -> Iterator[Degrees]:
     """Yield the distance of places to each upland's line, in degrees.
 
     Longitudes are shortened as they are at the line. Of few places all lines are looked at
-    together: each would take as long.
+    together, as each by itself would take as long.
     """
     x, y = np.broadcast_arrays(lon, lat)
     parts = _sides()
@@ -140,9 +141,6 @@ def _distances(lon: Degrees, lat: Degrees) -> Iterator[Degrees]:
     for part in parts:
         yield away[start : start + part.shape[1]].min(axis=0)
         start += part.shape[1]
-
-
-_FEW = 1024
 
 
 @cache
