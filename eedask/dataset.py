@@ -35,6 +35,7 @@ from eedask.workitem import WorkItem
 PLAN, PARTS = "plan.json", "manifest"
 CHIPS, TABLE, REPORT, SHEET = "chips", "table", "report.html", "contact_sheet.png"
 RESULTS = (CHIPS, TABLE, REPORT, SHEET)
+_PARTS_OF = "part-*.parquet"
 # The table's column of item ids, and where its columns are kept, as Parquet readers expect it.
 ITEM_ID = "id"
 _TABLE_SCHEMA = f"{TABLE}/_common_metadata"
@@ -205,12 +206,17 @@ class Dataset:
         return read_partition(self.folder, number)
 
     def rows(self, number: int) -> list[Row]:
-        """Return the rows of a partition that were written so far."""
+        """Return the rows of a partition that were written so far.
+
+        Those of items that are done are left out where the table's part is gone.
+        """
         name = _part(number)
         if not self.folder.exists(name):
             return []
-        table = self.read_part(name)
-        return [Row(**row) for row in table.to_pylist()]
+        part = self.read_part(name)
+        if self.folder.exists(_TABLE_SCHEMA) and not self.folder.exists(table_part(number)):
+            part = _not_done(part)
+        return [Row(**row) for row in part.to_pylist()]
 
     def read_part(self, name: str) -> pa.Table:
         """Return a part of the manifest or of the table.
@@ -292,7 +298,7 @@ class Dataset:
 
     def table_parts(self) -> list[str]:
         """Return the names of the table's parts that there are, in their order."""
-        return self.folder.list(TABLE, "part-*.parquet")
+        return self.folder.list(TABLE, _PARTS_OF)
 
     def write_file(self, name: str, data: bytes) -> None:
         """Write an item's file, whole or not at all."""
@@ -301,23 +307,36 @@ class Dataset:
     def counts(self) -> dict[str, int]:
         """Return how many items have which status, without reading the items."""
         counts = {OK: 0, FAILED: 0}
-        for part in self._read_parts(self._manifest_parts(), columns=["status"]):
+        for part in self._manifest_parts(columns=["status"]):
             for found in part["status"].value_counts().to_pylist():
                 counts[found["values"]] += found["counts"]
         return counts
 
-    def _manifest_parts(self) -> list[str]:
-        return self.folder.list(PARTS, "part-*.parquet")
+    def _manifest_parts(self, columns: list[str] | None = None) -> list[pa.Table]:
+        """Return the manifest's parts, as :meth:`rows` has them."""
+        names = self.folder.list(PARTS, _PARTS_OF)
+        parts = self._read_parts(names, columns)
+        if not self.folder.exists(_TABLE_SCHEMA):
+            return parts
+        # Parts of the table are called as those of the manifest are.
+        there = {name.rpartition("/")[2] for name in self.table_parts()}
+        pairs = zip(names, parts, strict=True)
+        return [p if name.rpartition("/")[2] in there else _not_done(p) for name, p in pairs]
 
     def manifest(self) -> gpd.GeoDataFrame:
         """Return the items with what became of each; columns are null where nothing did yet."""
         items = self.items()
-        tables = self._read_parts(self._manifest_parts())
+        tables = self._manifest_parts()
         if not tables:
             rows = _rows_table([]).drop_columns("id").to_pandas()
             return items.join(rows.reindex(items.index))
         rows = pa.concat_tables(tables).to_pandas().set_index("id")
         return items.join(rows.reindex(items.index))
+
+
+def _not_done(part: pa.Table) -> pa.Table:
+    """Return the rows of a part of the manifest whose items are not done."""
+    return part.filter(pc.not_equal(part["status"], OK))
 
 
 def _rows_table(rows: Sequence[Row]) -> pa.Table:

@@ -19,7 +19,7 @@ from test_reduce_regions import fields
 import eedask
 from eedask import series
 from eedask.batching import BatchMemory
-from eedask.errors import ItemsError
+from eedask.errors import DatasetError, ItemsError
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -292,3 +292,34 @@ def test_a_column_that_no_file_holds_is_named(earth_engine, rasters, tmp_path):
     # Of one type, but one that only the writing of the file finds out about.
     with pytest.raises(ItemsError, match=r"cannot be kept in Parquet .*column waves"):
         plan(waves=[1j, 2j, 3j]).run(progress=False)
+
+
+@pytest.mark.parametrize("verb", ["reduce_regions", "time_series"])
+def test_a_part_that_is_removed_as_told_is_fetched_anew(
+    earth_engine, rasters, tmp_path, sent, verb
+):
+    items = fields(rasters.field, 60)
+    what = {"reduce_regions": ee.Image(FIELD), "time_series": ee.ImageCollection(SERIES)}[verb]
+
+    def run():
+        """Return the result, and how many regions were sent for it."""
+        sent.clear()
+        options = {"out": tmp_path / "out", "partition_size": 20}
+        result = getattr(eedask, verb)(items, what, "max", **options).run(progress=False)
+        return result, sum(body.count("GeometryConstructors.Polygon") for body in sent)
+
+    first, asked = run()
+    assert asked == 60
+    whole = first.table()
+    parts = sorted(tmp_path.glob("out/table/part-*"))
+    assert len(parts) == 3
+    parts[1].write_bytes(b"rubbish")
+    with pytest.raises(DatasetError, match=r"part-00001\.parquet is damaged.*run the same plan"):
+        eedask.open_result(tmp_path / "out").table()
+    parts[1].unlink()
+    manifest = eedask.open_result(tmp_path / "out").manifest
+    assert manifest["status"].isna().sum() == 20
+    again, asked = run()
+    assert asked == 20
+    assert (again.manifest["status"] == "ok").all()
+    assert again.table().equals(whole)
