@@ -56,9 +56,8 @@ def land(cells: Cells, year: int) -> Land:
 def land_at(pixels: Scattered, year: int) -> Land | None:
     """Return the land at pixels by themselves, shape (1, n), to the bit as :func:`land` has it.
 
-    None where that cannot be: on the largest pixels, near coasts (see
-    :func:`~eedask.emulator.catalog.coast.coast_distance`), and where snow might lie on land that
-    is not rocky, which it does in boxes that have rock.
+    None where that cannot be: on the largest pixels, and near coasts (see
+    :func:`~eedask.emulator.catalog.coast.coast_distance`).
     """
     coast = CountryAt.coast(pixels)
     if coast is None or pixels.q > COARSEST:
@@ -67,8 +66,6 @@ def land_at(pixels: Scattered, year: int) -> Land | None:
     order = by_square(pixels)
     pixels = Scattered(pixels.q, pixels.cols[order], pixels.rows[order])
     country = CountryAt(pixels, coast)
-    if ((country.fine("rock") <= -0.3) & (country.fine("snow") > -0.15)).any():
-        return None
     canvas = Canvas.empty(pixels)
     _ground(canvas, country)
     paint_fields_at(canvas, year)
@@ -103,7 +100,7 @@ def _ground(canvas: Canvas, country: Country) -> None:
         rock = country.above("rock", 0.42, grain)
         canvas.fill(rock, Material.ROCK)
         canvas.fill(rock & country.above("red", 0.6), Material.RED_SOIL)
-        canvas.fill(country.above("snow", 0.2, grain), Material.SNOW)
+    canvas.fill(country.above("snow", 0.2, grain), Material.SNOW)
     canvas.trees[...] = country.fine("trees")
     canvas.shrubs[...] = country.fine("shrubs")
 
