@@ -32,6 +32,15 @@ def test_gdal_reads_the_same_pixels_and_finds_no_fault():
         np.testing.assert_array_equal(dataset.read(), planes)
 
 
+@pytest.mark.parametrize("level", [0, 8, 16, 32, 64, 128])
+def test_files_are_hardly_larger_than_if_runs_were_always_looked_for(level, monkeypatch):
+    planes = np.random.default_rng(1).normal(128, 3, (3, 256, 256)).astype(np.uint8)
+    planes[:, :level] = 7
+    size = len(png(list(planes)))
+    monkeypatch.setattr("eedask.emulator.png._has_runs", lambda data: True)
+    assert size <= 1.02 * len(png(list(planes)))
+
+
 def test_level_areas_shrink():
     planes = [np.full((256, 256), value, np.uint8) for value in (10, 200, 7)]
     assert len(png(planes)) < 3000

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eedask.emulator.catalog.laying import Mask, lay
 from eedask.emulator.catalog.palette import Material
 from eedask.emulator.catalog.patterns import Texture
 from eedask.emulator.catalog.surface import Cells, Scattered
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Mask = NDArray[np.bool_] | np.bool_
 Part = tuple[slice, slice | NDArray[np.intp]]  # rows, columns
 
 # How much of the textures' contrast is left when pixels grow to 1, 2, 4 ... metres.
@@ -151,4 +151,4 @@ class Canvas:
 
     def fill(self, where: Mask, material: Material) -> None:
         """Lay a material."""
-        np.copyto(self.material, np.uint8(material), where=where)
+        lay(self.material, where, np.uint8(material))

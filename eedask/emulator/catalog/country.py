@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from eedask.emulator.catalog.canvas import Mask
 from eedask.emulator.catalog.coast import REACH, coast_distance, same_distance
 from eedask.emulator.catalog.land_plane import degrees
+from eedask.emulator.catalog.laying import Mask
 from eedask.emulator.catalog.regions import Trait, traits, traits_at
 from eedask.emulator.catalog.surface import Cells, Scattered, patches, spread, spread_at, surfaces
 

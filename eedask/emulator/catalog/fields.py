@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.canvas import Canvas, Part
+from eedask.emulator.catalog.laying import lay
 from eedask.emulator.catalog.noise import field, hashes, hashes_at, uniform
 from eedask.emulator.catalog.palette import Material
 from eedask.emulator.catalog.regions import Trait, traits, traits_at
@@ -231,19 +232,22 @@ def _paint_circle(
     turn = lasting.uniform(0, np.pi)
     side = x * np.float32(np.cos(turn)) + y * np.float32(np.sin(turn)) > 0
     other = x * np.float32(-np.sin(turn)) + y * np.float32(np.cos(turn)) > 0
-    number = (side if halves > 1 else 0) + (2 * other if halves > 2 else 0 * side)
     light = canvas.light[part]
     for sector in range(halves):
         material, tone = _crop(yearly)
-        inside = circle & (number == sector)
-        np.copyto(canvas.material[part], np.uint8(material), where=inside)
+        inside = circle
+        if halves > 1:
+            inside = inside & (side if sector % 2 else ~side)
+        if halves > 2:
+            inside = inside & (other if sector > 1 else ~other)
+        lay(canvas.material[part], inside, np.uint8(material))
         sown = canvas.tone[part] * np.float32(0.3) + np.float32(tone - 1)
-        np.copyto(canvas.tone[part], sown, where=inside)
+        lay(canvas.tone[part], inside, sown)
     turns = radius * np.float32(1 / 54)
     turns -= np.floor(turns)  # exactly what % 1 gives, which takes ten times as long
     tracks = turns < 0.045
     ripple = np.float32(0.035) * np.sin(radius * np.float32(2 * np.pi / lasting.uniform(4, 8)))
-    light *= 1 + canvas.contrast * np.where(circle, ripple - 0.13 * tracks, 0)
+    light *= 1 + canvas.contrast * (circle * (ripple - 0.13 * tracks))
     lane = canvas.part(west, north + SQUARE / 2 - 2, west + SQUARE / 2, north + SQUARE / 2 + 2)
     if lane is not None:
         canvas.material[lane] = Material.GRAVEL
@@ -279,13 +283,13 @@ def _paint_old(
     canvas.shrubs[part] = 0
     canvas.tamed[part] = True
     leafy = np.maximum(canvas.trees[part], 190)
-    canvas.trees[part] = np.where(wood, leafy, 0)
-    np.copyto(canvas.material[part], material, where=~wood)
+    canvas.trees[part] = leafy * wood
+    lay(canvas.material[part], ~wood, material)
     sown = canvas.tone[part] * np.float32(0.35) + (tone - np.float32(2))
-    np.copyto(canvas.tone[part], sown, where=~wood)
+    lay(canvas.tone[part], ~wood, sown)
     thick = lasting.uniform(1.0, 6.5)
-    np.copyto(canvas.trees[part], np.float32(lasting.uniform(60, 250)), where=hedge < thick)
-    np.copyto(canvas.material[part], np.uint8(Material.GRASS), where=hedge < thick)
+    lay(canvas.trees[part], hedge < thick, np.float32(lasting.uniform(60, 250)))
+    lay(canvas.material[part], hedge < thick, np.uint8(Material.GRASS))
     _stripe(canvas, part, x * a[0] + y * b[0], wood, lasting)
 
 
@@ -300,7 +304,7 @@ def _stripe(
     rows = np.sin(across * np.float32(2 * np.pi / lasting.uniform(3.5, 8)))
     rows *= np.float32(lasting.uniform(0.01, 0.045)) * canvas.contrast
     rows += 1
-    np.multiply(canvas.light[part], rows, out=canvas.light[part], where=~wood)
+    lay(canvas.light[part], ~wood, canvas.light[part] * rows)
 
 
 def _paint_farm(canvas: Canvas, west: float, north: float, lasting: np.random.Generator) -> None:
@@ -400,7 +404,7 @@ def _paint_small(canvas: Canvas, squares: _Squares, year: int) -> None:
     material[squares.use == _TOWN] = Material.ASPHALT
     at = np.ix_(row, col)
     used = (squares.use != _WILD)[at]
-    np.copyto(canvas.material, material[at], where=used)
+    lay(canvas.material, used, material[at])
     canvas.trees[used] *= 0.15
     canvas.shrubs[used] = 0
     canvas.tamed[used] = True

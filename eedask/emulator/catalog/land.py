@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog import patterns
-from eedask.emulator.catalog.canvas import Canvas, Mask
+from eedask.emulator.catalog.canvas import Canvas
 from eedask.emulator.catalog.country import Country, CountryAt
 from eedask.emulator.catalog.fields import COARSEST, by_square, paint_fields, paint_fields_at
+from eedask.emulator.catalog.laying import Mask, lay
 from eedask.emulator.catalog.palette import TONES, Material
 from eedask.emulator.catalog.surface import Cells, Scattered
 
@@ -110,7 +111,7 @@ def _plants(canvas: Canvas, country: Country) -> None:
     shrubs = patterns.shrubs()
     shows = canvas.ranks(shrubs.rank) < canvas.shrubs
     canvas.fill(shows, Material.SHRUB)
-    np.multiply(canvas.light, canvas.lit(shrubs.light), out=canvas.light, where=shows)
+    lay(canvas.light, shows, canvas.light * canvas.lit(shrubs.light))
     conifer = country.above("conifer", 0.75)
     for plants, material, where in (
         (patterns.broadleaf(), Material.BROADLEAF, ~conifer),
@@ -121,11 +122,11 @@ def _plants(canvas: Canvas, country: Country) -> None:
             crowns = (canvas.ranks(plants.rank) < canvas.trees) & where
             canvas.fill((canvas.ranks(plants.shadow) < canvas.trees) & where, Material.SHADOW)
             canvas.fill(crowns, material)
-            np.multiply(canvas.light, canvas.lit(plants.light), out=canvas.light, where=crowns)
+            lay(canvas.light, crowns, canvas.light * canvas.lit(plants.light))
             # Each plant has a tone of its own.
             tone = canvas.tone * np.float32(0.5)
             tone += (rank & 7) * np.float32(0.9)
-            np.copyto(canvas.tone, tone, where=crowns)
+            lay(canvas.tone, crowns, tone)
 
 
 def _water(canvas: Canvas, country: Country) -> None:
@@ -166,5 +167,5 @@ def _sea(canvas: Canvas, country: Country) -> None:
 
 def _flood(canvas: Canvas, water: Mask, depth: Floats) -> None:
     canvas.fill(water, Material.WATER)
-    np.copyto(canvas.tone, 5 + depth, where=water)
-    np.copyto(canvas.light, 1, where=water)
+    lay(canvas.tone, water, 5 + depth)
+    lay(canvas.light, water, 1)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.canvas import Canvas, Part
+from eedask.emulator.catalog.laying import lay
 from eedask.emulator.catalog.noise import Floats, hashes, hashes_at, uniform
 from eedask.emulator.catalog.palette import Material
 
@@ -55,19 +56,19 @@ def _paint_houses(
     shade = _houses(x + 2, y + 3.5, depth, half_width) & built & ~house
     drive = (np.abs(x % _LOT - 3.5) < 1.6) & ((back > -1) & (back < 9))
     material, tone, light = canvas.material[part], canvas.tone[part], canvas.light[part]
-    material[shade] = Material.SHADOW
-    material[np.broadcast_to(drive, material.shape)] = Material.GRAVEL
-    material[house] = Material.TILES if tiles else Material.ROOF
-    np.copyto(tone, chance * 16, where=house)
+    lay(material, shade, Material.SHADOW)
+    lay(material, drive, Material.GRAVEL)
+    lay(material, house, Material.TILES if tiles else Material.ROOF)
+    lay(tone, house, chance * 16)
     middle = np.where(in_depth < depth / 2, _HALF_STREET + 12.25, depth - _HALF_STREET - 12.25)
     slope = np.where(in_depth < middle, 0.84, 1.1).astype(np.float32)
-    np.copyto(light, np.broadcast_to(slope, light.shape), where=house)
+    lay(light, house, slope)
     street = street_x | street_y
-    material[street] = Material.ASPHALT
-    tone[street] = lasting.uniform(3, 12)
+    lay(material, street, Material.ASPHALT)
+    lay(tone, street, lasting.uniform(3, 12))
     bare = house | street | drive
-    canvas.trees[part][bare] = 0
-    canvas.shrubs[part][bare] = 0
+    lay(canvas.trees[part], bare, 0)
+    lay(canvas.shrubs[part], bare, 0)
 
 
 def _chances(columns: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> Floats:
