@@ -1,6 +1,8 @@
 """The small parts of the shell: ids, pages, masks of fields, filters, discovery, answers."""
 
 import json
+import subprocess
+import sys
 from datetime import datetime
 from itertools import count
 
@@ -411,3 +413,22 @@ def test_errors_and_file_names():
     assert json.loads(answer.body)["error"]["status"] == "NOT_FOUND"
     header = file_answer(b"", "x", 'a"b\r\n\\é').headers["Content-Disposition"]
     assert header == 'attachment; filename="a_b____"'
+
+
+_MANY_OBJECTS = """
+import gc
+from eedask.emulator.renderer import settle
+
+def looks():
+    return sum(generation["collections"] for generation in gc.get_stats())
+
+settle()
+before, objects = looks(), [[] for _ in range(10_000)]
+print(looks() - before, gc.get_freeze_count() > 10_000)
+"""
+
+
+def test_garbage_is_not_looked_for_within_an_answer():
+    command = [sys.executable, "-c", _MANY_OBJECTS]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["0", "True"]
