@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import logging
 import threading
 import time
@@ -38,7 +37,7 @@ import distributed
 from distributed.protocol.pickle import dumps
 
 from eedask.owner import RENEW_S
-from eedask.quota import Limiter
+from eedask.quota import Limiter, Slot
 from eedask.quota_plugin import CEILING, PLUGIN, RENEW, SNAPSHOT, Owners, QuotaPlugin
 from eedask.terms import Ceiling, Lease, Report
 
@@ -144,8 +143,8 @@ class RunLimiter:
         """Requests that this process may have under way now."""
         return self._limiter.slots
 
-    def slot(self) -> contextlib.AbstractContextManager[None]:
-        """Wait for a slot and hold it; see :meth:`eedask.quota.Limiter.slot`.
+    def slot(self) -> Slot:
+        """Return a context that waits for a slot and holds it; see :class:`eedask.quota.Slot`.
 
         Wait only with a request at hand: who waits counts as demand.
         """

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from eedask.errors import RunStopped
-from eedask.quota import SlotUnused
+from eedask.quota import Slot
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Split:
     jobs: Iterable[Any]
 
 
-Work = Callable[[Any, contextlib.ExitStack], Any]
+Work = Callable[[Any, Slot], Any]
 
 
 class Slots(Protocol):
     """What hands out slots; see :class:`eedask.leases.RunLimiter`."""
 
-    def slot(self) -> contextlib.AbstractContextManager[None]:
-        """Wait for a slot and hold it."""
+    def slot(self) -> Slot:
+        """Return a context that waits for a slot and holds it."""
 
 
 class Backlog:
@@ -107,7 +107,7 @@ class Backlog:
         with self._lock:
             return self._jobs.popleft(), bool(self._jobs)
 
-    def _do(self, job: Any, held: contextlib.ExitStack) -> bool:
+    def _do(self, job: Any, held: Slot) -> bool:
         """Do a job; return whether it has left others in its place."""
         split = False
         try:
@@ -169,8 +169,8 @@ class RequestPool:
     def backlog(self, rank: int, work: Work, jobs: Iterable[Any]) -> Backlog:
         """Queue ``work(job, held)`` for each job; those of the lowest rank start first.
 
-        ``held`` holds the slot; the work closes it, or moves it to where its first request is
-        sent. It may return a :class:`Split`.
+        ``held`` is the slot, taken already: the context of the first request that the work sends.
+        The work may return a :class:`Split`.
         """
         backlog = Backlog(work)
         backlog._add(jobs)
@@ -204,18 +204,18 @@ class RequestPool:
 
     def _run(self) -> None:
         while self._wait_for_job():
-            with contextlib.ExitStack() as held:
-                try:
-                    held.enter_context(self._slots.slot())
-                except RunStopped as error:
-                    if self._refused is not None:
-                        self._refused(error)
-                    return
-                if (found := self._pop()) is not None:
-                    rank, backlog, job = found
-                    if backlog._do(job, held):
-                        self._push(rank, backlog)
-                held.pop_all().__exit__(SlotUnused, SlotUnused(), None)
+            held = self._slots.slot()
+            try:
+                held.take()
+            except RunStopped as error:
+                if self._refused is not None:
+                    self._refused(error)
+                return
+            if (found := self._pop()) is not None:
+                rank, backlog, job = found
+                if backlog._do(job, held):
+                    self._push(rank, backlog)
+            held.give_back()
 
     def _wait_for_job(self) -> bool:
         with self._changed:

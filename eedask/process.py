@@ -22,7 +22,7 @@ from eedask.jobs import Check, File, Job, Outcome, Task
 from eedask.leases import key_of, limiter_for
 from eedask.pool import RequestPool, Split
 from eedask.profiler import stop_profiler
-from eedask.quota import SlotUnused
+from eedask.quota import Slot
 from eedask.retrying import RetryPolicy, call_with_retry
 from eedask.stopping import STOPPING, Verdict, reason_to_stop
 
@@ -153,7 +153,7 @@ class Process:
             timer.daemon = True
             timer.start()
 
-    def do(self, number: int, job: Job, held: contextlib.ExitStack) -> list[Done] | Split:
+    def do(self, number: int, job: Job, held: Slot) -> list[Done] | Split:
         """Return what became of each item of a job, whatever happens, or what to do instead.
 
         If what happened is not the items' own fault and the run cannot go on, the run is stopped
@@ -164,8 +164,8 @@ class Process:
         number : int
             Of the partition.
         job : Job
-        held : ExitStack
-            Holds a slot of the quota.
+        held : Slot
+            Of the quota, taken.
         """
         started = time.monotonic()
         try:
@@ -187,7 +187,7 @@ class Process:
             self.stop(reason_to_stop(error))
             return []
 
-    def _outcomes(self, number: int, job: Job, held: contextlib.ExitStack) -> Sequence[Outcome]:
+    def _outcomes(self, number: int, job: Job, held: Slot) -> Sequence[Outcome]:
         if isinstance(job.laid_out, Exception):
             raise job.laid_out
         return self.spec.task.do(job, JobSender(self, number, job, held))
@@ -258,12 +258,11 @@ class JobSender:
         Of the partition.
     job : Job
         Its attempts are counted.
-    held : ExitStack
-        Holds the slot that the job was taken with. It serves the first exchange; any other
-        waits for one.
+    held : Slot
+        With which the job was taken. It serves the first exchange; any other waits for one.
     """
 
-    def __init__(self, process: Process, number: int, job: Job, held: contextlib.ExitStack) -> None:
+    def __init__(self, process: Process, number: int, job: Job, held: Slot) -> None:
         self._process = process
         self._number = number
         self._job = job
@@ -285,8 +284,8 @@ class JobSender:
 
     def rest(self) -> None:
         """Give back the slot that the job was taken with, unless it was used."""
-        with contextlib.suppress(IndexError):
-            self._held.pop().pop_all().__exit__(SlotUnused, SlotUnused(), None)
+        for held in self._held:
+            held.give_back()
 
     def recruit(self, work: Callable[[], None], hands: int) -> None:
         """Have threads that become idle help with the job, after what its partition has left."""
@@ -298,16 +297,16 @@ class JobSender:
         """What the task keeps for all jobs of this process."""
         return self._process.memory
 
-    def _slot(self) -> contextlib.AbstractContextManager[Any]:
+    def _slot(self) -> Slot:
         try:
-            return self._held.pop().pop_all()
+            return self._held.pop()
         except IndexError:
             return self._process.limiter.slot()
 
 
-def _help(work: Callable[[], None], held: contextlib.ExitStack) -> None:
+def _help(work: Callable[[], None], held: Slot) -> None:
     # There may be nothing left to do, and each request takes a slot of its own.
-    held.pop_all().__exit__(SlotUnused, SlotUnused(), None)
+    held.give_back()
     work()
 
 

@@ -1,6 +1,7 @@
 """The worker's side of a quota: slots and tokens for requests, in one process.
 
-:class:`Share` is the model, without threads; :class:`Limiter` lets threads wait for it::
+:class:`~eedask.share.Share` is the model, without threads; :class:`Limiter` lets threads wait for
+it::
 
     with limiter.slot():          # waits for a slot and a token, first come, first served
         answer = connection.send(request)
@@ -9,180 +10,85 @@ What comes of the request is seen from how the block ends: without an error it s
 time counts; with :class:`~eedask.errors.QuotaError` it was throttled; any ``retry_after`` is
 kept; with :class:`SlotUnused` nothing was sent, and the token is given back. A slot is held for
 the exchange alone: not while backing off, decoding or writing.
-
-A share reacts at once to throttling, before its owner hears of it: no more than the server held
-beside the throttled request go under way until the next lease.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 from eedask.errors import QuotaError, RequestError, RunStopped
-from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling, Lease, Report
-
-__all__ = ["DEFAULT_CONCURRENCY", "DEFAULT_RATE", "Limiter", "Share", "SlotUnused"]
-
-logger = logging.getLogger("eedask")
-
-# Seconds' worth of tokens that may be saved up.
-_BURST_S = 0.1
-# Seconds without any request after one that was throttled though no other was under way; twice
-# as long each time.
-_MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 5.0
-# Seconds of a pause that the user should hear of.
-_LONG_PAUSE_S = 60.0
+from eedask.share import Share
+from eedask.terms import Ceiling, Lease, Report
 
 
 class SlotUnused(Exception):
     """Ends a slot under which no request was sent, so that none is counted."""
 
 
-class Share:
-    """What a process may have under way, and what it has.
+class Slot:
+    """A slot for one exchange: a context that waits for it, and gives it back.
+
+    A thread that wants a slot before it knows what for takes it first, and gives it back unless
+    it came to be used, by whichever thread.
 
     Parameters
     ----------
-    now : float
-        Seconds, as in all methods, on a clock that never goes back.
-    patience : float
-        Seconds without a first lease after which one slot is there all the same.
+    begin : callable
+        Waits for a slot; returns when it began.
+    end : callable
+        Gives back a slot that began then, with the error that its block ended with.
     """
 
-    def __init__(self, now: float, patience: float = 10.0) -> None:
-        self.in_flight = 0
-        self._lease = Lease(0, 0, 0)
-        self._expires = now + patience
-        self._cap: int | None = None
-        self._capped_in = 0
-        self._sequence = self._done = self._throttled = 0
-        self._latency = 0.0
-        self._restricted = False
-        self._tokens, self._tokens_at = 1.0, now
-        self._pause_until = self._own_pause_until = now
-        self._backoff = _MIN_BACKOFF_S
+    __slots__ = ("_begin", "_end", "_started", "_taken")
 
-    def allowed(self, now: float) -> int:
-        """Return how many requests may be under way."""
-        if now >= self._expires:
-            return 1
-        slots = self._lease.slots
-        return slots if self._cap is None else min(slots, self._cap)
+    def __init__(
+        self,
+        begin: Callable[[], float],
+        end: Callable[[float, BaseException | None], None],
+    ) -> None:
+        self._begin, self._end = begin, end
+        # A list, as one of two threads alone can take what is in it.
+        self._taken: list[float] = []
+        self._started = 0.0
 
-    def delay(self, now: float) -> float | None:
-        """Return the seconds until a request may start; None: not before something happens."""
-        if self.in_flight >= self.allowed(now):
-            return None
-        return max(0.0, self._pause_until - now, self._token_delay(now))
+    def take(self) -> None:
+        """Wait for the slot already now.
 
-    def start(self, now: float) -> None:
-        """Begin a request. Only when :meth:`delay` is 0."""
-        self._refill(now)
-        self._tokens -= 1
-        self.in_flight += 1
-
-    def succeeded(self, latency: float) -> None:
-        """End a request that was answered after so many seconds."""
-        self.in_flight -= 1
-        self._done += 1
-        self._latency += latency
-        self._backoff = _MIN_BACKOFF_S
-
-    def failed(self) -> None:
-        """End a request that tells nothing of the quota."""
-        self.in_flight -= 1
-
-    def unused(self) -> None:
-        """End what was begun and not sent."""
-        self.in_flight -= 1
-        # What is more than may be saved up goes with the next refill.
-        self._tokens += 1
-
-    def throttled(self, now: float, retry_after: float | None = None) -> None:
-        """End a request that was refused."""
-        self.in_flight -= 1
-        self._throttled += 1
-        self._cap = max(1, min(self.in_flight, self.allowed(now)))
-        self._capped_in = self._sequence + 1
-        if not self.in_flight:
-            self._pause_until = max(self._pause_until, now + self._backoff)
-            self._backoff = min(2 * self._backoff, _MAX_BACKOFF_S)
-        self.pause(now, retry_after or 0.0)
-
-    def pause(self, now: float, seconds: float) -> None:
-        """Start nothing for so many seconds, because the server asked for it."""
-        # Once for all requests that are refused together.
-        if seconds > _LONG_PAUSE_S and now + seconds > self._own_pause_until + _LONG_PAUSE_S:
-            logger.warning(
-                "the server asks to be left alone (Retry-After): no request of the project is sent"
-                " for %.0f s",
-                seconds,
-            )
-        self._own_pause_until = max(self._own_pause_until, now + seconds)
-        self._pause_until = max(self._pause_until, self._own_pause_until)
-
-    def restricted(self) -> None:
-        """Note that the server told of restricted mode."""
-        self._restricted = True
-
-    def apply(self, lease: Lease, now: float, asked: float | None = None) -> None:
-        """Put a lease in force.
-
-        Parameters
-        ----------
-        lease : Lease
-        now : float
-        asked : float, optional
-            When the report that it answers was made; validity counts from there.
+        Raises
+        ------
+        RunStopped
+            If the limiter was closed meanwhile.
         """
-        self._refill(now)
-        if lease.answers >= self._capped_in:
-            self._cap = None
-        self._lease = lease
-        self._expires = (now if asked is None else asked) + lease.valid
-        self._pause_until = max(self._pause_until, now + lease.pause)
+        self._taken.append(self._begin())
 
-    def report(self, now: float, waiting: int = 0, leaving: bool = False) -> Report:
-        """Return the next report to the owner."""
-        self._sequence += 1
-        restricted, self._restricted = self._restricted, False
-        return Report(
-            self._sequence,
-            self._lease.number,
-            self._lease.slots,
-            self.in_flight,
-            waiting,
-            self._cap,
-            self._done,
-            self._throttled,
-            self._latency,
-            max(0.0, self._own_pause_until - now),
-            restricted,
-            leaving,
-        )
+    def give_back(self) -> None:
+        """End what was taken and not used since."""
+        try:
+            started = self._taken.pop()
+        except IndexError:
+            return
+        self._end(started, SlotUnused())
 
-    def _refill(self, now: float) -> None:
-        rate = self._lease.rate
-        if rate is None:
-            self._tokens = 1.0
-        else:
-            full = max(1.0, rate * _BURST_S)
-            self._tokens = min(full, self._tokens + (now - self._tokens_at) * rate)
-        self._tokens_at = now
+    def __enter__(self) -> None:
+        try:
+            self._started = self._taken.pop()
+        except IndexError:
+            self._started = self._begin()
 
-    def _token_delay(self, now: float) -> float:
-        self._refill(now)
-        # A sum of small refills may stay a hair below the whole.
-        if self._lease.rate is None or self._tokens >= 1 - 1e-9:
-            return 0.0
-        return (1 - self._tokens) / self._lease.rate
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._end(self._started, error)
 
 
 class _Waiter:
@@ -258,27 +164,16 @@ class Limiter:
         with self._lock:
             return self._share.allowed(self._clock())
 
-    @contextlib.contextmanager
-    def slot(self, group: object = None) -> Iterator[None]:
-        """Wait for a slot and a token; hold the slot.
+    def slot(self, group: object = None) -> Slot:
+        """Return a context that waits for a slot and a token, and holds the slot.
 
         Parameters
         ----------
         group : object, optional
-            What :meth:`close` may name.
-
-        Raises
-        ------
-        RunStopped
-            If the limiter was closed meanwhile.
+            What :meth:`close` may name; who waits then gets
+            :class:`~eedask.errors.RunStopped`.
         """
-        started = self._acquire(group)
-        try:
-            yield
-        except BaseException as error:
-            self._end(started, error, succeeded=False)
-            raise
-        self._end(started, None, succeeded=True)
+        return Slot(partial(self._acquire, group), self._end)
 
     def restricted(self) -> None:
         """Tell that an answer carried the header of restricted mode."""
@@ -370,10 +265,10 @@ class Limiter:
                 self._queue.remove(waiter)
             self._serve()
 
-    def _end(self, started: float, error: BaseException | None, *, succeeded: bool) -> None:
+    def _end(self, started: float, error: BaseException | None) -> None:
         with self._lock:
             now = self._clock()
-            if succeeded:
+            if error is None:
                 self._share.succeeded(now - started)
             elif isinstance(error, QuotaError):
                 self._share.throttled(now, error.retry_after)

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from eedask.assembling import Joiner, check_memory, check_side, joiner, missing
 from eedask.errors import InputError, TooLargeError
@@ -57,10 +58,12 @@ class Budget:
         """Return the smaller of each."""
         return Budget(min(self.pixels, other.pixels), min(self.side, other.side))
 
-    @classmethod
-    def of(cls, limits: Limits, pixel_bytes: int) -> Budget:
-        """Return what limits allow of pixels of so many bytes, masks counted."""
-        return cls(max(1, limits.bytes // pixel_bytes), limits.side)
+
+@lru_cache(maxsize=64)
+def _granted(limits: Limits, bands: int) -> Budget:
+    """Return what limits allow of so many bands, or more."""
+    # Each has at least one byte, and one of mask.
+    return Budget(max(1, limits.bytes // (2 * bands)), limits.side)
 
 
 class Hints:
@@ -73,20 +76,20 @@ class Hints:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._size = Budget(_NO_BOUND, _NO_BOUND)
+        self._size = self._budget = Budget(_NO_BOUND, _NO_BOUND)
         self._computed = _NO_BOUND
         self._calm = 0
 
     @property
     def budget(self) -> Budget:
         """What is known to work."""
-        with self._lock:
-            return self._size.within(Budget(self._computed, _NO_BOUND))
+        return self._budget
 
     def refused(self, allowed: Budget) -> None:
         """Take note of what Earth Engine said that it allows."""
         with self._lock:
             self._size = self._size.within(allowed)
+            self._update()
 
     def computed(self, pixels: int, *, failures: bool) -> None:
         """Take note of a chip put together.
@@ -104,6 +107,10 @@ class Hints:
                 self._computed = min(self._computed, pixels)
             elif self._calm == _CALM:
                 self._computed, self._calm = min(4 * self._computed, _NO_BOUND), 0
+            self._update()
+
+    def _update(self) -> None:
+        self._budget = self._size.within(Budget(self._computed, _NO_BOUND))
 
 
 def cut(window: Window, budget: Budget) -> list[Window]:
@@ -256,7 +263,7 @@ def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Li
     InputError
         If it needs several requests, and what joins them is not installed here.
     """
-    if Budget.of(limits, 2 * bands).fits(shape):
+    if _granted(limits, bands).fits(shape):
         return
     check_memory(shape, bands, limits.chip_bytes)
     check_side(form, shape)
@@ -283,8 +290,7 @@ class _Chip:
         self._ask, self._grid, self._form, self._limits = ask, grid, form, limits
         self._hints = hints
         self._whole = Window(0, 0, grid.shape)
-        # Each band has at least one byte, and one of mask.
-        self._budget = Budget.of(limits, 2 * bands).within(hints.budget)
+        self._budget = _granted(limits, bands).within(hints.budget)
         self._joiner: Joiner | None = None
         self._largest = 0
         self._failures = False

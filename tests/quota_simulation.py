@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from eedask.owner import Owner
-from eedask.quota import Share
+from eedask.share import Share
 from eedask.terms import Ceiling
 
 # Seconds: half a way to the server, to the scheduler, and between an alarm and its report.

@@ -1,6 +1,5 @@
 """Batches: what is known before asking, and what requests teach, at little expense."""
 
-import contextlib
 import threading
 import time
 from collections import deque
@@ -27,7 +26,7 @@ from eedask.jobs import Job
 from eedask.layout import NativeProjection
 from eedask.pool import RequestPool, Split
 from eedask.process import JobSender
-from eedask.quota import SlotUnused
+from eedask.quota import Slot, SlotUnused
 from eedask.retrying import RetryPolicy
 from eedask.workitem import WorkItem
 
@@ -182,7 +181,7 @@ class Slots:
     """As many as there are threads."""
 
     def slot(self):
-        return contextlib.nullcontext()
+        return Slot(float, lambda started, error: None)
 
 
 def run_at_once(task, items, batch, threads, memory=None):
@@ -248,18 +247,16 @@ class CountedSlots:
     def __init__(self, count):
         self.free, self.ends = threading.Semaphore(count), []
 
-    @contextlib.contextmanager
     def slot(self):
+        return Slot(self.begin, self.end)
+
+    def begin(self):
         self.free.acquire()
-        try:
-            yield
-        except SlotUnused:
-            self.ends.append("unused")
-            raise
-        else:
-            self.ends.append("used")
-        finally:
-            self.free.release()
+        return 0.0
+
+    def end(self, started, error):
+        self.ends.append("unused" if isinstance(error, SlotUnused) else "used")
+        self.free.release()
 
 
 def test_those_that_wait_hold_no_slot():

@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Downwards: a module imports only from those that stand before it.
 ORDER = """
 errors storage naming grid formats workitem expression graph values reducers
-terms adaptive owner quota quota_plugin leases
+terms adaptive owner share quota quota_plugin leases
 tokens credentials transport connection retrying requests
 layout batching staging dataset items jobs assembling tiling chips batched
 outlines features tables composites series computed

@@ -15,7 +15,8 @@ from eedask import adaptive, owner
 from eedask.adaptive import AdaptiveLimit
 from eedask.errors import InputError, QuotaError, RunStopped, TransientError
 from eedask.owner import Owner, shares
-from eedask.quota import Limiter, Share, SlotUnused
+from eedask.quota import Limiter, SlotUnused
+from eedask.share import Share
 from eedask.terms import Ceiling, Lease, Report
 
 # -- runs against a simulated server ---------------------------------------------------------
