@@ -37,6 +37,7 @@ _SERIES = (
     _RELIEF, _COVER, _STREAMS, _TRACKS, _GEOLOGY, _LAKES, _DRAWS, _RIVERS, _SHORE
 )  # fmt: skip
 _SHAPING = (0, 1, 5, 7, 8)  # relief, cover, lakes, rivers, shore
+_LINES = [2, 6, 7, 3]  # streams, draws, rivers, tracks
 # How far, in metres, noise moves the coast, which is known in straight lines only.
 _COAST_NOISE = 420.0
 
@@ -52,11 +53,11 @@ class Country:
 
     def _fine(self, name: str) -> Floats:
         """Return a surface at the pixels."""
-        fine = spread(self._surfaces[name], _COARSE)
         half = 2**_COARSE // 2
         row = self._cells.row - (self._coarse.row * 2**_COARSE + half)
         col = self._cells.col - (self._coarse.col * 2**_COARSE + half)
-        return fine[row : row + self._cells.height, col : col + self._cells.width]
+        window = (col, row, self._cells.width, self._cells.height)
+        return spread(self._surfaces[name], _COARSE, window)
 
     def above(self, name: str, limit: float, grain: Floats | None = None) -> Mask:
         """Return where a surface, its border roughened by grain (-1 to 1), is above a limit.
@@ -127,10 +128,10 @@ def _surfaces(
     drawn: Floats, q: int, lat: Doubles, place: Floats, coast: Floats
 ) -> dict[str, Floats]:
     """Return the broad surfaces of cells by name, from what is drawn on these and a line around."""
-    relief, cover, streams, tracks, geology, lakes, draws, rivers, shore = drawn
+    relief, cover, _, _, geology, lakes, _, _, shore = drawn
     size = np.float32(2.0**q)
     dry, rugged, forest = place[Trait.DRY], place[Trait.RUGGED], place[Trait.FOREST]
-    stream, draw = _distance(streams, size), _distance(draws, size)
+    stream, draw, river, track = _distance(drawn[_LINES], size)
     cover, geology, lakes = _inner(cover), _inner(geology), _inner(lakes)
     # The sun stands in the south-east: slopes down towards it are bright.
     east, south = _slopes(relief, size)
@@ -156,10 +157,10 @@ def _surfaces(
         "stream": stream,
         # Half of it: broader in the lowlands.
         "stream width": 2.5 + 9 * np.clip(cover + 0.4 - 0.6 * rugged, 0, 1.5),
-        "river": _distance(rivers, size),
+        "river": river,
         "river width": river_width(cover, place),
         "coast": coast + np.float32(_COAST_NOISE) * _inner(shore),
-        "track": _distance(tracks, size),
+        "track": track,
         "lake": lake(lakes, place),
         "snow": alpine * 1.2 - 0.9 - 1.2 * facing + 0.3 * cover,
     }

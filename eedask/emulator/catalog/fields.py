@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.canvas import Canvas, Part
-from eedask.emulator.catalog.laying import lay
+from eedask.emulator.catalog.laying import Mask, lay
 from eedask.emulator.catalog.noise import field, hashes, hashes_at, uniform
 from eedask.emulator.catalog.palette import Material
 from eedask.emulator.catalog.regions import Trait, traits, traits_at
@@ -230,16 +230,9 @@ def _paint_circle(
     circle = radius < _CIRCLE
     halves = int(lasting.choice([1, 1, 2, 4]))
     turn = lasting.uniform(0, np.pi)
-    side = x * np.float32(np.cos(turn)) + y * np.float32(np.sin(turn)) > 0
-    other = x * np.float32(-np.sin(turn)) + y * np.float32(np.cos(turn)) > 0
-    light = canvas.light[part]
-    for sector in range(halves):
+    for sector in _sectors(halves, x, y, turn):
         material, tone = _crop(yearly)
-        inside = circle
-        if halves > 1:
-            inside = inside & (side if sector % 2 else ~side)
-        if halves > 2:
-            inside = inside & (other if sector > 1 else ~other)
+        inside = circle & sector
         lay(canvas.material[part], inside, np.uint8(material))
         sown = canvas.tone[part] * np.float32(0.3) + np.float32(tone - 1)
         lay(canvas.tone[part], inside, sown)
@@ -247,10 +240,21 @@ def _paint_circle(
     turns -= np.floor(turns)  # exactly what % 1 gives, which takes ten times as long
     tracks = turns < 0.045
     ripple = np.float32(0.035) * np.sin(radius * np.float32(2 * np.pi / lasting.uniform(4, 8)))
-    light *= 1 + canvas.contrast * (circle * (ripple - 0.13 * tracks))
+    canvas.light[part] *= 1 + canvas.contrast * (circle * (ripple - 0.13 * tracks))
     lane = canvas.part(west, north + SQUARE / 2 - 2, west + SQUARE / 2, north + SQUARE / 2 + 2)
     if lane is not None:
         canvas.material[lane] = Material.GRAVEL
+
+
+def _sectors(count: int, x: Floats, y: Floats, turn: float) -> list[Mask]:
+    """Return the 1, 2 or 4 equal sectors around a middle."""
+    if count == 1:
+        return [np.True_]
+    side = x * np.float32(np.cos(turn)) + y * np.float32(np.sin(turn)) > 0
+    if count == 2:
+        return [~side, side]
+    other = x * np.float32(-np.sin(turn)) + y * np.float32(np.cos(turn)) > 0
+    return [~side & ~other, side & ~other, ~side & other, side & other]
 
 
 def _paint_old(

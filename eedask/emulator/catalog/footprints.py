@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from threading import local
 from typing import cast
 
@@ -49,25 +50,28 @@ def footprint(projection: Projection, width: int, height: int) -> Geometry:
     reaches outside what its crs can express, like a world in sinusoidal, covers the world.
     """
     t = projection.transform
-    x, y = apply(t, *_rectangle(width, height))
+    cols, rows = _rectangle()
+    x, y = apply(t, cols * width, rows * height)
     lon, lat = to_degrees(projection.crs).transform(x, y)
     back = np.abs(np.array(from_degrees(projection.crs).transform(lon, lat)) - (x, y))
     if not (back < abs(t.a) + abs(t.b)).all():  # also where it is not finite
         return Geometry(_WORLD, geodesic=False)
-    return Geometry(shapely.Polygon(np.column_stack([lon, lat])), geodesic=False)
+    outline = cast(shapely.Polygon, shapely.polygons(np.column_stack([lon, lat])))
+    return Geometry(outline, geodesic=False)
 
 
 def ring(outline: Geometry) -> Geometry:
     """Return an outline as the property ``system:footprint`` has it: a linear ring."""
-    polygon = cast(shapely.Polygon, outline.shape)
-    return replace(outline, shape=shapely.LinearRing(polygon.exterior.coords))
+    return replace(outline, shape=cast(shapely.Polygon, outline.shape).exterior)
 
 
-def _rectangle(width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return columns and rows along the edges of a raster, counterclockwise on the ground."""
+@cache
+def _rectangle() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return places along the edges of a raster, counterclockwise on the ground.
+
+    In shares of its width and height.
+    """
     forth = np.arange(_EDGE_POINTS) / _EDGE_POINTS
     back = 1 - forth
     zero, one = np.zeros(_EDGE_POINTS), np.ones(_EDGE_POINTS)
-    cols = np.concatenate([zero, forth, one, back]) * width
-    rows = np.concatenate([forth, one, back, zero]) * height
-    return cols, rows
+    return np.concatenate([zero, forth, one, back]), np.concatenate([forth, one, back, zero])

@@ -75,21 +75,31 @@ def lookup(zone: int, level: int, left: float, top: float, width: int, height: i
     x, south = _nodes(zone, east.nodes, down.nodes)
     cols = np.empty((height, width), np.float64)
     rows = np.empty((height, width), np.float64)
+    # Between nodes coordinates rise or fall all along a row: the least and most are at ends.
+    ends = []
     for r, (i, part_down) in down.cells():
         for c, (j, part_east) in east.cells():
-            cols[r, c] = _bilinear(x[i : i + 2, j : j + 2], part_down, part_east)
-            rows[r, c] = _bilinear(south[i : i + 2, j : j + 2], part_down, part_east)
-    cols *= 1 / size
-    rows *= 1 / size
+            _bilinear(x[i : i + 2, j : j + 2], part_down, part_east, cols[r, c])
+            _bilinear(south[i : i + 2, j : j + 2], part_down, part_east, rows[r, c])
+            ends += [c.start, c.stop - 1]
+    if size > 1:
+        cols *= 1 / size
+        rows *= 1 / size
     np.floor(cols, out=cols)
     np.floor(rows, out=rows)
-    col, row = int(cols.min()), int(rows.min())
-    box_width, box_height = int(cols.max()) - col + 1, int(rows.max()) - row + 1
+    col, box_width = _extent(cols[:, ends])
+    row, box_height = _extent(rows[:, ends])
     rows -= row
     rows *= box_width
     rows += cols
     rows -= col
     return Lookup(col, row, box_width, box_height, rows.astype(np.intp))
+
+
+def _extent(whole: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the least of whole numbers, and how many there are from it to the greatest."""
+    least = int(whole.min())
+    return least, int(whole.max()) - least + 1
 
 
 def lookup_at(
@@ -142,13 +152,16 @@ class _Axis:
 
 
 def _bilinear(
-    corners: NDArray[np.float64], down: NDArray[np.float64], across: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    corners: NDArray[np.float64],
+    down: NDArray[np.float64],
+    across: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
     left = corners[0, 0] + (corners[1, 0] - corners[0, 0]) * down
     right = corners[0, 1] + (corners[1, 1] - corners[0, 1]) * down
-    grid = np.multiply.outer(right - left, across)
-    grid += left[:, None]
-    return grid
+    # What the outer product of multiply does, in half the time.
+    np.einsum("i,j->ij", right - left, across, out=out)
+    out += left[:, None]
 
 
 def _nodes(

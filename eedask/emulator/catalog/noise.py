@@ -37,10 +37,11 @@ def hashes_at(cols: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> ND
 def mixed(h: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Return well mixed bits of an array of integers."""
     h = h ^ (h >> np.uint32(16))
-    h = h * np.uint32(0x21F0AAAD)
-    h = h ^ (h >> np.uint32(15))
-    h = h * np.uint32(0xD35A2D97)
-    return h ^ (h >> np.uint32(15))
+    h *= np.uint32(0x21F0AAAD)
+    h ^= h >> np.uint32(15)
+    h *= np.uint32(0xD35A2D97)
+    h ^= h >> np.uint32(15)
+    return h
 
 
 def uniform(bits: NDArray[np.uint32]) -> Floats:

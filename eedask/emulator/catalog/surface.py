@@ -9,6 +9,7 @@ on whole cells, so a cell's value never depends on the window that it is compute
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.noise import mixed, uniform
 
 Floats = NDArray[np.float32]
+
+# Of the hashes of cells: what their columns and rows are multiplied by, and the bits that count.
+_EAST, _SOUTH, _LOW = 0x9E3779B1, 0x85EBCA77, 0xFFFFFFFF
 
 
 class Cells(NamedTuple):
@@ -67,32 +71,99 @@ def surfaces(
     wanted : sequence of int, optional
         The numbers of those to return; all if left out.
     """
-    numbers = np.arange(len(amplitudes)) if wanted is None else np.array(wanted)
-    count = len(numbers)
-    weights = np.zeros((max(map(len, amplitudes)), count), np.float32)
-    for index, number in enumerate(numbers):
-        weights[: len(amplitudes[number]), index] = amplitudes[number]
-    at = cells.coarser(max(0, top - cells.q), 2)
-    total = np.zeros((count, at.height, at.width), np.float32)
-    while True:
-        step = top - at.q
-        if 0 <= step < len(weights):
-            which = np.flatnonzero(weights[step])
-            if which.size:
-                total[which] += weights[step][which, None, None] * _numbers(
-                    at.q,
-                    np.arange(at.col, at.col + at.width)[None, :],
-                    np.arange(at.row, at.row + at.height)[:, None],
-                    numbers[which],
-                    seed,
-                )
-        if at.q == cells.q:
-            break
-        finer = cells.coarser(at.q - 1 - cells.q, 2 if at.q - 1 > cells.q else 0)
-        total = _halved(total, at, finer)
-        at = finer
+    numbers = range(len(amplitudes)) if wanted is None else wanted
+    scales = _scales(tuple(map(tuple, amplitudes)), top, seed, tuple(numbers))
+    steps = range(max(0, top - cells.q), -1, -1)
+    boxes = [cells.coarser(by, 2 if by or cells.q >= top else 0) for by in steps]
+    drawn = _drawn(boxes, scales)
+    at = boxes[0]
+    total = np.zeros((len(numbers), at.height, at.width), np.float32)
+    for box in boxes:
+        if box is not at:
+            total = _halved(total, at, box)
+        if box.q in drawn:
+            total[scales[box.q].which] += drawn[box.q]
+        at = box
     row, col = cells.row - at.row, cells.col - at.col
     return total[:, row : row + cells.height, col : col + cells.width]
+
+
+class _Scale(NamedTuple):
+    """What some surfaces have in cells of one size.
+
+    Attributes
+    ----------
+    which : ndarray of intp, or slice
+        The surfaces that have an amplitude there.
+    seeds : ndarray of uint32, shape (n, 1, 1)
+    weights : ndarray of float32, shape (n, 1, 1)
+        The amplitudes.
+    """
+
+    which: NDArray[np.intp] | slice
+    seeds: NDArray[np.uint32]
+    weights: Floats
+
+
+@lru_cache(maxsize=64)
+def _scales(
+    amplitudes: tuple[tuple[float, ...], ...], top: int, seed: int, wanted: tuple[int, ...]
+) -> dict[int, _Scale]:
+    """Return the scales of surfaces, by the binary logarithm of their cells."""
+    found = {}
+    for step in range(max(map(len, amplitudes))):
+        series = [amplitudes[n][step] if step < len(amplitudes[n]) else 0.0 for n in wanted]
+        weights = np.array(series, np.float32)
+        which = np.flatnonzero(weights)
+        if which.size:
+            found[top - step] = _Scale(
+                which if which.size < len(wanted) else slice(None),
+                _seeds(np.array(wanted)[which], top - step, seed).reshape(-1, 1, 1),
+                weights[which].reshape(-1, 1, 1),
+            )
+    return found
+
+
+def _drawn(boxes: list[Cells], scales: dict[int, _Scale]) -> dict[int, Floats]:
+    """Return the random numbers in boxes of cells of several sizes, times their amplitudes.
+
+    All are drawn at once: most boxes are small, and to ask for what is to be done in each would
+    take longer than to do it.
+    """
+    boxes = [box for box in boxes if box.q in scales]
+    if not boxes:
+        return {}
+    east = _bits([(box.col, box.width) for box in boxes], _EAST)
+    south = _bits([(box.row, box.height) for box in boxes], _SOUTH)
+    bits = [
+        (scales[box.q].seeds ^ y[:, None]) ^ x for box, x, y in zip(boxes, east, south, strict=True)
+    ]
+    numbers = _uniform(np.concatenate([part.ravel() for part in bits]))
+    parts = np.split(numbers, np.cumsum([part.size for part in bits])[:-1])
+    return {
+        box.q: part.reshape(of.shape) * scales[box.q].weights
+        for box, part, of in zip(boxes, parts, bits, strict=True)
+    }
+
+
+def _bits(spans: list[tuple[int, int]], factor: int) -> list[NDArray[np.uint32]]:
+    """Return what the numbers of cells, from a first one on, are in the hashes."""
+    numbers = np.concatenate([np.arange(first, first + count) for first, count in spans])
+    bits = (numbers * factor & _LOW).astype(np.uint32)
+    return np.split(bits, np.cumsum([count for _, count in spans])[:-1])
+
+
+def _seeds(which: NDArray[np.intp], q: int, seed: int) -> NDArray[np.uint32]:
+    """Return the seeds of surfaces in cells of one size."""
+    return ((which.astype(np.int64) + (seed + 101 * q)) * 0xC2B2AE3D & _LOW).astype(np.uint32)
+
+
+def _uniform(bits: NDArray[np.uint32]) -> Floats:
+    """Return hashes as random numbers from -1 to 1."""
+    numbers = uniform(mixed(bits))
+    numbers *= 2
+    numbers -= 1
+    return numbers
 
 
 def patches(
@@ -140,31 +211,31 @@ def _numbers(
     q: int, x: NDArray[np.int64], y: NDArray[np.int64], which: NDArray[np.intp], seed: int
 ) -> Floats:
     """Return the random numbers, -1 to 1, in cells of columns x and rows y of some surfaces."""
-    s = (which.astype(np.int64) + (seed + 101 * q)) * 0xC2B2AE3D
-    low = 0xFFFFFFFF
-    s = (s & low).reshape(-1, *(1,) * y.ndim)
-    lines = (s ^ (y * 0x85EBCA77 & low)).astype(np.uint32)
-    numbers = uniform(mixed(lines ^ (x * 0x9E3779B1 & low).astype(np.uint32)))
-    numbers *= 2
-    numbers -= 1
-    return numbers
+    seeds = _seeds(which, q, seed).reshape(-1, *(1,) * y.ndim)
+    lines = seeds ^ (y * _SOUTH & _LOW).astype(np.uint32)
+    return _uniform(lines ^ (x * _EAST & _LOW).astype(np.uint32))
 
 
 def _halved(values: Floats, at: Cells, finer: Cells) -> Floats:
     """Return the surfaces on cells half as large, by cutting corners down and then across."""
-    count, height, width = values.shape
+    within, beside = _halves(finer.row - 2 * at.row, finer.height)
     near, far = np.float32(0.75) * values, np.float32(0.25) * values
-    down = np.empty((count, 2 * height, width), np.float32)
-    np.add(near[:, 1:], far[:, :-1], out=down[:, 2::2])
-    np.add(near[:, :-1], far[:, 1:], out=down[:, 1:-1:2])
-    first = finer.row - 2 * at.row
-    rows = down[:, first : first + finer.height]
-    near, far = np.float32(0.75) * rows, np.float32(0.25) * rows
-    across = np.empty((count, finer.height, 2 * width), np.float32)
+    down = near.take(within, axis=1)
+    down += far.take(beside, axis=1)
+    near, far = np.float32(0.75) * down, np.float32(0.25) * down
+    across = np.empty((*down.shape[:2], 2 * down.shape[2]), np.float32)
     np.add(near[..., 1:], far[..., :-1], out=across[..., 2::2])
     np.add(near[..., :-1], far[..., 1:], out=across[..., 1:-1:2])
     first = finer.col - 2 * at.col
     return across[..., first : first + finer.width]
+
+
+@lru_cache(maxsize=1024)
+def _halves(first: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the cells that cells half as large are in, and those that they are next to."""
+    halves = np.arange(first, first + count)
+    within = halves >> 1
+    return within, within + np.where(halves & 1, 1, -1)
 
 
 # Of the four cells of a patch along an axis that begins at an even cell or an odd one: where, in
@@ -185,21 +256,41 @@ def _halved_patches(values: Floats, cols: NDArray[np.int64], rows: NDArray[np.in
     return across
 
 
-def spread(values: Floats, by: int) -> Floats:
-    """Return values between cell middles, bilinear, ``2**by`` pixels a cell.
+def spread(values: Floats, by: int, window: tuple[int, int, int, int]) -> Floats:
+    """Return values between cell middles, bilinear, at a window of pixels.
 
-    Of n by m cells the outer half of the outermost is lost:
-    the result has shape ((n - 1) * 2**by, (m - 1) * 2**by).
+    Parameters
+    ----------
+    values : ndarray, shape (rows, columns)
+    by : int
+        A cell has ``2**by`` pixels a side.
+    window : (int, int, int, int)
+        Column and row of the first pixel, counted from the middle of the first cell, width and
+        height.
     """
+    col, row, width, height = window
     step = 2**by
-    part = ((np.arange(step, dtype=np.float32) + np.float32(0.5)) / np.float32(step))[:, None]
-    n, m = values.shape
+    cell, part = _within(col, width, by)
     slope = values[:, 1:] - values[:, :-1]
-    across = (values[:, :-1, None] + slope[:, :, None] * part[:, 0]).reshape(n, (m - 1) * step)
-    rise = across[1:] - across[:-1]
-    down = rise[:, None] * part
-    down += across[:-1, None]
-    return down.reshape((n - 1) * step, (m - 1) * step)
+    across = slope.take(cell, axis=1)
+    across *= part
+    across += values.take(cell, axis=1)
+    first, last = row >> by, (row + height - 1) >> by
+    lines = across[first : last + 1, None]
+    rise = across[first + 1 : last + 2] - across[first : last + 1]
+    # What multiplying does with broadcasting, in half the time.
+    down: Floats = np.einsum("im,k->ikm", rise, _within(0, step, by)[1])
+    down += lines
+    first = row & (step - 1)
+    return down.reshape(-1, width)[first : first + height]
+
+
+@lru_cache(maxsize=1024)
+def _within(first: int, count: int, by: int) -> tuple[NDArray[np.intp], Floats]:
+    """Return the cells that pixels follow the middles of, and how far on each lies."""
+    pixels = np.arange(first, first + count)
+    part = (pixels & (2**by - 1)).astype(np.float32) + np.float32(0.5)
+    return pixels >> by, part / np.float32(2**by)
 
 
 def spread_at(values: Floats, by: int, cols: NDArray[np.int64], rows: NDArray[np.int64]) -> Floats:
