@@ -41,7 +41,7 @@ ITEM_ID = "id"
 _TABLE_SCHEMA = f"{TABLE}/_common_metadata"
 FORMAT_VERSION = 1
 
-_DIGEST = re.compile("[0-9a-f]{64}")
+DIGEST = re.compile("[0-9a-f]{64}")
 
 OK, FAILED = "ok", "failed"
 
@@ -374,7 +374,7 @@ def _check_same(url: str, there: Mapping[str, Any], asked: Mapping[str, Any]) ->
 
 def _difference(name: str, there: Any, asked: Any) -> str:
     # Two digests would say no more than that they differ.
-    if all(isinstance(value, str) and _DIGEST.fullmatch(value) for value in (there, asked)):
+    if all(isinstance(value, str) and DIGEST.fullmatch(value) for value in (there, asked)):
         return f"{name}: not the same as there"
     return f"{name}: there {_short(there)}, asked {_short(asked)}"
 

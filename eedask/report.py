@@ -9,7 +9,7 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from eedask.dataset import FAILED, OK
+from eedask.dataset import DIGEST, FAILED, OK
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #23272f; margin: 2rem auto; max-width: 90rem;
@@ -116,7 +116,13 @@ def _failures(manifest: gpd.GeoDataFrame) -> str:
 
 
 def _asked_rows(asked: Mapping[str, Any]) -> list[list[Any]]:
-    return [[name, value] for name, value in asked.items() if value is not None]
+    return [[name, _told(value)] for name, value in asked.items() if value not in (None, [])]
+
+
+def _told(value: Any) -> Any:
+    # Of use to see that two reports are of the same items or image, and for that a part will do.
+    is_digest = isinstance(value, str) and DIGEST.fullmatch(value)
+    return f"SHA-256 {value[:12]}…" if is_digest else value
 
 
 def _table(header: list[str], rows: list[list[Any]]) -> str:
