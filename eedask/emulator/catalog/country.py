@@ -121,7 +121,7 @@ def _box_surfaces(cells: Cells) -> dict[str, Floats]:
     around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
     lon, lat, place = places(cells)
     drawn = surfaces(around, _SERIES, _TOP, _SEED)
-    return _surfaces(drawn, cells.q, lat, place, coast_distance(lon, lat))
+    return _surfaces(drawn, cells.q, lat[:, None], place, _coast(lon, lat))
 
 
 def _surfaces(
@@ -171,7 +171,7 @@ def heights(cells: Cells) -> Floats:
     around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
     drawn = surfaces(around, _SERIES, _TOP, _SEED, _SHAPING)
     lon, lat, place = places(cells)
-    return _heights(drawn, cells.q, coast_distance(lon, lat), place)
+    return _heights(drawn, cells.q, _coast(lon, lat), place)
 
 
 def patch_heights(
@@ -211,13 +211,20 @@ def _heights(drawn: Floats, q: int, coast: Floats, place: Floats) -> Floats:
 
 
 def places(cells: Cells) -> tuple[Doubles, Doubles, Floats]:
-    """Return longitudes, latitudes and traits of cells, (rows, columns) each."""
+    """Return longitudes of columns, latitudes of rows, and traits of cells, (rows, columns)."""
     size = np.float64(2**cells.q)
     x = (cells.col + np.arange(cells.width) + 0.5) * size
     south = (cells.row + np.arange(cells.height) + 0.5) * size
-    # Either follows from one axis.
-    lon, lat = np.meshgrid(*degrees(x, south))
+    lon, lat = degrees(x, south)
     return lon, lat, traits(x, south)
+
+
+def _coast(lon: Doubles, lat: Doubles) -> Floats:
+    """Return how far the coast is from places of longitudes and latitudes, (rows, columns)."""
+    same = same_distance(lon[[0, -1]], lat[[0, -1]])
+    if same is None:
+        return coast_distance(*np.meshgrid(lon, lat))
+    return np.full((len(lat), len(lon)), same, np.float32)
 
 
 def lake(lakes: Floats, place: Floats) -> Floats:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eedask.emulator.catalog.canvas import Canvas, Part
 from eedask.emulator.catalog.laying import Mask, lay
-from eedask.emulator.catalog.noise import field, hashes, hashes_at, uniform
+from eedask.emulator.catalog.noise import fields, hashes, hashes_at, uniform
 from eedask.emulator.catalog.palette import Material
 from eedask.emulator.catalog.regions import Trait, traits, traits_at
 from eedask.emulator.catalog.surface import Scattered
@@ -126,9 +126,9 @@ def _uses(
 ) -> NDArray[np.int64]:
     """Return what squares are used for, from their numbers, middles and traits."""
     # Farms lie together, so do houses: chances vary over kilometres.
-    where = np.broadcast_arrays(x / 6000, south / 6000)
-    farm = place[Trait.CROPS] * 1.25 - 0.12 + 0.45 * field(where[0], where[1], 71)
-    town = place[Trait.TOWNS] * (1.1 + 0.35 * field(where[0], where[1], 72)) - 0.08
+    farms, towns = fields(x / 6000, south / 6000, (71, 72))
+    farm = place[Trait.CROPS] * 1.25 - 0.12 + 0.45 * farms
+    town = place[Trait.TOWNS] * (1.1 + 0.35 * towns) - 0.08
     use = np.where(uniform(hashes_at(cols, rows, _SEED)) < farm, _FARM, _WILD)
     use[uniform(hashes_at(cols, rows, _SEED + 1)) < town] = _TOWN
     use[(place[Trait.RUGGED] > 0.55) & (place[Trait.TOWNS] < 0.3)] = _WILD

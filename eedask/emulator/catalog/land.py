@@ -92,8 +92,9 @@ def _ground(canvas: Canvas, country: Country) -> None:
     np.add(country.fine("tone"), 3.2 * grain, out=canvas.tone)
     np.multiply(country.fine("light"), 1 + 0.07 * grain, out=canvas.light)
     bare = country.above("bare", 0.25, grain)
-    canvas.fill(bare, Material.SOIL)
-    canvas.fill(bare & country.above("red", 0.55, grain), Material.RED_SOIL)
+    if bare.any():
+        canvas.fill(bare, Material.SOIL)
+        canvas.fill(bare & country.above("red", 0.55, grain), Material.RED_SOIL)
     if country.above("rock", -0.3).any():
         crags = patterns.crags().cut(canvas.cells)
         strength = np.clip(country.fine("rock") + 0.3, 0, 1) * (np.float32(0.3) * canvas.contrast)
@@ -110,8 +111,9 @@ def _plants(canvas: Canvas, country: Country) -> None:
     """Draw shrubs, then shadows and crowns of trees, where the canvas wants them."""
     shrubs = patterns.shrubs()
     shows = canvas.ranks(shrubs.rank) < canvas.shrubs
-    canvas.fill(shows, Material.SHRUB)
-    lay(canvas.light, shows, canvas.light * canvas.lit(shrubs.light))
+    if shows.any():
+        canvas.fill(shows, Material.SHRUB)
+        lay(canvas.light, shows, canvas.light * canvas.lit(shrubs.light))
     conifer = country.above("conifer", 0.75)
     for plants, material, where in (
         (patterns.broadleaf(), Material.BROADLEAF, ~conifer),
@@ -121,6 +123,8 @@ def _plants(canvas: Canvas, country: Country) -> None:
             rank = plants.rank.cut(canvas.cells)
             crowns = (canvas.ranks(plants.rank) < canvas.trees) & where
             canvas.fill((canvas.ranks(plants.shadow) < canvas.trees) & where, Material.SHADOW)
+            if not crowns.any():
+                continue
             canvas.fill(crowns, material)
             lay(canvas.light, crowns, canvas.light * canvas.lit(plants.light))
             # Each plant has a tone of its own.

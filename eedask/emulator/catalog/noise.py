@@ -76,10 +76,12 @@ def _doubled(layer: Floats) -> Floats:
 
 
 @lru_cache(maxsize=4096)
-def _shift(seed: int) -> NDArray[np.float64]:
-    shift = np.random.default_rng(seed).uniform(0, _TEXTURE, 2)
-    shift.setflags(write=False)
-    return shift
+def _shifts(seeds: tuple[int, ...], dimensions: int) -> NDArray[np.float64]:
+    """Return how far each seed shifts the texture, shape (2, seeds, 1 ...)."""
+    each = [np.random.default_rng(seed).uniform(0, _TEXTURE, 2) for seed in seeds]
+    shifts = np.array(each).T.reshape(2, len(seeds), *(1,) * dimensions)
+    shifts.setflags(write=False)
+    return shifts
 
 
 def field(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Floats:
@@ -87,8 +89,13 @@ def field(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Floats:
 
     Periodic every 64 units; the seed shifts it.
     """
-    shift = _shift(seed)
-    u, v = x * (_TEXTURE / 64) + shift[0], y * (_TEXTURE / 64) + shift[1]
+    return fields(x, y, (seed,))[0]
+
+
+def fields(x: NDArray[np.float64], y: NDArray[np.float64], seeds: tuple[int, ...]) -> Floats:
+    """Return :func:`field` for several seeds, shape (seeds, ...); coordinates broadcast."""
+    east, south = _shifts(seeds, max(np.ndim(x), np.ndim(y)))
+    u, v = x * (_TEXTURE / 64) + east, y * (_TEXTURE / 64) + south
     col, row = np.floor(u), np.floor(v)
     fu, fv = (u - col).astype(np.float32), (v - row).astype(np.float32)
     c0, r0 = col.astype(np.int64) % _TEXTURE, row.astype(np.int64) % _TEXTURE

@@ -135,22 +135,24 @@ def _drawn(boxes: list[Cells], scales: dict[int, _Scale]) -> dict[int, Floats]:
         return {}
     east = _bits([(box.col, box.width) for box in boxes], _EAST)
     south = _bits([(box.row, box.height) for box in boxes], _SOUTH)
-    bits = [
-        (scales[box.q].seeds ^ y[:, None]) ^ x for box, x, y in zip(boxes, east, south, strict=True)
-    ]
-    numbers = _uniform(np.concatenate([part.ravel() for part in bits]))
-    parts = np.split(numbers, np.cumsum([part.size for part in bits])[:-1])
-    return {
-        box.q: part.reshape(of.shape) * scales[box.q].weights
-        for box, part, of in zip(boxes, parts, bits, strict=True)
-    }
+    bits, x, y = [], 0, 0
+    for box in boxes:
+        lines = scales[box.q].seeds ^ south[y : y + box.height, None]
+        bits.append(lines ^ east[x : x + box.width])
+        x, y = x + box.width, y + box.height
+    numbers, start, found = _uniform(np.concatenate(bits, axis=None)), 0, {}
+    for box, part in zip(boxes, bits, strict=True):
+        values = numbers[start : start + part.size].reshape(part.shape)
+        values *= scales[box.q].weights
+        found[box.q] = values
+        start += part.size
+    return found
 
 
-def _bits(spans: list[tuple[int, int]], factor: int) -> list[NDArray[np.uint32]]:
-    """Return what the numbers of cells, from a first one on, are in the hashes."""
+def _bits(spans: list[tuple[int, int]], factor: int) -> NDArray[np.uint32]:
+    """Return what the numbers of cells, some from each of several on, are in the hashes."""
     numbers = np.concatenate([np.arange(first, first + count) for first, count in spans])
-    bits = (numbers * factor & _LOW).astype(np.uint32)
-    return np.split(bits, np.cumsum([count for _, count in spans])[:-1])
+    return (numbers * factor & _LOW).astype(np.uint32)
 
 
 def _seeds(which: NDArray[np.intp], q: int, seed: int) -> NDArray[np.uint32]:
