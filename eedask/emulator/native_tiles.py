@@ -16,7 +16,6 @@ from eedask.emulator.raster import Pixels, is_opaque, uniform
 from eedask.emulator.sampling import Window
 
 _KEPT_BYTES = 128 * 2**20
-_TILE = 256
 # Windows of more pixels than this are read as they are.
 _LARGE = 1024 * 1024
 
@@ -31,7 +30,11 @@ def kept(key: Hashable, read: Callable[[], Pixels]) -> Pixels:
 
 
 def tiled(
-    key: Hashable, window: Window, size: tuple[int, int], read: Callable[[Window], Pixels]
+    key: Hashable,
+    window: Window,
+    size: tuple[int, int],
+    read: Callable[[Window], Pixels],
+    side: int = 256,
 ) -> Pixels:
     """Return the pixels of a window: of small ones by way of the tiles that they lie in.
 
@@ -44,11 +47,13 @@ def tiled(
         Of the level, in pixels.
     read : callable
         ``read(window) -> Pixels``; called at most once, for all tiles that are missing.
+    side : int
+        Pixels of a tile: few where each costs a lot, many where reading as such does.
     """
     if window.width * window.height > _LARGE:
         return read(window)
-    around = _tiles_around(window, size)
-    tiles = {tile: _STORE.get((key, tile)) for tile in _tiles(around)}
+    around = _tiles_around(window, size, side)
+    tiles = {tile: _STORE.get((key, tile)) for tile in _tiles(around, side)}
     if None in tiles.values():
         block = read(around)
         for tile in tiles:
@@ -63,21 +68,21 @@ def tiled(
     return _part(_joined(found, around), around, window)
 
 
-def _tiles_around(window: Window, size: tuple[int, int]) -> Window:
+def _tiles_around(window: Window, size: tuple[int, int], side: int) -> Window:
     """Return the least window of whole tiles, cut at the edges, around a window."""
-    left, top = window.col // _TILE * _TILE, window.row // _TILE * _TILE
-    right = min(size[0], -(-(window.col + window.width) // _TILE) * _TILE)
-    bottom = min(size[1], -(-(window.row + window.height) // _TILE) * _TILE)
+    left, top = window.col // side * side, window.row // side * side
+    right = min(size[0], -(-(window.col + window.width) // side) * side)
+    bottom = min(size[1], -(-(window.row + window.height) // side) * side)
     return Window(left, top, right - left, bottom - top)
 
 
-def _tiles(window: Window) -> list[Window]:
+def _tiles(window: Window, side: int) -> list[Window]:
     """Return the tiles that a window of whole tiles is made of, cut as it is."""
     right, bottom = window.col + window.width, window.row + window.height
     return [
-        Window(col, row, min(_TILE, right - col), min(_TILE, bottom - row))
-        for row in range(window.row, bottom, _TILE)
-        for col in range(window.col, right, _TILE)
+        Window(col, row, min(side, right - col), min(side, bottom - row))
+        for row in range(window.row, bottom, side)
+        for col in range(window.col, right, side)
     ]
 
 

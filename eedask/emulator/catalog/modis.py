@@ -65,6 +65,8 @@ _DAILY_BANDS = {
     "Clear_night_cov": _SHORT,
 }
 _SCALE = 0.02  # kelvins a count
+# Pixels of a tile that is drawn for one of them: series are often of single points.
+_SIDE = 32
 
 
 @lru_cache(maxsize=4096)
@@ -137,7 +139,7 @@ class Period:
         """Return the pixels of one band in a window of a level."""
         size = (-(-_WIDTH // 2**level), -(-_HEIGHT // 2**level))
         key = ("MOD11A2", self._date, band, level)
-        return tiled(key, window, size, lambda tile: self._draw(band, level, tile))
+        return tiled(key, window, size, lambda tile: self._draw(band, level, tile), _SIDE)
 
     def _draw(self, band: int, level: int, window: Window) -> Pixels:
         ground = _ground(level, window)
