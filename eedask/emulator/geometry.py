@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import shapely
 from affine import Affine
+from numpy.typing import NDArray
 from shapely import affinity
 from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
@@ -323,15 +324,39 @@ def _shortest_cover(arcs: list[tuple[float, float]]) -> tuple[float, float]:
 
 def touches(footprint: Geometry | None, bounds: Bounds) -> bool:
     """Whether a footprint may touch a box of degrees; in doubt it does."""
-    if footprint is None or footprint.unbounded or footprint.shape.is_empty:
+    box = _box_of(footprint)
+    if box is None:
         return True
-    west, south, east, north = (
-        footprint.shape.bounds
-        if footprint.crs == WGS84 and not footprint.geodesic
-        else footprint.bounds
-    )
+    west, south, east, north = box
     left, bottom, right, top = bounds
     if south > top or north < bottom:
         return False
     # Boxes are compared on the circle: a footprint may run past 180 degrees.
-    return any(west + turn <= right and east + turn >= left for turn in (-360, 0, 360))
+    return any(west + turn <= right and east + turn >= left for turn in _TURNS)
+
+
+def touching(footprint: Geometry | None, boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which boxes of degrees, shape (n, 4), a footprint :func:`touches`."""
+    box = _box_of(footprint)
+    if box is None:
+        return np.ones(len(boxes), np.bool_)
+    west, south, east, north = box
+    left, bottom, right, top = boxes.T
+    found = np.zeros(len(boxes), np.bool_)
+    for turn in _TURNS:
+        found |= (west + turn <= right) & (east + turn >= left)
+    found &= ~((south > top) | (north < bottom))
+    return found
+
+
+_TURNS = (-360, 0, 360)
+
+
+def _box_of(footprint: Geometry | None) -> Bounds | None:
+    """Return a box of degrees around a footprint; None if it may be anywhere."""
+    if footprint is None or footprint.unbounded or footprint.shape.is_empty:
+        return None
+    if footprint.crs == WGS84 and not footprint.geodesic:
+        bounds: Bounds = footprint.shape.bounds
+        return bounds
+    return footprint.bounds

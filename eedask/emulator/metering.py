@@ -292,8 +292,8 @@ def metered_read(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     counting.is_metered = True  # type: ignore[attr-defined]
     if hasattr(read, "points"):
         counting.points = _metered_points(read.points, label)  # type: ignore[attr-defined]
-    if hasattr(read, "covers"):
-        counting.covers = read.covers  # type: ignore[attr-defined]
+    if hasattr(read, "source"):
+        counting.source = read.source  # type: ignore[attr-defined]
     return counting
 
 

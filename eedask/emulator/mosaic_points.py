@@ -1,43 +1,46 @@
 """Composites at pixels by themselves: of each place, the image that shows there.
 
-Only images that say which grids they cover (see :class:`~eedask.emulator.raster.Band`) are
-looked through; a grid that lies across the edge of one is read as a whole.
+Only images whose bands tell their source (see :class:`~eedask.emulator.raster.Band`) are looked
+through; a grid that lies across the edge of one is read as a whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from eedask.emulator import metering
+from eedask.emulator.native_sources import NativeSource
 from eedask.emulator.raster import Band, Grid, Pixels, Places
 from eedask.emulator.scattered import counted
+from eedask.emulator.source_points import covers, read_ahead
 
 
 class Shown(NamedTuple):
-    """A band and the numbers of the places where it shows.
+    """An image and the numbers of the places where it shows.
 
     Attributes
     ----------
-    band : Band or None
-        None where there is nothing.
+    image : int or None
+        Its number; None where there is nothing.
     numbers : list of int
     passed : float
-        Pixels of the bands above it, which have none there.
+        Pixels of the images above it, which have none there.
     """
 
-    band: Band | None
+    image: int | None
     numbers: list[int]
     passed: float
 
 
 def mosaic_points(
-    layers: Sequence[Sequence[Band]],
-    places: Sequence[Places],
+    bands: Sequence[Band],
+    stacks: tuple[tuple[int, ...], ...],
+    places: tuple[Places, ...],
     read: Callable[[Grid], Pixels],
     dtype: DTypeLike,
 ) -> Pixels | None:
@@ -45,22 +48,25 @@ def mosaic_points(
 
     Parameters
     ----------
-    layers : sequence of sequences of Band
-        Of each place those that may have pixels there, from the top down.
-    places : sequence of Places
+    bands : sequence of Band
+        One of each image.
+    stacks : tuple of tuples of int
+        Of each place the numbers of those that may have pixels there, from the top down.
+    places : tuple of Places
     read : callable
         The composite's own reader, for places whose grids have to be read.
     """
-    showing = _showing(layers, places)
+    sources = tuple(getattr(band.read, "source", None) for band in bands)
+    showing = _showing(sources, stacks, places)
     if showing is None:
         return None
     n = sum(len(place.rows) for place in places)
     values, mask = np.zeros((1, n), dtype), np.zeros((1, n), np.float32)
     spans = counted(places)
     open_places = set(range(len(places)))
-    for band, numbers, passed in showing:
-        if band is not None:
-            pixels = _read(band, [places[k] for k in numbers])
+    for image, numbers, passed in showing:
+        if image is not None:
+            pixels = _read(bands[image], [places[k] for k in numbers])
             if pixels is None:
                 continue
             at = np.concatenate([np.arange(spans[k].start, spans[k].stop) for k in numbers])
@@ -80,51 +86,34 @@ def _read(band: Band, places: Sequence[Places]) -> Pixels | None:
     return found
 
 
-def _showing(layers: Sequence[Sequence[Band]], places: Sequence[Places]) -> list[Shown] | None:
-    """Return which bands show where, of places where that is known; None if no band tells."""
-    tellers = tuple(tuple(getattr(b.read, "covers", None) for b in bands) for bands in layers)
-    tops = _tops(tellers, tuple(places))
-    if tops is None:
-        return None
-    found: dict[int, Shown] = {}
-    for k, (bands, top) in enumerate(zip(layers, tops, strict=True)):
-        if top is None:
-            continue
-        size = places[k].grid.width * places[k].grid.height
-        shows = bands[top] if top < len(bands) else None
-        shown = found.get(id(shows), Shown(shows, [], 0.0))
-        found[id(shows)] = Shown(shows, [*shown.numbers, k], shown.passed + size * top)
-    return list(found.values())
-
-
 # The bands of images are asked about the same places one after the other.
 @lru_cache(maxsize=4)
-def _tops(
-    tellers: tuple[tuple[Callable[..., Any] | None, ...], ...], places: tuple[Places, ...]
-) -> list[int | None] | None:
-    """Return how many of each place's layers have nothing there before one has all of it.
+def _showing(
+    sources: tuple[NativeSource | None, ...],
+    stacks: tuple[tuple[int, ...], ...],
+    places: tuple[Places, ...],
+) -> list[Shown] | None:
+    """Return which images show where, of places where that is known; None if one does not tell.
 
-    None of a place where the next has some of it, or would have to be looked at; None for all if
-    a layer does not tell.
-
-    Parameters
-    ----------
-    tellers : tuple of tuples
-        ``read.covers`` of each place's layers, from the top down.
+    What shows is drawn ahead: often several images show the same land.
     """
-    asked: dict[Callable[..., Any] | None, list[int]] = {}
-    for k, layers in enumerate(tellers):
-        for tell in layers:
-            asked.setdefault(tell, []).append(k)
-    covers: dict[tuple[Any, int], bool | None] = {}
-    for tell, numbers in asked.items():
-        answers = tell and tell(tuple(places[k] for k in numbers))
+    covered: list[list[bool | None]] = []
+    for source in sources:
+        answers = None if source is None else covers(source, places)
         if answers is None:
             return None
-        covers.update(((tell, k), a) for k, a in zip(numbers, answers, strict=True))
-    tops: list[int | None] = []
-    for k, layers in enumerate(tellers):
-        said = [covers[tell, k] for tell in layers]
-        top = next((i for i, covered in enumerate(said) if covered is not False), len(said))
-        tops.append(None if top < len(said) and said[top] is None else top)
-    return tops
+        covered.append(answers)
+    found: dict[int | None, Shown] = {}
+    for k, stack in enumerate(stacks):
+        top = next((i for i, image in enumerate(stack) if covered[image][k] is not False), None)
+        image = None if top is None else stack[top]
+        if image is not None and covered[image][k] is None:
+            continue
+        passed = places[k].grid.width * places[k].grid.height * (len(stack) if top is None else top)
+        shown = found.get(image, Shown(image, [], 0.0))
+        found[image] = Shown(image, [*shown.numbers, k], shown.passed + passed)
+    showing = list(found.values())
+    read_ahead(
+        [(sources[s.image], [places[k] for k in s.numbers]) for s in showing if s.image is not None]
+    )
+    return showing

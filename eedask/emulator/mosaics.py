@@ -8,13 +8,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from eedask.emulator.array_values import is_ragged
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.geometry import touches
+from eedask.emulator.geometry import touches, touching
 from eedask.emulator.mosaic_points import mosaic_points
 from eedask.emulator.pixel_types import union
 from eedask.emulator.projection import degrees_bounds
@@ -37,6 +37,32 @@ _GRIDS_KEPT = 4
 _CELLS = 4  # a degree
 
 
+class _Listed(NamedTuple):
+    """Which images may have pixels at places.
+
+    Attributes
+    ----------
+    places : tuple of Places
+    images : list of Image
+    stacks : tuple of tuples of int
+        Of each place the numbers of images, from the top down.
+    """
+
+    places: tuple[Places, ...]
+    images: list[Image]
+    stacks: tuple[tuple[int, ...], ...]
+
+    def of(self, name: str) -> tuple[list[Band], tuple[tuple[int, ...], ...]]:
+        """Return the bands of a name, and the places' stacks of these."""
+        bands = [band_named(image, name) for image in self.images]
+        having = [k for k, band in enumerate(bands) if band is not None]
+        if len(having) == len(bands):
+            return [band for band in bands if band is not None], self.stacks
+        number = {image: k for k, image in enumerate(having)}
+        stacks = tuple(tuple(number[i] for i in stack if i in number) for stack in self.stacks)
+        return [band for band in bands if band is not None], stacks
+
+
 class Stack:
     """The images of a collection, in their order, found by grid.
 
@@ -53,7 +79,7 @@ class Stack:
         self.sample: Sequence[Image] = first[:_LISTED]
         self._by_grid: OrderedDict[Grid, list[Image]] = OrderedDict()
         self._lock = threading.Lock()
-        self._by_places: tuple[tuple[Places, ...], list[list[Image]]] = ((), [])
+        self._by_places = _Listed((), [], ())
 
     def every(self) -> list[Image]:
         """Return all images."""
@@ -75,10 +101,10 @@ class Stack:
                 self._by_grid.popitem(last=False)
         return found
 
-    def at(self, places: tuple[Places, ...]) -> list[list[Image]]:
+    def at(self, places: tuple[Places, ...]) -> _Listed:
         """Return, for each place, what :meth:`on` does for its grid."""
-        known, listed = self._by_places
-        if known == places:
+        listed = self._by_places
+        if listed.places == places:
             return listed
         bounds = [degrees_bounds(place.grid) for place in places]
         # What is asked for together lies in one cell, lest all between far places is listed.
@@ -89,20 +115,23 @@ class Stack:
             else:
                 key = -1, k
             cells.setdefault(key, []).append(k)
-        found: list[list[Image]] = [[] for _ in places]
+        images: list[Image] = []
+        stacks: list[list[int]] = [[] for _ in places]
         for numbers in cells.values():
-            boxes = [bounds[k] for k in numbers]
-            least, most = (tuple(map(f, zip(*boxes, strict=True))) for f in (min, max))
-            around = (*least[:2], *most[2:])
+            boxes = np.array([bounds[k] for k in numbers])
+            low, high = boxes.min(axis=0).tolist(), boxes.max(axis=0).tolist()
+            around = (low[0], low[1], high[2], high[3])
             source: Any = self._all
             if source is None:
                 source = self._collection.elements(Query(bounds=around))
             for image in source:
-                for k in numbers:
-                    if touches(image.footprint, bounds[k]):
-                        found[k].append(image)
-        self._by_places = places, found
-        return found
+                touched = np.flatnonzero(touching(image.footprint, boxes)).tolist()
+                for k in touched:
+                    stacks[numbers[k]].append(len(images))
+                if touched:
+                    images.append(image)
+        self._by_places = _Listed(places, images, tuple(tuple(stack[::-1]) for stack in stacks))
+        return self._by_places
 
 
 def stack_bands(images: Sequence[Image]) -> list[Band]:
@@ -160,15 +189,11 @@ def _mosaic_band(stack: Stack, band: Band) -> Band:
         return Pixels(top.values.astype(dtype, copy=False), top.mask)
 
     def points(places: Sequence[Places]) -> Pixels | None:
-        stacks = stack.at(tuple(places))
-        layers = [
-            [layer for image in reversed(images) if (layer := band_named(image, name))]
-            for images in stacks
-        ]
-        return mosaic_points(layers, places, read, dtype)
+        places = tuple(places)
+        return mosaic_points(*stack.at(places).of(name), places, read, dtype)
 
     layers = [layer for image in stack.sample if (layer := band_named(image, name))]
-    if all(hasattr(layer.read, "covers") for layer in layers):
+    if all(hasattr(layer.read, "source") for layer in layers):
         read.points = points  # type: ignore[attr-defined]
     return replace(band, read=read)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Pixels, is_opaque, uniform
-from eedask.emulator.sampling import Window
 
 _KEPT_BYTES = 128 * 2**20
 # Windows of more pixels than this are read as they are.

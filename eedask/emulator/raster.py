@@ -221,8 +221,8 @@ class Band:
         ``read(grid) -> Pixels`` with the dtype of ``type`` where that matters; pure. It may have
         an attribute ``points``: ``read.points(places) -> Pixels | None`` takes a list of
         :class:`Places` and returns what their grids have there, shape (1, n), or None; and
-        ``read.covers(places) -> list | None``, which says of each whole grid whether all of it is
-        unmasked (True), none of it (False), or that this would have to be seen (None).
+        ``source``, the :class:`~eedask.emulator.native_sources.NativeSource` that it reads, if
+        none of its pixels is masked.
     dimensions : (int, int), optional
         (width, height) in pixels of the band's footprint on its projection, if bounded.
     origin : (int, int), optional

@@ -45,12 +45,46 @@ class Scatter(NamedTuple):
     sizes: Doubles
 
 
-@lru_cache(maxsize=8)
 def scatter(places: tuple[Places, ...], crs: str) -> Scatter | None:
     """Return places in another system; None if their grids are of several or of this one.
 
-    All are transformed at once, since every transformation takes longer to begin than to make.
+    All are transformed at once, since every transformation takes longer to begin than to make;
+    some of those that were asked for last are taken from these.
     """
+    last = _LAST.get(crs)
+    if last is not None and len(places) < len(last.numbers) and last.holds(places):
+        return last.part(places)
+    found = _scattered(places, crs)
+    if found is not None and not (last is not None and last.found is found):
+        numbers = {place: k for k, place in enumerate(places)}
+        if len(numbers) == len(places):
+            _LAST[crs] = _Last(numbers, counted(places), found)
+    return found
+
+
+class _Last(NamedTuple):
+    """The places that were last transformed into a system."""
+
+    numbers: dict[Places, int]
+    spans: list[slice]
+    found: Scatter
+
+    def holds(self, places: Sequence[Places]) -> bool:
+        return all(place in self.numbers for place in places)
+
+    def part(self, places: Sequence[Places]) -> Scatter:
+        at = [self.numbers[place] for place in places]
+        pixels = np.concatenate([np.arange(self.spans[k].start, self.spans[k].stop) for k in at])
+        x, y, around, sizes = self.found
+        return Scatter(x[pixels], y[pixels], (around[0][at], around[1][at]), sizes[at])
+
+
+# Of each system: there are a few tens of them.
+_LAST: dict[str, _Last] = {}
+
+
+@lru_cache(maxsize=8)
+def _scattered(places: tuple[Places, ...], crs: str) -> Scatter | None:
     source = places[0].grid.crs
     if any(place.grid.crs != source for place in places) or same_crs(source, crs):
         return None

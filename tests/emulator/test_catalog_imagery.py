@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from eedask.emulator.catalog import Catalog, naip, outlines
+from eedask.emulator.catalog import Catalog, naip, outlines, photographs
 from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.land import land, land_at
 from eedask.emulator.catalog.land_plane import metres
@@ -21,7 +21,7 @@ from eedask.emulator.catalog.photographs import Photograph
 from eedask.emulator.catalog.surface import Cells, Scattered
 from eedask.emulator.catalog.terrain import is_land
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.sampling import Window
+from eedask.emulator.native_sources import Window
 from eedask.emulator.values import Query
 
 CATALOG = Catalog()
@@ -138,6 +138,29 @@ def test_no_land_is_drawn_at_pixels_near_coasts_or_on_large_ones():
     assert land_at(Scattered(6, cols >> 6, rows >> 6), 2017) is None
 
 
+def test_photographs_of_a_year_are_drawn_together_as_they_are_alone(monkeypatch):
+    rng = np.random.default_rng(5)
+    here, beside = photograph(), photograph(14, 120_000, 4_400_000, DAY + dt.timedelta(3))
+    before = photograph(date=DAY.replace(year=2013))
+    parts = [
+        (source, level, rng.integers(0, 6000 >> level, 9), rng.integers(0, 7000 >> level, 9))
+        for source in (here, beside, before)
+        for level in (0, 2)
+    ]
+    calls = []
+    draw = photographs.land_at
+    monkeypatch.setattr(photographs, "land_at", lambda *args: calls.append(1) or draw(*args))
+    photographs._scene_at.cache_clear()
+    Photograph.read_ahead(parts)
+    together = [source.read_points(1, *where).values for source, *where in parts]
+    assert len(calls) == 4  # levels and years
+    photographs._scene_at.cache_clear()
+    photographs._AHEAD.clear()
+    alone = [source.read_points(1, *where).values for source, *where in parts]
+    assert len(calls) == 4 + len(parts)
+    np.testing.assert_array_equal(together, alone)
+
+
 @pytest.mark.parametrize("level", [0, 2, 4])
 @pytest.mark.parametrize("zone", [11, 13, 17])
 def test_points_of_a_photograph_are_those_of_its_windows(zone, level):
@@ -186,7 +209,7 @@ def test_pixels_are_the_same_in_another_process():
     code = (
         "import datetime, zlib;"
         "from eedask.emulator.catalog.photographs import Photograph;"
-        "from eedask.emulator.sampling import Window;"
+        "from eedask.emulator.native_sources import Window;"
         "p = Photograph(13, 480000, 4400000, 6000, 7000, datetime.date(2019, 7, 20));"
         "print(zlib.crc32(p.read(0, 0, Window(9, 9, 300, 200)).values.tobytes()))"
     )

@@ -15,8 +15,8 @@ from eedask.emulator.catalog import Catalog, elevation_models, land_cover, outli
 from eedask.emulator.catalog.coast import coast_distance
 from eedask.emulator.catalog.land_plane import degrees, metres
 from eedask.emulator.catalog.photographs import Photograph
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Grid, Places, Projection
-from eedask.emulator.sampling import Window
 
 CATALOG = Catalog()
 SRTM = CATALOG.load_image("USGS/SRTMGL1_003")

@@ -12,11 +12,13 @@ from pixels import TRANSFORM, UTM, ArraySource, cell, image, planar, run
 from eedask.emulator import metering, zone_batches
 from eedask.emulator.catalog import Catalog, raster_file
 from eedask.emulator.catalog.raster_file import RasterFile, read_header
-from eedask.emulator.geometry import Geometry
+from eedask.emulator.geometry import Geometry, touches, touching
 from eedask.emulator.mosaics import mosaic
+from eedask.emulator.native_sources import Window
 from eedask.emulator.projection import transformer, window_grid
 from eedask.emulator.raster import Image, PixelType, Places, Projection
-from eedask.emulator.sampling import Window, source_bands
+from eedask.emulator.sampling import source_bands
+from eedask.emulator.scattered import scatter
 from eedask.emulator.shared_reads import SharedReads
 from eedask.emulator.values import Feature, Query, collection_of
 
@@ -331,3 +333,29 @@ def test_all_bands_of_a_place_are_read_before_the_next():
     assert [(read[0], read[2][0]) for read in source.reads] == [
         (band, 260 * k) for k in range(3) for band in range(3)
     ]
+
+
+def _flat(found):
+    return [found.x, found.y, *found.around, found.sizes]
+
+
+def test_some_of_the_places_that_were_asked_for_are_where_they_were():
+    grids = [window_grid(Projection(UTM, TRANSFORM), 700 * k, 300 * k, 4, 3) for k in range(7)]
+    places = tuple(
+        Places(grid, np.arange(k % 3 + 1), np.arange(k % 3 + 1)) for k, grid in enumerate(grids)
+    )
+    some = (places[5], places[2], places[3])
+    alone = scatter(some, "EPSG:32614")
+    scatter(places, "EPSG:32614")
+    among = scatter(some, "EPSG:32614")
+    for one, other in zip(_flat(alone), _flat(among), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(-400, 400)] * 4), min_size=1, max_size=6), st.floats(-360, 360)
+)
+def test_boxes_are_compared_at_once_as_one_by_one(boxes, west):
+    for footprint in (None, Geometry(shapely.box(west, -20, west + 30, 50), geodesic=False)):
+        found = touching(footprint, np.array(boxes))
+        assert found.tolist() == [touches(footprint, box) for box in boxes]

@@ -23,8 +23,8 @@ from eedask.emulator.catalog.noise import field
 from eedask.emulator.catalog.series import Series
 from eedask.emulator.catalog.single import DOUBLE, FLOAT, Drawn, drawn_image
 from eedask.emulator.catalog.terrain import dryness, elevation, is_land, is_land_roughly
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
-from eedask.emulator.sampling import Window
 
 CHIRPS, ERA5_LAND = "UCSB-CHG/CHIRPS/DAILY", "ECMWF/ERA5_LAND/DAILY_AGGR"
 

@@ -22,8 +22,8 @@ from eedask.emulator.catalog.heights import heights, heights_of_points
 from eedask.emulator.catalog.single import BYTE, INT16, Drawn, drawn_image
 from eedask.emulator.catalog.spots import Spots, lonlat, noise, spots, spots_of
 from eedask.emulator.catalog.terrain import is_land_roughly
+from eedask.emulator.native_sources import Numbers, Window
 from eedask.emulator.raster import Image, Pixels, Projection
-from eedask.emulator.sampling import Numbers, Window
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

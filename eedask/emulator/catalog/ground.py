@@ -19,8 +19,8 @@ from eedask.emulator.catalog.palette import TONES, Material
 from eedask.emulator.catalog.spots import Spots, spots
 from eedask.emulator.catalog.surface import Cells
 from eedask.emulator.catalog.tiling import TILE, assembled
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Projection
-from eedask.emulator.sampling import Window
 
 _FINEST = 3  # cells of 2**3 metres
 _COARSEST = 9  # beyond, broad strokes

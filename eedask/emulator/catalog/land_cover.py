@@ -17,8 +17,8 @@ from eedask.emulator.catalog.ground import ground
 from eedask.emulator.catalog.palette import TONES, Material
 from eedask.emulator.catalog.single import BYTE, Drawn, drawn_image
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Image, Pixels, Projection, uniform
-from eedask.emulator.sampling import Window
 from eedask.emulator.values import Collection, Query
 
 YEARS = {"ESA/WorldCover/v100": 2020, "ESA/WorldCover/v200": 2021}

@@ -26,8 +26,9 @@ from eedask.emulator.catalog.spots import Spots, evaluated, spots
 from eedask.emulator.catalog.sun import sun
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.late import LateProperties
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Image, Pixels, PixelType, uniform
-from eedask.emulator.sampling import Window, source_bands
+from eedask.emulator.sampling import source_bands
 
 Floats = NDArray[np.float32]
 

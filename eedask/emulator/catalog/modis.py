@@ -24,9 +24,9 @@ from eedask.emulator.catalog.noise import field, fractal
 from eedask.emulator.catalog.series import Series
 from eedask.emulator.catalog.single import drawn_image
 from eedask.emulator.catalog.terrain import dryness, elevation, is_land
+from eedask.emulator.native_sources import Window
 from eedask.emulator.native_tiles import tiled
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
-from eedask.emulator.sampling import Window
 
 _PIXEL = 926.625433055833
 _LEFT, _TOP = -20015109.354, 10007554.677003
@@ -121,7 +121,7 @@ class _Weather(NamedTuple):
 
 
 class Period:
-    """One day or eight of the globe: a :class:`~eedask.emulator.sampling.NativeSource`.
+    """One day or eight of the globe: a :class:`~eedask.emulator.native_sources.NativeSource`.
 
     Coarser levels are evaluated at the middles of their own pixels.
     """

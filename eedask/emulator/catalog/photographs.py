@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,9 +16,9 @@ from eedask.emulator.catalog.land import land, land_at
 from eedask.emulator.catalog.land_plane import lookup, lookup_at
 from eedask.emulator.catalog.palette import colors
 from eedask.emulator.catalog.surface import Cells, Scattered
+from eedask.emulator.native_sources import Numbers, Window
 from eedask.emulator.native_tiles import kept
 from eedask.emulator.raster import Pixels, Projection, uniform
-from eedask.emulator.sampling import Numbers, Window
 
 # Windows are drawn in pieces of at most this many pixels a side: the land under one, turned and
 # stretched, has to fit a texture.
@@ -27,7 +28,7 @@ _LARGE = 1024 * 1024
 
 
 class Photograph:
-    """One flight's picture of one place: a :class:`~eedask.emulator.sampling.NativeSource`.
+    """One flight's picture of one place: a :class:`~eedask.emulator.native_sources.NativeSource`.
 
     Bands are red, green, blue and near infrared. Coarser levels are drawn at their own size.
     """
@@ -54,18 +55,32 @@ class Photograph:
 
     def read_points(self, band: int, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
         """Return n pixels of one band, shape (1, n); None if windows have to be read."""
-        size = 2**level
-        scene = _scene_at(
-            self._zone,
-            level,
-            (size * cols + self._left).tobytes(),
-            (size * rows - self._top).tobytes(),
-            self._date.year,
-        )
+        scene = _scene_at(self._spots(level, cols, rows))
         if scene is None:
             return None
         values = self._exposed(band, scene)
         return Pixels(values, uniform(1, values.shape))
+
+    @staticmethod
+    def read_ahead(parts: Sequence[tuple[Photograph, int, Numbers, Numbers]]) -> None:
+        """Draw the land of all photographs of a year together: most are of a few points.
+
+        Parameters
+        ----------
+        parts : sequence of (photograph, level, columns, rows)
+        """
+        years: dict[tuple[int, int], list[_Spots]] = {}
+        for photograph, level, cols, rows in parts:
+            spots = photograph._spots(level, cols, rows)
+            years.setdefault((level, spots.year), []).append(spots)
+        _AHEAD.clear()
+        for group in years.values():
+            _AHEAD.update(_scenes_at(group))
+
+    def _spots(self, level: int, cols: Numbers, rows: Numbers) -> _Spots:
+        size = 2**level
+        left, top = size * cols + self._left, size * rows - self._top
+        return _Spots(self._zone, level, left.tobytes(), top.tobytes(), self._date.year)
 
     def _drawn(self, band: int, level: int, window: Window) -> Pixels:
         values = np.empty((window.height, window.width), np.uint8)
@@ -110,19 +125,59 @@ def _scene(
     return _Scene(kind, light)
 
 
+class _Spots(NamedTuple):
+    """Pixels of a photograph by themselves.
+
+    Attributes
+    ----------
+    zone, level : int
+    lefts, tops : bytes
+        Their corners in metres, as 64-bit integers.
+    year : int
+    """
+
+    zone: int
+    level: int
+    lefts: bytes
+    tops: bytes
+    year: int
+
+    @property
+    def corners(self) -> NDArray[np.int64]:
+        """Eastings, and northings counted down, shape (2, n)."""
+        return np.stack([np.frombuffer(self.lefts, np.int64), np.frombuffer(self.tops, np.int64)])
+
+
+# What was drawn for several photographs at once, till they are read.
+_AHEAD: dict[_Spots, _Scene] = {}
+
+
 # The bands of a photograph are asked for the same pixels one after the other.
 @lru_cache(maxsize=16)
-def _scene_at(zone: int, level: int, lefts: bytes, tops: bytes, year: int) -> _Scene | None:
-    """Return the scene of n pixels by themselves, (1, n), of 64-bit corners in metres.
+def _scene_at(spots: _Spots) -> _Scene | None:
+    """Return the scene of n pixels by themselves, (1, n).
 
     To the bit as :func:`_scene` has it; None where pixels cannot be drawn by themselves.
     """
-    left, top = np.frombuffer(lefts, np.int64), np.frombuffer(tops, np.int64)
+    return _AHEAD.get(spots) or _scenes_at([spots]).get(spots)
+
+
+def _scenes_at(group: Sequence[_Spots]) -> dict[_Spots, _Scene]:
+    """Return the scenes of photographs of one level and year; none where that cannot be."""
+    level, year = group[0].level, group[0].year
+    corners = [spots.corners for spots in group]
+    zones = np.repeat([spots.zone for spots in group], [at.shape[1] for at in corners])
+    left, top = np.concatenate(corners, axis=1)
     size = 2**level
-    cols, rows = lookup_at(zone, level, left + size * 0.5, top + size * 0.5)
+    cols, rows = np.empty_like(left), np.empty_like(top)
+    for zone in {spots.zone for spots in group}:
+        on = zones == zone
+        cols[on], rows[on] = lookup_at(zone, level, left[on] + size * 0.5, top[on] + size * 0.5)
     ground = land_at(Scattered(level, cols, rows), year)
     if ground is None:
-        return None
-    at = Scattered(0, left // size, top // size)
-    light = ground.light * patterns.camera().cut(at)
-    return _Scene(ground.kind.astype(np.intp), light)
+        return {}
+    light = ground.light * patterns.camera().cut(Scattered(0, left // size, top // size))
+    kind = ground.kind.astype(np.intp)
+    ends = np.cumsum([at.shape[1] for at in corners])[:-1]
+    parts = zip(np.split(kind, ends, axis=1), np.split(light, ends, axis=1), strict=True)
+    return {spots: _Scene(*part) for spots, part in zip(group, parts, strict=True)}

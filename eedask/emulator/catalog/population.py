@@ -29,8 +29,8 @@ from eedask.emulator.catalog.regions import Trait, place
 from eedask.emulator.catalog.single import FLOAT, Drawn, drawn_image
 from eedask.emulator.catalog.spots import evaluated, spots
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Image, Pixels, Projection, compose, uniform
-from eedask.emulator.sampling import Window
 from eedask.emulator.values import Collection, Query
 
 ASSET_ID = "WorldPop/GP/100m/pop"

@@ -19,9 +19,9 @@ from rasterio.windows import Window as FileWindow
 
 from eedask.emulator.catalog.crs import crs_name
 from eedask.emulator.catalog.pyramids import PyramidingPolicy, reduced
+from eedask.emulator.native_sources import Window
 from eedask.emulator.native_tiles import kept, tiled
 from eedask.emulator.raster import Pixels, PixelType, Projection, uniform
-from eedask.emulator.sampling import Window
 
 _TRUE_ALPHA = frozenset({"PNG", "WEBP"})
 _MOST_OPEN = 16
@@ -119,7 +119,7 @@ def _band_ids(descriptions: list[str | None]) -> tuple[str, ...]:
 
 
 class RasterFile:
-    """A raster file behind the protocol of :class:`~eedask.emulator.sampling.NativeSource`.
+    """A raster file behind the protocol of :class:`~eedask.emulator.native_sources.NativeSource`.
 
     Each thread has a handle of its own. What was read lately is kept
     (:mod:`eedask.emulator.native_tiles`).

@@ -21,8 +21,8 @@ from eedask.emulator.catalog.ground import Ground, ground
 from eedask.emulator.catalog.palette import Material
 from eedask.emulator.catalog.parts import share
 from eedask.emulator.catalog.spots import evaluated, spots
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Projection
-from eedask.emulator.sampling import Window
 
 Floats = NDArray[np.float32]
 

@@ -18,8 +18,8 @@ from eedask.emulator.catalog.ground import broad_places
 from eedask.emulator.catalog.palette import TONES, Material
 from eedask.emulator.catalog.spots import lonlat, spots
 from eedask.emulator.geometry import Geometry
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Projection, apply, uniform
-from eedask.emulator.sampling import Window
 
 Planes = tuple[tuple[float, float, float], ...]
 

@@ -27,8 +27,9 @@ from eedask.emulator.catalog.single import BYTE, UINT16, UINT32, Drawn, counts
 from eedask.emulator.catalog.sun import sun
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.late import LateProperties
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Band, Image, Pixels, PixelType, uniform
-from eedask.emulator.sampling import Window, source_bands
+from eedask.emulator.sampling import source_bands
 
 ASSET_ID = "COPERNICUS/S2_SR_HARMONIZED"
 

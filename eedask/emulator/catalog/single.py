@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.footprints import footprint, ring
 from eedask.emulator.catalog.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.geometry import Geometry
+from eedask.emulator.native_sources import NativeSource, Numbers, Window
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
-from eedask.emulator.sampling import NativeSource, Numbers, Window, source_bands
+from eedask.emulator.sampling import source_bands
 
 BYTE = PixelType("int", 0, 255)
 INT8 = PixelType("int", -128, 127)
@@ -27,7 +28,9 @@ DrawPoints = Callable[[str, int, Numbers, Numbers], Pixels | None]
 
 
 class Drawn:
-    """A raster whose pixels a function draws: a :class:`~eedask.emulator.sampling.NativeSource`.
+    """A raster whose pixels a function draws.
+
+    It is a :class:`~eedask.emulator.native_sources.NativeSource`.
 
     Parameters
     ----------

@@ -14,8 +14,8 @@ from eedask.emulator.catalog.crs import MODIS_SINUSOIDAL
 from eedask.emulator.catalog.footprints import to_degrees
 from eedask.emulator.catalog.land_plane import degrees, metres
 from eedask.emulator.catalog.noise import field
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Projection
-from eedask.emulator.sampling import Window
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

@@ -20,8 +20,8 @@ from eedask.emulator.catalog.ground import ground
 from eedask.emulator.catalog.parts import share
 from eedask.emulator.catalog.single import BYTE, INT8, Drawn, drawn_image
 from eedask.emulator.catalog.spots import noise, spots
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Image, Pixels, Projection, uniform
-from eedask.emulator.sampling import Window
 
 ASSET_ID = "JRC/GSW1_4/GlobalSurfaceWater"
 

@@ -26,8 +26,8 @@ from eedask.emulator.catalog.series import Series
 from eedask.emulator.catalog.single import INT8, INT16, UINT16, Drawn, drawn_image
 from eedask.emulator.catalog.spots import evaluated, lonlat, noise, spots
 from eedask.emulator.catalog.terrain import is_land_roughly
+from eedask.emulator.native_sources import Window
 from eedask.emulator.raster import Image, Pixels, PixelType, Projection
-from eedask.emulator.sampling import Window
 
 Floats = NDArray[np.float32]
 

@@ -13,6 +13,7 @@ from eedask.emulator.bands import Array, both, footprint_or_none
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.geometry import Geometry
+from eedask.emulator.pixel_plans import taps
 from eedask.emulator.pixel_types import cast
 from eedask.emulator.projection import (
     EDGE,
@@ -25,7 +26,7 @@ from eedask.emulator.projection import (
 )
 from eedask.emulator.raster import Band, Grid, Image, Pixels, Projection, apply, compose
 from eedask.emulator.resampling import read_through
-from eedask.emulator.sampling import masked, taps
+from eedask.emulator.sampling import masked
 
 _MODES = ("nearest_neighbor", "bilinear", "bicubic")
 _MOST_PIXELS = 2**26
