@@ -83,6 +83,9 @@ class Photograph:
         return _Spots(self._zone, level, left.tobytes(), top.tobytes(), self._date.year)
 
     def _drawn(self, band: int, level: int, window: Window) -> Pixels:
+        if max(window.width, window.height) <= _PIECE:
+            values = self._piece(band, level, window)
+            return Pixels(values, uniform(1, values.shape))
         values = np.empty((window.height, window.width), np.uint8)
         for row in range(0, window.height, _PIECE):
             for col in range(0, window.width, _PIECE):
