@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -45,8 +46,18 @@ class NativeSource(Protocol):
 
 def level_of(ratio: float, source: NativeSource) -> int:
     """Return the level for pixels so many times as large as the source's own."""
-    highest = max(0, math.ceil(math.log2(max(source.width, source.height, 1))))
-    return min(highest, max(0, math.floor(math.log2(max(ratio, 1.0) * (1 + EDGE)))))
+    return min(_highest(max(source.width, source.height)), _fitting(ratio))
+
+
+def _highest(side: int) -> int:
+    """Return the level of one pixel: how often a side can be halved, rounded up."""
+    return (side - 1).bit_length() if side > 1 else 0
+
+
+# The images of a mosaic are asked about the same pixels one after the other.
+@lru_cache(maxsize=1024)
+def _fitting(ratio: float) -> int:
+    return max(0, math.floor(math.log2(max(ratio, 1.0) * (1 + EDGE))))
 
 
 def sized(source: NativeSource, level: int) -> tuple[Projection, int, int]:

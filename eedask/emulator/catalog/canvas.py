@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Part = tuple[slice, slice | NDArray[np.intp]]  # rows, columns
 
+_FEW = 16
 # How much of the textures' contrast is left when pixels grow to 1, 2, 4 ... metres.
 _CONTRAST = (1.0, 0.85, 0.6, 0.4, 0.22, 0.1)
 
@@ -107,6 +109,8 @@ class Canvas:
     def _scattered_part(
         self, cells: Scattered, box: tuple[float, float, float, float]
     ) -> Part | None:
+        if len(cells.cols) <= _FEW:
+            return self._few_in(box)
         inside = np.ones(len(cells.cols), np.bool_)
         for at, low, high in ((cells.cols, box[0], box[2]), (cells.rows, box[1], box[3])):
             start, stop = self._ends(low, high)
@@ -114,6 +118,22 @@ class Canvas:
         if inside.all():
             return slice(0, 1), slice(0, len(inside))
         return (slice(0, 1), np.flatnonzero(inside)) if inside.any() else None
+
+    def _few_in(self, box: tuple[float, float, float, float]) -> Part | None:
+        """Return the same of a few pixels, which are looked at before arrays are made of them."""
+        cols, rows = self._numbers
+        west, east = self._ends(box[0], box[2])
+        north, south = self._ends(box[1], box[3])
+        within = [west <= c < east and north <= r < south for c, r in zip(cols, rows, strict=True)]
+        if all(within):
+            return slice(0, 1), slice(0, len(within))
+        return (slice(0, 1), np.flatnonzero(within)) if any(within) else None
+
+    @cached_property
+    def _numbers(self) -> tuple[list[int], list[int]]:
+        """Columns and rows of scattered pixels."""
+        assert isinstance(self.cells, Scattered)
+        return self.cells.cols.tolist(), self.cells.rows.tolist()
 
     def down(self, part: Part) -> Doubles:
         """Return metres southwards of a part's pixels, to be broadcast against ``x``."""
