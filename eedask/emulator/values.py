@@ -53,7 +53,8 @@ class Feature:
     def with_properties(self, **properties: Any) -> Feature:
         """Return a copy with more properties; None removes one."""
         merged = {**self.properties, **properties}
-        return replace(self, properties={k: v for k, v in merged.items() if v is not None})
+        kept = {k: v for k, v in merged.items() if v is not None}
+        return Feature(self.geometry, kept, self.id)
 
 
 Element = Feature | Image
