@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import gzip
 import logging
 import multiprocessing
 import signal
@@ -17,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from isal import igzip
 
 from eedask.emulator.accounting import Usage
 from eedask.emulator.answers import JSON, Answer, error_answer
@@ -80,7 +81,7 @@ def render(core: Core, request: Request) -> Answer:
     if not (request.takes_gzip and is_json and len(answer.body) >= _GZIP_FROM):
         return answer
     headers = {**answer.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    body = gzip.compress(answer.body, _GZIP_LEVEL, mtime=0)
+    body = igzip.compress(answer.body, _GZIP_LEVEL, mtime=0)
     return replace(answer, headers=headers, body=body)
 
 
