@@ -10,16 +10,17 @@ row for every item that went in::
 
 from importlib.metadata import version as _version
 
-from eedask import errors, items
-from eedask.items import to_bag
+from eedask import errors
+from eedask.earthengine.retry import RetryPolicy
+from eedask.items import check as items
+from eedask.items.check import to_bag
+from eedask.items.item import Item
 from eedask.plan import Plan
-from eedask.progress import Progress
-from eedask.result import Result, open_result
-from eedask.retrying import RetryPolicy
-from eedask.series_verbs import compute, time_series
-from eedask.table_verbs import reduce_regions, sample_points
-from eedask.verbs import chips
-from eedask.workitem import Item
+from eedask.results.result import Result, open_result
+from eedask.run.progress import Progress
+from eedask.verbs.chips import chips
+from eedask.verbs.reduction import reduce_regions, sample_points
+from eedask.verbs.time_series import compute, time_series
 
 __version__ = _version("eedask")
 

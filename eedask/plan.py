@@ -14,20 +14,20 @@ import dask.bag as db
 import geopandas as gpd
 from tqdm.auto import tqdm
 
-from eedask.connection import Connection, Request
-from eedask.dataset import FAILED, MANIFEST_COLUMNS, OK, Dataset
+from eedask.dataset.dataset import FAILED, MANIFEST_COLUMNS, OK, Dataset
+from eedask.dataset.folder import Folder
+from eedask.dataset.items_file import ORDER, check_storable, sample_items
+from eedask.earthengine.connection import Connection, Request
+from eedask.earthengine.methods import check_json
+from eedask.earthengine.retry import Attempts, RetryPolicy, call_with_retry
 from eedask.errors import InputError, RequestError, RunStopped
-from eedask.execution import check_scheduler, execute, rows_bag
-from eedask.jobs import Task
-from eedask.process import RunSpec
-from eedask.progress import Counter, Listener, Progress, listener
-from eedask.requests import check_json
-from eedask.result import Result
-from eedask.retrying import Attempts, RetryPolicy, call_with_retry
-from eedask.staging import ORDER, check_storable, sample_items
-from eedask.stopping import STOPPING, reason_to_stop
-from eedask.storage import Folder
-from eedask.terms import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling, is_count
+from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling, is_count
+from eedask.results.result import Result
+from eedask.run.execute import check_scheduler, execute, rows_bag
+from eedask.run.process import RunSpec
+from eedask.run.progress import Counter, Listener, Progress, listener
+from eedask.run.stopping import STOPPING, reason_to_stop
+from eedask.run.task import Task
 
 logger = logging.getLogger("eedask")
 
@@ -122,7 +122,7 @@ class Plan:
         ----------
         progress : bool or callable
             True draws a bar, and prints where the dashboard of a cluster in this process is; a
-            callable is called with :class:`~eedask.progress.Progress`.
+            callable is called with :class:`~eedask.run.progress.Progress`.
         retry_failed : bool
             Whether items that failed in an earlier run are tried again.
         overwrite : bool

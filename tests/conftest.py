@@ -17,7 +17,7 @@ import real_data
 from hypothesis import settings
 from mounted import FIELD, SCENE, SERIES, write
 
-from eedask.connection import Connection
+from eedask.earthengine.connection import Connection
 from eedask.emulator import Emulator
 
 # Clusters of the tests hang with it now and then where eedask has not stopped it yet: see

@@ -9,9 +9,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from eedask.owner import Owner
-from eedask.share import Share
-from eedask.terms import Ceiling
+from eedask.quota.messages import Ceiling
+from eedask.quota.owner import Owner
+from eedask.quota.share import Share
 
 # Seconds: half a way to the server, to the scheduler, and between an alarm and its report.
 HALF_WAY, TO_OWNER, ALARM = 0.005, 0.002, 0.05

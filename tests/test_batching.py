@@ -12,8 +12,16 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eedask.batched import Batch, BatchedTask
-from eedask.batching import (
+from eedask.earthengine.retry import RetryPolicy
+from eedask.errors import InputError, TooLargeError
+from eedask.items.item import WorkItem
+from eedask.pixels.layout import NativeProjection
+from eedask.quota.limiter import Slot, SlotUnused
+from eedask.run.process import JobSender
+from eedask.run.request_pool import RequestPool, Split
+from eedask.run.task import Job
+from eedask.tables.batches import Batch, BatchedTask
+from eedask.tables.grouping import (
     BatchLimits,
     BatchMemory,
     by_tile,
@@ -21,14 +29,6 @@ from eedask.batching import (
     in_order,
     tiles_of,
 )
-from eedask.errors import InputError, TooLargeError
-from eedask.jobs import Job
-from eedask.layout import NativeProjection
-from eedask.pool import RequestPool, Split
-from eedask.process import JobSender
-from eedask.quota import Slot, SlotUnused
-from eedask.retrying import RetryPolicy
-from eedask.workitem import WorkItem
 
 TILES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=120)
 

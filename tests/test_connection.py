@@ -12,7 +12,13 @@ from google.auth import exceptions as google_exceptions
 from google.auth.credentials import Credentials
 from loopback import reply, serving
 
-from eedask.connection import Connection, Endpoint, Request, endpoint_of_client, user_agent
+from eedask.earthengine.connection import (
+    Connection,
+    Endpoint,
+    Request,
+    endpoint_of_client,
+    user_agent,
+)
 from eedask.errors import (
     AuthorizationError,
     InputError,

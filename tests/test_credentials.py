@@ -27,9 +27,9 @@ from google.oauth2.credentials import Credentials
 from mounted import SCENE
 
 import eedask
-from eedask import credentials as sources
-from eedask import tokens
-from eedask.connection import (
+from eedask.earthengine import credentials as sources
+from eedask.earthengine import tokens
+from eedask.earthengine.connection import (
     Connection,
     Endpoint,
     Request,

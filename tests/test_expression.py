@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eedask.errors import InputError
-from eedask.expression import Builder, Template, compile_expression, digest, digest_of
-from eedask.workitem import BoundItem, WorkItem, to_ee_geometry, value_node
+from eedask.expressions.compile import Builder, Template, compile_expression, digest, digest_of
+from eedask.items.item import BoundItem, WorkItem, to_ee_geometry, value_node
 
 pytestmark = pytest.mark.usefixtures("earth_engine")
 

@@ -47,9 +47,9 @@ from fire import (
 from loopback import reply, serving
 
 import eedask
-from eedask import leases
 from eedask.errors import EedaskError, RunStopped
-from eedask.quota_plugin import PLUGIN
+from eedask.quota import leases
+from eedask.quota.scheduler_plugin import PLUGIN
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from fire import (
     wait_until_quiet,
 )
 
-from eedask import storage
+from eedask.dataset import folder as storage
 from eedask.errors import EedaskError, RunStopped
 
 

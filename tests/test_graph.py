@@ -8,9 +8,9 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eedask.expression import digest
-from eedask.graph import Graph, argument, call, constant, listed, mapped
-from eedask.workitem import WorkItem, to_ee_geometry
+from eedask.earthengine.nodes import Graph, argument, call, constant, listed, mapped
+from eedask.expressions.compile import digest
+from eedask.items.item import WorkItem, to_ee_geometry
 
 # What looks like a reference is none within a constant.
 CONSTANTS = (None, True, 3, -2.5, "x", [1, 2], {"valueReference": "0"})

@@ -10,11 +10,11 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eedask.dataset.items_file import work_items
 from eedask.errors import InputError, ItemsError, PermanentError
 from eedask.grid import apply
-from eedask.layout import Layout, NativeProjection
-from eedask.staging import work_items
-from eedask.workitem import WorkItem
+from eedask.items.item import WorkItem
+from eedask.pixels.layout import Layout, NativeProjection
 
 
 def point(longitude, latitude):

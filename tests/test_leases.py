@@ -8,8 +8,9 @@ import uuid
 import distributed
 import pytest
 
-from eedask import leases, owner, quota_plugin
 from eedask.errors import InputError, QuotaError, RunStopped
+from eedask.quota import leases, owner
+from eedask.quota import scheduler_plugin as quota_plugin
 
 
 def wait_until(condition, seconds=30):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eedask.naming import differ_only_by_case, safe_name
+from eedask.dataset.file_names import differ_only_by_case, safe_name
 
 AWKWARD = [
     "../../x",

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from eedask.pictures import as_picture, opened
+from eedask.results.contact_sheet import as_picture, opened
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])

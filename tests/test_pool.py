@@ -6,8 +6,8 @@ import time
 import pytest
 
 from eedask.errors import RunStopped
-from eedask.pool import RequestPool, Split
-from eedask.quota import Limiter, Slot, SlotUnused
+from eedask.quota.limiter import Limiter, Slot, SlotUnused
+from eedask.run.request_pool import RequestPool, Split
 
 
 class Gate:

@@ -16,8 +16,8 @@ from fire import (
     wait_until,
 )
 
-from eedask import presence
 from eedask.errors import RunStopped
+from eedask.run import workers_present as presence
 
 
 class Clock:

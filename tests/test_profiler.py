@@ -4,7 +4,7 @@ import dask
 import distributed
 import pytest
 
-from eedask import profiler
+from eedask.run import profiler
 
 
 def state():

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quota_simulation import Run, Server
 
-from eedask import adaptive, owner
-from eedask.adaptive import AdaptiveLimit
 from eedask.errors import InputError, QuotaError, RunStopped, TransientError
-from eedask.owner import Owner, shares
-from eedask.quota import Limiter, SlotUnused
-from eedask.share import Share
-from eedask.terms import Ceiling, Lease, Report
+from eedask.quota import adaptive, owner
+from eedask.quota.adaptive import AdaptiveLimit
+from eedask.quota.limiter import Limiter, SlotUnused
+from eedask.quota.messages import Ceiling, Lease, Report
+from eedask.quota.owner import Owner, shares
+from eedask.quota.share import Share
 
 # -- runs against a simulated server ---------------------------------------------------------
 

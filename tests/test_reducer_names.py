@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from eedask.errors import InputError
-from eedask.expression import digest
-from eedask.reducers import NAMES, columns, reducer
+from eedask.expressions.compile import digest
+from eedask.tables.reducers import NAMES, columns, reducer
 
 BYTE = {"type": "PixelType", "precision": "int", "min": 0, "max": 255}
 FLOAT = {"type": "PixelType", "precision": "float"}

@@ -5,11 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eedask.connection import Endpoint
-from eedask.errors import InputError, PermanentError, SizeError
-from eedask.formats import image_format
-from eedask.grid import PixelGrid
-from eedask.requests import (
+from eedask.earthengine.connection import Endpoint
+from eedask.earthengine.methods import (
     MAX_PIXEL_BYTES,
     PixelQuery,
     check_size,
@@ -20,6 +17,9 @@ from eedask.requests import (
     get_thumbnail,
     visualization,
 )
+from eedask.errors import InputError, PermanentError, SizeError
+from eedask.grid import PixelGrid
+from eedask.pixels.formats.base import image_format
 
 ENDPOINT = Endpoint("http://127.0.0.1:1", "p", auth="anonymous", workload_tag="chips-1")
 EXPRESSION = {"result": "0", "values": {"0": {"constantValue": 1}}}

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from eedask.earthengine.retry import Attempts, RetryPolicy, call_with_retry
 from eedask.errors import InputError, PermanentError, QuotaError, TooLargeError, TransientError
-from eedask.retrying import Attempts, RetryPolicy, call_with_retry
 
 QUICK = RetryPolicy(tries=4, delay=0.001, jitter=(0, 0.001))
 

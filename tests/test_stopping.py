@@ -16,7 +16,7 @@ from test_chips import requests_since
 
 import eedask
 from eedask.errors import DatasetError, RunStopped
-from eedask.stopping import ALIKE, Verdict
+from eedask.run.stopping import ALIKE, Verdict
 
 
 def many(points, count):

@@ -10,8 +10,8 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from eedask import storage
-from eedask.storage import Folder
+from eedask.dataset import folder as storage
+from eedask.dataset.folder import Folder
 
 
 @pytest.fixture(params=["local", "memory"])

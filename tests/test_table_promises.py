@@ -17,9 +17,9 @@ from mounted import FIELD, SCENE, SERIES
 from test_reduce_regions import fields
 
 import eedask
-from eedask import series
-from eedask.batching import BatchMemory
 from eedask.errors import DatasetError, ItemsError
+from eedask.tables import series_task as series
+from eedask.tables.grouping import BatchMemory
 
 pytestmark = pytest.mark.usefixtures("threads")
 

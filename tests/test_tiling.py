@@ -21,14 +21,14 @@ from oracle import native_window, nearest, place
 from PIL import Image
 
 import eedask
-from eedask.assembling import MAX_JPEG_SIDE, joiner
-from eedask.connection import Connection, Endpoint
+from eedask.dataset.items_file import work_items
+from eedask.earthengine.connection import Connection, Endpoint
+from eedask.earthengine.methods import PIXEL_LIMITS, URL_LIMITS, Limits
 from eedask.errors import InputError, PermanentError, SizeError, TooLargeError
-from eedask.formats import image_format
 from eedask.grid import PixelGrid, Window
-from eedask.requests import PIXEL_LIMITS, URL_LIMITS, Limits
-from eedask.staging import work_items
-from eedask.tiling import Budget, Hints, allowed, cut, fetch_tiled, quarters
+from eedask.pixels.formats.base import image_format
+from eedask.pixels.formats.pictures import MAX_JPEG_SIDE, joiner
+from eedask.pixels.tiles import Budget, Hints, allowed, cut, fetch_tiled, quarters
 
 GRID = PixelGrid("EPSG:32614", (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0), (300, 200))
 MEMORY = "User memory limit exceeded."
@@ -42,7 +42,7 @@ def limited(plan, **limits):
 
 def run(plan, folder):
     """Run a plan into a folder of its own; return the result, all of whose items are there."""
-    result = replace(plan, out=eedask.storage.Folder(str(folder))).run(progress=False)
+    result = replace(plan, out=eedask.dataset.folder.Folder(str(folder))).run(progress=False)
     assert (result.manifest["status"] == "ok").all(), result.failed["error"].iloc[0]
     return result
 

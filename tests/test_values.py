@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eedask.errors import InputError
-from eedask.values import TIME, fit, infer, to_time
+from eedask.tables.values import TIME, fit, infer, to_time
 
 NUMBERS = st.one_of(st.none(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False))
 LEAVES = st.sampled_from([NUMBERS, st.one_of(st.none(), st.text()), st.booleans()])

@@ -8,14 +8,14 @@ import geopandas as gpd
 import pyarrow as pa
 import pytest
 
-from eedask.connection import Endpoint
-from eedask.dataset import FAILED, ITEM_ID, OK, Dataset, Row
+from eedask.dataset.dataset import FAILED, ITEM_ID, OK, Dataset, Row
+from eedask.dataset.folder import Folder
+from eedask.earthengine.connection import Endpoint
+from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import BudgetError, RunStopped
-from eedask.jobs import Job, Records
-from eedask.process import Done, RunSpec, release
-from eedask.retrying import RetryPolicy
-from eedask.storage import Folder
-from eedask.worker import Part, run_partition
+from eedask.run.partition import Part, run_partition
+from eedask.run.process import Done, RunSpec, release
+from eedask.run.task import Job, Records
 
 COUNT = 8
 NOWHERE = Endpoint("http://127.0.0.1:9", "nobody", auth="anonymous")

@@ -15,7 +15,7 @@ for _name in ("rasterio", "scipy", "tornado"):
             name=_name,
         )
 
-from eedask.emulator.faults import Faults, Latency  # noqa: E402
-from eedask.emulator.launcher import Emulator, EmulatorFailed  # noqa: E402
+from eedask.emulator.server.launcher import Emulator, EmulatorFailed  # noqa: E402
+from eedask.emulator.traffic.faults import Faults, Latency  # noqa: E402
 
 __all__ = ["Emulator", "EmulatorFailed", "Faults", "Latency"]

@@ -17,17 +17,17 @@ from threading import Thread
 
 from tornado.netutil import bind_sockets
 
-from eedask.emulator.accounting import Compute
-from eedask.emulator.auth import Tokens
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.hosts import url_of, warn_of_host
-from eedask.emulator.launcher import READY
-from eedask.emulator.metering import Budget
-from eedask.emulator.options import parse_options
-from eedask.emulator.pool import Pool, ProcessPool, ThreadPool
-from eedask.emulator.quotas import Traffic
-from eedask.emulator.renderer import Settings
-from eedask.emulator.server import Front
+from eedask.emulator.limits.accounting import Compute
+from eedask.emulator.limits.metering import Budget
+from eedask.emulator.server.hosts import url_of, warn_of_host
+from eedask.emulator.server.launcher import READY
+from eedask.emulator.server.options import parse_options
+from eedask.emulator.server.pool import Pool, ProcessPool, ThreadPool
+from eedask.emulator.server.renderer import Settings
+from eedask.emulator.server.server import Front
+from eedask.emulator.traffic.auth import Tokens
+from eedask.emulator.traffic.quotas import Traffic
 
 # How long answers on their way may take once the server is told to end.
 _FAREWELL_S = 0.2

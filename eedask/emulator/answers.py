@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from eedask.emulator.accounting import Usage
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.limits.accounting import Usage
 
 JSON = "application/json; charset=UTF-8"
 

@@ -11,8 +11,8 @@ from example_raster import CRS, PROJECT, RASTER_ID, SHAPE, TRANSFORM, raster_val
 
 from eedask.emulator import Emulator
 from eedask.emulator.catalog import Catalog
-from eedask.emulator.rest import Core
-from eedask.emulator.store import Store
+from eedask.emulator.rest.rest import Core
+from eedask.emulator.rest.store import Store
 
 # Left out where there is no real data; the report's head says so.
 collect_ignore = [] if real_data.folder() else ["test_real_data.py"]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from eedask.emulator.expression import Context, evaluate
-from eedask.emulator.info import to_info
-from eedask.emulator.values import Collection, Query
+from eedask.emulator.expression.expression import Context, evaluate
+from eedask.emulator.values.info import to_info
+from eedask.emulator.values.values import Collection, Query
 
 
 @dataclass(frozen=True)

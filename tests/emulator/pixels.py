@@ -8,9 +8,9 @@ from affine import Affine
 
 import eedask.emulator.functions  # noqa: F401  (registers the algorithms)
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.raster import Grid, Image, Pixels, PixelType, Projection, apply, compose
-from eedask.emulator.sampling import source_bands
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.raster import Grid, Image, Pixels, PixelType, Projection, apply, compose
+from eedask.emulator.pixels.sampling import source_bands
 
 UTM = "EPSG:32613"
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 4400000)

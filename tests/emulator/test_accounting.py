@@ -16,13 +16,13 @@ import pytest
 from example_raster import CRS, PROJECT, RASTER_ID
 from graphs import call, encode
 
-from eedask.emulator.accounting import OVER_DAILY_QUOTA, Compute, Usage
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.profiles import REQUEST_HEADER, RESPONSE_HEADER, as_text, fitted, merged
-from eedask.emulator.quotas import Traffic
-from eedask.emulator.rest import Core
-from eedask.emulator.store import Store
+from eedask.emulator.limits.accounting import OVER_DAILY_QUOTA, Compute, Usage
+from eedask.emulator.limits.profiles import REQUEST_HEADER, RESPONSE_HEADER, as_text, fitted, merged
+from eedask.emulator.rest.rest import Core
+from eedask.emulator.rest.store import Store
+from eedask.emulator.traffic.quotas import Traffic
 
 
 class Calendar:

@@ -8,8 +8,8 @@ from example_raster import PROJECT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eedask.emulator import answer_size
-from eedask.emulator.answer_size import TooLarge, check_json, check_value
+from eedask.emulator.limits import answer_size
+from eedask.emulator.limits.answer_size import TooLarge, check_json, check_value
 
 
 def constant(value):

@@ -9,8 +9,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import RefreshError
 
 from eedask.emulator import Emulator
-from eedask.emulator.auth import INVALID, MISSING, Tokens
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.traffic.auth import INVALID, MISSING, Tokens
 
 CONFIG = "/v1/projects/p/config"
 

@@ -11,11 +11,11 @@ import pytest
 from example_raster import CRS, PROJECT, RASTER_ID, raster_values
 from graphs import call, encode, function
 
-from eedask.emulator import metering
 from eedask.emulator.catalog import Catalog
-from eedask.emulator.metering import Budget, MemoryLimit, Meter, TimeLimit, metered
-from eedask.emulator.rest import Core
-from eedask.emulator.store import Store
+from eedask.emulator.limits import metering
+from eedask.emulator.limits.metering import Budget, MemoryLimit, Meter, TimeLimit, metered
+from eedask.emulator.rest.rest import Core
+from eedask.emulator.rest.store import Store
 
 MEMORY = "User memory limit exceeded."
 TIME = "Computation timed out."
@@ -172,7 +172,7 @@ def test_large_grids_are_read_in_tiles_that_fit_together(ask):
 
 
 def test_the_same_request_costs_the_same(mounts, tmp_path):
-    from eedask.emulator.expression import Context, evaluate
+    from eedask.emulator.expression.expression import Context, evaluate
 
     costs = set()
     for _ in range(2):

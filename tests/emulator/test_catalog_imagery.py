@@ -12,17 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from eedask.emulator.catalog import Catalog, naip, outlines, photographs
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.datasets import naip, photographs
+from eedask.emulator.catalog.datasets.modis import Period
+from eedask.emulator.catalog.datasets.photographs import Photograph
 from eedask.emulator.catalog.dates import millis
-from eedask.emulator.catalog.land import land, land_at
-from eedask.emulator.catalog.land_plane import metres
-from eedask.emulator.catalog.modis import Period
-from eedask.emulator.catalog.photographs import Photograph
-from eedask.emulator.catalog.surface import Cells, Scattered
-from eedask.emulator.catalog.terrain import is_land
+from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.world.land import land, land_at
+from eedask.emulator.catalog.world.land_plane import metres
+from eedask.emulator.catalog.world.surface import Cells, Scattered
+from eedask.emulator.catalog.world.terrain import is_land
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.native_sources import Window
-from eedask.emulator.values import Query
+from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.values.values import Query
 
 CATALOG = Catalog()
 NAIP = "USDA/NAIP/DOQQ"
@@ -208,8 +210,8 @@ def test_flights_differ_but_the_land_stays():
 def test_pixels_are_the_same_in_another_process():
     code = (
         "import datetime, zlib;"
-        "from eedask.emulator.catalog.photographs import Photograph;"
-        "from eedask.emulator.native_sources import Window;"
+        "from eedask.emulator.catalog.datasets.photographs import Photograph;"
+        "from eedask.emulator.pixels.native_sources import Window;"
         "p = Photograph(13, 480000, 4400000, 6000, 7000, datetime.date(2019, 7, 20));"
         "print(zlib.crc32(p.read(0, 0, Window(9, 9, 300, 200)).values.tobytes()))"
     )

@@ -19,12 +19,12 @@ from rasterio.enums import ColorInterp
 
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.dates import date_in_name, millis
-from eedask.emulator.catalog.pyramids import reduced
-from eedask.emulator.catalog.raster_file import RasterFile, read_header
+from eedask.emulator.catalog.mounts.pyramids import reduced
+from eedask.emulator.catalog.mounts.raster_file import RasterFile, read_header
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.native_sources import Window
-from eedask.emulator.raster import Pixels
-from eedask.emulator.values import Query
+from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.raster import Pixels
+from eedask.emulator.values.values import Query
 
 SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 

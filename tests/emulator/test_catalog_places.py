@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from eedask.emulator.catalog import landsat, mgrs
-from eedask.emulator.catalog.places import FIRST_TILE_ROW, PATHS, ROWS, TILES, places
+from eedask.emulator.catalog.datasets import landsat, mgrs
+from eedask.emulator.catalog.datasets.places import FIRST_TILE_ROW, PATHS, ROWS, TILES, places
 
 
 def test_places_with_land_are_in_the_file():

@@ -7,11 +7,13 @@ import pytest
 import shapely
 from affine import Affine
 
-from eedask.emulator.catalog import Catalog, land_cover, outlines, population
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.datasets import land_cover, population
 from eedask.emulator.catalog.dates import millis
+from eedask.emulator.catalog.world import outlines
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.raster import Grid
-from eedask.emulator.values import Query
+from eedask.emulator.pixels.raster import Grid
+from eedask.emulator.values.values import Query
 
 CATALOG = Catalog()
 NAIROBI = (36.82, -1.28)

@@ -6,8 +6,11 @@ import pyproj
 import pytest
 import shapely
 
-from eedask.emulator.catalog import Catalog, outlines, population, protected
-from eedask.emulator.values import Query
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.datasets import population
+from eedask.emulator.catalog.tables import protected
+from eedask.emulator.catalog.world import outlines
+from eedask.emulator.values.values import Query
 
 ASSET = "WCMC/WDPA/current/polygons"
 CATALOG = Catalog()

@@ -11,12 +11,14 @@ import shapely
 from affine import Affine
 from scipy import ndimage
 
-from eedask.emulator.catalog import Catalog, elevation_models, land_cover, outlines
-from eedask.emulator.catalog.coast import coast_distance
-from eedask.emulator.catalog.land_plane import degrees, metres
-from eedask.emulator.catalog.photographs import Photograph
-from eedask.emulator.native_sources import Window
-from eedask.emulator.raster import Grid, Places, Projection
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.datasets import elevation_models, land_cover
+from eedask.emulator.catalog.datasets.photographs import Photograph
+from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.world.coast import coast_distance
+from eedask.emulator.catalog.world.land_plane import degrees, metres
+from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.raster import Grid, Places, Projection
 
 CATALOG = Catalog()
 SRTM = CATALOG.load_image("USGS/SRTMGL1_003")
@@ -172,7 +174,7 @@ def test_a_pixel_is_the_same_on_every_grid(image):
 def test_pixels_are_the_same_in_another_process():
     code = (
         "import zlib; from affine import Affine; from eedask.emulator.catalog import Catalog;"
-        "from eedask.emulator.raster import Grid;"
+        "from eedask.emulator.pixels.raster import Grid;"
         "on = Grid('EPSG:32633', Affine(30, 0, 250000, 0, -30, 5000000), 128, 128);"
         "ids = ['USGS/SRTMGL1_003', 'ESA/WorldCover/v200/2021'];"
         "print([zlib.crc32(Catalog().load_image(i).bands[0].read(on).values.tobytes())"

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 from scipy import ndimage
 
-from eedask.emulator.catalog import Catalog, land_cover, mgrs
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.datasets import land_cover, mgrs
 from eedask.emulator.catalog.dates import millis
-from eedask.emulator.catalog.sun import sun
-from eedask.emulator.raster import Grid
-from eedask.emulator.values import Query
+from eedask.emulator.catalog.world.sun import sun
+from eedask.emulator.pixels.raster import Grid
+from eedask.emulator.values.values import Query
 
 CATALOG = Catalog()
 S2, L8 = "COPERNICUS/S2_SR_HARMONIZED", "LANDSAT/LC08/C02/T1_L2"
@@ -400,7 +401,7 @@ def test_pixels_are_the_same_in_another_process():
     index = f"{S2}/20190105T184751_20190105T184747_T10SEH"
     code = (
         "import zlib; from affine import Affine; from eedask.emulator.catalog import Catalog;"
-        "from eedask.emulator.raster import Grid;"
+        "from eedask.emulator.pixels.raster import Grid;"
         "on = Grid('EPSG:32610', Affine(20, 0, 520000, 0, -20, 4250000), 128, 128);"
         f"image = Catalog().load_image({index!r});"
         "print([zlib.crc32(b.read(on).values.tobytes()) for b in image.bands])"

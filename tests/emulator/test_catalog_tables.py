@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import shapely
 
-from eedask.emulator.catalog import Catalog, gaul
-from eedask.emulator.values import Query
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.tables import gaul
+from eedask.emulator.values.values import Query
 
 CATALOG = Catalog()
 COLORADO = shapely.box(-109.05, 37.0, -102.05, 41.0)

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from eedask.emulator.channel import Blocking, Channel, packed
-from eedask.emulator.pool import ProcessPool
-from eedask.emulator.renderer import Request, Settings
+from eedask.emulator.server.channel import Blocking, Channel, packed
+from eedask.emulator.server.pool import ProcessPool
+from eedask.emulator.server.renderer import Request, Settings
 
 
 @asynccontextmanager

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from eedask.emulator.classifiers import Classifier, Training
-from eedask.emulator.decision_trees import Growth, grow, grow_forest
-from eedask.emulator.learners import centres, forest, neighbours, tree
-from eedask.emulator.metering import Budget, MemoryLimit, metered
+from eedask.emulator.learning.classifiers import Classifier, Training
+from eedask.emulator.learning.decision_trees import Growth, grow, grow_forest
+from eedask.emulator.learning.learners import centres, forest, neighbours, tree
+from eedask.emulator.limits.metering import Budget, MemoryLimit, metered
 
 RNG = np.random.default_rng(7)
 

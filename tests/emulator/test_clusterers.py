@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from eedask.emulator.k_means import FARTHEST, PLUS_PLUS, RANDOM, k_means
+from eedask.emulator.learning.k_means import FARTHEST, PLUS_PLUS, RANDOM, k_means
 
 RNG = np.random.default_rng(3)
 PLACES = np.array([[0, 0], [100, 1], [50, 3]])

@@ -8,9 +8,9 @@ import shapely
 from graphs import Tables, call, function, info_of, value_of
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.geometry import Geometry, rectangle
-from eedask.emulator.info import feature_json
-from eedask.emulator.values import Feature
+from eedask.emulator.geometry.geometry import Geometry, rectangle
+from eedask.emulator.values.info import feature_json
+from eedask.emulator.values.values import Feature
 
 
 def fails(item, catalog=None):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from eedask.emulator.confusion import ConfusionMatrix
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.learning.confusion import ConfusionMatrix
 
 SAMPLE = [
     [32, 0, 0, 0, 1, 0],

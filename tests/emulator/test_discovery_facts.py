@@ -9,9 +9,9 @@ import re
 
 import pytest
 
-from eedask.emulator.discovery import discovery_document
-from eedask.emulator.enums import ENUMS
-from eedask.emulator.schemas import MESSAGES
+from eedask.emulator.protocol.discovery import discovery_document
+from eedask.emulator.protocol.enums import ENUMS
+from eedask.emulator.protocol.schemas import MESSAGES
 
 METHODS = """
 projects.algorithms.list GET /{parent}/algorithms - - ListAlgorithmsResponse

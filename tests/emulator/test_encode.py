@@ -11,15 +11,15 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image as Pillow
 from rasterio.io import MemoryFile
 
-from eedask.emulator.encode import (
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.output.encode import (
     Layer,
     encode_geotiff,
     encode_npy,
     encode_picture,
     encode_zip,
 )
-from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.raster import Grid, Pixels, uniform
+from eedask.emulator.pixels.raster import Grid, Pixels, uniform
 
 SHAPE = (5, 7)
 GRID = Grid("EPSG:32613", Affine(30, 0, 500000, 0, -30, 4400000), 7, 5)

@@ -8,11 +8,11 @@ import pytest
 from graphs import Tables, call, encode, function, info_of, value_of
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.expression import Context, evaluate
+from eedask.emulator.expression.expression import Context, evaluate
+from eedask.emulator.expression.signatures import signature
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
-from eedask.emulator.info import to_info
-from eedask.emulator.signatures import signature
-from eedask.emulator.values import Feature
+from eedask.emulator.values.info import to_info
+from eedask.emulator.values.values import Feature
 
 
 def add(left, right):

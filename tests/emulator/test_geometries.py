@@ -10,10 +10,10 @@ from graphs import call, info_of, value_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eedask.emulator import geodesy, sphere
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.geometries import combined
-from eedask.emulator.geometry import (
+from eedask.emulator.functions.geometries.geometries import combined
+from eedask.emulator.geometry import geodesy, sphere
+from eedask.emulator.geometry.geometry import (
     UNBOUNDED,
     Geometry,
     from_geojson,

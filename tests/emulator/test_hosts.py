@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from eedask.emulator import Emulator, __main__
-from eedask.emulator.hosts import is_loopback, url_of, warn_of_host
-from eedask.emulator.options import parse_options
+from eedask.emulator.server.hosts import is_loopback, url_of, warn_of_host
+from eedask.emulator.server.options import parse_options
 
 HERE = ["127.0.0.1", "127.3.2.1", "::1", "localhost"]
 BEYOND = ["0.0.0.0", "::", "", "192.168.1.5", "10.0.0.1", "fe80::1", "2001:db8::1", "a-name"]

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from eedask.emulator.catalog import Catalog, scenes
-from eedask.emulator.late import LateProperties, changed
-from eedask.emulator.rest import Core
-from eedask.emulator.store import Store
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.datasets import scenes
+from eedask.emulator.pixels.late import LateProperties, changed
+from eedask.emulator.rest.rest import Core
+from eedask.emulator.rest.store import Store
 
 S2, L8 = "COPERNICUS/S2_SR_HARMONIZED", "LANDSAT/LC08/C02/T1_L2"
 

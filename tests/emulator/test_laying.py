@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from eedask.emulator.catalog.laying import lay
+from eedask.emulator.catalog.world.laying import lay
 
 SHAPE = (3, 5)
 

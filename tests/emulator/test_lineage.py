@@ -11,16 +11,17 @@ from graphs import call, encode, function, info_of
 from hypothesis import given, settings
 from pixels import UTM, image
 
-from eedask.emulator import lineage
-from eedask.emulator.catalog import Catalog, landsat, sentinel2
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.datasets import landsat, sentinel2
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.expression import Context, Function, evaluate
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.linking import link
-from eedask.emulator.metering import Budget, metered
-from eedask.emulator.raster import Grid
-from eedask.emulator.signatures import signature
-from eedask.emulator.values import NOTHING_KEPT, Collection, Kept, Query
+from eedask.emulator.expression import lineage
+from eedask.emulator.expression.expression import Context, Function, evaluate
+from eedask.emulator.expression.linking import link
+from eedask.emulator.expression.signatures import signature
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.limits.metering import Budget, metered
+from eedask.emulator.pixels.raster import Grid
+from eedask.emulator.values.values import NOTHING_KEPT, Collection, Kept, Query
 
 MANY = 90
 NAMES = ["red", "nir", "qa"]

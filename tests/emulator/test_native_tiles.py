@@ -5,9 +5,9 @@ import uuid
 import numpy as np
 import pytest
 
-from eedask.emulator.native_sources import Window
-from eedask.emulator.native_tiles import tiled
-from eedask.emulator.raster import Pixels
+from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.native_tiles import tiled
+from eedask.emulator.pixels.raster import Pixels
 
 SIZE = (100, 70)
 LEVEL = np.arange(SIZE[0] * SIZE[1]).reshape(SIZE[1], SIZE[0])

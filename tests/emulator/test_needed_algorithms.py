@@ -10,8 +10,8 @@ import re
 import pytest
 
 import eedask.emulator.functions  # noqa: F401  (registers the algorithms)
+from eedask.emulator.expression.signatures import signature
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
-from eedask.emulator.signatures import signature
 
 NEEDED = """
 AggregateFeatureCollection: array histogram mean stats sum

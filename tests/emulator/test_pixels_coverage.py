@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import geometry_mask
 
-from eedask.emulator.coverage import Cover, centres, coverage
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.projection import transformer
-from eedask.emulator.raster import Grid, Projection, apply
-from eedask.emulator.shapes import shape_in
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.projection import transformer
+from eedask.emulator.pixels.raster import Grid, Projection, apply
+from eedask.emulator.regions.coverage import Cover, centres, coverage
+from eedask.emulator.regions.shapes import shape_in
 
 CORNERS = [(0, 0), (1, 0), (1, 1), (0, 1)]
 TRANSFORMS = [

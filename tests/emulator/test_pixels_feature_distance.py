@@ -7,11 +7,11 @@ from affine import Affine
 from pixels import UTM, cell, planar, run
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.projection import locate
-from eedask.emulator.raster import Grid, Projection
-from eedask.emulator.sphere import RADIUS
-from eedask.emulator.values import Feature, collection_of
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.geometry.sphere import RADIUS
+from eedask.emulator.pixels.projection import locate
+from eedask.emulator.pixels.raster import Grid, Projection
+from eedask.emulator.values.values import Feature, collection_of
 
 
 def features(*geometries):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pixels import TRANSFORM, UTM, cell, image, native, planar, run, values
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.output import output_grid
-from eedask.emulator.projection import transformer
-from eedask.emulator.raster import (
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.output.own_grid import output_grid
+from eedask.emulator.pixels.projection import transformer
+from eedask.emulator.pixels.raster import (
     DEFAULT_PROJECTION,
     Grid,
     Image,
@@ -22,7 +22,7 @@ from eedask.emulator.raster import (
     Projection,
     apply,
 )
-from eedask.emulator.values import Collection, Date, Feature, Query, collection_of
+from eedask.emulator.values.values import Collection, Date, Feature, Query, collection_of
 
 POINT = Grid(UTM, TRANSFORM, 1, 1)
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pixels import UTM, image, native, run, values
 from scipy import ndimage
 
-from eedask.emulator import kernels, neighbourhoods
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.raster import Grid, Pixels
+from eedask.emulator.neighbours import kernels, neighbourhoods
+from eedask.emulator.pixels.raster import Grid, Pixels
 
 GRID = Grid(UTM, Affine(10, 0, 500000, 0, -10, 4400000), 4, 4)
 

@@ -11,7 +11,7 @@ from pixels import UTM, image, native, run, values
 from scipy import ndimage
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.raster import Grid
+from eedask.emulator.pixels.raster import Grid
 
 EIGHT = np.ones((3, 3), int)
 FOUR = ndimage.generate_binary_structure(2, 1)

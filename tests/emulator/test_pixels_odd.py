@@ -6,7 +6,7 @@ from affine import Affine
 from pixels import TRANSFORM, UTM, image, run
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.raster import Grid, Projection
+from eedask.emulator.pixels.raster import Grid, Projection
 
 
 def kernel(name, *arguments):

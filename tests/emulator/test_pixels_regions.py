@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pixels import TRANSFORM, UTM, cell, image, planar, run
 from rasterstats import zonal_stats
 
-from eedask.emulator import zones
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.projection import transformer
-from eedask.emulator.raster import Projection
-from eedask.emulator.reduce import reduce_columns
-from eedask.emulator.values import Feature, collection_of
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.projection import transformer
+from eedask.emulator.pixels.raster import Projection
+from eedask.emulator.reducers.reduce import reduce_columns
+from eedask.emulator.regions import zones
+from eedask.emulator.values.values import Feature, collection_of
 
 MAX = 1e7
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pixels import TRANSFORM, UTM, ArraySource, image, native, values
 from rasterio.warp import Resampling, reproject
 
-from eedask.emulator import projection as projections
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.projection import (
+from eedask.emulator.pixels import projection as projections
+from eedask.emulator.pixels.projection import (
     EDGE,
     at_scale,
     grid_covering,
@@ -22,8 +22,8 @@ from eedask.emulator.projection import (
     requested,
     transformer,
 )
-from eedask.emulator.raster import Grid, PixelType, Projection, compose
-from eedask.emulator.sampling import source_bands
+from eedask.emulator.pixels.raster import Grid, PixelType, Projection, compose
+from eedask.emulator.pixels.sampling import source_bands
 
 SINUSOIDAL = "SR-ORG:6974"
 

@@ -11,8 +11,8 @@ from pixels import TRANSFORM, UTM, image, native, run, values
 from scipy import optimize
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.projection import locate, transformer
-from eedask.emulator.raster import Grid, Projection
+from eedask.emulator.pixels.projection import locate, transformer
+from eedask.emulator.pixels.raster import Grid, Projection
 
 
 @pytest.fixture

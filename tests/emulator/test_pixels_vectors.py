@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.raster import Grid, Projection
+from eedask.emulator.pixels.raster import Grid, Projection
 
 EIGHT = np.ones((3, 3), int)
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image as Pillow
 from rasterio.io import MemoryFile
 
-from eedask.emulator.png import png
+from eedask.emulator.output.png import png
 
 SIDES = st.integers(1, 9)
 

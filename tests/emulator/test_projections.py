@@ -12,10 +12,10 @@ from pixels import image, native, run
 from rasterio.enums import ColorInterp
 from scipy import ndimage
 
-from eedask.emulator.catalog.mounts import MountedImage
+from eedask.emulator.catalog.mounts.mounts import MountedImage
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.raster import Grid, Projection, compose
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.raster import Grid, Projection, compose
 
 SPHERE = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 NORTH_UP = Affine(30, 0, 400015, 0, -30, 8200005)

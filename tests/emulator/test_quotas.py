@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.faults import Fault, Faults, Latency
-from eedask.emulator.quotas import TOO_MANY_READS, TOO_MANY_REQUESTS, Slots, TokenBucket, Traffic
+from eedask.emulator.traffic.faults import Fault, Faults, Latency
+from eedask.emulator.traffic.quotas import (
+    TOO_MANY_READS,
+    TOO_MANY_REQUESTS,
+    Slots,
+    TokenBucket,
+    Traffic,
+)
 
 
 class Clock:

@@ -12,8 +12,8 @@ from scipy import stats as scipy_stats
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
-from eedask.emulator.reduce import reduce_columns
-from eedask.emulator.values import Feature, collection_of
+from eedask.emulator.reducers.reduce import reduce_columns
+from eedask.emulator.values.values import Feature, collection_of
 
 
 def reducer(name, *arguments):
@@ -470,7 +470,7 @@ def test_regions_and_their_names(region):
 
 
 def test_every_reducer_is_there_or_named():
-    from eedask.emulator.signatures import signature, signatures
+    from eedask.emulator.expression.signatures import signature, signatures
 
     missing = [n for n in signatures() if n.startswith("Reducer.") and n not in IMPLEMENTATIONS]
     for name in missing:

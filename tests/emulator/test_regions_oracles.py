@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pixels import run
 from zonal_oracle import Raster, great_circle
 
-from eedask.emulator.catalog.mounts import MountedImage
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.values import Feature, collection_of
+from eedask.emulator.catalog.mounts.mounts import MountedImage
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.values.values import Feature, collection_of
 
 # rasterstats multiplies transforms as newer releases of affine deprecate.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")

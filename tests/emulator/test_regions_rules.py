@@ -11,11 +11,11 @@ from affine import Affine
 from pixels import cell, image, native, planar, run
 from zonal_oracle import great_circle
 
-from eedask.emulator import zones
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.raster import Projection
-from eedask.emulator.values import Feature, collection_of
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.raster import Projection
+from eedask.emulator.regions import zones
+from eedask.emulator.values.values import Feature, collection_of
 
 RADIUS = 6371007.180918474
 WORLD = Affine(0.5, 0, -180, 0, -0.5, 90)

@@ -10,9 +10,9 @@ from pixels import cell, image, native, planar, run, values
 from scipy import stats
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.info import to_info
-from eedask.emulator.reduce import reduce_columns
-from eedask.emulator.values import collection_of
+from eedask.emulator.reducers.reduce import reduce_columns
+from eedask.emulator.values.info import to_info
+from eedask.emulator.values.values import collection_of
 
 GENERATOR = np.random.default_rng(11)
 ROWS = GENERATOR.normal(size=(40, 2))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from example_raster import PROJECT, RASTER_ID, SHAPE, raster_values
 
-from eedask.emulator.rest import MAX_PAYLOAD, Core
-from eedask.emulator.store import Store
+from eedask.emulator.rest.rest import MAX_PAYLOAD, Core
+from eedask.emulator.rest.store import Store
 
 ROOT = f"/v1/projects/{PROJECT}"
 
@@ -115,7 +115,7 @@ def test_an_exception_of_ours_is_400_and_logged(mounts, tmp_path, caplog, monkey
             raise ZeroDivisionError("oh")
 
     core = Core(Broken(), Store(tmp_path))
-    with caplog.at_level(logging.ERROR, "eedask.emulator.rest"):
+    with caplog.at_level(logging.ERROR, "eedask.emulator.rest.rest"):
         answer = core.answer("GET", f"/v1/{RASTER_ID}")
     assert "ZeroDivisionError" in fault(answer)
     assert "Traceback" in caplog.text

@@ -9,13 +9,13 @@ from graphs import call, encode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eedask.emulator.api import METHODS
 from eedask.emulator.catalog import Catalog
+from eedask.emulator.expression.signatures import signatures
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
-from eedask.emulator.metering import Budget
-from eedask.emulator.rest import Core
-from eedask.emulator.signatures import signatures
-from eedask.emulator.store import Store
+from eedask.emulator.limits.metering import Budget
+from eedask.emulator.protocol.api import METHODS
+from eedask.emulator.rest.rest import Core
+from eedask.emulator.rest.store import Store
 
 # An alarm within hypothesis's callback of garbage collection is lost, and rings again.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -21,9 +21,9 @@ from example_raster import PROJECT
 
 from eedask.emulator import Emulator, EmulatorFailed
 from eedask.emulator.__main__ import main
-from eedask.emulator.pool import ProcessPool
-from eedask.emulator.quotas import TOO_MANY_READS, TOO_MANY_REQUESTS, Traffic
-from eedask.emulator.renderer import Request, Settings
+from eedask.emulator.server.pool import ProcessPool
+from eedask.emulator.server.renderer import Request, Settings
+from eedask.emulator.traffic.quotas import TOO_MANY_READS, TOO_MANY_REQUESTS, Traffic
 
 VALUE = f"/v1/projects/{PROJECT}/value:compute"
 

@@ -14,17 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eedask.emulator.answers import error_answer, file_answer, json_answer
-from eedask.emulator.discovery import algorithms_json, discovery_document
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.fields import select_fields
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.listing import parse_filter
-from eedask.emulator.listing_terms import parse_region
-from eedask.emulator.paging import Paged, Pager, page_size
-from eedask.emulator.store import LIFETIME_S, Store
-from eedask.emulator.tables import table_answer
-from eedask.emulator.tiles import tile_grid
-from eedask.emulator.values import EVERYTHING, Feature
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.protocol.discovery import algorithms_json, discovery_document
+from eedask.emulator.rest.fields import select_fields
+from eedask.emulator.rest.listing import parse_filter
+from eedask.emulator.rest.listing_terms import parse_region
+from eedask.emulator.rest.paging import Paged, Pager, page_size
+from eedask.emulator.rest.store import LIFETIME_S, Store
+from eedask.emulator.rest.table_files import table_answer
+from eedask.emulator.rest.tiles import tile_grid
+from eedask.emulator.values.values import EVERYTHING, Feature
 
 # Ids.
 

@@ -4,12 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eedask.emulator.api import METHODS, route
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.fitting import Unfit, fitted
-from eedask.emulator.schema_types import snake_case
-from eedask.emulator.schemas import MESSAGES
-from eedask.emulator.validation import _Checker, check_workload_tag, parse_body, parse_query
+from eedask.emulator.protocol.api import METHODS, route
+from eedask.emulator.protocol.fitting import Unfit, fitted
+from eedask.emulator.protocol.schema_types import snake_case
+from eedask.emulator.protocol.schemas import MESSAGES
+from eedask.emulator.protocol.validation import (
+    _Checker,
+    check_workload_tag,
+    parse_body,
+    parse_query,
+)
 
 ONE = {"result": "0", "values": {"0": {"constantValue": 1}}}
 

@@ -9,18 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pixels import TRANSFORM, UTM, ArraySource, cell, image, planar, run
 
-from eedask.emulator import metering, zone_batches
-from eedask.emulator.catalog import Catalog, raster_file
-from eedask.emulator.catalog.raster_file import RasterFile, read_header
-from eedask.emulator.geometry import Geometry, touches, touching
-from eedask.emulator.mosaics import mosaic
-from eedask.emulator.native_sources import Window
-from eedask.emulator.projection import transformer, window_grid
-from eedask.emulator.raster import Image, PixelType, Places, Projection
-from eedask.emulator.sampling import source_bands
-from eedask.emulator.scattered import scatter
-from eedask.emulator.shared_reads import SharedReads
-from eedask.emulator.values import Feature, Query, collection_of
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.catalog.mounts import raster_file
+from eedask.emulator.catalog.mounts.raster_file import RasterFile, read_header
+from eedask.emulator.composites.mosaics import mosaic
+from eedask.emulator.geometry.geometry import Geometry, touches, touching
+from eedask.emulator.limits import metering
+from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.projection import transformer, window_grid
+from eedask.emulator.pixels.raster import Image, PixelType, Places, Projection
+from eedask.emulator.pixels.sampling import source_bands
+from eedask.emulator.pixels.scattered import scatter
+from eedask.emulator.regions import zone_batches
+from eedask.emulator.regions.shared_reads import SharedReads
+from eedask.emulator.values.values import Feature, Query, collection_of
 
 REDUCERS = [
     ("mean",),
@@ -151,7 +153,7 @@ def test_samples_share_reads_too():
 
 
 def test_many_tiles_are_not_all_kept(monkeypatch):
-    monkeypatch.setattr("eedask.emulator.shared_reads._KEPT_BYTES", 500)
+    monkeypatch.setattr("eedask.emulator.regions.shared_reads._KEPT_BYTES", 500)
     _, img = source_image()
     windows = [(256 * t + 5 * k, 10, 2, 2) for k in range(3) for t in range(2)]
     reads = SharedReads(img.bands[0].projection, windows)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from eedask.emulator.raster import Image
-from eedask.emulator.values import Collection
+from eedask.emulator.pixels.raster import Image
+from eedask.emulator.values.values import Collection
 
 
 @dataclass(frozen=True)

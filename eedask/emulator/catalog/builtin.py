@@ -6,25 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from eedask.emulator.catalog import (
-    boundaries,
+from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
+from eedask.emulator.catalog.datasets import (
     climate_models,
-    ecoregions,
     elevation_models,
-    gaul,
     land_cover,
     landsat,
     modis,
     naip,
     population,
-    protected,
     sentinel2,
     surface_water,
     vegetation,
 )
-from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
-from eedask.emulator.catalog.tables import SYNTHETIC, FeatureTable
-from eedask.emulator.values import Collection
+from eedask.emulator.catalog.tables import boundaries, ecoregions, gaul, protected
+from eedask.emulator.catalog.tables.tables import SYNTHETIC, FeatureTable
+from eedask.emulator.values.values import Collection
 
 _WHOLE: dict[str, Callable[[], FeatureTable]] = {
     "RESOLVE/ECOREGIONS/2017": ecoregions.ecoregions,

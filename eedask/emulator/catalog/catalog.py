@@ -9,10 +9,10 @@ from typing import Any, Never
 
 from eedask.emulator.catalog import builtin, descriptions
 from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
-from eedask.emulator.catalog.mounts import mount
+from eedask.emulator.catalog.mounts.mounts import mount
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.raster import Image
-from eedask.emulator.values import EVERYTHING, Collection, Query
+from eedask.emulator.pixels.raster import Image
+from eedask.emulator.values.values import EVERYTHING, Collection, Query
 
 ASSET_PROJECTS = ("earthengine-public", "earthengine-legacy")
 """Projects that hold everybody's assets; ids of what is in them are written without them."""

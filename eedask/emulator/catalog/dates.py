@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from eedask.emulator.values import Query
+from eedask.emulator.values.values import Query
 
 # From the most telling to the least; digits on either side would make them part of a number.
 _PATTERNS = (

@@ -11,9 +11,9 @@ from typing import Any
 
 import shapely
 
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.raster import Band, Image, PixelType, Projection
-from eedask.emulator.values import Collection
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.raster import Band, Image, PixelType, Projection
+from eedask.emulator.values.values import Collection
 
 _PUBLIC_FOLDER = "projects/earthengine-public/assets/"
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from eedask.emulator.catalog.crs import MODIS_SINUSOIDAL
-from eedask.emulator.geometry import Geometry
-from eedask.emulator.raster import Projection, apply
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.raster import Projection, apply
 
 _SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 _EDGE_POINTS = 4

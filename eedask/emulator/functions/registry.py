@@ -25,7 +25,7 @@ def algorithm(*names: str, needs_context: bool = False) -> Callable[[F], F]:
 
     The function gets its arguments by position, in the order of the algorithm's signature,
     each coerced to its declared type and with defaults filled in; with ``needs_context`` the
-    :class:`~eedask.emulator.expression.Context` comes before them.
+    :class:`~eedask.emulator.expression.expression.Context` comes before them.
     """
 
     def register(function: F) -> F:

@@ -1,0 +1,384 @@
+"""The folder that a run fills: what was asked, the items, and one row for each of them.
+
+::
+
+    plan.json                 what was asked
+    items.parquet             the items; a row group is a partition
+    manifest/part-NNNNN.parquet   a row for each item of partition N that is done
+    table/part-NNNNN.parquet  the values of those items; table/_common_metadata has the columns
+    chips/…                   the files
+
+A partition's rows are written to the same file over and over as it goes, each time whole, so
+that a partition which runs twice replaces its own rows and never adds to them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import geopandas as gpd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from eedask.dataset.folder import Folder
+from eedask.dataset.items_file import ITEMS, items_digest, items_file, read_items, read_partition
+from eedask.errors import DatasetError
+from eedask.items.item import WorkItem
+
+PLAN, PARTS = "plan.json", "manifest"
+CHIPS, TABLE, REPORT, SHEET = "chips", "table", "report.html", "contact_sheet.png"
+RESULTS = (CHIPS, TABLE, REPORT, SHEET)
+_PARTS_OF = "part-*.parquet"
+# The table's column of item ids, and where its columns are kept, as Parquet readers expect it.
+ITEM_ID = "id"
+_TABLE_SCHEMA = f"{TABLE}/_common_metadata"
+FORMAT_VERSION = 1
+
+DIGEST = re.compile("[0-9a-f]{64}")
+
+OK, FAILED = "ok", "failed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one item: a row of the manifest.
+
+    Attributes
+    ----------
+    id : int or str
+    status : {"ok", "failed"}
+    path : str, optional
+        The item's file, relative to the dataset.
+    nbytes : int
+        Of the file.
+    attempts : int
+        Requests that were sent.
+    elapsed_s : float
+        Seconds from taking up the item to its end, waiting included.
+    error_kind, error : str, optional
+        Why it failed, in Earth Engine's own words where it answered.
+    finished : datetime
+        UTC.
+    """
+
+    id: Any
+    status: str
+    path: str | None = None
+    nbytes: int = 0
+    attempts: int = 0
+    elapsed_s: float = 0.0
+    error_kind: str | None = None
+    error: str | None = None
+    finished: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+_ROW_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("status", pa.string()),
+    ("path", pa.string()),
+    ("nbytes", pa.int64()),
+    ("attempts", pa.int32()),
+    ("elapsed_s", pa.float64()),
+    ("error_kind", pa.string()),
+    ("error", pa.string()),
+    ("finished", pa.timestamp("us", tz="UTC")),
+]
+MANIFEST_COLUMNS = tuple(name for name, _ in _ROW_FIELDS)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset in a folder; picklable.
+
+    Parameters
+    ----------
+    folder : Folder
+    """
+
+    folder: Folder
+
+    def stage(
+        self,
+        items: gpd.GeoDataFrame,
+        asked: Mapping[str, Any],
+        partition_size: int,
+        overwrite: bool = False,
+    ) -> dict[str, Any]:
+        """Lay the dataset out, or find it laid out already for the same plan.
+
+        Parameters
+        ----------
+        items : GeoDataFrame
+        asked : mapping
+            What determines the result, as JSON.
+        partition_size : int
+            Items in a partition; a dataset that is there keeps its own.
+        overwrite : bool
+            Whether a dataset that is there, of this plan or another, is removed first. Files
+            that no run has written stay.
+
+        Returns
+        -------
+        dict
+            The content of ``plan.json``.
+
+        Raises
+        ------
+        DatasetError
+            If the folder holds another plan, or something else.
+        """
+        asked = json.loads(json.dumps({**asked, "items": items_digest(items)}))
+        if not self.folder.exists(PLAN):
+            self._check_empty()
+        elif overwrite:
+            self._clear()
+        else:
+            plan = self.plan()
+            _check_same(self.folder.url, plan["asked"], asked)
+            return plan
+        self.folder.write(ITEMS, items_file(items, partition_size))
+        plan = {
+            "eedask": FORMAT_VERSION,
+            "asked": asked,
+            "count": len(items),
+            "partitions": -(-len(items) // partition_size),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        # Last, so that a folder with a plan always has its items.
+        self.folder.write(PLAN, json.dumps(plan, indent=1).encode())
+        return plan
+
+    def plan(self) -> dict[str, Any]:
+        """Return the content of ``plan.json``.
+
+        Raises
+        ------
+        DatasetError
+            If there is none, or none that can be read.
+        """
+        url = self.folder.url
+        if not self.folder.exists(PLAN):
+            raise DatasetError(f"{url} is not an eedask dataset: it has no {PLAN}")
+        try:
+            plan: dict[str, Any] = json.loads(self.folder.read(PLAN))
+            version = plan["eedask"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{url}/{PLAN} is damaged ({error}): put a copy back, choose another folder, or"
+                " begin anew with run(overwrite=True)"
+            ) from error
+        if version != FORMAT_VERSION:
+            raise DatasetError(
+                f"{url} has format {version} of eedask's datasets; this version reads"
+                f" {FORMAT_VERSION}"
+            )
+        return plan
+
+    def _clear(self) -> None:
+        """Remove what runs and reports have written."""
+        for name in (PARTS, *RESULTS, ITEMS, PLAN):
+            self.folder.remove(name)
+
+    def _check_empty(self) -> None:
+        if self.folder.is_file:
+            raise DatasetError(f"out={self.folder.url!r} is a file; choose a folder")
+        names = self.folder.list() if self.folder.exists() else []
+        # What a stage that was cut short leaves is ours.
+        foreign = [n for n in names if n != ITEMS]
+        if foreign:
+            raise DatasetError(
+                f"out={self.folder.url!r} already holds something else ({', '.join(foreign[:3])}"
+                f"{' …' if len(foreign) > 3 else ''}); choose a new or an empty folder"
+            )
+
+    def items(self) -> gpd.GeoDataFrame:
+        """Return all items as they were given, in their own order."""
+        return read_items(self.folder)
+
+    def partition(self, number: int) -> list[WorkItem]:
+        """Return the items of one partition, in EPSG:4326."""
+        return read_partition(self.folder, number)
+
+    def rows(self, number: int) -> list[Row]:
+        """Return the rows of a partition that were written so far.
+
+        Those of items that are done are left out where the table's part is gone.
+        """
+        name = _part(number)
+        if not self.folder.exists(name):
+            return []
+        part = self.read_part(name)
+        if self.folder.exists(_TABLE_SCHEMA) and not self.folder.exists(table_part(number)):
+            part = _not_done(part)
+        return [Row(**row) for row in part.to_pylist()]
+
+    def read_part(self, name: str) -> pa.Table:
+        """Return a part of the manifest or of the table.
+
+        Raises
+        ------
+        DatasetError
+            If it is damaged.
+        """
+        return self._part(name, self.folder.read(name))
+
+    def _read_parts(self, names: Sequence[str], columns: list[str] | None = None) -> list[pa.Table]:
+        files = zip(names, self.folder.read_many(names), strict=True)
+        return [self._part(name, data, columns) for name, data in files]
+
+    def _part(self, name: str, data: bytes, columns: list[str] | None = None) -> pa.Table:
+        try:
+            # pq.read_table would load the whole of pyarrow.dataset, for one small file.
+            return pq.ParquetFile(pa.BufferReader(data)).read(columns=columns, use_threads=False)
+        except pa.ArrowInvalid as error:
+            raise DatasetError(
+                f"{self.folder.path(name)} is damaged ({error}); remove it and run the same plan"
+                " again to fetch its items anew"
+            ) from error
+
+    def write_rows(self, number: int, rows: Sequence[Row]) -> None:
+        """Write all rows of a partition that there are, in place of those written before."""
+        buffer = io.BytesIO()
+        pq.write_table(_rows_table(rows), buffer)
+        self.folder.write(_part(number), buffer.getvalue())
+
+    def state_schema(self, schema: pa.Schema) -> None:
+        """State the table's columns, the same for all parts and runs.
+
+        Raises
+        ------
+        DatasetError
+            If an earlier run has stated others.
+        """
+        there = self.table_schema()
+        if there is None:
+            buffer = io.BytesIO()
+            pq.write_metadata(schema, buffer)
+            self.folder.write(_TABLE_SCHEMA, buffer.getvalue())
+        elif not there.equals(schema):
+            raise DatasetError(
+                f"{self.folder.path(TABLE)} has the columns {_columns(there)}, and what Earth"
+                f" Engine gives now has {_columns(schema)}: the image or its bands have changed."
+                " Choose another folder, or run with overwrite=True"
+            )
+
+    def table_schema(self) -> pa.Schema | None:
+        """Return the table's columns; None where there is no table."""
+        if not self.folder.exists(_TABLE_SCHEMA):
+            return None
+        return pq.read_schema(io.BytesIO(self.folder.read(_TABLE_SCHEMA)))
+
+    def write_table(self, number: int, table: pa.Table) -> None:
+        """Write all rows of a partition's table that there are, in place of those before."""
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer)
+        self.folder.write(table_part(number), buffer.getvalue())
+
+    def table_rows(self, number: int, schema: pa.Schema, ids: Sequence[Any]) -> pa.Table:
+        """Return the rows of a partition's table that were written for some items."""
+        name = table_part(number)
+        if not ids or not self.folder.exists(name):
+            return schema.empty_table()
+        table = self.read_part(name).cast(schema)
+        return table.filter(pc.is_in(table[ITEM_ID], pa.array(ids, table[ITEM_ID].type)))
+
+    def table(self) -> pa.Table | None:
+        """Return the table, parts in their order; None where there is none."""
+        schema = self.table_schema()
+        if schema is None:
+            return None
+        names = self.table_parts()
+        return pa.concat_tables([schema.empty_table(), *self._read_parts(names)])
+
+    def table_parts(self) -> list[str]:
+        """Return the names of the table's parts that there are, in their order."""
+        return self.folder.list(TABLE, _PARTS_OF)
+
+    def write_file(self, name: str, data: bytes) -> None:
+        """Write an item's file, whole or not at all."""
+        self.folder.write(name, data)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many items have which status, without reading the items."""
+        counts = {OK: 0, FAILED: 0}
+        for part in self._manifest_parts(columns=["status"]):
+            for found in part["status"].value_counts().to_pylist():
+                counts[found["values"]] += found["counts"]
+        return counts
+
+    def _manifest_parts(self, columns: list[str] | None = None) -> list[pa.Table]:
+        """Return the manifest's parts, as :meth:`rows` has them."""
+        names = self.folder.list(PARTS, _PARTS_OF)
+        parts = self._read_parts(names, columns)
+        if not self.folder.exists(_TABLE_SCHEMA):
+            return parts
+        # Parts of the table are called as those of the manifest are.
+        there = {name.rpartition("/")[2] for name in self.table_parts()}
+        pairs = zip(names, parts, strict=True)
+        return [p if name.rpartition("/")[2] in there else _not_done(p) for name, p in pairs]
+
+    def manifest(self) -> gpd.GeoDataFrame:
+        """Return the items with what became of each; columns are null where nothing did yet."""
+        items = self.items()
+        tables = self._manifest_parts()
+        if not tables:
+            rows = _rows_table([]).drop_columns("id").to_pandas()
+            return items.join(rows.reindex(items.index))
+        rows = pa.concat_tables(tables).to_pandas().set_index("id")
+        return items.join(rows.reindex(items.index))
+
+
+def _not_done(part: pa.Table) -> pa.Table:
+    """Return the rows of a part of the manifest whose items are not done."""
+    return part.filter(pc.not_equal(part["status"], OK))
+
+
+def _rows_table(rows: Sequence[Row]) -> pa.Table:
+    ids = pa.array([row.id for row in rows])
+    data = {
+        name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in _ROW_FIELDS
+    }
+    return pa.table({"id": ids, **data})
+
+
+def table_part(number: int) -> str:
+    """Return the name of the table's part for a partition."""
+    return f"{TABLE}/part-{number:05d}.parquet"
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in schema)
+
+
+def _part(number: int) -> str:
+    return f"{PARTS}/part-{number:05d}.parquet"
+
+
+def _check_same(url: str, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    names = sorted(set(there) | set(asked))
+    differing = [name for name in names if there.get(name) != asked.get(name)]
+    if not differing:
+        return
+    details = "; ".join(_difference(name, there.get(name), asked.get(name)) for name in differing)
+    raise DatasetError(
+        f"out={url!r} holds a different plan ({details}); choose another folder, repeat the plan"
+        " that is there to resume it, or remove it with run(overwrite=True)"
+    )
+
+
+def _difference(name: str, there: Any, asked: Any) -> str:
+    # Two digests would say no more than that they differ.
+    if all(isinstance(value, str) and DIGEST.fullmatch(value) for value in (there, asked)):
+        return f"{name}: not the same as there"
+    return f"{name}: there {_short(there)}, asked {_short(asked)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,360 @@
+"""One HTTP exchange with Earth Engine: a pool of connections, credentials and a deadline.
+
+The ``ee`` client builds expressions; bulk requests do not go through it, because it hides the
+status of an answer, has no deadline by default, retries by itself and keeps ten connections.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import lru_cache, partial
+from importlib import metadata
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import distributed
+import google.auth.exceptions
+import urllib3
+from ee import _state
+from google.auth.credentials import AnonymousCredentials, Credentials
+
+from eedask.earthengine import credentials as sources
+from eedask.earthengine.http import is_untrusted, open_pool
+from eedask.earthengine.tokens import Bearer, note_worker, sharing, words
+from eedask.errors import (
+    AuthorizationError,
+    InputError,
+    RequestError,
+    SizeError,
+    TransientError,
+    from_response,
+)
+from eedask.quota.messages import is_positive
+
+HIGH_VOLUME_URL = "https://earthengine-highvolume.googleapis.com"
+STANDARD_URL = "https://earthengine.googleapis.com"
+# Earth Engine ends a request after five minutes; a little more lets its own words arrive
+# (https://developers.google.com/earth-engine/guides/processing_environments).
+DEADLINE = 330.0
+# Bytes of a request's body (https://developers.google.com/earth-engine/guides/usage).
+MAX_BODY = 10 * 2**20
+_CONNECT_S = 30.0
+# How often a request is sent with another token each: a token may end on its way, or be renewed
+# by another thread while this one waits.
+_TOKENS_TRIED = 3
+# Bytes at most that are read between two looks at the clock.
+_PIECE = 1 << 18
+# NaN is no JSON. An encoder is kept, as `json.dumps` makes a new one for each call.
+_to_json = json.JSONEncoder(allow_nan=False).encode
+# https://developers.google.com/earth-engine/guides/noncommercial_tiers
+_QUOTA_STATUS, _RESTRICTED = "x-earth-engine-quota-status", "parallelism_restricted=true"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent: method, path below ``/v1/``, query and JSON body."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where requests go and for whom; picklable and free of secrets.
+
+    Attributes
+    ----------
+    url : str
+        ``https://…`` without path.
+    project : str
+    auth : str
+        ``"anonymous"``, ``"auto"``, ``"default"``, ``"client"`` or ``"key:PATH"``: see
+        :mod:`eedask.earthengine.credentials`.
+    workload_tag : str, optional
+        Sent with every request, to tell its cost apart in Cloud Monitoring.
+    deadline : float
+        Seconds for one exchange, from its start to the answer's last byte.
+    origin : str
+        By which workers ask the user's process for access tokens; no secret.
+    """
+
+    url: str
+    project: str
+    auth: str = sources.DEFAULT
+    workload_tag: str | None = None
+    deadline: float = DEADLINE
+    origin: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not is_positive(self.deadline):
+            raise InputError(f"deadline is a positive number of seconds; got {self.deadline!r}")
+
+    @property
+    def parent(self) -> str:
+        """The project's resource name, ``projects/P``."""
+        return f"projects/{self.project}"
+
+
+def endpoint_of_client(
+    *,
+    workload_tag: str | None = None,
+    deadline: float = DEADLINE,
+    credentials: str | os.PathLike[str] | None = None,
+) -> tuple[Endpoint, Credentials]:
+    """Return where the user's own ``ee.Initialize`` points, and with which credentials.
+
+    Bulk requests go to the high-volume endpoint unless the url was set on purpose.
+
+    Parameters
+    ----------
+    workload_tag : str, optional
+    deadline : float
+        Seconds.
+    credentials : {"default", "client"} or path, optional
+        What workers use: see :mod:`eedask.earthengine.credentials`.
+
+    Raises
+    ------
+    InputError
+        If ``ee.Initialize`` was not called, or without a project, or ``credentials`` is none.
+    """
+    state = _state.get_state()
+    if not state.initialized:
+        raise InputError(
+            "Earth Engine is not initialised: call ee.Initialize(project='my-project') first,"
+            " or ee.Initialize(e.credentials, url=e.url, project=e.project) for an emulator e"
+        )
+    project = state.cloud_api_user_project
+    if not project or project == _state.DEFAULT_CLOUD_API_USER_PROJECT:
+        raise InputError("ee.Initialize was called without a project: pass project='my-project'")
+    url = (state.cloud_api_base_url or STANDARD_URL).rstrip("/")
+    own = state.credentials or AnonymousCredentials()
+    endpoint = Endpoint(
+        url=HIGH_VOLUME_URL if url == STANDARD_URL else url,
+        project=project,
+        auth=sources.auth_of(credentials, own),
+        workload_tag=workload_tag or state.workload_tag.get() or None,
+        deadline=deadline,
+        origin=sources.remember(own),
+    )
+    return endpoint, own
+
+
+class Connection:
+    """Sends requests; safe to share between threads.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+    credentials : google.auth credentials, optional
+        When not given, what the endpoint's ``auth`` says, looked for at the first request.
+    connections : int
+        How many stay open; more requests than that wait for one.
+    on_restricted : callable, optional
+        Called for each answer that tells that the project's compute quota is used up.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials | None = None,
+        connections: int = 40,
+        on_restricted: Callable[[], None] | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self._pool, self._before = open_pool(endpoint.url, connections)
+        # A pattern: urllib3 starts a copy of it for each request.
+        self._timeout = urllib3.Timeout(total=endpoint.deadline, connect=_CONNECT_S)
+        self._on_restricted = on_restricted
+        self._found: sources.Found | None = None
+        self._bearer: Bearer | None = None
+        if endpoint.auth != sources.ANONYMOUS:
+            note_worker()
+            self._bearer = Bearer(partial(self._find, credentials))
+
+    def send(self, request: Request) -> bytes:
+        """Return the body of the answer.
+
+        Raises
+        ------
+        RequestError
+            For anything but a whole answer with status 200.
+        SizeError
+            If the request is longer than Earth Engine takes; nothing was sent.
+        """
+        token: str | None = None
+        for _ in range(_TOKENS_TRIED):
+            with self._faults():
+                if self._bearer is not None:
+                    token = self._bearer.token(refused=token)
+                status, headers, body = self._exchange(request, token)
+            if status != 401 or self._bearer is None:
+                break
+        if self._on_restricted is not None and _RESTRICTED in headers.get(_QUOTA_STATUS, ""):
+            self._on_restricted()
+        if status != 200:
+            raise self._explained(from_response(status, _with_seconds(headers), body))
+        return body
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+        if self._bearer is not None:
+            self._bearer.close()
+
+    def _find(self, credentials: Credentials | None) -> Credentials:
+        if credentials is not None:
+            return credentials
+        self._found = sources.find(self.endpoint.auth, self.endpoint.origin)
+        return self._found.credentials
+
+    def _exchange(
+        self, request: Request, token: str | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        end = time.monotonic() + self.endpoint.deadline
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        body = None
+        if request.body is not None:
+            body = _to_json(request.body).encode()
+            if len(body) > MAX_BODY:
+                raise SizeError(
+                    f"the request has {len(body) / 1e6:.1f} MB; Earth Engine takes"
+                    f" {MAX_BODY / 1e6:.1f} MB at most"
+                )
+        response = self._pool.urlopen(
+            request.method,
+            f"{self._before}/v1/{_quoted(request.path)}{query}",
+            body=body,
+            headers=self._headers(token, with_body=body is not None),
+            timeout=self._timeout,
+            pool_timeout=math.ceil(self.endpoint.deadline),
+            assert_same_host=not self._before,
+            preload_content=False,
+        )
+        return response.status, response.headers, self._read(response, end)
+
+    def _read(self, response: urllib3.BaseHTTPResponse, end: float) -> bytes:
+        """Return the body, if it is there in time: the socket's own timeout is for one piece."""
+        pieces: list[bytes] = []
+        try:
+            while (left := end - time.monotonic()) > 0:
+                # Before the first piece, urllib3 has set the timeout, just now.
+                socket = getattr(response.connection, "sock", None)
+                if pieces and socket is not None:
+                    socket.settimeout(left)
+                # One read of the socket at most. At the end, urllib3 compares Content-Length.
+                piece = response.read1(_PIECE)
+                if not piece:
+                    return b"".join(pieces)
+                pieces.append(piece)
+            raise TransientError(f"no whole answer within {self.endpoint.deadline:g} s")
+        finally:
+            # After a whole body both do nothing. Else the pool gets back a connection that is
+            # closed, so that nobody reads the rest for the answer to something else.
+            if response.connection is not None:
+                response.close()
+                response.release_conn()
+
+    def _headers(self, token: str | None, *, with_body: bool) -> dict[str, str]:
+        headers = {"User-Agent": user_agent(), "Accept-Encoding": "gzip"}
+        if with_body:
+            headers["Content-Type"] = "application/json"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+            headers["X-Goog-User-Project"] = self.endpoint.project
+        return headers
+
+    def _explained(self, error: RequestError) -> RequestError:
+        if self._found is None or not isinstance(error, AuthorizationError):
+            return error
+        return AuthorizationError(self._found.explain(error.message), error.status)
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Turn the libraries' own errors into ours."""
+        deadline = self.endpoint.deadline
+        try:
+            yield
+        except google.auth.exceptions.TransportError as error:
+            raise TransientError(f"credentials could not be renewed: {words(error)}") from error
+        except google.auth.exceptions.GoogleAuthError as error:
+            refusal = f"the credentials are not accepted: {words(error)}"
+            if self._found is None:
+                refusal += "; run `earthengine authenticate` where the workers run"
+            raise self._explained(AuthorizationError(refusal)) from None
+        except urllib3.exceptions.NewConnectionError as error:  # a TimeoutError to urllib3
+            raise TransientError(f"the server cannot be reached: {error}") from error
+        except urllib3.exceptions.TimeoutError as error:
+            raise TransientError(f"no answer within {deadline:g} s: {error}") from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if is_untrusted(error):
+                raise AuthorizationError(
+                    f"the certificate of {self.endpoint.url} is not trusted ({error}); where a"
+                    " company's proxy looks into traffic, name its certificates in"
+                    " REQUESTS_CA_BUNDLE, on the workers too"
+                ) from error
+            raise TransientError(f"the connection broke: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _quoted(path: str) -> str:
+    """Return a path; that of one method is the same for all items."""
+    return quote(path, safe="/:")
+
+
+@lru_cache(maxsize=1)
+def user_agent() -> str:
+    """Return the name and version under which requests are made."""
+    return f"eedask/{metadata.version('eedask')}"
+
+
+def ensure_client(endpoint: Endpoint) -> None:
+    """Initialise the ``ee`` client of this process, if it is not: building expressions needs it.
+
+    Raises
+    ------
+    AuthorizationError
+        If there are no credentials for it.
+    """
+    found = None
+    if endpoint.auth != sources.ANONYMOUS:
+        found = sources.find(endpoint.auth, endpoint.origin)
+    sources.initialize(endpoint.url, endpoint.project, found)
+
+
+@contextlib.contextmanager
+def sharing_tokens(endpoint: Endpoint, client: distributed.Client) -> Iterator[None]:
+    """Let a cluster's workers ask this process for access tokens, where they may need it."""
+    if not sources.shares_tokens(endpoint.auth):
+        yield
+        return
+
+    def find() -> Credentials:
+        # By origin: the user may have initialised ``ee`` otherwise since the plan was made.
+        return sources.find(endpoint.auth, endpoint.origin).credentials
+
+    with sharing(client, endpoint.origin, find):
+        yield
+
+
+def _with_seconds(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers, names in lower case, with ``Retry-After`` in seconds.
+
+    It may be a date (RFC 9110, 10.2.3), which is then told by the server's own clock.
+    """
+    lowered = {name.lower(): value for name, value in headers.items()}
+    after = lowered.get("retry-after", "")
+    with contextlib.suppress(ValueError, TypeError):  # seconds already, or neither
+        now = lowered.get("date")
+        start = parsedate_to_datetime(now).timestamp() if now else time.time()
+        lowered["retry-after"] = f"{parsedate_to_datetime(after).timestamp() - start:g}"
+    return lowered

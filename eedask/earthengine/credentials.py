@@ -1,0 +1,176 @@
+"""Whose credentials a process uses; nothing secret travels in a graph, a plugin or a file.
+
+==================  =============================================================================
+``credentials=``    what the workers use
+==================  =============================================================================
+None                their own if they have some (what ``ee.Authenticate`` stored there, or
+                    Google's application default credentials), else as ``"client"``
+``"default"``       their own, and nothing else
+``"client"``        access tokens from the user's process, which renews them; see
+                    :mod:`eedask.earthengine.tokens`
+a path              the service account's key file that lies under this path on each worker
+==================  =============================================================================
+
+The user's own process, with what runs in it, uses the very object that ``ee.Initialize`` was
+given, but for a key file.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
+
+import ee
+from ee import _state, oauth
+from google.auth.credentials import AnonymousCredentials, Credentials, with_scopes_if_required
+from google.auth.exceptions import GoogleAuthError, TransportError
+from google.oauth2 import service_account
+
+from eedask.earthengine.tokens import client_tokens, words
+from eedask.errors import AuthorizationError, InputError, TransientError
+
+ANONYMOUS, AUTO, DEFAULT, CLIENT = "anonymous", "auto", "default", "client"
+_KEY = "key:"
+
+_LOGIN = "`earthengine authenticate` or `gcloud auth application-default login`"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Credentials, and what to say of them when they are refused."""
+
+    credentials: Credentials = field(repr=False)
+    whose: str
+    remedy: str
+
+    def explain(self, message: str) -> str:
+        """Return a refusal's words with whose credentials it was and what to do."""
+        return f"{message} (asked with {self.whose}; {self.remedy})"
+
+
+# The credentials of this process's user, by the name under which others ask for tokens.
+_HERE: dict[str, Credentials] = {}
+# What the ``ee`` client of this process was given by eedask and not by its user.
+_given: list[Credentials] = []
+_NOBODY = AnonymousCredentials()
+_LOCK = threading.Lock()
+
+
+def remember(credentials: Credentials) -> str:
+    """Return the name of credentials of this process; it tells nothing of them."""
+    with _LOCK:
+        for origin, known in _HERE.items():
+            if known is credentials:
+                return origin
+        origin = uuid.uuid4().hex
+        _HERE[origin] = credentials
+        return origin
+
+
+def auth_of(asked: str | os.PathLike[str] | None, credentials: Credentials) -> str:
+    """Return the ``auth`` of an endpoint.
+
+    Parameters
+    ----------
+    asked : {"default", "client"}, path or None
+        See the module.
+    credentials : Credentials
+        The user's own.
+
+    Raises
+    ------
+    InputError
+        For a path that is not absolute, as each worker has a working directory of its own.
+    """
+    if asked is None:
+        return ANONYMOUS if isinstance(credentials, AnonymousCredentials) else AUTO
+    path = os.fspath(asked)
+    if path in (DEFAULT, CLIENT):
+        return path
+    # The workers' system may be another than this process's.
+    if not (PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()):
+        raise InputError(
+            "credentials is 'default', 'client' or the absolute path of a service account's key"
+            f" file on the workers; got {path!r}"
+        )
+    return f"{_KEY}{path}"
+
+
+def shares_tokens(auth: str) -> bool:
+    """Return whether workers may ask the user's process for tokens."""
+    return auth in (AUTO, CLIENT)
+
+
+def find(auth: str, origin: str) -> Found:
+    """Return the credentials that this process is to use.
+
+    Raises
+    ------
+    AuthorizationError
+        If there are none.
+    TransientError
+        If that could not be found out now.
+    """
+    if auth.startswith(_KEY):
+        return _from_key(auth.removeprefix(_KEY))
+    if origin in _HERE:
+        return Found(_HERE[origin], "those of ee.Initialize", f"run {_LOGIN} and start again")
+    found = None if auth == CLIENT else _own(required=auth == DEFAULT or not origin)
+    return found or Found(
+        client_tokens(origin),
+        "access tokens from the process that began the run",
+        f"run {_LOGIN} there and start again, or name a key file: credentials='/path/of/key.json'",
+    )
+
+
+def initialize(url: str, project: str, found: Found | None) -> None:
+    """Initialise the ``ee`` client of this process, unless its user did."""
+    with _LOCK:
+        state = _state.get_state()
+        wanted = found.credentials if found else _NOBODY
+        if state.initialized:
+            is_users = state.credentials not in _given
+            if is_users or (state.credentials, state.cloud_api_base_url) == (wanted, url):
+                return
+        _given[:] = [wanted]
+        ee.Initialize(wanted, url=url, project=project)
+
+
+def _from_key(path: str) -> Found:
+    try:
+        made = service_account.Credentials.from_service_account_file(path, scopes=oauth.SCOPES)
+    except (OSError, ValueError, GoogleAuthError) as error:
+        # The words of an error in parsing may quote the key.
+        what = error.strerror if isinstance(error, OSError) else "it is no service account's key"
+        raise AuthorizationError(
+            f"the key file {path} cannot be used on this worker: {what}; put it there, or choose"
+            " other credentials"
+        ) from None
+    return Found(made, f"the key file {path}", "check that its account is registered and active")
+
+
+def _own(*, required: bool) -> Found | None:
+    """Return what this worker's own ``ee`` client has, or would be given."""
+    state = _state.get_state()
+    if state.initialized and state.credentials not in (None, *_given):
+        credentials = state.credentials
+    else:
+        try:
+            credentials = ee.data.get_persistent_credentials()
+        except TransportError as error:
+            raise TransientError(f"credentials could not be renewed: {words(error)}") from None
+        except (ee.EEException, GoogleAuthError) as error:
+            if not required:
+                return None
+            raise AuthorizationError(
+                f"this process has no credentials of its own: run {_LOGIN} where the workers run,"
+                " or pass credentials='client'"
+            ) from error
+    return Found(
+        with_scopes_if_required(credentials, oauth.SCOPES),
+        "this machine's own credentials",
+        f"run {_LOGIN} where the workers run, or pass credentials='client' to use yours",
+    )

@@ -1,0 +1,128 @@
+"""When and how often a request is tried again: policy as data, on the ``retry`` package."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from retry.api import retry_call
+
+from eedask.errors import InputError, QuotaError, RequestError, TransientError
+from eedask.quota.messages import is_count
+
+T = TypeVar("T")
+
+logger = logging.getLogger("eedask")
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How a request that may succeed later is tried again.
+
+    Where an answer says ``Retry-After``, no request of the project is sent before, by any worker:
+    it is the server's word about a quota that all of them share. After five minutes one is sent
+    all the same.
+
+    Attributes
+    ----------
+    tries : int
+        Attempts in all.
+    delay, max_delay : float
+        Seconds before the second attempt, and the longest wait between two.
+    backoff : float
+        Factor by which the delay grows.
+    jitter : (float, float)
+        Seconds, drawn uniformly, that are added, so that requests refused together do not come
+        back together.
+    """
+
+    tries: int = 8
+    delay: float = 1.0
+    max_delay: float = 60.0
+    backoff: float = 2.0
+    jitter: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not is_count(self.tries):
+            raise InputError(f"a request is tried once or more often; tries={self.tries!r}")
+        times = (self.delay, self.max_delay, *self.jitter, self.backoff)
+        if not all(map(math.isfinite, times)) or min(times) < 0 or self.backoff < 1:
+            raise InputError(f"delays are not negative and backoff is at least 1: {self}")
+
+
+@dataclass
+class Attempts:
+    """How often something was tried; safe to share between threads."""
+
+    count: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self.count += 1
+
+
+def call_with_retry(
+    exchange: Callable[[], T], policy: RetryPolicy, attempts: Attempts, label: str
+) -> T:
+    """Return what an exchange returns, trying again while that can help.
+
+    Parameters
+    ----------
+    exchange : callable
+        One attempt; raises :class:`~eedask.errors.RequestError`.
+    policy : RetryPolicy
+    attempts : Attempts
+        Counts up with every attempt, also when the call fails.
+    label : str
+        Names the item in the log.
+    """
+    not_before = 0.0
+
+    def attempt() -> T:
+        nonlocal not_before
+        # retry_call has slept for the policy's delay; Retry-After may ask for more. A sleep of
+        # nothing would still hand the interpreter to another thread.
+        if (wait := not_before - time.monotonic()) > 0:
+            time.sleep(wait)
+        attempts.add()
+        try:
+            return exchange()
+        except RequestError as error:
+            not_before = time.monotonic() + (error.retry_after or 0.0)
+            raise
+
+    result: T = retry_call(
+        attempt,
+        exceptions=(QuotaError, TransientError),
+        tries=policy.tries,
+        delay=policy.delay,
+        max_delay=policy.max_delay,
+        backoff=policy.backoff,
+        jitter=policy.jitter,
+        logger=_ItemLogger(label, attempts),
+    )
+    return result
+
+
+class _ItemLogger:
+    """What ``retry_call`` logs, with the item and the attempt."""
+
+    def __init__(self, label: str, attempts: Attempts) -> None:
+        self._label = label
+        self._attempts = attempts
+
+    def warning(self, _: str, error: BaseException, delay: float) -> None:
+        logger.info(
+            "%s: attempt %d failed (%s); next in %.1f s",
+            self._label,
+            self._attempts.count,
+            error,
+            delay,
+        )

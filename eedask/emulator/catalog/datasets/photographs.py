@@ -1,0 +1,186 @@
+"""Aerial photographs of the synthetic land."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from eedask.emulator.catalog.world import patterns
+from eedask.emulator.catalog.world.land import land, land_at
+from eedask.emulator.catalog.world.land_plane import lookup, lookup_at
+from eedask.emulator.catalog.world.palette import colors
+from eedask.emulator.catalog.world.surface import Cells, Scattered
+from eedask.emulator.pixels.native_sources import Numbers, Window
+from eedask.emulator.pixels.native_tiles import kept
+from eedask.emulator.pixels.raster import Pixels, Projection, uniform
+
+# Windows are drawn in pieces of at most this many pixels a side: the land under one, turned and
+# stretched, has to fit a texture.
+_PIECE = 384
+# Windows of more pixels than this are not kept for who asks again.
+_LARGE = 1024 * 1024
+
+
+class Photograph:
+    """One flight's picture of one place: a ``NativeSource``.
+
+    Bands are red, green, blue and near infrared. Coarser levels are drawn at their own size.
+    """
+
+    is_opaque = True
+
+    def __init__(
+        self, zone: int, left: int, top: int, width: int, height: int, date: dt.date
+    ) -> None:
+        self._zone = zone
+        self._left = left
+        self._top = top
+        self._date = date
+        self.projection = Projection(f"EPSG:269{zone:02d}", Affine(1.0, 0.0, left, 0.0, -1.0, top))
+        self.width = width
+        self.height = height
+
+    def read(self, band: int, level: int, window: Window) -> Pixels:
+        """Return the pixels of one band in a window of a level; none is masked."""
+        if window.width * window.height > _LARGE:
+            return self._drawn(band, level, window)
+        key = (Photograph, self._zone, self._left, self._top, self._date, band, level, window)
+        return kept(key, lambda: self._drawn(band, level, window))
+
+    def read_points(self, band: int, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
+        """Return n pixels of one band, shape (1, n); None if windows have to be read."""
+        scene = _scene_at(self._spots(level, cols, rows))
+        if scene is None:
+            return None
+        values = self._exposed(band, scene)
+        return Pixels(values, uniform(1, values.shape))
+
+    @staticmethod
+    def read_ahead(parts: Sequence[tuple[Photograph, int, Numbers, Numbers]]) -> None:
+        """Draw the land of all photographs of a year together: most are of a few points.
+
+        Parameters
+        ----------
+        parts : sequence of (photograph, level, columns, rows)
+        """
+        years: dict[tuple[int, int], list[_Spots]] = {}
+        for photograph, level, cols, rows in parts:
+            spots = photograph._spots(level, cols, rows)
+            years.setdefault((level, spots.year), []).append(spots)
+        _AHEAD.clear()
+        for group in years.values():
+            _AHEAD.update(_scenes_at(group))
+
+    def _spots(self, level: int, cols: Numbers, rows: Numbers) -> _Spots:
+        size = 2**level
+        left, top = size * cols + self._left, size * rows - self._top
+        return _Spots(self._zone, level, left.tobytes(), top.tobytes(), self._date.year)
+
+    def _drawn(self, band: int, level: int, window: Window) -> Pixels:
+        if max(window.width, window.height) <= _PIECE:
+            values = self._piece(band, level, window)
+            return Pixels(values, uniform(1, values.shape))
+        values = np.empty((window.height, window.width), np.uint8)
+        for row in range(0, window.height, _PIECE):
+            for col in range(0, window.width, _PIECE):
+                height = min(_PIECE, window.height - row)
+                width = min(_PIECE, window.width - col)
+                piece = Window(window.col + col, window.row + row, width, height)
+                values[row : row + height, col : col + width] = self._piece(band, level, piece)
+        return Pixels(values, uniform(1, values.shape))
+
+    def _piece(self, band: int, level: int, window: Window) -> NDArray[np.uint8]:
+        size = 2**level
+        left, top = self._left + size * window.col, self._top - size * window.row
+        scene = _scene(self._zone, level, left, top, window.width, window.height, self._date.year)
+        return self._exposed(band, scene)
+
+    def _exposed(self, band: int, scene: _Scene) -> NDArray[np.uint8]:
+        values = colors(self._date)[band].take(scene.kind)
+        values *= scene.light
+        return np.clip(values, 0, 255, out=values).astype(np.uint8)
+
+
+class _Scene(NamedTuple):
+    """What a window shows: kinds of land, and brightness with the camera's own grain."""
+
+    kind: NDArray[np.intp]
+    light: NDArray[np.float32]
+
+
+@lru_cache(maxsize=32)
+def _scene(
+    zone: int, level: int, left: int, top: int, width: int, height: int, year: int
+) -> _Scene:
+    """Return the scene of a window, kept for the next band and for overlapping scenes."""
+    found = lookup(zone, level, left, top, width, height)
+    ground = land(Cells(level, found.col, found.row, found.width, found.height), year)
+    kind = ground.kind.reshape(-1).take(found.flat).astype(np.intp)
+    light = ground.light.reshape(-1).take(found.flat)
+    size = 2**level
+    light *= patterns.camera().cut(Cells(0, left // size, -top // size, width, height))
+    return _Scene(kind, light)
+
+
+class _Spots(NamedTuple):
+    """Pixels of a photograph by themselves.
+
+    Attributes
+    ----------
+    zone, level : int
+    lefts, tops : bytes
+        Their corners in metres, as 64-bit integers.
+    year : int
+    """
+
+    zone: int
+    level: int
+    lefts: bytes
+    tops: bytes
+    year: int
+
+    @property
+    def corners(self) -> NDArray[np.int64]:
+        """Eastings, and northings counted down, shape (2, n)."""
+        return np.stack([np.frombuffer(self.lefts, np.int64), np.frombuffer(self.tops, np.int64)])
+
+
+# What was drawn for several photographs at once, till they are read.
+_AHEAD: dict[_Spots, _Scene] = {}
+
+
+# The bands of a photograph are asked for the same pixels one after the other.
+@lru_cache(maxsize=16)
+def _scene_at(spots: _Spots) -> _Scene | None:
+    """Return the scene of n pixels by themselves, (1, n).
+
+    To the bit as :func:`_scene` has it; None where pixels cannot be drawn by themselves.
+    """
+    return _AHEAD.get(spots) or _scenes_at([spots]).get(spots)
+
+
+def _scenes_at(group: Sequence[_Spots]) -> dict[_Spots, _Scene]:
+    """Return the scenes of photographs of one level and year; none where that cannot be."""
+    level, year = group[0].level, group[0].year
+    corners = [spots.corners for spots in group]
+    zones = np.repeat([spots.zone for spots in group], [at.shape[1] for at in corners])
+    left, top = np.concatenate(corners, axis=1)
+    size = 2**level
+    cols, rows = np.empty_like(left), np.empty_like(top)
+    for zone in {spots.zone for spots in group}:
+        on = zones == zone
+        cols[on], rows[on] = lookup_at(zone, level, left[on] + size * 0.5, top[on] + size * 0.5)
+    ground = land_at(Scattered(level, cols, rows), year)
+    if ground is None:
+        return {}
+    light = ground.light * patterns.camera().cut(Scattered(0, left // size, top // size))
+    kind = ground.kind.astype(np.intp)
+    ends = np.cumsum([at.shape[1] for at in corners])[:-1]
+    parts = zip(np.split(kind, ends, axis=1), np.split(light, ends, axis=1), strict=True)
+    return {spots: _Scene(*part) for spots, part in zip(group, parts, strict=True)}

@@ -1,0 +1,150 @@
+"""``WorldPop/GP/100m/pop``: people on the synthetic land, an image a country and year.
+
+Ids (``KEN_2020``), the band and properties are those of
+https://developers.google.com/earth-engine/datasets/catalog/WorldPop_GP_100m_pop. People live where
+the land is built up, more of them in the middle of cities; a few on farms. Water and what lies
+outside the country are masked.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache, partial
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+from shapely.geometry.base import BaseGeometry
+
+from eedask.emulator.catalog.datasets.land_cover import BUILT, CROPS, KIND_CLASSES
+from eedask.emulator.catalog.datasets.single import FLOAT, Drawn, drawn_image
+from eedask.emulator.catalog.dates import millis_of, within
+from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
+from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.world.ground import ground
+from eedask.emulator.catalog.world.parts import share
+from eedask.emulator.catalog.world.regions import Trait, place
+from eedask.emulator.catalog.world.spots import evaluated, spots
+from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.raster import Image, Pixels, Projection, compose, uniform
+from eedask.emulator.values.values import Collection, Query
+
+ASSET_ID = "WorldPop/GP/100m/pop"
+
+Floats = NDArray[np.float32]
+
+_PIXEL = 1 / 1200
+_YEARS = range(2000, 2021)
+_GROWTH = 0.012  # a year
+_NAME = re.compile(r"([A-Z]{3})_(\d{4})")
+# ISO 3166: numbers and letters.
+_ISO = """
+004AFG 008ALB 012DZA 016ASM 020AND 024AGO 028ATG 031AZE 032ARG 036AUS 040AUT 044BHS 048BHR 050BGD
+051ARM 052BRB 056BEL 060BMU 064BTN 068BOL 070BIH 072BWA 076BRA 084BLZ 090SLB 092VGB 096BRN 100BGR
+104MMR 108BDI 112BLR 116KHM 120CMR 124CAN 132CPV 136CYM 140CAF 144LKA 148TCD 152CHL 156CHN 158TWN
+170COL 174COM 178COG 180COD 184COK 188CRI 191HRV 192CUB 196CYP 203CZE 204BEN 208DNK 212DMA 214DOM
+218ECU 222SLV 226GNQ 231ETH 232ERI 233EST 234FRO 238FLK 242FJI 246FIN 248ALA 250FRA 258PYF 262DJI
+266GAB 268GEO 270GMB 275PSE 276DEU 288GHA 296KIR 300GRC 304GRL 308GRD 316GUM 320GTM 324GIN 328GUY
+332HTI 340HND 344HKG 348HUN 352ISL 356IND 360IDN 364IRN 368IRQ 372IRL 376ISR 380ITA 384CIV 388JAM
+392JPN 398KAZ 400JOR 404KEN 408PRK 410KOR 414KWT 417KGZ 418LAO 422LBN 426LSO 428LVA 430LBR 434LBY
+438LIE 440LTU 442LUX 446MAC 450MDG 454MWI 458MYS 462MDV 466MLI 470MLT 478MRT 480MUS 484MEX 492MCO
+496MNG 498MDA 499MNE 504MAR 508MOZ 512OMN 516NAM 520NRU 524NPL 528NLD 531CUW 533ABW 534SXM 540NCL
+548VUT 554NZL 558NIC 562NER 566NGA 570NIU 578NOR 580MNP 583FSM 584MHL 585PLW 586PAK 591PAN 598PNG
+600PRY 604PER 608PHL 616POL 620PRT 624GNB 626TLS 630PRI 634QAT 642ROU 643RUS 646RWA 652BLM 654SHN
+659KNA 660AIA 662LCA 663MAF 666SPM 670VCT 674SMR 678STP 682SAU 686SEN 688SRB 690SYC 694SLE 702SGP
+703SVK 704VNM 705SVN 706SOM 710ZAF 716ZWE 724ESP 728SSD 729SDN 732ESH 740SUR 748SWZ 752SWE 756CHE
+760SYR 762TJK 764THA 768TGO 776TON 780TTO 784ARE 788TUN 792TUR 795TKM 796TCA 800UGA 804UKR 807MKD
+818EGY 826GBR 831GGY 832JEY 833IMN 834TZA 840USA 850VIR 854BFA 858URY 860UZB 862VEN 876WLF 882WSM
+887YEM 894ZMB
+"""
+
+
+@cache
+def countries() -> dict[str, BaseGeometry]:
+    """Return the countries' outlines in degrees by their three letters, in that order."""
+    letters = {code[:3]: code[3:] for code in _ISO.split()}
+    found: dict[str, list[BaseGeometry]] = {}
+    for country in outlines.countries():
+        if country.code in letters:
+            found.setdefault(letters[country.code], []).append(country.shape)
+    return {code: shapely.union_all(shapes) for code, shapes in sorted(found.items())}
+
+
+def collection() -> Collection:
+    """Return the collection, by country and year."""
+    return Collection("ImageCollection", _source, SYNTHETIC_IMAGERY, id=ASSET_ID)
+
+
+def image(index: str) -> Image | None:
+    """Return the image of a country and year, such as ``KEN_2020``, or None."""
+    match = _NAME.fullmatch(index)
+    if match is None or match[1] not in countries() or int(match[2]) not in _YEARS:
+        return None
+    return _image(match[1], int(match[2]))
+
+
+def _source(query: Query) -> Iterator[Image]:
+    if "system:index" in query.equals:
+        found = image(str(query.equals["system:index"]))
+        if found is not None and within(found.properties["system:time_start"], query):
+            yield found
+        return
+    box = None if query.bounds is None else shapely.box(*query.bounds)
+    for code, shape in countries().items():
+        if query.equals.get("country", code) != code:
+            continue
+        if box is not None and not shapely.box(*shape.bounds).intersects(box):
+            continue
+        for year in _YEARS:
+            if query.equals.get("year", year) == year and within(millis_of(year, 1, 1), query):
+                yield _image(code, year)
+
+
+@lru_cache(maxsize=4096)
+def _image(code: str, year: int) -> Image:
+    west, south, east, north = countries()[code].bounds
+    left, top = math.floor(west / _PIXEL), math.ceil(north / _PIXEL)
+    width, height = math.ceil(east / _PIXEL) - left, top - math.floor(south / _PIXEL)
+    grid = Projection("EPSG:4326", Affine(_PIXEL, 0.0, left * _PIXEL, 0.0, -_PIXEL, top * _PIXEL))
+    source = Drawn(grid, width, height, ("population",), partial(_draw, code, year, grid))
+    properties = {
+        "country": code,
+        "year": year,
+        "system:time_start": millis_of(year, 1, 1),
+        "system:time_end": millis_of(year + 1, 1, 1),
+    }
+    return drawn_image(f"{ASSET_ID}/{code}_{year}", source, {"population": FLOAT}, properties)
+
+
+def _draw(code: str, year: int, grid: Projection, band: str, level: int, window: Window) -> Pixels:
+    del band
+    inside = _inside(code, grid, level, window)
+    if not inside.any():
+        return Pixels(uniform(0, inside.shape, np.float32), uniform(0, inside.shape))
+    parts = 1 if level else 2
+    under = ground(grid, level, window, _YEARS[-1], parts)  # towns do not grow, but fill
+    classes = KIND_CLASSES.take(under.kind)
+    built, farmed = share(classes == BUILT, parts), share(classes == CROPS, parts)
+    at = spots(grid, level, window)
+    urban = evaluated(lambda lon, lat: place(lon, lat, (Trait.TOWNS,))[0], at, 13, (0, 0))
+    people = built * (2 + 60 * np.clip(urban, 0, 1) ** 2) + np.float32(0.25) * farmed + 0.01
+    people = people * (1 + _GROWTH) ** (year - 2010)
+    dry_land = share(~under.water, parts) > 0.5
+    return Pixels(people.astype(np.float32), (inside & dry_land).astype(np.float32))
+
+
+@lru_cache(maxsize=32)
+def _inside(code: str, grid: Projection, level: int, window: Window) -> NDArray[np.bool_]:
+    """Return the pixels whose middles are in a country."""
+    scale = 2.0**level
+    t = compose(grid.transform, Affine(scale, 0, window.col * scale, 0, scale, window.row * scale))
+    east, south = t.c + t.a * window.width, t.f + t.e * window.height
+    shape = shapely.clip_by_rect(countries()[code], t.c - t.a, south + t.e, east + t.a, t.f - t.e)
+    size = (window.height, window.width)
+    if shape.is_empty:
+        return np.zeros(size, np.bool_)
+    return rasterize([shape], size, transform=t, dtype="uint8").astype(np.bool_)

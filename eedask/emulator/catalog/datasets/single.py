@@ -1,0 +1,113 @@
+"""Making the image of an asset out of what draws its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.emulator.catalog.footprints import footprint, ring
+from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.native_sources import NativeSource, Numbers, Window
+from eedask.emulator.pixels.raster import Image, Pixels, PixelType, Projection
+from eedask.emulator.pixels.sampling import source_bands
+
+BYTE = PixelType("int", 0, 255)
+INT8 = PixelType("int", -128, 127)
+INT16 = PixelType("int", -32768, 32767)
+UINT16 = PixelType("int", 0, 65535)
+UINT32 = PixelType("int", 0, 2**32 - 1)
+FLOAT = PixelType("float")
+DOUBLE = PixelType("double")
+
+Draw = Callable[[str, int, Window], Pixels]
+DrawPoints = Callable[[str, int, Numbers, Numbers], Pixels | None]
+
+
+class Drawn:
+    """A raster whose pixels a function draws.
+
+    It is a :class:`~eedask.emulator.pixels.native_sources.NativeSource`.
+
+    Parameters
+    ----------
+    projection : Projection
+    width, height : int
+        Pixels.
+    bands : sequence of str
+    draw : callable
+        ``draw(band, level, window) -> Pixels``.
+    draw_points : callable, optional
+        ``draw_points(band, level, cols, rows) -> Pixels | None``: the same pixels by themselves,
+        shape (1, n), where that is cheaper than the windows around them.
+    """
+
+    def __init__(
+        self,
+        projection: Projection,
+        width: int,
+        height: int,
+        bands: tuple[str, ...],
+        draw: Draw,
+        draw_points: DrawPoints | None = None,
+    ) -> None:
+        self.projection = projection
+        self.width = width
+        self.height = height
+        self._bands = bands
+        self._draw = draw
+        self._draw_points = draw_points
+
+    def read(self, band: int, level: int, window: Window) -> Pixels:
+        """Return the pixels of one band in a window of a level."""
+        return self._draw(self._bands[band], level, window)
+
+    def read_points(self, band: int, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
+        """Return n pixels of one band, shape (1, n); None if windows have to be read."""
+        if self._draw_points is None:
+            return None
+        return self._draw_points(self._bands[band], level, cols, rows)
+
+
+def drawn_image(
+    asset_id: str,
+    source: NativeSource,
+    bands: Mapping[str, PixelType],
+    properties: Mapping[str, Any],
+    outline: Geometry | None = None,
+) -> Image:
+    """Return an image of one grid.
+
+    Parameters
+    ----------
+    properties : mapping
+        Its own; ``system:index``, ``system:footprint`` and ``system:asset_size`` are added.
+    outline : Geometry, optional
+        The footprint; the raster's outline if left out.
+    """
+    if outline is None:
+        outline = footprint(source.projection, source.width, source.height)
+    start = properties.get("system:time_start", 0)
+    nbytes = sum(kind.dtype.itemsize for kind in bands.values()) * source.width * source.height
+    system = {
+        "system:index": asset_id.rsplit("/", 1)[-1],
+        "system:footprint": ring(outline),
+        "system:asset_size": nbytes // 3,
+    }
+    return Image(
+        bands=source_bands(source, tuple(bands), tuple(bands.values())),
+        properties={**system, **properties, **SYNTHETIC_IMAGERY},
+        footprint=outline,
+        id=asset_id,
+        version=int(start) * 1000,
+    )
+
+
+def counts(values: NDArray[Any], kind: PixelType) -> NDArray[Any]:
+    """Return values as whole numbers of a type without negative ones, cut to its range."""
+    limit = np.iinfo(kind.dtype).max
+    rounded = np.rint(values.astype(np.float64 if limit > 2**24 else np.float32, copy=False))
+    return np.clip(rounded, 0, limit).astype(kind.dtype)

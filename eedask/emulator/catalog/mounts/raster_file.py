@@ -1,0 +1,195 @@
+"""One raster file as a native source: exact pixels, masks, and a pyramid made on demand."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from threading import local
+from typing import Any, NamedTuple
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as FileWindow
+
+from eedask.emulator.catalog.crs import crs_name
+from eedask.emulator.catalog.mounts.pyramids import PyramidingPolicy, reduced
+from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.native_tiles import kept, tiled
+from eedask.emulator.pixels.raster import Pixels, PixelType, Projection, uniform
+
+_TRUE_ALPHA = frozenset({"PNG", "WEBP"})
+_MOST_OPEN = 16
+
+
+class Header(NamedTuple):
+    """What a raster file says of itself.
+
+    Attributes
+    ----------
+    numbers : tuple of int
+        rasterio's numbers (from 1) of the bands, without an alpha band that is a mask.
+    tags : mapping of str to str
+        The user's own tags of a GeoTIFF.
+    """
+
+    projection: Projection
+    width: int
+    height: int
+    ids: tuple[str, ...]
+    types: tuple[PixelType, ...]
+    numbers: tuple[int, ...]
+    tags: Mapping[str, str]
+
+
+def read_header(path: Path) -> Header:
+    """Return a raster file's grid and bands.
+
+    Raises
+    ------
+    ValueError
+        If rasterio cannot read it, or it has no georeference, or complex pixels.
+    """
+    try:
+        with rasterio.open(path) as file:
+            if file.crs is None or not file.crs.wkt:
+                raise ValueError(f"{path} has no coordinate reference system.")
+            if file.transform == Affine.identity():
+                raise ValueError(f"{path} has no georeferencing transform.")
+            drop = ColorInterp.alpha if _alpha_is_certain(file) else None
+            numbers = [n for n, use in enumerate(file.colorinterp, 1) if use is not drop]
+            complex_ = [n for n in numbers if np.dtype(file.dtypes[n - 1]).kind == "c"]
+            if complex_ or not numbers:
+                raise ValueError(f"{path} has no band of real numbers, or complex ones.")
+            return Header(
+                projection=Projection(crs_name(file.crs.wkt), file.transform),
+                width=file.width,
+                height=file.height,
+                ids=_band_ids([file.descriptions[n - 1] for n in numbers]),
+                types=tuple(PixelType.of(file.dtypes[n - 1]) for n in numbers),
+                numbers=tuple(numbers),
+                tags=_own_tags(file),
+            )
+    except RasterioError as error:
+        raise ValueError(f"{path} cannot be read as a raster: {error}") from error
+
+
+def _own_tags(file: Any) -> dict[str, str]:
+    """Return a GeoTIFF's tags without GDAL's and TIFF's own, which tell of the file."""
+    if file.driver not in ("GTiff", "COG"):
+        return {}
+    return {
+        name: text
+        for name, text in file.tags().items()
+        if name != "AREA_OR_POINT" and not name.startswith(("TIFFTAG_", "OVR_", "STATISTICS_"))
+    }
+
+
+def _alpha_is_certain(file: Any) -> bool:
+    """Whether a band that is called alpha is transparency, and not just the fourth.
+
+    GDAL calls the last of four byte bands alpha whenever a GeoTIFF does not say otherwise, and
+    so the near infrared of many an aerial photograph. Earth Engine takes it for a band unless
+    told that it is alpha; so does this, but for formats in which it can be nothing else.
+    """
+    return file.driver in _TRUE_ALPHA and file.nodata is None
+
+
+def _mask(file: Any, number: int, part: FileWindow, values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return 255 where a band's pixels are valid, 0 where not, between under an alpha band."""
+    if ColorInterp.alpha in file.colorinterp and not _alpha_is_certain(file):
+        if file.nodata is not None:
+            return np.where(values == file.nodata, 0, 255).astype(np.uint8)
+        if MaskFlags.alpha in file.mask_flag_enums[number - 1]:
+            return np.full(values.shape, 255, np.uint8)
+    flags: NDArray[np.uint8] = file.read_masks(number, window=part)
+    return flags
+
+
+def _band_ids(descriptions: list[str | None]) -> tuple[str, ...]:
+    """Return the descriptions as ids where they are distinct, else b1, b2 and so on."""
+    if all(descriptions) and len(set(descriptions)) == len(descriptions):
+        return tuple(str(description).replace(" ", "_") for description in descriptions)
+    return tuple(f"b{number}" for number in range(1, len(descriptions) + 1))
+
+
+class RasterFile:
+    """A raster file behind the protocol of ``NativeSource``.
+
+    Each thread has a handle of its own. What was read lately is kept
+    (:mod:`eedask.emulator.pixels.native_tiles`).
+
+    Parameters
+    ----------
+    path : Path
+    header : Header
+    policy : str
+        How a pixel of a pyramid level is made of its four below; Earth Engine's default is MEAN.
+    """
+
+    def __init__(self, path: Path, header: Header, policy: PyramidingPolicy = "MEAN") -> None:
+        self._path = path
+        self._numbers = header.numbers
+        self._policy = policy
+        self._key = object()  # no other file's pixels are kept under it
+        self.projection = header.projection
+        self.width = header.width
+        self.height = header.height
+
+    def read(self, band: int, level: int, window: Window) -> Pixels:
+        """Return the pixels of one band (from 0) in a window of a level."""
+        key = (self._key, band, level)
+        if level == 0:
+            return tiled(key, window, self.size(0), partial(self._read_file, band))
+        return kept((*key, window), partial(self._read_reduced, band, level, window))
+
+    def _read_file(self, band: int, window: Window) -> Pixels:
+        number = self._numbers[band]
+        file = _OPEN.handle(self._path)
+        part = FileWindow(*window)
+        values = file.read(number, window=part)
+        flags = _mask(file, number, part, values)
+        if values.dtype.kind == "f":
+            flags[np.isnan(values)] = 0
+        if (flags == 255).all():
+            return Pixels(values, uniform(1, flags.shape))
+        mask: NDArray[np.float32] = (flags / 255).astype(np.float32)
+        return Pixels(values, mask)
+
+    def _read_reduced(self, band: int, level: int, window: Window) -> Pixels:
+        """Return pixels made of those of the level below, in blocks of two by two."""
+        width, height = self.size(level - 1)
+        col, row = 2 * window.col, 2 * window.row
+        below = Window(
+            col, row, min(2 * window.width, width - col), min(2 * window.height, height - row)
+        )
+        return reduced(self.read(band, level - 1, below), self._policy)
+
+    def size(self, level: int) -> tuple[int, int]:
+        """Return (width, height) of a level in its pixels."""
+        return (-(-self.width // 2**level), -(-self.height // 2**level))
+
+
+class _Handles(local):
+    """A thread's open files, the last few: opening one takes longer than reading a tile of it."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[Path, Any] = OrderedDict()
+
+    def handle(self, path: Path) -> Any:
+        """Return an open dataset."""
+        found = self._files.pop(path, None)
+        if found is None:
+            found = rasterio.open(path)
+        self._files[path] = found
+        while len(self._files) > _MOST_OPEN:
+            self._files.popitem(last=False)[1].close()
+        return found
+
+
+_OPEN = _Handles()

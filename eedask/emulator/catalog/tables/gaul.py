@@ -1,0 +1,284 @@
+"""Administrative regions: tables in the manner of FAO's GAUL, TIGER and LSIB.
+
+Countries are Natural Earth's; the states and counties of the United States are real. Everywhere
+else levels 1 and 2 are invented: see :mod:`~eedask.emulator.catalog.tables.subdivision`. The
+columns are those of
+https://developers.google.com/earth-engine/datasets/catalog/FAO_GAUL_2015_level2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from eedask.emulator.catalog.tables.names import names
+from eedask.emulator.catalog.tables.subdivision import areal, seeded, subdivide
+from eedask.emulator.catalog.tables.tables import FeatureTable
+from eedask.emulator.catalog.world import outlines
+from eedask.emulator.values.values import Feature, Query
+
+UNITED_STATES = "United States of America"
+_FRENCH_GUIANA = "French Guiana"
+
+# Districts and regions of the countries of South America, roughly as many as there are.
+_SOUTH_AMERICA = {
+    "Argentina": (510, 24),
+    "Bolivia": (112, 9),
+    "Brazil": (5560, 27),
+    "Chile": (345, 15),
+    "Colombia": (1065, 33),
+    "Ecuador": (224, 24),
+    _FRENCH_GUIANA: (22, 2),
+    "Guyana": (116, 10),
+    "Paraguay": (250, 18),
+    "Peru": (1830, 25),
+    "Suriname": (62, 10),
+    "Uruguay": (125, 19),
+    "Venezuela": (335, 25),
+}
+# Codes that GAUL itself uses; the other countries have 1000 and their ISO number.
+_CODES = {
+    "Argentina": 12,
+    "Bolivia": 33,
+    "Brazil": 37,
+    "Chile": 51,
+    "Colombia": 57,
+    "Ecuador": 73,
+    _FRENCH_GUIANA: 86,
+    "Guyana": 107,
+    "Paraguay": 194,
+    "Peru": 195,
+    "Suriname": 233,
+    UNITED_STATES: 259,
+    "Uruguay": 260,
+    "Venezuela": 263,
+}
+# Where Natural Earth abbreviates or differs.
+_LONG_NAMES = {
+    "Bosnia and Herz.": "Bosnia and Herzegovina",
+    "Br. Indian Ocean Ter.": "British Indian Ocean Territory",
+    "Cabo Verde": "Cape Verde",
+    "Central African Rep.": "Central African Republic",
+    "Czechia": "Czech Republic",
+    "Dem. Rep. Congo": "Democratic Republic of the Congo",
+    "Dominican Rep.": "Dominican Republic",
+    "Eq. Guinea": "Equatorial Guinea",
+    "Iran": "Iran  (Islamic Republic of)",
+    "Laos": "Lao People's Democratic Republic",
+    "Moldova": "Moldova, Republic of",
+    "North Korea": "Dem People's Rep of Korea",
+    "Russia": "Russian Federation",
+    "S. Sudan": "South Sudan",
+    "Solomon Is.": "Solomon Islands",
+    "South Korea": "Republic of Korea",
+    "Syria": "Syrian Arab Republic",
+    "Tanzania": "United Republic of Tanzania",
+    "United Kingdom": "U.K. of Great Britain and Northern Ireland",
+    "Vietnam": "Viet Nam",
+    "W. Sahara": "Western Sahara",
+    "eSwatini": "Swaziland",
+}
+_FIRST_STATE_CODE = 3214  # GAUL's Alabama; the others follow by the alphabet
+_TERRITORIES = frozenset({"60", "66", "69", "72", "78"})  # FIPS codes of what is not a state
+_MOST_DISTRICTS = 6000
+_MOST_REGIONS = 60
+
+
+class Country(NamedTuple):
+    """A country of level 0."""
+
+    code: int
+    name: str
+    shape: BaseGeometry
+
+
+class _Districts(NamedTuple):
+    """A country's level 2 with its level 1: parallel lists."""
+
+    regions: list[tuple[int, str]]  # code, name
+    region: list[int]  # of each district
+    names: list[str]
+    shapes: list[BaseGeometry]
+    outline: Mapping[str, BaseGeometry]  # of regions whose outline is known
+
+
+@cache
+def countries() -> tuple[Country, ...]:
+    """Return the countries by name."""
+    found = []
+    for number, (code, name, shape) in enumerate(outlines.countries()):
+        if name == "France":
+            guiana, shape = _split_france(shape)
+            found.append(Country(_CODES[_FRENCH_GUIANA], _FRENCH_GUIANA, guiana))
+        elif name == UNITED_STATES:
+            shape = shapely.coverage_union_all([state.shape for state in proper_states()])
+        # A few territories have no code, or their country's.
+        unique = 1000 + int(code) if code and name != "Ashmore and Cartier Is." else 2000 + number
+        found.append(Country(_CODES.get(name, unique), _LONG_NAMES.get(name, name), shape))
+    return tuple(sorted(found, key=lambda country: country.name))
+
+
+def proper_states() -> list[outlines.Outline]:
+    """Return the fifty states and the District of Columbia, by name."""
+    found = [s for s in outlines.states() if s.code not in _TERRITORIES]
+    return sorted(found, key=lambda state: state.name)
+
+
+@cache
+def level0() -> FeatureTable:
+    """Return the countries' table."""
+    rows = [
+        {
+            "ADM0_CODE": country.code,
+            "ADM0_NAME": country.name,
+            "DISP_AREA": "NO",
+            "STATUS": "Member State",
+            "STR0_YEAR": 1000,
+            "EXP0_YEAR": 3000,
+            **_measures(country.shape),
+        }
+        for country in countries()
+    ]
+    return FeatureTable.of_shapes(rows, [country.shape for country in countries()])
+
+
+class CountryTables:
+    """A table made country by country, as queries meet the countries.
+
+    Parameters
+    ----------
+    make : callable
+        Number of a country in :func:`countries` to its rows.
+    """
+
+    def __init__(self, make: Callable[[int], FeatureTable]) -> None:
+        self._make = make
+
+    def source(self, query: Query) -> Iterator[Feature]:
+        """Yield the rows that the query does not exclude, country after country."""
+        for feature in level0().source(_about_country(query)):
+            number = int(feature.properties["system:index"], 16)
+            yield from self._make(number).source(query)
+
+
+def _about_country(query: Query) -> Query:
+    """Return what a query says of the country that a row lies in."""
+    equals = {k: v for k, v in query.equals.items() if k in ("ADM0_CODE", "ADM0_NAME")}
+    return Query(bounds=query.bounds, equals=equals)
+
+
+@cache
+def level1(number: int) -> FeatureTable:
+    """Return the regions of a country of :func:`countries`."""
+    districts = _districts(number)
+    shapes: list[BaseGeometry] = []
+    rows: list[dict[str, Any]] = []
+    for at, (code, name) in enumerate(districts.regions):
+        parts = [s for s, r in zip(districts.shapes, districts.region, strict=True) if r == at]
+        shapes.append(districts.outline.get(name) or areal(shapely.union_all(parts)))
+        rows.append(_row(number, len(rows), (code, name), None, shapes[-1]))
+    return FeatureTable.of_shapes(rows, shapes)
+
+
+@cache
+def level2(number: int) -> FeatureTable:
+    """Return the districts of a country of :func:`countries`."""
+    districts = _districts(number)
+    rows: list[dict[str, Any]] = []
+    for at, (name, region) in enumerate(zip(districts.names, districts.region, strict=True)):
+        district = (_MOST_DISTRICTS * (number + 1) + at, name)
+        rows.append(_row(number, at, districts.regions[region], district, districts.shapes[at]))
+    return FeatureTable.of_shapes(rows, districts.shapes)
+
+
+def _row(
+    number: int,
+    at: int,
+    region: tuple[int, str],
+    district: tuple[int, str] | None,
+    shape: BaseGeometry,
+) -> dict[str, Any]:
+    country = countries()[number]
+    row = {
+        "system:index": f"{number:04x}{at:016x}",
+        "ADM0_CODE": country.code,
+        "ADM0_NAME": country.name,
+        "ADM1_CODE": region[0],
+        "ADM1_NAME": region[1],
+        "DISP_AREA": "NO",
+        "STATUS": "Member State",
+        "STR1_YEAR": 1000,
+        "EXP1_YEAR": 3000,
+    }
+    if district is not None:
+        del row["STR1_YEAR"], row["EXP1_YEAR"]
+        row |= {
+            "ADM2_CODE": district[0],
+            "ADM2_NAME": district[1],
+            "STR2_YEAR": 1000,
+            "EXP2_YEAR": 3000,
+        }
+    return row | _measures(shape)
+
+
+def _measures(shape: BaseGeometry) -> dict[str, float]:
+    """Return GAUL's own measures, in degrees and square degrees."""
+    return {"Shape_Area": shape.area, "Shape_Leng": shape.length}
+
+
+@cache
+def _districts(number: int) -> _Districts:
+    country = countries()[number]
+    if country.name == UNITED_STATES:
+        return _american()
+    rng = seeded(f"GAUL {country.name}")
+    wanted, regions = _SOUTH_AMERICA.get(country.name, _counts(country.shape))
+    divided = subdivide(country.shape, wanted, regions, rng)
+    used = sorted(set(divided.region.tolist()))
+    latin = country.name in _SOUTH_AMERICA
+    region_names = names(rng, len(used), latin)
+    base = 10_000 + _MOST_REGIONS * number
+    return _Districts(
+        regions=[(base + at, name) for at, name in enumerate(region_names)],
+        region=[used.index(region) for region in divided.region.tolist()],
+        names=names(rng, len(divided.districts), latin),
+        shapes=divided.districts,
+        outline={},
+    )
+
+
+def _counts(shape: BaseGeometry) -> tuple[int, int]:
+    """Return a number of districts and regions fit for a country's size."""
+    middle = np.cos(np.radians(shape.centroid.y))
+    square_km = shape.area * 111.2**2 * float(middle)
+    districts = int(np.clip(square_km / 6000, 4, 1500))
+    return districts, int(np.clip(districts**0.5, 3, 40))
+
+
+def _american() -> _Districts:
+    states = proper_states()
+    number = {state.code: at for at, state in enumerate(states)}
+    counties = [c for c in outlines.counties() if (c.code or "")[:2] in number]
+    counties.sort(key=lambda county: county.code or "")
+    return _Districts(
+        regions=[(_FIRST_STATE_CODE + at, state.name) for at, state in enumerate(states)],
+        region=[number[(county.code or "")[:2]] for county in counties],
+        names=[county.name for county in counties],
+        shapes=[county.shape for county in counties],
+        outline={state.name: state.shape for state in states},
+    )
+
+
+def _split_france(shape: BaseGeometry) -> tuple[BaseGeometry, BaseGeometry]:
+    """Return French Guiana, and France without it (Natural Earth holds them as one)."""
+    parts = shapely.get_parts(shape)
+    box = shapely.box(-55, 2, -51, 6)
+    guiana = [part for part in parts if box.contains(part)]
+    return shapely.MultiPolygon(guiana), shapely.MultiPolygon(
+        [part for part in parts if not box.contains(part)]
+    )

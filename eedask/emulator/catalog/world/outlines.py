@@ -1,0 +1,140 @@
+"""Outlines of countries, land, states and counties, from the package's own data.
+
+``data/outlines.json.gz`` holds two topologies: Natural Earth's countries (public domain) and the
+United States Census Bureau's states and counties (public domain), made from the npm packages
+world-atlas and us-atlas by :mod:`~eedask.emulator.catalog.world.build_tables`. Neighbours share
+their borders vertex by vertex within one topology.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import affinity
+from shapely.geometry.base import BaseGeometry
+
+
+class Outline(NamedTuple):
+    """A named region: ISO 3166 numeric code of a country, FIPS code of a state or county."""
+
+    code: str | None
+    name: str
+    shape: BaseGeometry
+
+
+@cache
+def countries() -> tuple[Outline, ...]:
+    """Return the world's countries, in degrees."""
+    return _decode("world", "countries")
+
+
+@cache
+def land() -> tuple[shapely.Polygon, ...]:
+    """Return the world's land masses, one polygon each, in degrees."""
+    return tuple(
+        part for outline in _decode("world", "land") for part in shapely.get_parts(outline.shape)
+    )
+
+
+@cache
+def states() -> tuple[Outline, ...]:
+    """Return the states and territories of the United States, in degrees."""
+    return _decode("us", "states")
+
+
+@cache
+def counties() -> tuple[Outline, ...]:
+    """Return the counties of the United States, in degrees; a state's code begins its own."""
+    return _decode("us", "counties")
+
+
+@cache
+def _file() -> dict[str, Any]:
+    data = files("eedask.emulator.catalog").joinpath("data/outlines.json.gz").read_bytes()
+    parsed: dict[str, Any] = json.loads(gzip.decompress(data))
+    return parsed
+
+
+def _decode(topology: str, name: str) -> tuple[Outline, ...]:
+    raw = _file()[topology]
+    scale, translate = np.array(raw["scale"]), np.array(raw["translate"])
+
+    @cache
+    def arc(number: int) -> NDArray[np.float64]:
+        """Return an arc in degrees, shape (n, 2); ``~n`` is arc n reversed."""
+        if number < 0:
+            return arc(~number)[::-1]
+        degrees: NDArray[np.float64] = np.cumsum(raw["arcs"][number], axis=0) * scale + translate
+        return degrees
+
+    found = (
+        Outline(code, label or "", _shape(polygons, arc))
+        for code, label, polygons in raw["objects"][name]
+    )
+    # Quantising has folded a few tiny ones into nothing.
+    return tuple(outline for outline in found if not outline.shape.is_empty)
+
+
+def _shape(
+    polygons: list[list[list[int]]], arc: Callable[[int], NDArray[np.float64]]
+) -> BaseGeometry:
+    parts = []
+    for rings in polygons:
+        lines = [_ring([arc(number) for number in ring]) for ring in rings]
+        # Quantising may have folded a tiny island into a line.
+        holes = [line for line in lines[1:] if len(line) >= 4]
+        if len(lines[0]) >= 4:
+            parts += _on_map(_valid(shapely.Polygon(lines[0], holes)))
+    return _valid(parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts))
+
+
+def _ring(pieces: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return arcs put together, running on past 180 degrees rather than jumping to -180.
+
+    The topologies are of the sphere. A ring around a pole is closed along the map's edge.
+    """
+    ring = np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])])
+    ring[:, 0] = np.unwrap(ring[:, 0], period=360)
+    if abs(ring[-1, 0] - ring[0, 0]) > 180:
+        pole = np.copysign(90, ring[:, 1].mean())
+        ring = np.concatenate([ring, [[ring[-1, 0], pole], [ring[0, 0], pole], ring[0]]])
+    return ring
+
+
+def _on_map(shape: BaseGeometry) -> list[shapely.Polygon]:
+    """Return a shape's polygons between -180 and 180 degrees."""
+    west, _, east, _ = shape.bounds
+    if west >= -180 and east <= 180:
+        return _polygons(shape)
+    found = []
+    for turn in range(math.floor((west + 180) / 360), math.floor((east + 180) / 360) + 1):
+        inside = shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)
+        piece = affinity.translate(shape.intersection(inside), xoff=-360 * turn)
+        found += _polygons(piece)
+    return found
+
+
+def _valid(shape: BaseGeometry) -> BaseGeometry:
+    if shape.is_valid:
+        return shape
+    parts = _polygons(shapely.make_valid(shape))
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+def _polygons(shape: BaseGeometry) -> list[shapely.Polygon]:
+    """Return the polygons of a shape: mending and cutting leave lines and points as well."""
+    return [
+        polygon
+        for part in shapely.get_parts(shape)
+        for polygon in shapely.get_parts(part)
+        if polygon.geom_type == "Polygon" and not polygon.is_empty
+    ]

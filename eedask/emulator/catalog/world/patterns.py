@@ -1,0 +1,175 @@
+"""Periodic textures of things an aerial photograph is full of, made once from seeds.
+
+A texture of plants has for each pixel the *rank* of the plant over it (a thicket draws the
+plants whose rank is below its density), how brightly that plant's crown is lit there, and the
+rank of the plant whose shadow falls there. Pixels are metres.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.emulator.catalog.world.surface import Cells, Scattered
+
+SIZE = 512
+NOTHING = 255  # the rank where no plant is
+
+_SUN = (0.55, 0.83)  # from the south-east: east and south parts of the way to the sun
+_SHADOW = 1.15  # length of shadows, in crown radii
+
+
+class Texture:
+    """A periodic texture, ready to be cut from at every level of a pyramid."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._values = values
+        self._levels: dict[int, NDArray[Any]] = {}
+
+    def cut(self, cells: Cells | Scattered) -> NDArray[Any]:
+        """Return the texture over cells of up to 512 pixels a side: a view, not to write to.
+
+        Over n scattered cells its shape is (1, n).
+        """
+        period = max(1, SIZE >> cells.q)
+        sheet = self._levels.get(cells.q)
+        if sheet is None:
+            every = min(2**cells.q, SIZE)
+            one = self._values[every // 2 :: every, every // 2 :: every]
+            sheet = self._levels[cells.q] = np.tile(one, (2 * SIZE // period,) * 2)
+            sheet.setflags(write=False)
+        if isinstance(cells, Scattered):
+            return sheet[cells.rows % period, cells.cols % period][None]
+        row, col = cells.row % period, cells.col % period
+        return sheet[row : row + cells.height, col : col + cells.width]
+
+
+class Plants(NamedTuple):
+    """Textures of plants.
+
+    Attributes
+    ----------
+    rank, shadow : Texture of uint8
+        0-254, or 255 where there is none.
+    light : Texture of float32
+        Brightness of the crown, around 1.
+    """
+
+    rank: Texture
+    light: Texture
+    shadow: Texture
+
+
+@cache
+def broadleaf() -> Plants:
+    """Return crowns of 5 to 12 metres."""
+    return _plants(seed=1, count=9000, smallest=2.4, largest=6.0, dome=0.34)
+
+
+@cache
+def conifers() -> Plants:
+    """Return crowns of 2 to 6 metres, dense and dark between."""
+    return _plants(seed=2, count=24000, smallest=1.1, largest=3.1, dome=0.5)
+
+
+@cache
+def shrubs() -> Plants:
+    """Return bushes of 1 to 4 metres."""
+    return _plants(seed=3, count=30000, smallest=0.6, largest=1.9, dome=0.25)
+
+
+@cache
+def grain() -> Texture:
+    """Return fine noise, about -1 to 1: what ground looks like at a metre."""
+    rng = np.random.default_rng(4)
+    total = np.zeros((SIZE, SIZE))
+    for width, amplitude in ((0, 0.5), (1, 0.8), (3, 0.9), (8, 1.0)):
+        layer = _blurred(rng.standard_normal((SIZE, SIZE)), width)
+        total += amplitude * layer / layer.std()
+    return Texture(np.clip(total / total.std() / 2.2, -1, 1).astype(np.float32))
+
+
+@cache
+def crags() -> Texture:
+    """Return the light on broken rock, around 0: ridges with a lit and a dark side."""
+    rng = np.random.default_rng(5)
+    height = np.zeros((SIZE, SIZE))
+    for width, amplitude in ((2, 0.7), (5, 2.0), (12, 5.0)):
+        layer = _blurred(rng.standard_normal((SIZE, SIZE)), width)
+        height -= amplitude * np.abs(layer / layer.std())
+    lit = _SUN[0] * (height - np.roll(height, -1, axis=1))
+    lit += _SUN[1] * (height - np.roll(height, -1, axis=0))
+    return Texture(np.clip(lit / lit.std() / 2.5, -1, 1).astype(np.float32))
+
+
+def _blurred(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Return periodic values averaged over a window, twice along each axis."""
+    for _ in range(2):
+        for axis in (0, 1):
+            padded = np.concatenate([values, np.take(values, range(2 * width + 1), axis)], axis)
+            sums = np.cumsum(padded, axis=axis)
+            values = np.take(sums, range(2 * width + 1, SIZE + 2 * width + 1), axis) - np.take(
+                sums, range(SIZE), axis
+            )
+    return values
+
+
+def _plants(seed: int, count: int, smallest: float, largest: float, dome: float) -> Plants:
+    rng = np.random.default_rng(seed)
+    radius = smallest + (largest - smallest) * rng.random(count) ** 1.7
+    # In clumps, as plants are: half of them near another.
+    at = rng.uniform(0, SIZE, (count, 2))
+    near = rng.integers(0, count, count // 2)
+    at[: count // 2] = at[near] + rng.normal(0, 3 * largest, (count // 2, 2))
+    ranks = (np.arange(count) * 255 // count).astype(np.uint8)
+    light = np.ones((SIZE, SIZE), np.float32)
+    rank = np.full((SIZE, SIZE), NOTHING, np.uint8)
+    shadow = np.full((SIZE, SIZE), NOTHING, np.uint8)
+    tone = rng.normal(1.0, 0.09, count)
+    # The lowest rank is drawn last and so stays on top.
+    for plant in _by_size(radius):
+        _draw(shadow, ranks, at - radius[:, None] * _SHADOW * np.array(_SUN), radius, plant, None)
+        _draw(rank, ranks, at, radius, plant, (light, tone, dome))
+    return Plants(Texture(rank), Texture(light), Texture(shadow))
+
+
+def _by_size(radius: NDArray[np.float64]) -> list[NDArray[np.intp]]:
+    """Return groups of plants to draw at once, from the highest rank to the lowest."""
+    order = np.arange(len(radius))[::-1]
+    return np.array_split(order, max(1, len(order) // 3000))
+
+
+def _draw(
+    target: NDArray[np.uint8],
+    ranks: NDArray[np.uint8],
+    at: NDArray[np.float64],
+    radius: NDArray[np.float64],
+    plants: NDArray[np.intp],
+    crown: Any,
+) -> None:
+    """Write ranks into the discs of some plants, and the light of their crowns."""
+    reach = int(np.ceil(radius.max())) + 1
+    offset = np.arange(-reach, reach + 1)
+    dy, dx = (part.ravel() for part in np.meshgrid(offset, offset, indexing="ij"))
+    cell = np.floor(at[plants]).astype(np.int64)
+    x = cell[:, :1] + dx + 0.5 - at[plants, :1]
+    y = cell[:, 1:] + dy + 0.5 - at[plants, 1:]
+    r = radius[plants][:, None]
+    inside = x * x + y * y < r * r
+    flat = ((cell[:, 1:] + dy) % SIZE * SIZE + (cell[:, :1] + dx) % SIZE)[inside]
+    target.reshape(-1)[flat] = np.broadcast_to(ranks[plants][:, None], inside.shape)[inside]
+    if crown is not None:
+        light, tone, dome = crown
+        facing = (x * _SUN[0] + y * _SUN[1]) / r
+        lit = tone[plants][:, None] * (0.95 + dome * facing)
+        light.reshape(-1)[flat] = lit[inside]
+
+
+@cache
+def camera() -> Texture:
+    """Return the grain of a camera's sensor, around 1."""
+    rng = np.random.default_rng(9)
+    return Texture((1 + 0.018 * rng.standard_normal((SIZE, SIZE))).astype(np.float32))

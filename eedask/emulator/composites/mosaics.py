@@ -1,0 +1,237 @@
+"""Composites: many images read as one, each grid from the images that touch it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eedask.emulator.composites.mosaic_points import mosaic_points
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.geometry.geometry import touches, touching
+from eedask.emulator.pixels.array_values import is_ragged
+from eedask.emulator.pixels.pixel_types import union
+from eedask.emulator.pixels.projection import degrees_bounds
+from eedask.emulator.pixels.raster import (
+    DEFAULT_PROJECTION,
+    Band,
+    Grid,
+    Image,
+    Pixels,
+    Places,
+    is_opaque,
+)
+from eedask.emulator.pixels.sampling import masked, over
+from eedask.emulator.values.values import Collection, Query
+
+# A collection of up to so many images is listed once; of a larger one only the first image is
+# looked at for its bands, and each grid asks for the images that it needs.
+_LISTED = 64
+_GRIDS_KEPT = 4
+_CELLS = 4  # a degree
+
+
+class _Listed(NamedTuple):
+    """Which images may have pixels at places.
+
+    Attributes
+    ----------
+    places : tuple of Places
+    images : list of Image
+    stacks : tuple of tuples of int
+        Of each place the numbers of images, from the top down.
+    """
+
+    places: tuple[Places, ...]
+    images: list[Image]
+    stacks: tuple[tuple[int, ...], ...]
+
+    def of(self, name: str) -> tuple[list[Band], tuple[tuple[int, ...], ...]]:
+        """Return the bands of a name, and the places' stacks of these."""
+        bands = [band_named(image, name) for image in self.images]
+        having = [k for k, band in enumerate(bands) if band is not None]
+        if len(having) == len(bands):
+            return [band for band in bands if band is not None], self.stacks
+        number = {image: k for k, image in enumerate(having)}
+        stacks = tuple(tuple(number[i] for i in stack if i in number) for stack in self.stacks)
+        return [band for band in bands if band is not None], stacks
+
+
+class Stack:
+    """The images of a collection, in their order, found by grid.
+
+    Parameters
+    ----------
+    collection : Collection
+        Of images.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        first = list(islice(collection.elements(), _LISTED + 1))
+        self._all: list[Image] | None = first if len(first) <= _LISTED else None
+        self.sample: Sequence[Image] = first[:_LISTED]
+        self._by_grid: OrderedDict[Grid, list[Image]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._by_places = _Listed((), [], ())
+
+    def every(self) -> list[Image]:
+        """Return all images."""
+        return self._all if self._all is not None else list(self._collection.elements())
+
+    def on(self, grid: Grid) -> list[Image]:
+        """Return the images that may have pixels on a grid."""
+        with self._lock:
+            if grid in self._by_grid:
+                return self._by_grid[grid]
+        bounds = degrees_bounds(grid)
+        source: Any = self._all
+        if source is None:
+            source = self._collection.elements(Query(bounds=bounds))
+        found = [image for image in source if touches(image.footprint, bounds)]
+        with self._lock:
+            self._by_grid[grid] = found
+            while len(self._by_grid) > _GRIDS_KEPT:
+                self._by_grid.popitem(last=False)
+        return found
+
+    def at(self, places: tuple[Places, ...]) -> _Listed:
+        """Return, for each place, what :meth:`on` does for its grid."""
+        listed = self._by_places
+        if listed.places == places:
+            return listed
+        bounds = [degrees_bounds(place.grid) for place in places]
+        # What is asked for together lies in one cell, lest all between far places is listed.
+        cells: dict[tuple[int, int], list[int]] = {}
+        for k, (west, south, _, _) in enumerate(bounds):
+            if math.isfinite(west) and math.isfinite(south):
+                key = math.floor(west * _CELLS), math.floor(south * _CELLS)
+            else:
+                key = -1, k
+            cells.setdefault(key, []).append(k)
+        images: list[Image] = []
+        stacks: list[list[int]] = [[] for _ in places]
+        for numbers in cells.values():
+            boxes = np.array([bounds[k] for k in numbers])
+            low, high = boxes.min(axis=0).tolist(), boxes.max(axis=0).tolist()
+            around = (low[0], low[1], high[2], high[3])
+            source: Any = self._all
+            if source is None:
+                source = self._collection.elements(Query(bounds=around))
+            for image in source:
+                touched = np.flatnonzero(touching(image.footprint, boxes)).tolist()
+                for k in touched:
+                    stacks[numbers[k]].append(len(images))
+                if touched:
+                    images.append(image)
+        self._by_places = _Listed(places, images, tuple(tuple(stack[::-1]) for stack in stacks))
+        return self._by_places
+
+
+def stack_bands(images: Sequence[Image]) -> list[Band]:
+    """Return the bands that a composite of images has: all names, in order of appearance.
+
+    Each has the type that holds all images' values, and no projection of its own.
+    """
+    groups: dict[str, list[Band]] = {}
+    for image in images:
+        for band in image.bands:
+            groups.setdefault(band.id, []).append(band)
+    return [
+        replace(
+            group[0],
+            type=union(band.type for band in group),
+            projection=DEFAULT_PROJECTION,
+            dimensions=None,
+            origin=None,
+        )
+        for group in groups.values()
+    ]
+
+
+def band_named(image: Image, name: str) -> Band | None:
+    """Return an image's band of a name, if it has one."""
+    return next((band for band in image.bands if band.id == name), None)
+
+
+def mosaic(collection: Collection) -> Image:
+    """Return the composite in which the last unmasked pixel of a collection shows.
+
+    https://developers.google.com/earth-engine/guides/ic_composite_mosaic
+    """
+    stack = Stack(collection)
+    return Image(tuple(_mosaic_band(stack, band) for band in stack_bands(stack.sample)))
+
+
+def _mosaic_band(stack: Stack, band: Band) -> Band:
+    name, dtype = band.id, band.type.dtype
+
+    def read(grid: Grid) -> Pixels:
+        top: Pixels | None = None
+        for image in reversed(stack.on(grid)):
+            layer = band_named(image, name)
+            if layer is None:
+                continue
+            pixels = layer.read(grid)
+            top = pixels if top is None else over(top, pixels)
+            if is_opaque(top.mask) or top.mask.all():
+                break
+        if top is None:
+            return masked(grid.shape, dtype)
+        if is_ragged(top.values):
+            return top
+        return Pixels(top.values.astype(dtype, copy=False), top.mask)
+
+    def points(places: Sequence[Places]) -> Pixels | None:
+        places = tuple(places)
+        return mosaic_points(*stack.at(places).of(name), places, read, dtype)
+
+    layers = [layer for image in stack.sample if (layer := band_named(image, name))]
+    if all(hasattr(layer.read, "source") for layer in layers):
+        read.points = points  # type: ignore[attr-defined]
+    return replace(band, read=read)
+
+
+def quality_mosaic(collection: Collection, quality: str) -> Image:
+    """Return, at each pixel, all bands of the image whose quality band is the highest there.
+
+    Among equals the first shows (a guess).
+    https://developers.google.com/earth-engine/apidocs/ee-imagecollection-qualitymosaic
+    """
+    stack = Stack(collection)
+    bands = stack_bands(stack.sample)
+    if any(band.type.dimensions for band in bands):
+        raise EarthEngineError("ImageCollection.qualityMosaic: Bands of arrays are not supported.")
+    if bands and quality not in {band.id for band in bands}:
+        raise EarthEngineError(
+            f"ImageCollection.qualityMosaic: Quality band '{quality}' is not in the collection."
+        )
+    return Image(tuple(_best_band(stack, band, quality) for band in bands))
+
+
+def _best_band(stack: Stack, band: Band, quality: str) -> Band:
+    name, dtype = band.id, band.type.dtype
+
+    def read(grid: Grid) -> Pixels:
+        best = np.full(grid.shape, -np.inf)
+        values = np.zeros(grid.shape, dtype)
+        mask = np.zeros(grid.shape, np.float32)
+        for image in stack.on(grid):
+            measure, layer = band_named(image, quality), band_named(image, name)
+            if measure is None or layer is None:
+                continue
+            score = measure.read(grid)
+            better = (score.mask > 0) & (score.values > best)
+            if better.any():
+                pixels = layer.read(grid)
+                best[better] = score.values[better]
+                values[better], mask[better] = pixels.values[better], pixels.mask[better]
+        return Pixels(values, mask)
+
+    return replace(band, read=read)

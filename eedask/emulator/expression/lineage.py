@@ -1,0 +1,266 @@
+"""What a function's result is sure to have of its argument, told from the expression alone.
+
+A composite needs those images of a collection that lie on its grid. Of a mapped collection they
+can be told before the function is called, if the function leaves an image where it is: most
+calculate with bands, mask pixels and set properties. The body of a function is walked from its
+result to its argument; an algorithm that is not listed here ends the walk, and nothing is known.
+
+Of most algorithms on several images the result has the first one's footprint, and the others
+add values and masks only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.expression.linking import Node
+from eedask.emulator.expression.signatures import signature
+from eedask.emulator.functions.images.math import OPERATORS, TRANSFORMATIONS
+from eedask.emulator.pixels.pixel_types import NAMED
+from eedask.emulator.values.formulas import Formula, parse
+from eedask.emulator.values.values import NOTHING_KEPT, Kept
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a value of an expression comes from.
+
+    Attributes
+    ----------
+    bounded : bool
+        Whether it is made of the argument and lies within it; else it is a constant image,
+        which lies nowhere.
+    changed : frozenset of str, optional
+        As in :class:`~eedask.emulator.values.values.Kept`.
+    """
+
+    bounded: bool
+    changed: frozenset[str] | None = frozenset()
+
+    def with_changed(self, names: frozenset[str] | None) -> Lineage:
+        """Return the lineage of the value with other properties; None: with any."""
+        if self.changed is None or names is None:
+            return replace(self, changed=None)
+        return replace(self, changed=self.changed | names)
+
+
+_ARGUMENT = Lineage(bounded=True)
+_CONSTANT = Lineage(bounded=False)
+_Known = Callable[[Node], "Lineage | None"]
+_Constants = Mapping[int, Any]
+
+
+def kept(body: Node, level: int, constants: Mapping[int, Any]) -> Kept:
+    """Return what results of a function of one argument keep of it.
+
+    Parameters
+    ----------
+    body : Node
+        The function's.
+    level : int
+        Of its scope.
+    constants : mapping
+        Values of the expression's constants, by slot.
+    """
+    found: dict[int, Lineage | None] = {}
+
+    def known(node: Node) -> Lineage | None:
+        return found[id(node)] if id(node) in found else _outside(node, level, constants)
+
+    stack = [body]
+    while stack:
+        node = stack[-1]
+        if id(node) in found:
+            stack.pop()
+            continue
+        # Nodes of other levels know nothing of the argument.
+        inputs = node.inputs if node.kind in ("call", "apply", "list") else []
+        waiting = [n for n in inputs if n.level == level and id(n) not in found]
+        if waiting:
+            stack += waiting
+            continue
+        found[id(node)] = (
+            _lineage(node, known, constants)
+            if node.level == level
+            else _outside(node, level, constants)
+        )
+    result = found[id(body)]
+    if result is None or not result.bounded:
+        return NOTHING_KEPT
+    return Kept(place=True, changed=result.changed)
+
+
+def _outside(node: Node, level: int, constants: _Constants) -> Lineage | None:
+    """Return the lineage of a value that does not depend on the argument."""
+    if node.kind == "constant" and isinstance(constants.get(node.slot), bool | int | float):
+        return _CONSTANT
+    if node.kind == "call" and node.name == "Image.constant" and node.level < level:
+        return _CONSTANT
+    return None
+
+
+def _lineage(node: Node, known: _Known, constants: _Constants) -> Lineage | None:
+    """Return the lineage of a value, given those of what it is made of."""
+    if node.kind == "argument":
+        return _ARGUMENT
+    if node.kind not in ("call", "apply"):
+        return None
+    inputs = dict(zip(node.keys, node.inputs, strict=True))
+    if node.kind == "apply":
+        return _formula(inputs, known, constants)
+    if node.name == "Image.constant":
+        return _CONSTANT
+    if node.name == "Image.unmask" and not _is_default(inputs.get("sameFootprint"), constants):
+        return None
+    if node.name in _LIKE_FIRST:
+        first = inputs.get(signature(node.name).arguments[0].name)
+        return None if first is None else known(first)
+    rule = _RULES.get(node.name)
+    return None if rule is None else rule(inputs, known, constants)
+
+
+def _is_default(node: Node | None, constants: _Constants) -> bool:
+    return node is None or (node.kind == "constant" and constants.get(node.slot) is True)
+
+
+def _calculated(first: Lineage | None, second: Lineage | None) -> Lineage | None:
+    """Return the lineage of arithmetic: the second image's where the first is a constant."""
+    return second if first is not None and not first.bounded else first
+
+
+_Rule = Callable[[Mapping[str, Node], _Known, _Constants], "Lineage | None"]
+
+
+def _operator(inputs: Mapping[str, Node], known: _Known, _: _Constants) -> Lineage | None:
+    if not {"image1", "image2"} <= inputs.keys():
+        return None
+    return _calculated(known(inputs["image1"]), known(inputs["image2"]))
+
+
+def _joined(inputs: Mapping[str, Node], known: _Known, _: _Constants) -> Lineage | None:
+    """Return the lineage of ``Image.cat``: its first image's."""
+    images = inputs.get("images")
+    return known(images.inputs[0]) if images and images.kind == "list" and images.inputs else None
+
+
+def _chosen(inputs: Mapping[str, Node], known: _Known, constants: _Constants) -> Lineage | None:
+    """Return the lineage of ``If``, where both branches agree; what is null is dropped."""
+    nodes = [inputs[name] for name in ("trueCase", "falseCase") if name in inputs]
+    branches = [known(node) for node in nodes if not _is_null(node, constants)]
+    if not branches or not all(branch is not None and branch.bounded for branch in branches):
+        return None
+    found = _ARGUMENT
+    for branch in branches:
+        assert branch is not None
+        found = found.with_changed(branch.changed)
+    return found
+
+
+def _is_null(node: Node, constants: _Constants) -> bool:
+    return node.kind == "constant" and constants.get(node.slot) is None
+
+
+def _set_one(inputs: Mapping[str, Node], known: _Known, constants: _Constants) -> Lineage | None:
+    element, key = inputs.get("object"), inputs.get("key")
+    before = known(element) if element is not None else None
+    if before is None:
+        return None
+    name = constants.get(key.slot) if key is not None and key.kind == "constant" else None
+    return before.with_changed(frozenset([name]) if isinstance(name, str) else None)
+
+
+def _set_many(inputs: Mapping[str, Node], known: _Known, _: _Constants) -> Lineage | None:
+    element, properties = inputs.get("object"), inputs.get("properties")
+    before = known(element) if element is not None else None
+    if before is None:
+        return None
+    named = properties is not None and properties.kind == "dict"
+    return before.with_changed(frozenset(properties.keys) if properties and named else None)
+
+
+def _copied(inputs: Mapping[str, Node], known: _Known, _: _Constants) -> Lineage | None:
+    """Return the lineage of an element with properties that are the argument's, or any."""
+    destination, source = inputs.get("destination"), inputs.get("source")
+    before = known(destination) if destination is not None else None
+    if before is None or source is None:
+        return before
+    given = known(source)
+    return before.with_changed(None if given is None else given.changed)
+
+
+def _formula(inputs: Mapping[str, Node], known: _Known, constants: _Constants) -> Lineage | None:
+    """Return the lineage of a formula's value (``Image.expression``)."""
+    function = inputs[""]
+    if function.kind != "call" or function.name != "Image.parseExpression":
+        return None
+    terms = dict(zip(function.keys, function.inputs, strict=True))
+    text, argument = (_constant(terms.get(key), constants) for key in ("expression", "argName"))
+    if not isinstance(text, str):
+        return None
+    images = {name: known(node) for name, node in inputs.items() if name}
+    try:
+        return _of_tree(parse(text), images, images.get(str(argument)))
+    except EarthEngineError:
+        return None
+
+
+def _constant(node: Node | None, constants: _Constants) -> Any:
+    return constants.get(node.slot) if node is not None and node.kind == "constant" else None
+
+
+def _of_tree(
+    tree: Formula, images: Mapping[str, Lineage | None], default: Lineage | None
+) -> Lineage | None:
+    parts = [_of_tree(part, images, default) for part in tree.parts]
+    if tree.kind == "number":
+        return _CONSTANT
+    if tree.kind == "name":
+        return images.get(tree.value, default)
+    if tree.kind == "member":
+        return parts[0]
+    if tree.kind == "choice":
+        return _calculated(parts[0], parts[1])
+    if tree.kind == "call":
+        return default if tree.value == "b" else _of_operation(parts)
+    return None
+
+
+def _of_operation(parts: Sequence[Lineage | None]) -> Lineage | None:
+    found = parts[0] if parts else None
+    for part in parts[1:]:
+        found = _calculated(found, part)
+    return found
+
+
+_BY_PIXEL = (
+    "addBands", "cast", "clamp", "hsvToRgb", "interpolate", "mask", "metadata",
+    "normalizedDifference", "polynomial", "reduce", "regexpRename", "remap", "rename", "rgbToHsv",
+    "select", "selfMask", "slice", "unitScale", "unmask", "unmix", "updateMask", "visualize",
+    "where", "bitsToArrayImage", "toArray", "arrayFlatten", "arrayGet", "arrayProject",
+    "arrayReduce", "arraySlice", "classify", "cluster",
+)  # fmt: skip
+# Pixels look at their neighbours, but the footprint stays the image's.
+_BY_NEIGHBOURS = (
+    "convolve", "focalMax", "focalMean", "focalMedian", "focalMin", "focalMode", "focal_max",
+    "focal_mean", "focal_median", "focal_min", "focal_mode", "reduceNeighborhood",
+    "connectedPixelCount", "gradient", "derivative", "entropy", "reduceResolution", "reproject",
+    "resample", "setDefaultProjection", "clip", "clipToCollection",
+)  # fmt: skip
+_SNAKES = ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "first_nonzero")
+_CASTS = [name for kind in NAMED for name in (kind, f"to{kind[0].upper()}{kind[1:]}")]
+_LIKE_FIRST = frozenset(
+    f"Image.{name}"
+    for name in (*_BY_PIXEL, *_BY_NEIGHBOURS, *_CASTS, *TRANSFORMATIONS, "bitwise_not")
+)
+_RULES: dict[str, _Rule] = {
+    **{f"Image.{name}": _operator for name in (*OPERATORS, *_SNAKES)},
+    "Image.cat": _joined,
+    "If": _chosen,
+    "Element.set": _set_one,
+    "Element.setMulti": _set_many,
+    "Element.copyProperties": _copied,
+    "Image.copyProperties": _copied,
+}

@@ -1,0 +1,204 @@
+"""Image algorithms that pick, name and join bands, and that tell of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.pixels.bands import constant_band, unary, unique_names
+from eedask.emulator.pixels.pixel_types import cast, from_dictionary
+from eedask.emulator.pixels.raster import Band, Image, PixelType
+from eedask.emulator.values.coercion import Mismatch, coercer
+from eedask.emulator.values.typenames import type_name
+
+
+@algorithm("Image.select")
+def select(image: Image, selectors: Sequence[Any], names: Sequence[str] | None = None) -> Image:
+    """Return the bands that selectors name: patterns, whole names or numbers.
+
+    https://developers.google.com/earth-engine/apidocs/ee-image-select
+    """
+    if not isinstance(selectors, list | tuple):
+        selectors = [selectors]
+    chosen: list[Band] = []
+    for selector in selectors:
+        chosen += _matching(image, selector)
+    if names is None:
+        # A band that several patterns match comes once for each of them, under another name.
+        return image.with_bands(tuple(_numbered(chosen)))
+    return _renamed(image, chosen, names, "Image.select")
+
+
+def _matching(image: Image, selector: Any) -> list[Band]:
+    if isinstance(selector, int | float) and not isinstance(selector, bool):
+        index = int(selector)
+        if not -len(image.bands) <= index < len(image.bands):
+            raise EarthEngineError(
+                f"Image.select: Band index {index} is out of bounds. "
+                f"The image has {len(image.bands)} bands."
+            )
+        return [image.bands[index]]
+    if not isinstance(selector, str):
+        raise EarthEngineError(
+            f"Image.select: Bands are named by strings or numbers, not by {type_name(selector)}."
+        )
+    pattern = selector
+    exact = [band for band in image.bands if band.id == pattern]
+    if exact:
+        return exact
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise EarthEngineError(f"Image.select: Invalid band pattern '{pattern}'.") from error
+    found = [band for band in image.bands if compiled.fullmatch(band.id)]
+    if not found:
+        raise EarthEngineError(
+            f"Image.select: Band pattern '{pattern}' did not match any bands. "
+            f"Available bands: [{', '.join(image.band_names)}]"
+        )
+    return found
+
+
+def _numbered(bands: Sequence[Band]) -> list[Band]:
+    """Return bands with ``_1``, ``_2``… after names that were there before."""
+    taken: set[str] = set()
+    result = []
+    for band in bands:
+        name, n = band.id, 0
+        while name in taken:
+            n += 1
+            name = f"{band.id}_{n}"
+        taken.add(name)
+        result.append(band if name == band.id else replace(band, id=name))
+    return result
+
+
+def _renamed(image: Image, bands: Sequence[Band], names: Sequence[str], algorithm: str) -> Image:
+    if len(bands) != len(names):
+        raise EarthEngineError(
+            f"{algorithm}: The number of names ({len(names)}) must match the number of bands "
+            f"({len(bands)})."
+        )
+    unique_names(names, algorithm)
+    renamed = (replace(band, id=name) for band, name in zip(bands, names, strict=True))
+    return image.with_bands(tuple(renamed))
+
+
+@algorithm("Image.rename")
+def rename(image: Image, names: Sequence[str]) -> Image:
+    """Return the image with other band names, as many as there are bands."""
+    return _renamed(image, image.bands, names, "Image.rename")
+
+
+@algorithm("Image.regexpRename")
+def regexp_rename(image: Image, regex: str, replacement: str, everywhere: bool = True) -> Image:
+    """Return the image with what a pattern matches in band names replaced."""
+    # Java writes groups as $1, Python as \1.
+    template = re.sub(r"\$(\d)", r"\\\1", replacement)
+    names = [re.sub(regex, template, n, count=0 if everywhere else 1) for n in image.band_names]
+    return _renamed(image, image.bands, names, "Image.regexpRename")
+
+
+@algorithm("Image.addBands")
+def add_bands(
+    image: Image, source: Image, names: Sequence[str] | None = None, overwrite: bool = False
+) -> Image:
+    """Return the image with another's bands behind its own.
+
+    Names that are there already get ``_1``, ``_2``…, or replace their band with ``overwrite``.
+    https://developers.google.com/earth-engine/apidocs/ee-image-addbands
+    """
+    added = source.bands if names is None else select(source, names).bands
+    if not overwrite:
+        return image.with_bands(tuple(_numbered([*image.bands, *added])))
+    new = {band.id: band for band in added}
+    kept = [new.pop(band.id, band) for band in image.bands]
+    return image.with_bands((*kept, *new.values()))
+
+
+@algorithm("Image.cat", needs_context=True)
+def cat(context: Any, values: Sequence[Any]) -> Image:
+    """Return one image of the bands of many, with the properties of the first.
+
+    Constants among them become constant images.
+    """
+    images = [_promoted(value, context) for value in values]
+    if not images:
+        return Image(())
+    bands = [band for image in images for band in image.bands]
+    return images[0].with_bands(tuple(_numbered(bands)))
+
+
+def _promoted(value: Any, context: Any) -> Image:
+    try:
+        image: Image = coercer("Image")(value, context)
+    except Mismatch:
+        words = f"Image.cat: Expected an image, found {type_name(value)}."
+        raise EarthEngineError(words) from None
+    return image
+
+
+@algorithm("Image.slice")
+def slice_bands(image: Image, start: int, end: int | None = None) -> Image:
+    """Return the bands from one number up to but not including another."""
+    return image.with_bands(image.bands[start:end])
+
+
+@algorithm("Image.bandNames")
+def band_names(image: Image) -> list[str]:
+    """Return the bands' names."""
+    return image.band_names
+
+
+@algorithm("Image.bandTypes")
+def band_types(image: Image) -> dict[str, PixelType]:
+    """Return the bands' pixel types by name."""
+    return {band.id: band.type for band in image.bands}
+
+
+@algorithm("Image.cast")
+def cast_bands(image: Image, types: Mapping[str, Any], order: Sequence[str] | None = None) -> Image:
+    """Return the image with some bands' types changed, and the bands in another order."""
+    result = []
+    for band in image.bands:
+        try:
+            kind = from_dictionary(types[band.id]) if band.id in types else band.type
+        except ValueError as error:
+            raise EarthEngineError(
+                f"Image.cast: '{types[band.id]}' is not a pixel type."
+            ) from error
+        result.append(cast_band(band, kind))
+    changed = image.with_bands(tuple(result))
+    return changed if order is None else select(changed, order)
+
+
+def cast_band(band: Band, kind: PixelType) -> Band:
+    """Return a band in another pixel type."""
+    if band.type == kind:
+        return band
+    return unary(band, lambda values: cast(values, kind.dtype), kind)
+
+
+@algorithm("Image.id")
+def image_id(image: Any) -> str | None:
+    """Return the id: the asset's, or the index in the collection."""
+    if isinstance(image, Image) and image.id:
+        return image.id
+    index = image.properties.get("system:index")
+    return None if index is None else str(index)
+
+
+@algorithm("Image.metadata")
+def metadata(image: Image, name: str, band_name: str | None = None) -> Image:
+    """Return a constant band of a numeric property, with the image's projection."""
+    value = image.properties.get(name)
+    if not isinstance(value, int | float):
+        raise EarthEngineError(f"Image.metadata: Property '{name}' is not a number.")
+    band = constant_band(float(value), band_name or name)
+    if image.bands:
+        band = replace(band, projection=image.bands[0].projection)
+    return image.with_bands((band,))

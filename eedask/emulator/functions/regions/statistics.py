@@ -1,0 +1,79 @@
+"""Statistics of regions: ``reduceRegion`` and ``reduceRegions``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.raster import Image, Projection
+from eedask.emulator.reducers.reduce import Reducer
+from eedask.emulator.regions.zone_batches import with_statistics
+from eedask.emulator.regions.zones import (
+    Zone,
+    aggregation_projection,
+    check_tile_scale,
+    limited,
+    reduce_zone,
+    region_of,
+)
+from eedask.emulator.values.values import Collection, Feature, Query
+
+
+@algorithm("Image.reduceRegion")
+def reduce_region(
+    image: Image,
+    reducer: Reducer,
+    geometry: Geometry | None = None,
+    scale: float | None = None,
+    crs: Projection | None = None,
+    transform: Sequence[float] | None = None,
+    best_effort: bool = False,
+    max_pixels: float = 1e7,
+    tile_scale: float = 1.0,
+) -> dict[str, Any]:
+    """Return a reducer's outputs over the pixels of a region.
+
+    An only output is called by its band, several are called ``band_output``. Pixels of an
+    image without a projection of its own need a scale.
+    https://developers.google.com/earth-engine/guides/reducers_reduce_region
+    """
+    name = "Image.reduceRegion"
+    check_tile_scale(tile_scale, name)
+    if not image.bands:
+        return {}
+    projection = aggregation_projection(image, name, crs, transform, scale)
+    zone = Zone.of(region_of(image, geometry, name), projection)
+    zone = limited(zone, max_pixels, best_effort, name)
+    return reduce_zone(image, reducer, zone, name, "band", tile_scale)
+
+
+@algorithm("Image.reduceRegions")
+def reduce_regions(
+    image: Image,
+    collection: Collection,
+    reducer: Reducer,
+    scale: float | None = None,
+    crs: Projection | None = None,
+    transform: Sequence[float] | None = None,
+    tile_scale: float = 1.0,
+    max_pixels: float | None = None,
+) -> Collection:
+    """Return features with a reducer's outputs as properties; null ones are left out.
+
+    Outputs are called by the band where an image of several bands has one each, by their own
+    names where it has one band, and ``band_output`` else.
+    https://developers.google.com/earth-engine/guides/reducers_reduce_regions
+    """
+    name = "Image.reduceRegions"
+    check_tile_scale(tile_scale, name)
+    projection = aggregation_projection(image, name, crs, transform, scale)
+
+    def source(query: Query) -> Iterator[Feature]:
+        # Statistics may be asked for by value; what is asked of the rest passes.
+        features = collection.elements(replace(query, equals={}))
+        return with_statistics(image, reducer, features, projection, max_pixels, name, tile_scale)
+
+    return collection.with_source(source)

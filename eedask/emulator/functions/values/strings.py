@@ -1,0 +1,180 @@
+"""String.*."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.values.comparison import equal
+from eedask.emulator.values.info import to_info
+from eedask.emulator.values.typenames import type_name
+
+_CLASSES = {
+    "[:space:]": r"\s",
+    "[:digit:]": "0-9",
+    "[:alpha:]": "a-zA-Z",
+    "[:alnum:]": "a-zA-Z0-9",
+    "[:lower:]": "a-z",
+    "[:upper:]": "A-Z",
+    "[:word:]": r"\w",
+    "[:xdigit:]": "0-9A-Fa-f",
+    "[:punct:]": re.escape("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"),
+}
+
+
+def compiled(pattern: str, flags: str = "") -> re.Pattern[str]:
+    """Return a compiled RE2-like regular expression; 400 for what is none."""
+    for name, members in _CLASSES.items():
+        pattern = pattern.replace(name, members)
+    try:
+        return re.compile(pattern, re.IGNORECASE if "i" in flags else 0)
+    except (re.error, OverflowError) as error:
+        raise EarthEngineError(f"Invalid regular expression '{pattern}': {error}.") from None
+
+
+def text_of(value: Any) -> str:
+    """Return how a value is written where a string is made of it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(to_info(value))
+    return json.dumps(to_info(value), separators=(",", ":"))
+
+
+@algorithm("String")
+def string(value: Any) -> str:
+    """Return a value as a string; only strings, numbers and booleans have a defined form."""
+    return text_of(value)
+
+
+@algorithm("String.cat")
+def cat(first: str, second: str) -> str:
+    """Return two strings joined."""
+    return first + second
+
+
+@algorithm("String.compareTo")
+def compare_to(first: str, second: str) -> int:
+    """Return -1, 0 or 1 as the first sorts before, with or after the second."""
+    return (first > second) - (first < second)
+
+
+@algorithm("String.decodeJSON")
+def decode_json(text: str) -> Any:
+    """Return what a JSON text stands for."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise EarthEngineError(f"String.decodeJSON: Invalid JSON: {error}.") from None
+
+
+@algorithm("String.encodeJSON")
+def encode_json(value: Any) -> str:
+    """Return a value as JSON text."""
+    return json.dumps(to_info(value), separators=(",", ":"))
+
+
+@algorithm("String.equals")
+def equals(reference: str, target: Any) -> bool:
+    """Return whether something is the same string."""
+    return isinstance(target, str) and target == reference
+
+
+@algorithm("String.index")
+def index(target: str, pattern: str) -> int:
+    """Return where a string is first found, or -1."""
+    return target.find(pattern)
+
+
+@algorithm("String.rindex")
+def rindex(target: str, pattern: str) -> int:
+    """Return where a string is last found, or -1."""
+    return target.rfind(pattern)
+
+
+@algorithm("String.length")
+def length(text: str) -> int:
+    """Return the number of characters."""
+    return len(text)
+
+
+@algorithm("String.match")
+def match(text: str, regex: str, flags: str) -> list[str]:
+    """Return all matches with flag ``g``, else the first one followed by its groups."""
+    pattern = compiled(regex, flags)
+    if "g" in flags:
+        return [m.group() for m in pattern.finditer(text)]
+    found = pattern.search(text)
+    return [] if found is None else [found.group(), *(g or "" for g in found.groups())]
+
+
+@algorithm("String.replace")
+def replace(text: str, regex: str, replacement: str, flags: str) -> str:
+    """Return a string with the first match, or all with flag ``g``, replaced; ``$1`` is a group."""
+    pattern = compiled(regex, flags)
+    template = re.sub(r"\$(\d+|&)", _group, replacement.replace("\\", r"\\"))
+    try:
+        return pattern.sub(template, text, count=0 if "g" in flags else 1)
+    except (re.error, IndexError) as error:
+        raise EarthEngineError(f"String.replace: {error}.") from None
+
+
+def _group(reference: re.Match[str]) -> str:
+    return rf"\g<{0 if reference[1] == '&' else reference[1]}>"
+
+
+@algorithm("String.slice")
+def slice_string(text: str, start: int, end: int | None) -> str:
+    """Return part of a string; negative positions count from its end."""
+    return text[start:end]
+
+
+@algorithm("String.split")
+def split(text: str, regex: str, flags: str) -> list[str]:
+    """Return the parts between matches, without empty ones at the end."""
+    if regex == "":
+        return list(text)
+    parts, position = [], 0
+    for found in compiled(regex, flags).finditer(text):
+        if found.end() > found.start():
+            parts.append(text[position : found.start()])
+            position = found.end()
+    parts.append(text[position:])
+    while len(parts) > 1 and parts[-1] == "":
+        parts.pop()
+    return parts
+
+
+@algorithm("String.toLowerCase")
+def to_lower_case(text: str) -> str:
+    """Return a string in lower case."""
+    return text.lower()
+
+
+@algorithm("String.toUpperCase")
+def to_upper_case(text: str) -> str:
+    """Return a string in upper case."""
+    return text.upper()
+
+
+@algorithm("String.trim")
+def trim(text: str) -> str:
+    """Return a string without the blanks around it."""
+    return text.strip()
+
+
+@algorithm("ObjectType")
+def object_type(value: Any) -> str:
+    """Return the name of a value's type."""
+    return type_name(value)
+
+
+@algorithm("IsEqual")
+def is_equal(left: Any, right: Any) -> bool:
+    """Return whether two values are equal."""
+    return equal(left, right)

@@ -1,0 +1,212 @@
+"""Classification and regression trees, alone and in forests.
+
+Breiman, Friedman, Olshen, Stone: Classification and Regression Trees. Chapman and Hall, 1984.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.emulator.limits import metering
+
+Floats = NDArray[np.float64]
+_LEAST_GAIN = 1e-9  # of the whole's impurity, so that rounding makes no split
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a tree grows.
+
+    Attributes
+    ----------
+    most_leaves : int, optional
+        None: as many as there are.
+    least_in_leaf : int
+        Training rows.
+    tried : int, optional
+        Variables that are tried at a split, chosen by chance; None: all.
+    """
+
+    most_leaves: int | None = None
+    least_in_leaf: int = 1
+    tried: int | None = None
+
+
+class _Split(NamedTuple):
+    gain: float
+    feature: int
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A grown tree, a row a node.
+
+    Attributes
+    ----------
+    feature : ndarray of int, shape (nodes,)
+        The variable that is looked at, -1 in leaves.
+    threshold : ndarray, shape (nodes,)
+        What is not larger goes to ``below``, the rest to the node after it.
+    below : ndarray of int, shape (nodes,)
+    values : ndarray, shape (nodes, outputs)
+        The mean of the training rows' targets.
+    importance : ndarray, shape (variables,)
+        How much impurity the splits by each variable took away.
+    """
+
+    feature: NDArray[np.intp]
+    threshold: Floats
+    below: NDArray[np.intp]
+    values: Floats
+    importance: Floats
+
+    def predict(self, inputs: Floats) -> Floats:
+        """Return the values of the leaves that rows fall into, shape (rows, outputs)."""
+        at = np.zeros(len(inputs), np.intp)
+        moving = np.arange(len(inputs))
+        while moving.size:
+            moving = moving[self.feature[at[moving]] >= 0]
+            node = at[moving]
+            above = inputs[moving, self.feature[node]] > self.threshold[node]
+            at[moving] = self.below[node] + above
+            metering.charge(moving.size)
+        found: Floats = self.values[at]
+        return found
+
+
+def grow(inputs: Floats, targets: Floats, growth: Growth, rng: np.random.Generator) -> Tree:
+    """Grow a tree, its best split first.
+
+    Parameters
+    ----------
+    inputs : ndarray, shape (rows, variables)
+    targets : ndarray, shape (rows, outputs)
+        Ones and zeros for each class, whose impurity is Gini's; or one number, whose is the
+        variance.
+    growth : Growth
+    rng : Generator
+        Chooses the variables that are tried.
+    """
+    nodes = [(-1, 0.0, 0)]
+    values = [targets.mean(axis=0)]
+    importance = np.zeros(inputs.shape[1])
+    whole = float(((targets - values[0]) ** 2).sum())
+    order, open_nodes = count(), list[Any]()
+
+    def look_at(node: int, rows: NDArray[np.intp]) -> None:
+        split = _best_split(inputs, targets, rows, growth, rng)
+        if split is not None and split.gain > _LEAST_GAIN * whole:
+            heapq.heappush(open_nodes, (-split.gain, next(order), node, rows, split))
+
+    look_at(0, np.arange(len(inputs)))
+    leaves = 1
+    while open_nodes and (growth.most_leaves is None or leaves < growth.most_leaves):
+        _, _, node, rows, split = heapq.heappop(open_nodes)
+        importance[split.feature] += split.gain
+        nodes[node] = (split.feature, split.threshold, len(nodes))
+        above = inputs[rows, split.feature] > split.threshold
+        for part in (rows[~above], rows[above]):
+            nodes.append((-1, 0.0, 0))
+            values.append(targets[part].mean(axis=0))
+            look_at(len(nodes) - 1, part)
+        leaves += 1
+    feature, threshold, below = (np.array(column) for column in zip(*nodes, strict=True))
+    return Tree(feature.astype(np.intp), threshold, below, np.array(values), importance)
+
+
+def _best_split(
+    inputs: Floats,
+    targets: Floats,
+    rows: NDArray[np.intp],
+    growth: Growth,
+    rng: np.random.Generator,
+) -> _Split | None:
+    """Return the split that leaves least impurity, None if there is none."""
+    total, least = len(rows), growth.least_in_leaf
+    if total < 2 * least or total < 2:
+        return None
+    # One that is the same in all rows would waste a trial.
+    variables = np.flatnonzero(np.ptp(inputs[rows], axis=0) > 0)
+    if not variables.size:
+        return None
+    if growth.tried is not None and growth.tried < len(variables):
+        variables = np.sort(rng.choice(variables, growth.tried, replace=False))
+    size = total * len(variables) * targets.shape[1]
+    metering.charge(size)
+    with metering.scope():
+        metering.hold(32 * size)
+        columns = inputs[np.ix_(rows, variables)]
+        order = np.argsort(columns, axis=0, kind="stable")
+        columns = np.take_along_axis(columns, order, axis=0)
+        sums = np.cumsum(targets[rows][order], axis=0)
+        below = np.arange(1, total)[:, None]
+        score = (sums[:-1] ** 2).sum(axis=2) / below
+        score += ((sums[-1] - sums[:-1]) ** 2).sum(axis=2) / (total - below)
+        possible = columns[1:] > columns[:-1]
+        possible &= (below >= least) & (total - below >= least)
+    if not possible.any():
+        return None
+    score[~possible] = -np.inf
+    row, column = np.unravel_index(int(np.argmax(score)), score.shape)
+    gain = float(score[row, column] - (sums[-1, 0] ** 2).sum() / total)
+    low, high = columns[row, column], columns[row + 1, column]
+    middle = low + (high - low) / 2
+    # Between neighbouring doubles there is no middle.
+    return _Split(gain, int(variables[column]), float(middle if middle < high else low))
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Trees that were grown on different rows.
+
+    Attributes
+    ----------
+    trees : tuple of Tree
+    out_of_bag : ndarray, shape (rows, outputs)
+        For each training row the mean of the trees that did not see it, NaN if all did.
+    """
+
+    trees: tuple[Tree, ...]
+    out_of_bag: Floats
+
+    @property
+    def importance(self) -> Floats:
+        """The sum of the trees' importances."""
+        found: Floats = np.sum([tree.importance for tree in self.trees], axis=0)
+        return found
+
+    def predict(self, inputs: Floats) -> Floats:
+        """Return the mean of the trees' values, shape (rows, outputs)."""
+        total = np.zeros((len(inputs), self.trees[0].values.shape[1]))
+        for tree in self.trees:
+            total += tree.predict(inputs)
+        return total / len(self.trees)
+
+
+def grow_forest(
+    inputs: Floats, targets: Floats, growth: Growth, trees: int, bag: float, seed: int
+) -> Forest:
+    """Grow trees, each on a share of the rows: drawn with replacement if the share is all."""
+    rng = np.random.default_rng(seed % 2**64)
+    rows = len(inputs)
+    size = max(1, math.ceil(bag * rows))
+    sums, seen_by = np.zeros_like(targets), np.zeros(rows)
+    grown = []
+    for _ in range(trees):
+        chosen = rng.choice(rows, size, replace=bag >= 1)
+        tree = grow(inputs[chosen], targets[chosen], growth, rng)
+        out = np.ones(rows, bool)
+        out[chosen] = False
+        sums[out] += tree.predict(inputs[out])
+        seen_by += out
+        grown.append(tree)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Forest(tuple(grown), sums / seen_by[:, None])

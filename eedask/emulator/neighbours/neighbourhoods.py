@@ -1,0 +1,289 @@
+"""Computing with the pixels around each: windows, weighted sums, reducers.
+
+Neighbours are those on the grid that is asked for, as with Earth Engine: at another scale they
+are others. https://developers.google.com/earth-engine/guides/reducers_reduce_neighborhood
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from scipy import ndimage, signal
+
+from eedask.emulator.errors import EarthEngineError, NotSupported
+from eedask.emulator.neighbours.kernels import Stencil
+from eedask.emulator.pixels.raster import Band, Grid, Pixels, compose, is_opaque, uniform
+from eedask.emulator.reducers.accumulators import Output
+from eedask.emulator.reducers.reduce import Part, Reducer, Run
+
+Array = NDArray[Any]
+
+# Stencils of more pixels are applied by way of Fourier transforms.
+_DIRECT = 31 * 31
+# Values held at once where all values around a pixel are needed together.
+_BLOCK = 2**22
+_ROUNDING = 1e-13
+INPUT_WEIGHTS = ("kernel", "mask", "min")
+
+
+def widened(grid: Grid, margins: tuple[int, int, int, int]) -> Grid:
+    """Return a grid with more pixels to the left, above, to the right and below."""
+    left, top, right, bottom = margins
+    return replace(
+        grid,
+        transform=compose(grid.transform, Affine.translation(-left, -top)),
+        width=grid.width + left + right,
+        height=grid.height + top + bottom,
+    )
+
+
+def padded(grid: Grid, n: int) -> Grid:
+    """Return a grid with so many more pixels on every side."""
+    return widened(grid, (n, n, n, n))
+
+
+def around(band: Band, grid: Grid, stencil: Stencil) -> Pixels:
+    """Return the pixels of a grid and all that a stencil reaches from them."""
+    return band.read(widened(grid, stencil.margins))
+
+
+def inner(values: Array, stencil: Stencil) -> Array:
+    """Return the middle of what :func:`around` returned: the grid's own pixels."""
+    left, top, right, bottom = stencil.margins
+    height, width = values.shape
+    return values[top : height - bottom, left : width - right]
+
+
+def _within(full: Array, weights: Array) -> Array:
+    """Cut a filter's result, as large as its input, to where the window lay inside."""
+    height, width = weights.shape
+    rows, cols = full.shape[0] - height + 1, full.shape[1] - width + 1
+    return full[height // 2 : height // 2 + rows, width // 2 : width // 2 + cols]
+
+
+def correlated(values: Array, weights: Array) -> Array:
+    """Return the sum of the weighted values in each window that lies inside.
+
+    Parameters
+    ----------
+    values : ndarray, shape (height + h - 1, width + w - 1)
+    weights : ndarray, shape (h, w)
+
+    Returns
+    -------
+    ndarray of float64, shape (height, width)
+    """
+    values = values.astype(np.float64, copy=False)
+    if weights.size > _DIRECT:
+        return np.asarray(signal.oaconvolve(values, weights[::-1, ::-1], mode="valid"))
+    return _within(ndimage.correlate(values, weights, mode="constant"), weights)
+
+
+def extreme(values: Array, footprint: NDArray[np.bool_], least: bool) -> Array:
+    """Return the least or the greatest value under the footprint, of each window inside."""
+    rule = ndimage.minimum_filter if least else ndimage.maximum_filter
+    if footprint.all():
+        return _within(rule(values, size=footprint.shape, mode="constant"), footprint)
+    return _within(rule(values, footprint=footprint, mode="constant"), footprint)
+
+
+def reduce_around(
+    reducer: Reducer, inputs: Sequence[Pixels], stencil: Stencil, input_weight: str = "kernel"
+) -> list[Output]:
+    """Return a reducer's outputs over the pixels around each.
+
+    Parameters
+    ----------
+    reducer : Reducer
+    inputs : sequence of Pixels
+        For each of the reducer's inputs what :func:`around` returned.
+    stencil : Stencil
+        Pixels whose weight is not 0 are taken.
+    input_weight : str
+        What they weigh where the reducer takes weights: the ``kernel``'s weight, that of their
+        ``mask``, or the ``min`` of both.
+
+    Returns
+    -------
+    list of Output
+        Each of one value for each pixel inside, along rows.
+
+    Raises
+    ------
+    EarthEngineError
+        An unknown ``input_weight``, or a weight below 0.
+    """
+    if input_weight not in INPUT_WEIGHTS:
+        raise EarthEngineError(
+            f"Image.reduceNeighborhood: Unknown input weight '{input_weight}': use one of "
+            "'mask', 'kernel' and 'min'."
+        )
+    if input_weight != "mask" and reducer.is_weighted and stencil.weights.min() < 0:
+        raise NotSupported("negative kernel weights for a reducer that takes weights")
+    mask = np.minimum.reduce([pixels.mask for pixels in inputs])
+    with np.errstate(all="ignore"):  # infinite values and NaN go through
+        found = {
+            i: _quickly(part, inputs, mask, stencil, input_weight)
+            for i, part in enumerate(reducer.parts)
+        }
+    slow = [part for i, part in enumerate(reducer.parts) if found[i] is None]
+    rest = iter(_reduced(slow, inputs, mask, stencil, input_weight) if slow else [])
+    outputs: list[Output] = []
+    for i, part in enumerate(reducer.parts):
+        quick = found[i]
+        outputs += [next(rest) for _ in range(part.outputs)] if quick is None else [quick]
+    return outputs
+
+
+def _some_weights(stencil: Stencil) -> NDArray[np.bool_]:
+    footprint = stencil.weights != 0
+    if not footprint.any():
+        raise EarthEngineError("The kernel has no weights other than 0.")
+    return footprint
+
+
+def _quickly(
+    part: Part, inputs: Sequence[Pixels], mask: Array, stencil: Stencil, input_weight: str
+) -> Output | None:
+    """Return a statistic by filtering the whole, None where there is no such way."""
+    _some_weights(stencil)
+    way = _FAST.get(part.kind)
+    if way is None or (input_weight == "min" and part.weighted and not _is_binary(mask)):
+        return None
+    weights = _ones_of(stencil.weights)
+    if part.weighted and input_weight != "mask":
+        weights = stencil.weights if input_weight == "kernel" else np.minimum(stencil.weights, 1)
+    there = mask if part.weighted and input_weight == "mask" else mask > 0
+    return way(inputs[part.columns[0]].values, np.asarray(there, np.float64), weights)
+
+
+def least_mask(mask: NDArray[np.float32], weights: Array) -> NDArray[np.float32]:
+    """Return the least of the mask under weights other than 0, of each window inside."""
+    rows, cols = (n - m + 1 for n, m in zip(mask.shape, weights.shape, strict=True))
+    if is_opaque(mask) or not weights.any():
+        return uniform(1, (rows, cols))
+    if _is_binary(mask):
+        return np.asarray(correlated(mask == 0, _ones_of(weights)) < 0.5, dtype=np.float32)
+    return extreme(np.ascontiguousarray(mask), weights != 0, least=True)
+
+
+def _ones_of(weights: Array) -> Array:
+    return np.asarray(weights != 0, dtype=np.float64)
+
+
+def _is_binary(mask: Array) -> bool:
+    return bool(((mask == 0) | (mask == 1)).all())
+
+
+def _reduced(
+    parts: list[Part],
+    inputs: Sequence[Pixels],
+    mask: Array,
+    stencil: Stencil,
+    input_weight: str,
+) -> list[Output]:
+    """Return parts' outputs by giving them all values around each pixel, some rows at a time."""
+    names = tuple(str(i) for i in range(sum(part.outputs for part in parts)))
+    reducer = Reducer(len(inputs), names, tuple(parts))
+    kernel = stencil.weights[stencil.weights != 0][:, None]
+    found: list[list[Output]] = []
+    for masks, *views in blocks([mask, *(pixels.values for pixels in inputs)], stencil):
+        weights = masks.astype(np.float64)
+        if input_weight == "kernel":
+            weights = kernel * (masks > 0)
+        elif input_weight == "min":
+            weights = np.minimum(kernel, weights)
+        run = Run(reducer)
+        run.add(views, weights, masks)
+        found.append([_spread(o, masks.shape[1]) for o in run.outputs()])
+    return [
+        Output(np.concatenate([o.values for o in same]), np.concatenate([o.valid for o in same]))
+        for same in zip(*found, strict=True)
+    ]
+
+
+def blocks(arrays: Sequence[Array], stencil: Stencil) -> Iterator[list[Array]]:
+    """Yield the values under a stencil's weights other than 0, some windows at a time.
+
+    Each array gives one of shape (weights, windows); windows go along rows.
+    """
+    shape, footprint = stencil.weights.shape, _some_weights(stencil)
+    height, width = (n - m + 1 for n, m in zip(arrays[0].shape, shape, strict=True))
+    count = int(np.count_nonzero(footprint))
+    views = [np.lib.stride_tricks.sliding_window_view(a, shape) for a in arrays]
+    rows, cols = max(1, _BLOCK // (count * width)), min(width, max(1, _BLOCK // count))
+    for top in range(0, height, rows):
+        for left in range(0, width, cols):
+            at = (slice(top, top + rows), slice(left, left + cols))
+            yield [np.ascontiguousarray(v[at][:, :, footprint].reshape(-1, count).T) for v in views]
+
+
+def _spread(output: Output, n: int) -> Output:
+    return Output(np.broadcast_to(output.values, n), np.broadcast_to(output.valid, n))
+
+
+def _count(values: Array, there: Array, weights: Array) -> Output:
+    count = np.rint(correlated(there > 0, weights)).ravel()
+    return Output(count, np.ones(count.shape, bool))
+
+
+def _some(there: Array, weights: Array) -> NDArray[np.bool_]:
+    return np.asarray(correlated(there > 0, _ones_of(weights)) > 0.5).ravel()
+
+
+def _total(values: Array, there: Array, weights: Array) -> Output:
+    clean = np.where(there > 0, values, 0) * there
+    return Output(correlated(clean, weights).ravel(), _some(there, weights))
+
+
+def _mean(values: Array, there: Array, weights: Array) -> Output:
+    total, some = _total(values, there, weights)
+    weight = correlated(there, weights).ravel()
+    return Output(total / np.where(some, weight, 1), some)
+
+
+def _variance(values: Array, there: Array, weights: Array) -> Output:
+    valid = there > 0
+    # About a value from the middle: differences of squares of large numbers lose digits.
+    shift = float(values[valid].mean(dtype=np.float64)) if valid.any() else 0.0
+    x = np.where(valid, values - shift, 0)
+    mean, some = _mean(x, there, weights)
+    square, _ = _mean(x * x, there, weights)
+    variance = square - mean**2
+    return Output(np.where(variance > _ROUNDING * square, variance, 0), some)
+
+
+def _deviation(values: Array, there: Array, weights: Array) -> Output:
+    variance, some = _variance(values, there, weights)
+    return Output(np.sqrt(variance), some)
+
+
+def _extreme(least: bool) -> Callable[[Array, Array, Array], Output]:
+    def function(values: Array, there: Array, weights: Array) -> Output:
+        footprint = weights != 0
+        if values.dtype.kind == "f":
+            rest = values.dtype.type(np.inf if least else -np.inf)
+        else:
+            info = np.iinfo(values.dtype)
+            rest = values.dtype.type(info.max if least else info.min)
+        result = extreme(np.where(there > 0, values, rest), footprint, least).ravel()
+        some = _some(there, weights)
+        return Output(np.where(some, result, 0).astype(values.dtype), some)
+
+    return function
+
+
+_FAST: dict[str, Callable[[Array, Array, Array], Output]] = {
+    "count": _count,
+    "sum": _total,
+    "mean": _mean,
+    "variance": _variance,
+    "stdDev": _deviation,
+    "min": _extreme(True),
+    "max": _extreme(False),
+}

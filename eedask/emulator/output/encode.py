@@ -1,0 +1,241 @@
+"""Pixels to the bytes of an answer: PNG, JPEG, NPY, GeoTIFF and zips of GeoTIFFs.
+
+None of the numeric formats carries a mask. Masked pixels read 0 in NPY
+(https://developers.google.com/earth-engine/reference/rest/v1/projects.assets/getPixels); a
+GeoTIFF has a nodata value for them, as the integration tests of geedim found with the service.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from rasterio.crs import CRS
+from rasterio.io import MemoryFile
+
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.geometry.crs import resolve
+from eedask.emulator.output.png import png
+from eedask.emulator.pixels.raster import Grid, Pixels, is_opaque
+
+PNG = "image/png"
+JPEG = "image/jpeg"
+GIF = "image/gif"
+TIFF = "image/tiff"
+BINARY = "application/octet-stream"
+ZIP = "application/zip"
+
+_JPEG_QUALITY = 90
+# GeoTIFFs with a side longer than this are tiled.
+_STRIPED = 512
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One band's pixels on the answer's grid.
+
+    Attributes
+    ----------
+    name : str
+    dtype : numpy dtype
+        Of the band's pixel type; what NPY and GeoTIFF carry.
+    pixels : Pixels
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    pixels: Pixels
+
+    def filled(self, dtype: np.dtype[Any] | None = None, fill: float = 0) -> NDArray[Any]:
+        """Return the values in ``dtype`` (the band's own if None), ``fill`` where masked."""
+        values = _cast(self.pixels.values, self.dtype)
+        if dtype is not None:
+            values = values.astype(dtype, copy=False)
+        return _fill_masked(values, self.pixels.mask, fill)
+
+
+def encode_npy(layers: Sequence[Layer]) -> bytes:
+    """Return an ``.npy`` file: a structured array of (height, width), a field a band."""
+    dtype = np.dtype([(layer.name, layer.dtype) for layer in layers])
+    array = np.zeros(layers[0].pixels.values.shape, dtype)
+    for layer in layers:
+        array[layer.name] = layer.filled()
+    header = _npy_header(dtype, array.shape)
+    if header is not None:
+        return header + array.tobytes()
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+@lru_cache(maxsize=1024)
+def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes | None:
+    """Return the header that an array in C order has in the first version of the format.
+
+    None where only later versions can tell of it: there are very many bands, or their names
+    are beyond Latin-1.
+    """
+    stream = io.BytesIO()
+    description = np.lib.format.dtype_to_descr(dtype)
+    content = {"descr": description, "fortran_order": False, "shape": shape}
+    try:
+        np.lib.format.write_array_header_1_0(stream, content)
+    except ValueError:
+        return None
+    return stream.getvalue()
+
+
+def encode_geotiff(layers: Sequence[Layer], grid: Grid, has_nodata: bool = True) -> bytes:
+    """Return a GeoTIFF of all bands, in the narrowest type that holds all of theirs.
+
+    64-bit integers come as float64 with a nodata value of minus infinity that no pixel has: so
+    users report it.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    grid : Grid
+    has_nodata : bool
+        Masked pixels have the nodata value that the file states: the least of an integer type,
+        minus infinity of a real one. If False they are 0, and the file states none.
+    """
+    dtype = np.result_type(*(layer.dtype for layer in layers))
+    nodata = _nodata(dtype) if has_nodata else None
+    fill = 0 if nodata is None else nodata
+    if dtype in (np.int64, np.uint64):
+        dtype, nodata, fill = np.dtype(np.float64), -np.inf, 0
+    tiled = max(grid.width, grid.height) > _STRIPED
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff",
+            width=grid.width,
+            height=grid.height,
+            count=len(layers),
+            dtype=dtype.name,
+            crs=_rasterio_crs(grid.crs),
+            transform=grid.transform,
+            nodata=nodata,
+            compress="lzw",
+            interleave="pixel",
+            # Else GDAL takes the fourth of four byte bands for alpha, and warns of the nodata.
+            photometric="MINISBLACK",
+            **({"tiled": True, "blockxsize": 256, "blockysize": 256} if tiled else {}),
+        ) as dataset:
+            for index, layer in enumerate(layers, start=1):
+                dataset.write(layer.filled(dtype, fill), index)
+                dataset.set_band_description(index, layer.name)
+        return bytes(memory.getbuffer())
+
+
+def encode_zip(files: Sequence[tuple[str, bytes]]) -> bytes:
+    """Return a zip archive of named files, with the same bytes for the same content."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files:
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return stream.getvalue()
+
+
+def encode_picture(layers: Sequence[Layer], file_format: str) -> tuple[bytes, str]:
+    """Return a picture of 1 (grey) or 3 bands, and its content type.
+
+    Values are clipped to 0-255 and cut to whole numbers. The alpha of a PNG is the least mask
+    of the bands, and is there only if some pixel is not opaque; masked pixels read 0.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    file_format : {"PNG", "JPEG", "AUTO_JPEG_PNG"}
+        The last is JPEG if all is opaque, else PNG.
+    """
+    _check_picture(layers, file_format)
+    alpha = _alpha(layers)
+    planes = [_eight_bit(layer) for layer in layers]
+    return _picture(planes, alpha, file_format)
+
+
+def rgba(layers: Sequence[Layer]) -> NDArray[np.uint8]:
+    """Return 1 (grey) or 3 bands as (height, width, 4): red, green, blue, alpha."""
+    _check_picture(layers, "RGB")
+    alpha = _alpha(layers)
+    planes = [_eight_bit(layer) for layer in layers]
+    red, green, blue = planes * (1 if len(planes) == 3 else 3)
+    clear = np.full(red.shape, 255, np.uint8) if alpha is None else alpha
+    return np.dstack([red, green, blue, clear])
+
+
+def encode_rgba(pixels: NDArray[np.uint8], file_format: str) -> tuple[bytes, str]:
+    """Return a picture of red, green, blue, alpha, as :func:`encode_picture` does of bands."""
+    alpha = pixels[..., 3]
+    planes = [pixels[..., index] for index in range(3)]
+    return _picture(planes, None if (alpha == 255).all() else alpha, file_format)
+
+
+def _check_picture(layers: Sequence[Layer], file_format: str) -> None:
+    if len(layers) not in (1, 3):
+        raise EarthEngineError(
+            f"{file_format} images must have 1 or 3 bands, but this one has {len(layers)}: "
+            f"{[layer.name for layer in layers]}."
+        )
+
+
+def _picture(
+    planes: list[NDArray[np.uint8]], alpha: NDArray[np.uint8] | None, file_format: str
+) -> tuple[bytes, str]:
+    if file_format == "AUTO_JPEG_PNG":
+        file_format = "JPEG" if alpha is None else "PNG"
+    if file_format == "PNG" and alpha is not None:
+        planes = [*planes, alpha]
+    if file_format == "PNG":
+        return png(planes), PNG
+    picture = Pillow.fromarray(planes[0] if len(planes) == 1 else np.dstack(planes))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return stream.getvalue(), JPEG
+
+
+def _alpha(layers: Sequence[Layer]) -> NDArray[np.uint8] | None:
+    """Return the least mask as 0-255, or None where that is 255 everywhere."""
+    masks = [layer.pixels.mask for layer in layers if not is_opaque(layer.pixels.mask)]
+    if not masks:
+        return None
+    alpha = np.rint(np.clip(np.minimum.reduce(masks), 0, 1) * 255).astype(np.uint8)
+    return None if (alpha == 255).all() else alpha
+
+
+def _eight_bit(layer: Layer) -> NDArray[np.uint8]:
+    values = _cast(layer.pixels.values, np.dtype(np.uint8))
+    return _fill_masked(values, layer.pixels.mask, 0)
+
+
+def _fill_masked(values: NDArray[Any], mask: NDArray[np.float32], fill: float) -> NDArray[Any]:
+    return values if is_opaque(mask) else np.where(mask > 0, values, values.dtype.type(fill))
+
+
+def _nodata(dtype: np.dtype[Any]) -> float:
+    return -np.inf if dtype.kind == "f" else int(np.iinfo(dtype).min)
+
+
+@lru_cache(maxsize=64)
+def _rasterio_crs(name: str) -> CRS:
+    return CRS.from_user_input(resolve(name).to_wkt())
+
+
+def _cast(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return values in another dtype; what an integer cannot hold is cut to its range."""
+    if values.dtype == dtype or dtype.kind == "f":
+        return values.astype(dtype, copy=False)
+    info = np.iinfo(dtype)
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values, nan=0.0)
+        # The ends of the 64-bit range are not floats themselves.
+        high = np.nextafter(2.0**63, 0) if info.max >= 2**63 - 1 else float(info.max)
+        return np.clip(values, float(info.min), high).astype(dtype)
+    return np.clip(values, info.min, info.max).astype(dtype)

@@ -1,0 +1,215 @@
+"""Image collections as one picture: filmstrips and animated GIFs.
+
+https://developers.google.com/earth-engine/reference/rest/v1/projects.filmstripThumbnails and
+https://developers.google.com/earth-engine/reference/rest/v1/projects.videoThumbnails. The limit
+of 26,214,400 pixels over the collection is documented; what happens to frames of different
+sizes, and that too many frames are refused rather than left out, is a guess.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from eedask.emulator.answers import Answer, file_answer
+from eedask.emulator.errors import EarthEngineError, NotSupported
+from eedask.emulator.output import encode
+from eedask.emulator.output.rendering import PICTURES, THUMBNAIL, Rendering, prepare
+from eedask.emulator.pixels.raster import Image
+from eedask.emulator.values.values import Collection
+
+MAX_PIXELS = 26214400
+"""Of all frames together."""
+
+_MAX_SIDE = 32768
+_MAX_FRAMES = 1000
+_MAX_PIXELS_PER_FRAME = 100_000_000
+_FRAMES_PER_SECOND = 5.0
+_FEWEST_PER_SECOND, _MOST_PER_SECOND = 0.1, 120.0
+_OPAQUE = 128  # of 255: GIF knows no half transparent pixels
+_CLEAR = 255  # the colour of a GIF's palette that is none
+
+
+@dataclass(frozen=True)
+class Filmstrip:
+    """Frames below or beside each other, in a picture of a format."""
+
+    frames: tuple[Rendering, ...]
+    vertical: bool
+    file_format: str
+
+    def answer(self) -> Answer:
+        """Read and encode the frames."""
+        frames = _same_size([frame.rgba() for frame in self.frames])
+        strip = np.concatenate(frames, axis=0 if self.vertical else 1)
+        return file_answer(*encode.encode_rgba(strip, self.file_format))
+
+
+@dataclass(frozen=True)
+class Video:
+    """Frames after each other, in an animated GIF."""
+
+    frames: tuple[Rendering, ...]
+    per_second: float
+
+    def answer(self) -> Answer:
+        """Read and encode the frames."""
+        frames = _same_size([frame.rgba() for frame in self.frames])
+        return file_answer(encode_gif(frames, self.per_second), encode.GIF)
+
+
+def prepare_filmstrip(collection: Collection, request: Mapping[str, Any]) -> Filmstrip:
+    """Check a request for a filmstrip, without reading pixels.
+
+    Parameters
+    ----------
+    collection : Collection
+        Of images, each of them a frame.
+    request : mapping
+        Checked fields of a FilmstripThumbnail. Frames are below each other unless it says
+        otherwise (a guess).
+
+    Raises
+    ------
+    EarthEngineError
+        400: no frames, a format that is no picture, too many pixels.
+    """
+    file_format = request.get("fileFormat", "IMAGE_FILE_FORMAT_UNSPECIFIED")
+    if file_format == "IMAGE_FILE_FORMAT_UNSPECIFIED":
+        file_format = "AUTO_JPEG_PNG"
+    if file_format not in PICTURES:
+        raise EarthEngineError(f"A filmstrip cannot be a {file_format}: it is a picture.")
+    frames = _frames(collection, request, _MAX_FRAMES)
+    vertical = request.get("orientation") != "HORIZONTAL"
+    along = sum(f.grid.height if vertical else f.grid.width for f in frames)
+    if along > _MAX_SIDE:
+        raise EarthEngineError(
+            f"The filmstrip's side ({along} pixels) must be less than or equal to {_MAX_SIDE}."
+        )
+    return Filmstrip(frames, vertical, file_format)
+
+
+def prepare_video(collection: Collection, request: Mapping[str, Any]) -> Video:
+    """Check a request for an animated GIF, without reading pixels.
+
+    Parameters
+    ----------
+    collection : Collection
+        Of images, each of them a frame.
+    request : mapping
+        Checked fields of a VideoThumbnail. Zero is "not said", as in all of this API.
+
+    Raises
+    ------
+    EarthEngineError
+        400: no frames or too many, another format than GIF, a speed outside 0.1 to 120 frames a
+        second, too many pixels.
+    """
+    file_format = request.get("fileFormat", "VIDEO_FILE_FORMAT_UNSPECIFIED")
+    if file_format not in ("GIF", "VIDEO_FILE_FORMAT_UNSPECIFIED"):
+        raise NotSupported(f"the video format {file_format}: thumbnails are GIFs")
+    options = request.get("videoOptions", {})
+    speed = options.get("framesPerSecond") or _FRAMES_PER_SECOND
+    if not _FEWEST_PER_SECOND <= speed <= _MOST_PER_SECOND:
+        raise EarthEngineError(
+            f"framesPerSecond must be between {_FEWEST_PER_SECOND} and {_MOST_PER_SECOND}, "
+            f"but is {speed}."
+        )
+    frames = _frames(collection, request, options.get("maxFrames") or _MAX_FRAMES)
+    most = int(options.get("maxPixelsPerFrame") or _MAX_PIXELS_PER_FRAME)
+    for frame in frames:
+        if _pixels(frame) > most:
+            raise EarthEngineError(
+                f"A frame has {_pixels(frame)} pixels, but maxPixelsPerFrame allows only {most}."
+            )
+    return Video(frames, speed)
+
+
+def encode_gif(frames: Sequence[NDArray[np.uint8]], per_second: float) -> bytes:
+    """Return an animated GIF that repeats for ever.
+
+    A GIF counts time in hundredths of a second, of which a frame lasts at least one. Frames
+    equal to the one before are made one with it, which then lasts longer.
+
+    Parameters
+    ----------
+    frames : sequence of (height, width, 4) uint8
+        Red, green, blue and alpha, all of one size.
+    per_second : float
+    """
+    pictures = _palette_pictures(frames)
+    clear = any((frame[..., 3] < _OPAQUE).any() for frame in frames)
+    stream = io.BytesIO()
+    pictures[0].save(
+        stream,
+        "GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=10 * max(1, round(100 / per_second)),
+        loop=0,
+        optimize=False,
+        **({"transparency": _CLEAR, "disposal": 2} if clear else {}),
+    )
+    return stream.getvalue()
+
+
+def _palette_pictures(frames: Sequence[NDArray[np.uint8]]) -> list[Pillow.Image]:
+    """Return pictures of up to 255 colours each, and one more that stands for "clear".
+
+    Clear has a colour that no frame has: Pillow leaves out edges of the background's colour.
+    """
+    reduced = [
+        Pillow.fromarray(np.ascontiguousarray(frame[..., :3])).quantize(_CLEAR) for frame in frames
+    ]
+    palettes = [(picture.getpalette() or [])[: 3 * _CLEAR] for picture in reduced]
+    used = {tuple(p[i : i + 3]) for p in palettes for i in range(0, len(p), 3)}
+    unused = next(c for c in product(range(256), repeat=3) if c not in used)
+    result = []
+    for frame, picture, palette in zip(frames, reduced, palettes, strict=True):
+        codes = np.asarray(picture).copy()
+        codes[frame[..., 3] < _OPAQUE] = _CLEAR
+        made = Pillow.fromarray(codes)
+        made.putpalette([*palette, *[0] * (3 * _CLEAR - len(palette)), *unused])
+        result.append(made)
+    return result
+
+
+def _frames(collection: Collection, request: Mapping[str, Any], most: int) -> tuple[Rendering, ...]:
+    images = list(islice(collection.elements(), most + 1))
+    if not images:
+        raise EarthEngineError("The collection has no images.")
+    if len(images) > most:
+        raise EarthEngineError(f"The collection has more than {most} images.")
+    asked = {"fileFormat": "PNG", **{k: request[k] for k in ("grid",) if k in request}}
+    frames = []
+    total = 0
+    for image in images:
+        if not isinstance(image, Image):
+            raise EarthEngineError("The expression does not evaluate to a collection of images.")
+        frames.append(prepare(image, asked, THUMBNAIL))
+        total += _pixels(frames[-1])
+        if total > MAX_PIXELS:
+            raise EarthEngineError(
+                f"Total number of pixels of the collection's frames must be less than or equal "
+                f"to {MAX_PIXELS}."
+            )
+    return tuple(frames)
+
+
+def _pixels(frame: Rendering) -> int:
+    return frame.grid.width * frame.grid.height
+
+
+def _same_size(frames: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Return frames of the largest one's size: what they lack at right and below is clear."""
+    height, width = (max(frame.shape[axis] for frame in frames) for axis in (0, 1))
+    if height * width * len(frames) > 2 * MAX_PIXELS:
+        raise EarthEngineError("The sizes of the collection's frames differ too much.")
+    return [np.pad(f, ((0, height - f.shape[0]), (0, width - f.shape[1]), (0, 0))) for f in frames]

@@ -1,0 +1,143 @@
+"""Native pixels that were read or drawn lately: kept in tiles, for whoever reads there next.
+
+One store serves all sources of a process, so that memory does not grow with the number of files.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.raster import Pixels, is_opaque, uniform
+
+_KEPT_BYTES = 128 * 2**20
+# Windows of more pixels than this are read as they are.
+_LARGE = 1024 * 1024
+
+
+def kept(key: Hashable, read: Callable[[], Pixels]) -> Pixels:
+    """Return the pixels kept under a key, or else read and keep them."""
+    found = _STORE.get(key)
+    if found is None:
+        found = read()
+        _STORE.put(key, found)
+    return found
+
+
+def tiled(
+    key: Hashable,
+    window: Window,
+    size: tuple[int, int],
+    read: Callable[[Window], Pixels],
+    side: int = 256,
+) -> Pixels:
+    """Return the pixels of a window: of small ones by way of the tiles that they lie in.
+
+    Parameters
+    ----------
+    key : hashable
+        The source, its band and level.
+    window : Window
+    size : (width, height)
+        Of the level, in pixels.
+    read : callable
+        ``read(window) -> Pixels``; called at most once, for all tiles that are missing.
+    side : int
+        Pixels of a tile: few where each costs a lot, many where reading as such does.
+    """
+    if window.width * window.height > _LARGE:
+        return read(window)
+    around = _tiles_around(window, size, side)
+    tiles = {tile: _STORE.get((key, tile)) for tile in _tiles(around, side)}
+    if None in tiles.values():
+        block = read(around)
+        for tile in tiles:
+            values, mask = _part(block, around, tile)
+            # Copies, since parts would keep the whole block in memory.
+            mask = uniform(1, mask.shape) if is_opaque(mask) else mask.copy()
+            _STORE.put((key, tile), Pixels(values.copy(), mask))
+        return _part(block, around, window)
+    found = [(tile, pixels) for tile, pixels in tiles.items() if pixels is not None]
+    if len(found) == 1:
+        return _part(found[0][1], found[0][0], window)
+    return _part(_joined(found, around), around, window)
+
+
+def _tiles_around(window: Window, size: tuple[int, int], side: int) -> Window:
+    """Return the least window of whole tiles, cut at the edges, around a window."""
+    left, top = window.col // side * side, window.row // side * side
+    right = min(size[0], -(-(window.col + window.width) // side) * side)
+    bottom = min(size[1], -(-(window.row + window.height) // side) * side)
+    return Window(left, top, right - left, bottom - top)
+
+
+def _tiles(window: Window, side: int) -> list[Window]:
+    """Return the tiles that a window of whole tiles is made of, cut as it is."""
+    right, bottom = window.col + window.width, window.row + window.height
+    return [
+        Window(col, row, min(side, right - col), min(side, bottom - row))
+        for row in range(window.row, bottom, side)
+        for col in range(window.col, right, side)
+    ]
+
+
+def _part(block: Pixels, around: Window, window: Window) -> Pixels:
+    """Return the pixels of a window within another's."""
+    rows = slice(window.row - around.row, window.row - around.row + window.height)
+    cols = slice(window.col - around.col, window.col - around.col + window.width)
+    return Pixels(block.values[rows, cols], block.mask[rows, cols])
+
+
+def _joined(tiles: list[tuple[Window, Pixels]], around: Window) -> Pixels:
+    """Return the pixels of a window that tiles fill."""
+    shape = (around.height, around.width)
+    opaque = all(is_opaque(pixels.mask) for _, pixels in tiles)
+    values = np.empty(shape, tiles[0][1].values.dtype)
+    mask = uniform(1, shape) if opaque else np.empty(shape, np.float32)
+    whole = Pixels(values, mask)
+    for tile, pixels in tiles:
+        into = _part(whole, around, tile)
+        into.values[...] = pixels.values
+        if not opaque:
+            into.mask[...] = pixels.mask
+    return whole
+
+
+class _Store:
+    """The results last used, up to a number of bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._items: OrderedDict[Any, Pixels] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Any) -> Pixels | None:
+        with self._lock:
+            if key in self._items:
+                self._items.move_to_end(key)
+            return self._items.get(key)
+
+    def put(self, key: Any, pixels: Pixels) -> None:
+        for array in pixels:
+            array.setflags(write=False)
+        with self._lock:
+            if key in self._items:
+                return
+            self._items[key] = pixels
+            self._bytes += _size(pixels)
+            while self._bytes > self._limit:
+                self._bytes -= _size(self._items.popitem(last=False)[1])
+
+
+def _size(pixels: Pixels) -> int:
+    """Return bytes; an array that repeats one number takes none."""
+    return sum(array.nbytes for array in pixels if any(array.strides))
+
+
+_STORE = _Store(_KEPT_BYTES)

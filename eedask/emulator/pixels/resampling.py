@@ -1,0 +1,62 @@
+"""Reading something that is computed on a grid of its own from another grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.pixels.projection import EDGE, locate, same_crs, window_grid
+from eedask.emulator.pixels.raster import Grid, Pixels, Projection, compose
+from eedask.emulator.pixels.sampling import masked
+
+# A reprojection finer than what asks for it can need any number of pixels.
+_MOST_PIXELS = 2**26
+
+
+def read_through(
+    read: Callable[[Grid], Pixels], projection: Projection, grid: Grid, dtype: Any
+) -> Pixels:
+    """Return the pixels of a reader on ``projection``, picked from there for ``grid``.
+
+    Raises
+    ------
+    EarthEngineError
+        The grid spans too many pixels of the projection.
+    """
+    if _aligned(grid, projection):
+        return read(grid)
+    located = locate(grid, projection)
+    with np.errstate(invalid="ignore"):
+        cols, rows = np.floor(located.cols + EDGE), np.floor(located.rows + EDGE)
+    inside = np.isfinite(cols) & np.isfinite(rows)
+    if not inside.any():
+        return masked(grid.shape, dtype)
+    c, r = np.broadcast_arrays(cols, rows)
+    left, right = int(c[inside].min()), int(c[inside].max())
+    top, bottom = int(r[inside].min()), int(r[inside].max())
+    width, height = right - left + 1, bottom - top + 1
+    if width * height > _MOST_PIXELS:
+        raise EarthEngineError(f"Reprojection output too large ({width}x{height} pixels).")
+    inner = window_grid(projection, left, top, width, height)
+    block = read(Grid(inner.crs, inner.transform, width, height, grid.resampling))
+    at = (
+        np.where(inside, r - top, 0).astype(np.intp),
+        np.where(inside, c - left, 0).astype(np.intp),
+    )
+    mask = np.where(inside, block.mask[at], np.float32(0))
+    return Pixels(block.values[at], mask)
+
+
+def _aligned(grid: Grid, projection: Projection) -> bool:
+    """Whether a grid's pixels are pixels of a projection."""
+    if not same_crs(grid.crs, projection.crs):
+        return False
+    mapping = compose(~projection.transform, grid.transform)
+    origin = (mapping.c, mapping.f)
+    return (
+        mapping.almost_equals(mapping.translation(*origin), precision=1e-9)
+        and max(abs(v - round(v)) for v in origin) < EDGE * 100
+    )

@@ -1,0 +1,150 @@
+"""Pixels for many small windows of one projection, read together where they lie close.
+
+Earth Engine computes tiles of 256 pixels and takes from them whatever lies in them. So do these
+reads: the regions of a table that share a tile share the reading of it.
+https://developers.google.com/earth-engine/guides/scale
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.emulator.limits import metering
+from eedask.emulator.pixels.projection import window_grid
+from eedask.emulator.pixels.raster import Band, Pixels, Places, Projection
+from eedask.emulator.pixels.tiling import LEAST_TILE, Window
+
+_SMALL = 64
+# So many pixels cost about as much as one more read does.
+_PIXELS_A_READ = 8192
+_KEPT_BYTES = 16 * 2**20
+
+
+class SharedReads:
+    """Reads windows of bands, small ones that share a tile at one go.
+
+    Parameters
+    ----------
+    projection : Projection
+        Whose pixels the windows count.
+    windows : sequence of Window
+        Those that will be asked for; others are read by themselves.
+    """
+
+    def __init__(self, projection: Projection, windows: Sequence[Window]) -> None:
+        self._projection = projection
+        self._around = _grouped(windows)
+        # With its band, so that no other gets the same id meanwhile.
+        self._kept: OrderedDict[tuple[int, Window], tuple[Band, Pixels]] = OrderedDict()
+        self._bytes = 0
+        self._places: tuple[Sequence[Window], tuple[Places, ...]] | None = None
+
+    def read(self, band: Band, window: Window) -> Pixels:
+        """Return the pixels of a band in a window."""
+        around = self._around.get(window)
+        if around is not None and (block := self._fitting(band, around)) is not None:
+            return _part(block, around, window)
+        return band.read(window_grid(self._projection, *window))
+
+    def together(self, windows: Sequence[Window]) -> list[list[int]]:
+        """Return the numbers of windows in groups, each of those that share a reading."""
+        groups: dict[Window, list[int]] = {}
+        for k, window in enumerate(windows):
+            groups.setdefault(self._around.get(window, window), []).append(k)
+        return list(groups.values())
+
+    def points(self, band: Band, windows: Sequence[Window]) -> Pixels | None:
+        """Return the pixels of windows of one pixel, shape (1, n), group after group.
+
+        None where the band's pixels cannot be had by themselves.
+        """
+        read = getattr(band.read, "points", None)
+        if read is None:
+            return None
+        # The same for every band: what is known of places is kept by them.
+        if self._places is None or self._places[0] != windows:
+            self._places = (windows, self._placed(windows))
+        try:
+            found: Pixels | None = read(self._places[1])
+        except metering.MemoryLimit:
+            return None  # smaller reads may do
+        return found
+
+    def _placed(self, windows: Sequence[Window]) -> tuple[Places, ...]:
+        places = []
+        for group in self.together(windows):
+            around = self._around.get(windows[group[0]], windows[group[0]])
+            grid = window_grid(self._projection, *around)
+            places.append(Places(grid, *_within(around, [windows[k] for k in group])))
+        return tuple(places)
+
+    def group(self, band: Band, windows: Sequence[Window]) -> Pixels:
+        """Return the pixels, (1, n), of windows of one pixel that share a reading."""
+        around = self._around.get(windows[0])
+        if around is not None and (block := self._fitting(band, around)) is not None:
+            at = _within(around, windows)
+            return Pixels(block.values[at][None], block.mask[at][None])
+        alone = [self.read(band, window) for window in windows]
+        return Pixels(*(np.concatenate(arrays, axis=1) for arrays in zip(*alone, strict=True)))
+
+    def _fitting(self, band: Band, around: Window) -> Pixels | None:
+        """Return the pixels around some windows; None where they take more memory than there is.
+
+        Then its windows are read by themselves, as those may yet fit.
+        """
+        try:
+            return self._block(band, around)
+        except metering.MemoryLimit:
+            self._around = {w: a for w, a in self._around.items() if a != around}
+            return None
+
+    def _block(self, band: Band, around: Window) -> Pixels:
+        key = (id(band), around)
+        if key in self._kept:
+            return self._kept[key][1]
+        with metering.scope():
+            pixels = band.read(window_grid(self._projection, *around))
+        self._kept[key] = (band, pixels)
+        self._bytes += pixels.values.nbytes
+        while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1][1].values.nbytes
+        return pixels
+
+
+def _within(around: Window, windows: Sequence[Window]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns, within a window, of others' first pixels."""
+    cols, rows, _, _ = np.array(windows, np.intp).T
+    return rows - around[1], cols - around[0]
+
+
+def _part(block: Pixels, around: Window, window: Window) -> Pixels:
+    col, row, width, height = window
+    left, top, _, _ = around
+    at = np.s_[row - top : row - top + height, col - left : col - left + width]
+    return Pixels(block.values[at], block.mask[at])
+
+
+def _grouped(windows: Sequence[Window]) -> dict[Window, Window]:
+    """Return the larger window that each small one is read with, where it is worth it."""
+    groups: dict[tuple[int, int], list[Window]] = {}
+    for window in windows:
+        col, row, width, height = window
+        if width <= _SMALL and height <= _SMALL:
+            groups.setdefault((col // LEAST_TILE, row // LEAST_TILE), []).append(window)
+    around: dict[Window, Window] = {}
+    for group in groups.values():
+        if len(group) > 1:
+            union = _union(group)
+            if union[2] * union[3] <= len(group) * _PIXELS_A_READ:
+                around |= dict.fromkeys(group, union)
+    return around
+
+
+def _union(windows: Sequence[Window]) -> Window:
+    cols, rows, widths, heights = np.array(windows).T
+    left, top = int(cols.min()), int(rows.min())
+    return (left, top, int((cols + widths).max()) - left, int((rows + heights).max()) - top)

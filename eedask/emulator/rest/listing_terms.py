@@ -1,0 +1,210 @@
+"""What a filter of a list is made of: conditions on one image or feature.
+
+``startTime``, ``endTime`` and ``properties.X`` are compared with ``=``, ``!=``, ``<``, ``<=``,
+``>``, ``>=``; ``properties.X:*`` asks whether there is such a property, ``properties.X:v`` whether
+it is ``v`` or a list that holds it; ``intersects("<GeoJSON or WKT>")`` asks of the place.
+https://developers.google.com/earth-engine/reference/rest/v1/projects.assets/listAssets
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Any
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.values.elements import INDEX, geometry_of, property_of
+from eedask.emulator.values.values import EVERYTHING, Query
+
+STRING = r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^'\\]|\\.)*'"
+"""A pattern of strings in either kind of quotes."""
+
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a list keeps, and what of it a catalogue may leave out beforehand.
+
+    ``keeps(element)`` asks of an image or a feature; ``hint`` excludes nothing that is kept.
+    """
+
+    keeps: Callable[[Any], bool] = _always
+    hint: Query = EVERYTHING
+
+    def __call__(self, element: Any) -> bool:
+        """Whether an element is kept."""
+        return self.keeps(element)
+
+
+def every(parts: Sequence[Condition]) -> Condition:
+    """Return what all conditions keep."""
+    if len(parts) == 1:
+        return parts[0]
+    hint = reduce(operator.and_, (part.hint for part in parts))
+    return Condition(lambda element: all(part(element) for part in parts), hint)
+
+
+def some(parts: Sequence[Condition]) -> Condition:
+    """Return what any of the conditions keeps."""
+    if len(parts) == 1:
+        return parts[0]
+    return Condition(lambda element: any(part(element) for part in parts))
+
+
+def opposite(part: Condition) -> Condition:
+    """Return what a condition does not keep."""
+    return Condition(lambda element: not part(element))
+
+
+def comparison(name: str, sign: str, text: str) -> Condition:
+    """Return the condition that a property, or a time, compares so with a literal.
+
+    A literal in quotes is a string. One without is whatever the property is, as the language
+    has it. Values of different kinds, and no value at all, satisfy nothing.
+    """
+    compare = _COMPARISONS[sign]
+    if name in _TIMES:
+        return _time_comparison(name, sign, _millis(_unquoted(text)))
+    key = name.removeprefix("properties.")
+    literals = _literals(text)
+
+    def keep(element: Any) -> bool:
+        own = property_of(element, key)
+        literal = literals.get(_kind(own))
+        return literal is not None and compare(own, literal)
+
+    # What catalogues find by a number is a number there; indices are always text.
+    wanted = literals.get(str if key == INDEX else float, literals[str])
+    return Condition(keep, Query(equals={key: wanted}) if sign == "=" else EVERYTHING)
+
+
+def has(name: str, text: str) -> Condition:
+    """Return the condition that a property is there (``*``), is a value, or is a list with it."""
+    key = name.removeprefix("properties.")
+    literals = _literals(text)
+
+    def keep(element: Any) -> bool:
+        own = _time_of(element, key) if key in _TIMES else property_of(element, key)
+        if text == "*":
+            return own is not None
+        held = own if isinstance(own, list | tuple) else [own]
+        return any(_kind(v) is not None and v == literals.get(_kind(v)) for v in held)
+
+    return Condition(keep)
+
+
+def intersects(quoted: str) -> Condition:
+    """Return the condition that an element's place meets a region, written as a string."""
+    region = parse_region(_unquoted(quoted))
+    hint = EVERYTHING if region.is_empty else Query(bounds=region.bounds)
+    return Condition(intersecting(region), hint)
+
+
+def intersecting(region: BaseGeometry) -> Callable[[Any], bool]:
+    """Return whether an element's place meets a region in degrees, its edges straight there."""
+
+    def keep(element: Any) -> bool:
+        place = geometry_of(element)
+        return place is not None and bool(place.lonlat.intersects(region))
+
+    return keep
+
+
+def parse_region(text: str) -> BaseGeometry:
+    """Read a region given as GeoJSON (with either kind of quotes) or WKT, in degrees."""
+    try:
+        if not text.lstrip().startswith("{"):
+            return shapely.from_wkt(text)
+        try:
+            return shapely.from_geojson(text)
+        except shapely.GEOSException:
+            return shapely.from_geojson(json.dumps(ast.literal_eval(text)))
+    except (shapely.GEOSException, ValueError, SyntaxError, TypeError, RecursionError) as error:
+        raise EarthEngineError(f"Invalid region: {text}.") from error
+
+
+# Times. An element's end is its start where it has no other.
+
+_TIMES = {
+    "startTime": ("system:time_start",),
+    "endTime": ("system:time_end", "system:time_start"),
+}
+
+
+def _time_of(element: Any, name: str) -> float | None:
+    for key in _TIMES[name]:
+        value = property_of(element, key)
+        if _kind(value) is float:
+            return float(value)
+    return None
+
+
+def _time_comparison(name: str, sign: str, millis: float) -> Condition:
+    compare = _COMPARISONS[sign]
+
+    def keep(element: Any) -> bool:
+        own = _time_of(element, name)
+        return own is not None and compare(own, millis)
+
+    # An element's time is its start, and its end is not before it.
+    if sign in (">", ">=") and name == "startTime":
+        return Condition(keep, Query(start=millis))
+    if sign == "<":
+        return Condition(keep, Query(end=millis))
+    return Condition(keep)
+
+
+def _millis(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.timestamp() * 1000
+    except (ValueError, OverflowError) as error:
+        raise EarthEngineError(f"Invalid time: {text}.") from error
+
+
+# Literals.
+
+
+def _kind(value: Any) -> type | None:
+    """Return which of the kinds that are compared a value is of, None if of none."""
+    if isinstance(value, str):
+        return str
+    return float if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _literals(text: str) -> Mapping[type | None, Any]:
+    """Return what a literal is by the kind that it is compared with."""
+    if text[0] in "\"'":
+        return {str: _unquoted(text)}
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    return {str: text} if math.isnan(number) else {str: text, float: number}
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text[1:-1]) if text[0] in "\"'" else text

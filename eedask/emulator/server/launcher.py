@@ -1,0 +1,310 @@
+"""The context manager that runs an emulator beside a program."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from types import TracebackType
+from typing import IO, Any, Self
+
+from google.auth.credentials import AnonymousCredentials
+from google.oauth2.credentials import Credentials as OAuthCredentials
+
+from eedask.emulator.traffic.faults import Faults, Latency
+
+logger = logging.getLogger(__name__)
+
+# What the command prints before its URL once it answers.
+READY = "eedask-emulator listening on "
+_START_S = 120.0
+_END_S = 5.0
+_CONTROL_S = 30.0
+
+
+class EmulatorFailed(RuntimeError):
+    """The emulator did not come up; the message has its own words."""
+
+
+class Emulator:
+    """An Earth Engine on this machine, in processes of its own, as long as the context lasts.
+
+    Parameters
+    ----------
+    mounts : mapping of str to path, optional
+        Asset id to a raster (an Image), a folder of rasters (an ImageCollection) or a vector
+        file (a FeatureCollection). A folder's images are loadable as ``ID/stem``. Their
+        properties come from GeoTIFF tags and from what lies beside the rasters, the later ones
+        over the earlier: STAC items (``*.json``, one each or a collection of them), GeoParquet
+        or Parquet tables of one row a file, ``properties.csv`` or ``properties.json``. Items
+        and rows are joined to files by name (an item also by its id); their geometry, if any,
+        is the image's footprint; ``system:time_start`` is theirs, else their ``datetime``, else
+        a date in the file's name.
+    concurrency : int, optional
+        Requests in flight; more are answered 429. None: no limit.
+    rate : float, optional
+        Requests a second; more are answered 429. None: no limit.
+    latency : float, str, mapping or Latency, optional
+        Seconds an answer takes at least; see :class:`~eedask.emulator.traffic.faults.Latency`.
+    faults : str, mapping or Faults, optional
+        Shares of requests that go wrong; see :class:`~eedask.emulator.traffic.faults.Faults`.
+    seed : int
+        Of latency and faults.
+    token_seconds : float, optional
+        Requests need a bearer token, valid for so many seconds; others are answered 401.
+        None: nothing is checked.
+    daily_eecu_seconds : float, optional
+        Modelled compute time that a day's requests may take, then they are answered 429. None:
+        no limit.
+    monthly_eecu_hours : float, optional
+        Modelled compute time that a month's requests may take. Then a tenth of ``concurrency``
+        is let in, and answers have the header that tells of restricted mode. None: no limit.
+    memory : float, optional
+        MiB that a request may hold at once: pixels of a tile and what is read to make them,
+        lists, strings. More is answered "User memory limit exceeded."; a larger ``tileScale``
+        makes tiles, and what they hold, smaller. None: 1024.
+    timeout : float, optional
+        Seconds that a request may take, modelled from what it computes. More is answered
+        "Computation timed out.". None: 300.
+    processes : int, optional
+        That render; 0 renders in threads of the server. None: one a CPU.
+    project : str
+        The one project there is.
+
+    Attributes
+    ----------
+    url : str
+    project : str
+    credentials : google.auth.credentials.Credentials
+        Anonymous; with ``token_seconds``, such as have tokens from the emulator's own server.
+
+    Raises
+    ------
+    ValueError
+        A setting that is none.
+    EmulatorFailed
+        It did not come up.
+
+    Examples
+    --------
+    >>> with Emulator() as e:  # doctest: +SKIP
+    ...     ee.Initialize(e.credentials, url=e.url, project=e.project)
+
+    or, with the client put back to its beginnings afterwards,
+
+    >>> with Emulator() as e, e.initialized():  # doctest: +SKIP
+    ...     ee.Number(1).add(1).getInfo()
+    """
+
+    def __init__(
+        self,
+        mounts: Mapping[str, str | Path] | None = None,
+        *,
+        concurrency: int | None = None,
+        rate: float | None = None,
+        latency: Latency | Mapping[str, Any] | str | float | None = None,
+        faults: Faults | Mapping[str, Any] | str | None = None,
+        seed: int = 0,
+        daily_eecu_seconds: float | None = None,
+        monthly_eecu_hours: float | None = None,
+        memory: float | None = None,
+        timeout: float | None = None,
+        token_seconds: float | None = None,
+        processes: int | None = None,
+        project: str = "eedask-emulator",
+    ) -> None:
+        self.project = project
+        options = {
+            "--project": project,
+            "--seed": seed,
+            "--concurrency": concurrency,
+            "--rate": rate,
+            "--latency": Latency.parse(latency).spec(),
+            "--faults": Faults.parse(faults).spec(),
+            "--daily-eecu-seconds": daily_eecu_seconds,
+            "--monthly-eecu-hours": monthly_eecu_hours,
+            "--memory": memory,
+            "--timeout": timeout,
+            "--token-seconds": token_seconds,
+            "--processes": processes,
+        }
+        # -P: a file in the working directory must not shadow a module of the emulator's.
+        command = [sys.executable, "-P", "-m", "eedask.emulator", "--port=0", "--quiet"]
+        command += ["--parent-watch"]
+        command += [f"{name}={value}" for name, value in options.items() if value not in (None, "")]
+        for asset, path in (mounts or {}).items():
+            command.append(f"--mount={asset}={Path(path).absolute()}")
+        self._start(command)
+        self.credentials = AnonymousCredentials() if token_seconds is None else self._authorized()
+
+    def _start(self, command: list[str]) -> None:
+        # A program of its own, so that a plain script needs no __main__ guard. Its standard
+        # input is a pipe that nothing is written to: it ends with this process, however that does.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._is_up = False
+        self._lines: Queue[str | None] = Queue()
+        self._complaints: deque[str] = deque(maxlen=100)
+        self._readers = [
+            Thread(target=self._read_output, args=(self._process.stdout,), daemon=True),
+            Thread(target=self._read_complaints, args=(self._process.stderr,), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+        try:
+            self.url = self._wait_for_url()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_output(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _read_complaints(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._complaints.append(line)
+            # What is said before it is up goes into the error, if there is one.
+            if self._is_up:
+                logger.warning("%s", line.rstrip("\n"))
+
+    def _authorized(self) -> OAuthCredentials:
+        return OAuthCredentials(
+            None,
+            refresh_token="1//emulator-refresh-token",
+            token_uri=f"{self.url}/emulator/token",
+            client_id="emulator-client",
+            client_secret="emulator-client-secret",
+        )
+
+    def _wait_for_url(self) -> str:
+        end = time.monotonic() + _START_S
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
+            except Empty:
+                raise EmulatorFailed(self._obituary(f"is not ready after {_START_S:g} s")) from None
+            if line is None:
+                self._process.wait()
+                self._readers[1].join(_END_S)
+                status = self._process.returncode
+                raise EmulatorFailed(self._obituary(f"ended with status {status} at its start"))
+            if line.startswith(READY):
+                self._is_up = True
+                return line.removeprefix(READY).strip()
+
+    def _obituary(self, what: str) -> str:
+        words = "".join(self._complaints).strip()
+        return f"the emulator {what}:\n{words}" if words else f"the emulator {what}"
+
+    @contextmanager
+    def initialized(self) -> Iterator[None]:
+        """Initialise this process's ``ee`` client on the emulator, and reset it at the end.
+
+        The client's one HTTP session, which it leaves open itself, is closed as well. What the
+        client was initialised on before is forgotten.
+        """
+        # Not at the module's top: only those who ask for it should wait for the client's import.
+        import ee
+
+        ee.Initialize(self.credentials, url=self.url, project=self.project)
+        try:
+            yield
+        finally:
+            session = ee.data._get_state().requests_session
+            if session is not None:
+                session.close()
+            ee.Reset()
+
+    def stats(self) -> dict[str, Any]:
+        """Return what happened so far.
+
+        Keys: ``requests``, ``by_status``, ``by_method``, ``faults`` (counts), ``abandoned``
+        (clients that went away), ``in_flight``, ``peak_in_flight`` and ``slot_seconds`` (the time
+        that requests were in flight, summed over requests); ``eecu_seconds``,
+        ``eecu_seconds_by_tag`` (workload tag; "" for none), ``eecu_seconds_today``,
+        ``eecu_seconds_this_month``, ``peak_memory`` (bytes) and ``restricted``.
+        """
+        return self._control("stats", None)
+
+    def reset_stats(self) -> None:
+        """Start counting anew."""
+        self._control("stats", {})
+
+    def set_faults(self, faults: Faults | Mapping[str, Any] | str | None) -> None:
+        """Change the faults from now on; an outage counts from now."""
+        self._control("faults", Faults.parse(faults).spec())
+
+    def set_quotas(self, **quotas: Any) -> None:
+        """Change ``concurrency``, ``rate``, ``latency`` or the limits of EECU time.
+
+        What is not named stays.
+        """
+        if "latency" in quotas:
+            quotas["latency"] = Latency.parse(quotas["latency"]).spec()
+        self._control("quotas", quotas)
+
+    def revoke(self, token: str | None = None) -> None:
+        """Accept a refresh or access token no more; that of :attr:`credentials` if None."""
+        if token is None:
+            token = getattr(self.credentials, "refresh_token", "")
+        data = urllib.parse.urlencode({"token": token}).encode()
+        self._exchange("revoke", data)
+
+    def _control(self, what: str, body: Any) -> dict[str, Any]:
+        return self._exchange(what, None if body is None else json.dumps(body).encode())
+
+    def _exchange(self, what: str, data: bytes | None) -> dict[str, Any]:
+        request = urllib.request.Request(f"{self.url}/emulator/{what}", data)
+        # No proxy that the environment names has business between two ends of a loopback.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=_CONTROL_S) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ValueError(json.load(error)["error"]["message"]) from None
+
+    def close(self) -> None:
+        """End the emulator; again does nothing."""
+        process = self._process
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        process.wait()
+        for reader in self._readers:
+            reader.join(_END_S)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

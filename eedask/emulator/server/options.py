@@ -1,0 +1,131 @@
+"""The options of the command ``python -m eedask.emulator``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from eedask.emulator.limits.metering import Budget
+from eedask.emulator.server.hosts import LOOPBACK
+
+
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command's arguments; those of this process if None.
+
+    Raises
+    ------
+    SystemExit
+        Help was asked for, or an argument is wrong.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m eedask.emulator",
+        description="Serve Earth Engine's REST API v1 on this machine, offline.",
+    )
+    _add_server(parser)
+    _add_budgets(parser)
+    _add_traffic(parser)
+    _add_starting(parser)
+    return parser.parse_args(arguments)
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    """Add where it listens, what it shows, and what it computes with."""
+    add = parser.add_argument
+    add("--host", default=LOOPBACK, help="address to listen on (default: this machine only)")
+    add("--port", type=_whole, default=8778, help="0 takes a free one (default: 8778)")
+    add("--project", help="the one project there is (default: every project is there)")
+    add(
+        "--mount",
+        type=_mount,
+        action="append",
+        default=[],
+        metavar="ID=PATH",
+        help="show a raster, a folder of rasters or a vector file under an asset id",
+    )
+    add(
+        "--processes",
+        type=_whole,
+        default=os.cpu_count() or 1,
+        help="that render; 0 renders in threads of the server (default: one a CPU)",
+    )
+
+
+def _add_budgets(parser: argparse.ArgumentParser) -> None:
+    """Add what a request, a day and a month may take."""
+    add = parser.add_argument
+    add(
+        "--memory",
+        type=float,
+        default=Budget().memory / 2**20,
+        help='MiB that a request may hold at once; more is "User memory limit exceeded." '
+        "(default: %(default)g)",
+    )
+    add(
+        "--timeout",
+        type=float,
+        default=Budget().timeout,
+        help='modelled seconds that a request may take; more is "Computation timed out." '
+        "(default: %(default)g)",
+    )
+    add(
+        "--daily-eecu-seconds",
+        type=float,
+        help="modelled EECU-seconds that a day's requests may take; then they are answered 429",
+    )
+    add(
+        "--monthly-eecu-hours",
+        type=float,
+        help="modelled EECU-hours that a month's requests may take; then fewer are let in at a "
+        "time, and answers say that the project is restricted",
+    )
+
+
+def _add_traffic(parser: argparse.ArgumentParser) -> None:
+    """Add quotas, delays and faults."""
+    add = parser.add_argument
+    add("--concurrency", type=int, help="requests in flight; more are answered 429")
+    add("--rate", type=float, help="requests a second; more are answered 429")
+    add(
+        "--latency",
+        default="",
+        help='seconds an answer takes at least: "0.1", or '
+        '"median=0.1,sigma=0.5,slow_share=0.01,slow=3"',
+    )
+    add(
+        "--faults",
+        default="",
+        help='shares of requests, e.g. "429=0.3,429_retry_after=0.1,500=0.05,503=0.05,hang=0.01,'
+        'reset=0.01,truncated=0.01,wrong_bytes=0.01,drip=0.01,outage_after=5,outage=20"',
+    )
+    add(
+        "--token-seconds",
+        type=float,
+        help="demand bearer tokens, each valid for so long; POST /emulator/token issues them",
+    )
+    add("--seed", type=int, default=0, help="of latency and faults (default: 0)")
+
+
+def _add_starting(parser: argparse.ArgumentParser) -> None:
+    """Add how it stands to what started it."""
+    add = parser.add_argument
+    add("--quiet", action="store_true", help="print the one line with the URL and no more")
+    add(
+        "--parent-watch",
+        action="store_true",
+        help="end when standard input does, as it does when the starting program dies",
+    )
+
+
+def _mount(text: str) -> tuple[str, str]:
+    asset, equals, path = text.partition("=")
+    if not (asset and equals and path):
+        raise argparse.ArgumentTypeError(f"expected ID=PATH, not {text!r}")
+    return asset, path
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or more, not {text}")
+    return number

@@ -1,0 +1,86 @@
+"""Where answers are computed: processes with a Core each, or threads around one Core."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from eedask.emulator.answers import Answer
+from eedask.emulator.server.renderer import Renderer, Request, Settings, render
+
+_THREADS = 4
+
+
+class Pool(Protocol):
+    """Computes answers away from the event loop."""
+
+    async def answer(self, request: Request, wanted: Callable[[], bool]) -> Answer | None:
+        """Return the answer, or None if it was no longer wanted when its turn came."""
+
+    def close(self) -> None:
+        """End what was started."""
+
+
+class ThreadPool:
+    """Threads of this process around one Core."""
+
+    def __init__(self, settings: Settings, threads: int = _THREADS) -> None:
+        self._core = settings.core()
+        self._threads = ThreadPoolExecutor(threads, "render")
+
+    async def answer(self, request: Request, wanted: Callable[[], bool]) -> Answer | None:
+        """Return the answer, or None if it was no longer wanted when its turn came."""
+
+        def work() -> Answer | None:
+            return render(self._core, request) if wanted() else None
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """End the threads, after what they are at."""
+        self._threads.shutdown(cancel_futures=True)
+
+
+class ProcessPool:
+    """Renderer processes, each asked one thing at a time.
+
+    Parameters
+    ----------
+    settings : Settings
+    processes : int
+        At least 1.
+    deadline_s : float, optional
+        A request that takes longer is answered as timed out, and its process ended. None: a
+        little more than its budget allows it.
+
+    Raises
+    ------
+    EarthEngineError
+        A process could not start: with its words.
+    """
+
+    def __init__(self, settings: Settings, processes: int, deadline_s: float | None = None) -> None:
+        self._renderers = [Renderer(settings, deadline_s) for _ in range(processes)]
+        self._idle: asyncio.Queue[Renderer] = asyncio.Queue()
+        try:
+            for renderer in self._renderers:
+                renderer.wait_ready()
+                self._idle.put_nowait(renderer)
+        except BaseException:
+            self.close()
+            raise
+
+    async def answer(self, request: Request, wanted: Callable[[], bool]) -> Answer | None:
+        """Return the answer, or None if it was no longer wanted when its turn came."""
+        renderer = await self._idle.get()
+        try:
+            return await renderer.ask(request) if wanted() else None
+        finally:
+            self._idle.put_nowait(renderer)
+
+    def close(self) -> None:
+        """End the processes at once, within the event loop if they were asked from one."""
+        for renderer in self._renderers:
+            renderer.stop()

@@ -1,0 +1,200 @@
+"""The JSON that getInfo answers for a value, and features as tables carry them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.geometry.geometry import Geometry, shape_json, to_geojson
+from eedask.emulator.pixels.raster import Band, Image, PixelType, Projection
+from eedask.emulator.values.elements import INDEX, index_of
+from eedask.emulator.values.typenames import type_name
+from eedask.emulator.values.values import Collection, Date, DateRange, ErrorMargin, Feature
+
+MAX_ELEMENTS = 5000
+"""How many elements of a collection one answer holds."""
+
+_EXACT = 2.0**53  # beyond, doubles are not all integers
+
+
+def to_info(value: Any) -> Any:
+    """Return a value as getInfo answers it.
+
+    Numbers without a fraction come as integers, and those that JSON lacks as the strings
+    ``NaN``, ``Infinity`` and ``-Infinity``.
+
+    Raises
+    ------
+    EarthEngineError
+        400 for a collection of more than 5,000 elements, for values that have no JSON, and for
+        what is nested too deeply.
+    """
+    try:
+        return _info(value)
+    except RecursionError:
+        raise too_deep() from None
+
+
+def too_deep() -> EarthEngineError:
+    """Return the error for what is nested more deeply than can be computed."""
+    return EarthEngineError("The expression is too deeply nested to be evaluated.")
+
+
+def _info(value: Any) -> Any:
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, float):
+        return number_json(value)
+    if isinstance(value, list | tuple):
+        return [_info(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(k): _info(v) for k, v in value.items()}
+    for kind, convert in _CONVERTERS:
+        if isinstance(value, kind):
+            return convert(value)
+    if callable(getattr(value, "to_info", None)):
+        return _info(value.to_info())
+    raise EarthEngineError(f"An object of type {type_name(value)} cannot be computed to JSON.")
+
+
+def number_json(value: float) -> int | float | str:
+    """Return a number as Earth Engine's JSON has it."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+
+
+def feature_json(feature: Feature) -> dict[str, Any]:
+    """Return a feature as tables carry it: GeoJSON in EPSG:4326 with straight edges, and its index.
+
+    Great circles come with as many vertices as they need to be straight. Tables of images have
+    their footprints.
+    """
+    geometry = feature.footprint if isinstance(feature, Image) else feature.geometry
+    properties = {k: _info(v) for k, v in feature.properties.items()}
+    index = index_of(feature)
+    if index is not None:
+        properties.setdefault(INDEX, index)
+    return {
+        "type": "Feature",
+        "geometry": None if geometry is None else _info(shape_json(geometry.lonlat)),
+        "properties": properties,
+    }
+
+
+def _geometry(geometry: Geometry) -> Any:
+    return _info(to_geojson(geometry))
+
+
+def _feature(feature: Feature) -> dict[str, Any]:
+    geometry = feature.geometry
+    result = {
+        "type": "Feature",
+        "geometry": None if geometry is None else _geometry(geometry),
+        "properties": {k: _info(v) for k, v in feature.properties.items() if k != INDEX},
+    }
+    index = index_of(feature)
+    return result if index is None else {**result, "id": index}
+
+
+def _image(image: Image) -> dict[str, Any]:
+    result: dict[str, Any] = {"type": "Image", "bands": [band_json(b) for b in image.bands]}
+    if image.id is not None:
+        result["id"] = image.id
+    if image.version is not None:
+        result["version"] = image.version
+    if image.properties:
+        result["properties"] = _info(dict(image.properties))
+    return result
+
+
+def band_json(band: Band) -> dict[str, Any]:
+    """Return a band's entry in an image's ``bands``."""
+    result: dict[str, Any] = {"id": band.id, "data_type": _pixel_type(band.type)}
+    if band.dimensions is not None:
+        result["dimensions"] = list(band.dimensions)
+    if band.origin is not None:
+        result["origin"] = list(band.origin)
+    terms = [number_json(float(t)) for t in band.projection.transform[:6]]
+    return {**result, "crs": band.projection.crs, "crs_transform": terms}
+
+
+def _pixel_type(kind: PixelType) -> dict[str, Any]:
+    result: dict[str, Any] = {"type": "PixelType", "precision": kind.precision}
+    for name, bound in (("min", kind.min), ("max", kind.max)):
+        if bound is not None:
+            result[name] = number_json(float(bound))
+    if kind.dimensions:
+        result["dimensions"] = kind.dimensions
+    return result
+
+
+def _projection(projection: Projection) -> dict[str, Any]:
+    terms = [number_json(float(t)) for t in projection.transform[:6]]
+    named = "wkt" if "[" in projection.crs else "crs"
+    return {"type": "Projection", named: projection.crs, "transform": terms}
+
+
+def _collection(collection: Collection) -> dict[str, Any]:
+    elements = list(islice(collection.elements(), MAX_ELEMENTS + 1))
+    if len(elements) > MAX_ELEMENTS:
+        raise EarthEngineError(
+            f"Collection query aborted after accumulating over {MAX_ELEMENTS} elements."
+        )
+    images = collection.kind == "ImageCollection" or any(isinstance(e, Image) for e in elements)
+    result: dict[str, Any] = {"type": "ImageCollection" if images else "FeatureCollection"}
+    if images:
+        result["bands"] = []
+    else:
+        known = collection.columns
+        result["columns"] = _columns(iter(elements)) if known is None else dict(known())
+    if collection.id is not None:
+        result["id"] = collection.id
+    if collection.version is not None:
+        result["version"] = collection.version
+    if collection.properties:
+        result["properties"] = _info(dict(collection.properties))
+    return {**result, "features": [_info(e) for e in elements]}
+
+
+def _columns(elements: Iterator[Any]) -> dict[str, str]:
+    """Return the names and types of the first feature's properties.
+
+    That is what features that are not a table's get; a guess, as the service answers some with
+    no columns.
+    """
+    first = next(elements, None)
+    if first is None:
+        return {}
+    columns = {k: type_name(v) for k, v in sorted(first.properties.items()) if v is not None}
+    return columns if index_of(first) is None else {**columns, INDEX: "String"}
+
+
+def _date_range(dates: DateRange) -> dict[str, Any]:
+    return {"type": "DateRange", "dates": [number_json(dates.start), number_json(dates.end)]}
+
+
+def _error_margin(margin: ErrorMargin) -> dict[str, Any]:
+    return {"type": "ErrorMargin", "unit": margin.unit, "value": _info(margin.value)}
+
+
+_CONVERTERS: list[tuple[Any, Any]] = [
+    (Geometry, _geometry),
+    (Feature, _feature),
+    (Image, _image),
+    (Collection, _collection),
+    (Date, lambda date: {"type": "Date", "value": number_json(date.millis)}),
+    (Projection, _projection),
+    (PixelType, _pixel_type),
+    (DateRange, _date_range),
+    (ErrorMargin, _error_margin),
+    (np.ndarray, lambda array: _info(array.tolist())),
+    (np.generic, lambda scalar: _info(scalar.item())),
+]

@@ -1,0 +1,222 @@
+"""The work of one chip: which requests, which file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eedask.dataset.file_names import safe_name
+from eedask.earthengine.connection import Endpoint, Request
+from eedask.earthengine.methods import (
+    PIXEL_LIMITS,
+    URL_LIMITS,
+    Limits,
+    PixelQuery,
+    Visualization,
+    compute_pixels,
+    compute_value,
+    create_thumbnail,
+    get_thumbnail,
+)
+from eedask.errors import InputError, PermanentError
+from eedask.expressions.compile import Builder, Expression
+from eedask.grid import PixelGrid
+from eedask.items.item import WorkItem
+from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.layout import Layout, NativeProjection
+from eedask.pixels.tiles import Hints, check_chip, fetch_tiled
+from eedask.run.task import File, Job, Sender
+
+COMPUTE_PIXELS = "compute_pixels"
+# The two URL ways differ in the formats that the Earth Engine client gives them.
+URL_METHODS = {"thumb_url": True, "download_url": False}
+METHODS = (COMPUTE_PIXELS, *URL_METHODS)
+FOLDER = "chips"
+
+
+@dataclass(frozen=True)
+class ChipTask:
+    """How every chip of a plan is asked for.
+
+    Attributes
+    ----------
+    endpoint : Endpoint
+    image : Expression
+    layout : Layout, optional
+        None where the image itself is clipped and scaled to a region.
+    projection : Expression, optional
+        The image's projection, for a native layout.
+    format : ImageFormat
+    method : str
+    bands : tuple of str
+    visualization : Visualization, optional
+    folder_by : str, optional
+        Column whose values name subfolders.
+    unique_case : bool
+        Whether no two ids, or folder values, differ by case alone.
+    limits : Limits, optional
+        How large a request and a chip may be; those of the method when None.
+    native : NativeProjection, optional
+        Of the one image that all items share, once it is known.
+    """
+
+    endpoint: Endpoint
+    image: Expression
+    layout: Layout | None
+    projection: Expression | None
+    format: ImageFormat
+    method: str
+    bands: tuple[str, ...]
+    visualization: Visualization | None
+    folder_by: str | None
+    unique_case: bool
+    limits: Limits | None = None
+    native: NativeProjection | None = None
+
+    @property
+    def needs_client(self) -> bool:
+        """Whether expressions are built on the workers, with the ``ee`` client."""
+        return not self.image.is_traced
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before running."""
+        if not isinstance(self.image, Builder):
+            return ()
+        return (f"the image is built for every item on the workers: {self.image.reason}",)
+
+    def memory(self) -> Hints:
+        """Return a new place for which sizes of requests work."""
+        return Hints()
+
+    @property
+    def schema(self) -> None:
+        """None: chips are files."""
+        return None
+
+    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ChipTask:
+        """Return the task with the native grid, where all items share the image.
+
+        Raises
+        ------
+        InputError
+            If the image has none.
+        """
+        if self.projection is None or self.projection.depends_on_item:
+            return self
+        info = self._projection_info(items[0], send)
+        try:
+            return replace(self, native=NativeProjection.from_info(info))
+        except PermanentError as error:
+            raise InputError(str(error)) from error
+
+    def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
+        """Yield one job an item, with its grid unless only Earth Engine can tell it.
+
+        Here and not in the request threads, as pyproj makes its transformers anew in every thread.
+        """
+        for item in items:
+            yield Job((item,), self._laid_out(item))
+
+    def do(self, job: Job, sender: Sender) -> list[File]:
+        """Return the item's chip, of one request or put together of many.
+
+        A chip of many is held in memory decoded, with the tiles under way beside it, and then as
+        a file (see :mod:`eedask.pixels.formats.pictures`); so are the chips of all items under way.
+        A chip of one request is the very file that Earth Engine sent.
+
+        Raises
+        ------
+        RequestError, InputError
+            If there is none to be had.
+        """
+        (item,) = job.items
+        grid = job.laid_out or self._native_grid(item, sender)
+        expression = self.image.encode(item)
+        query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
+        return [File(self.path(item), self._pixels(query, sender))]
+
+    def split(self, job: Job, error: Exception, memory: Hints) -> tuple[Job, ...]:
+        """Return nothing: a chip that is too large is cut into tiles where it is fetched."""
+        return ()
+
+    def _laid_out(self, item: WorkItem) -> PixelGrid | Exception | None:
+        if self.layout is None or self.layout.is_native:
+            return None
+        try:
+            return self.layout.grid(item)
+        except Exception as error:
+            return error
+
+    def path(self, item: WorkItem) -> str:
+        """Return the path of the item's file, relative to the dataset."""
+        name = f"{safe_name(item.id, unique_case=self.unique_case)}.{self.format.suffix}"
+        if self.folder_by is None:
+            return f"{FOLDER}/{name}"
+        folder = safe_name(item.value(f"column:{self.folder_by}"), unique_case=self.unique_case)
+        return f"{FOLDER}/{folder}/{name}"
+
+    def _native_grid(self, item: WorkItem, sender: Sender) -> PixelGrid | None:
+        if self.layout is None:
+            return None
+        native = self.native
+        if native is None:
+            native = NativeProjection.from_info(self._projection_info(item, sender.send))
+        return self.layout.grid(item, native)
+
+    def _projection_info(
+        self, item: WorkItem, send: Callable[[Request], bytes]
+    ) -> Mapping[str, Any]:
+        """Return what Earth Engine answers for the projection of an item's image."""
+        assert self.projection is not None
+        answer = json.loads(send(compute_value(self.endpoint, self.projection.encode(item))))
+        if not isinstance(answer.get("result"), dict):
+            raise PermanentError(f"asked for a projection; the answer is {answer}")
+        return dict(answer["result"])
+
+    def check_shape(self, shape: tuple[int, int]) -> None:
+        """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
+        check_chip(shape, self._least_bands, self.format, self._limits)
+
+    @property
+    def _limits(self) -> Limits:
+        of_method = PIXEL_LIMITS if self.method == COMPUTE_PIXELS else URL_LIMITS
+        return self.limits or of_method
+
+    @property
+    def _least_bands(self) -> int:
+        """How many bands come back, as far as that is known before asking."""
+        coloured = self.visualization is not None and self.visualization.palette
+        return 3 if coloured else max(1, len(self.bands))
+
+    def _pixels(self, query: PixelQuery, sender: Sender) -> bytes:
+        if query.grid is None:
+            # The expression itself states the grid, so that there is nothing to cut.
+            return self._answer(query, sender)
+
+        def ask(grid: PixelGrid) -> bytes:
+            whole = grid is query.grid
+            return self._answer(query if whole else replace(query, grid=grid), sender)
+
+        return fetch_tiled(
+            ask,
+            sender.recruit,
+            query.grid,
+            self.format,
+            self._limits,
+            self._least_bands,
+            sender.memory,
+        )
+
+    def _answer(self, query: PixelQuery, sender: Sender) -> bytes:
+        shape = None if query.grid is None else query.grid.shape
+
+        def check(data: bytes) -> None:
+            self.format.check(data, shape)
+
+        if self.method == COMPUTE_PIXELS:
+            return sender.send(compute_pixels(self.endpoint, query), check)
+        name = sender.send(create_thumbnail(self.endpoint, query))
+        return sender.send(get_thumbnail(name), check)

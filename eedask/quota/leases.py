@@ -1,0 +1,305 @@
+"""One quota for all: who sends requests asks here, whatever it runs on.
+
+Before a run, from the process that has the client (None: without a cluster)::
+
+    leases.install(client)
+    leases.set_ceiling(client, key, concurrency=40, rate=100)
+
+In a process that sends requests, inside a Dask task or not::
+
+    limiter = leases.limiter_for(key, concurrency=40, rate=100)
+    with limiter.slot():                 # in any thread
+        answer = connection.send(request)     # raises QuotaError when throttled
+    limiter.close()                      # stop: who waits for a slot gets RunStopped
+    limiter.release()                    # at the end of the run, once
+
+``key`` names the quota, as :func:`key_of` does. All runs that use a key share its quota: within
+one process through one limiter, on a cluster through the scheduler, where each process is a
+member that renews its lease from a daemon thread. Without a worker around, the owner is in this
+very process.
+
+When the scheduler does not answer, a process goes on with its lease until that ends, then with
+one request at a time, and comes back once the scheduler answers again, also if it is a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+import time
+import uuid
+from dataclasses import asdict
+from typing import Any
+
+import distributed
+from distributed.protocol.pickle import dumps
+
+from eedask.quota.limiter import Limiter, Slot
+from eedask.quota.messages import Ceiling, Lease, Report
+from eedask.quota.owner import RENEW_S
+from eedask.quota.scheduler_plugin import CEILING, PLUGIN, RENEW, SNAPSHOT, Owners, QuotaPlugin
+
+logger = logging.getLogger("eedask")
+
+# Seconds between an alarm and the report: a burst of rejections makes one report.
+_ALARM_S = 0.05
+# Seconds to wait for the scheduler's answer.
+_TIMEOUT_S = 5.0
+
+
+def key_of(url: str, project: str) -> str:
+    """Return the key of a project's quota at an endpoint."""
+    return f"{url}|{project}"
+
+
+def install(client: distributed.Client) -> None:
+    """Put the owners on a cluster's scheduler, if they are not there.
+
+    Workers do it as well when they find none, after a restart of the scheduler for instance.
+    """
+    client.register_plugin(QuotaPlugin(), name=PLUGIN)
+
+
+def set_ceiling(
+    client: distributed.Client | None, key: str, concurrency: int, rate: float | None = None
+) -> None:
+    """State a quota; it holds at once, for all runs that use it.
+
+    Parameters
+    ----------
+    client : Client, optional
+        Of a cluster on which :func:`install` was called; None: for this process.
+    key : str
+    concurrency : int
+        Requests at once.
+    rate : float, optional
+        Requests a second; None: not limited.
+    """
+    ceiling = Ceiling(concurrency, rate)
+    if client is None:
+        _OWNERS.set_ceiling(key, ceiling)
+    else:
+        _ask(client, CEILING, key=key, ceiling=asdict(ceiling))
+
+
+def snapshot(client: distributed.Client | None, key: str) -> dict[str, Any] | None:
+    """Return the state of a quota, see ``snapshot``; None if unknown."""
+    if client is None:
+        return _OWNERS.snapshot(key)
+    found: dict[str, Any] = _ask(client, SNAPSHOT, key=key)
+    return found.get(key)
+
+
+def limiter_for(key: str, concurrency: int, rate: float | None = None) -> RunLimiter:
+    """Return a run's access to this process's limiter for a quota.
+
+    Parameters
+    ----------
+    key : str
+    concurrency : int
+        Requests at once, cluster-wide; counts if nothing was stated by :func:`set_ceiling`.
+    rate : float, optional
+        Requests a second, likewise.
+    """
+    try:
+        worker = distributed.get_worker()
+    except ValueError:
+        worker = None
+    place = (key, "" if worker is None else worker.scheduler.address)
+    with _LOCK:
+        tenancy = _TENANCIES.get(place)
+        if tenancy is None or not tenancy.runs or tenancy.over:
+            link = _Local() if worker is None else _Cluster()
+            tenancy = _TENANCIES[place] = _Tenancy(place, Ceiling(concurrency, rate), link)
+        tenancy.runs += 1
+        if isinstance(tenancy.link, _Cluster):
+            tenancy.link.add(worker)
+    tenancy.wake.set()
+    return RunLimiter(tenancy)
+
+
+class RunLimiter:
+    """A run's access to the limiter of its process; made by :func:`limiter_for`."""
+
+    def __init__(self, tenancy: _Tenancy) -> None:
+        self._tenancy = tenancy
+        self._limiter = tenancy.limiter
+        self._released = False
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way in this process, of all runs."""
+        return self._limiter.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Threads of this process that wait for a slot, of all runs."""
+        return self._limiter.waiting
+
+    @property
+    def slots(self) -> int:
+        """Requests that this process may have under way now."""
+        return self._limiter.slots
+
+    def slot(self) -> Slot:
+        """Return a context that waits for a slot and holds it; see ``Slot``.
+
+        Wait only with a request at hand: who waits counts as demand.
+        """
+        return self._limiter.slot(self)
+
+    def restricted(self) -> None:
+        """Tell that an answer carried ``parallelism_restricted=true``."""
+        self._limiter.restricted()
+
+    def close(self) -> None:
+        """Wake this run's waiting threads with :class:`~eedask.errors.RunStopped`, for good."""
+        self._limiter.close(self)
+
+    def release(self) -> None:
+        """End the run's access. Does not wait; the last run's end gives the lease back."""
+        self.close()
+        with _LOCK:
+            if not self._released:
+                self._released = True
+                self._tenancy.runs -= 1
+        self._tenancy.wake.set()
+
+
+class _Local:
+    """The owner is in this process."""
+
+    broken = False
+
+    def renew(self, key: str, member: str, ceiling: Ceiling, report: Report) -> Lease:
+        return _OWNERS.renew(key, member, ceiling, report)
+
+
+class _Cluster:
+    """The owner is on the scheduler; any worker of this process knows the way."""
+
+    def __init__(self) -> None:
+        self._workers: list[Any] = []
+        self._installed = False
+
+    def add(self, worker: Any) -> None:
+        """Know one more worker."""
+        if worker not in self._workers:
+            self._workers = [*self._workers, worker]
+
+    @property
+    def broken(self) -> bool:
+        """Whether all workers have ended."""
+        self._workers = [w for w in self._workers if w.status not in _ENDED]
+        return not self._workers
+
+    def renew(self, key: str, member: str, ceiling: Ceiling, report: Report) -> Lease:
+        worker = self._workers[0]
+        message = {"key": key, "member": member, "where": worker.address}
+        message |= {"ceiling": asdict(ceiling), "report": asdict(report)}
+        installed, self._installed = self._installed, False
+        if not installed:
+            plugin = dumps(QuotaPlugin())
+            register = "register_scheduler_plugin"
+            _call(worker, register, plugin=plugin, name=PLUGIN, idempotent=True)
+        answer = _call(worker, RENEW, **message)
+        if answer is None:
+            raise ConnectionError("the scheduler has lost its quotas; they are installed anew")
+        self._installed = True
+        return Lease(**answer)
+
+
+class _Tenancy:
+    """A process's membership in a quota: a limiter, and the thread that renews its lease."""
+
+    def __init__(self, place: tuple[str, str], ceiling: Ceiling, link: _Local | _Cluster) -> None:
+        self.limiter = Limiter()
+        self.link = link
+        self.runs = 0
+        self.over = False
+        self.wake = threading.Event()
+        self.limiter.alarm = self.wake.set
+        self._place, self._ceiling = place, ceiling
+        self._member = uuid.uuid4().hex
+        self._silent = False
+        # It starts to renew when the first run has come.
+        threading.Thread(target=self._keep, name="eedask-lease", daemon=True).start()
+
+    def _keep(self) -> None:
+        self.wake.wait()
+        while self._wanted():
+            self.wake.clear()
+            if self.wake.wait(self._renew()):
+                time.sleep(_ALARM_S)
+        if self.link.broken:
+            self.limiter.close()
+        else:
+            self._renew(leaving=True)
+
+    def _wanted(self) -> bool:
+        with _LOCK:
+            self.over = not self.runs or self.link.broken
+            if self.over and _TENANCIES.get(self._place) is self:
+                del _TENANCIES[self._place]
+            return not self.over
+
+    def _renew(self, leaving: bool = False) -> float:
+        """Renew the lease; return the seconds until that is due again."""
+        asked = time.monotonic()
+        report = self.limiter.report(leaving)
+        try:
+            lease = self.link.renew(self._place[0], self._member, self._ceiling, report)
+        except Exception as error:
+            # Whatever is wrong, the lease runs out and the limiter goes down by itself.
+            if not (self._silent or leaving):
+                logger.warning("the owner of the quota does not answer: %r", error)
+            self._silent = True
+            time.sleep(RENEW_S)
+            return RENEW_S
+        if self._silent:
+            logger.info("the owner of the quota answers again")
+            self._silent = False
+        self.limiter.apply(lease, asked)
+        return lease.renew
+
+
+def _call(worker: Any, op: str, **message: Any) -> Any:
+    """Return what the scheduler answers, asked through a worker's event loop."""
+    done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    tasks = []
+
+    async def call() -> None:
+        try:
+            answer = await asyncio.wait_for(getattr(worker.scheduler, op)(**message), _TIMEOUT_S)
+        except Exception as error:
+            done.set_exception(error)
+        except BaseException:  # the loop ends
+            done.set_exception(ConnectionError("the worker is closing"))
+            raise
+        else:
+            done.set_result(answer)
+
+    # The coroutine begins to exist in the loop, for a loop that has ended would not await it.
+    loop = worker.loop.asyncio_loop
+    loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(call())))
+    return done.result(2 * _TIMEOUT_S)
+
+
+def _ask(client: distributed.Client, op: str, **message: Any) -> Any:
+    async def ask() -> Any:
+        return await getattr(client.scheduler, op)(**message)
+
+    return client.sync(ask)
+
+
+_ENDED = (
+    distributed.Status.closing,
+    distributed.Status.closed,
+    distributed.Status.failed,
+    distributed.Status.stopped,
+)
+_OWNERS = Owners()
+_TENANCIES: dict[tuple[str, str], _Tenancy] = {}
+_LOCK = threading.Lock()

@@ -1,0 +1,330 @@
+"""What a run left: a manifest with one row for every item, and the files."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Collection, Iterable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from PIL import Image
+
+from eedask.dataset.dataset import FAILED, ITEM_ID, OK, REPORT, SHEET, Dataset
+from eedask.dataset.file_names import differ_only_by_case, safe_name
+from eedask.dataset.folder import Folder
+from eedask.errors import DatasetError, InputError
+from eedask.results.contact_sheet import Tile, as_picture, contact_sheet, opened
+from eedask.results.report import report_html
+from eedask.run.progress import Listener
+from eedask.tables.series_task import IMAGE, WHEN
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+
+# Whole numbers stay whole where some are missing.
+_NULLABLE = {pa.int64(): pd.Int64Dtype()}
+
+Rerun = Callable[[bool | Listener], "Result"]
+
+
+class Result:
+    """A dataset that a run has filled.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    rerun : callable, optional
+        Runs the plan's failed items again.
+    """
+
+    def __init__(self, dataset: Dataset, rerun: Rerun | None = None) -> None:
+        self._dataset = dataset
+        self._rerun = rerun
+
+    @property
+    def path(self) -> str:
+        """The folder, as it was given."""
+        return self._dataset.folder.url
+
+    @cached_property
+    def manifest(self) -> gpd.GeoDataFrame:
+        """The items in their own order, with what became of each.
+
+        The columns ``status`` ("ok", "failed", or null where a run was cut short), ``path``
+        (relative to the folder), ``nbytes``, ``attempts``, ``elapsed_s``, ``error_kind``,
+        ``error`` and ``finished`` stand after the items' own; the index holds the ids.
+        """
+        return self._dataset.manifest()
+
+    @property
+    def failed(self) -> gpd.GeoDataFrame:
+        """The rows of the manifest whose items failed."""
+        return self.manifest[self.manifest["status"] == FAILED]
+
+    def retry_failed(self, *, progress: bool | Listener = True) -> Result:
+        """Try the failed items again and return the new result.
+
+        Raises
+        ------
+        DatasetError
+            If this result was opened from a folder: repeat the plan and use
+            ``plan.run(retry_failed=True)``.
+        """
+        if self._rerun is None:
+            raise DatasetError(
+                "a result opened from a folder does not know its plan's functions; make the same"
+                " plan again and call plan.run(retry_failed=True)"
+            )
+        return self._rerun(progress)
+
+    def table(self) -> gpd.GeoDataFrame:
+        """Return the values, with the items' own columns and geometries before them.
+
+        Returns
+        -------
+        GeoDataFrame
+            Indexed by item id, in the items' own order: one row an item, or as many as it has
+            in a long table. An item without values (failed, or not done) has one row of nulls.
+            A column of the items that is named like a value is called ``NAME_item``, with one
+            more ``_item`` for as long as that is taken too.
+
+        Raises
+        ------
+        DatasetError
+            If the dataset has no table.
+        """
+        values = self._all_values()
+        items = self._dataset.items()
+        taken = _other_names(items.columns, values.columns)
+        if items.geometry.name in taken:
+            items = items.rename_geometry(taken.pop(items.geometry.name))
+        return items.rename(columns=taken).join(values)
+
+    def to_csv_per_item(self, folder: str | os.PathLike[str]) -> list[str]:
+        """Write the values as one CSV file an item, named by its id.
+
+        Parameters
+        ----------
+        folder : str or path
+            Local or any fsspec URL; it is made where it is missing.
+
+        Returns
+        -------
+        list of str
+            The files' paths, in the items' own order. Items that failed have none; one whose
+            series has no image has a file of its head alone.
+
+        Raises
+        ------
+        DatasetError
+            If the dataset has no table.
+        """
+        target = Folder(os.fspath(folder))
+        unique = not differ_only_by_case(self.manifest.index)
+        values = self._all_values()
+        places = values.groupby(level=0, sort=False).indices
+        paths = []
+        for id_ in self.manifest.index[self.manifest["status"] == OK]:
+            name = f"{safe_name(id_, unique_case=unique)}.csv"
+            rows = values.iloc[places.get(id_, [])]
+            target.write(name, rows.to_csv(index=False).encode())
+            paths.append(target.path(name))
+        # Scripts take all that is in the folder for CSV files.
+        target.sweep()
+        return paths
+
+    def _all_values(self) -> pd.DataFrame:
+        """Return the values of all items, those of an item by time where they have one."""
+        found = self._dataset.table()
+        if found is None:
+            raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
+        values = _values(found)
+        # A column of that name alone may hold anything.
+        is_series = {IMAGE, WHEN} <= set(values.columns)
+        return values.sort_values(WHEN, kind="stable") if is_series else values
+
+    def dataframe(self) -> dd.DataFrame:
+        """Return the values as a lazy Dask DataFrame: a partition for each part, with its ids.
+
+        The items' own columns are not in it; they are in ``items.parquet``.
+
+        Raises
+        ------
+        DatasetError
+            If the dataset has no table.
+        """
+        # A third of the time that importing eedask would take, in every worker.
+        import dask.dataframe as dd
+
+        schema = self._dataset.table_schema()
+        if schema is None:
+            raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
+        meta = _values(schema.empty_table())
+        parts = self._dataset.table_parts()
+        if not parts:
+            return dd.from_pandas(meta, npartitions=1)
+        # Not dask's read_parquet, which gives each part the types that its own nulls ask for.
+        return dd.from_map(partial(_part_values, self._dataset), parts, meta=meta)
+
+    def open(self, item_id: Any) -> Any:
+        """Return an item's chip.
+
+        Parameters
+        ----------
+        item_id : int or str
+
+        Returns
+        -------
+        PIL.Image.Image, numpy.ndarray or rasterio.DatasetReader
+            For pictures; NumPy files (structured, shape (rows, columns), one field a band);
+            GeoTIFFs (needs rasterio).
+
+        Raises
+        ------
+        InputError
+            If there is no such item, or it has no file.
+        """
+        self._check_files()
+        path = self._path_of(item_id)
+        data = self._dataset.folder.read(path)
+        suffix = path.rpartition(".")[2]
+        if suffix == "npy":
+            return np.load(io.BytesIO(data), allow_pickle=False)
+        if suffix == "tif":
+            import rasterio  # only those who ask for GeoTIFFs need it
+
+            return rasterio.open(io.BytesIO(data))
+        return opened(suffix, data)
+
+    def _check_files(self) -> None:
+        if self._dataset.table_schema() is not None:
+            raise InputError(f"{self.path} has no chips; its results are rows: see .table()")
+
+    def _path_of(self, item_id: Any) -> str:
+        if item_id not in self.manifest.index:
+            raise InputError(f"there is no item {item_id!r} in {self.path}")
+        row = self.manifest.loc[item_id]
+        if row["status"] != OK:
+            raise InputError(f"item {item_id!r} has no file: {row['error'] or 'it is not done'}")
+        return str(row["path"])
+
+    def contact_sheet(self, n: int = 48, *, columns: int = 8, side: int = 160) -> Image.Image:
+        """Return a sheet with ``n`` chips, spread evenly over the items that have one.
+
+        Parameters
+        ----------
+        n : int
+        columns : int
+            Chips in a row.
+        side : int
+            Pixels of a chip's longer side on the sheet.
+
+        Raises
+        ------
+        InputError
+            If there are no chips.
+        """
+        self._check_files()
+        done = self.manifest[self.manifest["status"] == OK]
+        if done.empty:
+            raise InputError(f"{self.path} has no chips to show")
+        chosen = done.iloc[np.unique(np.linspace(0, len(done) - 1, min(n, len(done))).astype(int))]
+        tiles = [
+            Tile(
+                as_picture(path.rpartition(".")[2], self._dataset.folder.read(path)),
+                str(item_id),
+            )
+            for item_id, path in chosen["path"].items()
+        ]
+        return contact_sheet(tiles, columns, side)
+
+    def summary(self) -> str:
+        """Return a few lines: how many items are done, how large, how long, what failed."""
+        manifest = self.manifest
+        counts = manifest["status"].value_counts()
+        done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
+        size = manifest["nbytes"].sum() / 1e6
+        lines = [f"{len(manifest)} items: {done} ok, {failed} failed, {size:.1f} MB in {self.path}"]
+        if (left := len(manifest) - done - failed) > 0:
+            lines.append(f"{left} items are not done; run the plan again to go on")
+        if done:
+            elapsed = manifest["elapsed_s"]
+            words = f"median {elapsed.median():.2f}, slowest {elapsed.max():.2f}"
+            # Items of a table share requests, so that their sum would be of nothing.
+            if self._dataset.table_schema() is None:
+                words += f"; requests: {int(manifest['attempts'].sum())}"
+            lines.append(f"seconds an item: {words}")
+        causes = self.failed.groupby("error_kind")["error"].agg(["size", "first"])
+        lines += [f"{int(n)} x {kind}: {words}" for kind, (n, words) in causes.iterrows()]
+        return "\n".join(lines)
+
+    def report(self) -> str:
+        """Write ``report.html`` into the folder, with a sheet of chips if there are some.
+
+        Returns
+        -------
+        str
+            The page's path; the sheet beside it is ``contact_sheet.png``.
+        """
+        folder = self._dataset.folder
+        sheet = values = None
+        if self._dataset.table_schema() is not None:
+            values = self._all_values()
+        elif (self.manifest["status"] == OK).any():
+            buffer = io.BytesIO()
+            self.contact_sheet().save(buffer, "PNG")
+            sheet = SHEET
+            folder.write(sheet, buffer.getvalue())
+        page = report_html(self._dataset.plan(), self.manifest, self.summary(), sheet, values)
+        folder.write(REPORT, page.encode())
+        return folder.path(REPORT)
+
+    def __repr__(self) -> str:
+        return f"eedask result: {self.summary()}"
+
+
+def _values(table: pa.Table) -> pd.DataFrame:
+    # Ids are never null, and an index of plain integers equals the items' own.
+    ids = pd.Index(table[ITEM_ID].to_pandas(), name=ITEM_ID)
+    frame: pd.DataFrame = table.drop_columns(ITEM_ID).to_pandas(types_mapper=_NULLABLE.get)
+    return frame.set_axis(ids, axis=0)
+
+
+def _other_names(own: Iterable[str], values: Collection[str]) -> dict[str, str]:
+    """Return other names for the items' columns that are named like values."""
+    names = list(own)
+    given: dict[str, str] = {}
+    for name in names:
+        other = name
+        while other in values or (other != name and (other in names or other in given.values())):
+            other = f"{other}_item"
+        if other != name:
+            given[name] = other
+    return given
+
+
+def _part_values(dataset: Dataset, name: str) -> pd.DataFrame:
+    return _values(dataset.read_part(name))
+
+
+def open_result(path: str | os.PathLike[str]) -> Result:
+    """Open the dataset of an earlier run.
+
+    Parameters
+    ----------
+    path : str or path
+        The ``out`` of the run: a folder, local or any fsspec URL.
+
+    Raises
+    ------
+    DatasetError
+        If it is none.
+    """
+    dataset = Dataset(Folder(os.fspath(path)))
+    dataset.plan()
+    return Result(dataset)

@@ -1,0 +1,286 @@
+"""Where a plan's partitions run: a cluster that is there, Dask's threads, or one of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import cloudpickle
+import dask
+import dask.bag as db
+import dask.base
+import dask.local
+import dask.threaded
+import distributed
+
+from eedask.earthengine.connection import sharing_tokens
+from eedask.errors import InputError, RunStopped
+from eedask.quota import leases
+from eedask.run.partition import reason_of_stop, run_partition
+from eedask.run.process import RunSpec, release
+from eedask.run.profiler import without_profiler
+from eedask.run.progress import Counter, watching
+from eedask.run.workers_present import Presence
+
+logger = logging.getLogger("eedask")
+
+# Partitions that a process works on at once: enough for the request threads never to run dry.
+PARTITIONS_IN_FLIGHT = 4
+# How often a partition whose worker died is run again. Each time only what is missing is done,
+# so this only ends runs whose workers die of the work itself.
+REPEATS = 20
+# Seconds for the workers to hear that a run is stopped.
+_STOP_S = 4.0
+# Seconds between looks for partitions that have ended.
+_POLL_S = 0.05
+_INTERRUPTED = "the run was interrupted"
+_IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
+
+
+class RowsBag(db.Bag):  # type: ignore[misc]
+    """A bag that Dask computes by threads, unless told otherwise, and not by processes."""
+
+    __dask_scheduler__ = staticmethod(dask.threaded.get)
+
+
+def rows_bag(partitions: int, spec: RunSpec) -> db.Bag:
+    """Return the lazy bag of manifest rows; computing it does the work."""
+    bag = _bag(partitions, spec, _rows)
+    return RowsBag(bag.dask, bag.name, bag.npartitions)
+
+
+def check_scheduler() -> None:
+    """See that a run has somewhere to execute, before it sends or writes anything.
+
+    Raises
+    ------
+    InputError
+        If ``dask.config`` names a scheduler on which the quota cannot be kept.
+    """
+    scheduler = dask.config.get("scheduler", None)
+    if scheduler is None or _current_client() is not None:
+        return
+    if isinstance(scheduler, concurrent.futures.ThreadPoolExecutor):
+        return
+    try:
+        known = dask.base.get_scheduler(scheduler=scheduler) in _IN_THIS_PROCESS
+    except (ValueError, RuntimeError):  # no name that Dask knows, or no client
+        known = False
+    if not known:
+        raise InputError(
+            f"a run cannot use dask.config's scheduler={scheduler!r}: set 'threads' or"
+            " 'synchronous'; or make a distributed.Client, whose processes share one quota"
+        )
+
+
+def execute(
+    partitions: int,
+    spec: RunSpec,
+    counter: Counter,
+    tell: Callable[[str], None] = logger.info,
+) -> None:
+    """Run all partitions to their end, wherever the user's Dask configuration says.
+
+    In order: the current ``distributed.Client`` if there is one; the scheduler that
+    ``dask.config`` names; else a cluster in this very process, which is closed at the end.
+
+    Parameters
+    ----------
+    partitions : int
+    spec : RunSpec
+    counter : Counter
+        Hears of every item.
+    tell : callable
+        Is told where the dashboard of a cluster of our own is.
+
+    Raises
+    ------
+    RunStopped
+        If the run could not go on; what is done is kept.
+    KeyboardInterrupt
+        If it was interrupted; likewise.
+    """
+    if (client := _current_client()) is not None:
+        _on_cluster(partitions, spec, counter, client)
+    elif dask.config.get("scheduler", None) is not None:
+        _on_threads(partitions, spec, counter)
+    else:
+        with _own_cluster(tell) as client:
+            _on_cluster(partitions, spec, counter, client)
+
+
+def _current_client() -> distributed.Client | None:
+    try:
+        return distributed.get_client()
+    except ValueError:
+        return None
+
+
+@contextlib.contextmanager
+def _own_cluster(tell: Callable[[str], None]) -> Iterator[distributed.Client]:
+    """Start a worker in this process: without new interpreters, scripts need no main guard."""
+    with without_profiler():
+        cluster = distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=PARTITIONS_IN_FLIGHT,
+            processes=False,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.WARNING,
+        )
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        port = cluster.scheduler_info["services"]["dashboard"]
+        tell(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
+        yield client
+
+
+def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
+    leases.set_ceiling(None, spec.quota, spec.concurrency, spec.rate)
+    with watching(spec.run_id, counter):
+        try:
+            bag = _bag(partitions, spec, _stops)
+            # Threads of the user's own are as many as they are.
+            own = isinstance(dask.config.get("scheduler"), concurrent.futures.Executor)
+            threads = {} if own else {"num_workers": PARTITIONS_IN_FLIGHT}
+            _check_outcome(bag.compute(**threads))
+        finally:
+            release(spec.run_id, _INTERRUPTED)
+
+
+def _on_cluster(
+    partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client
+) -> None:
+    _check_can_travel(spec)
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    # A cluster may start out empty, and get its workers later.
+    in_this_process = bool(workers) and all(a.startswith("inproc://") for a in workers)
+    leases.install(client)
+    leases.set_ceiling(client, spec.quota, spec.concurrency, spec.rate)
+    heard = watching(spec.run_id, counter, None if in_this_process else client)
+    with heard, sharing_tokens(spec.task.endpoint, client):
+        try:
+            _consume(client, partitions, spec)
+        except BaseException as error:
+            reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
+            _release_workers(client, spec.run_id, reason)
+            raise
+        _release_workers(client, spec.run_id)
+
+
+def _check_can_travel(spec: RunSpec) -> None:
+    """Refuse what cannot be sent to workers, where Dask would log pages and name none of it."""
+    try:
+        cloudpickle.dumps(spec.task)
+    except Exception as error:
+        raise InputError(
+            "the plan cannot be sent to workers: what its functions refer to cannot be pickled"
+            f" ({type(error).__name__}: {error}); make such objects inside the function"
+        ) from error
+
+
+def _release_workers(client: distributed.Client, run_id: str, reason: str | None = None) -> None:
+    """End the run on all workers, as far as they are there and answer soon."""
+
+    async def ask() -> None:
+        await client.run(_release_worker, run_id, reason, on_error="ignore")
+
+    # What ends a run may well have ended workers, or the cluster.
+    with contextlib.suppress(Exception):
+        client.sync(ask, callback_timeout=_STOP_S)
+
+
+async def _release_worker(run_id: str, reason: str | None) -> None:
+    # It may take a moment, and must not hold up the worker's messages.
+    await asyncio.to_thread(release, run_id, reason)
+
+
+def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None:
+    """Run all partitions, forgetting each as it ends, and repeat those whose worker died."""
+    futures = client.compute(_bag(partitions, spec, _stops).to_delayed())
+    left = {future.key: (number, REPEATS, future) for number, future in enumerate(futures)}
+    ending = distributed.as_completed(futures, loop=client.loop)
+    del futures
+    try:
+        for future in _as_they_end(ending, Presence(lambda: len(client.nthreads()))):
+            number, repeats, _ = left.pop(future.key)
+            if future.status == "finished":
+                _check_outcome(_result_of(future))
+                continue
+            error = _error_of(future)
+            if not isinstance(error, distributed.KilledWorker) or not repeats:
+                raise _lost(error) from error
+            again = _again(client, number, spec, repeats)
+            left[again.key] = (number, repeats - 1, again)
+            ending.add(again)
+    finally:
+        client.cancel([future for _, _, future in left.values()])
+
+
+def _as_they_end(
+    ending: distributed.as_completed, presence: Presence
+) -> Iterator[distributed.Future]:
+    """Yield futures as they end, also such as are added meanwhile."""
+    while not ending.is_empty():
+        if ending.has_ready():
+            yield next(ending)
+        else:
+            presence.look()
+            time.sleep(_POLL_S)
+
+
+def _again(
+    client: distributed.Client, number: int, spec: RunSpec, repeats: int
+) -> distributed.Future:
+    """Have a partition run once more, before those that have not run yet.
+
+    Under a new name, because what the scheduler knows of the old one is not to be relied on while
+    workers die.
+    """
+    key = f"{_stops.__name__}-{spec.run_id}-{number}-{repeats}"
+    return client.submit(_stops, [number], spec, key=key, priority=1)
+
+
+def _result_of(future: distributed.Future) -> Any:
+    try:
+        return future.result()
+    except Exception as error:  # the scheduler went away in this very moment
+        raise _lost(error) from error
+
+
+def _lost(error: BaseException) -> RunStopped:
+    return RunStopped(
+        f"a partition could not be run ({type(error).__name__}: {error}); what is done is kept,"
+        " run the same plan again to go on"
+    )
+
+
+def _error_of(future: distributed.Future) -> BaseException:
+    if future.status == "error":
+        error: BaseException = future.exception()
+        return error
+    return RuntimeError(f"it is {future.status}: the cluster lost it, or was restarted")
+
+
+def _check_outcome(reasons: list[str | None]) -> None:
+    for reason in reasons:
+        if reason is not None:
+            raise RunStopped(reason)
+
+
+def _rows(numbers: Iterable[int], spec: RunSpec) -> list[dict[str, Any]]:
+    return [asdict(row) for number in numbers for row in run_partition(number, spec)]
+
+
+def _stops(numbers: Iterable[int], spec: RunSpec) -> list[str | None]:
+    return [reason_of_stop(number, spec) for number in numbers]
+
+
+def _bag(partitions: int, spec: RunSpec, function: Any) -> db.Bag:
+    # Each task carries the spec. One node for all would die with the worker that holds it, and take
+    # all partitions along.
+    return db.from_sequence(range(partitions), partition_size=1).map_partitions(function, spec)

@@ -1,0 +1,112 @@
+"""The work of a Dask worker: the items of a partition, through the requests of its process."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from eedask.dataset.dataset import ITEM_ID, OK, Row
+from eedask.errors import RunStopped
+from eedask.run.process import Done, Process, RunSpec, acquire
+from eedask.run.progress import report
+from eedask.run.request_pool import Backlog
+
+_POLL_S = 0.25
+
+
+def run_partition(number: int, spec: RunSpec) -> list[Row]:
+    """Do the items of one partition that are not done yet; return the rows of all of them.
+
+    Rows are written as they come, so that whatever ends this call loses at most the last few
+    seconds; calling it again does only what is missing.
+
+    Raises
+    ------
+    RunStopped
+        If the run is stopped; what is done is written.
+    """
+    # Those of items that are tried again stay until others take their place.
+    rows = {row.id: row for row in spec.dataset.rows(number)}
+    done = {id_ for id_, row in rows.items() if row.status == OK or not spec.retry_failed}
+    items = spec.dataset.partition(number)
+    todo = [item for item in items if item.id not in done]
+    if todo:
+        part = Part(number, spec, rows)
+        with acquire(spec).working() as process:
+            jobs = spec.task.jobs(todo)
+            backlog = process.pool.backlog(number, partial(process.do, number), jobs)
+            try:
+                _collect(part, process, backlog)
+            finally:
+                backlog.cancel()
+    return [rows[item.id] for item in items]
+
+
+class Part:
+    """What there is of a partition: rows of the manifest by id, and rows of the table.
+
+    Parameters
+    ----------
+    number : int
+    spec : RunSpec
+    rows : dict
+        Of earlier runs; those that come are added.
+    """
+
+    def __init__(self, number: int, spec: RunSpec, rows: dict[Any, Row]) -> None:
+        self.number = number
+        self.rows = rows
+        self._schema = spec.task.schema
+        self._table: pa.Table | None = None
+        self._fresh: list[dict[str, Any]] = []
+        if self._schema is not None:
+            known = [row.id for row in rows.values() if row.status == OK]
+            self._table = spec.dataset.table_rows(number, self._schema, known)
+
+    def add(self, done: Done) -> None:
+        """Add an item."""
+        self.rows[done.row.id] = done.row
+        self._fresh.extend({ITEM_ID: done.row.id, **record} for record in done.records)
+
+    def table(self) -> pa.Table | None:
+        """Return the table's rows that there are; None where the work makes files."""
+        if self._table is not None and self._fresh:
+            fresh = pa.Table.from_pylist(self._fresh, schema=self._schema)
+            self._table, self._fresh = pa.concat_tables([self._table, fresh]), []
+        return self._table
+
+
+def reason_of_stop(number: int, spec: RunSpec) -> str | None:
+    """Do a partition; return why the run was stopped meanwhile, None if it was not.
+
+    Returned and not raised, because Dask logs what tasks raise, once for every partition.
+    """
+    try:
+        run_partition(number, spec)
+    except RunStopped as error:
+        return str(error)
+    return None
+
+
+def _collect(part: Part, process: Process, backlog: Backlog) -> None:
+    """Wait for rows, writing and reporting them every few seconds and at the end."""
+    spec, verdict = process.spec, process.verdict
+    flushed, fresh = time.monotonic(), 0
+    over = False
+    while not over and verdict.reason is None:
+        over = backlog.over
+        done = [one for several in backlog.take(_POLL_S) for one in several]
+        for one in done:
+            part.add(one)
+        fresh += len(done)
+        report(spec.run_id, [one.row for one in done])
+        if fresh and (over or time.monotonic() - flushed > spec.flush_s):
+            process.flush(part.number, list(part.rows.values()), part.table())
+            flushed, fresh = time.monotonic(), 0
+    if fresh:
+        process.flush(part.number, list(part.rows.values()), part.table())
+    if verdict.reason is not None:
+        raise RunStopped(verdict.reason)

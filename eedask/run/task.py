@@ -1,0 +1,149 @@
+"""What a verb's work is made of: jobs of one item or many, and what each item gets from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from eedask.earthengine.connection import Endpoint, Request
+from eedask.earthengine.retry import Attempts
+from eedask.items.item import WorkItem
+
+Check = Callable[[bytes], None]
+
+
+class Sender(Protocol):
+    """What sends a job's requests: it waits for its turn, and tries again what may succeed.
+
+    Safe to share between the threads that work on the job.
+    """
+
+    def send(self, request: Request, check: Check | None = None) -> bytes:
+        """Return the body of the answer; ``check`` raises if it is not whole."""
+
+    def rest(self) -> None:
+        """Give back the slot that the job was taken with: it waits for something else first."""
+
+    def recruit(self, work: Callable[[], None], hands: int) -> None:
+        """Have threads of the process that become idle call ``work``, at most so many of them.
+
+        It may be called late, or never if the run ends: it is help, nothing to wait for.
+        """
+
+    @property
+    def memory(self) -> Any:
+        """What the jobs of a run teach each other within one process."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of an item.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the dataset.
+    data : bytes
+    """
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Records:
+    """An item's rows of the dataset's table.
+
+    Attributes
+    ----------
+    rows : sequence of mapping
+        Values by column; a column that a row lacks is null there.
+    nbytes : int
+        The item's share of the answer.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    nbytes: int = 0
+
+
+# What an item gets: its result, or the error that stood in the way of it.
+Outcome = File | Records | Exception
+
+
+@dataclass
+class Job:
+    """Items that are asked for together.
+
+    Attributes
+    ----------
+    items : tuple of WorkItem
+    laid_out : object
+        What of the work needs no request; an exception stands for what cannot be laid out.
+    attempts : Attempts
+        Requests that were sent for these items, those before a split included.
+    elapsed_s : float
+        Seconds that were spent on them before a split.
+    """
+
+    items: tuple[WorkItem, ...]
+    laid_out: Any = None
+    attempts: Attempts = field(default_factory=Attempts)
+    elapsed_s: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """What the job is called in the log."""
+        first = f"item {self.items[0].id!r}"
+        return first if len(self.items) == 1 else f"{first} and {len(self.items) - 1} more"
+
+
+class Task(Protocol):
+    """The work of a verb."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where requests go."""
+
+    @property
+    def needs_client(self) -> bool:
+        """Whether the ``ee`` client is needed on the worker."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before running."""
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """The columns of the table that the work fills; None for files."""
+
+    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> Task:
+        """Return the task with what had to be asked once, before any item.
+
+        Parameters
+        ----------
+        send : callable
+        items : sequence of WorkItem
+            A few, as examples.
+
+        Raises
+        ------
+        InputError
+            If the answers show that the plan cannot work.
+        RequestError
+            If there are none.
+        """
+
+    def memory(self) -> Any:
+        """Return a new place for what jobs of a run teach each other within one process."""
+
+    def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
+        """Return the jobs of a partition's items; each item is in one of them."""
+
+    def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
+        """Return what each item of a job gets; an error that is raised is that of all of them."""
+
+    def split(self, job: Job, error: Exception, memory: Any) -> Sequence[Job]:
+        """Return smaller or lighter jobs that may succeed where this one failed; none if none."""

@@ -1,0 +1,168 @@
+"""Jobs of several items: how they are cut, and what their tasks share.
+
+A job that is too large is cut before it is sent, as far as sizes are known; where it turns out
+too large, or one of its items stands in the way of the others, it is halved and asked again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from eedask.earthengine.retry import Attempts
+from eedask.errors import EedaskError, PermanentError, RequestError, SizeError, TooLargeError
+from eedask.items.item import WorkItem
+from eedask.run.task import Job, Outcome, Sender
+from eedask.tables.grouping import BatchMemory
+
+# Parts of a job that are cut off at once.
+_CUTS = 8
+
+
+class Oversized(EedaskError):
+    """A job is larger than what is known to work; it is cut before it is sent.
+
+    Attributes
+    ----------
+    allowed : float
+        The weight that it is to be cut to.
+    """
+
+    def __init__(self, allowed: float) -> None:
+        super().__init__("cut to what is known to work")
+        self.allowed = allowed
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is laid out of a request.
+
+    Attributes
+    ----------
+    weights : tuple of float
+        Of each item, in the unit of the run's :class:`~eedask.tables.grouping.BatchMemory`.
+    tile_scale : float
+    eased : bool
+        Whether the tile scale was raised, so that its success tells nothing of others.
+    """
+
+    weights: tuple[float, ...]
+    tile_scale: float
+    eased: bool = False
+
+    @property
+    def weight(self) -> float:
+        """Of all items."""
+        return sum(self.weights)
+
+
+def halves(job: Job) -> tuple[Job, Job]:
+    """Return a job of several items as two."""
+    middle = len(job.items) // 2
+    return part(job, slice(None, middle)), part(job, slice(middle, None))
+
+
+def part(job: Job, which: slice) -> Job:
+    """Return a job of some of the items, with the attempts and the time that were spent."""
+    batch = replace(job.laid_out, weights=job.laid_out.weights[which])
+    return Job(job.items[which], batch, Attempts(job.attempts.count), job.elapsed_s)
+
+
+def cut(job: Job, allowed: float) -> list[Job]:
+    """Return a job as a few, each of the allowed weight at most or of one item, and what is left.
+
+    What is left is cut when its turn comes, by what is known then.
+    """
+    parts, start, held = [], 0, 0.0
+    for position, weight in enumerate(job.laid_out.weights):
+        if position > start and held + weight > allowed:
+            parts.append(part(job, slice(start, position)))
+            start, held = position, 0.0
+            if len(parts) == _CUTS:
+                break
+        held += weight
+    return [*parts, part(job, slice(start, None))]
+
+
+class BatchedTask:
+    """What tasks share whose jobs hold several items: sizes learned, jobs split.
+
+    Subclasses state ``presumed``, ``total`` and how a job is sent.
+    """
+
+    @property
+    def presumed(self) -> float:
+        """The weight of a request that is taken to work before anything is known."""
+        raise NotImplementedError
+
+    @property
+    def total(self) -> float:
+        """The weight of all of the run's items, or less."""
+        raise NotImplementedError
+
+    def too_long(self, item: WorkItem) -> str:
+        """Return what to do about an item whose request alone is longer than Earth Engine takes."""
+        return "put less into the expression of an item"
+
+    def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
+        """Return what each item of a job gets, of one request."""
+        raise NotImplementedError
+
+    def lighter(self, job: Job) -> Sequence[Job]:
+        """Return what may succeed where a job of one item is too large; nothing if nothing."""
+        return ()
+
+    def memory(self) -> BatchMemory:
+        """Return a new place for what jobs of a run teach each other within one process."""
+        return BatchMemory(self.presumed, self.total)
+
+    def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
+        """Return what each item of a job gets.
+
+        Raises
+        ------
+        Oversized, RequestError
+        """
+        memory: BatchMemory = sender.memory
+        weight = job.laid_out.weight
+        if len(job.items) > 1:
+            allowed = memory.admit(job, weight, sender.rest)
+            if allowed < weight:
+                raise Oversized(allowed)
+        try:
+            with self.advising(job):
+                outcomes = self.ask(job, sender)
+        except TooLargeError:
+            memory.too_large(job, weight, job.label)
+            raise
+        except BaseException:
+            memory.other(job)
+            raise
+        if job.laid_out.eased:
+            memory.other(job)
+        else:
+            memory.worked(job, weight)
+        return outcomes
+
+    @contextlib.contextmanager
+    def advising(self, job: Job) -> Iterator[None]:
+        """Say what to do where the request of a single item is longer than Earth Engine takes."""
+        try:
+            yield
+        except SizeError as error:
+            if len(job.items) > 1:
+                raise
+            raise SizeError(f"{error}; {self.too_long(job.items[0])}") from error
+
+    def split(self, job: Job, error: Exception, memory: BatchMemory) -> Sequence[Job]:
+        """Return smaller or lighter jobs that may succeed where this one failed."""
+        if isinstance(error, Oversized):
+            return cut(job, error.allowed)
+        own = isinstance(error, TooLargeError | PermanentError)
+        if len(job.items) > 1 and (own or not isinstance(error, RequestError)):
+            # It may be one item's own, as where the user's function fails on its values.
+            return halves(job)
+        if len(job.items) == 1 and isinstance(error, TooLargeError):
+            return self.lighter(job)
+        return ()

@@ -1,0 +1,81 @@
+"""The features of a request, each with the number of its item, and reading them in its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import shapely
+
+from eedask.earthengine.nodes import Graph, Node, argument, call, constant, listed
+from eedask.errors import TransientError
+from eedask.expressions.compile import Expression
+from eedask.items.item import WorkItem, value_node
+
+# The property that tells which item of a request a feature is.
+KEY = "eedask:item"
+
+
+def point_features(points: Sequence[tuple[WorkItem, int]], graph: Graph) -> Node:
+    """Return the collection of items that are points, their coordinates as one constant."""
+    places = shapely.get_coordinates([item.geometry for item, _ in points]).tolist()
+    rows = [[x, y, k] for (x, y), (_, k) in zip(places, points, strict=True)]
+    row = argument("eedask row")
+    place = call(
+        "GeometryConstructors.Point",
+        coordinates=call("List.slice", list=row, start=constant(0), end=constant(2)),
+    )
+    key = call("List.get", list=row, index=constant(2))
+    feature = call("Feature", geometry=place, metadata={"dictionaryValue": {"values": {KEY: key}}})
+    make = graph.function(["eedask row"], feature)
+    made = call("List.map", list=constant(rows), baseAlgorithm=make)
+    return graph.shared(call("Collection", features=made))
+
+
+def region_features(
+    regions: Sequence[tuple[WorkItem, int]], region: Expression | None, graph: Graph
+) -> Node:
+    """Return the collection of items' regions: their own geometries, or what Earth Engine has."""
+    features = []
+    for item, k in regions:
+        place = value_node(item.geometry) if region is None else graph.embed(region.encode(item))
+        features.append(call("Feature", geometry=place, metadata=constant({KEY: k})))
+    return graph.shared(call("Collection", features=listed(features)))
+
+
+def joined(collections: Sequence[Node]) -> Node:
+    """Return the collection of all features."""
+    if len(collections) == 1:
+        return collections[0]
+    return call("Collection.flatten", collection=call("Collection", features=listed(collections)))
+
+
+def slim(graph: Graph, collection: Node) -> Node:
+    """Return the collection without geometries, which nobody asked for."""
+    feature = argument("eedask feature")
+    bare = call("Feature.setGeometry", feature=feature, geometry=constant(None))
+    make = graph.function(["eedask feature"], bare)
+    return call("Collection.map", collection=collection, baseAlgorithm=make)
+
+
+def features_by_item(body: bytes, count: int) -> list[list[Mapping[str, Any]]]:
+    """Return the properties of an answer's features, for each item of the request.
+
+    Raises
+    ------
+    TransientError
+        If the answer is not a whole one.
+    """
+    try:
+        features = json.loads(body)["result"]["features"]
+        rows: list[list[Mapping[str, Any]]] = [[] for _ in range(count)]
+        for feature in features:
+            properties = feature["properties"]
+            rows[int(properties[KEY])].append(properties)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise TransientError(
+            f"the answer ({len(body)} bytes, starting with {body[:40]!r}) is no collection of"
+            f" the features that were asked for: {error!r}"
+        ) from error
+    return rows

@@ -1,0 +1,6 @@
+"""What the user says, checked: one module a verb, each making a plan.
+
+In go the arguments of ``eedask.chips`` and the others, as the user wrote them.
+Out comes a :class:`~eedask.plan.Plan`; nothing has been sent.
+Only the package's top imports it, each verb from its own module.
+"""
