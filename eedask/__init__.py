@@ -12,15 +12,17 @@ from importlib.metadata import version as _version
 
 from eedask import errors
 from eedask.earthengine.retry import RetryPolicy
+from eedask.expressions.symbols import Item
 from eedask.items import check as items
-from eedask.items.check import to_bag
-from eedask.items.item import Item
+from eedask.items.local import to_bag
 from eedask.plan import Plan
 from eedask.results.result import Result, open_result
 from eedask.run.progress import Progress
 from eedask.verbs.chips import chips
-from eedask.verbs.reduction import reduce_regions, sample_points
-from eedask.verbs.time_series import compute, time_series
+from eedask.verbs.compute import compute
+from eedask.verbs.reduce_regions import reduce_regions
+from eedask.verbs.sample_points import sample_points
+from eedask.verbs.time_series import time_series
 
 __version__ = _version("eedask")
 

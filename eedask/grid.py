@@ -9,19 +9,12 @@ so neighbouring chips share one lattice and reading at native scale resamples no
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import pyproj
-from numpy.typing import ArrayLike, NDArray
-
-from eedask.errors import InputError, SizeError
-
-# One degree of the equator of WGS84, by which Earth Engine turns metres into degrees
-# (ee.Projection("EPSG:4326").nominalScale() is this number).
-METRES_PER_DEGREE = 111319.49079327358
+from eedask.crs import metres_per_unit
+from eedask.errors import InputError, PermanentError, SizeError
 
 Transform = tuple[float, float, float, float, float, float]
 
@@ -180,74 +173,44 @@ def covering_grid(
     return _window(crs, transform, first_column, first_row, shape)
 
 
-def utm_crs(longitude: ArrayLike, latitude: ArrayLike) -> NDArray[np.str_]:
-    """Return the EPSG code of each point's own WGS84 / UTM zone.
-
-    Parameters
-    ----------
-    longitude, latitude : array_like of float, shape (n,)
-        Degrees. Zones are the regular ones, 6° wide: without the exceptions for Norway and
-        Svalbard, as in most tools.
-
-    Returns
-    -------
-    ndarray of str, shape (n,)
-        ``EPSG:326zz`` north of the equator and on it, ``EPSG:327zz`` south of it.
-    """
-    longitude, latitude = np.asarray(longitude, float), np.asarray(latitude, float)
-    zone = np.floor((longitude + 180.0) % 360.0 / 6.0).astype(int) + 1
-    code = np.where(latitude < 0, 32700, 32600) + zone
-    return np.char.add("EPSG:", code.astype(str))
-
-
-def canonical_crs(crs: Any) -> str:
-    """Return a crs as Earth Engine takes it: an authority code where there is one, else WKT 1.
-
-    Raises
-    ------
-    InputError
-        If pyproj cannot read it.
-    """
-    if isinstance(crs, str) and crs.upper() == "SR-ORG:6974":
-        return "SR-ORG:6974"
-    try:
-        parsed = pyproj.CRS.from_user_input(crs)
-    except pyproj.exceptions.CRSError as error:
-        raise InputError(
-            f"crs={crs!r} is not a crs: give an EPSG code such as 'EPSG:32613', 'utm' for each"
-            " point's own zone, 'native' for the image's own grid, or anything pyproj reads"
-        ) from error
-    authority = parsed.to_authority(min_confidence=100)
-    return ":".join(authority) if authority else str(parsed.to_wkt("WKT1_GDAL"))
-
-
-@lru_cache(maxsize=256)
-def metres_per_unit(crs: str) -> float:
-    """Return the length of one unit of the crs, by which Earth Engine turns metres into it."""
-    parsed = as_pyproj(crs)
-    if parsed.is_geographic:
-        return METRES_PER_DEGREE
-    return float(parsed.axis_info[0].unit_conversion_factor or 1.0)
-
-
-@lru_cache(maxsize=256)
-def as_pyproj(crs: str) -> pyproj.CRS:
-    """Return pyproj's crs for a name that Earth Engine uses."""
-    # MODIS sinusoidal: Earth Engine's name for it is not in pyproj's database.
-    if crs == "SR-ORG:6974":
-        return pyproj.CRS("+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs")
-    return pyproj.CRS(crs)
-
-
-@lru_cache(maxsize=256)
-def from_degrees(crs: str) -> pyproj.Transformer:
-    """Return the transformer from longitude and latitude to a crs."""
-    return pyproj.Transformer.from_crs("EPSG:4326", as_pyproj(crs), always_xy=True)
-
-
 def _window(
     crs: str, transform: Transform, column: int, row: int, shape: tuple[int, int]
 ) -> PixelGrid:
     a, b, _, d, e, _ = transform
     x, y = apply(transform, column, row)
     return PixelGrid(crs, (a, b, x, d, e, y), shape)
+
+
+@dataclass(frozen=True)
+class NativeProjection:
+    """The grid of an image: its crs and the transform of its pixels."""
+
+    crs: str
+    transform: Transform
+
+    @classmethod
+    def from_info(cls, info: Mapping[str, Any]) -> NativeProjection:
+        """Return what ``ee.Projection.getInfo`` says.
+
+        Raises
+        ------
+        PermanentError
+            If the image has no grid of its own: composites have EPSG:4326 at 1 degree
+            (https://developers.google.com/earth-engine/guides/projections).
+        """
+        crs, transform = info.get("crs") or info.get("wkt"), info.get("transform")
+        if not isinstance(crs, str) or not isinstance(transform, list) or len(transform) != 6:
+            raise PermanentError(f"the image has no single native grid: its projection is {info}")
+        a, b, c, d, e, f = (float(value) for value in transform)
+        if crs == "EPSG:4326" and abs(a) == abs(e) == 1:
+            raise PermanentError(
+                "the image has no native grid: a composite or constant has EPSG:4326 at 1 degree."
+                " State crs= and scale=, or give the image a grid with setDefaultProjection"
+            )
+        return cls(crs, (a, b, c, d, e, f))
+
+    @property
+    def scale(self) -> float:
+        """Side of a pixel in metres, as ``ee.Projection.nominalScale`` counts it."""
+        a, b, _, d, e, _ = self.transform
+        return math.sqrt(abs(a * e - b * d)) * metres_per_unit(self.crs)

@@ -14,66 +14,28 @@ import dask.bag as db
 import geopandas as gpd
 from tqdm.auto import tqdm
 
-from eedask.dataset.dataset import FAILED, MANIFEST_COLUMNS, OK, Dataset
+from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
-from eedask.dataset.items_file import ORDER, check_storable, sample_items
-from eedask.earthengine.connection import Connection, Request
+from eedask.dataset.rows import FAILED, OK
+from eedask.earthengine.connection import Connection
+from eedask.earthengine.endpoint import Request
 from eedask.earthengine.methods import check_json
 from eedask.earthengine.retry import Attempts, RetryPolicy, call_with_retry
-from eedask.errors import InputError, RequestError, RunStopped
-from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling, is_count
+from eedask.errors import RequestError, RunStopped
+from eedask.items.check import check_storable
+from eedask.items.item import sample_items
 from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag
-from eedask.run.process import RunSpec
+from eedask.run.options import RunOptions
 from eedask.run.progress import Counter, Listener, Progress, listener
+from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
 from eedask.run.task import Task
 
 logger = logging.getLogger("eedask")
 
-_LARGEST_PARTITION = 250
 # Seconds that a process keeps what it has for a bag, from one partition to the next.
 _BAG_IDLE_S = 5.0
-# Column names that results need for themselves. Tables and manifests have the ids in their index,
-# so that a column of the items may be called as these are.
-RESERVED = (*MANIFEST_COLUMNS, ORDER)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a plan runs; none of it changes the result.
-
-    Attributes
-    ----------
-    concurrency : int
-        Requests at once, over all workers.
-    rate : float, optional
-        Requests a second, over all workers; None: not limited.
-    retry : RetryPolicy
-    partition_size : int, optional
-        Items in a Dask partition.
-    """
-
-    concurrency: int = DEFAULT_CONCURRENCY
-    rate: float | None = DEFAULT_RATE
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    partition_size: int | None = None
-
-    def __post_init__(self) -> None:
-        Ceiling(self.concurrency, self.rate)
-        if self.partition_size is not None and not is_count(self.partition_size):
-            raise InputError(
-                f"partition_size is a whole number of items, 1 or more; got {self.partition_size!r}"
-            )
-
-    def with_partition(self, size: int) -> RunOptions:
-        """Return the options with a partition size, unless they state one."""
-        return self if self.partition_size else replace(self, partition_size=size)
-
-    def partition_of(self, count: int) -> int:
-        """Return the items in a partition, of so many in all."""
-        # At least 16 partitions where there are items enough, so that all workers get some.
-        return int(self.partition_size or min(_LARGEST_PARTITION, -(-count // 16)))
 
 
 @dataclass(frozen=True, eq=False)

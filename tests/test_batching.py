@@ -14,21 +14,15 @@ from hypothesis import strategies as st
 
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, TooLargeError
+from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
-from eedask.pixels.layout import NativeProjection
 from eedask.quota.limiter import Slot, SlotUnused
 from eedask.run.process import JobSender
 from eedask.run.request_pool import RequestPool, Split
 from eedask.run.task import Job
+from eedask.tables.batch_memory import BatchMemory
 from eedask.tables.batches import Batch, BatchedTask
-from eedask.tables.grouping import (
-    BatchLimits,
-    BatchMemory,
-    by_tile,
-    expected_pixels,
-    in_order,
-    tiles_of,
-)
+from eedask.tables.grouping import BatchLimits, by_tile, expected_pixels, in_order, tiles_of
 
 TILES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=120)
 

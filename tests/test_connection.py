@@ -12,13 +12,8 @@ from google.auth import exceptions as google_exceptions
 from google.auth.credentials import Credentials
 from loopback import reply, serving
 
-from eedask.earthengine.connection import (
-    Connection,
-    Endpoint,
-    Request,
-    endpoint_of_client,
-    user_agent,
-)
+from eedask.earthengine.connection import Connection, user_agent
+from eedask.earthengine.endpoint import Endpoint, Request, endpoint_of_client
 from eedask.errors import (
     AuthorizationError,
     InputError,

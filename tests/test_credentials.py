@@ -29,8 +29,8 @@ from mounted import SCENE
 import eedask
 from eedask.earthengine import credentials as sources
 from eedask.earthengine import tokens
-from eedask.earthengine.connection import (
-    Connection,
+from eedask.earthengine.connection import Connection
+from eedask.earthengine.endpoint import (
     Endpoint,
     Request,
     endpoint_of_client,

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 import shapely
 
-from eedask.dataset.dataset import FAILED, MANIFEST_COLUMNS, OK, Dataset, Row
+from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
 from eedask.dataset.items_file import items_digest
+from eedask.dataset.rows import FAILED, MANIFEST_COLUMNS, OK, Row
 from eedask.errors import DatasetError
 
 ASKED = {"verb": "chips", "scale": 1.0, "shape": (2, 2)}

@@ -9,9 +9,12 @@ from ee import serializer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eedask.earthengine.nodes import value_node
 from eedask.errors import InputError
-from eedask.expressions.compile import Builder, Template, compile_expression, digest, digest_of
-from eedask.items.item import BoundItem, WorkItem, to_ee_geometry, value_node
+from eedask.expressions.compile import Builder, Template, compile_expression, digest_of
+from eedask.expressions.digest import digest
+from eedask.expressions.symbols import BoundItem, to_ee_geometry
+from eedask.items.item import WorkItem
 
 pytestmark = pytest.mark.usefixtures("earth_engine")
 

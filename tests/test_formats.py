@@ -8,7 +8,7 @@ import rasterio
 from PIL import Image
 
 from eedask.errors import InputError, TransientError
-from eedask.pixels.formats.base import image_format
+from eedask.pixels.formats.registry import image_format
 
 ROWS, COLUMNS = 40, 56
 NAMES = ("png", "jpg", "npy", "tif")

@@ -8,9 +8,10 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eedask.earthengine.nodes import Graph, argument, call, constant, listed, mapped
-from eedask.expressions.compile import digest
-from eedask.items.item import WorkItem, to_ee_geometry
+from eedask.earthengine.nodes import Graph, argument, call, constant, listed, mapped, value_node
+from eedask.expressions.digest import digest
+from eedask.expressions.symbols import to_ee_geometry
+from eedask.items.item import WorkItem
 
 # What looks like a reference is none within a constant.
 CONSTANTS = (None, True, 3, -2.5, "x", [1, 2], {"valueReference": "0"})
@@ -114,7 +115,7 @@ SHAPES = [
 @pytest.mark.parametrize("text", SHAPES)
 def test_geometries_are_encoded_as_the_client_does(earth_engine, text):
     item = WorkItem(0, shapely.from_wkt(text))
-    node = item.node("geometry")
+    node = value_node(item.value("geometry"))
     wanted = encoded(to_ee_geometry(item.geometry))
     assert digest({"result": "0", "values": {"0": node}}) == digest(wanted)
     assert to_ee_geometry(item.geometry).getInfo()["type"] == item.geometry.geom_type

@@ -7,20 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eedask.crs import METRES_PER_DEGREE, canonical_crs, metres_per_unit, utm_crs
 from eedask.errors import InputError, SizeError
-from eedask.grid import (
-    METRES_PER_DEGREE,
-    PixelGrid,
-    apply,
-    canonical_crs,
-    chip_grid,
-    covering_grid,
-    invert,
-    lattice,
-    metres_per_unit,
-    rescaled,
-    utm_crs,
-)
+from eedask.grid import PixelGrid, apply, chip_grid, covering_grid, invert, lattice, rescaled
 
 coordinates = st.floats(-1e7, 1e7)
 sides = st.integers(1, 600)

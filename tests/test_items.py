@@ -10,7 +10,8 @@ from test_chips import requests_since
 
 import eedask
 from eedask.errors import InputError, ItemsError, PermanentError
-from eedask.items.check import from_features, random_points
+from eedask.items.from_earth_engine import from_features
+from eedask.items.local import random_points
 
 L = shapely.box(0, 0, 10, 60) - shapely.box(5, 5, 10, 60)
 

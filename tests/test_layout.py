@@ -10,11 +10,10 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eedask.dataset.items_file import work_items
 from eedask.errors import InputError, ItemsError, PermanentError
-from eedask.grid import apply
-from eedask.items.item import WorkItem
-from eedask.pixels.layout import Layout, NativeProjection
+from eedask.grid import NativeProjection, apply
+from eedask.items.item import WorkItem, work_items
+from eedask.pixels.layout import Layout
 
 
 def point(longitude, latitude):

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from eedask.results.contact_sheet import as_picture, opened
+from eedask.pixels.formats.pictures import as_picture, opened
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])

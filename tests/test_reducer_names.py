@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 
 from eedask.errors import InputError
-from eedask.expressions.compile import digest
-from eedask.tables.reducers import NAMES, columns, reducer
+from eedask.expressions.digest import digest
+from eedask.tables.columns import columns
+from eedask.tables.reducers import NAMES, reducer
 
 BYTE = {"type": "PixelType", "precision": "int", "min": 0, "max": 255}
 FLOAT = {"type": "PixelType", "precision": "float"}

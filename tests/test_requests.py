@@ -5,21 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eedask.earthengine.connection import Endpoint
-from eedask.earthengine.methods import (
+from eedask.earthengine.endpoint import Endpoint
+from eedask.earthengine.methods import compute_features, compute_value
+from eedask.errors import InputError, PermanentError, SizeError
+from eedask.grid import PixelGrid
+from eedask.pixels.formats.registry import image_format
+from eedask.pixels.query import (
     MAX_PIXEL_BYTES,
     PixelQuery,
     check_size,
-    compute_features,
     compute_pixels,
-    compute_value,
     create_thumbnail,
     get_thumbnail,
-    visualization,
 )
-from eedask.errors import InputError, PermanentError, SizeError
-from eedask.grid import PixelGrid
-from eedask.pixels.formats.base import image_format
+from eedask.pixels.visualization import visualization
 
 ENDPOINT = Endpoint("http://127.0.0.1:1", "p", auth="anonymous", workload_tag="chips-1")
 EXPRESSION = {"result": "0", "values": {"0": {"constantValue": 1}}}

@@ -19,7 +19,7 @@ from test_reduce_regions import fields
 import eedask
 from eedask.errors import DatasetError, ItemsError
 from eedask.tables import series_task as series
-from eedask.tables.grouping import BatchMemory
+from eedask.tables.batch_memory import BatchMemory
 
 pytestmark = pytest.mark.usefixtures("threads")
 

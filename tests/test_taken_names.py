@@ -11,8 +11,8 @@ from mounted import FIELD, SCENE
 from test_reduce_regions import fields
 
 import eedask
-from eedask.dataset.items_file import sample_items
 from eedask.errors import InputError
+from eedask.items.item import sample_items
 
 pytestmark = pytest.mark.usefixtures("threads")
 

@@ -21,14 +21,16 @@ from oracle import native_window, nearest, place
 from PIL import Image
 
 import eedask
-from eedask.dataset.items_file import work_items
-from eedask.earthengine.connection import Connection, Endpoint
-from eedask.earthengine.methods import PIXEL_LIMITS, URL_LIMITS, Limits
+from eedask.earthengine.connection import Connection
+from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import InputError, PermanentError, SizeError, TooLargeError
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.base import image_format
-from eedask.pixels.formats.pictures import MAX_JPEG_SIDE, joiner
-from eedask.pixels.tiles import Budget, Hints, allowed, cut, fetch_tiled, quarters
+from eedask.items.item import work_items
+from eedask.pixels.cutting import Budget, allowed, cut, quarters
+from eedask.pixels.formats.pictures import MAX_JPEG_SIDE
+from eedask.pixels.formats.registry import image_format, joiner
+from eedask.pixels.query import PIXEL_LIMITS, URL_LIMITS, Limits
+from eedask.pixels.tiles import Hints, fetch_tiled
 
 GRID = PixelGrid("EPSG:32614", (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0), (300, 200))
 MEMORY = "User memory limit exceeded."

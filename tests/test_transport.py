@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from eedask.earthengine.connection import Connection, Endpoint, Request
+from eedask.earthengine.connection import Connection
+from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.errors import AuthorizationError, TransientError
 
 ASK = Request("POST", "projects/p/value:compute", body={"expression": {}})

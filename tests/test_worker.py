@@ -8,13 +8,15 @@ import geopandas as gpd
 import pyarrow as pa
 import pytest
 
-from eedask.dataset.dataset import FAILED, ITEM_ID, OK, Dataset, Row
+from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
-from eedask.earthengine.connection import Endpoint
+from eedask.dataset.rows import FAILED, ITEM_ID, OK, Row
+from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import BudgetError, RunStopped
 from eedask.run.partition import Part, run_partition
-from eedask.run.process import Done, RunSpec, release
+from eedask.run.process import Done, release
+from eedask.run.spec import RunSpec
 from eedask.run.task import Job, Records
 
 COUNT = 8

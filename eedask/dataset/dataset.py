@@ -18,7 +18,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,68 +28,30 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from eedask.dataset.folder import Folder
-from eedask.dataset.items_file import ITEMS, items_digest, items_file, read_items, read_partition
+from eedask.dataset.items_file import (
+    ITEMS,
+    ORDER,
+    items_digest,
+    items_file,
+    read_items,
+    read_partition,
+)
+from eedask.dataset.rows import FAILED, ITEM_ID, MANIFEST_COLUMNS, OK, Row, not_done, rows_table
 from eedask.errors import DatasetError
 from eedask.items.item import WorkItem
+
+# Column names that results need for themselves. Tables and manifests have the ids in their index,
+# so that a column of the items may be called as these are.
+RESERVED = (*MANIFEST_COLUMNS, ORDER)
 
 PLAN, PARTS = "plan.json", "manifest"
 CHIPS, TABLE, REPORT, SHEET = "chips", "table", "report.html", "contact_sheet.png"
 RESULTS = (CHIPS, TABLE, REPORT, SHEET)
 _PARTS_OF = "part-*.parquet"
-# The table's column of item ids, and where its columns are kept, as Parquet readers expect it.
-ITEM_ID = "id"
 _TABLE_SCHEMA = f"{TABLE}/_common_metadata"
 FORMAT_VERSION = 1
 
 DIGEST = re.compile("[0-9a-f]{64}")
-
-OK, FAILED = "ok", "failed"
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of one item: a row of the manifest.
-
-    Attributes
-    ----------
-    id : int or str
-    status : {"ok", "failed"}
-    path : str, optional
-        The item's file, relative to the dataset.
-    nbytes : int
-        Of the file.
-    attempts : int
-        Requests that were sent.
-    elapsed_s : float
-        Seconds from taking up the item to its end, waiting included.
-    error_kind, error : str, optional
-        Why it failed, in Earth Engine's own words where it answered.
-    finished : datetime
-        UTC.
-    """
-
-    id: Any
-    status: str
-    path: str | None = None
-    nbytes: int = 0
-    attempts: int = 0
-    elapsed_s: float = 0.0
-    error_kind: str | None = None
-    error: str | None = None
-    finished: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
-_ROW_FIELDS: list[tuple[str, pa.DataType]] = [
-    ("status", pa.string()),
-    ("path", pa.string()),
-    ("nbytes", pa.int64()),
-    ("attempts", pa.int32()),
-    ("elapsed_s", pa.float64()),
-    ("error_kind", pa.string()),
-    ("error", pa.string()),
-    ("finished", pa.timestamp("us", tz="UTC")),
-]
-MANIFEST_COLUMNS = tuple(name for name, _ in _ROW_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -215,7 +177,7 @@ class Dataset:
             return []
         part = self.read_part(name)
         if self.folder.exists(_TABLE_SCHEMA) and not self.folder.exists(table_part(number)):
-            part = _not_done(part)
+            part = not_done(part)
         return [Row(**row) for row in part.to_pylist()]
 
     def read_part(self, name: str) -> pa.Table:
@@ -245,7 +207,7 @@ class Dataset:
     def write_rows(self, number: int, rows: Sequence[Row]) -> None:
         """Write all rows of a partition that there are, in place of those written before."""
         buffer = io.BytesIO()
-        pq.write_table(_rows_table(rows), buffer)
+        pq.write_table(rows_table(rows), buffer)
         self.folder.write(_part(number), buffer.getvalue())
 
     def state_schema(self, schema: pa.Schema) -> None:
@@ -321,30 +283,17 @@ class Dataset:
         # Parts of the table are called as those of the manifest are.
         there = {name.rpartition("/")[2] for name in self.table_parts()}
         pairs = zip(names, parts, strict=True)
-        return [p if name.rpartition("/")[2] in there else _not_done(p) for name, p in pairs]
+        return [p if name.rpartition("/")[2] in there else not_done(p) for name, p in pairs]
 
     def manifest(self) -> gpd.GeoDataFrame:
         """Return the items with what became of each; columns are null where nothing did yet."""
         items = self.items()
         tables = self._manifest_parts()
         if not tables:
-            rows = _rows_table([]).drop_columns("id").to_pandas()
+            rows = rows_table([]).drop_columns("id").to_pandas()
             return items.join(rows.reindex(items.index))
         rows = pa.concat_tables(tables).to_pandas().set_index("id")
         return items.join(rows.reindex(items.index))
-
-
-def _not_done(part: pa.Table) -> pa.Table:
-    """Return the rows of a part of the manifest whose items are not done."""
-    return part.filter(pc.not_equal(part["status"], OK))
-
-
-def _rows_table(rows: Sequence[Row]) -> pa.Table:
-    ids = pa.array([row.id for row in rows])
-    data = {
-        name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in _ROW_FIELDS
-    }
-    return pa.table({"id": ids, **data})
 
 
 def table_part(number: int) -> str:

@@ -6,9 +6,6 @@ import functools
 import hashlib
 import io
 import json
-import random
-from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import geopandas as gpd
@@ -17,45 +14,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
-from shapely.geometry.base import BaseGeometry
 
+from eedask.crs import canonical_crs
 from eedask.dataset.folder import Folder
 from eedask.errors import ItemsError
-from eedask.grid import canonical_crs
-from eedask.items.item import WorkItem
+from eedask.items.item import WorkItem, made_items, work_items
 
 ITEMS = "items.parquet"
 # The items' own order; the file has them in the order of space.
 ORDER = "eedask:order"
-# How many items besides the first stand for all others.
-_SAMPLES = 5
-
-
-def check_storable(items: gpd.GeoDataFrame) -> None:
-    """Refuse columns that no Parquet file holds.
-
-    Raises
-    ------
-    ItemsError
-        If a column's name is not a string, or its values are of several types.
-    """
-    if odd := [name for name in items.columns if not isinstance(name, str)]:
-        raise ItemsError(
-            f"the items' columns are kept in Parquet, where names are strings; got {odd}:"
-            " rename them, for example with items.rename(columns=str)"
-        )
-    values = items.drop(columns=items.geometry.name)
-    for name in values.columns:
-        if not pd.api.types.is_object_dtype(values[name]):
-            continue
-        try:
-            pa.array(values[name], from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-            raise ItemsError(
-                f"the items' columns are kept in Parquet, and the values of {name!r} are of"
-                f" several types, or of one that it does not know: {error}; drop the column, or"
-                f" make it all text with items[{name!r}].astype(str)"
-            ) from error
 
 
 def items_digest(items: gpd.GeoDataFrame) -> str:
@@ -76,33 +43,6 @@ def items_digest(items: gpd.GeoDataFrame) -> str:
 def _crs_name(crs: Any) -> str | None:
     # As text, a crs that was read from a file differs from the same one that was not.
     return None if crs is None else canonical_crs(crs)
-
-
-def work_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
-    """Return the items one by one, in EPSG:4326."""
-    given = items.geometry
-    values = items.drop(columns=given.name)
-    if given.crs is None or given.crs == "EPSG:4326":
-        return _work_items(values, given)
-    crs = canonical_crs(given.crs)
-    found = _work_items(values, given.to_crs("EPSG:4326"))
-    bounds = shapely.bounds(given.to_numpy()).tolist()
-    return [
-        replace(item, crs=crs, bounds=tuple(box)) for item, box in zip(found, bounds, strict=True)
-    ]
-
-
-def sample_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
-    """Return the first item and a few others, the same ones for the same items."""
-    others = random.Random(0).sample(range(len(items)), min(_SAMPLES, len(items)))
-    return work_items(items.iloc[[0, *others]])
-
-
-def _work_items(values: pd.DataFrame, shapes: Iterable[BaseGeometry | None]) -> list[WorkItem]:
-    # Older pandas returns none at all where there are no columns.
-    records: Any = values.to_dict("records") or [{}] * len(values)
-    ids = values.index.tolist()
-    return [WorkItem(*parts) for parts in zip(ids, shapes, records, strict=True)]
 
 
 def items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
@@ -148,7 +88,7 @@ def read_partition(folder: Folder, number: int) -> list[WorkItem]:
     crs = geo["columns"][name].get("crs", "OGC:CRS84")
     if not _is_degrees(crs):
         return work_items(gpd.GeoDataFrame(frame, geometry=shapes, crs=crs))
-    return _work_items(frame, shapes)
+    return made_items(frame, shapes)
 
 
 def _is_degrees(crs: Any) -> bool:

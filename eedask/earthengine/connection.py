@@ -9,40 +9,25 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
 from importlib import metadata
-from typing import Any
 from urllib.parse import quote, urlencode
 
-import distributed
 import google.auth.exceptions
 import urllib3
-from ee import _state
-from google.auth.credentials import AnonymousCredentials, Credentials
+from google.auth.credentials import Credentials
 
 from eedask.earthengine import credentials as sources
+from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.http import is_untrusted, open_pool
-from eedask.earthengine.tokens import Bearer, note_worker, sharing, words
-from eedask.errors import (
-    AuthorizationError,
-    InputError,
-    RequestError,
-    SizeError,
-    TransientError,
-    from_response,
-)
-from eedask.quota.messages import is_positive
+from eedask.earthengine.refusals import from_response
+from eedask.earthengine.token_sharing import note_worker
+from eedask.earthengine.tokens import Bearer, words
+from eedask.errors import AuthorizationError, RequestError, SizeError, TransientError
 
-HIGH_VOLUME_URL = "https://earthengine-highvolume.googleapis.com"
-STANDARD_URL = "https://earthengine.googleapis.com"
-# Earth Engine ends a request after five minutes; a little more lets its own words arrive
-# (https://developers.google.com/earth-engine/guides/processing_environments).
-DEADLINE = 330.0
 # Bytes of a request's body (https://developers.google.com/earth-engine/guides/usage).
 MAX_BODY = 10 * 2**20
 _CONNECT_S = 30.0
@@ -55,98 +40,6 @@ _PIECE = 1 << 18
 _to_json = json.JSONEncoder(allow_nan=False).encode
 # https://developers.google.com/earth-engine/guides/noncommercial_tiers
 _QUOTA_STATUS, _RESTRICTED = "x-earth-engine-quota-status", "parallelism_restricted=true"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is sent: method, path below ``/v1/``, query and JSON body."""
-
-    method: str
-    path: str
-    query: Mapping[str, str] | None = None
-    body: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where requests go and for whom; picklable and free of secrets.
-
-    Attributes
-    ----------
-    url : str
-        ``https://…`` without path.
-    project : str
-    auth : str
-        ``"anonymous"``, ``"auto"``, ``"default"``, ``"client"`` or ``"key:PATH"``: see
-        :mod:`eedask.earthengine.credentials`.
-    workload_tag : str, optional
-        Sent with every request, to tell its cost apart in Cloud Monitoring.
-    deadline : float
-        Seconds for one exchange, from its start to the answer's last byte.
-    origin : str
-        By which workers ask the user's process for access tokens; no secret.
-    """
-
-    url: str
-    project: str
-    auth: str = sources.DEFAULT
-    workload_tag: str | None = None
-    deadline: float = DEADLINE
-    origin: str = field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        if not is_positive(self.deadline):
-            raise InputError(f"deadline is a positive number of seconds; got {self.deadline!r}")
-
-    @property
-    def parent(self) -> str:
-        """The project's resource name, ``projects/P``."""
-        return f"projects/{self.project}"
-
-
-def endpoint_of_client(
-    *,
-    workload_tag: str | None = None,
-    deadline: float = DEADLINE,
-    credentials: str | os.PathLike[str] | None = None,
-) -> tuple[Endpoint, Credentials]:
-    """Return where the user's own ``ee.Initialize`` points, and with which credentials.
-
-    Bulk requests go to the high-volume endpoint unless the url was set on purpose.
-
-    Parameters
-    ----------
-    workload_tag : str, optional
-    deadline : float
-        Seconds.
-    credentials : {"default", "client"} or path, optional
-        What workers use: see :mod:`eedask.earthengine.credentials`.
-
-    Raises
-    ------
-    InputError
-        If ``ee.Initialize`` was not called, or without a project, or ``credentials`` is none.
-    """
-    state = _state.get_state()
-    if not state.initialized:
-        raise InputError(
-            "Earth Engine is not initialised: call ee.Initialize(project='my-project') first,"
-            " or ee.Initialize(e.credentials, url=e.url, project=e.project) for an emulator e"
-        )
-    project = state.cloud_api_user_project
-    if not project or project == _state.DEFAULT_CLOUD_API_USER_PROJECT:
-        raise InputError("ee.Initialize was called without a project: pass project='my-project'")
-    url = (state.cloud_api_base_url or STANDARD_URL).rstrip("/")
-    own = state.credentials or AnonymousCredentials()
-    endpoint = Endpoint(
-        url=HIGH_VOLUME_URL if url == STANDARD_URL else url,
-        project=project,
-        auth=sources.auth_of(credentials, own),
-        workload_tag=workload_tag or state.workload_tag.get() or None,
-        deadline=deadline,
-        origin=sources.remember(own),
-    )
-    return endpoint, own
 
 
 class Connection:
@@ -315,35 +208,6 @@ def _quoted(path: str) -> str:
 def user_agent() -> str:
     """Return the name and version under which requests are made."""
     return f"eedask/{metadata.version('eedask')}"
-
-
-def ensure_client(endpoint: Endpoint) -> None:
-    """Initialise the ``ee`` client of this process, if it is not: building expressions needs it.
-
-    Raises
-    ------
-    AuthorizationError
-        If there are no credentials for it.
-    """
-    found = None
-    if endpoint.auth != sources.ANONYMOUS:
-        found = sources.find(endpoint.auth, endpoint.origin)
-    sources.initialize(endpoint.url, endpoint.project, found)
-
-
-@contextlib.contextmanager
-def sharing_tokens(endpoint: Endpoint, client: distributed.Client) -> Iterator[None]:
-    """Let a cluster's workers ask this process for access tokens, where they may need it."""
-    if not sources.shares_tokens(endpoint.auth):
-        yield
-        return
-
-    def find() -> Credentials:
-        # By origin: the user may have initialised ``ee`` otherwise since the plan was made.
-        return sources.find(endpoint.auth, endpoint.origin).credentials
-
-    with sharing(client, endpoint.origin, find):
-        yield
 
 
 def _with_seconds(headers: Mapping[str, str]) -> dict[str, str]:

@@ -29,7 +29,8 @@ from google.auth.credentials import AnonymousCredentials, Credentials, with_scop
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.oauth2 import service_account
 
-from eedask.earthengine.tokens import client_tokens, words
+from eedask.earthengine.token_sharing import client_tokens
+from eedask.earthengine.tokens import words
 from eedask.errors import AuthorizationError, InputError, TransientError
 
 ANONYMOUS, AUTO, DEFAULT, CLIENT = "anonymous", "auto", "default", "client"

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from retry.api import retry_call
 
+from eedask.arguments import is_count
 from eedask.errors import InputError, QuotaError, RequestError, TransientError
-from eedask.quota.messages import is_count
 
 T = TypeVar("T")
 

@@ -9,8 +9,6 @@ items, is kept as it is and called for every item on the workers.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,8 +16,11 @@ from typing import Any, Protocol
 import ee
 from ee import serializer
 
+from eedask.earthengine.nodes import Encoded, value_node
 from eedask.errors import InputError, TraceError
-from eedask.items.item import BoundItem, Encoded, TracedItem, WorkItem, slot_of
+from eedask.expressions.digest import digest, hash_of
+from eedask.expressions.symbols import BoundItem, TracedItem, slot_of
+from eedask.items.item import WorkItem
 
 Function = Callable[[Any], Any]
 
@@ -70,7 +71,7 @@ class Template:
 
     def encode(self, item: WorkItem) -> Encoded:
         """Return the graph with the item's values in the slots."""
-        bound = {slot: item.node(field) for slot, field in self.slots.items()}
+        bound = {slot: value_node(item.value(field)) for slot, field in self.slots.items()}
         return {"result": self.result, "values": {**self.values, **bound}}
 
 
@@ -165,64 +166,7 @@ def digest_of(expression: Expression, samples: Sequence[WorkItem]) -> str:
     if not any(digests):
         raise failure
     one, *others = set(digests)
-    return _hash("items", digests) if others or one is None else one
-
-
-def digest(expression: Encoded) -> str:
-    """Return a hash that two encoded expressions share when they ask for the same thing.
-
-    References are followed, and constants are equal however they are nested into nodes, so
-    what is shared, inlined or collapsed by an encoder makes no difference.
-    """
-    values = expression["values"]
-    memo: dict[str, str] = {}
-
-    def of_reference(key: str) -> str:
-        if key not in memo:
-            memo[key] = of_node(values[key])
-        return memo[key]
-
-    def of_node(node: Mapping[str, Any]) -> str:
-        ((kind, content),) = node.items()
-        if kind == "valueReference":
-            return of_reference(content)
-        if kind == "constantValue":
-            return _hash_constant(content)
-        if kind == "integerValue":
-            return _hash_constant(int(content))
-        if kind == "arrayValue":
-            return _hash("list", [of_node(child) for child in content["values"]])
-        if kind == "dictionaryValue":
-            return _hash("dict", {k: of_node(v) for k, v in content["values"].items()})
-        if kind == "functionDefinitionValue":
-            return _hash("def", [content["argumentNames"], of_reference(content["body"])])
-        if kind == "functionInvocationValue":
-            function = content.get("functionName") or of_reference(content["functionReference"])
-            given = content.get("arguments", {}).items()
-            # The client leaves out what is None, and to Earth Engine null means not given.
-            arguments = {k: d for k, v in given if (d := of_node(v)) != _NULL}
-            return _hash("call", [function, arguments])
-        return _hash(kind, content)
-
-    return of_reference(expression["result"])
-
-
-def _hash(kind: str, content: Any) -> str:
-    text = json.dumps([kind, content], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _hash_constant(value: Any) -> str:
-    if isinstance(value, list):
-        return _hash("list", [_hash_constant(v) for v in value])
-    if isinstance(value, dict):
-        return _hash("dict", {k: _hash_constant(v) for k, v in value.items()})
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return _hash("constant", value)
-
-
-_NULL = _hash_constant(None)
+    return hash_of("items", digests) if others or one is None else one
 
 
 class _FunctionError(InputError):

@@ -5,6 +5,7 @@ Out come checked GeoDataFrames, and from their rows the picklable items that wor
 Everything above imports it; it knows Earth Engine only where a builder asks it.
 """
 
-from eedask.items.check import from_features, random_points, to_bag
+from eedask.items.from_earth_engine import from_features
+from eedask.items.local import random_points, to_bag
 
 __all__ = ["from_features", "random_points", "to_bag"]

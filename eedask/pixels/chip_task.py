@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eedask.dataset.file_names import safe_name
-from eedask.earthengine.connection import Endpoint, Request
-from eedask.earthengine.methods import (
+from eedask.earthengine.endpoint import Endpoint, Request
+from eedask.earthengine.methods import compute_value
+from eedask.errors import InputError, PermanentError
+from eedask.expressions.compile import Builder, Expression
+from eedask.grid import NativeProjection, PixelGrid
+from eedask.items.item import WorkItem
+from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.layout import Layout
+from eedask.pixels.query import (
     PIXEL_LIMITS,
     URL_LIMITS,
     Limits,
     PixelQuery,
-    Visualization,
     compute_pixels,
-    compute_value,
     create_thumbnail,
     get_thumbnail,
 )
-from eedask.errors import InputError, PermanentError
-from eedask.expressions.compile import Builder, Expression
-from eedask.grid import PixelGrid
-from eedask.items.item import WorkItem
-from eedask.pixels.formats.base import ImageFormat
-from eedask.pixels.layout import Layout, NativeProjection
 from eedask.pixels.tiles import Hints, check_chip, fetch_tiled
+from eedask.pixels.visualization import Visualization
 from eedask.run.task import File, Job, Sender
 
 COMPUTE_PIXELS = "compute_pixels"

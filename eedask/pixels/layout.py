@@ -3,63 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import shapely
 
-from eedask.errors import InputError, ItemsError, PermanentError
+from eedask.arguments import check_scale
+from eedask.crs import NATIVE, UTM, from_degrees
+from eedask.errors import InputError, ItemsError
 from eedask.grid import (
+    NativeProjection,
     PixelGrid,
     Transform,
     chip_grid,
     covering_grid,
-    from_degrees,
     lattice,
-    metres_per_unit,
     rescaled,
 )
 from eedask.items.item import WorkItem
-from eedask.quota.messages import is_positive
-
-UTM = "utm"
-NATIVE = "native"
-
-
-@dataclass(frozen=True)
-class NativeProjection:
-    """The grid of an image: its crs and the transform of its pixels."""
-
-    crs: str
-    transform: Transform
-
-    @classmethod
-    def from_info(cls, info: Mapping[str, Any]) -> NativeProjection:
-        """Return what ``ee.Projection.getInfo`` says.
-
-        Raises
-        ------
-        PermanentError
-            If the image has no grid of its own: composites have EPSG:4326 at 1 degree
-            (https://developers.google.com/earth-engine/guides/projections).
-        """
-        crs, transform = info.get("crs") or info.get("wkt"), info.get("transform")
-        if not isinstance(crs, str) or not isinstance(transform, list) or len(transform) != 6:
-            raise PermanentError(f"the image has no single native grid: its projection is {info}")
-        a, b, c, d, e, f = (float(value) for value in transform)
-        if crs == "EPSG:4326" and abs(a) == abs(e) == 1:
-            raise PermanentError(
-                "the image has no native grid: a composite or constant has EPSG:4326 at 1 degree."
-                " State crs= and scale=, or give the image a grid with setDefaultProjection"
-            )
-        return cls(crs, (a, b, c, d, e, f))
-
-    @property
-    def scale(self) -> float:
-        """Side of a pixel in metres, as ``ee.Projection.nominalScale`` counts it."""
-        a, b, _, d, e, _ = self.transform
-        return math.sqrt(abs(a * e - b * d)) * metres_per_unit(self.crs)
 
 
 @dataclass(frozen=True)
@@ -121,12 +81,6 @@ class Layout:
         assert self.scale is not None
         crs = item.utm_crs if self.crs == UTM else self.crs
         return crs, lattice(crs, self.scale)
-
-
-def check_scale(scale: Any) -> None:
-    """Raise InputError unless a scale is one, or None."""
-    if scale is not None and not is_positive(scale):
-        raise InputError(f"scale is a positive number of metres; got {scale!r}")
 
 
 def _projected_bounds(item: WorkItem, crs: str) -> tuple[float, float, float, float]:

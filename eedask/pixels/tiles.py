@@ -8,62 +8,26 @@ much, each tile that failed is cut in four.
 
 from __future__ import annotations
 
-import itertools
-import re
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
 
-from eedask.earthengine.methods import Limits
+from eedask.earthengine.refusals import COMPUTATION
 from eedask.errors import InputError, TooLargeError
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.base import ImageFormat
-from eedask.pixels.formats.pictures import Joiner, check_memory, check_side, joiner, missing
+from eedask.pixels.cutting import NO_BOUND, Budget, allowed, cut, granted, quarters
+from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory
+from eedask.pixels.formats.registry import check_side, joiner, missing
+from eedask.pixels.query import Limits
 
 Ask = Callable[[PixelGrid], bytes]
 # Has idle threads call something, at most so many; see :meth:`eedask.run.task.Sender.recruit`.
 Recruit = Callable[[Callable[[], None], int], None]
 
-# What smaller tiles mend. Other things that are too large do not depend on the pixels asked for:
-# the payload is the expression, and "too many pixels", "too large" values and "5000 elements"
-# are those of a reduction, a list or a collection inside it
-# (https://developers.google.com/earth-engine/guides/debugging).
-_SIZE = re.compile(r"total request size \((\d+) bytes\) .*?(\d+) bytes", re.IGNORECASE)
-_SIDE = re.compile(r"pixel grid dimensions \(\d+ ?x ?\d+\) .*?(\d+)", re.IGNORECASE)
-_COMPUTATION = re.compile(
-    r"memory limit exceeded|computation timed out|output of image computation is too large",
-    re.IGNORECASE,
-)
 
 # After so many chips without trouble, larger tiles are tried again: what made one item heavy (a
 # dense stack of scenes) need not be true of the rest, and one failure in so many costs little.
 _CALM = 16
-_NO_BOUND = 2**40
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How many pixels a request may ask for, and how many a side."""
-
-    pixels: int
-    side: int
-
-    def fits(self, shape: tuple[int, int]) -> bool:
-        """Whether (rows, columns) are within it."""
-        return shape[0] * shape[1] <= self.pixels and max(shape) <= self.side
-
-    def within(self, other: Budget) -> Budget:
-        """Return the smaller of each."""
-        return Budget(min(self.pixels, other.pixels), min(self.side, other.side))
-
-
-@lru_cache(maxsize=64)
-def _granted(limits: Limits, bands: int) -> Budget:
-    """Return what limits allow of so many bands, or more."""
-    # Each has at least one byte, and one of mask.
-    return Budget(max(1, limits.bytes // (2 * bands)), limits.side)
 
 
 class Hints:
@@ -76,8 +40,8 @@ class Hints:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._size = self._budget = Budget(_NO_BOUND, _NO_BOUND)
-        self._computed = _NO_BOUND
+        self._size = self._budget = Budget(NO_BOUND, NO_BOUND)
+        self._computed = NO_BOUND
         self._calm = 0
 
     @property
@@ -106,94 +70,11 @@ class Hints:
             if failures:
                 self._computed = min(self._computed, pixels)
             elif self._calm == _CALM:
-                self._computed, self._calm = min(4 * self._computed, _NO_BOUND), 0
+                self._computed, self._calm = min(4 * self._computed, NO_BOUND), 0
             self._update()
 
     def _update(self) -> None:
-        self._budget = self._size.within(Budget(self._computed, _NO_BOUND))
-
-
-def cut(window: Window, budget: Budget) -> list[Window]:
-    """Return the fewest tiles, of rows and columns as equal as can be, within a budget.
-
-    Of two ways with as many tiles, the one with the squarer tiles is taken, as they touch less
-    input.
-
-    Parameters
-    ----------
-    window : Window
-    budget : Budget
-        At least one pixel.
-
-    Returns
-    -------
-    list of Window
-        Row by row; they cover the window and do not overlap.
-    """
-    if budget.fits(window.shape):
-        return [window]
-    down, across = _counts(window.shape, budget)
-    rows, columns = _edges(window.shape[0], down), _edges(window.shape[1], across)
-    return [
-        Window(window.row + top, window.column + left, (bottom - top, right - left))
-        for top, bottom in itertools.pairwise(rows)
-        for left, right in itertools.pairwise(columns)
-    ]
-
-
-def _counts(shape: tuple[int, int], budget: Budget) -> tuple[int, int]:
-    """Return how many tiles go down and across."""
-    rows, columns = shape
-    best: tuple[int, int, int, int] | None = None
-    down, fewest_across = -(-rows // budget.side), -(-columns // budget.side)
-    # More rows of tiles than tiles in the best way so far cannot be better.
-    while down <= rows and (best is None or down * fewest_across <= best[0]):
-        height = -(-rows // down)
-        if widest := min(budget.side, budget.pixels // height):
-            across = -(-columns // widest)
-            found = (down * across, height + -(-columns // across), down, across)
-            best = found if best is None else min(best, found)
-        down += 1
-    assert best is not None, "a budget of less than a pixel"
-    return best[2:]
-
-
-def _edges(length: int, parts: int) -> list[int]:
-    return [length * part // parts for part in range(parts + 1)]
-
-
-def quarters(window: Window, smallest_side: int) -> list[Window]:
-    """Return a window cut in half along each side whose halves are long enough."""
-    down, across = (2 if length >= 2 * smallest_side else 1 for length in window.shape)
-    rows, columns = window.shape
-    height, width = -(-rows // down), -(-columns // across)
-    return cut(window, Budget(height * width, max(height, width)))
-
-
-def allowed(error: TooLargeError, shape: tuple[int, int], limits: Limits) -> Budget | None:
-    """Return what Earth Engine allows, by the arithmetic of its refusal.
-
-    Parameters
-    ----------
-    error : TooLargeError
-    shape : (int, int)
-        Rows, columns of the request that was refused.
-    limits : Limits
-
-    Returns
-    -------
-    Budget, optional
-        Smaller than the request; None if the error has no arithmetic, or one that does not say
-        that the request was too large.
-    """
-    budget = Budget(_NO_BOUND, _NO_BOUND)
-    if found := _SIZE.search(error.message):
-        size, most = map(int, found.groups())
-        pixels = shape[0] * shape[1] * min(most, limits.bytes) // max(1, size)
-        budget = Budget(pixels, _NO_BOUND)
-    elif found := _SIDE.search(error.message):
-        budget = Budget(_NO_BOUND, int(found[1]))
-    return None if budget.fits(shape) or min(budget.pixels, budget.side) < 1 else budget
+        self._budget = self._size.within(Budget(self._computed, NO_BOUND))
 
 
 def fetch_tiled(
@@ -263,7 +144,7 @@ def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Li
     InputError
         If it needs several requests, and what joins them is not installed here.
     """
-    if _granted(limits, bands).fits(shape):
+    if granted(limits, bands).fits(shape):
         return
     check_memory(shape, bands, limits.chip_bytes)
     check_side(form, shape)
@@ -290,7 +171,7 @@ class _Chip:
         self._ask, self._grid, self._form, self._limits = ask, grid, form, limits
         self._hints = hints
         self._whole = Window(0, 0, grid.shape)
-        self._budget = _granted(limits, bands).within(hints.budget)
+        self._budget = granted(limits, bands).within(hints.budget)
         self._joiner: Joiner | None = None
         self._largest = 0
         self._failures = False
@@ -360,7 +241,7 @@ class _Chip:
 
     def _smaller(self, window: Window, error: TooLargeError) -> list[Window]:
         """Return what to ask for instead of a window; raise the error if nothing helps."""
-        if _COMPUTATION.search(error.message):
+        if COMPUTATION.search(error.message):
             tiles = quarters(window, self._limits.smallest_side)
             self._failures = True
         elif (budget := allowed(error, window.shape, self._limits)) is not None:

@@ -7,11 +7,9 @@ that came twice counts once.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
 
+from eedask.arguments import is_count, is_positive
 from eedask.errors import InputError
 
 # Requests that a project may have under way at once, unless Google raised it, and that it may
@@ -46,16 +44,6 @@ class Ceiling:
                 f"rate is a positive number of requests a second, None for no limit; got"
                 f" {self.rate!r}"
             )
-
-
-def is_count(value: Any) -> bool:
-    """Return whether a value is a whole number from 1, of NumPy's types as well."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
-
-
-def is_positive(value: Any) -> bool:
-    """Return whether a value is a positive number that is not infinite."""
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
 
 
 @dataclass(frozen=True)

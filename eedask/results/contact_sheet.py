@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, JpegImagePlugin, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont
 
 _BACKGROUND = (255, 255, 255)
 _INK = (40, 44, 52)
@@ -29,61 +26,6 @@ class Tile:
 
     picture: Image.Image | None
     label: str
-
-
-def opened(suffix: str, data: bytes) -> Image.Image:
-    """Return a picture as it is, of any size.
-
-    Not by ``Image.open``, which takes what has more than 179 million pixels for an attack; chips
-    are the user's own, and put together of tiles they may be larger.
-
-    Parameters
-    ----------
-    suffix : {"png", "jpg"}
-    data : bytes
-    """
-    kind = PngImagePlugin.PngImageFile if suffix == "png" else JpegImagePlugin.JpegImageFile
-    image = kind(io.BytesIO(data))
-    image.load()
-    return image
-
-
-def as_picture(suffix: str, data: bytes) -> Image.Image:
-    """Return a file of a chip as an RGB(A) picture.
-
-    Data are stretched between the 2nd and 98th percentile of what is not zero, over the first
-    three bands, or one.
-
-    Parameters
-    ----------
-    suffix : {"png", "jpg", "npy", "tif"}
-    data : bytes
-    """
-    if suffix in ("png", "jpg"):
-        image = opened(suffix, data)
-        return image.convert("RGBA" if "A" in image.getbands() else "RGB")
-    return _stretched(_bands(suffix, data))
-
-
-def _bands(suffix: str, data: bytes) -> NDArray[np.float64]:
-    """Return (bands, rows, columns), 0 where masked."""
-    if suffix == "npy":
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-        return np.stack([array[name] for name in array.dtype.names]).astype(float)
-    # GeoTIFFs are for those who have rasterio; nothing else here needs it.
-    import rasterio
-
-    with rasterio.MemoryFile(data) as memory, memory.open() as source:
-        return np.asarray(source.read(masked=True).astype(float).filled(0))
-
-
-def _stretched(bands: NDArray[np.float64]) -> Image.Image:
-    shown = np.nan_to_num(bands[:3] if len(bands) >= 3 else bands[:1])
-    valid = shown[shown != 0]
-    low, high = np.percentile(valid, [2, 98]) if valid.size else (0.0, 1.0)
-    scaled = np.clip((shown - low) / max(high - low, 1e-12), 0, 1) * 255
-    gray_or_color = scaled[0] if len(scaled) == 1 else np.moveaxis(scaled, 0, -1)
-    return Image.fromarray(gray_or_color.astype(np.uint8)).convert("RGB")
 
 
 def contact_sheet(tiles: Sequence[Tile], columns: int = 8, side: int = 160) -> Image.Image:

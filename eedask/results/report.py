@@ -9,7 +9,8 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from eedask.dataset.dataset import DIGEST, FAILED, OK
+from eedask.dataset.dataset import DIGEST
+from eedask.dataset.rows import FAILED, OK
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #23272f; margin: 2rem auto; max-width: 90rem;

@@ -14,14 +14,15 @@ import pandas as pd
 import pyarrow as pa
 from PIL import Image
 
-from eedask.dataset.dataset import FAILED, ITEM_ID, OK, REPORT, SHEET, Dataset
+from eedask.dataset.dataset import REPORT, SHEET, Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import Folder
+from eedask.dataset.rows import FAILED, IMAGE, ITEM_ID, OK, WHEN
 from eedask.errors import DatasetError, InputError
-from eedask.results.contact_sheet import Tile, as_picture, contact_sheet, opened
+from eedask.pixels.formats.pictures import as_picture, opened
+from eedask.results.contact_sheet import Tile, contact_sheet
 from eedask.results.report import report_html
 from eedask.run.progress import Listener
-from eedask.tables.series_task import IMAGE, WHEN
 
 if TYPE_CHECKING:
     import dask.dataframe as dd

@@ -19,13 +19,14 @@ import dask.local
 import dask.threaded
 import distributed
 
-from eedask.earthengine.connection import sharing_tokens
+from eedask.earthengine.endpoint import sharing_tokens
 from eedask.errors import InputError, RunStopped
 from eedask.quota import leases
 from eedask.run.partition import reason_of_stop, run_partition
-from eedask.run.process import RunSpec, release
+from eedask.run.process import release
 from eedask.run.profiler import without_profiler
 from eedask.run.progress import Counter, watching
+from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
 
 logger = logging.getLogger("eedask")

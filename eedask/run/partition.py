@@ -8,11 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from eedask.dataset.dataset import ITEM_ID, OK, Row
+from eedask.dataset.rows import ITEM_ID, OK, Row
 from eedask.errors import RunStopped
-from eedask.run.process import Done, Process, RunSpec, acquire
+from eedask.run.process import Done, Process, acquire
 from eedask.run.progress import report
 from eedask.run.request_pool import Backlog
+from eedask.run.spec import RunSpec
 
 _POLL_S = 0.25
 

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import distributed
 import pyarrow as pa
 
-from eedask.dataset.dataset import FAILED, OK, Dataset, Row, table_part
-from eedask.earthengine.connection import Connection, Request, ensure_client
-from eedask.earthengine.retry import RetryPolicy, call_with_retry
-from eedask.errors import DatasetError, EedaskError, InputError, RequestError, RunStopped
-from eedask.quota.leases import key_of, limiter_for
+from eedask.dataset.dataset import table_part
+from eedask.dataset.rows import FAILED, OK, Row
+from eedask.earthengine.connection import Connection
+from eedask.earthengine.endpoint import Request, ensure_client
+from eedask.earthengine.retry import call_with_retry
+from eedask.errors import DatasetError, EedaskError, RequestError, RunStopped
+from eedask.quota.leases import limiter_for
 from eedask.quota.limiter import Slot
 from eedask.run.profiler import stop_profiler
 from eedask.run.request_pool import RequestPool, Split
+from eedask.run.spec import RunSpec, check_place
 from eedask.run.stopping import STOPPING, Verdict, reason_to_stop
-from eedask.run.task import Check, File, Job, Outcome, Task
+from eedask.run.task import Check, File, Job, Outcome
 
 logger = logging.getLogger("eedask")
 
@@ -33,62 +33,6 @@ SPARE_THREADS = 8
 # Seconds that the end of a run waits for requests under way before it leaves them behind.
 GRACE_S = 2.0
 _ENDED = "the run has ended"
-_IMPORTED = uuid.uuid4().hex
-
-
-def _this_process() -> str:
-    # The number alone may be that of a process on another host.
-    return f"{_IMPORTED}-{os.getpid()}"
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """What a worker has to know of a run; picklable and free of secrets.
-
-    Attributes
-    ----------
-    run_id : str
-        Tells runs in one process apart.
-    dataset : Dataset
-    task : Task
-    policy : RetryPolicy
-    concurrency : int
-        Requests at once, over all processes.
-    rate : float, optional
-        Requests a second, over all processes.
-    flush_s : float
-        Seconds between writing what is done.
-    retry_failed : bool
-        Whether items that failed in an earlier run are tried again.
-    resumes : bool
-        Whether items of the dataset are done already, by an earlier run.
-    idle_s : float, optional
-        Seconds without a partition after which a process gives up what it has of the run, until
-        the next; None where somebody says when the run ends, by :func:`release`.
-    home : str
-        The process that made this.
-    """
-
-    run_id: str
-    dataset: Dataset
-    task: Task
-    policy: RetryPolicy
-    concurrency: int
-    rate: float | None = None
-    flush_s: float = 5.0
-    retry_failed: bool = False
-    resumes: bool = False
-    idle_s: float | None = None
-    home: str = field(default_factory=_this_process)
-
-    @property
-    def quota(self) -> str:
-        """The key of the quota that the run's requests count against."""
-        return key_of(self.task.endpoint.url, self.task.endpoint.project)
-
-    def __dask_tokenize__(self) -> str:
-        # Tasks hold functions of users, which Dask cannot name reliably; and no run is another.
-        return self.run_id
 
 
 @dataclass(frozen=True)
@@ -326,7 +270,7 @@ def acquire(spec: RunSpec) -> Process:
     InputError
         If this process is none that shares the run's quota.
     """
-    _check_place(spec)
+    check_place(spec)
     if spec.task.needs_client:
         ensure_client(spec.task.endpoint)
     with _LOCK:
@@ -363,18 +307,6 @@ def _retire(process: Process) -> None:
             return
         del _PROCESSES[run_id]
     process.close(_ENDED)
-
-
-def _check_place(spec: RunSpec) -> None:
-    if spec.home == _this_process():
-        return
-    with contextlib.suppress(ValueError):  # there is none
-        distributed.get_worker()
-        return
-    raise InputError(
-        "each process of this scheduler would send as many requests as the whole quota allows:"
-        " use compute(scheduler='threads'), or a distributed.Client, whose processes share it"
-    )
 
 
 def _unwritable(spec: RunSpec, error: OSError) -> DatasetError:

@@ -11,7 +11,7 @@ from typing import Any
 import distributed
 from tqdm.auto import tqdm
 
-from eedask.dataset.dataset import FAILED, Row
+from eedask.dataset.rows import FAILED, Row
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from eedask.earthengine.connection import Endpoint, Request
+from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.retry import Attempts
 from eedask.items.item import WorkItem
 

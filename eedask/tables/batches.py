@@ -14,7 +14,7 @@ from eedask.earthengine.retry import Attempts
 from eedask.errors import EedaskError, PermanentError, RequestError, SizeError, TooLargeError
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Sender
-from eedask.tables.grouping import BatchMemory
+from eedask.tables.batch_memory import BatchMemory
 
 # Parts of a job that are cut off at once.
 _CUTS = 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,28 +9,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from eedask.dataset.dataset import ITEM_ID
-from eedask.earthengine.connection import Endpoint, Request
+from eedask.dataset.rows import ITEM_ID
+from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.methods import compute_value
-from eedask.earthengine.nodes import Graph, listed
+from eedask.earthengine.nodes import Encoded, Graph, listed
 from eedask.errors import InputError, PermanentError, TooLargeError, TransientError
 from eedask.expressions.compile import Builder, Expression
-from eedask.items.item import Encoded, WorkItem
+from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables.batches import Batch, BatchedTask
-from eedask.tables.reduce_task import fitted
-from eedask.tables.reducers import Column, check_columns
-from eedask.tables.values import TIME, infer
+from eedask.tables.columns import Column, check_columns, columns_of, fitted
+from eedask.tables.values import infer
 
 # The column of a value that is neither a dictionary nor a feature.
 VALUE = "value"
-_PYTHON = {
-    int: pa.int64(),
-    float: pa.float64(),
-    str: pa.string(),
-    bool: pa.bool_(),
-    datetime.datetime: TIME,
-}
 
 
 @dataclass(frozen=True)
@@ -133,47 +124,6 @@ class ComputeTask(BatchedTask):
     def _expression(self, items: Sequence[WorkItem]) -> Encoded:
         graph = Graph()
         return graph.encode(listed([graph.embed(self.value.encode(item)) for item in items]))
-
-
-def columns_of(kinds: Mapping[str, pa.DataType]) -> tuple[Column, ...]:
-    """Return a column for each name."""
-    return tuple(Column(name, (name,), kind) for name, kind in kinds.items())
-
-
-def stated_columns(schema: pa.Schema | Mapping[str, Any]) -> tuple[Column, ...]:
-    """Return the columns that a user states.
-
-    Parameters
-    ----------
-    schema : pyarrow.Schema or mapping
-        Names to Arrow types, their names ("int64", "string" …) or Python's ``int``, ``float``,
-        ``str``, ``bool``, ``datetime.datetime``.
-
-    Raises
-    ------
-    InputError
-        For a type that is none, or a name that cannot be.
-    """
-    if isinstance(schema, pa.Schema):
-        made = tuple(Column(field.name, (field.name,), field.type) for field in schema)
-    else:
-        made = columns_of({name: _arrow(name, kind) for name, kind in schema.items()})
-    check_columns(made, (ITEM_ID,))
-    return made
-
-
-def _arrow(name: str, kind: Any) -> pa.DataType:
-    if isinstance(kind, pa.DataType):
-        return kind
-    if kind in _PYTHON:
-        return _PYTHON[kind]
-    try:
-        return pa.type_for_alias(str(kind))
-    except ValueError:
-        raise InputError(
-            f"schema: {kind!r} of {name!r} is no type; give one of pyarrow's, its name, or int,"
-            " float, str, bool, datetime"
-        ) from None
 
 
 def row_of(value: Any) -> Mapping[str, Any]:

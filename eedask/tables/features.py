@@ -8,10 +8,10 @@ from typing import Any
 
 import shapely
 
-from eedask.earthengine.nodes import Graph, Node, argument, call, constant, listed
+from eedask.earthengine.nodes import Graph, Node, argument, call, constant, listed, value_node
 from eedask.errors import TransientError
 from eedask.expressions.compile import Expression
-from eedask.items.item import WorkItem, value_node
+from eedask.items.item import WorkItem
 
 # The property that tells which item of a request a feature is.
 KEY = "eedask:item"

@@ -12,8 +12,8 @@ import shapely.affinity
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from eedask.crs import METRES_PER_DEGREE
 from eedask.errors import ItemsError
-from eedask.grid import METRES_PER_DEGREE
 from eedask.items.item import WorkItem
 
 

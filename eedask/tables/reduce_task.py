@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from eedask.dataset.dataset import ITEM_ID
-from eedask.earthengine.connection import Endpoint, Request
+from eedask.crs import UTM
+from eedask.dataset.rows import ITEM_ID
+from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.methods import compute_value
-from eedask.earthengine.nodes import Graph, Node, call, constant
+from eedask.earthengine.nodes import Encoded, Graph, Node, call, constant, value_node
 from eedask.errors import (
     InputError,
     PermanentError,
@@ -26,15 +27,16 @@ from eedask.errors import (
     TransientError,
 )
 from eedask.expressions.compile import Builder, Expression, Template
-from eedask.items.item import Encoded, WorkItem
-from eedask.pixels.layout import UTM, NativeProjection
+from eedask.grid import NativeProjection
+from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables import outlines
 from eedask.tables.batches import Batch, BatchedTask
+from eedask.tables.columns import Column, check_columns, columns, fitted, is_features_own
 from eedask.tables.features import features_by_item, joined, point_features, region_features, slim
 from eedask.tables.grouping import BatchLimits, by_tile, expected_pixels, in_order, tiles_of
-from eedask.tables.reducers import Column, Reducer, check_columns, columns, is_features_own
-from eedask.tables.values import fit, infer
+from eedask.tables.reducers import Reducer
+from eedask.tables.values import infer
 
 # The largest that helps, by https://developers.google.com/earth-engine/apidocs/
 # ee-image-reduceregions.
@@ -309,27 +311,6 @@ class ReduceTask(BatchedTask):
         return region_features([(items[k], k) for k in positions], self.region, graph)
 
 
-def fitted(into: Sequence[Column], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of a table.
-
-    Raises
-    ------
-    InputError
-        If a value does not fit its column.
-    """
-    row = {}
-    for column in into:
-        value = column.pick(properties)
-        try:
-            row[column.name] = fit(value, column.type)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"the value {value!r} does not fit the column {column.name!r} ({column.type}):"
-                f" {error}; choose another reducer, or give all images bands of one kind"
-            ) from error
-    return row
-
-
 def first_answer(
     endpoint: Endpoint,
     about: Expression,
@@ -361,5 +342,7 @@ def _sameness(image: Expression, item: WorkItem) -> Any:
     if not image.depends_on_item:
         return None
     if isinstance(image, Template):
-        return json.dumps([item.node(field) for field in image.slots.values()], sort_keys=True)
+        return json.dumps(
+            [value_node(item.value(field)) for field in image.slots.values()], sort_keys=True
+        )
     return item.id

@@ -15,22 +15,21 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from eedask.dataset.dataset import ITEM_ID
-from eedask.earthengine.connection import Request
+from eedask.dataset.rows import IMAGE, ITEM_ID, WHEN
+from eedask.earthengine.endpoint import Request
 from eedask.earthengine.methods import compute_value
-from eedask.earthengine.nodes import Graph, Node, argument, call, constant, listed
+from eedask.earthengine.nodes import Encoded, Graph, Node, argument, call, constant, listed
 from eedask.errors import InputError, PermanentError, TooLargeError, TransientError
 from eedask.expressions.compile import Expression
-from eedask.items.item import Encoded, WorkItem
+from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Records, Sender
+from eedask.tables.batch_memory import BatchMemory
+from eedask.tables.columns import fitted
 from eedask.tables.composites import NO_IMAGES
 from eedask.tables.features import features_by_item, joined
-from eedask.tables.grouping import BatchMemory
-from eedask.tables.reduce_task import ReduceTask, fitted
+from eedask.tables.reduce_task import ReduceTask
 from eedask.tables.values import TIME, to_time
 
-# Columns of a long table, before those of the values.
-IMAGE, WHEN = "image", "time"
 _IMAGE_KEY, _TIME_KEY = "eedask:image", "system:time_start"
 # Features of one answer: less than half of what Earth Engine allows
 # (https://developers.google.com/earth-engine/guides/usage).

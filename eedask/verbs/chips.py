@@ -13,22 +13,26 @@ from typing import Any
 import ee
 import geopandas as gpd
 
+from eedask.arguments import check_scale
+from eedask.crs import NATIVE, UTM, canonical_crs
+from eedask.dataset.dataset import RESERVED
 from eedask.dataset.file_names import differ_only_by_case
 from eedask.dataset.folder import Folder
-from eedask.dataset.items_file import sample_items
-from eedask.earthengine.connection import DEADLINE, Endpoint, endpoint_of_client
-from eedask.earthengine.methods import Visualization, check_size, visualization
+from eedask.earthengine.endpoint import DEADLINE, Endpoint, endpoint_of_client
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, ItemsError
 from eedask.expressions.compile import Expression, compile_expression, digest_of
-from eedask.grid import canonical_crs
 from eedask.items.check import check_items
-from eedask.items.item import WorkItem
+from eedask.items.item import WorkItem, sample_items
 from eedask.pixels.chip_task import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
-from eedask.pixels.formats.base import ImageFormat, image_format
-from eedask.pixels.layout import NATIVE, UTM, Layout, check_scale
-from eedask.plan import RESERVED, Plan, RunOptions
+from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.formats.registry import image_format
+from eedask.pixels.layout import Layout
+from eedask.pixels.query import check_size
+from eedask.pixels.visualization import Visualization, visualization
+from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
+from eedask.run.options import RunOptions
 
 Region = float | Callable[[Any], ee.Geometry]
 

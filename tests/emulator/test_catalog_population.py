@@ -8,9 +8,9 @@ import shapely
 from affine import Affine
 
 from eedask.emulator.catalog import Catalog
-from eedask.emulator.catalog.datasets import land_cover, population
+from eedask.emulator.catalog.datasets import land_cover
 from eedask.emulator.catalog.dates import millis
-from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.world import iso, outlines
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.raster import Grid
 from eedask.emulator.values.values import Query
@@ -49,7 +49,7 @@ def test_images_by_country_and_year():
 
 
 def test_every_country_has_its_letters():
-    letters = population.countries()
+    letters = iso.countries()
     assert len(letters) > 210
     kenya = next(c.shape for c in outlines.countries() if c.name == "Kenya")
     assert letters["KEN"].equals(kenya)
@@ -78,7 +78,7 @@ def test_no_people_beyond_the_border_nor_on_water():
     assert (masks["KEN"] | masks["UGA"]).mean() > 0.9
     t = on.transform
     x, y = t.c + t.a * (np.arange(100) + 0.5), t.f + t.e * (np.arange(100) + 0.5)
-    inside = shapely.contains_xy(population.countries()["KEN"], *np.meshgrid(x, y))
+    inside = shapely.contains_xy(iso.countries()["KEN"], *np.meshgrid(x, y))
     assert (inside == masks["KEN"]).mean() > 0.95
     on = grid(39.65, -4.06, step=1 / 1200, size=200)  # Mombasa, by the sea
     water = read("ESA/WorldCover/v200/2021", on).values == land_cover.WATER

@@ -7,9 +7,8 @@ import pytest
 import shapely
 
 from eedask.emulator.catalog import Catalog
-from eedask.emulator.catalog.datasets import population
 from eedask.emulator.catalog.tables import protected
-from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.world import iso, outlines
 from eedask.emulator.values.values import Query
 
 ASSET = "WCMC/WDPA/current/polygons"
@@ -55,7 +54,7 @@ def test_values_are_those_that_the_catalogue_allows(rows):
 
 
 def test_areas_lie_in_their_countries_or_the_sea(rows):
-    countries = population.countries()
+    countries = iso.countries()
     assert set(column(rows, "ISO3")) == set(countries)
     everywhere = [country.shape for country in outlines.countries()]
     tree = shapely.STRtree(everywhere)

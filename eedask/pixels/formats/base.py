@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Protocol
 
-import numpy as np
-from PIL import Image, TiffImagePlugin
-
-from eedask.errors import InputError, TransientError
+from eedask.errors import PermanentError, SizeError, TransientError
+from eedask.grid import Window
 
 # What PIL and NumPy raise for bytes that are not what they should be.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError)
-_WIDTH, _HEIGHT = 256, 257
-_STRIPS, _TILES = (273, 279), (324, 325)
 
 
 @dataclass(frozen=True)
@@ -57,89 +51,37 @@ class ImageFormat:
             raise TransientError(f"the image has {found} (rows, columns); {shape} was asked for")
 
 
-def _png_shape(data: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-        columns, rows = image.size
-        # Reads every chunk's checksum without unpacking the pixels.
-        image.verify()
-    if not data.endswith(b"IEND\xaeB`\x82"):
-        raise ValueError("the end of the file is missing")
-    return rows, columns
+class Joiner(Protocol):
+    """Takes tiles in any order and gives the whole file."""
+
+    def add(self, window: Window, data: bytes) -> None:
+        """Put a tile, an encoded file, in its place.
+
+        Raises
+        ------
+        SizeError
+            If the whole would take more memory than it may.
+        PermanentError
+            If the tile has other bands or types than those before it.
+        """
+
+    def finish(self) -> bytes:
+        """Return the file; no tile can be added any more."""
 
 
-def _jpeg_shape(data: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        image.load()
-        return image.height, image.width
+def check_memory(shape: tuple[int, int], pixel_bytes: int, most: int) -> None:
+    """Raise SizeError, with the arithmetic, if a chip takes more than ``most`` bytes decoded."""
+    rows, columns = shape
+    if (size := rows * columns * pixel_bytes) > most:
+        side = int((most / pixel_bytes) ** 0.5)
+        raise SizeError(
+            f"{rows} rows x {columns} columns x {pixel_bytes} bytes = {size} bytes; a chip that is"
+            f" put together of several requests may take {most} in memory. Ask for smaller chips"
+            f" (a square one of {side} pixels would do) or fewer bands"
+        )
 
 
-def _npy_shape(data: bytes) -> tuple[int, int]:
-    """Read the header, and see that as many values follow; they need no reading."""
-    # The length of the header stands in it: https://numpy.org/doc/stable/reference/generated/
-    # numpy.lib.format.html
-    length = 10 + int.from_bytes(data[8:10], "little")
-    (rows, columns), dtype = _npy_header(data[:length])
-    if len(data) - length != rows * columns * dtype.itemsize:
-        raise ValueError(f"{len(data) - length} bytes for {rows} x {columns} of {dtype}")
-    return rows, columns
-
-
-@functools.lru_cache(maxsize=64)
-def _npy_header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
-    """Return shape and dtype; the chips of a run mostly share them, and they are slow to read."""
-    file = io.BytesIO(header)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("a version of the format that Earth Engine does not write")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if len(shape) != 2 or dtype.names is None:
-        raise ValueError(f"an array of {dtype} with {len(shape)} dimensions")
-    return (shape[0], shape[1]), dtype
-
-
-def _tiff_shape(data: bytes) -> tuple[int, int]:
-    """Read the directory of the file, and see that what it points to is there."""
-    directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
-    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-    entries = int.from_bytes(data[directory.next : directory.next + 2], order)
-    # Pillow only warns where the directory itself is cut off.
-    if directory.next + 2 + 12 * entries + 4 > len(data):
-        raise ValueError("the directory is cut off")
-    file = io.BytesIO(data)
-    file.seek(directory.next)
-    directory.load(file)
-    offsets, counts = _TILES if _TILES[0] in directory else _STRIPS
-    ends = (o + n for o, n in zip(directory[offsets], directory[counts], strict=True))
-    if max(ends) > len(data):
-        raise ValueError("the end of the file is missing")
-    return int(directory[_HEIGHT]), int(directory[_WIDTH])
-
-
-_FORMATS = {
-    "png": ImageFormat("png", "PNG", "png", True, _png_shape),
-    "jpg": ImageFormat("jpg", "JPEG", "jpg", True, _jpeg_shape),
-    "npy": ImageFormat("npy", "NPY", "npy", False, _npy_shape),
-    "tif": ImageFormat("tif", "GEO_TIFF", "tif", False, _tiff_shape),
-}
-_ALIASES = {
-    "jpeg": "jpg",
-    "numpy": "npy",
-    "geotiff": "tif",
-    "geo_tiff": "tif",
-    "tiff": "tif",
-}
-
-
-def image_format(name: str) -> ImageFormat:
-    """Return a format by its name, in any case; "jpeg", "geotiff" and "numpy" are known too.
-
-    Raises
-    ------
-    InputError
-        If there is no such format.
-    """
-    key = str(name).lower()
-    try:
-        return _FORMATS[_ALIASES.get(key, key)]
-    except KeyError:
-        known = ", ".join(map(repr, _FORMATS))
-        raise InputError(f"format={name!r} is not known; choose one of {known}") from None
+def check_same(what: str, found: Any, first: Any) -> None:
+    """Raise PermanentError unless a tile has what the first tile of its chip has."""
+    if found != first:
+        raise PermanentError(f"the tiles of one image differ in their {what}: {first}, {found}")

@@ -11,21 +11,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 
 import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
-from shapely.geometry.base import BaseGeometry
 
 from eedask.emulator.catalog.datasets.land_cover import BUILT, CROPS, KIND_CLASSES
 from eedask.emulator.catalog.datasets.single import FLOAT, Drawn, drawn_image
 from eedask.emulator.catalog.dates import millis_of, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
-from eedask.emulator.catalog.world import outlines
 from eedask.emulator.catalog.world.ground import ground
+from eedask.emulator.catalog.world.iso import countries
 from eedask.emulator.catalog.world.parts import share
 from eedask.emulator.catalog.world.regions import Trait, place
 from eedask.emulator.catalog.world.spots import evaluated, spots
@@ -41,37 +40,6 @@ _PIXEL = 1 / 1200
 _YEARS = range(2000, 2021)
 _GROWTH = 0.012  # a year
 _NAME = re.compile(r"([A-Z]{3})_(\d{4})")
-# ISO 3166: numbers and letters.
-_ISO = """
-004AFG 008ALB 012DZA 016ASM 020AND 024AGO 028ATG 031AZE 032ARG 036AUS 040AUT 044BHS 048BHR 050BGD
-051ARM 052BRB 056BEL 060BMU 064BTN 068BOL 070BIH 072BWA 076BRA 084BLZ 090SLB 092VGB 096BRN 100BGR
-104MMR 108BDI 112BLR 116KHM 120CMR 124CAN 132CPV 136CYM 140CAF 144LKA 148TCD 152CHL 156CHN 158TWN
-170COL 174COM 178COG 180COD 184COK 188CRI 191HRV 192CUB 196CYP 203CZE 204BEN 208DNK 212DMA 214DOM
-218ECU 222SLV 226GNQ 231ETH 232ERI 233EST 234FRO 238FLK 242FJI 246FIN 248ALA 250FRA 258PYF 262DJI
-266GAB 268GEO 270GMB 275PSE 276DEU 288GHA 296KIR 300GRC 304GRL 308GRD 316GUM 320GTM 324GIN 328GUY
-332HTI 340HND 344HKG 348HUN 352ISL 356IND 360IDN 364IRN 368IRQ 372IRL 376ISR 380ITA 384CIV 388JAM
-392JPN 398KAZ 400JOR 404KEN 408PRK 410KOR 414KWT 417KGZ 418LAO 422LBN 426LSO 428LVA 430LBR 434LBY
-438LIE 440LTU 442LUX 446MAC 450MDG 454MWI 458MYS 462MDV 466MLI 470MLT 478MRT 480MUS 484MEX 492MCO
-496MNG 498MDA 499MNE 504MAR 508MOZ 512OMN 516NAM 520NRU 524NPL 528NLD 531CUW 533ABW 534SXM 540NCL
-548VUT 554NZL 558NIC 562NER 566NGA 570NIU 578NOR 580MNP 583FSM 584MHL 585PLW 586PAK 591PAN 598PNG
-600PRY 604PER 608PHL 616POL 620PRT 624GNB 626TLS 630PRI 634QAT 642ROU 643RUS 646RWA 652BLM 654SHN
-659KNA 660AIA 662LCA 663MAF 666SPM 670VCT 674SMR 678STP 682SAU 686SEN 688SRB 690SYC 694SLE 702SGP
-703SVK 704VNM 705SVN 706SOM 710ZAF 716ZWE 724ESP 728SSD 729SDN 732ESH 740SUR 748SWZ 752SWE 756CHE
-760SYR 762TJK 764THA 768TGO 776TON 780TTO 784ARE 788TUN 792TUR 795TKM 796TCA 800UGA 804UKR 807MKD
-818EGY 826GBR 831GGY 832JEY 833IMN 834TZA 840USA 850VIR 854BFA 858URY 860UZB 862VEN 876WLF 882WSM
-887YEM 894ZMB
-"""
-
-
-@cache
-def countries() -> dict[str, BaseGeometry]:
-    """Return the countries' outlines in degrees by their three letters, in that order."""
-    letters = {code[:3]: code[3:] for code in _ISO.split()}
-    found: dict[str, list[BaseGeometry]] = {}
-    for country in outlines.countries():
-        if country.code in letters:
-            found.setdefault(letters[country.code], []).append(country.shape)
-    return {code: shapely.union_all(shapes) for code, shapes in sorted(found.items())}
 
 
 def collection() -> Collection:

@@ -16,10 +16,9 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from eedask.emulator.catalog.datasets import population
 from eedask.emulator.catalog.tables.subdivision import areal, scatter, seeded
 from eedask.emulator.catalog.tables.tables import FeatureTable
-from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.world import iso, outlines
 from eedask.emulator.geometry import geodesy
 from eedask.emulator.geometry.geometry import Geometry
 
@@ -93,7 +92,7 @@ def protected_areas() -> FeatureTable:
 
 
 def _sites() -> Iterator[_Site]:
-    for country, shape in population.countries().items():
+    for country, shape in iso.countries().items():
         yield from (site for site in _KNOWN if site.country == country)
         rng = seeded(f"protected {country}")
         side = float(np.sqrt(_km2(shape)))
@@ -118,7 +117,7 @@ def _sites() -> Iterator[_Site]:
 def _shapes(site: _Site, rng: np.random.Generator) -> tuple[BaseGeometry, BaseGeometry]:
     """Return what of an area is land of its country, and what is sea; either may be empty."""
     blob = _blob(site, rng)
-    country = population.countries()[site.country]
+    country = iso.countries()[site.country]
     shapely.prepare(country)
     if country.contains(blob):
         return blob, shapely.Polygon()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.limits.profiles import as_text, fitted, merged
 
-if TYPE_CHECKING:
-    from eedask.emulator.expression.expression import Context
-
 _MOST = 200
 
 
 @algorithm("Profile.getProfiles", needs_context=True)
-def get_profiles(context: Context, ids: list[str], form: str, most: int | None) -> Any:
+def get_profiles(context: Any, ids: list[str], form: str, most: int | None) -> Any:
     """Return the profiles of some ids as one, as a table or as a list of dictionaries.
 
     Of more than 200 entries, or as many as are asked for, the cheapest are made one.

@@ -1,0 +1,147 @@
+"""Where requests go and for whom: the service's address, the project, the kind of credentials."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import distributed
+from ee import _state
+from google.auth.credentials import AnonymousCredentials, Credentials
+
+from eedask.arguments import is_positive
+from eedask.earthengine import credentials as sources
+from eedask.earthengine.token_sharing import sharing
+from eedask.errors import InputError
+
+HIGH_VOLUME_URL = "https://earthengine-highvolume.googleapis.com"
+
+STANDARD_URL = "https://earthengine.googleapis.com"
+
+# Earth Engine ends a request after five minutes; a little more lets its own words arrive
+# (https://developers.google.com/earth-engine/guides/processing_environments).
+DEADLINE = 330.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent: method, path below ``/v1/``, query and JSON body."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where requests go and for whom; picklable and free of secrets.
+
+    Attributes
+    ----------
+    url : str
+        ``https://…`` without path.
+    project : str
+    auth : str
+        ``"anonymous"``, ``"auto"``, ``"default"``, ``"client"`` or ``"key:PATH"``: see
+        :mod:`eedask.earthengine.credentials`.
+    workload_tag : str, optional
+        Sent with every request, to tell its cost apart in Cloud Monitoring.
+    deadline : float
+        Seconds for one exchange, from its start to the answer's last byte.
+    origin : str
+        By which workers ask the user's process for access tokens; no secret.
+    """
+
+    url: str
+    project: str
+    auth: str = sources.DEFAULT
+    workload_tag: str | None = None
+    deadline: float = DEADLINE
+    origin: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not is_positive(self.deadline):
+            raise InputError(f"deadline is a positive number of seconds; got {self.deadline!r}")
+
+    @property
+    def parent(self) -> str:
+        """The project's resource name, ``projects/P``."""
+        return f"projects/{self.project}"
+
+
+def endpoint_of_client(
+    *,
+    workload_tag: str | None = None,
+    deadline: float = DEADLINE,
+    credentials: str | os.PathLike[str] | None = None,
+) -> tuple[Endpoint, Credentials]:
+    """Return where the user's own ``ee.Initialize`` points, and with which credentials.
+
+    Bulk requests go to the high-volume endpoint unless the url was set on purpose.
+
+    Parameters
+    ----------
+    workload_tag : str, optional
+    deadline : float
+        Seconds.
+    credentials : {"default", "client"} or path, optional
+        What workers use: see :mod:`eedask.earthengine.credentials`.
+
+    Raises
+    ------
+    InputError
+        If ``ee.Initialize`` was not called, or without a project, or ``credentials`` is none.
+    """
+    state = _state.get_state()
+    if not state.initialized:
+        raise InputError(
+            "Earth Engine is not initialised: call ee.Initialize(project='my-project') first,"
+            " or ee.Initialize(e.credentials, url=e.url, project=e.project) for an emulator e"
+        )
+    project = state.cloud_api_user_project
+    if not project or project == _state.DEFAULT_CLOUD_API_USER_PROJECT:
+        raise InputError("ee.Initialize was called without a project: pass project='my-project'")
+    url = (state.cloud_api_base_url or STANDARD_URL).rstrip("/")
+    own = state.credentials or AnonymousCredentials()
+    endpoint = Endpoint(
+        url=HIGH_VOLUME_URL if url == STANDARD_URL else url,
+        project=project,
+        auth=sources.auth_of(credentials, own),
+        workload_tag=workload_tag or state.workload_tag.get() or None,
+        deadline=deadline,
+        origin=sources.remember(own),
+    )
+    return endpoint, own
+
+
+def ensure_client(endpoint: Endpoint) -> None:
+    """Initialise the ``ee`` client of this process, if it is not: building expressions needs it.
+
+    Raises
+    ------
+    AuthorizationError
+        If there are no credentials for it.
+    """
+    found = None
+    if endpoint.auth != sources.ANONYMOUS:
+        found = sources.find(endpoint.auth, endpoint.origin)
+    sources.initialize(endpoint.url, endpoint.project, found)
+
+
+@contextlib.contextmanager
+def sharing_tokens(endpoint: Endpoint, client: distributed.Client) -> Iterator[None]:
+    """Let a cluster's workers ask this process for access tokens, where they may need it."""
+    if not sources.shares_tokens(endpoint.auth):
+        yield
+        return
+
+    def find() -> Credentials:
+        # By origin: the user may have initialised ``ee`` otherwise since the plan was made.
+        return sources.find(endpoint.auth, endpoint.origin).credentials
+
+    with sharing(client, endpoint.origin, find):
+        yield

@@ -1,0 +1,185 @@
+"""What a user's function is called with: an item of real values, or of variables.
+
+Called with a :class:`TracedItem`, whose values are variables of an expression, the function yields
+one graph for all items; called with a :class:`BoundItem`, the graph of that item alone.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Protocol
+
+import ee
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from eedask.earthengine.nodes import WITHOUT_EDGES
+from eedask.errors import TraceError
+from eedask.items.item import WorkItem
+
+# What no Earth Engine script would call a variable of its own.
+_PREFIX = "eedask item "
+
+
+class Item(Protocol):
+    """What a user's function gets.
+
+    While the function is traced, all values are ``ee`` objects that stand for any item's; where
+    it is called for a real item, the geometry is an ``ee.Geometry`` and the others are Python's.
+    """
+
+    @property
+    def id(self) -> Any:
+        """The item's id."""
+
+    @property
+    def geometry(self) -> Any:
+        """The item's geometry, as an ``ee.Geometry`` with planar edges in EPSG:4326."""
+
+    @property
+    def utm_crs(self) -> Any:
+        """EPSG code of the UTM zone that the geometry's centroid lies in."""
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of a column; None where it is missing."""
+
+
+class BoundItem:
+    """An :class:`Item` with the values of a real one."""
+
+    def __init__(self, item: WorkItem) -> None:
+        self._item = item
+
+    @property
+    def id(self) -> Any:
+        """The item's id."""
+        return self._item.value("id")
+
+    @property
+    def geometry(self) -> ee.Geometry:
+        """The item's geometry, with planar edges in EPSG:4326."""
+        return to_ee_geometry(self._item.value("geometry"))
+
+    @property
+    def utm_crs(self) -> str:
+        """EPSG code of the item's UTM zone."""
+        return self._item.utm_crs
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._item.values:
+            raise KeyError(f"the items have no column {name!r}; they have {self._columns}")
+        return self._item.value(f"column:{name}")
+
+    def __getattr__(self, name: str) -> Any:
+        # Called only for what is not there; columns of a GeoDataFrame's row would be.
+        raise AttributeError(
+            f"an item has .id, .geometry, .utm_crs and its columns as item[NAME], not .{name};"
+            f" the columns are {self._columns}"
+        )
+
+    @property
+    def _columns(self) -> list[str]:
+        return list(self.__dict__["_item"].values)
+
+
+class TracedItem:
+    """An :class:`Item` whose values are variables.
+
+    Parameters
+    ----------
+    example : mapping
+        The fields of a real item, from which the variables take their types.
+    """
+
+    def __init__(self, example: Mapping[str, Any]) -> None:
+        self._example = example
+
+    @property
+    def id(self) -> Any:
+        """The item's id, as a variable."""
+        return self._variable("id")
+
+    @property
+    def geometry(self) -> Any:
+        """The item's geometry, as a variable."""
+        return self._variable("geometry")
+
+    @property
+    def utm_crs(self) -> Any:
+        """The item's UTM zone, as a variable."""
+        return self._variable("utm_crs")
+
+    def __getitem__(self, name: str) -> Any:
+        return self._variable(f"column:{name}")
+
+    def _variable(self, name: str) -> Any:
+        if name not in self._example:
+            raise KeyError(name.removeprefix("column:"))
+        variable = ee.ComputedObject(None, None, varName=_PREFIX + name)
+        return _guarded(_ee_class(self._example[name]))._cast(variable)
+
+
+def slot_of(reference: Any) -> str | None:
+    """Return the field that an argument reference stands for, if it stands for one."""
+    if isinstance(reference, str) and reference.startswith(_PREFIX):
+        return reference.removeprefix(_PREFIX)
+    return None
+
+
+def to_ee_geometry(shape: BaseGeometry) -> ee.Geometry:
+    """Return a shape in EPSG:4326 as Earth Engine's, edges planar."""
+    if shape.geom_type == "GeometryCollection":
+        parts = [to_ee_geometry(part) for part in shapely.get_parts(shape)]
+        given = {"geometries": parts, "geodesic": False}
+        # The client's own constructor would give the parts geodesic edges.
+        return ee.Geometry(ee.ApiFunction.apply_("GeometryConstructors.MultiGeometry", given))
+    geojson = shapely.geometry.mapping(shapely.force_2d(shape))
+    if geojson["type"] in WITHOUT_EDGES:
+        return ee.Geometry(_listed(geojson))
+    return ee.Geometry(_listed(geojson), proj=None, geodesic=False)
+
+
+def _listed(value: Any) -> Any:
+    """Return GeoJSON with lists for tuples, as the client wants it."""
+    if isinstance(value, list | tuple):
+        return [_listed(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _listed(v) for k, v in value.items()}
+    return value
+
+
+def _ee_class(value: Any) -> Any:
+    if isinstance(value, BaseGeometry):
+        return ee.Geometry
+    if isinstance(value, str):
+        return ee.String
+    if isinstance(value, datetime.datetime):
+        return ee.Date
+    # bool is an int to Python and a number to Earth Engine.
+    if isinstance(value, int | float):
+        return ee.Number
+    return ee.ComputedObject
+
+
+@cache
+def _guarded(base: Any) -> Any:
+    """Return a subclass whose objects refuse what only real values can do.
+
+    Without this, ``if item["x"] == 3`` would silently take one branch for all items.
+    """
+
+    def refuse(self: Any, *_: Any) -> Any:
+        raise TraceError(
+            "the function uses a value of the item in Python itself (a condition, an f-string,"
+            " a loop …), which a symbol cannot do"
+        )
+
+    names = ("bool", "str", "format", "int", "float", "index", "iter", "len", "contains", "eq")
+    guards: dict[str, Any] = {f"__{name}__": refuse for name in names}
+    # Where ee.Number and ee.String keep a literal; the client reads it without looking for it.
+    guards |= {"_number": None, "_string": None}
+    # Defining __eq__ alone would make the objects unhashable, and the client hashes them.
+    guards["__hash__"] = base.__hash__
+    return type(f"Traced{base.__name__}", (base,), guards)

@@ -1,0 +1,49 @@
+"""How a plan runs: requests at once and a second, retries, items in a partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from eedask.arguments import is_count
+from eedask.earthengine.retry import RetryPolicy
+from eedask.errors import InputError
+from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling
+
+_LARGEST_PARTITION = 250
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a plan runs; none of it changes the result.
+
+    Attributes
+    ----------
+    concurrency : int
+        Requests at once, over all workers.
+    rate : float, optional
+        Requests a second, over all workers; None: not limited.
+    retry : RetryPolicy
+    partition_size : int, optional
+        Items in a Dask partition.
+    """
+
+    concurrency: int = DEFAULT_CONCURRENCY
+    rate: float | None = DEFAULT_RATE
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    partition_size: int | None = None
+
+    def __post_init__(self) -> None:
+        Ceiling(self.concurrency, self.rate)
+        if self.partition_size is not None and not is_count(self.partition_size):
+            raise InputError(
+                f"partition_size is a whole number of items, 1 or more; got {self.partition_size!r}"
+            )
+
+    def with_partition(self, size: int) -> RunOptions:
+        """Return the options with a partition size, unless they state one."""
+        return self if self.partition_size else replace(self, partition_size=size)
+
+    def partition_of(self, count: int) -> int:
+        """Return the items in a partition, of so many in all."""
+        # At least 16 partitions where there are items enough, so that all workers get some.
+        return int(self.partition_size or min(_LARGEST_PARTITION, -(-count // 16)))

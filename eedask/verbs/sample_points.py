@@ -1,0 +1,90 @@
+"""The verb ``sample_points``: the values of the pixel at each point."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import ee
+import geopandas as gpd
+
+from eedask.dataset.dataset import RESERVED
+from eedask.earthengine.endpoint import DEADLINE, endpoint_of_client
+from eedask.earthengine.retry import RetryPolicy
+from eedask.errors import ItemsError
+from eedask.items.check import check_items
+from eedask.plan import Plan
+from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
+from eedask.run.options import RunOptions
+from eedask.tables.grouping import BatchLimits
+from eedask.tables.reducers import reducer as as_reducer
+from eedask.verbs.options import table_plan
+from eedask.verbs.reduction import Reduction
+
+
+def sample_points(
+    items: gpd.GeoDataFrame,
+    image: ee.Image | Callable[[Any], ee.Image],
+    *,
+    out: str | os.PathLike[str],
+    scale: float | None = None,
+    crs: Any = None,
+    batch_size: int = 1000,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    rate: float | None = DEFAULT_RATE,
+    retry: RetryPolicy | None = None,
+    deadline: float = DEADLINE,
+    workload_tag: str | None = None,
+    credentials: str | os.PathLike[str] | None = None,
+    partition_size: int | None = None,
+) -> Plan:
+    """Plan a table with one row a point: the values of the pixel that it lies in.
+
+    Points in one input tile (256 x 256 pixels of the image's own grid, which is asked for once)
+    share a request, so that Earth Engine reads the tile once, and so do up to a hundred tiles.
+
+    Parameters
+    ----------
+    items : GeoDataFrame
+        One row a point; the index holds unique ids, all integers or all strings. Any crs.
+    image : ee.Image or callable
+        The image, or a function from an item to it; see :func:`eedask.chips`.
+    out : str or path
+        Folder, local or any fsspec URL, that the workers can write to.
+    scale : float, optional
+        Metres a pixel; the image's own when not given. A composite has none, so there it is
+        needed.
+    crs : str or anything pyproj takes, optional
+        The crs that pixels lie in; see :func:`reduce_regions`.
+    batch_size : int
+        Points in a request at most, up to 2,500.
+    concurrency, rate, retry, deadline, workload_tag, credentials, partition_size
+        As for :func:`eedask.chips`.
+
+    Returns
+    -------
+    Plan
+        Its result's ``table()`` has a column for each band: nullable integers, or floats. A point
+        on a masked pixel, or outside the image, has nulls.
+
+    Raises
+    ------
+    InputError
+        If the plan cannot work; nothing was sent.
+    """
+    asked = Reduction(image, as_reducer("first"), None, scale, crs, 1)
+    checked = check_items(items, geometry=True, reserved=RESERVED, missing=True)
+    if not checked.geometry.dropna().geom_type.eq("Point").all():
+        kinds = sorted(set(checked.geometry.dropna().geom_type))
+        raise ItemsError(
+            f"sample_points takes points; the items are {', '.join(kinds)}. Use reduce_regions,"
+            " or items.representative_point()"
+        )
+    endpoint, _ = endpoint_of_client(
+        workload_tag=workload_tag, deadline=deadline, credentials=credentials
+    )
+    task, terms = asked.task(checked, endpoint, BatchLimits(items=batch_size), points=True)
+    terms |= {"verb": "sample_points"}
+    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
+    return table_plan(checked, task, terms, out, options)
