@@ -31,7 +31,7 @@ settings.load_profile("eedask")
 
 
 # Left out where there is no real data; the report's head says so.
-collect_ignore = [] if real_data.folder() else ["test_real_tables.py"]
+collect_ignore = [] if real_data.folder() else ["tables/test_real_tables.py"]
 
 
 def pytest_report_header() -> str:

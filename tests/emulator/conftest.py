@@ -15,7 +15,7 @@ from eedask.emulator.rest.rest import Core
 from eedask.emulator.rest.store import Store
 
 # Left out where there is no real data; the report's head says so.
-collect_ignore = [] if real_data.folder() else ["test_real_data.py"]
+collect_ignore = [] if real_data.folder() else ["catalog/test_real_data.py"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,143 @@
+"""Every answer of Earth Engine is read into the kind of error it is."""
+
+import json
+import pickle
+
+import pytest
+
+from eedask import errors
+from eedask.earthengine import refusals
+
+TOO_MANY = (
+    "Too Many Requests: Request was rejected because the request rate or concurrency limit was"
+    " exceeded."
+)
+READS = (
+    "Quota exceeded for quota metric 'Number of read requests' and limit 'Number of read requests"
+    " per minute per user' of service 'earthengine.googleapis.com' for consumer"
+    " 'project_number:1'."
+)
+
+ANSWERS = [
+    (429, TOO_MANY, errors.QuotaError),
+    (429, READS, errors.QuotaError),
+    (429, "Quota exceeded: Too many concurrent aggregations.", errors.QuotaError),
+    (400, "Too many concurrent aggregations.", errors.QuotaError),
+    (
+        429,
+        "Quota exceeded for custom quota 'earthengine.googleapis.com/daily_eecu_usage_time'.",
+        errors.BudgetError,
+    ),
+    (500, "An internal error has occurred", errors.TransientError),
+    (502, "", errors.TransientError),
+    (503, "The service is currently unavailable.", errors.TransientError),
+    (504, "Deadline expired", errors.TransientError),
+    (408, "Request Timeout", errors.TransientError),
+    (
+        400,
+        "Total request size (57353670 bytes) must be less than or equal to 50331648 bytes.",
+        errors.TooLargeError,
+    ),
+    (400, "Request payload size exceeds the limit: 10485760 bytes.", errors.TooLargeError),
+    (
+        400,
+        "Pixel grid dimensions (40000x2) must be less than or equal to 32768.",
+        errors.TooLargeError,
+    ),
+    (400, "User memory limit exceeded.", errors.TooLargeError),
+    (400, "Computation timed out.", errors.TooLargeError),
+    (
+        400,
+        "Output of image computation is too large (31 bands for 1024000 pixels = 95.2 MiB > 80.0"
+        " MiB).\nIf this is a reduction, try specifying a larger 'tileScale' parameter.",
+        errors.TooLargeError,
+    ),
+    (400, "Collection query aborted after accumulating over 5000 elements.", errors.TooLargeError),
+    (400, "Computed value is too large.", errors.TooLargeError),
+    (
+        400,
+        "Image.reduceRegion: Too many pixels in the region. Found 80300348117, but maxPixels"
+        " allows only 10000000.",
+        errors.TooLargeError,
+    ),
+    (413, "Payload Too Large", errors.TooLargeError),
+    (
+        400,
+        "Image.select: Band pattern 'x' did not match any bands. Available bands: [R, G]",
+        errors.PermanentError,
+    ),
+    (
+        404,
+        "Image.load: Image asset 'X' not found (does not exist or caller does not have access).",
+        errors.PermanentError,
+    ),
+    (
+        400,
+        'Invalid JSON payload received. Unknown name "scale": Cannot find field.',
+        errors.PermanentError,
+    ),
+    (401, "Request had invalid authentication credentials.", errors.AuthorizationError),
+    (403, "Caller does not have required permission to use project p.", errors.AuthorizationError),
+]
+
+
+def body(status, message, **more):
+    return json.dumps({"error": {"code": status, "message": message, **more}}).encode()
+
+
+@pytest.mark.parametrize(("status", "message", "kind"), ANSWERS)
+def test_answers_are_read_by_status_and_words(status, message, kind):
+    error = refusals.from_response(status, {}, body(status, message))
+    assert type(error) is kind
+    assert error.status == status
+    assert message in str(error)
+
+
+def test_a_reason_says_more_than_a_status():
+    reasons = {"errors": [{"reason": "rateLimitExceeded"}]}
+    error = refusals.from_response(403, {}, body(403, "Rate Limit Exceeded", **reasons))
+    assert type(error) is errors.QuotaError
+
+
+def test_what_is_no_json_keeps_its_words():
+    error = refusals.from_response(502, {}, b"<html>Bad Gateway</html>")
+    assert type(error) is errors.TransientError
+    assert "Bad Gateway" in str(error)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"[]", b'{"error": "x"}', b'{"error": {"errors": 3}}', b"\xff"]
+)
+def test_no_answer_is_too_strange_to_read(answer):
+    assert type(refusals.from_response(400, {}, answer)) is errors.PermanentError
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("3", 3.0),
+        ("0.5", 0.5),
+        ("-1", 0.0),
+        ("soon", None),
+        ("86400", refusals.MAX_RETRY_AFTER_S),
+        ("inf", None),
+        ("nan", None),
+    ],
+)
+def test_retry_after_is_read(header, seconds):
+    error = refusals.from_response(429, {"retry-after": header}, body(429, TOO_MANY))
+    assert error.retry_after == seconds
+
+
+def test_errors_travel_between_processes():
+    error = errors.QuotaError("slow down", 429, 2.0)
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.retry_after) == (type(error), str(error), 2.0)
+
+
+def test_the_tree_is_the_one_that_is_drawn():
+    drawn = set(errors.__doc__.replace("(also ValueError)", "").split())
+    tree = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)]
+    assert {c.__name__ for c in tree} <= drawn
+    for kind in errors.RequestError.__subclasses__():
+        assert f'"{kind.kind}"' in drawn

@@ -1,0 +1,127 @@
+"""Work items: drawn locally, fetched page by page, cut into bags."""
+
+import dask.bag as db
+import ee
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from watching import requests_since
+
+import eedask
+from eedask.errors import InputError, ItemsError, PermanentError
+from eedask.items.from_earth_engine import from_features
+from eedask.items.local import random_points
+
+L = shapely.box(0, 0, 10, 60) - shapely.box(5, 5, 10, 60)
+
+
+def regions():
+    shapes = [shapely.box(-105, 39, -104, 40), L, shapely.Point(100, -40).buffer(3)]
+    index = ["a", "b", "c"]
+    return gpd.GeoDataFrame({"name": list("xyz")}, geometry=shapes, index=index, crs="EPSG:4326")
+
+
+def test_random_points_lie_in_their_regions():
+    points = random_points(regions(), 50, seed=1)
+    assert points.index.is_unique
+    assert points.index[0] == "a-00"
+    assert points.groupby("name").size().to_dict() == {"x": 50, "y": 50, "z": 50}
+    for name, shape in zip("xyz", regions().geometry, strict=True):
+        assert points[points["name"] == name].within(shape).all()
+
+
+def test_random_points_are_uniform_on_the_sphere():
+    tall = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 10, 80)], crs="EPSG:4326")
+    latitude = random_points(tall, 20_000, seed=2).geometry.y
+    # Half of the area between the equator and 80 degrees lies below asin(sin(80°) / 2).
+    middle = np.degrees(np.arcsin(np.sin(np.radians(80)) / 2))
+    assert abs((latitude < middle).mean() - 0.5) < 0.02
+
+
+def test_random_points_are_the_same_for_the_same_seed():
+    one, two = (random_points(regions(), 9, seed=7) for _ in range(2))
+    assert one.geometry.geom_equals(two.geometry).all()
+    assert not one.geometry.geom_equals(random_points(regions(), 9, seed=8).geometry).any()
+
+
+def test_regions_may_be_in_any_crs():
+    points = random_points(regions().iloc[:1].to_crs("EPSG:32613"), 20, seed=1)
+    assert points.crs == "EPSG:4326"
+    assert points.within(shapely.box(-105.01, 38.99, -103.99, 40.01)).all()
+
+
+def test_regions_that_hold_no_point_are_refused():
+    with pytest.raises(ItemsError, match="without area: 0"):
+        random_points(gpd.GeoDataFrame(geometry=[shapely.Point(1, 1)], crs="EPSG:4326"), 3)
+    with pytest.raises(ItemsError, match="geometry=True"):
+        random_points(gpd.GeoDataFrame({"a": [1]}, geometry=[None], crs="EPSG:4326"), 3)
+    with pytest.raises(InputError, match="at least 1; got 0"):
+        random_points(regions(), 0)
+
+
+def test_features_come_with_ids_and_only_what_is_asked(earth_engine):
+    table = ee.FeatureCollection("RESOLVE/ECOREGIONS/2017").limit(20)
+    bare = from_features(table, properties=["ECO_NAME"])
+    assert list(bare.columns) == ["ECO_NAME", "geometry"]
+    assert bare.geometry.isna().all()
+    assert list(bare.index) == table.aggregate_array("system:index").getInfo()
+    assert list(bare["ECO_NAME"]) == table.aggregate_array("ECO_NAME").getInfo()
+    whole = from_features(table, properties=["ECO_NAME"], geometry=True)
+    assert whole.crs == "EPSG:4326"
+    assert whole.geometry.is_valid.all()
+    assert set(from_features(table).columns) >= {"ECO_NAME", "ECO_ID", "BIOME_NAME", "geometry"}
+
+
+def test_long_collections_come_in_pages(earth_engine):
+    table = ee.FeatureCollection("FAO/GAUL/2015/level2").limit(2500)
+    before = earth_engine.stats()
+    items = from_features(table, properties=["ADM2_CODE"])
+    assert requests_since(earth_engine, before) == 3
+    assert len(items) == 2500
+    assert items["ADM2_CODE"].is_unique
+
+
+@pytest.mark.parametrize("properties", [None, ["b", "a"]])
+def test_a_feature_without_geometry_has_none(earth_engine, properties):
+    there = ee.Feature(ee.Geometry.Point([1, 2]), {"b": 1, "a": 2})
+    made = ee.FeatureCollection([there, ee.Feature(None, {"b": 3, "a": 4})])
+    items = from_features(made, properties=properties, geometry=True)
+    assert items.geometry.tolist() == [shapely.Point(1, 2), None]
+    assert items[["a", "b"]].to_numpy().tolist() == [[2, 1], [4, 3]]
+    if properties:
+        assert items.columns.tolist() == ["b", "a", "geometry"]
+
+
+def test_missing_properties_are_null(earth_engine):
+    made = ee.FeatureCollection([ee.Feature(None, {"a": 1}), ee.Feature(None, {"b": "x"})])
+    items = from_features(made, properties=["a", "b", "c"])
+    assert items["a"].tolist()[0] == 1
+    assert items["a"].isna().tolist() == [False, True]
+    assert items["c"].isna().all()
+
+
+def test_an_empty_collection_gives_an_empty_frame(earth_engine):
+    nothing = ee.FeatureCollection("RESOLVE/ECOREGIONS/2017").filter(ee.Filter.eq("ECO_NAME", "-"))
+    assert len(from_features(nothing, properties=["ECO_NAME"], geometry=True)) == 0
+
+
+def test_refusals_keep_earth_engines_words(earth_engine):
+    with pytest.raises(PermanentError, match="not found"):
+        from_features(ee.FeatureCollection("no/such/table"))
+
+
+def test_bags_hold_the_items_in_order():
+    bag = eedask.to_bag(regions(), partition_size=2)
+    assert isinstance(bag, db.Bag)
+    assert bag.npartitions == 2
+    records = bag.compute(scheduler="sync")
+    assert [r["id"] for r in records] == ["a", "b", "c"]
+    assert records[1]["geometry"].equals(L)
+    assert records[1]["name"] == "y"
+    with pytest.raises(InputError, match="at least one item"):
+        eedask.to_bag(regions(), 0)
+    with pytest.raises(ItemsError, match="stand twice"):
+        eedask.to_bag(regions().rename(index={"b": "a"}), 1)
+    with pytest.raises(ItemsError, match="a column 'id'"):
+        eedask.to_bag(regions().assign(id=7), 1)

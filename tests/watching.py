@@ -1,0 +1,16 @@
+"""Watching what an emulator, or a cluster, has come to."""
+
+import time
+
+
+def requests_since(emulator, before):
+    """Return how many requests the emulator has answered since an earlier count."""
+    return emulator.stats()["requests"] - before["requests"]
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+    return found
