@@ -1,4 +1,4 @@
-"""One raster file as a native source: exact pixels, masks, and a pyramid made on demand."""
+"""One raster file as a native source: its exact pixels, its masks, and its pyramid levels."""
 
 from __future__ import annotations
 
@@ -23,15 +23,22 @@ from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.native_tiles import kept, tiled
 from eedask.emulator.pixels.raster import Pixels, PixelType, Projection, uniform
 
+# Drivers of formats whose alpha band is certainly transparency.
 _TRUE_ALPHA = frozenset({"PNG", "WEBP"})
 _MOST_OPEN = 16
 
 
 class Header(NamedTuple):
-    """What a raster file says of itself.
+    """The grid, the bands and the tags of a raster file.
 
     Attributes
     ----------
+    projection : Projection
+    width, height : int
+        In pixels.
+    ids : tuple of str
+        The names of the bands.
+    types : tuple of PixelType
     numbers : tuple of int
         rasterio's numbers (from 1) of the bands, without an alpha band that is a mask.
     tags : mapping of str to str
@@ -48,12 +55,12 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """Return a raster file's grid and bands.
+    """Return the header of a raster file.
 
     Raises
     ------
     ValueError
-        If rasterio cannot read it, or it has no georeference, or complex pixels.
+        If rasterio cannot read it, or it has no georeference, no bands, or complex pixels.
     """
     try:
         with rasterio.open(path) as file:
@@ -80,7 +87,7 @@ def read_header(path: Path) -> Header:
 
 
 def _own_tags(file: Any) -> dict[str, str]:
-    """Return a GeoTIFF's tags without GDAL's and TIFF's own, which tell of the file."""
+    """Return a GeoTIFF's tags without those of GDAL and of the TIFF format itself."""
     if file.driver not in ("GTiff", "COG"):
         return {}
     return {
@@ -91,17 +98,17 @@ def _own_tags(file: Any) -> dict[str, str]:
 
 
 def _alpha_is_certain(file: Any) -> bool:
-    """Whether a band that is called alpha is transparency, and not just the fourth.
+    """Return whether a band that GDAL calls alpha is certainly transparency.
 
-    GDAL calls the last of four byte bands alpha whenever a GeoTIFF does not say otherwise, and
-    so the near infrared of many an aerial photograph. Earth Engine takes it for a band unless
-    told that it is alpha; so does this, but for formats in which it can be nothing else.
+    GDAL calls the last of four byte bands alpha whenever a GeoTIFF does not say otherwise: also
+    the near infrared of many aerial photographs. Earth Engine takes it for an ordinary band unless
+    told that it is alpha. So it is one here too, except in formats that have no other fourth band.
     """
     return file.driver in _TRUE_ALPHA and file.nodata is None
 
 
 def _mask(file: Any, number: int, part: FileWindow, values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return 255 where a band's pixels are valid, 0 where not, between under an alpha band."""
+    """Return the mask of a band's pixels: 255 valid, 0 masked, in between the alpha band's."""
     if ColorInterp.alpha in file.colorinterp and not _alpha_is_certain(file):
         if file.nodata is not None:
             return np.where(values == file.nodata, 0, 255).astype(np.uint8)
@@ -112,37 +119,37 @@ def _mask(file: Any, number: int, part: FileWindow, values: NDArray[Any]) -> NDA
 
 
 def _band_ids(descriptions: list[str | None]) -> tuple[str, ...]:
-    """Return the descriptions as ids where they are distinct, else b1, b2 and so on."""
+    """Return the bands' descriptions as their ids if all are distinct; else b1, b2 and so on."""
     if all(descriptions) and len(set(descriptions)) == len(descriptions):
         return tuple(str(description).replace(" ", "_") for description in descriptions)
     return tuple(f"b{number}" for number in range(1, len(descriptions) + 1))
 
 
 class RasterFile:
-    """A raster file behind the protocol of ``NativeSource``.
+    """A raster file that implements the protocol ``NativeSource``.
 
-    Each thread has a handle of its own. What was read lately is kept
-    (:mod:`eedask.emulator.pixels.native_tiles`).
+    Each thread opens the file for itself. Pixels are cached by
+    :mod:`eedask.emulator.pixels.native_tiles`.
 
     Parameters
     ----------
     path : Path
     header : Header
     policy : str
-        How a pixel of a pyramid level is made of its four below; Earth Engine's default is MEAN.
+        How a pixel is computed from four of the finer level; Earth Engine's default is MEAN.
     """
 
     def __init__(self, path: Path, header: Header, policy: PyramidingPolicy = "MEAN") -> None:
         self._path = path
         self._numbers = header.numbers
         self._policy = policy
-        self._key = object()  # no other file's pixels are kept under it
+        self._key = object()  # identifies this file's pixels in the cache
         self.projection = header.projection
         self.width = header.width
         self.height = header.height
 
     def read(self, band: int, level: int, window: Window) -> Pixels:
-        """Return the pixels of one band (from 0) in a window of a level."""
+        """Return the pixels of a band (counted from 0) in a window of a pyramid level."""
         key = (self._key, band, level)
         if level == 0:
             return tiled(key, window, self.size(0), partial(self._read_file, band))
@@ -162,7 +169,7 @@ class RasterFile:
         return Pixels(values, mask)
 
     def _read_reduced(self, band: int, level: int, window: Window) -> Pixels:
-        """Return pixels made of those of the level below, in blocks of two by two."""
+        """Return pixels computed from blocks of two by two of the next finer level."""
         width, height = self.size(level - 1)
         col, row = 2 * window.col, 2 * window.row
         below = Window(
@@ -171,18 +178,18 @@ class RasterFile:
         return reduced(self.read(band, level - 1, below), self._policy)
 
     def size(self, level: int) -> tuple[int, int]:
-        """Return (width, height) of a level in its pixels."""
+        """Return the (width, height) of a level, in pixels of that level."""
         return (-(-self.width // 2**level), -(-self.height // 2**level))
 
 
 class _Handles(local):
-    """A thread's open files, the last few: opening one takes longer than reading a tile of it."""
+    """The files that a thread read last, kept open: opening takes longer than reading a tile."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[Path, Any] = OrderedDict()
 
     def handle(self, path: Path) -> Any:
-        """Return an open dataset."""
+        """Return the open dataset of a file."""
         found = self._files.pop(path, None)
         if found is None:
             found = rasterio.open(path)
