@@ -143,8 +143,8 @@ class Stack:
 def stack_bands(images: Sequence[Image]) -> list[Band]:
     """Return one band for each band name that occurs in images, in order of first appearance.
 
-    Its type is the union of the types of the bands with that name. It has the default projection
-    (EPSG:4326 without a scale) and is unbounded, as bands of composites are in Earth Engine.
+    Its type is the union of the types of the bands with that name. It has Earth Engine's default
+    projection of composites (EPSG:4326, pixels of one degree) and is unbounded.
     https://developers.google.com/earth-engine/guides/projections
     """
     groups: dict[str, list[Band]] = {}

@@ -69,7 +69,7 @@ def reduced_bands(
             return Pixels(values, mask.reshape(grid.shape))
         if output.values.dtype == object:
             raise EarthEngineError(f"{algorithm}: The reducer's outputs must be numbers.")
-        # Of nothing at all there is one value, for all pixels.
+        # A collection without images gives a single value for all pixels.
         values = np.broadcast_to(output.values, grid.width * grid.height).reshape(grid.shape)
         valid = np.broadcast_to(output.valid, grid.width * grid.height).reshape(grid.shape)
         return Pixels(cast(values, kind.dtype), valid.astype(np.float32))

@@ -14,7 +14,7 @@ from eedask.emulator.errors import EarthEngineError
 
 WGS84 = "EPSG:4326"
 
-# The sinusoidal projection of MODIS, which Earth Engine names though no register of pyproj does.
+# The sinusoidal projection of MODIS: pyproj's database lacks the codes that Earth Engine has.
 _SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 _NAMED = {"SR-ORG:6974": _SINUSOIDAL, "SR-ORG:6842": _SINUSOIDAL, "CRS:84": WGS84}
 # An authority's code, WKT or a PROJ string.

@@ -335,7 +335,10 @@ def _shortest_cover(arcs: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def touches(footprint: Geometry | None, bounds: Bounds) -> bool:
-    """Return whether a footprint's bounds touch (west, south, east, north); True if unbounded."""
+    """Return whether a footprint's bounds touch (west, south, east, north), in degrees.
+
+    True also for a footprint that has no bounds: it may touch them.
+    """
     box = _box_of(footprint)
     if box is None:
         return True

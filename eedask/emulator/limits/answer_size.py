@@ -48,6 +48,7 @@ def check_json(text: bytes, most: int | None = None) -> None:
 
 
 def _least_size(value: Any, known: dict[int, int]) -> int:
+    """Return a lower bound of the bytes of a value's JSON; ``known`` holds sizes by id."""
     if isinstance(value, str):
         return len(value) + 2
     if isinstance(value, np.ndarray):

@@ -305,7 +305,8 @@ def metered_read(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
             raise
         finally:
             meter.depth -= 1
-            # Inside another reader or a scope the result is held; of other callers nobody knows.
+            # The result stays held inside another reader or a scope; outside of both nothing would
+            # release it, so it is not counted.
             meter.rasters, meter.values = mark + made * bool(meter.depth), values
         return pixels
 

@@ -64,7 +64,7 @@ class Count:
         self._n: Any = 0
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         self._n = self._n + np.count_nonzero(weights > 0, axis=0)
 
     def results(self) -> list[Output]:
@@ -91,7 +91,7 @@ class Moments:
         self._state: list[Array] | None = None
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         x = np.where(weights > 0, columns[0], 0).astype(np.float64)
         weight = weights.sum(axis=0)
         safe = np.where(weight > 0, weight, 1)
@@ -143,7 +143,7 @@ class Circular:
         self._state: Any = (np.zeros(1), np.zeros(1), np.zeros(1))
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         angle = np.where(weights > 0, columns[0], 0).astype(np.float64)
         new = ((weights * np.cos(angle)), (weights * np.sin(angle)), weights)
         self._state = tuple(a + b.sum(axis=0) for a, b in zip(self._state, new, strict=True))
@@ -166,7 +166,7 @@ class Sum:
         self._some: Any = np.zeros(1, bool)
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         x = np.where(weights > 0, columns[0], 0).astype(np.float64)
         self._sum = self._sum + (weights * x).sum(axis=0)
         self._some = self._some | (weights > 0).any(axis=0)
@@ -202,7 +202,7 @@ class Fold:
         self._some: Any = False
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         x = columns[0] if self._before is None else self._before(columns[0])
         if x.dtype == object:
             self._add_objects(x[weights > 0])
@@ -249,7 +249,7 @@ class Pick:
         self._some: Any = None
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         there = weights > 0
         some = there.any(axis=0)
         at = self._choose(columns[0], there)
@@ -290,7 +290,7 @@ class Several:
         self._accumulators = accumulators
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         for accumulator in self._accumulators:
             accumulator.add(columns, weights)
 
@@ -320,7 +320,7 @@ class Gather:
         self._weights: list[Weights] = []
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         if weights.shape[1] == 1:
             # With m > 1 masked values keep the columns rectangular; with m = 1 they can be dropped.
             there = weights[:, 0] > 0

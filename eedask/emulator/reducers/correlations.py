@@ -63,6 +63,7 @@ def spearman(columns: list[Array], weights: Weights) -> list[Output]:
 
 
 def _ranks(values: Floats) -> Floats:
+    """Return the ranks of values in their columns; NaN has the rank 0."""
     if not len(values):
         return values
     ranks: Any = stats.rankdata(values, axis=0, nan_policy="omit")
@@ -97,6 +98,7 @@ def _tau_of_many(x: Floats, y: Floats) -> float:
 
 
 def _tau(x: Floats, y: Floats, there: NDArray[np.bool_]) -> Floats:
+    """Return m values of Kendall's tau-b by comparing all pairs of rows; NaN where undefined."""
     shape = x.shape[1]
     score, pairs, x_ties, y_ties = (np.zeros(shape) for _ in range(4))
     for i in range(len(x) - 1):
@@ -138,9 +140,14 @@ def sens_slope(columns: list[Array], weights: Weights) -> list[Output]:
 
 
 def _median(values: Floats, there: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the medians along the first axis, ignoring what is not there, and which exist.
+    """Return the medians along the first axis of the values that are ``there``.
 
-    Both have shape (m,); a median that does not exist is 0.
+    Returns
+    -------
+    medians : ndarray, shape (m,)
+        0 where no value is there.
+    valid : ndarray of bool, shape (m,)
+        False where no value is there.
     """
     if not len(values):
         return np.zeros(values.shape[1]), np.zeros(values.shape[1], bool)

@@ -176,6 +176,10 @@ def ridge(x_count: int, shrinkage: float) -> Outputs:
 
 
 def _f_test(left: Floats, around: Floats, weights: Floats, x_count: int) -> Floats:
+    """Return the p-values of F-tests, shape (k, q).
+
+    ``left`` are the residuals of the regression, ``around`` those from the means.
+    """
     count = np.count_nonzero(weights > 0, axis=1)[:, None].astype(np.float64)
     rest = (weights[..., None] * left**2).sum(axis=1)
     whole = (weights[..., None] * around**2).sum(axis=1)

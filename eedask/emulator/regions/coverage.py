@@ -116,6 +116,7 @@ def _simple_parts(shape: BaseGeometry) -> NDArray[np.object_]:
 
 
 def _moved(edges: tuple[Points, Points], col: int, row: int) -> tuple[Points, Points]:
+    """Return edges with columns and rows counted from the first pixel of a window."""
     if not (col or row):
         return edges
     return edges[0] - (col, row), edges[1] - (col, row)
@@ -130,6 +131,10 @@ def _merge(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 def _segments(lines: Any, inverse: Affine, sign: int) -> tuple[Points, Points]:
+    """Return the starts and ends, in pixels, of the segments of lines; a point has length 0.
+
+    With a negative ``sign`` they are exchanged.
+    """
     xy, owner = shapely.get_coordinates(lines, return_index=True)
     t = np.array([[inverse.a, inverse.d], [inverse.b, inverse.e]])
     points = xy @ t + (inverse.c, inverse.f)

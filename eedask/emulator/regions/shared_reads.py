@@ -66,7 +66,7 @@ class SharedReads:
         read = getattr(band.read, "points", None)
         if read is None:
             return None
-        # The very same places for every band, since others cache what they compute by them.
+        # The same objects for every band, because readers cache results by the places they read.
         if self._places is None or self._places[0] != windows:
             self._places = (windows, self._placed(windows))
         try:

@@ -110,7 +110,7 @@ class Style:
     def changed(self, values: Any) -> Style:
         """Return the style changed by a dictionary of ``style``'s arguments (``pointSize``…).
 
-        Names that are none of them are ignored.
+        Other names are ignored.
 
         Raises
         ------

@@ -404,7 +404,7 @@ def in_pieces(
 def _inputs(reducer: Reducer, bands: Sequence[Band], tile: Tile) -> Inputs | None:
     """Return the values and weights of a tile's pixels that count; None if no pixel counts.
 
-    They are what :meth:`Run.add` takes: columns, weights, and 1 for pixels whose centre is inside.
+    These are the arguments of :meth:`Run.add`; a pixel whose centre is in the region is counted.
     """
     pixels = [tile.read(band) for band in bands]
     mask = pixels[0].mask

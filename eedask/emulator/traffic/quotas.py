@@ -275,7 +275,7 @@ class Traffic:
         return verdict
 
     def _drawn(self, chance: Callable[[], random.Random]) -> tuple[float, Fault | None]:
-        # Making a generator takes longer than all else here, so it is not made in vain.
+        # Making a generator takes longer than all else here: without need none is made.
         if self.latency.is_fixed and self._faults.are_none:
             return self.latency.median, None
         generator = chance()

@@ -179,7 +179,7 @@ def mount(asset_id: str, path: str | Path) -> Asset:
     Raises
     ------
     ValueError
-        If the path does not exist, or cannot be read as what it is.
+        If the path does not exist, or cannot be read as the kind of asset that it should be.
     """
     path = Path(path)
     if path.is_dir():

@@ -102,7 +102,8 @@ def _alpha_is_certain(file: Any) -> bool:
 
     GDAL calls the last of four byte bands alpha whenever a GeoTIFF does not say otherwise: also
     the near infrared of many aerial photographs. Earth Engine takes it for an ordinary band unless
-    told that it is alpha. So it is one here too, except in formats that have no other fourth band.
+    told that it is alpha. So it is one here too, except in formats where a fourth band is always
+    alpha.
     """
     return file.driver in _TRUE_ALPHA and file.nodata is None
 

@@ -1,8 +1,8 @@
 """Painting the crops of a farm's square: in strips, in a circle, or in old fields with hedges.
 
 Parameters that the functions share: ``west`` and ``north`` are the square's corner in metres on
-the land plane; ``part`` are its pixels on the canvas; ``lasting`` is the random generator of what
-stays, ``yearly`` that of what changes each year.
+the land plane; ``part`` are its pixels on the canvas. Two random generators draw the properties of
+the square: ``lasting`` those that stay the same, ``yearly`` those that change each year.
 """
 
 from __future__ import annotations

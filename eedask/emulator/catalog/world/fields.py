@@ -145,7 +145,7 @@ def _paint_square(canvas: Canvas, col: int, row: int, use: int, place: Floats, y
     part = canvas.part(west, north, west + SQUARE, north + SQUARE)
     if part is None:
         return
-    # One generator for what stays the same, and one for what changes from year to year.
+    # One generator draws the properties that stay the same, the other those of a single year.
     lasting = np.random.default_rng((col & 0xFFFFF, row & 0xFFFFF, _SEED))
     yearly = np.random.default_rng((col & 0xFFFFF, row & 0xFFFFF, year))
     if use == _TOWN:
@@ -225,6 +225,7 @@ def _is_road(number: int, seed: int) -> bool:
 
 @lru_cache(maxsize=4096)
 def _road(number: int, seed: int) -> tuple[float, Material]:
+    """Return half the width, in metres, and the material of the road on a line."""
     paved = np.random.default_rng((number & 0xFFFFF, seed + 10)).random() < 0.3
     return (4.5, Material.ASPHALT) if paved else (3.2, Material.GRAVEL)
 
