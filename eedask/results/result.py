@@ -19,7 +19,7 @@ from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import Folder
 from eedask.dataset.rows import FAILED, IMAGE, ITEM_ID, OK, WHEN
 from eedask.errors import DatasetError, InputError
-from eedask.pixels.formats.pictures import as_picture, opened
+from eedask.pixels.formats.registry import format_of
 from eedask.results.contact_sheet import Tile, contact_sheet
 from eedask.results.report import report_html
 from eedask.run.progress import Listener
@@ -188,19 +188,12 @@ class Result:
         Raises
         ------
         InputError
-            If there is no such item, or it has no file.
+            If there is no such item, it has no file, or what reads the file is not installed.
         """
         self._check_files()
         path = self._path_of(item_id)
         data = self._dataset.folder.read(path)
-        suffix = path.rpartition(".")[2]
-        if suffix == "npy":
-            return np.load(io.BytesIO(data), allow_pickle=False)
-        if suffix == "tif":
-            import rasterio  # only those who ask for GeoTIFFs need it
-
-            return rasterio.open(io.BytesIO(data))
-        return opened(suffix, data)
+        return format_of(path).open(data)
 
     def _check_files(self) -> None:
         if self._dataset.table_schema() is not None:
@@ -228,7 +221,7 @@ class Result:
         Raises
         ------
         InputError
-            If there are no chips.
+            If there are no chips, or what reads them is not installed.
         """
         self._check_files()
         done = self.manifest[self.manifest["status"] == OK]
@@ -236,10 +229,7 @@ class Result:
             raise InputError(f"{self.path} has no chips to show")
         chosen = done.iloc[np.unique(np.linspace(0, len(done) - 1, min(n, len(done))).astype(int))]
         tiles = [
-            Tile(
-                as_picture(path.rpartition(".")[2], self._dataset.folder.read(path)),
-                str(item_id),
-            )
+            Tile(format_of(path).as_picture(self._dataset.folder.read(path)), str(item_id))
             for item_id, path in chosen["path"].items()
         ]
         return contact_sheet(tiles, columns, side)
