@@ -138,7 +138,13 @@ class ChipTask:
         grid = job.laid_out or self._native_grid(item, sender)
         expression = self.image.encode(item)
         query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
-        return [File(self.path(item), self._pixels(query, sender))]
+        return [self._file(self.path(item), self._pixels(query, sender), grid)]
+
+    def _file(self, path: str, data: bytes, grid: PixelGrid | None) -> File:
+        """Return a chip's file; where its pixels lie is read from it if it was not asked for."""
+        if grid is None and (grid := self.format.grid_of(data)) is None:
+            return File(path, data, *self.format.shape_of(data))
+        return File(path, data, *grid.shape, grid.crs, grid.transform)
 
     def split(self, job: Job, error: Exception, memory: Hints) -> tuple[Job, ...]:
         """Return no jobs: :meth:`do` itself cuts a chip that is too large into tiles."""

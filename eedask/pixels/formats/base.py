@@ -102,6 +102,10 @@ class ImageFormat(ABC):
         """Return a file as an RGB or RGBA picture for people; see :func:`stretched` for data."""
         return stretched(self.as_array(data))
 
+    def grid_of(self, data: bytes) -> PixelGrid | None:
+        """Return where a file says that its pixels lie; None if it does not say."""
+        return None
+
     def check(self, data: bytes, shape: tuple[int, int] | None) -> None:
         """Raise TransientError unless ``data`` is one whole image.
 

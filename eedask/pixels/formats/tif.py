@@ -57,6 +57,18 @@ class Tif(ImageFormat):
             raise ValueError("the end of the file is missing")
         return int(directory[_HEIGHT]), int(directory[_WIDTH])
 
+    def grid_of(self, data: bytes) -> PixelGrid | None:
+        """Return where the pixels lie; None if the file does not say, or without rasterio."""
+        if self.missing():
+            return None
+        with self.open(data) as source:
+            if source.crs is None:
+                return None
+            # Named as canonical_crs does, without pyproj, which is slow in a thread's first use.
+            authority = source.crs.to_authority(confidence_threshold=100)
+            crs = ":".join(authority) if authority else source.crs.to_wkt(version="WKT1_GDAL")
+            return PixelGrid(crs, tuple(source.transform)[:6], source.shape)
+
     def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
         """Return a joiner whose file is like the first tile's, in all but size and place."""
         return _Joiner(grid, most)
