@@ -73,7 +73,7 @@ eedask.emulator.values: dates formulas truth values comparison elements filterin
 eedask.expressions: digest symbols compile
 eedask.items: check from_earth_engine item local
 eedask.pixels: formats layout visualization query cutting tiles chip_task
-eedask.pixels.formats: base npy pictures tif registry
+eedask.pixels.formats: stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases
 eedask.results: contact_sheet report result
 eedask.run: options profiler progress request_pool stopping task workers_present spec

@@ -36,12 +36,24 @@ from eedask.dataset.items_file import (
     read_items,
     read_partition,
 )
-from eedask.dataset.rows import FAILED, ITEM_ID, MANIFEST_COLUMNS, OK, Row, not_done, rows_table
+from eedask.dataset.rows import (
+    CHIP_COLUMNS,
+    FAILED,
+    ITEM_ID,
+    MANIFEST_COLUMNS,
+    OK,
+    Row,
+    chip_names,
+    not_done,
+    rows_frame,
+    rows_of,
+    rows_table,
+)
 from eedask.errors import DatasetError
 from eedask.items.item import WorkItem
 
-# Column names that results need for themselves. Tables and manifests have the ids in their index,
-# so that a column of the items may be called as these are.
+# Column names that items cannot have, as results need them for themselves. Those of chips give way
+# to the items' own (see chip_names), and that of the ids is the index, not a column.
 RESERVED = (*MANIFEST_COLUMNS, ORDER)
 
 PLAN, PARTS = "plan.json", "manifest"
@@ -178,7 +190,7 @@ class Dataset:
         part = self.read_part(name)
         if self.folder.exists(_TABLE_SCHEMA) and not self.folder.exists(table_part(number)):
             part = not_done(part)
-        return [Row(**row) for row in part.to_pylist()]
+        return rows_of(part)
 
     def read_part(self, name: str) -> pa.Table:
         """Return a part of the manifest or of the table.
@@ -286,14 +298,15 @@ class Dataset:
         return [p if name.rpartition("/")[2] in there else not_done(p) for name, p in pairs]
 
     def manifest(self) -> gpd.GeoDataFrame:
-        """Return the items with what became of each; columns are null where nothing did yet."""
+        """Return the items with what became of each; columns are null where nothing did yet.
+
+        A table has no chips, and its manifest none of their columns.
+        """
         items = self.items()
-        tables = self._manifest_parts()
-        if not tables:
-            rows = rows_table([]).drop_columns("id").to_pandas()
-            return items.join(rows.reindex(items.index))
-        rows = pa.concat_tables(tables).to_pandas().set_index("id")
-        return items.join(rows.reindex(items.index))
+        rows = rows_frame(self._manifest_parts())
+        if self.folder.exists(_TABLE_SCHEMA):
+            rows = rows.drop(columns=list(CHIP_COLUMNS))
+        return items.join(rows.rename(columns=chip_names(items.columns)).reindex(items.index))
 
 
 def table_part(number: int) -> str:

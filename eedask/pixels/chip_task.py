@@ -1,4 +1,4 @@
-"""The work of one chip: which requests, which file."""
+"""The work of a plan of chips: for each item, its grid, its requests and its file."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ class ChipTask:
     endpoint : Endpoint
     image : Expression
     layout : Layout, optional
-        None where the image itself is clipped and scaled to a region.
+        How an item's grid is found; None where the image itself is clipped and scaled to a region,
+        so that only Earth Engine knows the grid.
     projection : Expression, optional
-        The image's projection, for a native layout.
+        The image's projection, which has to be asked for if the layout is native.
     format : ImageFormat
     method : str
     bands : tuple of str
@@ -59,7 +60,7 @@ class ChipTask:
     limits : Limits, optional
         How large a request and a chip may be; those of the method when None.
     native : NativeProjection, optional
-        Of the one image that all items share, once it is known.
+        The projection of the image, if all items share one; :meth:`prepare` asks for it.
     """
 
     endpoint: Endpoint
@@ -88,21 +89,21 @@ class ChipTask:
         return (f"the image is built for every item on the workers: {self.image.reason}",)
 
     def memory(self) -> Hints:
-        """Return a new place for which sizes of requests work."""
+        """Return what the chips of one process share: the size of tiles that work."""
         return Hints()
 
     @property
     def schema(self) -> None:
-        """None: chips are files."""
+        """None, as chips are files, not rows of a table."""
         return None
 
     def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ChipTask:
-        """Return the task with the native grid, where all items share the image.
+        """Return the task, with the image's projection if one is needed that all items share.
 
         Raises
         ------
         InputError
-            If the image has none.
+            If the image has no grid of its own.
         """
         if self.projection is None or self.projection.depends_on_item:
             return self
@@ -113,37 +114,44 @@ class ChipTask:
             raise InputError(str(error)) from error
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
-        """Yield one job an item, with its grid unless only Earth Engine can tell it.
+        """Yield one job an item, with its grid unless Earth Engine has to be asked for it.
 
-        Here and not in the request threads, as pyproj makes its transformers anew in every thread.
+        Grids are made here and not in the threads that send requests, because pyproj makes its
+        transformers anew in every thread.
         """
         for item in items:
             yield Job((item,), self._laid_out(item))
 
     def do(self, job: Job, sender: Sender) -> list[File]:
-        """Return the item's chip, of one request or put together of many.
+        """Return the item's chip, of one request or put together of several.
 
-        A chip of many is held in memory decoded, with the tiles under way beside it, and then as
-        a file (see :mod:`eedask.pixels.formats.pictures`); so are the chips of all items under way.
-        A chip of one request is the very file that Earth Engine sent.
+        A chip of one request is the very file that Earth Engine sent. One of several is held in
+        memory decoded, with the tiles under way beside it, and then as a file: as many of them at
+        once as there are items under way.
 
         Raises
         ------
         RequestError, InputError
-            If there is none to be had.
+            If the chip cannot be had.
         """
         (item,) = job.items
         grid = job.laid_out or self._native_grid(item, sender)
         expression = self.image.encode(item)
         query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
-        return [File(self.path(item), self._pixels(query, sender))]
+        return [self._file(self.path(item), self._pixels(query, sender), grid)]
+
+    def _file(self, path: str, data: bytes, grid: PixelGrid | None) -> File:
+        """Return a chip's file; where its pixels lie is read from it if it was not asked for."""
+        if grid is None and (grid := self.format.grid_of(data)) is None:
+            return File(path, data, *self.format.shape_of(data))
+        return File(path, data, *grid.shape, grid.crs, grid.transform)
 
     def split(self, job: Job, error: Exception, memory: Hints) -> tuple[Job, ...]:
-        """Return nothing: a chip that is too large is cut into tiles where it is fetched."""
+        """Return no jobs: :meth:`do` itself cuts a chip that is too large into tiles."""
         return ()
 
     def _laid_out(self, item: WorkItem) -> PixelGrid | Exception | None:
-        if self.layout is None or self.layout.is_native:
+        if self.layout is None or self.layout.lattice.is_native:
             return None
         try:
             return self.layout.grid(item)

@@ -1,4 +1,4 @@
-"""Requests for pixels, and how many of them one request may ask for."""
+"""Requests for pixels, and how many pixels one request may ask for."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ MAX_URL_SIDE = 10_000
 
 @dataclass(frozen=True)
 class Limits:
-    """How large one request, and one chip put together of many, may be.
+    """How large one request may be, and one chip that is put together of several.
 
     Attributes
     ----------
     bytes : int
-        Of the pixels of one request: each band's bytes and one byte of mask.
+        The most that the pixels of one request take: for each pixel and band, the bytes of its
+        value and one byte of mask.
     side : int
-        Pixels, of one request.
+        The most rows or columns of one request.
     smallest_side : int
-        Pixels; where a computation is too large, its tiles are not cut any smaller.
+        The fewest rows or columns of a tile that is cut because it was too much to compute.
     chip_bytes : int
-        Of a whole chip in memory, if it is put together of tiles.
+        The most memory that a chip takes, decoded, if it is put together of tiles.
     """
 
     bytes: int = MAX_PIXEL_BYTES
@@ -115,7 +116,7 @@ def get_thumbnail(answer: bytes) -> Request:
 def check_size(
     shape: tuple[int, int], bands: int, bytes_per_value: int, *, by_url: bool = False
 ) -> None:
-    """Raise unless a request for these pixels is within Earth Engine's limits.
+    """Raise SizeError if a request for these pixels is larger than Earth Engine answers.
 
     Earth Engine counts each band's bytes and one byte of mask a pixel.
 
@@ -124,7 +125,7 @@ def check_size(
     shape : (int, int)
         Rows, columns.
     bands : int
-        At least so many bands come back.
+        How many there are, at least.
     bytes_per_value : int
         Bytes of one value, at least.
     by_url : bool

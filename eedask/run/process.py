@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from eedask.dataset.dataset import table_part
-from eedask.dataset.rows import FAILED, OK, Row
+from eedask.dataset.rows import CHIP_COLUMNS, FAILED, OK, Row
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import Request, ensure_client
 from eedask.earthengine.retry import call_with_retry
@@ -147,6 +147,7 @@ class Process:
         elif isinstance(outcome, File):
             self._write(outcome)
             known |= {"status": OK, "path": outcome.path, "nbytes": len(outcome.data)}
+            known |= {name: getattr(outcome, name) for name in CHIP_COLUMNS}
         else:
             records = outcome.rows
             known |= {"status": OK, "path": table_part(number), "nbytes": outcome.nbytes}

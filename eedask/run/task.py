@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.retry import Attempts
+from eedask.grid import Transform
 from eedask.items.item import WorkItem
 
 Check = Callable[[bytes], None]
@@ -40,17 +41,27 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class File:
-    """A file of an item.
+    """An item's image file, with where its pixels lie.
 
     Attributes
     ----------
     path : str
         Relative to the dataset.
     data : bytes
+    height, width : int
+        Rows and columns of its pixels.
+    crs : str, optional
+        As :class:`~eedask.grid.PixelGrid` has it; None if only Earth Engine knows it.
+    transform : tuple of 6 floats, optional
+        Likewise, from (column, row) to coordinates of the crs.
     """
 
     path: str
     data: bytes
+    height: int
+    width: int
+    crs: str | None = None
+    transform: Transform | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from eedask.errors import (
     TransientError,
 )
 from eedask.expressions.compile import Builder, Expression, Template
-from eedask.grid import NativeProjection
+from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables import outlines
@@ -58,10 +58,8 @@ class ReduceTask(BatchedTask):
         The item's region, where it is Earth Engine that knows it.
     points : bool
         Whether items are points, batched by input tile.
-    scale : float, optional
-        Metres a pixel; the image's own when None.
-    crs : str, optional
-        A crs, ``"utm"``, or None for the image's own.
+    lattice : Lattice
+        The pixels that are reduced.
     tile_scale : float
     limits : BatchLimits
     id_type : pyarrow.DataType
@@ -85,8 +83,7 @@ class ReduceTask(BatchedTask):
     reducer: Reducer
     region: Expression | None
     points: bool
-    scale: float | None
-    crs: str | None
+    lattice: Lattice
     tile_scale: float
     limits: BatchLimits
     id_type: pa.DataType
@@ -143,7 +140,7 @@ class ReduceTask(BatchedTask):
         try:
             native = NativeProjection.from_info(about["projection"])
         except PermanentError as error:
-            if self.scale is None:
+            if self.lattice.scale is None:
                 raise InputError(str(error)) from error
         bands = {name: about["types"][name] for name in about["names"]}
         known = replace(self, native=native, columns=columns(bands, about["outputs"]))
@@ -189,9 +186,9 @@ class ReduceTask(BatchedTask):
         """Return the positions of items that share requests, and the weight of each item."""
         if self.points:
             native = None if self.image.depends_on_item else self.native
-            tiles = tiles_of(items, native, self.scale)
+            tiles = tiles_of(items, native, self.lattice.scale)
             return by_tile(tiles, self.limits), [1.0] * len(items)
-        scale = self.scale or (self.native.scale if self.native else None)
+        scale = self.lattice.scale or (self.native.scale if self.native else None)
         pixels = [expected_pixels(item, scale) for item in items]
         vertices = [outlines.vertices(item) if self.region is None else 1 for item in items]
         weights = [max(one, self._least) for one in pixels]
@@ -274,7 +271,7 @@ class ReduceTask(BatchedTask):
         graph = Graph()
         reducer = graph.embed(self.reducer.expression)
         batch: Batch = job.laid_out
-        scale = None if self.scale is None else constant(self.scale)
+        scale = None if self.lattice.scale is None else constant(self.lattice.scale)
         reduced = []
         for (image, crs), positions in self._groups(job.items, graph).items():
             features = self._features(job.items, positions, graph)
@@ -301,9 +298,14 @@ class ReduceTask(BatchedTask):
             same = _sameness(self.image, item)
             if same not in images:
                 images[same] = graph.embed(self.image.encode(item))["valueReference"]
-            crs = item.utm_crs if self.crs == UTM else self.crs
-            groups.setdefault((images[same], crs), []).append(position)
+            groups.setdefault((images[same], self._crs_of(item)), []).append(position)
         return groups
+
+    def _crs_of(self, item: WorkItem) -> str | None:
+        """Return the crs in which an item is reduced; None for the image's own."""
+        if self.lattice.is_native:
+            return None
+        return item.utm_crs if self.lattice.crs == UTM else self.lattice.crs
 
     def _features(self, items: Sequence[WorkItem], positions: Sequence[int], graph: Graph) -> Node:
         if self.points:

@@ -210,7 +210,7 @@ class SeriesTask(ReduceTask):
     def _expression(self, job: Job, span: Span | None = None) -> Encoded:
         graph = Graph()
         reducer = graph.embed(self.reducer.expression)
-        scale = None if self.scale is None else constant(self.scale)
+        scale = None if self.lattice.scale is None else constant(self.lattice.scale)
         series = []
         for (key, crs), positions in self._groups(job.items, graph).items():
             image = argument("eedask image")

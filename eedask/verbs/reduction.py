@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ee
 import geopandas as gpd
 
-from eedask.arguments import check_scale
-from eedask.crs import NATIVE, UTM, canonical_crs
+from eedask.crs import NATIVE, UTM
 from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression, compile_expression, digest_of
 from eedask.expressions.digest import digest
+from eedask.grid import Lattice
 from eedask.items.item import sample_items
 from eedask.tables.grouping import BatchLimits
 from eedask.tables.reduce_task import MOST_TILE_SCALE, ReduceTask
@@ -52,26 +53,19 @@ class Reduction:
     described: Any = None
 
     def __post_init__(self) -> None:
-        check_scale(self.scale)
+        lattice = self.lattice
         if not 1 <= self.tile_scale <= MOST_TILE_SCALE:
             raise InputError(f"tile_scale is from 1 to {MOST_TILE_SCALE:g}; got {self.tile_scale}")
-        if self.crs_name is not None and self.scale is None:
-            raise InputError(
-                f"crs={self.crs!r} needs a scale (metres a pixel); only crs='native' has its own"
-            )
-        if self.region is not None and self.crs_name == UTM:
+        if self.region is not None and lattice.crs == UTM:
             raise InputError(
                 "crs='utm' needs the items' own geometries, which region= does without; state a"
                 " crs, or leave it out for the image's own"
             )
 
-    @property
-    def crs_name(self) -> str | None:
-        """The crs; None for the image's own."""
-        named = self.crs.lower() if isinstance(self.crs, str) else self.crs
-        if named in (None, NATIVE):
-            return None
-        return UTM if named == UTM else canonical_crs(self.crs)
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The pixels that are reduced; the image's own unless a crs is stated."""
+        return Lattice(NATIVE if self.crs is None else self.crs, self.scale)
 
     def task(
         self,
@@ -91,8 +85,7 @@ class Reduction:
             about=self._about(samples),
             reducer=self.reducer,
             region=region,
-            scale=None if self.scale is None else float(self.scale),
-            crs=self.crs_name,
+            lattice=self.lattice,
             tile_scale=float(self.tile_scale),
             limits=limits,
             id_type=id_type(items),
@@ -105,8 +98,8 @@ class Reduction:
             "reducer": self.reducer.asked,
             "reducer_expression": digest(self.reducer.expression),
             "region": None if region is None else digest_of(region, samples),
-            "scale": task.scale,
-            "crs": self.crs_name or NATIVE,
+            "scale": self.lattice.scale,
+            "crs": self.lattice.crs,
         }
 
     def _about(self, samples: Sequence[Any]) -> Expression:
