@@ -54,8 +54,8 @@ class Process:
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
         self.verdict = Verdict(first=not (spec.retry_failed or spec.resumes))
-        self.limiter = limiter_for(spec.quota, spec.concurrency, spec.rate)
-        threads = spec.concurrency + SPARE_THREADS
+        self.limiter = limiter_for(spec.quota, spec.ceiling)
+        threads = spec.ceiling.concurrency + SPARE_THREADS
         self.connection = Connection(
             spec.task.endpoint, connections=threads, on_restricted=self.limiter.restricted
         )
@@ -233,7 +233,7 @@ class JobSender:
 
     def recruit(self, work: Callable[[], None], hands: int) -> None:
         """Have threads that become idle help with the job, after what its partition has left."""
-        hands = min(hands, self._process.spec.concurrency)
+        hands = min(hands, self._process.spec.ceiling.concurrency)
         self._process.pool.backlog(self._number, _help, [work] * hands)
 
     @property

@@ -14,6 +14,7 @@ from eedask.dataset.rows import FAILED, ITEM_ID, OK, Row
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import BudgetError, RunStopped
+from eedask.quota.messages import Ceiling
 from eedask.run.partition import Part, run_partition
 from eedask.run.process import Done, release
 from eedask.run.spec import RunSpec
@@ -85,7 +86,7 @@ def staged(tmp_path):
 
 def spec_of(dataset, run_id, **more):
     task = Monthly(Path(dataset.folder.url, "manifest", "part-00000.parquet"))
-    options = {"concurrency": 4, "policy": RetryPolicy(tries=1), **more}
+    options = {"ceiling": Ceiling(4), "policy": RetryPolicy(tries=1), **more}
     return RunSpec(run_id=run_id, dataset=dataset, task=task, **options)
 
 
@@ -138,7 +139,7 @@ class Broke(Monthly):
 def test_failed_rows_stay_until_others_take_their_place(staged):
     ids = [item.id for item in staged.partition(0)]
     Dataset(staged.folder).write_rows(0, [Row(id_, FAILED, error="once") for id_ in ids])
-    spec = spec_of(staged, "again", concurrency=1, retry_failed=True, flush_s=0.0)
+    spec = spec_of(staged, "again", ceiling=Ceiling(1), retry_failed=True, flush_s=0.0)
     spec = replace(spec, dataset=Dataset(staged.folder), task=Broke(spec.task.manifest))
     with pytest.raises(RunStopped, match="budget"):
         run(spec)
