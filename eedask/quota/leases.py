@@ -264,7 +264,7 @@ class _Tenancy:
         self.limiter.alarm = self.wake.set
         self._place, self._ceiling = place, ceiling
         self._member = uuid.uuid4().hex
-        self._silent = False
+        self._silent = self._had_slots = False
         # It starts to renew when the first run has come.
         threading.Thread(target=self._keep, name="eedask-lease", daemon=True).start()
 
@@ -272,7 +272,8 @@ class _Tenancy:
         self.wake.wait()
         while self._wanted():
             self.wake.clear()
-            if self.wake.wait(self._renew()):
+            # Who waits for the very first slot is not kept waiting for others to join it.
+            if self.wake.wait(self._renew()) and self._had_slots:
                 time.sleep(_ALARM_S)
         if self.link.broken:
             self.limiter.close()
@@ -302,6 +303,7 @@ class _Tenancy:
         if self._silent:
             logger.info("the owner of the quota answers again")
             self._silent = False
+        self._had_slots = self._had_slots or lease.slots > 0
         self.limiter.apply(lease, asked)
         return lease.renew
 

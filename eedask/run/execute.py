@@ -22,9 +22,9 @@ import distributed
 from eedask.earthengine.endpoint import sharing_tokens
 from eedask.errors import InputError, RunStopped
 from eedask.quota import leases
+from eedask.run.own_cluster import own_cluster
 from eedask.run.partition import reason_of_stop, run_partition
 from eedask.run.process import release
-from eedask.run.profiler import without_profiler
 from eedask.run.progress import Counter, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
@@ -112,25 +112,8 @@ def execute(
     elif dask.config.get("scheduler", None) is not None:
         _on_threads(partitions, spec, counter)
     else:
-        with _own_cluster(tell) as client:
+        with own_cluster(PARTITIONS_IN_FLIGHT, tell) as client:
             _on_cluster(partitions, spec, counter, client)
-
-
-@contextlib.contextmanager
-def _own_cluster(tell: Callable[[str], None]) -> Iterator[distributed.Client]:
-    """Start a worker in this process: without new interpreters, scripts need no main guard."""
-    with without_profiler():
-        cluster = distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=PARTITIONS_IN_FLIGHT,
-            processes=False,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.WARNING,
-        )
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
-        port = cluster.scheduler_info["services"]["dashboard"]
-        tell(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
-        yield client
 
 
 def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
