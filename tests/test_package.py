@@ -78,7 +78,7 @@ eedask.pixels.formats: base npy pictures tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet report result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
-  process partition execute
+  process lifetime job_sender outcomes partition execute
 eedask.tables: batch_memory composites features grouping outlines reducers values batches
   columns compute_task reduce_task series_task
 eedask.verbs: options chips compute reduction reduce_regions sample_points time_series

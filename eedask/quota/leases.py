@@ -36,7 +36,7 @@ import distributed
 from distributed.protocol.pickle import dumps
 
 from eedask.earthengine.endpoint import Endpoint
-from eedask.quota.limiter import Limiter, Slot
+from eedask.quota.limiter import Limiter, Slot, Ticket
 from eedask.quota.messages import Ceiling, Lease, Report
 from eedask.quota.owner import RENEW_S
 from eedask.quota.scheduler_plugin import CEILING, OWNERS, PLUGIN, RENEW, SNAPSHOT, QuotaPlugin
@@ -150,6 +150,10 @@ class RunLimiter:
         Wait only with a request at hand: who waits counts as demand.
         """
         return self._limiter.slot(self)
+
+    def take(self) -> Ticket:
+        """Wait for a slot; return the ticket with which it is used or given back."""
+        return self._limiter.take(self)
 
     def restricted(self) -> None:
         """Tell that an answer carried ``parallelism_restricted=true``."""

@@ -22,9 +22,9 @@ import distributed
 from eedask.earthengine.endpoint import sharing_tokens
 from eedask.errors import InputError, RunStopped
 from eedask.quota import leases
+from eedask.run.lifetime import release
 from eedask.run.own_cluster import own_cluster
 from eedask.run.partition import reason_of_stop, run_partition
-from eedask.run.process import release
 from eedask.run.progress import Counter, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence

@@ -1,4 +1,4 @@
-"""How long a newcomer waits: for the import, for a run's first request, and for a few hundred chips.
+"""How long a newcomer waits: for the import, for a run's first request, for some hundred chips.
 
     python tests/benchmarks/first_request.py [--repeats 3] [--items 300 1500]
 
@@ -45,14 +45,17 @@ _START = """
     image = ee.Image.constant([1, 2, 3]).toByte()
 """
 
-EEDASK = """
+EEDASK = (
+    """
     import sys, time
     began = time.monotonic()
     import eedask
     imported = time.monotonic()
     eedask.chips
     looked_up = time.monotonic()
-""" + _START.replace("began", "started") + """
+"""
+    + _START.replace("began", "started")
+    + """
     import dask, geopandas as gpd
     from eedask.earthengine.connection import Connection
     if place == "threads":
@@ -71,19 +74,33 @@ EEDASK = """
     print(json.dumps({"import": imported - began, "chips": looked_up - imported,
                       "first": sent[0] - run, "whole": time.monotonic() - began}))
 """
+)
 
-CUBEXPRESS = _START + """
-    import cubexpress, pandas as pd
-    table = cubexpress.RequestSet(requestset=[
-        cubexpress.Request(
-            id=f"c{k}", image=image, bands=["constant_0", "constant_1", "constant_2"],
-            raster_transform=cubexpress.lonlat2rt(lon=x[k], lat=y[k], edge_size=8, scale=1),
+CUBEXPRESS = (
+    _START
+    + """
+    import cubexpress
+    from pyproj import Transformer
+    east, north = Transformer.from_crs("EPSG:4326", "EPSG:5070", always_xy=True).transform(x, y)
+    bands = ("constant", "constant_1", "constant_2")
+    rows = [
+        cubexpress.RequestRow(
+            f"c{k}",
+            cubexpress.RasterTransform(
+                crs="EPSG:5070", translate_x=east[k], translate_y=north[k],
+                scale_x=1.0, scale_y=-1.0, width=8, height=8,
+            ),
+            image,
+            bands,
         )
         for k in range(count)
-    ])
-    cubexpress.getcube(request=table, output_path=out, nworkers=40)
+    ]
+    table = cubexpress.RequestTable(rows=rows)
+    result = cubexpress.express(table, out, nworkers=40, verbose=False)
+    assert not result.failed and len(result.paths) == count
     print(json.dumps({"whole": time.monotonic() - began}))
 """
+)
 
 
 def timed(script: str, server: Emulator, place: str, count: int) -> dict[str, float]:
