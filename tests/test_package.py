@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = """
 eedask: errors arguments crs earthengine grid quota items dataset expressions run pixels
   tables results plan verbs
-eedask.dataset: file_names folder rows items_file dataset
+eedask.dataset: file_names folder rows parts items_file dataset
 eedask.earthengine: http nodes refusals retry tokens token_sharing credentials endpoint
   connection methods
 eedask.emulator: errors geometry limits protocol answers pixels traffic values catalog

@@ -23,8 +23,8 @@ GRACE_S = 2.0
 _OVER = "the run has ended"
 
 
-class _Part:
-    """A process's part in a run, and how many partitions are being worked on."""
+class _Stay:
+    """What a process has of a run, and how many partitions are worked on with it."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -32,7 +32,7 @@ class _Part:
         self.idle_since = time.monotonic()
 
 
-_PARTS: dict[str, _Part] = {}
+_STAYS: dict[str, _Stay] = {}
 # A task may start after its run has ended: a cluster hears late that it is cancelled.
 _RELEASED: set[str] = set()
 # Guards all of the above; notified when a partition ends.
@@ -50,11 +50,11 @@ def working(spec: RunSpec) -> Iterator[Process]:
     InputError
         If this process is none that shares the run's quota.
     """
-    part = _begin(spec)
+    stay = _begin(spec)
     try:
-        yield part.process
+        yield stay.process
     finally:
-        _finish(part)
+        _finish(stay)
 
 
 def release(run_id: str, reason: str | None = None) -> None:
@@ -71,55 +71,55 @@ def release(run_id: str, reason: str | None = None) -> None:
     """
     with _CHANGED:
         _RELEASED.add(run_id)
-        part = _PARTS.pop(run_id, None)
-    if part is not None:
-        _end(part, reason or _OVER)
+        stay = _STAYS.pop(run_id, None)
+    if stay is not None:
+        _end(stay, reason or _OVER)
 
 
-def _begin(spec: RunSpec) -> _Part:
+def _begin(spec: RunSpec) -> _Stay:
     check_place(spec)
     if spec.task.needs_client:
         ensure_client(spec.task.endpoint)
     with _CHANGED:
         if spec.run_id in _RELEASED:
             raise RunStopped(_OVER)
-        if spec.run_id not in _PARTS:
+        if spec.run_id not in _STAYS:
             # Before the threads start.
             stop_profiler()
-            _PARTS[spec.run_id] = _Part(Process(spec))
-        part = _PARTS[spec.run_id]
-        part.partitions += 1
-        return part
+            _STAYS[spec.run_id] = _Stay(Process(spec))
+        stay = _STAYS[spec.run_id]
+        stay.partitions += 1
+        return stay
 
 
-def _finish(part: _Part) -> None:
-    idle_s = part.process.spec.idle_s
+def _finish(stay: _Stay) -> None:
+    idle_s = stay.process.spec.idle_s
     with _CHANGED:
-        part.partitions -= 1
-        part.idle_since = time.monotonic()
+        stay.partitions -= 1
+        stay.idle_since = time.monotonic()
         _CHANGED.notify_all()
-        if part.partitions or idle_s is None:
+        if stay.partitions or idle_s is None:
             return
     # A little later, so that the time is surely over by then.
-    timer = threading.Timer(idle_s + 0.1, _retire, [part, idle_s])
+    timer = threading.Timer(idle_s + 0.1, _retire, [stay, idle_s])
     timer.daemon = True
     timer.start()
 
 
-def _retire(part: _Part, idle_s: float) -> None:
-    """End a part that no partition has used for a while."""
-    run_id = part.process.spec.run_id
+def _retire(stay: _Stay, idle_s: float) -> None:
+    """End what no partition has used for a while."""
+    run_id = stay.process.spec.run_id
     with _CHANGED:
-        used = part.partitions or time.monotonic() - part.idle_since < idle_s
-        if used or _PARTS.get(run_id) is not part:
+        used = stay.partitions or time.monotonic() - stay.idle_since < idle_s
+        if used or _STAYS.get(run_id) is not stay:
             return
-        del _PARTS[run_id]
-    _end(part, _OVER)
+        del _STAYS[run_id]
+    _end(stay, _OVER)
 
 
-def _end(part: _Part, reason: str) -> None:
+def _end(stay: _Stay, reason: str) -> None:
     """Stop, and wait, not for long, until the partitions have written their rows."""
-    part.process.stop(reason)
+    stay.process.stop(reason)
     with _CHANGED:
-        _CHANGED.wait_for(lambda: not part.partitions, GRACE_S)
-    part.process.close()
+        _CHANGED.wait_for(lambda: not stay.partitions, GRACE_S)
+    stay.process.close()

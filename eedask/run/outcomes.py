@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from eedask.dataset.dataset import table_part
 from eedask.dataset.rows import FAILED, OK, Row
 from eedask.errors import DatasetError, EedaskError, RequestError
 from eedask.quota.limiter import Ticket
@@ -87,7 +86,11 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
         known |= {"status": OK, "path": outcome.path, "nbytes": len(outcome.data)}
     else:
         records = outcome.rows
-        known |= {"status": OK, "path": table_part(number), "nbytes": outcome.nbytes}
+        known |= {
+            "status": OK,
+            "path": process.spec.dataset.table_part(number),
+            "nbytes": outcome.nbytes,
+        }
     if reason := process.verdict.hear(known.get("error_kind"), known.get("error")):
         process.stop(reason)
     return Done(Row(id_, **known), records)

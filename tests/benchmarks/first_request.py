@@ -82,7 +82,7 @@ CUBEXPRESS = (
     import cubexpress
     from pyproj import Transformer
     east, north = Transformer.from_crs("EPSG:4326", "EPSG:5070", always_xy=True).transform(x, y)
-    bands = ("constant", "constant_1", "constant_2")
+    bands = ("constant_0", "constant_1", "constant_2")
     rows = [
         cubexpress.RequestRow(
             f"c{k}",
