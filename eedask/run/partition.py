@@ -13,7 +13,7 @@ from eedask.errors import RunStopped
 from eedask.run.lifetime import working
 from eedask.run.outcomes import Done, do, flush
 from eedask.run.process import Process
-from eedask.run.progress import report
+from eedask.run.progress import tell_done
 from eedask.run.request_pool import Backlog
 from eedask.run.spec import RunSpec
 
@@ -105,7 +105,7 @@ def _collect(found: PartitionRows, process: Process, backlog: Backlog) -> None:
         for one in done:
             found.add(one)
         fresh += len(done)
-        report(spec.run_id, [one.row for one in done])
+        tell_done(spec.run_id, [one.row for one in done])
         if fresh and (over or time.monotonic() - flushed > spec.flush_s):
             flush(process, found.number, list(found.rows.values()), found.table())
             flushed, fresh = time.monotonic(), 0
