@@ -19,3 +19,8 @@ from eedask.emulator.server.launcher import Emulator, EmulatorFailed  # noqa: E4
 from eedask.emulator.traffic.faults import Faults, Latency  # noqa: E402
 
 __all__ = ["Emulator", "EmulatorFailed", "Faults", "Latency"]
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

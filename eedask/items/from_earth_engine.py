@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import ee
@@ -13,11 +12,9 @@ import pandas as pd
 import shapely
 from ee import serializer
 
-from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import endpoint_of_client
 from eedask.earthengine.methods import compute_features
-from eedask.earthengine.retry import Attempts, RetryPolicy, call_with_retry
-from eedask.errors import PermanentError
+from eedask.quota.asking import Asking
 
 # The property under which ids travel; no table has a column of this name.
 _ID = "eedask:id"
@@ -75,21 +72,13 @@ def from_features(
 
 def _features(expression: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the features of a collection, page after page."""
-    endpoint, credentials = endpoint_of_client()
-    connection = Connection(endpoint, credentials, connections=1)
+    endpoint = endpoint_of_client()
     token: str | None = None
-    try:
+    with Asking(endpoint, "features") as asking:
         while True:
-            send = partial(connection.send, compute_features(endpoint, expression, token))
-            answer = call_with_retry(send, RetryPolicy(), Attempts(), "features")
-            try:
-                page = json.loads(answer)
-            except ValueError as error:
-                raise PermanentError(f"a page of features is not JSON: {error}") from error
+            page = json.loads(asking.send(compute_features(endpoint, expression, token)))
             yield from page.get("features", [])
             # Pages may be short; only a missing token ends the collection.
             token = page.get("nextPageToken")
             if not token:
                 return
-    finally:
-        connection.close()

@@ -18,7 +18,7 @@ from eedask.crs import NATIVE, UTM, crs_name
 from eedask.dataset.dataset import RESERVED
 from eedask.dataset.file_names import differ_only_by_case
 from eedask.dataset.folder import Folder
-from eedask.earthengine.endpoint import DEADLINE, Endpoint, endpoint_of_client
+from eedask.earthengine.endpoint import DEADLINE, Endpoint
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, ItemsError
 from eedask.expressions.compile import Expression, compile_expression, digest_of
@@ -33,7 +33,7 @@ from eedask.pixels.query import check_size
 from eedask.pixels.visualization import Visualization, visualization
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.run.options import RunOptions
+from eedask.verbs.options import Sending
 
 Region = float | Callable[[Any], ee.Geometry]
 
@@ -329,7 +329,7 @@ def chips(
     InputError
         If the plan cannot work; nothing was sent.
     """
-    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
+    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     request = ChipRequest(
         image=image,
         shape=shape,
@@ -343,8 +343,5 @@ def chips(
         method=method,
     )
     checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
-    endpoint, _ = endpoint_of_client(
-        workload_tag=workload_tag, deadline=deadline, credentials=credentials
-    )
-    task, asked = request.task(checked, endpoint)
-    return Plan("chips", checked, task, Folder(os.fspath(out)), asked, options)
+    task, asked = request.task(checked, sending.endpoint)
+    return Plan("chips", checked, task, Folder(os.fspath(out)), asked, sending.options)

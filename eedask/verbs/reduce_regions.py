@@ -10,16 +10,15 @@ import ee
 import geopandas as gpd
 
 from eedask.dataset.dataset import RESERVED
-from eedask.earthengine.endpoint import DEADLINE, endpoint_of_client
+from eedask.earthengine.endpoint import DEADLINE
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
 from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.run.options import RunOptions
 from eedask.tables.grouping import BatchLimits
 from eedask.tables.reducers import reducer as as_reducer
-from eedask.verbs.options import table_plan
+from eedask.verbs.options import Sending
 from eedask.verbs.reduction import Reduction, Region
 
 
@@ -104,17 +103,14 @@ def reduce_regions(
     InputError
         If the plan cannot work; nothing was sent.
     """
+    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
     outlines = outline_options(invalid, simplify)
     checked = check_regions(items, region)
-    endpoint, _ = endpoint_of_client(
-        workload_tag=workload_tag, deadline=deadline, credentials=credentials
-    )
     limits = BatchLimits(items=batch_size)
-    task, terms = asked.task(checked, endpoint, limits, points=False, **outlines)
+    task, terms = asked.task(checked, sending.endpoint, limits, points=False, **outlines)
     terms |= {"verb": "reduce_regions", "weighted": weighted, **outlines}
-    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
-    return table_plan(checked, task, terms, out, options)
+    return sending.table_plan(checked, task, terms, out)
 
 
 def check_regions(items: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoDataFrame:

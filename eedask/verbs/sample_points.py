@@ -10,16 +10,15 @@ import ee
 import geopandas as gpd
 
 from eedask.dataset.dataset import RESERVED
-from eedask.earthengine.endpoint import DEADLINE, endpoint_of_client
+from eedask.earthengine.endpoint import DEADLINE
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import ItemsError
 from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.run.options import RunOptions
 from eedask.tables.grouping import BatchLimits
 from eedask.tables.reducers import reducer as as_reducer
-from eedask.verbs.options import table_plan
+from eedask.verbs.options import Sending
 from eedask.verbs.reduction import Reduction
 
 
@@ -73,6 +72,7 @@ def sample_points(
     InputError
         If the plan cannot work; nothing was sent.
     """
+    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     asked = Reduction(image, as_reducer("first"), None, scale, crs, 1)
     checked = check_items(items, geometry=True, reserved=RESERVED, missing=True)
     if not checked.geometry.dropna().geom_type.eq("Point").all():
@@ -81,10 +81,6 @@ def sample_points(
             f"sample_points takes points; the items are {', '.join(kinds)}. Use reduce_regions,"
             " or items.representative_point()"
         )
-    endpoint, _ = endpoint_of_client(
-        workload_tag=workload_tag, deadline=deadline, credentials=credentials
-    )
-    task, terms = asked.task(checked, endpoint, BatchLimits(items=batch_size), points=True)
+    task, terms = asked.task(checked, sending.endpoint, BatchLimits(items=batch_size), points=True)
     terms |= {"verb": "sample_points"}
-    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
-    return table_plan(checked, task, terms, out, options)
+    return sending.table_plan(checked, task, terms, out)

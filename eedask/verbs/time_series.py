@@ -9,18 +9,17 @@ from typing import Any
 import ee
 import geopandas as gpd
 
-from eedask.earthengine.endpoint import DEADLINE, endpoint_of_client
+from eedask.earthengine.endpoint import DEADLINE
 from eedask.earthengine.retry import RetryPolicy
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.items.item import sample_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.run.options import RunOptions
 from eedask.tables.composites import Composing
 from eedask.tables.grouping import BatchLimits
 from eedask.tables.reducers import reducer as as_reducer
 from eedask.tables.series_task import SeriesTask
-from eedask.verbs.options import table_plan
+from eedask.verbs.options import Sending
 from eedask.verbs.reduce_regions import check_regions, outline_options
 from eedask.verbs.reduction import Reduction, Region
 
@@ -98,6 +97,7 @@ def time_series(
     InputError
         If the plan cannot work; nothing was sent.
     """
+    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     outlines = outline_options(invalid, simplify)
     composing = Composing(freq, start, end, composite, mosaic_by_day)
     made = _of(collection, composing.images) if composing.applies else collection
@@ -112,12 +112,9 @@ def time_series(
         _of(collection, composing.first),
     )
     checked = check_regions(items, region)
-    endpoint, _ = endpoint_of_client(
-        workload_tag=workload_tag, deadline=deadline, credentials=credentials
-    )
     task, terms = asked.task(
         checked,
-        endpoint,
+        sending.endpoint,
         BatchLimits(items=batch_size),
         SeriesTask,
         points=False,
@@ -127,8 +124,7 @@ def time_series(
         composite=composing.applies,
     )
     terms |= {"verb": "time_series", "weighted": weighted, "freq": freq, **outlines}
-    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
-    return table_plan(checked, task, terms, out, options)
+    return sending.table_plan(checked, task, terms, out)
 
 
 def _compiled(

@@ -16,8 +16,8 @@ from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, TooLargeError
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
-from eedask.quota.limiter import Slot, SlotUnused
-from eedask.run.process import JobSender
+from eedask.quota.limiter import Slot, SlotUnused, Ticket
+from eedask.run.job_sender import JobSender
 from eedask.run.request_pool import RequestPool, Split
 from eedask.run.task import Job
 from eedask.tables.batch_memory import BatchMemory
@@ -174,8 +174,8 @@ def test_finding_the_size_costs_few_requests(most):
 class Slots:
     """As many as there are threads."""
 
-    def slot(self):
-        return Slot(float, lambda started, error: None)
+    def take(self):
+        return Ticket(0.0, lambda started, error: None)
 
 
 def run_at_once(task, items, batch, threads, memory=None):
@@ -243,6 +243,9 @@ class CountedSlots:
 
     def slot(self):
         return Slot(self.begin, self.end)
+
+    def take(self):
+        return Ticket(self.begin(), self.end)
 
     def begin(self):
         self.free.acquire()
