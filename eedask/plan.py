@@ -19,7 +19,6 @@ from eedask.dataset.folder import Folder
 from eedask.dataset.rows import FAILED, OK
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import Request
-from eedask.earthengine.methods import check_json
 from eedask.earthengine.retry import Attempts, RetryPolicy, call_with_retry
 from eedask.errors import RequestError, RunStopped
 from eedask.items.check import check_storable
@@ -30,7 +29,7 @@ from eedask.run.options import RunOptions
 from eedask.run.progress import Counter, Listener, Progress, listener
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
-from eedask.run.task import Task
+from eedask.run.task import Check, Task
 
 logger = logging.getLogger("eedask")
 
@@ -188,10 +187,11 @@ class Plan:
         tries = max(self.options.retry.tries, RetryPolicy().tries)
         policy = replace(self.options.retry, tries=tries)
 
-        def send(request: Request) -> bytes:
+        def send(request: Request, check: Check | None = None) -> bytes:
             def exchange() -> bytes:
                 body = connection.send(request)
-                check_json(body)
+                if check is not None:
+                    check(body)
                 return body
 
             return call_with_retry(exchange, policy, Attempts(), self.verb)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from eedask.dataset.file_names import safe_name
-from eedask.earthengine.endpoint import Endpoint, Request
-from eedask.earthengine.methods import compute_value
+from eedask.earthengine.endpoint import Endpoint
+from eedask.earthengine.methods import Send, ask, compute_value, projection_of
 from eedask.errors import InputError, PermanentError
 from eedask.expressions.compile import Builder, Expression
 from eedask.grid import NativeProjection, PixelGrid
@@ -24,6 +23,7 @@ from eedask.pixels.query import (
     compute_pixels,
     create_thumbnail,
     get_thumbnail,
+    name_of_thumbnail,
 )
 from eedask.pixels.tiles import Hints, check_chip, fetch_tiled
 from eedask.pixels.visualization import Visualization
@@ -96,7 +96,7 @@ class ChipTask:
         """None: chips are files."""
         return None
 
-    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ChipTask:
+    def prepare(self, send: Send, items: Sequence[WorkItem]) -> ChipTask:
         """Return the task with the native grid, where all items share the image.
 
         Raises
@@ -166,15 +166,11 @@ class ChipTask:
             native = NativeProjection.from_info(self._projection_info(item, sender.send))
         return self.layout.grid(item, native)
 
-    def _projection_info(
-        self, item: WorkItem, send: Callable[[Request], bytes]
-    ) -> Mapping[str, Any]:
+    def _projection_info(self, item: WorkItem, send: Send) -> Mapping[str, Any]:
         """Return what Earth Engine answers for the projection of an item's image."""
         assert self.projection is not None
-        answer = json.loads(send(compute_value(self.endpoint, self.projection.encode(item))))
-        if not isinstance(answer.get("result"), dict):
-            raise PermanentError(f"asked for a projection; the answer is {answer}")
-        return dict(answer["result"])
+        request = compute_value(self.endpoint, self.projection.encode(item))
+        return ask(send, request, projection_of)
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
@@ -218,5 +214,5 @@ class ChipTask:
 
         if self.method == COMPUTE_PIXELS:
             return sender.send(compute_pixels(self.endpoint, query), check)
-        name = sender.send(create_thumbnail(self.endpoint, query))
+        name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
         return sender.send(get_thumbnail(name), check)

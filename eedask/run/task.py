@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from eedask.earthengine.endpoint import Endpoint, Request
+from eedask.earthengine.methods import Send
 from eedask.earthengine.retry import Attempts
 from eedask.items.item import WorkItem
 
@@ -119,12 +120,12 @@ class Task(Protocol):
     def schema(self) -> pa.Schema | None:
         """The columns of the table that the work fills; None for files."""
 
-    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> Task:
+    def prepare(self, send: Send, items: Sequence[WorkItem]) -> Task:
         """Return the task with what had to be asked once, before any item.
 
         Parameters
         ----------
-        send : callable
+        send : Send
         items : sequence of WorkItem
             A few, as examples.
 
