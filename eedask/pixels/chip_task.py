@@ -10,7 +10,7 @@ from eedask.dataset.file_names import safe_name
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import Send, ask, compute_value, projection_of
 from eedask.errors import InputError, PermanentError
-from eedask.expressions.compile import Builder, Expression
+from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.formats.base import ImageFormat
@@ -78,14 +78,12 @@ class ChipTask:
     @property
     def needs_client(self) -> bool:
         """Whether expressions are built on the workers, with the ``ee`` client."""
-        return not self.image.is_traced
+        return bool(self.notes)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know before running."""
-        if not isinstance(self.image, Builder):
-            return ()
-        return (f"the image is built for every item on the workers: {self.image.reason}",)
+        return built_on_workers({"image": self.image})
 
     def memory(self) -> Hints:
         """Return a new place for which sizes of requests work."""

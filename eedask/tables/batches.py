@@ -16,6 +16,9 @@ from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Sender
 from eedask.tables.batch_memory import BatchMemory
 
+# What to do about an item whose request alone is longer than Earth Engine takes.
+TOO_LONG = "put less into the expression of an item"
+
 # Parts of a job that are cut off at once.
 _CUTS = 8
 
@@ -41,7 +44,7 @@ class Batch:
     Attributes
     ----------
     weights : tuple of float
-        Of each item, in the unit of the run's :class:`~eedask.tables.grouping.BatchMemory`.
+        Of each item, in the unit that the task counts the size of its requests in.
     tile_scale : float
     eased : bool
         Whether the tile scale was raised, so that its success tells nothing of others.
@@ -103,7 +106,7 @@ class BatchedTask:
 
     def too_long(self, item: WorkItem) -> str:
         """Return what to do about an item whose request alone is longer than Earth Engine takes."""
-        return "put less into the expression of an item"
+        return TOO_LONG
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets, of one request."""

@@ -17,10 +17,12 @@ from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
 from eedask.run.options import RunOptions
-from eedask.tables.grouping import BatchLimits
+from eedask.tables.grouping import BatchLimits, PointBatching
+from eedask.tables.outlines import Outlines
+from eedask.tables.reduce_task import ReduceTask
 from eedask.tables.reducers import reducer as as_reducer
 from eedask.verbs.options import table_plan
-from eedask.verbs.reduction import Reduction
+from eedask.verbs.reduction import Reduction, reduced_table, remarks
 
 
 def sample_points(
@@ -84,7 +86,10 @@ def sample_points(
     endpoint, _ = endpoint_of_client(
         workload_tag=workload_tag, deadline=deadline, credentials=credentials
     )
-    task, terms = asked.task(checked, endpoint, BatchLimits(items=batch_size), points=True)
-    terms |= {"verb": "sample_points"}
+    query = asked.query(checked, points=True)
+    batching = PointBatching(BatchLimits(items=batch_size), query.scale)
+    maker = asked.maker(checked, batching, Outlines())
+    task = ReduceTask(endpoint, query, maker, reduced_table(checked), remarks(checked))
+    terms = asked.terms(checked, query) | {"verb": "sample_points"}
     options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
     return table_plan(checked, task, terms, out, options)
