@@ -78,8 +78,8 @@ eedask.quota: adaptive messages owner share limiter scheduler_plugin leases
 eedask.results: contact_sheet report result
 eedask.run: options profiler progress request_pool stopping task workers_present spec
   process partition execute
-eedask.tables: batch_memory composites features outlines reducers values batches columns
-  grouping region_jobs region_query series_query table_task compute_task reduce_task
+eedask.tables: composites features outlines reducers size_search values batch_sizes batches
+  columns grouping region_jobs region_query series_query table_task compute_task reduce_task
   series_task
 eedask.verbs: chips options compute reduction reduce_regions sample_points time_series
 """

@@ -14,7 +14,7 @@ from eedask.earthengine.retry import Attempts
 from eedask.errors import EedaskError, PermanentError, RequestError, SizeError, TooLargeError
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Sender
-from eedask.tables.batch_memory import BatchMemory
+from eedask.tables.batch_sizes import BatchSizes
 
 # What to do about an item whose request alone is longer than Earth Engine takes.
 TOO_LONG = "put less into the expression of an item"
@@ -116,9 +116,9 @@ class BatchedTask:
         """Return what may succeed where a job of one item is too large; nothing if nothing."""
         return ()
 
-    def memory(self) -> BatchMemory:
+    def memory(self) -> BatchSizes:
         """Return a new place for what jobs of a run teach each other within one process."""
-        return BatchMemory(self.presumed, self.total)
+        return BatchSizes(self.presumed, self.total)
 
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets.
@@ -127,7 +127,7 @@ class BatchedTask:
         ------
         Oversized, RequestError
         """
-        memory: BatchMemory = sender.memory
+        memory: BatchSizes = sender.memory
         weight = job.laid_out.weight
         if len(job.items) > 1:
             allowed = memory.admit(job, weight, sender.rest)
@@ -158,7 +158,7 @@ class BatchedTask:
                 raise
             raise SizeError(f"{error}; {self.too_long(job.items[0])}") from error
 
-    def split(self, job: Job, error: Exception, memory: BatchMemory) -> Sequence[Job]:
+    def split(self, job: Job, error: Exception, memory: BatchSizes) -> Sequence[Job]:
         """Return smaller or lighter jobs that may succeed where this one failed."""
         if isinstance(error, Oversized):
             return cut(job, error.allowed)

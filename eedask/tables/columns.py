@@ -234,13 +234,12 @@ def stated_columns(schema: pa.Schema | Mapping[str, Any]) -> tuple[Column, ...]:
     Raises
     ------
     InputError
-        For a type that is none, or a name that cannot be.
+        For a type that is none.
     """
     if isinstance(schema, pa.Schema):
         made = tuple(Column(one.name, (one.name,), one.type) for one in schema)
     else:
         made = columns_of({name: _arrow(name, kind) for name, kind in schema.items()})
-    check_columns(made, (ITEM_ID,))
     return made
 
 

@@ -18,7 +18,7 @@ from eedask.earthengine.methods import Send, ask, compute_value, reading, value_
 from eedask.errors import InputError, PermanentError, TooLargeError, TransientError
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Records, Sender
-from eedask.tables.batch_memory import BatchMemory
+from eedask.tables.batch_sizes import BatchSizes
 from eedask.tables.columns import fitted
 from eedask.tables.composites import NO_IMAGES
 from eedask.tables.features import features_by_item
@@ -98,7 +98,7 @@ class SeriesTask(TableTask):
 
     def _by_spans(self, job: Job, sender: Sender) -> Outcome:
         """Return what the item of a job gets, of as many requests as it takes."""
-        memory: BatchMemory = sender.memory
+        memory: BatchSizes = sender.memory
         weight = job.laid_out.weight
         allowed = memory.admit(job, weight, sender.rest)
         if allowed < weight:

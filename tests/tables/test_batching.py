@@ -20,7 +20,7 @@ from eedask.quota.limiter import Slot, SlotUnused
 from eedask.run.process import JobSender
 from eedask.run.request_pool import RequestPool, Split
 from eedask.run.task import Job
-from eedask.tables.batch_memory import BatchMemory
+from eedask.tables.batch_sizes import BatchSizes
 from eedask.tables.batches import Batch, BatchedTask
 from eedask.tables.grouping import BatchLimits, by_tile, expected_pixels, in_order, tiles_of
 
@@ -224,7 +224,7 @@ def test_where_the_first_size_fits_others_wait_for_one_request_at_most():
 
 
 def test_those_that_wait_for_a_slow_request_go_on_with_less():
-    memory = BatchMemory(250, total=1000, patience_s=0.05)
+    memory = BatchSizes(250, total=1000, patience_s=0.05)
     slow = object()
     assert memory.admit(slow, 250) == 250
     started = time.monotonic()
@@ -270,7 +270,7 @@ def test_those_that_wait_hold_no_slot():
             self.opened.wait(30)
 
     task, slots, gate = Sending(most=1e9, total=4000.0), CountedSlots(8), Gate()
-    memory, spec = BatchMemory(250, 4000, patience_s=30), SimpleNamespace(policy=RetryPolicy())
+    memory, spec = BatchSizes(250, 4000, patience_s=30), SimpleNamespace(policy=RetryPolicy())
     process = SimpleNamespace(spec=spec, limiter=slots, connection=gate, memory=memory)
     jobs = [Job(tuple(map(WorkItem, range(250))), Batch((1.0,) * 250, 1)) for _ in range(16)]
     pool = RequestPool(8, slots)
@@ -295,7 +295,7 @@ def test_those_that_wait_hold_no_slot():
 
 @pytest.mark.parametrize("ending", ["worked", "too_large", "other"])
 def test_those_that_wait_hear_of_every_end(ending):
-    memory = BatchMemory(250, total=1000, patience_s=60)
+    memory = BatchSizes(250, total=1000, patience_s=60)
     first, second, found = object(), object(), []
     assert memory.admit(first, 250) == 250
     waiting = threading.Thread(target=lambda: found.append(memory.admit(second, 250)))
@@ -338,7 +338,7 @@ def test_a_size_at_which_many_requests_fail_is_given_up():
 
 
 def test_one_request_at_a_time_tries_a_larger_size():
-    memory = BatchMemory(250)
+    memory = BatchSizes(250)
     first, second = object(), object()
     assert memory.admit(first, 1000) == 1000
     assert memory.admit(second, 1000) == 250, "while one finds out, others keep to what works"
@@ -347,7 +347,7 @@ def test_one_request_at_a_time_tries_a_larger_size():
 
 
 def test_a_try_that_tells_nothing_lets_another_try():
-    memory = BatchMemory(250)
+    memory = BatchSizes(250)
     first, second = object(), object()
     assert memory.admit(first, 1000) == 1000
     memory.other(first)

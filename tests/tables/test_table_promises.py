@@ -19,7 +19,7 @@ from mounted import FIELD, SCENE, SERIES
 import eedask
 from eedask.errors import DatasetError, ItemsError
 from eedask.tables import series_query, series_task
-from eedask.tables.batch_memory import BatchMemory
+from eedask.tables.batch_sizes import BatchSizes
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -216,7 +216,7 @@ def test_batches_that_are_too_long_are_halved_without_a_request(earth_engine, tm
 
 
 def test_what_finding_the_size_costs_is_logged(caplog):
-    memory, job = BatchMemory(250), object()
+    memory, job = BatchSizes(250), object()
     with caplog.at_level(logging.INFO, logger="eedask"):
         memory.too_large(job, memory.admit(job, 250), "item 5 and 249 more")
     assert caplog.messages == [
