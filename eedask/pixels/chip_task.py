@@ -25,7 +25,7 @@ from eedask.pixels.query import (
     get_thumbnail,
     name_of_thumbnail,
 )
-from eedask.pixels.tiles import Hints, check_chip, fetch_tiled
+from eedask.pixels.tiles import TileSizes, check_chip, fetch_tiled
 from eedask.pixels.visualization import Visualization
 from eedask.run.task import File, Job, Sender
 
@@ -85,9 +85,9 @@ class ChipTask:
         """What the user should know before running."""
         return built_on_workers({"image": self.image})
 
-    def memory(self) -> Hints:
-        """Return a new place for which sizes of requests work."""
-        return Hints()
+    def sizes(self) -> TileSizes:
+        """Return a new object in which a run's chips in one process note which sizes work."""
+        return TileSizes()
 
     @property
     def schema(self) -> None:
@@ -136,7 +136,7 @@ class ChipTask:
         query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
         return [File(self.path(item), self._pixels(query, sender))]
 
-    def split(self, job: Job, error: Exception, memory: Hints) -> tuple[Job, ...]:
+    def split(self, job: Job, error: Exception) -> tuple[Job, ...]:
         """Return nothing: a chip that is too large is cut into tiles where it is fetched."""
         return ()
 
@@ -201,7 +201,7 @@ class ChipTask:
             self.format,
             self._limits,
             self._least_bands,
-            sender.memory,
+            sender.sizes,
         )
 
     def _answer(self, query: PixelQuery, sender: Sender) -> bytes:

@@ -30,7 +30,7 @@ Recruit = Callable[[Callable[[], None], int], None]
 _CALM = 16
 
 
-class Hints:
+class TileSizes:
     """What the chips of a run teach those after them; safe to share between threads.
 
     Two things are kept apart: the size that Earth Engine's arithmetic allows, which holds for
@@ -84,7 +84,7 @@ def fetch_tiled(
     form: ImageFormat,
     limits: Limits,
     bands: int,
-    hints: Hints,
+    sizes: TileSizes,
 ) -> bytes:
     """Return the file of a chip, of as many requests as it takes.
 
@@ -105,7 +105,7 @@ def fetch_tiled(
     limits : Limits
     bands : int
         At least so many come back, of one byte each.
-    hints : Hints
+    sizes : TileSizes
         Of earlier chips; this one adds to them.
 
     Returns
@@ -122,7 +122,7 @@ def fetch_tiled(
         If rasterio is needed and not installed.
     """
     check_chip(grid.shape, bands, form, limits)
-    return _Chip(ask, grid, form, limits, bands, hints).fetch(recruit)
+    return _Chip(ask, grid, form, limits, bands, sizes).fetch(recruit)
 
 
 def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Limits) -> None:
@@ -166,12 +166,12 @@ class _Chip:
         form: ImageFormat,
         limits: Limits,
         bands: int,
-        hints: Hints,
+        sizes: TileSizes,
     ) -> None:
         self._ask, self._grid, self._form, self._limits = ask, grid, form, limits
-        self._hints = hints
+        self._sizes = sizes
         self._whole = Window(0, 0, grid.shape)
-        self._budget = granted(limits, bands).within(hints.budget)
+        self._budget = granted(limits, bands).within(sizes.budget)
         self._joiner: Joiner | None = None
         self._largest = 0
         self._failures = False
@@ -193,7 +193,7 @@ class _Chip:
                 recruit(self._help, hands)
         if self._error is not None:
             raise self._error
-        self._hints.computed(self._largest, failures=self._failures)
+        self._sizes.computed(self._largest, failures=self._failures)
         assert self._joiner is not None
         return self._joiner.finish()
 
@@ -245,7 +245,7 @@ class _Chip:
             tiles = quarters(window, self._limits.smallest_side)
             self._failures = True
         elif (budget := allowed(error, window.shape, self._limits)) is not None:
-            self._hints.refused(budget)
+            self._sizes.refused(budget)
             self._budget = self._budget.within(budget)
             if not self._largest and not self._failures:
                 # Nothing is there yet: cut the whole anew, into the fewest.

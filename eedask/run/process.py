@@ -63,7 +63,7 @@ class Process:
         self.pool = RequestPool(
             threads, self.limiter, f"eedask-{spec.run_id}", lambda error: self.stop(str(error))
         )
-        self.memory = spec.task.memory()
+        self.sizes = spec.task.sizes()
         self.touched = time.monotonic()
         self._partitions = 0
         self._idle = threading.Condition()
@@ -119,7 +119,7 @@ class Process:
             return []
         except Exception as error:
             job.elapsed_s += time.monotonic() - started
-            if smaller := self.spec.task.split(job, error, self.memory):
+            if smaller := self.spec.task.split(job, error):
                 logger.info("%s: split into %d (%s)", job.label, len(smaller), error)
                 return Split(smaller)
             outcomes = [error] * len(job.items)
@@ -237,9 +237,9 @@ class JobSender:
         self._process.pool.backlog(self._number, _help, [work] * hands)
 
     @property
-    def memory(self) -> Any:
-        """What the task keeps for all jobs of this process."""
-        return self._process.memory
+    def sizes(self) -> Any:
+        """Which sizes of requests work, as far as the run's jobs have learned in this process."""
+        return self._process.sizes
 
     def _slot(self) -> Slot:
         try:

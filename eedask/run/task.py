@@ -35,8 +35,8 @@ class Sender(Protocol):
         """
 
     @property
-    def memory(self) -> Any:
-        """What the jobs of a run teach each other within one process."""
+    def sizes(self) -> Any:
+        """Which sizes of requests work, as far as the run's jobs have learned in this process."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ class Task(Protocol):
             If there are none.
         """
 
-    def memory(self) -> Any:
-        """Return a new place for what jobs of a run teach each other within one process."""
+    def sizes(self) -> Any:
+        """Return a new object in which a run's jobs in one process note which sizes work."""
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
         """Return the jobs of a partition's items; each item is in one of them."""
@@ -146,5 +146,5 @@ class Task(Protocol):
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets; an error that is raised is that of all of them."""
 
-    def split(self, job: Job, error: Exception, memory: Any) -> Sequence[Job]:
+    def split(self, job: Job, error: Exception) -> Sequence[Job]:
         """Return smaller or lighter jobs that may succeed where this one failed; none if none."""

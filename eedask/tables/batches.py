@@ -116,8 +116,8 @@ class BatchedTask:
         """Return what may succeed where a job of one item is too large; nothing if nothing."""
         return ()
 
-    def memory(self) -> BatchSizes:
-        """Return a new place for what jobs of a run teach each other within one process."""
+    def sizes(self) -> BatchSizes:
+        """Return a new object in which a run's jobs in one process note which sizes work."""
         return BatchSizes(self.presumed, self.total)
 
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
@@ -127,25 +127,25 @@ class BatchedTask:
         ------
         Oversized, RequestError
         """
-        memory: BatchSizes = sender.memory
+        sizes: BatchSizes = sender.sizes
         weight = job.laid_out.weight
         if len(job.items) > 1:
-            allowed = memory.admit(job, weight, sender.rest)
+            allowed = sizes.admit(job, weight, sender.rest)
             if allowed < weight:
                 raise Oversized(allowed)
         try:
             with self.advising(job):
                 outcomes = self.ask(job, sender)
         except TooLargeError:
-            memory.too_large(job, weight, job.label)
+            sizes.too_large(job, weight, job.label)
             raise
         except BaseException:
-            memory.other(job)
+            sizes.other(job)
             raise
         if job.laid_out.eased:
-            memory.other(job)
+            sizes.other(job)
         else:
-            memory.worked(job, weight)
+            sizes.worked(job, weight)
         return outcomes
 
     @contextlib.contextmanager
@@ -158,7 +158,7 @@ class BatchedTask:
                 raise
             raise SizeError(f"{error}; {self.too_long(job.items[0])}") from error
 
-    def split(self, job: Job, error: Exception, memory: BatchSizes) -> Sequence[Job]:
+    def split(self, job: Job, error: Exception) -> Sequence[Job]:
         """Return smaller or lighter jobs that may succeed where this one failed."""
         if isinstance(error, Oversized):
             return cut(job, error.allowed)

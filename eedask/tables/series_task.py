@@ -98,11 +98,11 @@ class SeriesTask(TableTask):
 
     def _by_spans(self, job: Job, sender: Sender) -> Outcome:
         """Return what the item of a job gets, of as many requests as it takes."""
-        memory: BatchSizes = sender.memory
+        sizes: BatchSizes = sender.sizes
         weight = job.laid_out.weight
-        allowed = memory.admit(job, weight, sender.rest)
+        allowed = sizes.admit(job, weight, sender.rest)
         if allowed < weight:
-            allowed = memory.admit(job, allowed, sender.rest)
+            allowed = sizes.admit(job, allowed, sender.rest)
         times = list(self.query.times)
         todo: deque[Range | None] = deque(self._first_ranges(weight, allowed))
         rows: list[Mapping[str, Any]] = []
@@ -113,15 +113,15 @@ class SeriesTask(TableTask):
             try:
                 found, nbytes = self._rows(job, sender, _span(times, which))
             except TooLargeError as error:
-                memory.too_large(job, weight * share, job.label)
+                sizes.too_large(job, weight * share, job.label)
                 if which is None and not times:
                     times = sorted(set(ask(sender.send, self._times_request(*job.items), _times)))
                 todo.extendleft(reversed(_halves(which or (0, len(times)), error)))
                 continue
             except BaseException:
-                memory.other(job)
+                sizes.other(job)
                 raise
-            memory.worked(job, weight * share)
+            sizes.worked(job, weight * share)
             rows += found[0]
             size += nbytes
         return self._records(rows, size)

@@ -216,9 +216,9 @@ def test_batches_that_are_too_long_are_halved_without_a_request(earth_engine, tm
 
 
 def test_what_finding_the_size_costs_is_logged(caplog):
-    memory, job = BatchSizes(250), object()
+    sizes, job = BatchSizes(250), object()
     with caplog.at_level(logging.INFO, logger="eedask"):
-        memory.too_large(job, memory.admit(job, 250), "item 5 and 249 more")
+        sizes.too_large(job, sizes.admit(job, 250), "item 5 and 249 more")
     assert caplog.messages == [
         "item 5 and 249 more: too large; 1 requests so far went on finding the size"
     ]
