@@ -78,7 +78,7 @@ class ChipTask:
     @property
     def needs_client(self) -> bool:
         """Whether expressions are built on the workers, with the ``ee`` client."""
-        return bool(self.notes)
+        return self.image.reason is not None
 
     @property
     def notes(self) -> tuple[str, ...]:
