@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from eedask.dataset.file_names import safe_name
-from eedask.earthengine.endpoint import Endpoint, Request
-from eedask.earthengine.methods import compute_value
+from eedask.earthengine.endpoint import Endpoint
+from eedask.earthengine.methods import Send, ask, compute_value, projection_of
 from eedask.errors import InputError, PermanentError
-from eedask.expressions.compile import Builder, Expression
+from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.formats.base import ImageFormat
@@ -24,8 +23,9 @@ from eedask.pixels.query import (
     compute_pixels,
     create_thumbnail,
     get_thumbnail,
+    name_of_thumbnail,
 )
-from eedask.pixels.tiles import Hints, check_chip, fetch_tiled
+from eedask.pixels.tiles import TileSizes, check_chip, fetch_tiled
 from eedask.pixels.visualization import Visualization
 from eedask.run.task import File, Job, Sender
 
@@ -79,25 +79,23 @@ class ChipTask:
     @property
     def needs_client(self) -> bool:
         """Whether expressions are built on the workers, with the ``ee`` client."""
-        return not self.image.is_traced
+        return self.image.reason is not None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know before running."""
-        if not isinstance(self.image, Builder):
-            return ()
-        return (f"the image is built for every item on the workers: {self.image.reason}",)
+        return built_on_workers({"image": self.image})
 
-    def memory(self) -> Hints:
+    def sizes(self) -> TileSizes:
         """Return what the chips of one process share: the size of tiles that work."""
-        return Hints()
+        return TileSizes()
 
     @property
     def schema(self) -> None:
         """None, as chips are files, not rows of a table."""
         return None
 
-    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ChipTask:
+    def prepare(self, send: Send, items: Sequence[WorkItem]) -> ChipTask:
         """Return the task, with the image's projection if one is needed that all items share.
 
         Raises
@@ -146,7 +144,7 @@ class ChipTask:
             return File(path, data, *self.format.shape_of(data))
         return File(path, data, *grid.shape, grid.crs, grid.transform)
 
-    def split(self, job: Job, error: Exception, memory: Hints) -> tuple[Job, ...]:
+    def split(self, job: Job, error: Exception) -> tuple[Job, ...]:
         """Return no jobs: :meth:`do` itself cuts a chip that is too large into tiles."""
         return ()
 
@@ -174,15 +172,11 @@ class ChipTask:
             native = NativeProjection.from_info(self._projection_info(item, sender.send))
         return self.layout.grid(item, native)
 
-    def _projection_info(
-        self, item: WorkItem, send: Callable[[Request], bytes]
-    ) -> Mapping[str, Any]:
+    def _projection_info(self, item: WorkItem, send: Send) -> Mapping[str, Any]:
         """Return what Earth Engine answers for the projection of an item's image."""
         assert self.projection is not None
-        answer = json.loads(send(compute_value(self.endpoint, self.projection.encode(item))))
-        if not isinstance(answer.get("result"), dict):
-            raise PermanentError(f"asked for a projection; the answer is {answer}")
-        return dict(answer["result"])
+        request = compute_value(self.endpoint, self.projection.encode(item))
+        return ask(send, request, projection_of)
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
@@ -215,7 +209,7 @@ class ChipTask:
             self.format,
             self._limits,
             self._least_bands,
-            sender.memory,
+            sender.sizes,
         )
 
     def _answer(self, query: PixelQuery, sender: Sender) -> bytes:
@@ -226,5 +220,5 @@ class ChipTask:
 
         if self.method == COMPUTE_PIXELS:
             return sender.send(compute_pixels(self.endpoint, query), check)
-        name = sender.send(create_thumbnail(self.endpoint, query))
+        name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
         return sender.send(get_thumbnail(name), check)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from eedask.earthengine.endpoint import Endpoint, Request
-from eedask.earthengine.methods import tagged
+from eedask.earthengine.methods import reading, tagged
 from eedask.earthengine.nodes import Encoded
-from eedask.errors import PermanentError, SizeError
+from eedask.errors import SizeError
 from eedask.grid import PixelGrid
 from eedask.pixels.formats.base import ImageFormat
 from eedask.pixels.visualization import Visualization
@@ -104,12 +104,23 @@ def create_thumbnail(endpoint: Endpoint, query: PixelQuery) -> Request:
     return Request("POST", path, query={"fields": "name", **tag}, body=query.body())
 
 
-def get_thumbnail(answer: bytes) -> Request:
-    """Return the request for the pixels of a thumbnail that was just created."""
-    try:
-        name = json.loads(answer)["name"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise PermanentError(f"a thumbnail was created without a name: {answer[:200]!r}") from error
+def name_of_thumbnail(answer: bytes) -> str:
+    """Return the name of a thumbnail that was just created.
+
+    Raises
+    ------
+    TransientError
+        If the answer has none.
+    """
+    with reading(answer, "the name of a thumbnail"):
+        name: str = json.loads(answer)["name"]
+        if not (isinstance(name, str) and name):
+            raise ValueError(f"{name!r} is no name")
+        return name
+
+
+def get_thumbnail(name: str) -> Request:
+    """Return the request for the pixels of a thumbnail."""
     return Request("GET", f"{name}:getPixels")
 
 

@@ -33,7 +33,7 @@ _OF_COMPUTATION: frozenset[Cause | None] = frozenset({"memory", "time", "output"
 _CALM = 16
 
 
-class Hints:
+class TileSizes:
     """The size of tiles that worked for earlier chips of a run, for those that come after them.
 
     It is the smaller of two sizes: what Earth Engine's refusals state as allowed, which holds for
@@ -87,7 +87,7 @@ def fetch_tiled(
     form: ImageFormat,
     limits: Limits,
     bands: int,
-    hints: Hints,
+    sizes: TileSizes,
 ) -> bytes:
     """Return the file of a chip, of as many requests as it takes.
 
@@ -108,7 +108,7 @@ def fetch_tiled(
     limits : Limits
     bands : int
         How many come back, at least.
-    hints : Hints
+    sizes : TileSizes
         What earlier chips of the run have shown; this one adds to it.
 
     Returns
@@ -125,7 +125,7 @@ def fetch_tiled(
         If tiles have to be joined, and what joins the format is not installed.
     """
     check_chip(grid.shape, bands, form, limits)
-    return _Chip(ask, grid, form, limits, bands, hints).fetch(recruit)
+    return _Chip(ask, grid, form, limits, bands, sizes).fetch(recruit)
 
 
 def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Limits) -> None:
@@ -170,12 +170,12 @@ class _Chip:
         form: ImageFormat,
         limits: Limits,
         bands: int,
-        hints: Hints,
+        sizes: TileSizes,
     ) -> None:
         self._ask, self._grid, self._form, self._limits = ask, grid, form, limits
-        self._hints = hints
+        self._sizes = sizes
         self._whole = Window(0, 0, grid.shape)
-        self._allowance = granted(limits, bands).within(hints.allowance)
+        self._allowance = granted(limits, bands).within(sizes.allowance)
         self._joiner: Joiner | None = None
         self._largest = 0
         self._failures = False
@@ -197,7 +197,7 @@ class _Chip:
                 recruit(self._help, hands)
         if self._error is not None:
             raise self._error
-        self._hints.computed(self._largest, failures=self._failures)
+        self._sizes.computed(self._largest, failures=self._failures)
         assert self._joiner is not None
         return self._joiner.finish()
 
@@ -258,7 +258,7 @@ class _Chip:
             tiles = quarters(window, self._limits.smallest_side)
             self._failures = True
         elif (allowance := allowed(error, window.shape, self._limits)) is not None:
-            self._hints.refused(allowance)
+            self._sizes.refused(allowance)
             self._allowance = self._allowance.within(allowance)
             if not self._largest and not self._failures:
                 # Nothing is there yet: cut the whole anew, into the fewest.

@@ -7,12 +7,12 @@ and what may succeed later is tried again in the same way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from types import TracebackType
 
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import Endpoint, Request
-from eedask.earthengine.methods import check_json
 from eedask.earthengine.retry import Attempts, RetryPolicy, call_with_retry
 from eedask.quota import leases
 from eedask.quota.messages import DEFAULT_CEILING, Ceiling
@@ -44,8 +44,8 @@ class Asking:
         self._policy = policy or RetryPolicy()
         self._ceiling = ceiling
 
-    def send(self, request: Request) -> bytes:
-        """Return the body of an answer, which is JSON.
+    def send(self, request: Request, check: Callable[[bytes], None] | None = None) -> bytes:
+        """Return the body of an answer; see :class:`eedask.earthengine.methods.Send`.
 
         Raises
         ------
@@ -56,7 +56,8 @@ class Asking:
         def exchange() -> bytes:
             with self._limiter.slot():
                 body = self._connection.send(request)
-            check_json(body)
+            if check is not None:
+                check(body)
             return body
 
         return call_with_retry(exchange, self._policy, Attempts(), self._label)

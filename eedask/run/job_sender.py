@@ -55,9 +55,9 @@ class JobSender:
         self._process.pool.backlog(self._number, _help, [work] * hands)
 
     @property
-    def memory(self) -> Any:
+    def sizes(self) -> Any:
         """What the task keeps for all jobs of this process."""
-        return self._process.memory
+        return self._process.sizes
 
     def _slot(self) -> Slot:
         return self._ticket.claim() or self._process.limiter.slot()

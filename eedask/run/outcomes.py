@@ -54,7 +54,7 @@ def do(process: Process, number: int, job: Job, ticket: Ticket) -> list[Done] | 
         return []
     except Exception as error:
         job.elapsed_s += time.monotonic() - started
-        if smaller := process.spec.task.split(job, error, process.memory):
+        if smaller := process.spec.task.split(job, error):
             logger.info("%s: split into %d (%s)", job.label, len(smaller), error)
             return Split(smaller)
         outcomes = [error] * len(job.items)

@@ -37,7 +37,7 @@ class Process:
         self.pool = RequestPool(
             threads, self.limiter, f"eedask-{spec.run_id}", lambda error: self.stop(str(error))
         )
-        self.memory = spec.task.memory()
+        self.sizes = spec.task.sizes()
 
     def stop(self, reason: str) -> None:
         """Send nothing more. What is under way may end, and is not waited for."""

@@ -18,9 +18,8 @@ from eedask.items.check import check_items
 from eedask.items.item import sample_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.tables.columns import stated_columns
-from eedask.tables.compute_task import ComputeTask
-from eedask.tables.grouping import MOST_ITEMS
+from eedask.tables.columns import Table, stated_columns
+from eedask.tables.compute_task import ComputeTask, ValueJobs, ValueQuery
 from eedask.verbs.options import Sending, id_type
 
 
@@ -75,13 +74,12 @@ def compute(
     sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     if not callable(function):
         raise InputError(f"function takes an item and gives an ee object; got {function!r}")
-    if not 1 <= batch_size <= MOST_ITEMS:
-        raise InputError(f"batch_size is from 1 to {MOST_ITEMS}; got {batch_size}")
     checked = check_items(items, geometry=False, reserved=RESERVED)
     samples = sample_items(checked)
     value = compile_expression(function, samples)
     columns = () if schema is None else stated_columns(schema)
-    task = ComputeTask(sending.endpoint, value, batch_size, id_type(checked), columns, len(checked))
+    maker = ValueJobs(batch_size, len(checked))
+    task = ComputeTask(sending.endpoint, ValueQuery(value), maker, Table(id_type(checked), columns))
     terms = {
         "verb": "compute",
         "expression": digest_of(value, samples),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import ee
@@ -16,10 +17,12 @@ from eedask.errors import InputError
 from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.tables.grouping import BatchLimits
+from eedask.tables.grouping import BatchLimits, RegionBatching
+from eedask.tables.outlines import Outlines
+from eedask.tables.reduce_task import ReduceTask
 from eedask.tables.reducers import reducer as as_reducer
 from eedask.verbs.options import Sending
-from eedask.verbs.reduction import Reduction, Region
+from eedask.verbs.reduction import Reduction, Region, reduced_table, remarks
 
 
 def reduce_regions(
@@ -105,11 +108,15 @@ def reduce_regions(
     """
     sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
-    outlines = outline_options(invalid, simplify)
+    outlines = outlines_as(invalid, simplify)
     checked = check_regions(items, region)
+    query = asked.query(checked)
     limits = BatchLimits(items=batch_size)
-    task, terms = asked.task(checked, sending.endpoint, limits, points=False, **outlines)
-    terms |= {"verb": "reduce_regions", "weighted": weighted, **outlines}
+    batching = RegionBatching(limits, query.lattice.scale, outlined=region is None)
+    maker = asked.maker(checked, batching, outlines)
+    task = ReduceTask(sending.endpoint, query, maker, reduced_table(checked), remarks(checked))
+    terms = asked.terms(checked, query)
+    terms |= {"verb": "reduce_regions", "weighted": weighted, **asdict(outlines)}
     return sending.table_plan(checked, task, terms, out)
 
 
@@ -119,8 +126,8 @@ def check_regions(items: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoData
     return check_items(items, geometry=own, reserved=RESERVED, missing=True, wrapped=True)
 
 
-def outline_options(invalid: str, simplify: float | None) -> dict[str, Any]:
-    """Return what a task does to the outlines of regions.
+def outlines_as(invalid: str, simplify: float | None) -> Outlines:
+    """Return what is done to the outlines of regions.
 
     Raises
     ------
@@ -129,6 +136,4 @@ def outline_options(invalid: str, simplify: float | None) -> dict[str, Any]:
     """
     if invalid not in ("fail", "repair"):
         raise InputError(f"invalid={invalid!r} is not known; choose one of fail, repair")
-    if simplify is not None and not simplify > 0:
-        raise InputError(f"simplify is a number of metres above 0; got {simplify!r}")
-    return {"repair": invalid == "repair", "simplify": simplify}
+    return Outlines(repair=invalid == "repair", simplify=simplify)

@@ -16,10 +16,12 @@ from eedask.errors import ItemsError
 from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.tables.grouping import BatchLimits
+from eedask.tables.grouping import BatchLimits, PointBatching
+from eedask.tables.outlines import Outlines
+from eedask.tables.reduce_task import ReduceTask
 from eedask.tables.reducers import reducer as as_reducer
 from eedask.verbs.options import Sending
-from eedask.verbs.reduction import Reduction
+from eedask.verbs.reduction import Reduction, reduced_table, remarks
 
 
 def sample_points(
@@ -81,6 +83,9 @@ def sample_points(
             f"sample_points takes points; the items are {', '.join(kinds)}. Use reduce_regions,"
             " or items.representative_point()"
         )
-    task, terms = asked.task(checked, sending.endpoint, BatchLimits(items=batch_size), points=True)
-    terms |= {"verb": "sample_points"}
+    query = asked.query(checked, points=True)
+    batching = PointBatching(BatchLimits(items=batch_size), query.lattice.scale)
+    maker = asked.maker(checked, batching, Outlines())
+    task = ReduceTask(sending.endpoint, query, maker, reduced_table(checked), remarks(checked))
+    terms = asked.terms(checked, query) | {"verb": "sample_points"}
     return sending.table_plan(checked, task, terms, out)

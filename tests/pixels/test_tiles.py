@@ -31,7 +31,7 @@ from eedask.pixels.cutting import Allowance, allowed, cut, quarters
 from eedask.pixels.formats.jpg import Jpg
 from eedask.pixels.formats.registry import image_format
 from eedask.pixels.query import PIXEL_LIMITS, URL_LIMITS, Limits
-from eedask.pixels.tiles import Hints, fetch_tiled
+from eedask.pixels.tiles import TileSizes, fetch_tiled
 
 GRID = PixelGrid("EPSG:32614", (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0), (300, 200))
 MEMORY = "User memory limit exceeded."
@@ -315,7 +315,7 @@ class Refusing:
 
     def __init__(self, plan, refusal, hands=0):
         self.hands = [threading.Thread() for _ in range(hands)]
-        self.memory = plan.task.memory()
+        self.sizes = plan.task.sizes()
         self.asked = []
         self._connection = Connection(plan.task.endpoint)
         self._refusal = refusal
@@ -430,14 +430,14 @@ def test_only_the_tiles_that_fail_are_cut(scene_plan, refusing):
 
 
 def test_larger_tiles_are_tried_again_after_a_while():
-    hints = Hints()
-    hints.computed(1000, failures=True)
-    hints.computed(4000, failures=True)
-    assert hints.allowance.pixels == 1000
+    sizes = TileSizes()
+    sizes.computed(1000, failures=True)
+    sizes.computed(4000, failures=True)
+    assert sizes.allowance.pixels == 1000
     for _ in range(16):
-        assert hints.allowance.pixels == 1000
-        hints.computed(1000, failures=False)
-    assert hints.allowance.pixels == 4000
+        assert sizes.allowance.pixels == 1000
+        sizes.computed(1000, failures=False)
+    assert sizes.allowance.pixels == 4000
 
 
 def test_an_item_that_fails_at_the_smallest_tile_fails_in_earth_engines_words(scene_plan, refusing):
@@ -559,7 +559,7 @@ def test_without_rasterio_large_geotiffs_say_what_to_install(
     with pytest.raises(InputError, match="pip install rasterio"):
         eedask.chips(points, image, shape=(9000, 9000), **options)
     with pytest.raises(PermanentError, match="pip install rasterio"):
-        fetch_tiled(raising(MEMORY), alone, GRID, image_format("tif"), PIXEL_LIMITS, 1, Hints())
+        fetch_tiled(raising(MEMORY), alone, GRID, image_format("tif"), PIXEL_LIMITS, 1, TileSizes())
 
 
 def alone(work, hands):

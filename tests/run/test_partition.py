@@ -44,7 +44,7 @@ class Monthly:
     needs_client: bool = False
     notes: tuple = ()
 
-    def memory(self):
+    def sizes(self):
         return None
 
     def jobs(self, items):
@@ -58,7 +58,7 @@ class Monthly:
         self.done.append(item.id)
         return [Records([{"month": m, "value": number + m / 100} for m in (1, 2, 3)])]
 
-    def split(self, job, error, memory):
+    def split(self, job, error):
         return ()
 
 
