@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.reducers.accumulators import Array, Output, Weights
@@ -64,6 +64,8 @@ def spearman(columns: list[Array], weights: Weights) -> list[Output]:
 def _ranks(values: Floats) -> Floats:
     if not len(values):
         return values
+    from scipy import stats  # takes longer to import than the rest of the wing
+
     ranks: Any = stats.rankdata(values, axis=0, nan_policy="omit")
     return np.nan_to_num(np.asarray(ranks, np.float64))
 
@@ -91,6 +93,8 @@ def kendall(columns: list[Array], weights: Weights) -> list[Output]:
 def _many(x: Floats, y: Floats) -> float:
     if len(x) < 2 or (x == x[0]).all() or (y == y[0]).all():
         return np.nan
+    from scipy import stats
+
     return float(stats.kendalltau(x, y, method="asymptotic").statistic)
 
 
