@@ -191,7 +191,7 @@ def test_a_render_process_that_dies_costs_one_request_and_closing_ends_all(mount
 
 def test_a_render_process_that_hangs_costs_one_request(tmp_path):
     async def ask_a_stopped_one():
-        pool = ProcessPool(Settings(tmp_path), 1, deadline_s=1.0)
+        pool = ProcessPool(Settings(tmp_path), 1, deadline_s=4.0)
         try:
             os.kill(pool._renderers[0].process.pid, signal.SIGSTOP)
             request = Request("POST", "/v1/projects/p/value:compute", {}, body_of(1), False)
