@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -90,9 +91,19 @@ MODULE_NAMES = {
 }
 
 
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports_of(path):
-    """Yield the names of eedask's modules that a module imports."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Return the names of eedask's modules that a module imports."""
+    return list(names_imported(tree_of(path)))
+
+
+def names_imported(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("eedask"):
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
@@ -216,7 +227,7 @@ def test_few_doors_stand_at_the_top():
 @pytest.mark.parametrize("wing", sorted(set(rows()) - {"eedask", "eedask.emulator"}))
 def test_a_wing_says_what_goes_in_what_comes_out_and_who_imports_it(wing):
     path = PACKAGE.parent / wing.replace(".", "/") / "__init__.py"
-    text = ast.get_docstring(ast.parse(path.read_text()))
+    text = ast.get_docstring(tree_of(path))
     assert 4 <= len(text.splitlines()) <= 8
     assert "\nIn go" in text
     assert "\nOut come" in text
@@ -245,4 +256,4 @@ def test_the_emulator_says_what_it_lacks():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_every_module_says_what_it_is_for(path):
-    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert ast.get_docstring(tree_of(path))

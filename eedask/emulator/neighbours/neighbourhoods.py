@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.neighbours.kernels import Stencil
@@ -81,6 +81,8 @@ def correlated(values: Array, weights: Array) -> Array:
     """
     values = values.astype(np.float64, copy=False)
     if weights.size > _DIRECT:
+        from scipy import signal  # takes longer to import than the rest of the wing
+
         return np.asarray(signal.oaconvolve(values, weights[::-1, ::-1], mode="valid"))
     return _within(ndimage.correlate(values, weights, mode="constant"), weights)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.reducers.accumulators import Array, Output, Weights
@@ -66,6 +66,8 @@ def _ranks(values: Floats) -> Floats:
     """Return the ranks of values in their columns; NaN has the rank 0."""
     if not len(values):
         return values
+    from scipy import stats  # takes longer to import than the rest of the wing
+
     ranks: Any = stats.rankdata(values, axis=0, nan_policy="omit")
     return np.nan_to_num(np.asarray(ranks, np.float64))
 
@@ -94,6 +96,8 @@ def kendall(columns: list[Array], weights: Weights) -> list[Output]:
 def _tau_of_many(x: Floats, y: Floats) -> float:
     if len(x) < 2 or (x == x[0]).all() or (y == y[0]).all():
         return np.nan
+    from scipy import stats
+
     return float(stats.kendalltau(x, y, method="asymptotic").statistic)
 
 
