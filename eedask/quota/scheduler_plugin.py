@@ -106,9 +106,16 @@ class QuotaPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         """Take the members on a worker for gone."""
-        for key, member in [m for m, address in self._where.items() if address == worker]:
-            self.owners.remove(key, member)
-            del self._where[key, member]
+        self._remove(worker)
+
+    def remove_client(self, scheduler: Any, client: str, **_: Any) -> None:
+        """Take the members that planned with a client for gone."""
+        self._remove(client)
+
+    async def close(self) -> None:
+        """Take all members for gone: the owners of a cluster within a process outlive it."""
+        for where in set(self._where.values()):
+            self._remove(where)
 
     def snapshot(self, key: str | None = None) -> dict[str, Any]:
         """Return the state of one quota or all, by key; each member says on which worker it is."""
@@ -120,6 +127,11 @@ class QuotaPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
                     member["worker"] = self._where.get((each, name))
                 found[each] = state
         return found
+
+    def _remove(self, where: str) -> None:
+        for key, member in [m for m, place in self._where.items() if place == where]:
+            self.owners.remove(key, member)
+            del self._where[key, member]
 
     def _ceiling(self, key: str, ceiling: dict[str, Any]) -> None:
         self.owners.set_ceiling(key, Ceiling(**ceiling))
