@@ -18,6 +18,7 @@ from eedask.emulator.catalog.world import outlines
 from eedask.emulator.catalog.world.coast import coast_distance
 from eedask.emulator.catalog.world.land_plane import degrees, metres
 from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.raster import Grid, Places, Projection
 
 CATALOG = Catalog()
@@ -150,7 +151,7 @@ def test_photographs_show_the_same_sea_as_the_maps():
     """A photograph's near infrared is darkest where the map has water."""
     left, top = 552_000, 4_184_000  # the entrance of the bay of San Francisco, UTM zone 10
     source = Photograph(10, left, top, 6000, 6000, dt.date(2020, 7, 1))
-    infrared = source.read(3, 3, Window(0, 0, 512, 512)).values
+    infrared = native_pixels(source, 3, 3, Window(0, 0, 512, 512)).values
     on = Grid("EPSG:32610", Affine(8, 0, left, 0, -8, top), 512, 512)
     water = read(COVER, "Map", on).values == land_cover.WATER
     assert 0.05 < water.mean() < 0.95

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from threading import local
 from typing import Any, NamedTuple
@@ -19,12 +17,13 @@ from rasterio.windows import Window as FileWindow
 
 from eedask.emulator.catalog.crs import crs_name
 from eedask.emulator.catalog.mounts.pyramids import PyramidingPolicy, reduced
-from eedask.emulator.pixels.native_sources import Window
-from eedask.emulator.pixels.native_tiles import kept, tiled
+from eedask.emulator.pixels.native_sources import WHOLE, NativeSource, Window, sized
+from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.raster import Pixels, PixelType, Projection, uniform
 
 _TRUE_ALPHA = frozenset({"PNG", "WEBP"})
 _MOST_OPEN = 16
+_SIDE = 256  # of the tiles that are cached, in pixels
 
 
 class Header(NamedTuple):
@@ -34,8 +33,10 @@ class Header(NamedTuple):
     ----------
     numbers : tuple of int
         rasterio's numbers (from 1) of the bands, without an alpha band that is a mask.
-    tags : mapping of str to str
-        The user's own tags of a GeoTIFF.
+    tags : tuple of (str, str)
+        Names and texts of the user's own tags of a GeoTIFF.
+    changed : (int, int)
+        When the file was last changed, in nanoseconds, and its size then.
     """
 
     projection: Projection
@@ -44,7 +45,8 @@ class Header(NamedTuple):
     ids: tuple[str, ...]
     types: tuple[PixelType, ...]
     numbers: tuple[int, ...]
-    tags: Mapping[str, str]
+    tags: tuple[tuple[str, str], ...]
+    changed: tuple[int, int]
 
 
 def read_header(path: Path) -> Header:
@@ -56,6 +58,7 @@ def read_header(path: Path) -> Header:
         If rasterio cannot read it, or it has no georeference, or complex pixels.
     """
     try:
+        status = path.stat()
         with rasterio.open(path) as file:
             if file.crs is None or not file.crs.wkt:
                 raise ValueError(f"{path} has no coordinate reference system.")
@@ -73,9 +76,10 @@ def read_header(path: Path) -> Header:
                 ids=_band_ids([file.descriptions[n - 1] for n in numbers]),
                 types=tuple(PixelType.of(file.dtypes[n - 1]) for n in numbers),
                 numbers=tuple(numbers),
-                tags=_own_tags(file),
+                tags=tuple(_own_tags(file).items()),
+                changed=(status.st_mtime_ns, status.st_size),
             )
-    except RasterioError as error:
+    except (RasterioError, OSError) as error:
         raise ValueError(f"{path} cannot be read as a raster: {error}") from error
 
 
@@ -118,39 +122,52 @@ def _band_ids(descriptions: list[str | None]) -> tuple[str, ...]:
     return tuple(f"b{number}" for number in range(1, len(descriptions) + 1))
 
 
-class RasterFile:
-    """A raster file behind the protocol of ``NativeSource``.
+class RasterFile(NativeSource):
+    """A raster file: its exact pixels, and a pyramid that is made of them on demand.
 
-    Each thread has a handle of its own. What was read lately is kept
-    (:mod:`eedask.emulator.pixels.native_tiles`).
+    Each thread has a handle of its own.
 
-    Parameters
+    Attributes
     ----------
     path : Path
     header : Header
+        A file that was changed has another one, so none of its old pixels is found again.
     policy : str
         How a pixel of a pyramid level is made of its four below; Earth Engine's default is MEAN.
     """
 
-    def __init__(self, path: Path, header: Header, policy: PyramidingPolicy = "MEAN") -> None:
-        self._path = path
-        self._numbers = header.numbers
-        self._policy = policy
-        self._key = object()  # no other file's pixels are kept under it
-        self.projection = header.projection
-        self.width = header.width
-        self.height = header.height
+    path: Path
+    header: Header
+    policy: PyramidingPolicy = "MEAN"
 
-    def read(self, band: int, level: int, window: Window) -> Pixels:
-        """Return the pixels of one band (from 0) in a window of a level."""
-        key = (self._key, band, level)
-        if level == 0:
-            return tiled(key, window, self.size(0), partial(self._read_file, band))
-        return kept((*key, window), partial(self._read_reduced, band, level, window))
+    @property
+    def projection(self) -> Projection:  # type: ignore[override]
+        """The file's."""
+        return self.header.projection
+
+    @property
+    def width(self) -> int:  # type: ignore[override]
+        """Pixels of a row."""
+        return self.header.width
+
+    @property
+    def height(self) -> int:  # type: ignore[override]
+        """Pixels of a column."""
+        return self.header.height
+
+    def tile_side(self, level: int) -> int:
+        """Return the side of the file's tiles that are cached; windows of other levels are."""
+        return WHOLE if level else _SIDE
+
+    def draw(self, band: int, level: int, window: Window) -> Pixels:
+        """Return the pixels of one band in a window of a level."""
+        if level:
+            return self._reduced(band, level, window)
+        return self._read_file(band, window)
 
     def _read_file(self, band: int, window: Window) -> Pixels:
-        number = self._numbers[band]
-        file = _OPEN.handle(self._path)
+        number = self.header.numbers[band]
+        file = _OPEN.handle(self.path, self.header.changed)
         part = FileWindow(*window)
         values = file.read(number, window=part)
         flags = _mask(file, number, part, values)
@@ -161,32 +178,28 @@ class RasterFile:
         mask: NDArray[np.float32] = (flags / 255).astype(np.float32)
         return Pixels(values, mask)
 
-    def _read_reduced(self, band: int, level: int, window: Window) -> Pixels:
+    def _reduced(self, band: int, level: int, window: Window) -> Pixels:
         """Return pixels made of those of the level below, in blocks of two by two."""
-        width, height = self.size(level - 1)
+        _, width, height = sized(self, level - 1)
         col, row = 2 * window.col, 2 * window.row
         below = Window(
             col, row, min(2 * window.width, width - col), min(2 * window.height, height - row)
         )
-        return reduced(self.read(band, level - 1, below), self._policy)
-
-    def size(self, level: int) -> tuple[int, int]:
-        """Return (width, height) of a level in its pixels."""
-        return (-(-self.width // 2**level), -(-self.height // 2**level))
+        return reduced(native_pixels(self, band, level - 1, below), self.policy)
 
 
 class _Handles(local):
     """A thread's open files, the last few: opening one takes longer than reading a tile of it."""
 
     def __init__(self) -> None:
-        self._files: OrderedDict[Path, Any] = OrderedDict()
+        self._files: OrderedDict[tuple[Path, tuple[int, int]], Any] = OrderedDict()
 
-    def handle(self, path: Path) -> Any:
-        """Return an open dataset."""
-        found = self._files.pop(path, None)
+    def handle(self, path: Path, changed: tuple[int, int]) -> Any:
+        """Return an open dataset of a file as it was last changed."""
+        found = self._files.pop((path, changed), None)
         if found is None:
             found = rasterio.open(path)
-        self._files[path] = found
+        self._files[path, changed] = found
         while len(self._files) > _MOST_OPEN:
             self._files.popitem(last=False)[1].close()
         return found
