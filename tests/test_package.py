@@ -36,7 +36,7 @@ eedask.emulator.catalog.world: build_tables land_plane laying noise outlines pal
   sun tiling iso spectra spots surface terrain climate coast patterns regions broad canvas
   country crops heights towns fields land ground scenery
 eedask.emulator.composites: mosaic_points reduction_bands mosaics
-eedask.emulator.expression: array_readiness linking signatures lineage expression
+eedask.emulator.expression: linking signatures lineage expression
 eedask.emulator.functions: registry geometries images learning reducers values collections
   regions
 eedask.emulator.functions.collections: aggregates collections features image_collections

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from eedask.emulator.answers import Answer, file_answer
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.expression import array_readiness
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.output import encode
 from eedask.emulator.output.encode import Layer
 from eedask.emulator.output.pixel_grids import requested_grid
+from eedask.emulator.pixels.bands import need_numbers
 from eedask.emulator.pixels.raster import Band, Grid, Image
 from eedask.emulator.pixels.tiling import read_tiled
 
@@ -147,7 +147,7 @@ def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -
         image = image.with_bands(image.bands[:3])
     if not image.bands:
         raise EarthEngineError("Image must have at least one band.")
-    array_readiness.check(f"Rendering as {file_format}", [image])
+    need_numbers(f"Rendering as {file_format}", [image])
     if len(image.bands) > _MAX_BANDS:
         raise EarthEngineError(
             f"Number of bands ({len(image.bands)}) must be less than or equal to {_MAX_BANDS}."

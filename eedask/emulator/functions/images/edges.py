@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.neighbours import kernels
 from eedask.emulator.neighbours.gradients import rise
 from eedask.emulator.neighbours.neighbourhoods import correlated, padded, widened
@@ -17,7 +17,7 @@ from eedask.emulator.pixels.pixel_types import BOOLEAN, floating
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 
 
-@algorithm("Image.gradient")
+@algorithm("Image.gradient", keeps=Keeps.FIRST)
 def gradient(image: Image) -> Image:
     """Return bands ``x`` and ``y``: the first band's change by metre to the east and the north.
 
@@ -40,7 +40,7 @@ def gradient(image: Image) -> Image:
     return derived(image, [side("x", 0), side("y", 1)])
 
 
-@algorithm("Image.derivative")
+@algorithm("Image.derivative", keeps=Keeps.FIRST)
 def derivative(image: Image) -> Image:
     """Return bands ``band_x`` and ``band_y``: half the difference of the pixels on both sides.
 

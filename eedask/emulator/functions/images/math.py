@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 from eedask.emulator.functions.images.bands import cast_band
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.bands import Array, binary, derived, pairs, unary
 from eedask.emulator.pixels.pixel_types import (
     BOOLEAN,
@@ -163,7 +163,10 @@ def _register_binary(name: str) -> None:
         return operate(name, left, right)
 
     names = [name, *([_BINARY_SYNONYMS[name]] if name in _BINARY_SYNONYMS else [])]
-    algorithm(*(f"Image.{n}" for n in names))(apply)
+    known = algorithm(
+        *(f"Image.{n}" for n in names), takes_arrays=True, keeps=Keeps.FIRST_OR_SECOND
+    )
+    known(apply)
 
 
 for _name in OPERATORS:
@@ -267,7 +270,8 @@ def _register_unary(name: str) -> None:
         return transform(name, image)
 
     names = [name, *(["bitwise_not"] if name == "bitwiseNot" else [])]
-    algorithm(*(f"Image.{n}" for n in names))(apply)
+    known = algorithm(*(f"Image.{n}" for n in names), takes_arrays=True, keeps=Keeps.FIRST)
+    known(apply)
 
 
 for _name in TRANSFORMATIONS:
@@ -278,7 +282,8 @@ def _register_cast(name: str, kind: PixelType) -> None:
     def apply(image: Image) -> Image:
         return image.with_bands(tuple(cast_band(band, kind) for band in image.bands))
 
-    algorithm(f"Image.{name}", f"Image.to{name[0].upper()}{name[1:]}")(apply)
+    names = f"Image.{name}", f"Image.to{name[0].upper()}{name[1:]}"
+    algorithm(*names, takes_arrays=True, keeps=Keeps.FIRST)(apply)
 
 
 for _name, _kind in NAMED.items():

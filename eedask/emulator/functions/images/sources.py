@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.geometry.crs import WGS84
 from eedask.emulator.geometry.sphere import RADIUS
 from eedask.emulator.pixels.bands import Array, constant
@@ -33,7 +33,7 @@ from eedask.emulator.pixels.raster import (
 )
 
 
-@algorithm("Image.constant")
+@algorithm("Image.constant", keeps=Keeps.CONSTANT)
 def constant_image(value: Any) -> Image:
     """Return a constant image; an image stays what it is."""
     return value if isinstance(value, Image) else constant(value)
