@@ -59,8 +59,7 @@ eedask.emulator.output: own_grid png encode pixel_grids rendering film
 eedask.emulator.pixels: array_values late raster pixel_types projection tiling bands
   native_sources position_hash scattered native_tiles pixel_plans source_points sampling
   resampling
-eedask.emulator.protocol: api schema_types enums json_scalars schemas discovery fitting
-  validation
+eedask.emulator.protocol: discovery schema_types json_scalars schemas api fitting validation
 eedask.emulator.reducers: accumulators runs correlations reduce regressions statistics
   nested
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
