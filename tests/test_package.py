@@ -55,7 +55,8 @@ eedask.emulator.geometry: crs sphere geometry geodesy
 eedask.emulator.learning: classifiers confusion decision_trees k_means learning learners
 eedask.emulator.limits: accounting answer_size metering interrupting profiles
 eedask.emulator.neighbours: connected costs kernels texture neighbourhoods gradients
-eedask.emulator.output: own_grid png encode pixel_grids rendering film
+eedask.emulator.output: own_grid png gif encode table_files formats pixel_grids rendering
+  film
 eedask.emulator.pixels: array_values late raster pixel_types projection tiling bands
   native_sources position_hash scattered native_tiles pixel_plans source_points sampling
   resampling
@@ -63,7 +64,7 @@ eedask.emulator.protocol: discovery schema_types json_scalars schemas api fittin
 eedask.emulator.reducers: accumulators runs correlations reduce regressions statistics
   nested
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
-eedask.emulator.rest: fields listing_terms paging store table_files tiles calls listing
+eedask.emulator.rest: fields listing_terms paging store tiles calls listing
   asset_methods rest
 eedask.emulator.server: channel hosts launcher options renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
