@@ -1,14 +1,15 @@
 """The messages and enums of the REST API v1, as the discovery document has them.
 
 A discovery document does not say which fields of a message are required, which exclude each
-other, and what an enum is called: that is in ``data/rules.json``. There as well are names that
-enums take besides their own. The client sends ``JSON`` for ``getDownloadURL("json")``, which is
-documented to give GeoJSON, and ``TF_RECORD``; whether the service takes them is a guess.
+other, and what an enum is called: that is in ``data/rules.json``, where an enum is known by its
+first value. There as well are names that enums take besides their own. The client sends ``JSON``
+for ``getDownloadURL("json")``, which is documented to give GeoJSON, and ``TF_RECORD``; whether
+the service takes them is a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eedask.emulator.protocol.discovery import read_data
@@ -26,10 +27,9 @@ _SCALARS = {
     ("integer", "int32"): "int32",
     ("string", "int64"): "int64",
 }
+_DOCUMENT = read_data("discovery.json")
 _RULES = read_data("rules.json")
-_NAMES = {rule["first"]: name for name, rule in _RULES["enums"].items()}
-ENUMS: dict[str, Enum] = {}
-"""Enums by name. They have none in the document: it is found by their first value."""
+_ENUM_NAMES = {rule["first"]: name for name, rule in _RULES["enums"].items()}
 
 
 def field_type(described: Mapping[str, Any]) -> FieldType:
@@ -37,7 +37,7 @@ def field_type(described: Mapping[str, Any]) -> FieldType:
     if "$ref" in described:
         return FieldType(described["$ref"])
     if "enum" in described:
-        return FieldType(_enum(described["enum"]))
+        return FieldType(_ENUM_NAMES[described["enum"][0]])
     kind, inside = described["type"], described.get("additionalProperties")
     if kind == "array":
         return FieldType(field_type(described["items"]).name, "list")
@@ -47,11 +47,14 @@ def field_type(described: Mapping[str, Any]) -> FieldType:
     return FieldType(_SCALARS[kind, described.get("format")])
 
 
-def _enum(values: list[str]) -> str:
-    name = _NAMES[values[0]]
-    if name not in ENUMS:
-        ENUMS[name] = Enum(name, tuple(values), _RULES["enums"][name].get("aliases", {}))
-    return name
+def _enums(node: Any) -> Iterator[Enum]:
+    """Yield the enums in a part of the document: they stand wherever a field is of one."""
+    if isinstance(node, dict):
+        if "enum" in node:
+            name = _ENUM_NAMES[node["enum"][0]]
+            yield Enum(name, tuple(node["enum"]), _RULES["enums"][name].get("aliases", {}))
+        for child in node.values():
+            yield from _enums(child)
 
 
 def _message(name: str, described: Mapping[str, Any]) -> Message:
@@ -65,9 +68,10 @@ def _message(name: str, described: Mapping[str, Any]) -> Message:
     )
 
 
+ENUMS: Mapping[str, Enum] = {enum.name: enum for enum in _enums(_DOCUMENT)}
 MESSAGES: Mapping[str, Message] = {
     name: _message(name, described)
-    for name, described in read_data("discovery.json")["schemas"].items()
+    for name, described in _DOCUMENT["schemas"].items()
     # Of messages that only refused methods have, the document gives no more than the name.
     if "properties" in described
 }
