@@ -15,6 +15,9 @@ from functools import cached_property, lru_cache
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
 
+MAX_PAYLOAD = 10485760
+"""Bytes that the body of a request may have, decompressed."""
+
 
 @dataclass(frozen=True)
 class Method:
