@@ -87,7 +87,8 @@ def protected_areas(countries: Collection[str] | None = None) -> Made:
             continue
         rng = seeded(f"{site.name} {site.country}")
         land, sea = _shapes(site, rng)
-        shapes.append(areal(shapely.union_all([land, sea], grid_size=QUANTUM)))
+        ashore, afloat = (shapely.set_precision(part, QUANTUM) for part in (land, sea))
+        shapes.append(areal(shapely.union(ashore, afloat, grid_size=QUANTUM)))
         rows.append(_row(number, site, _km2(shapes[-1]), _km2(sea), rng))
     return Made(rows, shapes)
 
