@@ -179,7 +179,7 @@ def test_a_render_process_that_dies_costs_one_request_and_closing_ends_all(mount
     url = emulator.url + VALUE
     statuses = [pool.request("POST", url, body=body_of(1)).status for _ in range(3)]
     assert statuses == [500, 200, 200]
-    family = [emulator._command.process.pid, *descendants_of(emulator._process.pid)]
+    family = [emulator._command.process.pid, *descendants_of(emulator._command.process.pid)]
     assert len(family) > 2
     emulator.close()
     assert "render process of the eedask emulator died" in caplog.text
