@@ -219,7 +219,7 @@ import sys, time
 from eedask.emulator import Emulator
 
 with Emulator(processes=1) as e:
-    print(e._process.pid, e.url, flush=True)
+    print(e._command.process.pid, e.url, flush=True)
     time.sleep(60)
 """
 
