@@ -30,7 +30,8 @@ eedask.emulator.catalog.datasets: orbits photographs places scenes series single
   climate_models elevation_models land_cover landsat_scene mgrs modis naip surface_water
   vegetation landsat population sentinel2_scene build_places sentinel2
 eedask.emulator.catalog.mounts: properties pyramids raster_file sidecars mounts
-eedask.emulator.catalog.tables: names subdivision tables ecoregions gaul protected
+eedask.emulator.catalog.tables: tables shipped making build
+eedask.emulator.catalog.tables.making: made names subdivision ecoregions gaul protected
   boundaries
 eedask.emulator.catalog.world: build_tables land_plane laying noise outlines palette parts
   sun tiling iso spectra spots surface terrain climate coast patterns regions broad canvas
@@ -66,7 +67,8 @@ eedask.emulator.reducers: accumulators runs correlations reduce regressions stat
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
 eedask.emulator.rest: fields listing_terms paging store tiles calls listing
   asset_methods rest
-eedask.emulator.server: channel hosts launcher options renderer pool server
+eedask.emulator.server: channel hosts starting launcher options messages render_process
+  renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas truth values comparison elements filtering joda
   typenames coercion info

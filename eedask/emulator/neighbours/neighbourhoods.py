@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from affine import Affine
 from numpy.typing import NDArray
-from scipy import ndimage, signal
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.neighbours.kernels import Stencil
@@ -80,13 +80,13 @@ def correlated(values: Array, weights: Array) -> Array:
     """
     values = values.astype(np.float64, copy=False)
     if weights.size > _DIRECT:
-        return np.asarray(signal.oaconvolve(values, weights[::-1, ::-1], mode="valid"))
-    return _within(ndimage.correlate(values, weights, mode="constant"), weights)
+        return np.asarray(scipy.signal.oaconvolve(values, weights[::-1, ::-1], mode="valid"))
+    return _within(scipy.ndimage.correlate(values, weights, mode="constant"), weights)
 
 
 def extreme(values: Array, footprint: NDArray[np.bool_], least: bool) -> Array:
     """Return the least or the greatest value under the footprint, of each window inside."""
-    rule = ndimage.minimum_filter if least else ndimage.maximum_filter
+    rule = scipy.ndimage.minimum_filter if least else scipy.ndimage.maximum_filter
     if footprint.all():
         return _within(rule(values, size=footprint.shape, mode="constant"), footprint)
     return _within(rule(values, footprint=footprint, mode="constant"), footprint)

@@ -13,6 +13,9 @@ from eedask.emulator.protocol.discovery import read_data
 from eedask.emulator.protocol.schema_types import FieldType
 from eedask.emulator.protocol.schemas import field_type
 
+MAX_PAYLOAD = 10485760
+"""Bytes that the body of a request may have, decompressed."""
+
 
 @dataclass(frozen=True)
 class Method:

@@ -29,7 +29,7 @@ from eedask.emulator.output.film import Filmstrip, Video, prepare_filmstrip, pre
 from eedask.emulator.output.formats import table_format
 from eedask.emulator.output.rendering import PIXELS, THUMBNAIL, prepare
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.protocol.api import refusal, route
+from eedask.emulator.protocol.api import MAX_PAYLOAD, refusal, route
 from eedask.emulator.protocol.discovery import algorithms_json, discovery_document
 from eedask.emulator.protocol.validation import parse_body, parse_query
 from eedask.emulator.rest.asset_methods import AssetMethods
@@ -43,7 +43,6 @@ from eedask.emulator.values.values import Collection
 
 logger = logging.getLogger(__name__)
 
-MAX_PAYLOAD = 10485760
 _FILMS: Mapping[str, Callable[[Collection, Mapping[str, Any]], Filmstrip | Video]] = {
     "filmstripThumbnails": prepare_filmstrip,
     "videoThumbnails": prepare_video,

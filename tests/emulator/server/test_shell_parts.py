@@ -421,7 +421,7 @@ def test_errors_and_file_names():
 
 _MANY_OBJECTS = """
 import gc
-from eedask.emulator.renderer import settle
+from eedask.emulator.server.render_process import settle
 
 def looks():
     return sum(generation["collections"] for generation in gc.get_stats())

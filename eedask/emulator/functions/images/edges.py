@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its parts are imported as they are first used
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import Keeps, algorithm
@@ -126,7 +126,7 @@ def _canny_band(band: Band, threshold: float, sigma: float) -> Band:
             size = np.hypot(dx, dy)
             edge = _ridges(size, dx, dy) & (size[1:-1, 1:-1] > threshold)
         values = np.where(edge, size[1:-1, 1:-1], 0)
-        there = ndimage.minimum_filter(mask, 5, mode="constant")[2:-2, 2:-2]
+        there = scipy.ndimage.minimum_filter(mask, 5, mode="constant")[2:-2, 2:-2]
         return Pixels(values.astype(kind.dtype), there)
 
     return replace(band, type=kind, read=read)
@@ -141,7 +141,9 @@ def _smoothed(pixels: Pixels, sigma: float, radius: int) -> tuple[Array, Mask]:
     weights /= weights.sum()
     values = correlated(correlated(values, weights[None, :]), weights[:, None])
     n = 2 * radius + 1
-    mask = ndimage.minimum_filter(pixels.mask, n, mode="constant")[radius:-radius, radius:-radius]
+    mask = scipy.ndimage.minimum_filter(pixels.mask, n, mode="constant")[
+        radius:-radius, radius:-radius
+    ]
     return values, mask
 
 

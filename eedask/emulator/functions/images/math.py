@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy  # its parts are imported as they are first used
 
 from eedask.emulator.functions.images.bands import cast_band
 from eedask.emulator.functions.registry import Keeps, algorithm
@@ -116,7 +116,7 @@ OPERATORS: dict[str, Operator] = {
     "pow": Operator(np.power, lambda a, b: DOUBLE),
     "atan2": Operator(lambda a, b: np.arctan2(a, b), _float_rule),
     "hypot": Operator(np.hypot, _float_rule),
-    "gammainc": Operator(special.gammainc, lambda a, b: DOUBLE),
+    "gammainc": Operator(lambda a, b: scipy.special.gammainc(a, b), lambda a, b: DOUBLE),
     "max": Operator(np.maximum, _range_of(max)),
     "min": Operator(np.minimum, _range_of(min)),
     "first": Operator(lambda a, b: a, lambda a, b: a),
@@ -239,13 +239,13 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "exp": Transformation(np.exp),
     "log": Transformation(np.log),
     "log10": Transformation(np.log10),
-    "gamma": Transformation(special.gamma),
-    "digamma": Transformation(special.digamma),
-    "trigamma": Transformation(lambda a: special.polygamma(1, a)),
-    "erf": Transformation(special.erf),
-    "erfc": Transformation(special.erfc),
-    "erfInv": Transformation(special.erfinv),
-    "erfcInv": Transformation(special.erfcinv),
+    "gamma": Transformation(lambda a: scipy.special.gamma(a)),
+    "digamma": Transformation(lambda a: scipy.special.digamma(a)),
+    "trigamma": Transformation(lambda a: scipy.special.polygamma(1, a)),
+    "erf": Transformation(lambda a: scipy.special.erf(a)),
+    "erfc": Transformation(lambda a: scipy.special.erfc(a)),
+    "erfInv": Transformation(lambda a: scipy.special.erfinv(a)),
+    "erfcInv": Transformation(lambda a: scipy.special.erfcinv(a)),
     "lanczos": Transformation(_lanczos),
 }
 

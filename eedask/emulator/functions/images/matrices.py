@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.linalg
+import scipy  # its parts are imported as they are first used
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.arrays import mapped

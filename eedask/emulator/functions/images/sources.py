@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from affine import Affine
 from numpy.typing import NDArray
-from scipy import special
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import Keeps, algorithm
@@ -142,7 +142,7 @@ def random(seed: int = 0, distribution: str = "uniform") -> Image:
         bits = position_hash(grid, cols, rows, seed) >> np.uint64(11)
         values = bits.astype(np.float64) * 2.0**-53
         if distribution == "normal":
-            values = special.ndtri(np.clip(values, 2.0**-54, 1 - 2.0**-53))
+            values = scipy.special.ndtri(np.clip(values, 2.0**-54, 1 - 2.0**-53))
         return Pixels(values, uniform(1, grid.shape))
 
     return Image((Band("random", DOUBLE, DEFAULT_PROJECTION, read),))

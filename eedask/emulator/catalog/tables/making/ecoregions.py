@@ -17,8 +17,8 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from eedask.emulator.catalog.tables.subdivision import areal, seeded, winding_cells
-from eedask.emulator.catalog.tables.tables import FeatureTable
+from eedask.emulator.catalog.tables.making.made import Made, snapped
+from eedask.emulator.catalog.tables.making.subdivision import areal, seeded, winding_cells
 from eedask.emulator.catalog.world import outlines
 
 # Names and colours of the fourteen biomes.
@@ -47,18 +47,11 @@ _PROTECTION = {
 _BORDER_WAVES = 3.0  # degrees: scale of the borders' windings
 
 
-@cache
-def ecoregions() -> FeatureTable:
-    """Return the table; shapes are cut from the land when a query first meets them."""
+def ecoregions() -> Made:
+    """Make the table."""
     regions = _read()
-    cells = _cells(regions)
     rows = [_row(number, region) for number, region in enumerate(regions)]
-
-    @cache
-    def shape(number: int) -> BaseGeometry:
-        return _on_land(cells[number])
-
-    return FeatureTable(rows, shapely.bounds(cells), shape)
+    return Made(rows, snapped([_on_land(cell) for cell in _cells(regions)]))
 
 
 def _read() -> list[dict[str, str]]:
