@@ -1,6 +1,6 @@
-"""Images made of many images, as a mosaic or a reduced collection is.
+"""Composites: images made of many images, such as a mosaic or a reduced collection.
 
 In go the images of a collection, in order.
-Out come images that read only those whose footprints a window meets.
-Functions import it.
+Out comes one image that reads, for each grid, only the images whose footprints touch that grid.
+`functions` imports it.
 """

@@ -1,7 +1,8 @@
-"""Composites at pixels by themselves: of each place, the image that shows there.
+"""Mosaics at single pixels: only the topmost image at each place is read.
 
-Only images whose bands tell their source (see :class:`~eedask.emulator.pixels.raster.Band`) are
-looked through; a grid that lies across the edge of one is read as a whole.
+It works where the band of every image has a ``source``
+(see :class:`~eedask.emulator.pixels.raster.Band`). A place whose grid crosses the edge of its
+topmost image is read as a whole grid.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ from eedask.emulator.pixels.source_points import covers, read_ahead
 
 
 class Shown(NamedTuple):
-    """An image and the numbers of the places where it shows.
+    """The places at which one image is the topmost.
 
     Attributes
     ----------
     image : int or None
-        Its number; None where there is nothing.
+        The image's number; None for the places that no image covers.
     numbers : list of int
+        The numbers of the places.
     passed : float
-        Pixels of the images above it, which have none there.
+        Pixels that reading these places as whole grids would have read in vain, from images that
+        come before this one in the stacks but do not cover the places; they are metered too.
     """
 
     image: int | None
@@ -44,17 +47,19 @@ def mosaic_points(
     read: Callable[[Grid], Pixels],
     dtype: DTypeLike,
 ) -> Pixels | None:
-    """Return what a composite has at places, shape (1, n); None if all grids have to be read.
+    """Return a mosaic's pixels at places, shape (1, n); None if all grids have to be read instead.
 
     Parameters
     ----------
     bands : sequence of Band
-        One of each image.
+        One band of each image.
     stacks : tuple of tuples of int
-        Of each place the numbers of those that may have pixels there, from the top down.
+        For each place, the numbers of the bands that may have pixels there, topmost first.
     places : tuple of Places
     read : callable
-        The composite's own reader, for places whose grids have to be read.
+        Reads the mosaic on a grid; used for places whose whole grid has to be read.
+    dtype : dtype
+        Of the values returned.
     """
     sources = tuple(getattr(band.read, "source", None) for band in bands)
     showing = _showing(sources, stacks, places)
@@ -86,16 +91,17 @@ def _read(band: Band, places: Sequence[Places]) -> Pixels | None:
     return found
 
 
-# The bands of images are asked about the same places one after the other.
+# Cached, because the mosaic's bands are read at the same places one after the other.
 @lru_cache(maxsize=4)
 def _showing(
     sources: tuple[NativeSource | None, ...],
     stacks: tuple[tuple[int, ...], ...],
     places: tuple[Places, ...],
 ) -> list[Shown] | None:
-    """Return which images show where, of places where that is known; None if one does not tell.
+    """Return the topmost image of each place; None if an image's coverage is not known.
 
-    What shows is drawn ahead: often several images show the same land.
+    Places that lie across the edge of their topmost image are left out. The sources are told
+    which pixels will be read of each, since several of them can often compute theirs together.
     """
     covered: list[list[bool | None]] = []
     for source in sources:

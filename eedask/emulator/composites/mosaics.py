@@ -1,4 +1,4 @@
-"""Composites: many images read as one, each grid from the images that touch it."""
+"""Mosaics: a collection read as one image, each grid from the images that touch it."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from eedask.emulator.pixels.raster import (
 from eedask.emulator.pixels.sampling import masked, over
 from eedask.emulator.values.values import Collection, Query
 
-# A collection of up to so many images is listed once; of a larger one only the first image is
-# looked at for its bands, and each grid asks for the images that it needs.
+# A collection of at most this many images is listed once. Of a larger one only this many are
+# listed, to learn the bands, and each grid queries the collection for the images that it needs.
 _LISTED = 64
 _GRIDS_KEPT = 4
-_CELLS = 4  # a degree
+_CELLS = 4  # cells per degree: places in the same cell are looked up with one query
 
 
 class _Listed(NamedTuple):
-    """Which images may have pixels at places.
+    """Which images may have pixels at each of some places.
 
     Attributes
     ----------
     places : tuple of Places
     images : list of Image
     stacks : tuple of tuples of int
-        Of each place the numbers of images, from the top down.
+        For each place, the positions in ``images`` of those that touch it, topmost first.
     """
 
     places: tuple[Places, ...]
@@ -53,7 +53,7 @@ class _Listed(NamedTuple):
     stacks: tuple[tuple[int, ...], ...]
 
     def of(self, name: str) -> tuple[list[Band], tuple[tuple[int, ...], ...]]:
-        """Return the bands of a name, and the places' stacks of these."""
+        """Return the images' bands with a name, and each place's stack as positions among them."""
         bands = [band_named(image, name) for image in self.images]
         having = [k for k, band in enumerate(bands) if band is not None]
         if len(having) == len(bands):
@@ -64,12 +64,17 @@ class _Listed(NamedTuple):
 
 
 class Stack:
-    """The images of a collection, in their order, found by grid.
+    """Finds the images of a collection that touch a grid, in the collection's order.
 
     Parameters
     ----------
     collection : Collection
-        Of images.
+        A collection of images.
+
+    Attributes
+    ----------
+    sample : sequence of Image
+        The first images (at most 64), whose bands stand for those of all.
     """
 
     def __init__(self, collection: Collection) -> None:
@@ -82,11 +87,11 @@ class Stack:
         self._by_places = _Listed((), [], ())
 
     def every(self) -> list[Image]:
-        """Return all images."""
+        """Return all images of the collection."""
         return self._all if self._all is not None else list(self._collection.elements())
 
     def on(self, grid: Grid) -> list[Image]:
-        """Return the images that may have pixels on a grid."""
+        """Return the images whose footprints touch a grid, in the collection's order."""
         with self._lock:
             if grid in self._by_grid:
                 return self._by_grid[grid]
@@ -102,12 +107,13 @@ class Stack:
         return found
 
     def at(self, places: tuple[Places, ...]) -> _Listed:
-        """Return, for each place, what :meth:`on` does for its grid."""
+        """Return the images whose footprints touch each place's grid."""
         listed = self._by_places
         if listed.places == places:
             return listed
         bounds = [degrees_bounds(place.grid) for place in places]
-        # What is asked for together lies in one cell, lest all between far places is listed.
+        # One query for each cell of a fraction of a degree: a query around places that are far
+        # from each other would list all images between them.
         cells: dict[tuple[int, int], list[int]] = {}
         for k, (west, south, _, _) in enumerate(bounds):
             if math.isfinite(west) and math.isfinite(south):
@@ -135,9 +141,11 @@ class Stack:
 
 
 def stack_bands(images: Sequence[Image]) -> list[Band]:
-    """Return the bands that a composite of images has: all names, in order of appearance.
+    """Return one band for each band name that occurs in images, in order of first appearance.
 
-    Each has the type that holds all images' values, and no projection of its own.
+    Its type is the union of the types of the bands with that name. It has Earth Engine's default
+    projection of composites (EPSG:4326, pixels of one degree) and is unbounded.
+    https://developers.google.com/earth-engine/guides/projections
     """
     groups: dict[str, list[Band]] = {}
     for image in images:
@@ -156,12 +164,12 @@ def stack_bands(images: Sequence[Image]) -> list[Band]:
 
 
 def band_named(image: Image, name: str) -> Band | None:
-    """Return an image's band of a name, if it has one."""
+    """Return the band of an image with a name; None if there is none."""
     return next((band for band in image.bands if band.id == name), None)
 
 
 def mosaic(collection: Collection) -> Image:
-    """Return the composite in which the last unmasked pixel of a collection shows.
+    """Return the composite whose pixels are those of the last image that is unmasked there.
 
     https://developers.google.com/earth-engine/guides/ic_composite_mosaic
     """
@@ -199,9 +207,9 @@ def _mosaic_band(stack: Stack, band: Band) -> Band:
 
 
 def quality_mosaic(collection: Collection, quality: str) -> Image:
-    """Return, at each pixel, all bands of the image whose quality band is the highest there.
+    """Return the composite of the pixels whose quality band is the highest at each place.
 
-    Among equals the first shows (a guess).
+    All bands of a pixel come from the same image: among equals the first (a guess).
     https://developers.google.com/earth-engine/apidocs/ee-imagecollection-qualitymosaic
     """
     stack = Stack(collection)

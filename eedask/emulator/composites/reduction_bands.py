@@ -15,14 +15,14 @@ from eedask.emulator.pixels.raster import Band, Grid, Pixels, PixelType
 from eedask.emulator.reducers.accumulators import Output
 from eedask.emulator.reducers.reduce import AS_INPUT, Reducer
 
-# Outputs whose values are values of the inputs, or whole numbers. The types of others are
-# floats. (Earth Engine does not document output types.)
+# Outputs that keep the type of the inputs, and outputs that have a type of their own. All others
+# are floats. (Earth Engine does not document output types.)
 _AS_INPUT = {"min", "max", "first", "last", "mode"}
 _TYPES = {"count": PixelType("int", 0, 2**31 - 1), "all": BOOLEAN, "any": BOOLEAN}
 
 
 def output_type(output: str, inputs: Sequence[PixelType]) -> PixelType:
-    """Return the pixel type of a reducer's output, by its name and the types of the inputs."""
+    """Return the pixel type of a reducer's output, from its name and the types of the inputs."""
     if output in _AS_INPUT:
         return union(inputs)
     if output in ("mean", "median", "stdDev", "variance"):
@@ -38,20 +38,25 @@ def reduced_bands(
     template: Band,
     algorithm: str,
 ) -> list[Band]:
-    """Return the bands of a reducer's outputs.
+    """Return one band for each output of a reducer.
 
     Parameters
     ----------
+    reducer : Reducer
     compute : callable
-        ``compute(grid)`` gives the outputs, of one value for each pixel, or of one for all.
+        ``compute(grid)`` returns the reducer's outputs, each with one value per pixel of the grid
+        along its rows, or with a single value for all pixels.
     kinds : sequence of PixelType
         The types of the inputs.
     names : sequence of str
-        For each output of the reducer.
+        The band name of each output.
     template : Band
-        What the bands are like otherwise.
+        Gives the bands all that is not the name, the type or the pixels.
+    algorithm : str
+        The name of the Earth Engine algorithm, for error messages.
     """
-    outputs = lru_cache(maxsize=1)(compute)  # the bands of an answer are read one after another
+    # One computation serves all bands, which are read on the same grid one after another.
+    outputs = lru_cache(maxsize=1)(compute)
 
     def read(index: int, kind: PixelType, grid: Grid) -> Pixels:
         output = outputs(grid)[index]
@@ -64,7 +69,7 @@ def reduced_bands(
             return Pixels(values, mask.reshape(grid.shape))
         if output.values.dtype == object:
             raise EarthEngineError(f"{algorithm}: The reducer's outputs must be numbers.")
-        # Of nothing at all there is one value, for all pixels.
+        # A collection without images gives a single value for all pixels.
         values = np.broadcast_to(output.values, grid.width * grid.height).reshape(grid.shape)
         valid = np.broadcast_to(output.valid, grid.width * grid.height).reshape(grid.shape)
         return Pixels(cast(values, kind.dtype), valid.astype(np.float32))

@@ -1,6 +1,6 @@
-"""Shapes on a sphere and on planes.
+"""Geometries on the sphere and on planes, and coordinate reference systems.
 
 In go GeoJSON as requests have it, and crs codes.
-Out come geometries with their edges, distances, areas, and coordinates in another crs.
+Out come geometries, distances, areas, and coordinates in another crs.
 Every wing above imports it; it imports the errors only.
 """

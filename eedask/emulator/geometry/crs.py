@@ -1,4 +1,4 @@
-"""Coordinate reference systems by the names that Earth Engine gives them."""
+"""Coordinate reference systems by their names in Earth Engine, and coordinates between them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from eedask.emulator.errors import EarthEngineError
 
 WGS84 = "EPSG:4326"
 
-# MODIS's sinusoidal grids: not in the EPSG register, but Earth Engine's name for them.
+# The sinusoidal projection of MODIS: pyproj's database lacks the codes that Earth Engine has.
 _SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 _NAMED = {"SR-ORG:6974": _SINUSOIDAL, "SR-ORG:6842": _SINUSOIDAL, "CRS:84": WGS84}
-# An authority's code, or WKT.
+# An authority's code, WKT or a PROJ string.
 _NAME = re.compile(r"\s*[A-Za-z-]+:\d+\s*$|\s*[A-Za-z_]+\s*\[|\s*\+proj")
 
 
 @lru_cache(maxsize=256)
 def resolve(name: str) -> pyproj.CRS:
-    """Return the pyproj CRS of an authority code or WKT; 400 if there is none."""
+    """Return the pyproj CRS of an authority code, WKT or PROJ string; else an EarthEngineError."""
     if not _NAME.match(name):
-        # pyproj would look through its whole register for what sounds like it.
+        # pyproj would search its whole database for a crs with a similar name, which takes long.
         raise _unknown(name)
     try:
         return pyproj.CRS.from_user_input(_NAMED.get(name, name))
@@ -39,18 +39,24 @@ def _unknown(name: str) -> EarthEngineError:
 
 @lru_cache(maxsize=256)
 def transformer(source: str, target: str) -> pyproj.Transformer:
-    """Return the transformer between two named systems, x (longitude) first."""
+    """Return the pyproj transformer from one crs to another; x, or longitude, comes first."""
     return pyproj.Transformer.from_crs(resolve(source), resolve(target), always_xy=True)
 
 
 @lru_cache(maxsize=256)
 def is_geographic(name: str) -> bool:
-    """Whether coordinates are longitudes and latitudes in degrees."""
+    """Return whether the coordinates of a crs are longitudes and latitudes in degrees."""
     return name == WGS84 or resolve(name).is_geographic
 
 
 def convert(xs: Any, ys: Any, source: str, target: str) -> tuple[Any, Any]:
-    """Return arrays of coordinates in another system; 400 where they have no image in it."""
+    """Return arrays of x and y transformed to another crs.
+
+    Raises
+    ------
+    EarthEngineError
+        A point cannot be transformed, or a crs is unknown.
+    """
     try:
         return transformer(source, target).transform(xs, ys, errcheck=True)
     except ProjError as error:
@@ -60,5 +66,5 @@ def convert(xs: Any, ys: Any, source: str, target: str) -> tuple[Any, Any]:
 
 
 def converted(coordinates: Any, source: str, target: str) -> Any:
-    """Return coordinates, shape (n, 2), in another system; 400 where they have no image in it."""
+    """Return an array of coordinates, shape (n, 2), as :func:`convert` transforms them."""
     return np.column_stack(convert(coordinates[:, 0], coordinates[:, 1], source, target))

@@ -1,8 +1,9 @@
-"""Measuring geometries and making new ones of them, in metres on the earth.
+"""Areas, lengths, distances, buffers and the like of geometries, in metres on the Earth.
 
-Areas are those on the sphere of :data:`eedask.emulator.geometry.sphere.RADIUS` and lengths and
-distances those on the WGS84 ellipsoid, as the figures that the service printed for the Geometries
-guide's polygon show (9918985.748 km² and 13979.887 km; the latter is met within 1e-6).
+Areas are computed on a sphere of :data:`eedask.emulator.geometry.sphere.RADIUS`, lengths and
+distances on the WGS84 ellipsoid. That is inferred from the figures that Earth Engine printed for
+the polygon of its Geometries guide (9918985.748 km² and 13979.887 km; the length computed here
+agrees to 1e-6).
 """
 
 from __future__ import annotations
@@ -25,29 +26,29 @@ from eedask.emulator.geometry.sphere import RADIUS, Azimuthal
 _SPHERE = pyproj.Geod(a=RADIUS, f=0)
 _ELLIPSOID = pyproj.Geod(ellps="WGS84")
 
-_LOCAL = 100_000.0  # metres within which one azimuthal projection is exact enough
-_QUADRANT = 24  # vertices of a quarter circle: 0.05 % of the radius off
+_LOCAL = 100_000.0  # metres: the longest path for which one azimuthal projection is exact enough
+_QUADRANT = 24  # vertices in a quarter circle, which is then within 0.05 % of the radius
 
 
 def area(geometry: Geometry) -> float:
-    """Return square metres; overlapping parts count twice."""
+    """Return the area of a geometry's polygons in square metres; overlaps count twice."""
     if geometry.geodesic:
         return sum(_spherical_area(p) for p in _polygons(_own_shape(geometry)))
     return sum(_planar_area(p) for p in _polygons(geometry.unwrapped))
 
 
 def length(geometry: Geometry) -> float:
-    """Return the metres of lines; polygons have none."""
+    """Return the length of a geometry's lines in metres, without the edges of polygons."""
     return _path_length(p for p in parts(geometry.unwrapped) if p.geom_type != "Polygon")
 
 
 def perimeter(geometry: Geometry) -> float:
-    """Return the metres around polygons, holes included; lines have none."""
+    """Return the length of the edges of a geometry's polygons in metres, holes included."""
     return _path_length(p for p in parts(geometry.unwrapped) if p.geom_type == "Polygon")
 
 
 def distance(left: Geometry, right: Geometry, on_sphere: bool = False) -> float:
-    """Return the least metres between two geometries, 0 where they meet."""
+    """Return the least distance between two geometries in metres; NaN if one is empty."""
     points = closest_points(left, right)
     if points is None:
         return math.nan
@@ -57,10 +58,10 @@ def distance(left: Geometry, right: Geometry, on_sphere: bool = False) -> float:
 
 
 def closest_points(left: Geometry, right: Geometry) -> Any:
-    """Return ((lon, lat), (lon, lat)) of where two geometries are nearest; None if one is empty.
+    """Return the nearest points of two geometries, ((lon, lat), (lon, lat)); None if one is empty.
 
-    The nearest points are sought in azimuthal projections around ever better guesses, since
-    distances are exact from the centre only, with edges short enough to follow their course.
+    They are searched in an azimuthal equidistant projection. Since its distances are exact only
+    from the centre, the search is repeated with the projection centred between the points found.
     """
     a, b = left.lonlat, right.lonlat
     if a.is_empty or b.is_empty:
@@ -79,10 +80,10 @@ def closest_points(left: Geometry, right: Geometry) -> Any:
 
 
 def centroid(geometry: Geometry) -> Geometry:
-    """Return the point at the centre of the parts of the highest dimension.
+    """Return the centroid of the parts of the highest dimension, as a point in EPSG:4326.
 
-    Of planar shapes in longitude and latitude it is the planar centre; of geodesic ones that on
-    the sphere: the direction of the mean of all their points.
+    For planar geometries it is the centroid in the plane of longitude and latitude. For geodesic
+    ones it is the direction of the mean of all their points on the sphere.
     """
     shape = geometry.unwrapped
     if shape.is_empty:
@@ -97,9 +98,10 @@ def centroid(geometry: Geometry) -> Geometry:
 
 
 def _moment(piece: Shape) -> Any:
-    """Return the integral of unit vectors over a point, line or polygon on the unit sphere.
+    """Return the integral of position vectors over a point, line or polygon on the unit sphere.
 
-    For a polygon it is half the sum over its edges of their angle times their plane's normal.
+    For a polygon it is half the sum, over its edges, of the edge's angle times the unit normal of
+    the plane of its great circle.
     """
     if piece.geom_type == "Point":
         return sphere.to_vectors(shapely.get_coordinates(piece))[0]
@@ -124,7 +126,10 @@ def _edges(coordinates: Any) -> Any:
 
 
 def _oriented(polygon: Shape) -> list[tuple[Any, int]]:
-    """Return the rings, the outer one counter-clockwise and the holes clockwise, by a sign."""
+    """Return each ring's coordinates with a sign, -1 if it has to be taken the other way round.
+
+    With the signs the outer ring goes counter-clockwise and the holes go clockwise.
+    """
     rings_ = [(polygon.exterior, 1), *((hole, -1) for hole in polygon.interiors)]
     return [
         (shapely.get_coordinates(ring), sign if shapely.is_ccw(ring) else -sign)
@@ -133,11 +138,19 @@ def _oriented(polygon: Shape) -> list[tuple[Any, int]]:
 
 
 def buffer(geometry: Geometry, metres: float, max_error: float | None = None) -> Geometry:
-    """Return all that is within a distance on the sphere; less than all for a negative distance.
+    """Return a geometry grown by a distance on the sphere, or shrunk by a negative one.
 
-    Vertices of round parts lie exactly at the distance. A point's buffer has its circle's exact
-    bounds. Lines and polygons are buffered piece by piece in projections around the pieces, true
-    to 1 part in 20,000 of the distance, and to 0.05 % of it in the roundness of corners.
+    The buffer of a point is a polygon with vertices exactly on the circle and with the circle's
+    exact bounds. Lines and polygons are buffered piece by piece, each in an azimuthal projection
+    around it; that is accurate to 1 part in 20,000 of the distance, in round corners to 0.05 %.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    metres : float
+    max_error : float, optional
+        Metres that the polygon of a point's buffer may be off its circle; by default 1 % of the
+        distance. It has at least 64 vertices.
     """
     shape = geometry.shape
     if shape.geom_type == "Point" and geometry.crs == WGS84 and metres > 0:
@@ -157,13 +170,16 @@ def buffer(geometry: Geometry, metres: float, max_error: float | None = None) ->
 
 
 def _vertices(metres: float, max_error: float | None) -> int:
-    """Return how many vertices keep a circle's polygon within the error; 64 is 0.12 % off."""
+    """Return how many vertices keep a polygon within an error of its circle; at least 64.
+
+    With 64 the error is 0.12 % of the radius.
+    """
     share = min(max((max_error or 0.01 * metres) / metres, 1e-6), 0.5)
     return max(64, math.ceil(math.pi / math.acos(1 - share)))
 
 
 def _local_buffers(lines: Iterable[Shape], metres: float) -> list[Shape]:
-    """Return buffers that together are the buffer of lines and points."""
+    """Return the buffers of pieces of lines and points; their union is the whole buffer."""
     made = []
     for line in lines:
         for ring in rings(line):
@@ -177,7 +193,7 @@ def _local_buffers(lines: Iterable[Shape], metres: float) -> list[Shape]:
 
 
 def _stretches(path: Any) -> list[Any]:
-    """Return a path cut so that no piece is longer than 100 km; ends are shared."""
+    """Return a path cut into pieces of about 100 km at most, which share their end points."""
     if len(path) < 2:
         return [path]
     dense = _with_short_edges(path)
@@ -219,7 +235,7 @@ def _polygons(shape: Shape) -> list[Shape]:
 
 
 def _spherical_area(polygon: Shape) -> float:
-    """Return the area within great circles; of the two sides of a ring, the smaller."""
+    """Return the area of a polygon of great circles, in m²; a ring encloses its smaller side."""
     whole = 4 * math.pi * RADIUS**2
     sizes = []
     for ring in (polygon.exterior, *polygon.interiors):
@@ -230,9 +246,9 @@ def _spherical_area(polygon: Shape) -> float:
 
 
 def _planar_area(polygon: Shape) -> float:
-    """Return the area within edges that are straight in longitude and latitude.
+    """Return the area, in m², within edges that are straight in longitude and latitude.
 
-    It is the integral of sin(lat) over longitude around the rings, exact edge by edge.
+    It is the integral of sin(lat) over longitude around the rings, which is exact for each edge.
     """
     sizes = []
     for ring in (polygon.exterior, *polygon.interiors):
@@ -240,7 +256,7 @@ def _planar_area(polygon: Shape) -> float:
         dlat = np.diff(lat)
         flat = np.abs(dlat) < 1e-12
         rise = np.where(flat, 1.0, dlat)
-        # cos(a) - cos(b) as a product: no digits are lost where the latitudes are close.
+        # cos(a) - cos(b) as a product loses no digits where the latitudes are close.
         middle = (lat[:-1] + lat[1:]) / 2
         mean = np.where(flat, np.sin(middle), 2 * np.sin(middle) * np.sin(dlat / 2) / rise)
         sizes.append(abs(float((np.diff(lon) * mean).sum())) * RADIUS**2)
@@ -262,9 +278,10 @@ def _middle(a: Any, b: Any) -> tuple[float, float]:
 
 
 def simplify(geometry: Geometry, metres: float) -> Geometry:
-    """Return a geometry with vertices left out, nowhere further off than a distance.
+    """Return a geometry with fewer vertices, nowhere further than a distance from the original.
 
-    It is done in a plane where a degree of longitude is as long as at the middle latitude.
+    Distances are measured in a plane where a degree of longitude is as long as at the geometry's
+    middle latitude.
     """
     shape = geometry.unwrapped
     if shape.is_empty or metres <= 0:
@@ -279,6 +296,6 @@ def simplify(geometry: Geometry, metres: float) -> Geometry:
 
 
 def union(geometries: list[Geometry]) -> Geometry:
-    """Return all geometries dissolved into one, in EPSG:4326."""
+    """Return the union of geometries, in EPSG:4326; it is geodesic if all of them are."""
     shape = shapely.union_all([g.lonlat for g in geometries])
     return Geometry(shape, WGS84, all(g.geodesic for g in geometries))

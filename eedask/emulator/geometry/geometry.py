@@ -27,10 +27,10 @@ from eedask.emulator.geometry.crs import WGS84
 Bounds = tuple[float, float, float, float]
 
 Shape = Any
-"""Any shapely geometry: its type is looked at as it runs, which no annotation follows."""
+"""Any shapely geometry. It is Any, since code here tells types apart by ``geom_type``."""
 
 _WORLD = (-180.0, -90.0, 180.0, 90.0)
-_PLANAR_PIECES = 16  # per edge, where a straight line in one crs is drawn in another
+_PLANAR_PIECES = 16  # pieces that a planar edge is cut into before it is reprojected
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Geometry:
         Whether edges are great circles; planar (straight in ``crs``) otherwise. Geometry
         constructors default to geodesic in EPSG:4326.
     unbounded : bool
-        Whether it covers everything (the footprint of a constant image); ``shape`` is the world.
+        Whether it covers everything, as the footprint of a constant image does; ``shape`` is then
+        the rectangle of the whole world.
     """
 
     shape: BaseGeometry
@@ -62,20 +63,25 @@ class Geometry:
 
     @cached_property
     def unwrapped(self) -> Shape:
-        """The shape in EPSG:4326 with edges straight enough, longitudes running on past 180."""
+        """The shape in EPSG:4326 with edges straight in longitude and latitude.
+
+        Curved edges are replaced by several straight ones. Longitudes may exceed 180 where an
+        edge crosses the antimeridian.
+        """
         if self.crs == WGS84 and self.shape.geom_type == "Point":
             return self.shape
         if self.crs == WGS84:
             return remade(self.shape, _great_circles) if self.geodesic else self.shape
-        dense = self.shape if self.geodesic else remade(self.shape, _cut)
+        dense = self.shape if self.geodesic else remade(self.shape, _with_pieces)
         there = remade(dense, lambda c: crs_.converted(c, self.crs, WGS84))
         return remade(there, _great_circles if self.geodesic else sphere.unwrapped)
 
     @cached_property
     def lonlat(self) -> Shape:
-        """The shape in EPSG:4326, valid, within -180 to 180, edges straight there.
+        """The shape in EPSG:4326, valid, with longitudes from -180 to 180 and straight edges.
 
-        Great circles are drawn with as many vertices as bring them within 0.1 m.
+        A great circle becomes as many straight edges as keep it within 0.1 m. A shape across the
+        antimeridian is cut there.
         """
         shape = self.unwrapped
         if shape.is_empty:
@@ -91,8 +97,8 @@ class Geometry:
     def bounds(self) -> Bounds:
         """(west, south, east, north) in degrees.
 
-        Great circles' summits count. Where a geodesic shape crosses the antimeridian, east is
-        over 180.
+        They include the latitudes that great circles reach between their ends. Where a geodesic
+        shape crosses the antimeridian, east is over 180.
         """
         if self.shape.is_empty:
             raise EarthEngineError("Geometry.bounds: The geometry is empty.")
@@ -102,18 +108,18 @@ class Geometry:
         return (west, south, east, north)
 
     def coordinates_in(self, target: str) -> Shape:
-        """Return the shape in another crs, with edges cut so that they follow their course."""
+        """Return the shape in another crs, its edges cut into pieces that follow their curves."""
         if target == self.crs and not self.geodesic:
             return self.shape
         if target == WGS84:
             return self.unwrapped
-        dense = self.unwrapped if self.geodesic else remade(self.shape, _cut)
+        dense = self.unwrapped if self.geodesic else remade(self.shape, _with_pieces)
         source = WGS84 if self.geodesic else self.crs
         return remade(dense, lambda c: crs_.converted(c, source, target))
 
 
 def remade(shape: Shape, change: Callable[[Any], Any]) -> Shape:
-    """Return a shape with the coordinates of every ring, line or point changed by a function."""
+    """Return a shape with a function applied to the coordinates, (n, 2), of each ring or line."""
     kind = shape.geom_type
     if shape.is_empty:
         return shape
@@ -126,13 +132,13 @@ def remade(shape: Shape, change: Callable[[Any], Any]) -> Shape:
 
 
 def placed(transform: Affine, xs: Any, ys: Any) -> tuple[Any, Any]:
-    """Return where an affine transform takes coordinates."""
+    """Return x and y transformed by an affine transform."""
     a, b, c, d, e, f = transform[:6]
     return a * xs + b * ys + c, d * xs + e * ys + f
 
 
 def parts(shape: Shape) -> list[Shape]:
-    """Return the points, lines and polygons of a shape, however nested, empty ones left out."""
+    """Return the non-empty points, lines and polygons of a shape, out of any nested collections."""
     if hasattr(shape, "geoms"):
         return [p for part in shape.geoms for p in parts(part)]
     return [] if shape.is_empty else [shape]
@@ -148,7 +154,7 @@ def rings(shape: Shape) -> list[Any]:
 
 
 def rectangle(bounds: Bounds, crs: str = WGS84, geodesic: bool = False) -> Geometry:
-    """Return the rectangle of (west, south, east, north), counter-clockwise from its low corner."""
+    """Return the rectangle of (west, south, east, north), counter-clockwise from its lower left."""
     west, south, east, north = bounds
     corners = [(west, south), (east, south), (east, north), (west, north), (west, south)]
     return Geometry(shapely.Polygon(corners), crs, geodesic)
@@ -158,7 +164,7 @@ UNBOUNDED = Geometry(rectangle(_WORLD).shape, WGS84, False, unbounded=True)
 
 
 def collected(shapes: Sequence[Shape]) -> Shape:
-    """Return one shape of many: itself, a multi-geometry of one type, or a collection."""
+    """Return one shape of several: a single one as it is, a multi-geometry, or a collection."""
     kinds = {shape.geom_type for shape in shapes}
     if len(shapes) == 1:
         return shapes[0]
@@ -173,7 +179,10 @@ def collected(shapes: Sequence[Shape]) -> Shape:
 
 
 def from_geojson(value: Mapping[str, Any]) -> Geometry:
-    """Return the geometry of a GeoJSON object, with Earth Engine's ``geodesic`` and ``crs``."""
+    """Return the geometry of a GeoJSON object with Earth Engine's members ``geodesic`` and ``crs``.
+
+    By default its crs is EPSG:4326; it is geodesic if its crs is geographic.
+    """
     crs = value.get("crs")
     if isinstance(crs, Mapping):
         crs = crs.get("properties", {}).get("name")
@@ -211,10 +220,10 @@ def _polygon_rings(polygon: shapely.Polygon) -> list[Shape]:
 
 
 def to_geojson(geometry: Geometry) -> dict[str, Any]:
-    """Return GeoJSON as getInfo answers it.
+    """Return the GeoJSON that getInfo answers.
 
-    ``geodesic`` is stated where it is not what EPSG:4326 has by default, and ``crs`` where it is
-    another.
+    It has ``geodesic`` only if that is false (and the type is not a point's), and ``crs`` only if
+    that is not EPSG:4326.
     """
     if geometry.unbounded:
         low, high = "-Infinity", "Infinity"
@@ -236,7 +245,10 @@ def shape_json(shape: Shape) -> dict[str, Any]:
 
 
 def _great_circles(coordinates: Any) -> Any:
-    """Return a path of great circles as straight lines; a ring around a pole goes through it."""
+    """Return a path of great circles as straight lines in longitude and latitude.
+
+    A ring around a pole is closed along the meridians at its ends and through the pole.
+    """
     path = sphere.unwrapped(coordinates)
     closed = len(path) > 3 and np.array_equal(coordinates[0], coordinates[-1])
     path = sphere.densified(path)
@@ -247,8 +259,8 @@ def _great_circles(coordinates: Any) -> Any:
     return path
 
 
-def _cut(coordinates: Any) -> Any:
-    """Return a path with every edge cut into equal pieces."""
+def _with_pieces(coordinates: Any) -> Any:
+    """Return a path with every edge cut into 16 equal pieces."""
     if len(coordinates) < 2:
         return coordinates
     t = (np.arange(_PLANAR_PIECES) / _PLANAR_PIECES)[None, :, None]
@@ -257,9 +269,9 @@ def _cut(coordinates: Any) -> Any:
 
 
 def _valid(shape: Shape) -> Shape:
-    """Return a shape whose polygons do not cross themselves, their insides by the even-odd rule.
+    """Return a valid shape: self-crossing polygons are mended by the even-odd rule.
 
-    Polygons that overlap become one.
+    Polygons that overlap are merged.
     """
     pieces = []
     for part in parts(shape):
@@ -272,7 +284,7 @@ def _valid(shape: Shape) -> Shape:
 
 
 def _folded(shape: Shape) -> Shape:
-    """Return a shape cut at the antimeridians and moved within -180 to 180."""
+    """Return a shape cut at the antimeridian, its pieces moved to longitudes of -180 to 180."""
     west, _, east, _ = shape.bounds
     pieces = []
     for turn in range(int((west + 180) // 360), int((east + 180) // 360) + 1):
@@ -285,7 +297,7 @@ def _folded(shape: Shape) -> Shape:
 
 
 def _geodesic_bounds(shape: Shape) -> Bounds:
-    """Return the least rectangle of longitudes and latitudes, on the circle of longitudes."""
+    """Return the least bounds of a geodesic shape; they may cross the antimeridian."""
     souths, norths, arcs = [], [], []
     for ring in rings(shape):
         path = sphere.unwrapped(ring)
@@ -302,7 +314,7 @@ def _geodesic_bounds(shape: Shape) -> Bounds:
 
 
 def _shortest_cover(arcs: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return the shortest range of longitudes over all of some ranges."""
+    """Return the shortest range of longitudes that contains all the given ranges."""
     if len(arcs) == 1:
         return arcs[0]
     starts = sorted((w - 360.0 * ((w + 180) // 360), e - w) for w, e in arcs)
@@ -323,7 +335,10 @@ def _shortest_cover(arcs: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def touches(footprint: Geometry | None, bounds: Bounds) -> bool:
-    """Whether a footprint may touch a box of degrees; in doubt it does."""
+    """Return whether a footprint's bounds touch (west, south, east, north), in degrees.
+
+    True also for a footprint that has no bounds: it may touch them.
+    """
     box = _box_of(footprint)
     if box is None:
         return True
@@ -331,12 +346,12 @@ def touches(footprint: Geometry | None, bounds: Bounds) -> bool:
     left, bottom, right, top = bounds
     if south > top or north < bottom:
         return False
-    # Boxes are compared on the circle: a footprint may run past 180 degrees.
+    # A footprint's longitudes may exceed 180: compare them turned by 360 degrees as well.
     return any(west + turn <= right and east + turn >= left for turn in _TURNS)
 
 
 def touching(footprint: Geometry | None, boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which boxes of degrees, shape (n, 4), a footprint :func:`touches`."""
+    """Return, for each of n bounds in degrees, shape (n, 4), whether a footprint touches them."""
     box = _box_of(footprint)
     if box is None:
         return np.ones(len(boxes), np.bool_)
@@ -353,7 +368,7 @@ _TURNS = (-360, 0, 360)
 
 
 def _box_of(footprint: Geometry | None) -> Bounds | None:
-    """Return a box of degrees around a footprint; None if it may be anywhere."""
+    """Return the bounds of a footprint in degrees; None if it is unbounded or not known."""
     if footprint is None or footprint.unbounded or footprint.shape.is_empty:
         return None
     if footprint.crs == WGS84 and not footprint.geodesic:

@@ -1,8 +1,8 @@
-"""Geometry on the sphere: great circles, arcs and circles, in degrees and metres.
+"""Geometry on the sphere: great circles, small circles and an azimuthal projection.
 
-Earth Engine takes geodetic latitudes as latitudes on a sphere. Its radius is the authalic one:
-the area that the real service printed for the polygon of the Geometries guide
-(9918985.748240016 km²) fixes it to ten digits.
+Earth Engine takes geodetic latitudes as latitudes on a sphere of the authalic radius. That is
+inferred from the area that it printed for the polygon of its Geometries guide (9918985.748240016
+km²), which determines the radius to ten digits.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 Coordinates = NDArray[np.float64]  # shape (n, 2): longitude, latitude in degrees
 
 RADIUS = 6371007.180918474
-"""Metres."""
+"""The radius of the sphere, in metres."""
 
 TOLERANCE = 0.1
-"""Metres that a densified edge may be off its great circle."""
+"""The largest distance, in metres, between a densified edge and its great circle."""
 
 _MOST_HALVINGS = 20
 
 
 def to_vectors(coordinates: Coordinates) -> NDArray[np.float64]:
-    """Return unit vectors, shape (n, 3)."""
+    """Return the unit vectors, shape (n, 3), of longitudes and latitudes."""
     lon, lat = np.radians(coordinates[:, 0]), np.radians(coordinates[:, 1])
     cos = np.cos(lat)
     return np.column_stack([cos * np.cos(lon), cos * np.sin(lon), np.sin(lat)])
@@ -37,7 +37,7 @@ def to_degrees(vectors: NDArray[np.float64]) -> Coordinates:
 
 
 def unwrapped(coordinates: Coordinates) -> Coordinates:
-    """Return a path whose longitudes take the shorter way between successive points."""
+    """Return a path with longitudes turned by 360 degrees so that no step exceeds 180 degrees."""
     lon = coordinates[:, 0]
     steps = np.diff(lon)
     if not (np.abs(steps) > 180).any():
@@ -47,14 +47,14 @@ def unwrapped(coordinates: Coordinates) -> Coordinates:
 
 
 def densified(coordinates: Coordinates, tolerance: float = TOLERANCE) -> Coordinates:
-    """Return a path of great circles as one of straight lines in longitude and latitude.
+    """Return a path of great circles as a path of straight lines in longitude and latitude.
 
-    Edges are halved until no straight line leaves its great circle by more than the tolerance.
+    Edges are halved until no straight line is further than the tolerance from its great circle.
 
     Parameters
     ----------
     coordinates : ndarray, shape (n, 2)
-        Degrees; successive longitudes less than 180 apart (see :func:`unwrapped`).
+        Degrees; longitudes that follow each other differ by less than 180 (see :func:`unwrapped`).
     tolerance : float
         Metres.
     """
@@ -71,7 +71,7 @@ def densified(coordinates: Coordinates, tolerance: float = TOLERANCE) -> Coordin
 
 
 def _bent(coordinates: Coordinates, tolerance: float) -> NDArray[np.bool_]:
-    """Return which straight edges are too far off their great circles, at any of three places."""
+    """Return whether each straight edge is too far from its great circle at one of three places."""
     start, step = coordinates[:-1], np.diff(coordinates, axis=0)
     vectors = to_vectors(coordinates)
     normals = _cross(vectors[:-1], vectors[1:])
@@ -81,13 +81,16 @@ def _bent(coordinates: Coordinates, tolerance: float) -> NDArray[np.bool_]:
     for share in (0.25, 0.5, 0.75):
         off = (to_vectors(start + share * step) * normals).sum(axis=1)
         worst = np.maximum(worst, np.abs(off) * RADIUS)
-    # Between the three places it may be a little more, hence the tenth less.
+    # Between the three places the distance may be a little larger: hence 0.9 of the tolerance.
     bent: NDArray[np.bool_] = (worst > 0.9 * tolerance) & (sizes > 1e-12)
     return bent
 
 
 def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return vector products, (n, 3): as np.cross does, which spends most time on its axes."""
+    """Return the cross products of vectors, shape (n, 3).
+
+    np.cross returns the same, but spends most of its time on handling axes.
+    """
     (ax, ay, az), (bx, by, bz) = a.T, b.T
     return np.column_stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
@@ -101,8 +104,8 @@ def latitude_range(coordinates: Coordinates) -> tuple[float, float]:
     a, b = v[:-1], v[1:]
     normal = _cross(a, b)
     length = np.linalg.norm(normal, axis=1)
-    # The summit of a great circle with unit normal n is as high as n's angle from the axis; it is
-    # on the edge if the path climbs at its start and falls at its end.
+    # The highest latitude of a great circle equals the angle of its normal from the axis. An edge
+    # reaches it if it climbs at its start and falls at its end.
     rise_a = normal[:, 0] * a[:, 1] - normal[:, 1] * a[:, 0]
     rise_b = normal[:, 0] * b[:, 1] - normal[:, 1] * b[:, 0]
     turns = (length > 1e-12) & (rise_a * rise_b < 0)
@@ -116,27 +119,29 @@ def latitude_range(coordinates: Coordinates) -> tuple[float, float]:
 
 
 def circle(lon: float, lat: float, radius: float, vertices: int = 64) -> Coordinates:
-    """Return a closed ring around a point whose bounds are exactly those of the circle.
+    """Return a circle as a closed ring whose bounds are exactly those of the circle.
 
     Parameters
     ----------
     lon, lat : float
-        Degrees.
+        The centre, in degrees.
     radius : float
         Metres on the sphere.
     vertices : int
-        At least this many; those furthest north, south, east and west are among them.
+        The least number of vertices. The circle's points furthest north, south, east and west
+        are among them.
 
     Returns
     -------
     ndarray, shape (n + 1, 2)
-        Counter-clockwise, every vertex at the radius from the point; longitudes run on past 180.
+        Longitudes and latitudes, counter-clockwise, every vertex on the circle. Longitudes may
+        exceed 180.
     """
     angle = radius / RADIUS
     phi = math.radians(lat)
     azimuths = -np.arange(vertices) * (2 * math.pi / vertices)
     tangent = math.tan(angle) * math.tan(phi) if angle < math.pi / 2 else 2.0
-    if abs(tangent) < 1:  # no pole inside: meridians touch the circle
+    if abs(tangent) < 1:  # no pole is inside: two meridians touch the circle, east and west
         east = math.acos(tangent)
         azimuths = np.unique(np.concatenate([azimuths % (2 * math.pi), [east, 2 * math.pi - east]]))
         azimuths = azimuths[::-1]
@@ -153,8 +158,13 @@ def circle(lon: float, lat: float, radius: float, vertices: int = 64) -> Coordin
 class Azimuthal:
     """The azimuthal equidistant projection of the sphere around a point.
 
-    Distances and directions from the centre are exact; near it, all distances are: at 100 km
-    they are off by 1 in 25,000.
+    Distances and directions from the centre are exact. Other distances are off by 1 in 25,000 at
+    100 km from the centre.
+
+    Parameters
+    ----------
+    lon, lat : float
+        The centre, in degrees.
     """
 
     def __init__(self, lon: float, lat: float) -> None:
@@ -163,7 +173,7 @@ class Azimuthal:
         self._sin, self._cos = math.sin(phi), math.cos(phi)
 
     def forward(self, coordinates: Coordinates) -> Coordinates:
-        """Return metres east and north of the centre."""
+        """Return metres east and north of the centre, shape (n, 2)."""
         dlon = np.radians(coordinates[:, 0] - self.lon)
         lat = np.radians(coordinates[:, 1])
         x = np.cos(lat) * np.sin(dlon)
@@ -174,7 +184,7 @@ class Azimuthal:
         return RADIUS * np.column_stack([x * scale, y * scale])
 
     def inverse(self, metres: Coordinates) -> Coordinates:
-        """Return degrees; longitudes are within 180 of the centre's."""
+        """Return longitudes, within 180 degrees of the centre's, and latitudes, shape (n, 2)."""
         x, y = metres[:, 0] / RADIUS, metres[:, 1] / RADIUS
         c = np.hypot(x, y)
         ratio = np.sinc(c / math.pi)  # sin(c) / c

@@ -1,6 +1,6 @@
-"""Models that learn from samples: trees, forests, neighbours, means.
+"""Machine learning: decision trees, forests, nearest neighbours, nearest class means, k-means.
 
-In go arrays of samples and classes.
-Out come models that give classes, probabilities and confusion matrices.
+In go arrays of samples and their classes.
+Out come models that predict classes, probabilities or numbers, and confusion matrices.
 ``functions/learning`` imports it.
 """

@@ -1,4 +1,4 @@
-"""Classifiers: what they learn from, how, and what they answer.
+"""Classifiers (``ee.Classifier``): their training data, their models and their output modes.
 
 https://developers.google.com/earth-engine/guides/classification
 """
@@ -24,25 +24,33 @@ MODES = ("CLASSIFICATION", "REGRESSION", "PROBABILITY", "MULTIPROBABILITY")
 
 
 class Model(Protocol):
-    """What has learned."""
+    """A trained model."""
 
     def predict(self, inputs: Floats) -> Floats:
-        """Return the shares of the classes, or the one number, for rows of variables."""
+        """Return predictions, shape (rows, outputs), for inputs of shape (rows, variables).
+
+        The outputs are the probability of each class or, in regression, the one number.
+        """
 
     def explain(self) -> dict[str, Any]:
-        """Describe it; names of variables are not known here: their importance is an array."""
+        """Return what ``Classifier.explain`` shows of the model.
+
+        ``importance``, if given, is an array with one value for each variable, since a model does
+        not know the variables' names.
+        """
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is learned from.
+    """Training data.
 
     Attributes
     ----------
     names : tuple of str
-        Of the variables.
-    inputs : ndarray, shape (rows, variables)
-    classes : ndarray, shape (rows,)
+        The names of the variables.
+    inputs : ndarray of float64, shape (rows, variables)
+    classes : ndarray of float64, shape (rows,)
+        The class, or in regression the number, of each row.
     """
 
     names: tuple[str, ...]
@@ -57,15 +65,15 @@ class Training:
 
     @cached_property
     def shares(self) -> Floats:
-        """1 for each row's class and 0 for others, shape (rows, classes)."""
+        """1 in the column of each row's class and 0 in the others, shape (rows, classes)."""
         return (self.classes[:, None] == self.labels).astype(np.float64)
 
 
 class _Models:
-    """The models that were learned last: each tile of a map asks for the same.
+    """A cache of the models trained last, since each tile of a map needs the same model.
 
-    One that is kept costs a request as much as one that is learned, so that costs do not
-    depend on what was asked before.
+    A model from the cache is metered like one that is trained anew, so that what a request costs
+    does not depend on earlier requests.
     """
 
     def __init__(self, most: int) -> None:
@@ -96,20 +104,23 @@ Learner = Callable[[Floats, Floats], Model]
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A classifier, trained or not.
+    """An ``ee.Classifier``, trained or not.
 
     Attributes
     ----------
     kind : str
-        As in ``Classifier.smileCart``.
+        The name of the algorithm that made it, such as ``Classifier.smileCart``.
     learn : callable
-        ``learn(inputs, targets) -> Model``; targets are shares of classes, or one number.
+        ``learn(inputs, targets) -> Model``. The targets, shape (rows, outputs), are
+        :attr:`Training.shares` or, in regression, one column of numbers.
     options : tuple
-        All that ``learn`` depends on but for its arguments.
+        All that ``learn`` depends on besides its arguments; part of the key of cached models.
     modes : tuple of str
-        Of output that it can have.
+        The output modes that it can have, of :data:`MODES`.
     mode : str
+        Its output mode.
     training : Training, optional
+        None until it is trained.
     """
 
     kind: str
@@ -120,21 +131,21 @@ class Classifier:
     training: Training | None = None
 
     def with_mode(self, mode: str) -> Classifier:
-        """Return it with another output."""
+        """Return the classifier with another output mode."""
         if mode not in self.modes:
             raise NotSupported(f"the output mode '{mode}' of {self.kind}")
         return replace(self, mode=mode)
 
     @property
     def trained(self) -> Training:
-        """What it was trained with; 400 if it was not."""
+        """The training data; raises EarthEngineError if the classifier has not been trained."""
         if self.training is None:
             raise EarthEngineError("Classifier has not been trained.")
         return self.training
 
     @cached_property
     def model(self) -> Model:
-        """What it has learned."""
+        """The trained model, from the cache if it was trained before."""
         training = self.trained
         numbers = self.mode == "REGRESSION"
         targets = training.classes[:, None] if numbers else training.shares
@@ -144,7 +155,12 @@ class Classifier:
         return _MODELS.get(key.digest(), lambda: self.learn(training.inputs, targets))
 
     def outputs(self, inputs: Floats) -> Floats:
-        """Return a number a row, or (``MULTIPROBABILITY``) one a class, for rows of variables."""
+        """Return the classifier's outputs for inputs of shape (rows, variables).
+
+        Their shape is (rows,), or (rows, classes) in the mode ``MULTIPROBABILITY``. In the mode
+        ``PROBABILITY`` it is the probability of the second of two classes, or of the most
+        probable of several.
+        """
         found = self.model.predict(inputs)
         labels = self.trained.labels
         if self.mode == "REGRESSION":
@@ -157,5 +173,5 @@ class Classifier:
         return found[:, 1] if len(labels) == 2 else found.max(axis=1)
 
     def to_info(self) -> dict[str, Any]:
-        """Return what getInfo shows."""
+        """Return the description that getInfo gives."""
         return {"type": self.kind, "mode": self.mode, "trained": self.training is not None}

@@ -1,4 +1,4 @@
-"""Confusion matrices: how often what was predicted is what was."""
+"""Confusion matrices (``ee.ConfusionMatrix``): how often predicted values equal actual ones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class ConfusionMatrix:
-    """Counts of pairs.
+    """Counts of pairs of actual and predicted values.
 
     Attributes
     ----------
     counts : ndarray, shape (n, n)
         Rows are actual values, columns predicted ones.
     order : tuple of int
-        The values that rows and columns stand for.
+        The n different values that rows and columns stand for.
     """
 
     counts: Array
@@ -43,18 +43,18 @@ class ConfusionMatrix:
 
     @property
     def right(self) -> Array:
-        """The counts of what was predicted rightly, for each value."""
+        """The number of correct predictions of each value, shape (n,)."""
         return np.diagonal(self.counts)
 
     @property
     def accuracy(self) -> float:
-        """The share of all that is right; NaN of nothing."""
+        """The overall accuracy: the share of correct predictions; NaN if the matrix is empty."""
         total = self.counts.sum()
         return float(self.right.sum() / total) if total else float("nan")
 
     @property
     def kappa(self) -> float:
-        """Cohen's kappa: how much better than by chance."""
+        """Cohen's kappa: how much better than chance the predictions are, 1 if all are correct."""
         total = self.counts.sum()
         if not total:
             return float("nan")
@@ -63,16 +63,25 @@ class ConfusionMatrix:
 
     @property
     def producers(self) -> Array:
-        """For each value the share of its occurrences that was predicted so, 0 of none."""
+        """The producer's accuracy (recall) of each value: correct predictions per occurrence.
+
+        0 for a value that does not occur.
+        """
         return _shares(self.right, self.counts.sum(axis=1))
 
     @property
     def consumers(self) -> Array:
-        """For each value the share of its predictions that was right, 0 of none."""
+        """The consumer's accuracy (precision) of each value: the correct share of its predictions.
+
+        0 for a value that is never predicted.
+        """
         return _shares(self.right, self.counts.sum(axis=0))
 
     def fscore(self, beta: float) -> Array:
-        """For each value the weighted harmonic mean of both accuracies."""
+        """Return each value's F-score: the weighted harmonic mean of recall and precision.
+
+        Recall weighs ``beta`` times as much as precision.
+        """
         recall, precision = self.producers, self.consumers
         return _shares((1 + beta**2) * precision * recall, beta**2 * precision + recall)
 
@@ -82,7 +91,20 @@ def _shares(parts: Array, wholes: Array) -> Array:
 
 
 def of_pairs(pairs: list[tuple[Any, Any]], order: list[int] | None) -> ConfusionMatrix:
-    """Count pairs of actual and predicted values; with an order only those that are in it."""
+    """Return the confusion matrix of pairs of actual and predicted values.
+
+    Parameters
+    ----------
+    pairs : list of (actual, predicted)
+    order : list of int, optional
+        The values of rows and columns; pairs with another value are ignored. By default all
+        integers from 0 to the greatest value.
+
+    Raises
+    ------
+    EarthEngineError
+        Without an order: a value is not an integer from 0 to 32,767.
+    """
     if order is None:
         most = max((int(v) for pair in pairs for v in pair), default=-1)
         if any(not float(v).is_integer() or not 0 <= v < 2**15 for p in pairs for v in p):

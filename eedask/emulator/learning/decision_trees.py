@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from eedask.emulator.limits import metering
 
 Floats = NDArray[np.float64]
-_LEAST_GAIN = 1e-9  # of the whole's impurity, so that rounding makes no split
+_LEAST_GAIN = 1e-9  # share of the root's impurity: less may be rounding and makes no split
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Growth:
     Attributes
     ----------
     most_leaves : int, optional
-        None: as many as there are.
+        The largest number of leaves; None for no limit.
     least_in_leaf : int
-        Training rows.
+        The smallest number of training rows in a leaf.
     tried : int, optional
-        Variables that are tried at a split, chosen by chance; None: all.
+        How many variables, drawn at random, are tried at each split; None for all.
     """
 
     most_leaves: int | None = None
@@ -47,19 +47,19 @@ class _Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Tree:
-    """A grown tree, a row a node.
+    """A grown tree, as arrays with one row for each node; node 0 is the root.
 
     Attributes
     ----------
     feature : ndarray of int, shape (nodes,)
-        The variable that is looked at, -1 in leaves.
+        The variable that the node splits by, -1 in leaves.
     threshold : ndarray, shape (nodes,)
-        What is not larger goes to ``below``, the rest to the node after it.
+        A row whose variable is at most this goes to the node ``below``, others to ``below + 1``.
     below : ndarray of int, shape (nodes,)
     values : ndarray, shape (nodes, outputs)
-        The mean of the training rows' targets.
+        The mean of the targets of the training rows in the node.
     importance : ndarray, shape (variables,)
-        How much impurity the splits by each variable took away.
+        The sum of the impurity that the splits by each variable removed.
     """
 
     feature: NDArray[np.intp]
@@ -83,17 +83,16 @@ class Tree:
 
 
 def grow(inputs: Floats, targets: Floats, growth: Growth, rng: np.random.Generator) -> Tree:
-    """Grow a tree, its best split first.
+    """Return a tree grown from training data, the best of all possible splits first.
 
     Parameters
     ----------
     inputs : ndarray, shape (rows, variables)
     targets : ndarray, shape (rows, outputs)
-        Ones and zeros for each class, whose impurity is Gini's; or one number, whose is the
-        variance.
+        1 or 0 for each class (the impurity is Gini's), or one number (it is the variance).
     growth : Growth
     rng : Generator
-        Chooses the variables that are tried.
+        Draws the variables that are tried.
     """
     nodes = [(-1, 0.0, 0)]
     values = [targets.mean(axis=0)]
@@ -129,11 +128,11 @@ def _best_split(
     growth: Growth,
     rng: np.random.Generator,
 ) -> _Split | None:
-    """Return the split that leaves least impurity, None if there is none."""
+    """Return the split of rows that leaves the least impurity; None if no split is possible."""
     total, least = len(rows), growth.least_in_leaf
     if total < 2 * least or total < 2:
         return None
-    # One that is the same in all rows would waste a trial.
+    # A variable with the same value in all rows cannot split them: it is not drawn.
     variables = np.flatnonzero(np.ptp(inputs[rows], axis=0) > 0)
     if not variables.size:
         return None
@@ -159,19 +158,20 @@ def _best_split(
     gain = float(score[row, column] - (sums[-1, 0] ** 2).sum() / total)
     low, high = columns[row, column], columns[row + 1, column]
     middle = low + (high - low) / 2
-    # Between neighbouring doubles there is no middle.
+    # There is no number between two neighbouring floats: then the lower one is the threshold.
     return _Split(gain, int(variables[column]), float(middle if middle < high else low))
 
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees that were grown on different rows.
+    """Trees that were grown from different samples of the training rows.
 
     Attributes
     ----------
     trees : tuple of Tree
     out_of_bag : ndarray, shape (rows, outputs)
-        For each training row the mean of the trees that did not see it, NaN if all did.
+        The mean prediction, for each training row, of the trees grown without it; NaN if there
+        are none.
     """
 
     trees: tuple[Tree, ...]
@@ -179,7 +179,7 @@ class Forest:
 
     @property
     def importance(self) -> Floats:
-        """The sum of the trees' importances."""
+        """The sum of the importances of each variable in all trees, shape (variables,)."""
         found: Floats = np.sum([tree.importance for tree in self.trees], axis=0)
         return found
 
@@ -194,7 +194,20 @@ class Forest:
 def grow_forest(
     inputs: Floats, targets: Floats, growth: Growth, trees: int, bag: float, seed: int
 ) -> Forest:
-    """Grow trees, each on a share of the rows: drawn with replacement if the share is all."""
+    """Return a forest whose trees are each grown from a random sample of the rows.
+
+    Parameters
+    ----------
+    inputs : ndarray, shape (rows, variables)
+    targets : ndarray, shape (rows, outputs)
+        As :func:`grow` takes them.
+    growth : Growth
+    trees : int
+        The number of trees.
+    bag : float
+        The size of a sample as a share of the rows; drawn with replacement if it is 1 or more.
+    seed : int
+    """
     rng = np.random.default_rng(seed % 2**64)
     rows = len(inputs)
     size = max(1, math.ceil(bag * rows))

@@ -1,4 +1,4 @@
-"""K-means, on variables that are scaled to the range of the training data, as Weka's."""
+"""K-means clustering of variables scaled to the range of the training data, as Weka does it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ RANDOM, PLUS_PLUS, FARTHEST = 0, 1, 3
 
 @dataclass(frozen=True)
 class Clusters:
-    """Centres of clusters.
+    """The centres of clusters.
 
     Attributes
     ----------
     centres : ndarray, shape (clusters, variables)
-        Scaled.
+        In scaled variables, where the training data lie from 0 to 1.
     lowest, span : ndarray, shape (variables,)
-        Of the training data.
+        The least value of the training data and the extent of their range.
     metric : str
         A key of ``METRICS``.
     """
@@ -54,19 +54,21 @@ def _nearest(scaled: Floats, centres: Floats, metric: str) -> NDArray[np.intp]:
 def k_means(
     inputs: Floats, clusters: int, metric: str, start: int, iterations: int, seed: int
 ) -> Clusters:
-    """Return centres that no row would leave for another.
+    """Return clusters, moved until no row changes its cluster or for a number of iterations.
 
     Parameters
     ----------
     inputs : ndarray, shape (rows, variables)
     clusters : int
-        There are fewer where there are fewer different rows.
+        The number of clusters; there are fewer if there are fewer different rows, or if a cluster
+        loses all its rows.
     metric : str
-        A key of ``METRICS``. A centre is the mean, or the median by variables, of its rows.
+        A key of ``METRICS``. A centre is the mean of its rows or, for ``Manhattan``, the median
+        of each variable.
     start : int
-        ``RANDOM``, ``PLUS_PLUS`` or ``FARTHEST``.
+        How the first centres are chosen: ``RANDOM``, ``PLUS_PLUS`` (k-means++) or ``FARTHEST``.
     iterations : int
-        At most.
+        The largest number of iterations.
     seed : int
     """
     lowest = inputs.min(axis=0)
@@ -90,7 +92,10 @@ def k_means(
 def _first_centres(
     rows: Floats, clusters: int, metric: str, start: int, rng: np.random.Generator
 ) -> Floats:
-    """Return rows to start from: by chance, or each far from those before."""
+    """Return the rows that are the first centres.
+
+    They are drawn at random, or each is chosen far from those chosen before.
+    """
     count = min(clusters, len(rows))
     if start == RANDOM:
         return rows[rng.choice(len(rows), count, replace=False)]

@@ -1,4 +1,4 @@
-"""What classifiers learn with: trees and forests, neighbours, centres of classes."""
+"""The learners of classifiers: trees, forests, nearest neighbours, nearest class means."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class _Centres:
         nearest = np.zeros((len(inputs), len(self.centres)))
         for start in range(0, len(inputs), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            # A row of zeros has no angle to anything: the first class is as near as any.
+            # The cosine distance of a row of zeros is NaN: it gets the first class.
             away = np.nan_to_num(
                 scipy.spatial.distance.cdist(inputs[part], self.centres, self.metric), nan=np.inf
             )
@@ -96,7 +96,7 @@ class _Centres:
 
 
 def tree(growth: Growth) -> Learner:
-    """Return what learns a single tree."""
+    """Return the learner of a single decision tree."""
 
     def learn(inputs: Floats, targets: Floats) -> Model:
         return _OneTree(grow(inputs, targets, growth, np.random.default_rng(0)))
@@ -105,7 +105,10 @@ def tree(growth: Growth) -> Learner:
 
 
 def forest(growth: Growth, trees: int, bag: float, seed: int) -> Learner:
-    """Return what learns a forest; by default a split tries the root of the variables' number."""
+    """Return the learner of a random forest, see :func:`grow_forest`.
+
+    By default the number of variables tried at a split is the square root of their number.
+    """
 
     def learn(inputs: Floats, targets: Floats) -> Model:
         tried = growth.tried or max(1, math.isqrt(inputs.shape[1]))
@@ -116,7 +119,7 @@ def forest(growth: Growth, trees: int, bag: float, seed: int) -> Learner:
 
 
 def neighbours(k: int) -> Learner:
-    """Return what looks for the nearest k training rows."""
+    """Return the learner of a model that averages the targets of the nearest k training rows."""
 
     def learn(inputs: Floats, targets: Floats) -> Model:
         return _Neighbours(scipy.spatial.cKDTree(inputs), targets, min(k, len(inputs)))
@@ -125,7 +128,10 @@ def neighbours(k: int) -> Learner:
 
 
 def centres(metric: str) -> Learner:
-    """Return what looks for the nearest mean of a class."""
+    """Return the learner of a model that finds the class whose mean is nearest.
+
+    ``metric`` is a key of :data:`METRICS`.
+    """
 
     def learn(inputs: Floats, targets: Floats) -> Model:
         means = targets.T @ inputs / targets.sum(axis=0)[:, None]

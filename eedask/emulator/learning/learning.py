@@ -1,4 +1,4 @@
-"""What learns from features and answers for pixels: tables of training data, bands of answers."""
+"""From features to training data, and from a model's predictions to a band."""
 
 from __future__ import annotations
 
@@ -25,22 +25,27 @@ def training_table(
     last: str | None,
     subsampling: tuple[float, int],
 ) -> tuple[list[str], Floats]:
-    """Return the names of variables, and their values, a row a feature.
+    """Return the names of the variables, and a table with one row for each feature.
 
     Parameters
     ----------
     features : Collection
     names : sequence of str, optional
-        None: the numeric properties of the first feature.
+        The properties that are the variables; by default the numeric ones of the first feature.
     last : str, optional
-        A property for one more column, the last.
+        A property, such as the class, that makes one more column, the last.
     subsampling : (float, int)
-        Which share of the rows is kept, and the seed that chooses them.
+        The share of the rows that is kept, over 0 to 1, and the seed of drawing them.
+
+    Returns
+    -------
+    names : list of str
+    table : ndarray of float64, shape (rows, variables) or (rows, variables + 1)
 
     Raises
     ------
     EarthEngineError
-        400: a property is missing or no number, or there are no data.
+        A property is missing or no finite number, or there are no data.
     """
     share, seed = subsampling
     if not 0 < share <= 1:
@@ -63,7 +68,7 @@ def _is_number(value: Any) -> bool:
 
 
 def number_of(element: Any, name: str) -> float:
-    """Return a property as a number; 400 if it is missing or none."""
+    """Return a property as a number; raises EarthEngineError if it is missing or not a number."""
     value = property_of(element, name)
     if value is None:
         raise EarthEngineError(f"Property '{name}' of feature '{index_of(element)}' is missing.")
@@ -81,18 +86,27 @@ def answered_image(
     kind: PixelType,
     name: str,
 ) -> Image:
-    """Return a band of answers to the values of an image's bands, masked where any of them is.
+    """Return an image whose one band holds a model's predictions from other bands' values.
+
+    It is masked where any of these bands is.
 
     Parameters
     ----------
+    image : Image
     names : sequence of str
-        Of the bands, in the order of the variables.
+        The bands, in the order of the model's variables.
     answer : callable
-        ``answer(rows)``, shape (rows, variables), gives a number or an array a row.
+        ``answer(inputs)`` takes float64, shape (rows, variables), and returns the predictions,
+        shape (rows,), or (rows, n) for pixels that are arrays.
     kind : PixelType
-        Of the answers.
+        The type of the new band.
     name : str
-        Of the band.
+        The name of the new band.
+
+    Raises
+    ------
+    EarthEngineError
+        The image lacks one of the bands.
     """
     by_name = {band.id: band for band in image.bands}
     missing = [n for n in names if n not in by_name]

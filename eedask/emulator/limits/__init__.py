@@ -1,6 +1,6 @@
-"""What a request may use, and what it used.
+"""The limits on what a request may compute, and the accounts of what it did compute.
 
-In go the work that is about to be done, as it is counted: pixels, bytes, time.
-Out come errors in Earth Engine's words where it is too much, and the EECU seconds it cost.
+In go counts of work, before and while it is done: operations, bytes held, the size of answers.
+Out come errors in Earth Engine's words where it is too much, and EECU-seconds.
 Every wing above imports it; it imports the errors only.
 """

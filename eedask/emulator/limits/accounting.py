@@ -1,9 +1,9 @@
-"""What a project has computed in a day and a month, and what follows when that is too much.
+"""The project's account of EECU time by day and month, with its two limits.
 
-A day's limit is a quota that administrators set, past which requests fail
-(https://developers.google.com/earth-engine/guides/cost_controls). A month's is that of a tier of
-noncommercial projects, past which they are in restricted mode: fewer requests at a time, and
-answers that say so (https://developers.google.com/earth-engine/guides/noncommercial_tiers).
+The daily limit is a quota that administrators set; beyond it requests fail
+(https://developers.google.com/earth-engine/guides/cost_controls). The monthly limit is that of a
+noncommercial tier; beyond it the project is in restricted mode: fewer requests may be in flight,
+and answers say so in a header (https://developers.google.com/earth-engine/guides/noncommercial_tiers).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ OVER_DAILY_QUOTA = (
     "'earthengine.googleapis.com/daily_eecu_usage_time', which is adjustable by your "
     "administrator in the Google Cloud console: https://console.cloud.google.com/quotas/?project=_."
 )
+# Requests in flight in restricted mode: the usual limit divided by ten, or four if there is none.
 _RESTRICTED_SHARE = 10
 _RESTRICTED_CONCURRENCY = 4
 
@@ -35,9 +36,9 @@ class Usage:
     ----------
     eecu_seconds : float
     peak_memory : int
-        Bytes.
+        The most bytes that were held at once.
     tag : str, optional
-        The workload tag.
+        The request's workload tag.
     """
 
     eecu_seconds: float
@@ -46,7 +47,7 @@ class Usage:
 
 
 def utc_now() -> datetime:
-    """Return the time of the calendar."""
+    """Return the current date and time in UTC."""
     return datetime.now(UTC)
 
 
@@ -56,9 +57,9 @@ class Compute:
     Parameters
     ----------
     daily_eecu_seconds, monthly_eecu_hours : float, optional
-        The limits of a calendar day and month, UTC; None: there is none.
+        The limits for a calendar day and month in UTC; None for no limit.
     calendar : callable
-        The time now.
+        Returns the current date and time.
     """
 
     def __init__(
@@ -77,7 +78,13 @@ class Compute:
         )
 
     def set_limits(self, limits: Mapping[str, float | None]) -> None:
-        """Change limits; what is not named stays."""
+        """Change the limits named in a mapping; the others stay.
+
+        Raises
+        ------
+        ValueError
+            A limit is negative.
+        """
         for name, value in limits.items():
             if value is not None and not value >= 0:
                 raise ValueError(f"{name} must be 0 or more, not {value}")
@@ -87,29 +94,30 @@ class Compute:
             self._monthly = limits["monthly_eecu_hours"]
 
     def check(self) -> None:
-        """Refuse a request on a day whose limit is used up.
+        """Raise EarthEngineError if today's limit is used up.
 
-        The code 429 is a guess; the page gives the words.
+        The status 429 is a guess; the words are those of Earth Engine's page.
         """
         if self._daily is not None and self._days[self._day] >= self._daily:
             raise EarthEngineError(OVER_DAILY_QUOTA, 429)
 
     @property
     def is_restricted(self) -> bool:
-        """Whether the month's limit is used up."""
+        """Whether the project is in restricted mode, its monthly limit being used up."""
         return self._monthly is not None and self._months[self._month] >= self._monthly * 3600
 
     def concurrency(self, limit: int | None) -> int | None:
-        """Return how many requests may be in flight, given the limit of other days.
+        """Return how many requests may be in flight at once.
 
-        A tenth of it in restricted mode, at least 1: how many it is there is a guess.
+        That is the given limit (None for none) or, in restricted mode, a tenth of it and at least
+        1. How many Earth Engine allows then is not documented.
         """
         if not self.is_restricted:
             return limit
         return _RESTRICTED_CONCURRENCY if limit is None else max(1, limit // _RESTRICTED_SHARE)
 
     def spend(self, usage: Usage) -> None:
-        """Note what a request cost."""
+        """Add the cost of a request to the account."""
         today = self._day
         self._days[today] += usage.eecu_seconds
         self._months[today.year, today.month] += usage.eecu_seconds
@@ -117,7 +125,11 @@ class Compute:
         self._peak = max(self._peak, usage.peak_memory)
 
     def stats(self) -> dict[str, Any]:
-        """Return the tally, JSON-able: EECU-seconds in all and by tag ("": none), bytes."""
+        """Return the account as JSON values.
+
+        EECU-seconds are given in all, by workload tag ("" for none), today and this month.
+        ``peak_memory`` is in bytes.
+        """
         return {
             "eecu_seconds": sum(self._tags.values()),
             "eecu_seconds_by_tag": dict(self._tags),
@@ -128,7 +140,7 @@ class Compute:
         }
 
     def forget(self) -> None:
-        """Start the tally anew; days and months go on."""
+        """Reset the totals and the peak, but not the accounts of days and months."""
         self._tags.clear()
         self._peak = 0
 

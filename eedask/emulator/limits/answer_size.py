@@ -1,8 +1,8 @@
-"""How large an answer may be: "Computed value is too large.".
+"""The limit on the size of an answer, with its error "Computed value is too large.".
 
-https://developers.google.com/earth-engine/guides/usage gives 100 MiB for one computed
-(aggregation) result. That the same counts for what ``value:compute`` answers, as bytes of JSON,
-is a guess.
+https://developers.google.com/earth-engine/guides/usage documents a limit of 100 MiB for a computed
+(aggregation) result. That it also applies to the bytes of JSON that ``value:compute`` answers is a
+guess.
 """
 
 from __future__ import annotations
@@ -15,50 +15,47 @@ import numpy as np
 from eedask.emulator.errors import EarthEngineError
 
 MAX_RESULT = 100 * 2**20
-"""Bytes of JSON."""
+"""The largest answer, in bytes of JSON."""
 
 
 class TooLarge(EarthEngineError):
-    """A result of more bytes than are answered."""
+    """The answer has more bytes than allowed."""
 
     def __init__(self) -> None:
         super().__init__("Computed value is too large.")
 
 
 def check_value(value: Any, most: int | None = None) -> None:
-    """Refuse a value whose JSON cannot be small enough, before it is made.
+    """Raise :class:`TooLarge` if a value's JSON is certain to be too large, without writing it.
 
-    A list that holds one other many times is small until it is written out. So each is counted
-    once, and what is counted is no more than what its JSON takes: the exact count is
-    :func:`check_json`'s.
+    A small list of references to one large list has a huge JSON. Each object is therefore sized
+    only once, by a lower bound of its JSON; :func:`check_json` counts the actual bytes.
 
-    Raises
-    ------
-    TooLarge
+    Parameters
+    ----------
+    value : Any
+    most : int, optional
+        Bytes; by default :data:`MAX_RESULT`.
     """
     if _least_size(value, {}) > (MAX_RESULT if most is None else most):
         raise TooLarge
 
 
 def check_json(text: bytes, most: int | None = None) -> None:
-    """Refuse an answer of too many bytes.
-
-    Raises
-    ------
-    TooLarge
-    """
+    """Raise :class:`TooLarge` if JSON has over ``most`` (by default :data:`MAX_RESULT`) bytes."""
     if len(text) > (MAX_RESULT if most is None else most):
         raise TooLarge
 
 
 def _least_size(value: Any, known: dict[int, int]) -> int:
+    """Return a lower bound of the bytes of a value's JSON; ``known`` holds sizes by id."""
     if isinstance(value, str):
         return len(value) + 2
     if isinstance(value, np.ndarray):
         return 2 * value.size
     if not isinstance(value, list | tuple | Mapping):
         return 1
-    # The values are alive as long as the outermost one is: ids are not used twice.
+    # All values stay alive while the outermost one does, so that no id is used twice.
     size = known.get(id(value))
     if size is None:
         if isinstance(value, Mapping):

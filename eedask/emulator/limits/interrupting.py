@@ -1,8 +1,8 @@
-"""The last resort against what never ends: an alarm after so much of the processor's time.
+"""The last resort against requests that never end: an alarm after some processor time.
 
-Requests are bounded by what they are counted to do (:mod:`eedask.emulator.limits.metering`), but a
-regular expression that backtracks without end, or a loop inside a library, counts nothing. Python
-looks for signals in both, so a timer can break into them.
+Requests are bounded by the operations they are counted to do
+(:mod:`eedask.emulator.limits.metering`), but a regular expression that backtracks without end, or a
+loop inside a library, is not counted. Python handles signals in both, so a timer can stop them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ _AGAIN_S = 0.5
 
 @contextmanager
 def processor_time(seconds: float) -> Iterator[None]:
-    """Raise :class:`TimeLimit` within, once the process has computed for so many seconds.
+    """Raise :class:`TimeLimit` inside the block once the process has used some processor time.
 
-    Signals reach main threads only, and there are none of this kind on Windows: elsewhere this
-    does nothing, and the pool's deadline is what is left. The timer is that of computing, not
-    of the clock, which test runners use themselves.
+    Python runs signal handlers in the main thread only, and Windows lacks the timer: in other
+    threads and there this does nothing, and only the pool's deadline stops a request. The timer
+    counts processor time rather than real time, since test runners use the timer of the latter.
+
+    Parameters
+    ----------
+    seconds : float
+        Processor time of the whole process, from now.
     """
     if (
         not hasattr(signal, "setitimer")
@@ -34,7 +39,7 @@ def processor_time(seconds: float) -> Iterator[None]:
         return
     alarm = _Alarm()
     before = signal.signal(signal.SIGVTALRM, alarm.ring)
-    # Again and again: what is raised within a destructor is lost.
+    # The timer repeats, because an exception raised within a destructor is lost.
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds, _AGAIN_S)
     try:
         yield

@@ -1,15 +1,15 @@
-"""What a request costs, counted rather than timed: operations, and bytes that are held at once.
+"""The cost of a request, counted rather than timed: operations, and bytes held at once.
 
-A :class:`Meter` runs beside each request. Every read of a band's pixels, every call of an
-algorithm and every element of a collection is an amount of *operations*, and the arrays, lists
-and strings that are alive together are its *memory*. Both are the same for the same request on
-any machine, so the limits that they are held against trip at the same request everywhere.
+Each request has a :class:`Meter`. Every read of a band's pixels, every call of an algorithm and
+every element of a collection adds to its *operations*, and the arrays, lists and strings that are
+alive at the same time are its *memory*. A request costs the same on every machine, so that it
+exceeds its limits on all of them or on none.
 
 Earth Engine bills EECU-seconds, an abstract time (https://developers.google.com/earth-engine/guides/computation_overview),
 and fails requests with "User memory limit exceeded." and "Computation timed out."
 (https://developers.google.com/earth-engine/guides/debugging). It publishes neither the rates nor
-the limits: the constants here are guesses, chosen so that modelled seconds are about those that
-one machine takes, and that a chip of 256 × 256 pixels costs some tenths of an EECU-second.
+the limits: the constants here are guesses, chosen so that modelled seconds are about the seconds
+that one machine takes, and that a chip of 256 × 256 pixels costs some tenths of an EECU-second.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ from numpy.typing import NDArray
 from eedask.emulator.errors import EarthEngineError
 
 OPERATIONS_PER_EECU_SECOND = 1e7
-"""Pixels of one band that one operation makes, for an EECU-second."""
+"""Operations that cost one EECU-second. Reading one pixel of one band is one operation."""
 
 PARALLELISM = 10
-"""EECU-seconds that a request spends in a second: the machines that work on it."""
+"""EECU-seconds that a request uses in a modelled second, as if so many machines worked on it."""
 
+# Operations charged for each request, call, band of a result, and element of a collection.
 _PER_REQUEST = 1e5
 _PER_CALL = 1e3
 _PER_BAND = 2e2
 _PER_ELEMENT = 1e2
+# Bytes counted for each element of a collection, and each item of a list.
 _ELEMENT_BYTES = 256
 _ITEM_BYTES = 8
 _CLOCK_EVERY = 1e6  # operations between looks at the clock
@@ -46,7 +48,7 @@ TIME_WORDS = "Computation timed out."
 
 
 class MemoryLimit(EarthEngineError):
-    """More bytes are held than the budget allows; smaller tiles may do."""
+    """More bytes are held than the budget allows; computing in smaller tiles may help."""
 
     def __init__(self) -> None:
         super().__init__(MEMORY_WORDS)
@@ -61,16 +63,15 @@ class TimeLimit(EarthEngineError):
 
 @dataclass(frozen=True)
 class Budget:
-    """What one request may take.
+    """The limits of one request.
 
     Attributes
     ----------
     memory : int
-        Bytes of pixels, lists and strings held at the same time.
+        Bytes of pixels, lists and strings that may be held at the same time.
     timeout : float
-        Modelled seconds. The default is Earth Engine's
-        for interactive requests
-        (https://developers.google.com/earth-engine/guides/processing_environments).
+        Modelled seconds of computing. The default is Earth Engine's limit for interactive
+        requests (https://developers.google.com/earth-engine/guides/processing_environments).
     """
 
     memory: int = 2**30
@@ -84,18 +85,27 @@ class Budget:
 
     @property
     def operations(self) -> float:
-        """How many operations the timeout allows."""
+        """The number of operations that the timeout allows."""
         return self.timeout * PARALLELISM * OPERATIONS_PER_EECU_SECOND
 
     @property
     def processor_seconds(self) -> float:
-        """How long this machine may really compute, should the count miss something."""
+        """Real seconds of processor time after which a request is stopped whatever it counted."""
         return 2 * self.timeout + 1
 
 
 @dataclass
 class Entry:
-    """One algorithm's part of a request."""
+    """One algorithm's share of a request's cost.
+
+    Attributes
+    ----------
+    operations : float
+    peak : int
+        The most bytes that the whole request held while the algorithm was counted.
+    count : int
+        How often the algorithm was called.
+    """
 
     operations: float = 0.0
     peak: int = 0
@@ -112,10 +122,17 @@ class Meter:
     operations : float
     peak : int
         The most bytes that were held at once.
-    entries : dict
+    entries : dict of str to Entry
         The cost by algorithm; what belongs to none is under the empty name.
     tag : str, optional
         The request's workload tag.
+    label : str
+        The algorithm that is being called, which operations are charged to.
+    depth : int
+        How many scopes and reads are open, one inside the other. Pixels that a read returns
+        are held only inside of another.
+    rasters, values : int
+        Bytes of pixels, and of other values, that are held now.
     """
 
     budget: Budget
@@ -136,22 +153,23 @@ class Meter:
 
     @property
     def eecu_seconds(self) -> float:
-        """The cost in EECU-seconds."""
+        """The operations so far, in EECU-seconds."""
         return self.operations / OPERATIONS_PER_EECU_SECOND
 
     def entry(self, label: str) -> Entry:
-        """Return an algorithm's entry."""
+        """Return the entry of an algorithm; a new one at its first call."""
         found = self.entries.get(label)
         if found is None:
             found = self.entries[label] = Entry()
         return found
 
     def charge(self, operations: float, label: str | None = None) -> None:
-        """Count operations, for the algorithm at work or another.
+        """Count operations, for the algorithm that is being called or for another one.
 
         Raises
         ------
         TimeLimit
+            The operations or the processor time exceed the budget.
         """
         self.operations += operations
         label = self.label if label is None else label
@@ -164,22 +182,23 @@ class Meter:
                 raise TimeLimit
 
     def foresee(self, operations: float) -> None:
-        """Raise at once if so many more operations could not be done."""
+        """Raise :class:`TimeLimit` if this many more operations would exceed the budget."""
         if not self.operations + operations <= self._allowed:
             raise TimeLimit
 
     def hold(self, size: int) -> None:
-        """Count bytes of values that stay, until the scope around them ends.
+        """Count bytes of values as held until the enclosing :func:`scope` ends.
 
         Raises
         ------
         MemoryLimit
+            More is held than the budget allows.
         """
         self.values += size
         self.check()
 
     def check(self, more: int = 0, label: str | None = None) -> None:
-        """Note how much is held, and raise if it or ``more`` besides is too much."""
+        """Update the peaks; raise :class:`MemoryLimit` if ``more`` bytes would be too many."""
         held = self.rasters + self.values
         if held > self.peak:
             self.peak = held
@@ -193,15 +212,15 @@ class Meter:
 
 _METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
 current: Callable[[], Meter | None] = _METER.get
-"""Return the meter of the request at hand, None outside of one."""
+"""Returns the meter of the current request; None outside of requests."""
 
 
 def metered(budget: Budget) -> AbstractContextManager[Meter]:
-    """Count what is done within under a new meter."""
+    """Return a context manager that counts all work inside of it with a new meter."""
     return _Metered(Meter(budget))
 
 
-# Not generators of contextlib, here and below: those take three times as long.
+# Classes, here and below, because context managers of contextlib take three times as long.
 class _Metered(AbstractContextManager[Meter]):
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -215,28 +234,28 @@ class _Metered(AbstractContextManager[Meter]):
 
 
 def charge(operations: float) -> None:
-    """Count operations, if there is a meter."""
+    """Count operations of the current request; see :meth:`Meter.charge`."""
     meter = current()
     if meter is not None:
         meter.charge(operations)
 
 
 def foresee(operations: float) -> None:
-    """Raise if so many operations could not be done."""
+    """Raise if the current request may not do this many more operations."""
     meter = current()
     if meter is not None:
         meter.foresee(operations)
 
 
 def hold(size: int) -> None:
-    """Count bytes that stay until the scope around ends."""
+    """Count bytes as held by the current request until the enclosing scope ends."""
     meter = current()
     if meter is not None:
         meter.hold(size)
 
 
 def scope() -> AbstractContextManager[None]:
-    """Let what is read within be held together, and be given back at the end."""
+    """Return a context manager: what is read or held inside counts as held until it ends."""
     return _Held()
 
 
@@ -255,10 +274,11 @@ class _Held(AbstractContextManager[None]):
 
 
 def metered_read(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return a band's reader that counts, for the algorithm that is making the band.
+    """Return a band's reader that counts its reads for the algorithm that makes the band.
 
-    What its own reading reads is held until it has its result, and that until the reader around
-    it has its own. A closure, not an object with ``__call__``: those cost C stack.
+    A reader usually reads other bands. The pixels that these return count as held until the
+    reader itself returns, and its own result until the reader that called it returns. It is a
+    closure because objects with ``__call__`` use more of the C stack.
     """
     if getattr(read, "is_metered", False):
         return read
@@ -271,7 +291,7 @@ def metered_read(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return read(grid)
         size = grid.width * grid.height
         meter.charge(size, label)
-        # A byte a value and one of its mask is the least that there will be.
+        # One byte for each value and one for its mask are the least that the result takes.
         meter.check(2 * size, label)
         mark, values, made = meter.rasters, meter.values, 0
         meter.depth += 1
@@ -285,7 +305,8 @@ def metered_read(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
             raise
         finally:
             meter.depth -= 1
-            # A reader around it keeps what it is given; whoever else asks is not watched.
+            # The result stays held inside another reader or a scope; outside of both nothing would
+            # release it, so it is not counted.
             meter.rasters, meter.values = mark + made * bool(meter.depth), values
         return pixels
 
@@ -298,7 +319,7 @@ def metered_read(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _metered_points(read: Callable[[Any], Any], label: str) -> Callable[[Any], Any]:
-    """Return a reader of points that counts whole grids, as Earth Engine computes them."""
+    """Return a reader of single pixels that counts their whole grids, as Earth Engine would."""
 
     def counting(places: Any) -> Any:
         pixels = read(places)
@@ -312,7 +333,7 @@ def _metered_points(read: Callable[[Any], Any], label: str) -> Callable[[Any], A
 
 
 def metered_call(name: str, call: Callable[[], Any]) -> Any:
-    """Return what a call of an algorithm returns, counting it and the size of what it returns."""
+    """Return the result of a call of an algorithm; the call and the result's size are counted."""
     meter = current()
     if meter is None:
         return call()
@@ -322,7 +343,7 @@ def metered_call(name: str, call: Callable[[], Any]) -> Any:
         meter.charge(_PER_CALL)
         value = call()
         size = size_of(value)
-        # Not where bands are made: an asset that is known already would cost less.
+        # Charged here rather than where bands are made, where a cached asset would cost nothing.
         meter.charge(_PER_BAND * len(getattr(value, "bands", ())))
         if size:
             meter.charge(size / _ITEM_BYTES)
@@ -333,7 +354,7 @@ def metered_call(name: str, call: Callable[[], Any]) -> Any:
 
 
 def metered_function(call: Callable[[], Any]) -> Any:
-    """Return a function's result; what it held on the way, except that, is given back."""
+    """Return the result of a user's function; of the bytes it held, only the result's remain."""
     meter = current()
     if meter is None:
         return call()
@@ -344,10 +365,10 @@ def metered_function(call: Callable[[], Any]) -> Any:
 
 
 def metered_elements(elements: Iterator[Any]) -> Iterator[Any]:
-    """Yield a collection's elements, counting each, and its bytes until the end."""
+    """Yield a collection's elements, counting each; their bytes are held until the last one."""
     first = current()
     held = 0
-    # A page's iterator goes on in the next page's request: there it is that one's meter.
+    # The iterator of a paged table continues in the request of the next page, with its meter.
     for element in elements:
         meter = current()
         if meter is not None:
@@ -360,12 +381,12 @@ def metered_elements(elements: Iterator[Any]) -> Iterator[Any]:
 
 
 def real_bytes(array: NDArray[Any]) -> int:
-    """Return the memory of an array, 0 for one that repeats a single number."""
+    """Return the bytes of an array; 0 for a broadcast of a single number (all strides are 0)."""
     return array.nbytes if any(array.strides) else 0
 
 
 def size_of(value: Any) -> int:
-    """Return the bytes of a value itself, not of what is in it (that was counted when made)."""
+    """Return the bytes of a value without its items, which were counted when they were made."""
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, list | tuple | Mapping):

@@ -1,9 +1,10 @@
-"""Profiles: what each algorithm's part in a request was, as ``ee.profilePrinting`` prints it.
+"""Profiles: each algorithm's share of a request's cost, as ``ee.profilePrinting`` prints it.
 
 A request with the header ``X-Earth-Engine-Computation-Profiling`` is answered with the id of its
-profile in ``x-earth-engine-computation-profile``; ``Profile.getProfiles`` gives the profiles of
-ids. The columns are those that https://developers.google.com/earth-engine/guides/debugging shows;
-their layout, and the form of ``json``, are a guess.
+profile in ``x-earth-engine-computation-profile``; ``Profile.getProfiles`` returns the profiles of
+such ids. The columns are those shown at
+https://developers.google.com/earth-engine/guides/debugging; their layout, and the form of the
+output format ``json``, are guesses.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _UNITS = ("", "k", "M", "G", "T")
 
 
 def profile_of(meter: Meter) -> list[Row]:
-    """Return a request's profile, JSON-able: a row an algorithm."""
+    """Return a request's profile as JSON values, one row for each algorithm."""
     return [
         {
             "description": f"Algorithm {name}" if name else "(overhead)",
@@ -34,7 +35,7 @@ def profile_of(meter: Meter) -> list[Row]:
 
 
 def merged(profiles: Iterable[Iterable[Row]]) -> list[Row]:
-    """Return one profile of several, the most expensive rows first."""
+    """Return the sum of several profiles, the most expensive algorithm first."""
     rows: dict[str, dict[str, Any]] = {}
     for row in (row for profile in profiles for row in profile):
         known = rows.setdefault(row["description"], {**row, "eecuSeconds": 0.0, "count": 0})
@@ -45,7 +46,7 @@ def merged(profiles: Iterable[Iterable[Row]]) -> list[Row]:
 
 
 def fitted(rows: list[Row], most: int) -> list[Row]:
-    """Return so many rows at most, the last of them what the others were together."""
+    """Return at most ``most`` rows; if some do not fit, the last row is their sum, ``(...)``."""
     if len(rows) <= most:
         return rows
     kept = max(0, most - 1)
@@ -54,7 +55,7 @@ def fitted(rows: list[Row], most: int) -> list[Row]:
 
 
 def as_text(rows: Iterable[Row]) -> str:
-    """Return a profile as a table."""
+    """Return a profile as a table in plain text."""
     lines = [" EECU·s  PeakMem  Count  Description"]
     for row in rows:
         memory = _amount(row["peakMemoryBytes"])

@@ -1,6 +1,6 @@
-"""What a pixel's neighbours say: kernels, gradients, connected pixels, textures, costs.
+"""Computing with neighbouring pixels: kernels, gradients, connected pixels, textures, costs.
 
 In go images and kernels.
-Out come images that read a margin around the window they are asked for.
-Functions import it.
+Out come the pixels of a grid, computed from the grid and a margin around it.
+`functions` imports it.
 """

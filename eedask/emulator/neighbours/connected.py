@@ -20,18 +20,22 @@ Offset = tuple[int, int]
 
 FOUR: tuple[Offset, ...] = ((1, 0), (0, 1))
 EIGHT: tuple[Offset, ...] = (*FOUR, (1, 1), (-1, 1))
-"""(column, row) of a pixel's neighbours, one of each opposite pair."""
+"""(column, row) offsets of a pixel's 4 or 8 neighbours, one of each pair of opposites."""
 
 
 def objects(pixels: Pixels, offsets: Sequence[Offset]) -> Labels:
-    """Return which object each pixel belongs to, from 0 on, -1 where masked.
+    """Return the label of the object that each pixel belongs to, numbered from 0, -1 where masked.
 
     Parameters
     ----------
     pixels : Pixels
     offsets : sequence of (column, row)
-        From a pixel to those that it is connected to, if they have its value. Either direction
-        connects.
+        From a pixel to the neighbours that it is connected to if they have its value. An offset
+        stands for its opposite as well.
+
+    Returns
+    -------
+    ndarray of int32, shape (height, width)
     """
     shape = pixels.values.shape
     valid = pixels.mask > 0
@@ -48,7 +52,7 @@ def objects(pixels: Pixels, offsets: Sequence[Offset]) -> Labels:
     j = np.concatenate(ends) if ends else np.zeros(0, np.int64)
     graph = scipy.sparse.coo_matrix((np.ones(i.size, np.int8), (i, j)), (valid.size, valid.size))
     count, labels = scipy.sparse.csgraph.connected_components(graph, directed=False)
-    # Masked pixels are components too: number the others anew.
+    # Each masked pixel is a component of its own: number the components of the others anew.
     used = np.zeros(count, bool)
     used[labels[valid.ravel()]] = True
     numbers = np.cumsum(used) - 1
@@ -56,7 +60,7 @@ def objects(pixels: Pixels, offsets: Sequence[Offset]) -> Labels:
 
 
 def _overlap(col: int, row: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return where pixels are whose neighbour at an offset exists, and the neighbours."""
+    """Return the slices of the pixels that have a neighbour at an offset, and of the neighbours."""
 
     def pair(step: int) -> tuple[slice, slice]:
         first, second = slice(0, -abs(step) or None), slice(abs(step), None)
@@ -86,17 +90,17 @@ def extents(labels: Labels) -> tuple[Array, Array]:
 
 
 def first_pixels(labels: Labels) -> tuple[Array, Array]:
-    """Return the column and row of the first pixel, along rows, of each object by label."""
+    """Return the column and row of each object's first pixel (topmost row, then leftmost)."""
     flat = labels.ravel()
     n = int(flat.max(initial=-1)) + 1
     first = np.zeros(n, np.int64)
     at = np.flatnonzero(flat >= 0)[::-1]
-    first[flat[at]] = at  # of several the last one written stays
+    first[flat[at]] = at  # of an object's pixels, the last one written remains
     return first % labels.shape[1], first // labels.shape[1]
 
 
 def members(labels: Labels, wanted: Any) -> Iterator[Array]:
-    """Yield the pixels (flat, in order) of each of some objects, whose labels are in order."""
+    """Yield, for each of the wanted labels, the sorted flat indices of the object's pixels."""
     order = np.argsort(labels, axis=None, kind="stable")
     ordered = labels.ravel()[order]
     starts = np.searchsorted(ordered, wanted)

@@ -1,4 +1,4 @@
-"""The cheapest ways over pixels."""
+"""Cumulative cost: the cheapest paths from pixel to pixel."""
 
 from __future__ import annotations
 
@@ -24,22 +24,25 @@ _LEAST = 1e-12  # a step that costs nothing is still a step
 def cheapest(
     cost: Pixels, sources: NDArray[np.bool_], grid: Grid, geodetic: bool
 ) -> tuple[Array, Array]:
-    """Return the least cost of a way from a source to each pixel, and the steps of that way.
+    """Return the cost of the cheapest path from a source to each pixel, and its number of steps.
+
+    A step goes to one of the 8 neighbours.
 
     Parameters
     ----------
     cost : Pixels
-        By metre; masked pixels and those below 0 cannot be passed.
-    sources : ndarray of bool
+        Cost per metre; masked pixels and those below 0 cannot be crossed.
+    sources : ndarray of bool, shape (height, width)
+        Where paths start.
     grid : Grid
-        Of both.
+        Of ``cost`` and ``sources``.
     geodetic : bool
-        Whether steps are measured on the sphere, or on the map.
+        Whether steps are measured along great circles of a sphere, or in the grid's crs.
 
     Returns
     -------
-    total, steps : ndarray of float64
-        Infinite where there is no way.
+    total, steps : ndarray of float64, shape (height, width)
+        Infinite where no path leads.
     """
     passable = (cost.mask > 0) & (cost.values >= 0)
     values = np.where(passable, cost.values, 0).astype(np.float64)
@@ -69,7 +72,11 @@ def cheapest(
 
 
 def _steps(total: Array, before: Array) -> Array:
-    """Return how many steps lead to each pixel, by going twice as far back again and again."""
+    """Return the number of steps of the path to each pixel; infinite where there is none.
+
+    Each round doubles the distance that ``parent`` looks back along the path, so the number of
+    rounds is the logarithm of the longest path.
+    """
     root = before < 0
     parent = np.where(root, np.arange(total.size), before)
     steps = np.where(root, 0.0, 1.0)
@@ -80,6 +87,8 @@ def _steps(total: Array, before: Array) -> Array:
 
 
 def _pair(col: int, row: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return the slices of the pixels that have a neighbour at an offset, and of the neighbours."""
+
     def axis(step: int) -> tuple[slice, slice]:
         first, second = slice(0, -abs(step) or None), slice(abs(step), None)
         return (first, second) if step >= 0 else (second, first)
@@ -89,7 +98,7 @@ def _pair(col: int, row: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]
 
 
 def _lengths(grid: Grid, here: Any, there: Any, geodetic: bool) -> Array:
-    """Return the metres from pixels to their neighbours."""
+    """Return the distance in metres from each pixel to its neighbour; one number if all agree."""
     if not geodetic:
         t, unit = grid.transform, unit_metres(grid.crs)
         col = (there[1].start or 0) - (here[1].start or 0)

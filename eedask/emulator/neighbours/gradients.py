@@ -1,4 +1,4 @@
-"""How values rise from pixel to pixel, in metres of ground."""
+"""Gradients of elevation: the rise per metre of ground to the east and to the north."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Array = NDArray[Any]
 
 
 def rise(band: Band, grid: Grid) -> tuple[Array, Array, NDArray[np.float32]]:
-    """Return the rise to the east and to the north (metres a metre), and the mask.
+    """Return the rise to the east and to the north (metres per metre), and the mask.
 
-    From the four neighbours; a pixel without all of them is masked.
+    Each pixel's gradient comes from its four neighbours; where one of them is masked, or the
+    pixel itself, the result is masked.
     https://developers.google.com/earth-engine/apidocs/ee-terrain-slope
     """
     t = grid.transform
@@ -29,7 +30,7 @@ def rise(band: Band, grid: Grid) -> tuple[Array, Array, NDArray[np.float32]]:
     z = around.values.astype(np.float64)
     valid = around.mask > 0
     east, north = _pixel_metres(grid)
-    with np.errstate(invalid="ignore", over="ignore"):  # masked pixels hold anything
+    with np.errstate(invalid="ignore", over="ignore"):  # masked pixels may hold any value
         rise_x = (z[1:-1, 2:] - z[1:-1, :-2]) / (2 * east)
         rise_y = (z[:-2, 1:-1] - z[2:, 1:-1]) / (2 * north)
     mask = valid[1:-1, 1:-1] & valid[1:-1, 2:] & valid[1:-1, :-2]
@@ -38,7 +39,10 @@ def rise(band: Band, grid: Grid) -> tuple[Array, Array, NDArray[np.float32]]:
 
 
 def _pixel_metres(grid: Grid) -> tuple[Array, float]:
-    """Return the signed size of a step east and of a row up, in metres."""
+    """Return the metres from a pixel to its right and to its upper neighbour.
+
+    Negative where columns go west or rows go north.
+    """
     unit = unit_metres(grid.crs)
     width, height = grid.transform.a * unit, -grid.transform.e * unit
     if not is_geographic(grid.crs):

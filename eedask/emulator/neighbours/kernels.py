@@ -1,7 +1,8 @@
-"""Kernels as values: weights around a pixel, laid out on a grid when one asks.
+"""Kernels (``ee.Kernel``) and the stencils of weights that they become on a grid.
 
-A kernel in metres has as many pixels as the grid that it is used on makes of its radius, so what
-is kept is a recipe. https://developers.google.com/earth-engine/guides/image_convolutions
+A kernel whose radius is in metres covers a number of pixels that depends on the grid it is used
+on. So a kernel is a recipe that makes a stencil, given the size of a pixel.
+https://developers.google.com/earth-engine/guides/image_convolutions
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from eedask.emulator.pixels.raster import Grid
 
 Weights = NDArray[np.float64]
 LARGEST_RADIUS = 512
-"""Pixels from the focus to the edge of a kernel; Earth Engine's own limit is not documented."""
+"""The largest radius, in pixels, of a kernel. Earth Engine's own limit is not documented."""
 
 _ROUNDING = 1e-9
-_TRIM = 2  # a Gaussian is not sampled further out than so many standard deviations
+_TRIM = 2  # standard deviations from the focus to the furthest sample of a Gaussian
 
 
 @dataclass(frozen=True)
 class Stencil:
-    """The weights of the pixels around one.
+    """The weights of the pixels around a focus pixel.
 
     Attributes
     ----------
     weights : ndarray of float64, shape (height, width)
-        0 where a pixel does not count.
+        A pixel of weight 0 is left out.
     x, y : int
-        Column and row of the focus, the pixel that the others are around.
+        Column and row of the focus within ``weights``.
     """
 
     weights: Weights
@@ -44,28 +45,28 @@ class Stencil:
 
     @property
     def margins(self) -> tuple[int, int, int, int]:
-        """Pixels to the left of the focus, above, to the right and below."""
+        """Numbers of pixels to the left of the focus, above it, to its right and below it."""
         height, width = self.weights.shape
         return self.x, self.y, width - 1 - self.x, height - 1 - self.y
 
     @property
     def offsets(self) -> list[tuple[int, int]]:
-        """(column, row) of the pixels that count, from the focus, along rows."""
+        """(column, row) offsets from the focus to the pixels whose weight is not 0, row by row."""
         return [(int(c) - self.x, int(r) - self.y) for r, c in np.argwhere(self.weights != 0)]
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel.
+    """An ``ee.Kernel``: a function that makes a stencil for pixels of a given size.
 
     Attributes
     ----------
     kind : str
         The name of the algorithm that made it, without ``Kernel.``.
     lay : callable
-        ``lay(metres) -> Stencil`` on pixels of that size.
+        ``lay(metres) -> Stencil`` for pixels whose side is that long.
     arguments : mapping
-        What it was made of, for getInfo.
+        The algorithm's arguments, shown by getInfo.
     scaled : bool
         Whether the stencil depends on the size of pixels.
     """
@@ -76,10 +77,16 @@ class Kernel:
     scaled: bool = False
 
     def on(self, grid: Grid) -> Stencil:
-        """Return the stencil on a grid; 400 where it is too large.
+        """Return the stencil for a grid.
 
-        Pixels count as squares of their area, in metres at the projection's true scale. The
-        first row of weights is the northern one, on grids whose rows go north as well.
+        Pixels count as squares of the same area, in metres at the projection's true scale. The
+        first row of the kernel's weights is its northern one; on a grid whose rows go north the
+        stencil is flipped accordingly.
+
+        Raises
+        ------
+        EarthEngineError
+            The radius exceeds :data:`LARGEST_RADIUS` pixels.
         """
         stencil = self.lay(pixel_metres(grid) if self.scaled else 1.0)
         if not is_upside_down(grid):
@@ -87,7 +94,7 @@ class Kernel:
         return Stencil(stencil.weights[::-1], stencil.x, len(stencil.weights) - 1 - stencil.y)
 
     def to_info(self) -> dict[str, Any]:
-        """Return getInfo's description; its form is a guess, the weights are as documented."""
+        """Return the description that getInfo gives; its form is a guess, its weights are not."""
         info: dict[str, Any] = {"type": f"Kernel.{self.kind}", **self.arguments}
         if not self.scaled:
             stencil = self.lay(1.0)
@@ -102,27 +109,28 @@ class Kernel:
 
 
 def is_upside_down(grid: Grid) -> bool:
-    """Whether rows go north, as those of a crs at a stated scale do."""
+    """Return whether the rows of a grid go north, as they do for a crs given with a scale."""
     return bool(grid.transform.e > 0)
 
 
 def pixel_metres(grid: Grid) -> float:
-    """Return the side of a square of a pixel's area, in metres."""
+    """Return the side, in metres, of a square that has the area of one of the grid's pixels."""
     return math.sqrt(abs(grid.transform.determinant)) * unit_metres(grid.crs)
 
 
-def _ring(x: Weights, y: Weights, n: float) -> Weights:
+def _octagon(x: Weights, y: Weights, n: float) -> Weights:
     return np.asarray(np.abs(x) + np.abs(y) <= n + n // 2, dtype=np.float64)
 
 
-# Weights by the columns and rows from the focus, the radius in pixels (or its whole part).
+# Each gives the weights (or whether a pixel belongs) from the pixels' columns and rows relative to
+# the focus and the radius in pixels.
 _SHAPES: dict[str, Callable[[Weights, Weights, float], Any]] = {
     "circle": lambda x, y, r: x**2 + y**2 <= r**2 + _ROUNDING,
     "square": lambda x, y, r: np.ones(np.broadcast(x, y).shape),
     "plus": lambda x, y, r: (x == 0) | (y == 0),
     "cross": lambda x, y, r: np.abs(x) == np.abs(y),
     "diamond": lambda x, y, r: np.abs(x) + np.abs(y) <= math.floor(r + _ROUNDING),
-    "octagon": lambda x, y, r: _ring(x, y, math.floor(r + _ROUNDING)),
+    "octagon": lambda x, y, r: _octagon(x, y, math.floor(r + _ROUNDING)),
 }
 _DISTANCES: dict[str, Callable[[Weights, Weights], Any]] = {
     "euclidean": np.hypot,
@@ -144,7 +152,7 @@ EDGES = tuple(_FIXED)
 
 
 def _pixels(radius: float, units: str, metres: float) -> float:
-    """Return a radius in pixels of a size in metres."""
+    """Return a radius in pixels whose side is ``metres``; ``units`` says what the radius is in."""
     result = radius / metres if units == "meters" else radius
     if result > LARGEST_RADIUS:
         raise EarthEngineError(
@@ -154,7 +162,7 @@ def _pixels(radius: float, units: str, metres: float) -> float:
 
 
 def _around(x_radius: float, y_radius: float) -> tuple[Weights, Weights]:
-    """Return the columns and rows, from the focus, of the pixels within two radii."""
+    """Return the columns (1, w) and rows (h, 1), relative to the focus, within the two radii."""
     nx, ny = (math.floor(r + _ROUNDING) for r in (x_radius, y_radius))
     return np.arange(-nx, nx + 1.0)[None, :], np.arange(-ny, ny + 1.0)[:, None]
 
@@ -165,10 +173,10 @@ def _centred(weights: Any) -> Stencil:
 
 
 def weighted(weights: Weights, normalize: bool, magnitude: float = 1.0) -> Weights:
-    """Return weights scaled to sum to 1 if wanted, then multiplied.
+    """Return weights normalized to a sum of 1 if wanted, then multiplied by a magnitude.
 
-    Those of both signs are made to sum to 0, the positive to 1 and the negative to -1 (that
-    they sum to 0 is documented, how is a guess).
+    Where weights of both signs occur, the positive ones are scaled to a sum of 1 and the negative
+    ones to -1. (That such weights sum to 0 is documented, how they are scaled is a guess.)
     https://developers.google.com/earth-engine/guides/image_convolutions
     """
     if normalize:
@@ -188,9 +196,20 @@ def _checked(radius: float, units: str) -> None:
 
 
 def shaped(kind: str, radius: float, units: str, normalize: bool, magnitude: float) -> Kernel:
-    """Return a kernel of 0 and 1 of one of :data:`SHAPES`, or distances (:data:`DISTANCES`).
+    """Return a kernel of one of the :data:`SHAPES` or :data:`DISTANCES`.
 
-    Distances are in the units of the radius.
+    The weights of a shape are 1 inside and 0 outside of it. Those of a distance are the distances
+    from the focus, in the units of the radius.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`SHAPES` or :data:`DISTANCES`.
+    radius : float
+    units : str
+        Of the radius: ``pixels`` or ``meters``.
+    normalize, magnitude
+        As :func:`weighted` takes them.
     """
     _checked(radius, units)
     if kind not in _SHAPES and kind not in _DISTANCES:
@@ -210,7 +229,7 @@ def shaped(kind: str, radius: float, units: str, normalize: bool, magnitude: flo
 
 
 def rectangle(x: float, y: float, units: str, normalize: bool, magnitude: float) -> Kernel:
-    """Return a kernel of ones with two radii."""
+    """Return a kernel of ones that reaches ``x`` to the left and right, ``y`` up and down."""
     _checked(x, units)
     _checked(y, units)
 
@@ -222,10 +241,10 @@ def rectangle(x: float, y: float, units: str, normalize: bool, magnitude: float)
 
 
 def gaussian(radius: float, sigma: float, units: str, normalize: bool, magnitude: float) -> Kernel:
-    """Return samples of a Gaussian of height 1, up to the radius but to two sigmas at most.
+    """Return a kernel sampled from a Gaussian of height 1.
 
-    (The reference prints 5x5 weights for a radius of 3 and a sigma of 1: that they end at two
-    sigmas is a guess from it.)
+    It ends at the radius or at two sigmas, whichever is nearer. (The reference prints 5x5 weights
+    for a radius of 3 and a sigma of 1; the rule is a guess from that example.)
     https://developers.google.com/earth-engine/apidocs/ee-kernel-gaussian
     """
     _checked(radius, units)
@@ -243,7 +262,7 @@ def gaussian(radius: float, sigma: float, units: str, normalize: bool, magnitude
 
 
 def edge(kind: str, magnitude: float, normalize: bool) -> Kernel:
-    """Return one of the edge detectors of :data:`EDGES`."""
+    """Return the edge detector of a name in :data:`EDGES`."""
     stencil = _centred(weighted(np.array(_FIXED[kind], np.float64), normalize, magnitude))
     return Kernel(kind, lambda _: stencil)
 
@@ -256,7 +275,25 @@ def fixed(
     y: int = -1,
     normalize: bool = False,
 ) -> Kernel:
-    """Return a kernel of given weights, rows from the top; a negative focus is the centre."""
+    """Return a kernel of the given weights.
+
+    Parameters
+    ----------
+    weights : sequence of sequences of numbers
+        Rows of equal length, the topmost first.
+    width, height : int
+        Checked against ``weights`` unless negative.
+    x, y : int
+        Column and row of the focus; negative for the centre.
+    normalize : bool
+        As :func:`weighted` takes it.
+
+    Raises
+    ------
+    EarthEngineError
+        The weights are no table of finite numbers or too many, they do not have the stated size,
+        or the focus lies outside of them.
+    """
     try:
         made = np.array(weights, dtype=np.float64)
     except (TypeError, ValueError):
@@ -282,7 +319,7 @@ def fixed(
 
 
 def _turned(stencil: Stencil, times: int) -> Stencil:
-    """Return a stencil turned clockwise by so many right angles."""
+    """Return a stencil turned clockwise by a number of right angles."""
     for _ in range(times % 4):
         height = stencil.weights.shape[0]
         turned = np.rot90(stencil.weights, -1)
@@ -291,14 +328,14 @@ def _turned(stencil: Stencil, times: int) -> Stencil:
 
 
 def rotated(kernel: Kernel, times: int) -> Kernel:
-    """Return a kernel turned clockwise by so many right angles."""
+    """Return a kernel turned clockwise by a number of right angles."""
     return Kernel(
         kernel.kind, lambda m: _turned(kernel.lay(m), times), kernel.arguments, kernel.scaled
     )
 
 
 def _sum(a: Stencil, b: Stencil) -> Stencil:
-    """Return the sum of two stencils, focus on focus."""
+    """Return the sum of two stencils laid over each other with the same focus."""
     left, top, right, bottom = (max(p, q) for p, q in zip(a.margins, b.margins, strict=True))
     total = np.zeros((top + 1 + bottom, left + 1 + right))
     for stencil in (a, b):
@@ -309,7 +346,7 @@ def _sum(a: Stencil, b: Stencil) -> Stencil:
 
 
 def added(first: Kernel, second: Kernel, normalize: bool) -> Kernel:
-    """Return the sum of two kernels, focus on focus."""
+    """Return the sum of two kernels laid over each other with the same focus."""
 
     def lay(metres: float) -> Stencil:
         total = _sum(first.lay(metres), second.lay(metres))
@@ -319,7 +356,7 @@ def added(first: Kernel, second: Kernel, normalize: bool) -> Kernel:
 
 
 def inverted(kernel: Kernel) -> Kernel:
-    """Return a kernel of one over the weights, 0 where they are 0."""
+    """Return a kernel whose weights are the reciprocals of another's; 0 stays 0."""
 
     def lay(metres: float) -> Stencil:
         stencil = kernel.lay(metres)

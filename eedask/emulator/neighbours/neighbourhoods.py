@@ -1,7 +1,8 @@
-"""Computing with the pixels around each: windows, weighted sums, reducers.
+"""Computing each pixel from those around it: weighted sums, extremes, reducers.
 
-Neighbours are those on the grid that is asked for, as with Earth Engine: at another scale they
-are others. https://developers.google.com/earth-engine/guides/reducers_reduce_neighborhood
+A "window" here is the rectangle of a stencil laid around one pixel. As in Earth Engine,
+neighbours are the neighbours on the requested grid, so the result depends on its scale.
+https://developers.google.com/earth-engine/guides/reducers_reduce_neighborhood
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from eedask.emulator.reducers.reduce import Part, Reducer, Run
 
 Array = NDArray[Any]
 
-# Stencils of more pixels are applied by way of Fourier transforms.
+# A stencil of more pixels than this is applied by way of Fourier transforms.
 _DIRECT = 31 * 31
-# Values held at once where all values around a pixel are needed together.
+# The most values held at once by statistics that need all values of a window together.
 _BLOCK = 2**22
 _ROUNDING = 1e-13
 INPUT_WEIGHTS = ("kernel", "mask", "min")
 
 
 def widened(grid: Grid, margins: tuple[int, int, int, int]) -> Grid:
-    """Return a grid with more pixels to the left, above, to the right and below."""
+    """Return a grid extended by numbers of pixels to the left, above, to the right and below."""
     left, top, right, bottom = margins
     return replace(
         grid,
@@ -43,31 +44,31 @@ def widened(grid: Grid, margins: tuple[int, int, int, int]) -> Grid:
 
 
 def padded(grid: Grid, n: int) -> Grid:
-    """Return a grid with so many more pixels on every side."""
+    """Return a grid extended by ``n`` pixels on every side."""
     return widened(grid, (n, n, n, n))
 
 
 def around(band: Band, grid: Grid, stencil: Stencil) -> Pixels:
-    """Return the pixels of a grid and all that a stencil reaches from them."""
+    """Return a band's pixels of a grid extended by the margins of a stencil."""
     return band.read(widened(grid, stencil.margins))
 
 
 def inner(values: Array, stencil: Stencil) -> Array:
-    """Return the middle of what :func:`around` returned: the grid's own pixels."""
+    """Return the grid's own pixels from an array of the extended grid that :func:`around` reads."""
     left, top, right, bottom = stencil.margins
     height, width = values.shape
     return values[top : height - bottom, left : width - right]
 
 
 def _within(full: Array, weights: Array) -> Array:
-    """Cut a filter's result, as large as its input, to where the window lay inside."""
+    """Return the part of a filter's result for which the window lay inside the input."""
     height, width = weights.shape
     rows, cols = full.shape[0] - height + 1, full.shape[1] - width + 1
     return full[height // 2 : height // 2 + rows, width // 2 : width // 2 + cols]
 
 
 def correlated(values: Array, weights: Array) -> Array:
-    """Return the sum of the weighted values in each window that lies inside.
+    """Return the weighted sum of the values in each window that lies inside of them.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def correlated(values: Array, weights: Array) -> Array:
 
 
 def extreme(values: Array, footprint: NDArray[np.bool_], least: bool) -> Array:
-    """Return the least or the greatest value under the footprint, of each window inside."""
+    """Return the least or greatest value under a footprint, for each window inside ``values``."""
     rule = scipy.ndimage.minimum_filter if least else scipy.ndimage.maximum_filter
     if footprint.all():
         return _within(rule(values, size=footprint.shape, mode="constant"), footprint)
@@ -95,28 +96,30 @@ def extreme(values: Array, footprint: NDArray[np.bool_], least: bool) -> Array:
 def reduce_around(
     reducer: Reducer, inputs: Sequence[Pixels], stencil: Stencil, input_weight: str = "kernel"
 ) -> list[Output]:
-    """Return a reducer's outputs over the pixels around each.
+    """Return a reducer's outputs over the neighbourhood of each pixel.
 
     Parameters
     ----------
     reducer : Reducer
     inputs : sequence of Pixels
-        For each of the reducer's inputs what :func:`around` returned.
+        The pixels that :func:`around` returned, for each of the reducer's inputs.
     stencil : Stencil
-        Pixels whose weight is not 0 are taken.
+        The neighbourhood: the pixels whose weight is not 0.
     input_weight : str
-        What they weigh where the reducer takes weights: the ``kernel``'s weight, that of their
+        What a neighbour weighs if the reducer takes weights: its weight in the ``kernel``, its
         ``mask``, or the ``min`` of both.
 
     Returns
     -------
     list of Output
-        Each of one value for each pixel inside, along rows.
+        Each with one value per pixel of the grid (without the margins), along rows.
 
     Raises
     ------
     EarthEngineError
-        An unknown ``input_weight``, or a weight below 0.
+        An unknown ``input_weight``, or a kernel of zeros only.
+    NotSupported
+        A kernel with negative weights for a reducer that takes weights.
     """
     if input_weight not in INPUT_WEIGHTS:
         raise EarthEngineError(
@@ -128,7 +131,7 @@ def reduce_around(
     mask = np.minimum.reduce([pixels.mask for pixels in inputs])
     with np.errstate(all="ignore"):  # infinite values and NaN go through
         found = {
-            i: _quickly(part, inputs, mask, stencil, input_weight)
+            i: _filtered(part, inputs, mask, stencil, input_weight)
             for i, part in enumerate(reducer.parts)
         }
     slow = [part for i, part in enumerate(reducer.parts) if found[i] is None]
@@ -147,15 +150,15 @@ def _some_weights(stencil: Stencil) -> NDArray[np.bool_]:
     return footprint
 
 
-def _quickly(
+def _filtered(
     part: Part, inputs: Sequence[Pixels], mask: Array, stencil: Stencil, input_weight: str
 ) -> Output | None:
-    """Return a statistic by filtering the whole, None where there is no such way."""
+    """Return a statistic computed by filtering whole arrays; None if it has no such method."""
     _some_weights(stencil)
-    way = _FAST.get(part.kind)
+    way = _FILTERS.get(part.kind)
     if way is None or (input_weight == "min" and part.weighted and not _is_binary(mask)):
         return None
-    weights = _ones_of(stencil.weights)
+    weights = _binary(stencil.weights)
     if part.weighted and input_weight != "mask":
         weights = stencil.weights if input_weight == "kernel" else np.minimum(stencil.weights, 1)
     there = mask if part.weighted and input_weight == "mask" else mask > 0
@@ -163,16 +166,16 @@ def _quickly(
 
 
 def least_mask(mask: NDArray[np.float32], weights: Array) -> NDArray[np.float32]:
-    """Return the least of the mask under weights other than 0, of each window inside."""
+    """Return the least mask value under weights other than 0, for each window inside the mask."""
     rows, cols = (n - m + 1 for n, m in zip(mask.shape, weights.shape, strict=True))
     if is_opaque(mask) or not weights.any():
         return uniform(1, (rows, cols))
     if _is_binary(mask):
-        return np.asarray(correlated(mask == 0, _ones_of(weights)) < 0.5, dtype=np.float32)
+        return np.asarray(correlated(mask == 0, _binary(weights)) < 0.5, dtype=np.float32)
     return extreme(np.ascontiguousarray(mask), weights != 0, least=True)
 
 
-def _ones_of(weights: Array) -> Array:
+def _binary(weights: Array) -> Array:
     return np.asarray(weights != 0, dtype=np.float64)
 
 
@@ -187,7 +190,7 @@ def _reduced(
     stencil: Stencil,
     input_weight: str,
 ) -> list[Output]:
-    """Return parts' outputs by giving them all values around each pixel, some rows at a time."""
+    """Return outputs computed from all values of each window, for a block of windows at a time."""
     names = tuple(str(i) for i in range(sum(part.outputs for part in parts)))
     reducer = Reducer(len(inputs), names, tuple(parts))
     kernel = stencil.weights[stencil.weights != 0][:, None]
@@ -208,9 +211,10 @@ def _reduced(
 
 
 def blocks(arrays: Sequence[Array], stencil: Stencil) -> Iterator[list[Array]]:
-    """Yield the values under a stencil's weights other than 0, some windows at a time.
+    """Yield the values under a stencil's weights other than 0, for a block of windows at a time.
 
-    Each array gives one of shape (weights, windows); windows go along rows.
+    Each block is a list with one array of shape (weights, windows) for each input array. Windows
+    follow each other along rows.
     """
     shape, footprint = stencil.weights.shape, _some_weights(stencil)
     height, width = (n - m + 1 for n, m in zip(arrays[0].shape, shape, strict=True))
@@ -233,7 +237,7 @@ def _count(values: Array, there: Array, weights: Array) -> Output:
 
 
 def _some(there: Array, weights: Array) -> NDArray[np.bool_]:
-    return np.asarray(correlated(there > 0, _ones_of(weights)) > 0.5).ravel()
+    return np.asarray(correlated(there > 0, _binary(weights)) > 0.5).ravel()
 
 
 def _total(values: Array, there: Array, weights: Array) -> Output:
@@ -249,7 +253,7 @@ def _mean(values: Array, there: Array, weights: Array) -> Output:
 
 def _variance(values: Array, there: Array, weights: Array) -> Output:
     valid = there > 0
-    # About a value from the middle: differences of squares of large numbers lose digits.
+    # Values are taken relative to their mean: differences of squares of large numbers lose digits.
     shift = float(values[valid].mean(dtype=np.float64)) if valid.any() else 0.0
     x = np.where(valid, values - shift, 0)
     mean, some = _mean(x, there, weights)
@@ -278,7 +282,7 @@ def _extreme(least: bool) -> Callable[[Array, Array, Array], Output]:
     return function
 
 
-_FAST: dict[str, Callable[[Array, Array, Array], Output]] = {
+_FILTERS: dict[str, Callable[[Array, Array, Array], Output]] = {
     "count": _count,
     "sum": _total,
     "mean": _mean,

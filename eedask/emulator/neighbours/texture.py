@@ -1,7 +1,7 @@
-"""Haralick's measures of texture, of pairs of pixels of many windows at once.
+"""Haralick's measures of texture, from the pairs of pixels of many windows at once.
 
-Pairs count in both directions, so the matrix of co-occurrences is symmetric: both marginals are
-the same, and what is made of them is simpler than in the papers.
+Pairs count in both directions, so the grey-level co-occurrence matrix (GLCM) is symmetric: its
+two marginals are equal, and the formulas are simpler here than in the papers.
 https://doi.org/10.1109/TSMC.1973.4309314, https://doi.org/10.1016/0734-189X(84)90197-X
 """
 
@@ -23,14 +23,14 @@ MEASURES = (
 
 
 def measures(first: Array, second: Array, there: Array) -> Array:
-    """Return the measures of pairs of grey levels.
+    """Return the texture measures of each window, from its pairs of grey levels.
 
     Parameters
     ----------
     first, second : ndarray of float64, shape (pairs, windows)
-        Whole numbers.
+        The grey levels of the two pixels of each pair, whole numbers.
     there : ndarray of bool, shape (pairs, windows)
-        Pairs that count.
+        Whether a pair counts (neither pixel is masked).
 
     Returns
     -------
@@ -64,13 +64,13 @@ def measures(first: Array, second: Array, there: Array) -> Array:
         "diss": mean(difference),
         "shade": mean((total - 2 * middle) ** 3),
         "prom": mean((total - 2 * middle) ** 4),
-        **_of_the_matrix(a, b, there, some),
+        **_from_matrix(a, b, there, some),
     }
     return np.stack([np.where(n > 0, found[name], 0) for name in MEASURES])
 
 
-def _of_the_matrix(a: Array, b: Array, there: Array, n: Array) -> dict[str, Array]:
-    """Return what needs the matrix itself: its energy and entropies."""
+def _from_matrix(a: Array, b: Array, there: Array, n: Array) -> dict[str, Array]:
+    """Return the measures that need the co-occurrence matrix itself: its energy and entropies."""
     low, high = np.minimum(a, b), np.maximum(a, b)
     base = float(high.min(initial=0)), float(high.max(initial=0))
     base = (min(base[0], float(low.min(initial=0))), base[1])
@@ -79,7 +79,7 @@ def _of_the_matrix(a: Array, b: Array, there: Array, n: Array) -> dict[str, Arra
     codes, counts = run_counts((low - base[0]) * width + (high - base[0]), there)
     with np.errstate(invalid="ignore"):
         same = np.floor_divide(codes, width) == np.mod(codes, width)
-    # Two different levels share their pairs between two cells.
+    # The pairs of two different levels are split between two cells of the symmetric matrix.
     cells = np.where(same, counts, counts / 2)
     times = np.where(same, 1, 2)
     share = cells / n

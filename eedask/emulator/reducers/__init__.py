@@ -1,6 +1,6 @@
-"""Reducers: from many values, weighted or not, to few.
+"""Reducers: statistics of many values, weighted or not.
 
-In go values and weights, pixel by pixel or all at once.
+In go values and weights, a block at a time or all at once.
 Out come statistics under the names that Earth Engine gives them.
-regions, composites and functions import it.
+`regions`, `neighbours`, `composites` and `functions` import it.
 """

@@ -1,8 +1,9 @@
-"""Statistics that take their inputs bit by bit.
+"""Statistics that take their inputs a block at a time.
 
-An accumulator takes columns of shape (n, m): n more values for each of m separate statistics. A
-region's pixels come as (pixels, 1), tile by tile; a collection's images as (1, pixels), one by
-one. So both are reduced in bounded memory, but for statistics that must see all values at once.
+A block of an input is a column of shape (n, m): n more values for each of m separate statistics.
+The pixels of a region come as (pixels, 1), tile by tile, those of a collection as (1, pixels),
+image by image. Both are so reduced in bounded memory, except by statistics that need all values at
+once (:class:`Gather`).
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ Weights = NDArray[np.float64]
 
 
 class Output(NamedTuple):
-    """One output of a statistic.
+    """One output of m separate statistics.
 
     Attributes
     ----------
     values : ndarray, shape (m,)
-        Numbers, or objects.
+        Numbers, or objects (dtype object) such as lists and arrays.
     valid : ndarray of bool, shape (m,)
-        False where there was nothing to reduce: Earth Engine's null.
+        False where the output is null in Earth Engine, as when there was nothing to reduce.
     """
 
     values: Array
@@ -35,13 +36,21 @@ class Output(NamedTuple):
 
 
 class Accumulator(Protocol):
-    """A statistic on its way."""
+    """A statistic that is being computed: it takes blocks of values, then gives its outputs."""
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """Take n more values of each input; those of weight 0 are not there."""
+        """Take n more values of each input.
+
+        Parameters
+        ----------
+        columns : sequence of ndarray, each of shape (n, m)
+            One for each input.
+        weights : ndarray of float64, shape (n, m)
+            Values of weight 0 are masked: they are ignored, whatever they are.
+        """
 
     def results(self) -> list[Output]:
-        """Return the outputs."""
+        """Return the outputs, each of m values (of one if nothing was added)."""
 
 
 def _all_valid(values: Array) -> Output:
@@ -49,29 +58,32 @@ def _all_valid(values: Array) -> Output:
 
 
 class Count:
-    """How many values there are."""
+    """The number of values of a weight over 0."""
 
     def __init__(self) -> None:
         self._n: Any = 0
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         self._n = self._n + np.count_nonzero(weights > 0, axis=0)
 
     def results(self) -> list[Output]:
-        """Return the number."""
+        """Return the count, which is never null."""
         return [_all_valid(np.atleast_1d(self._n))]
 
 
 class Moments:
-    """Weight, mean and sums of powers of differences from it, merged without loss (Chan et al.).
+    """Statistics made of weighted moments: mean, variance, skew, kurtosis.
+
+    The moments of blocks are merged by the formulas of Chan et al., which lose no precision.
 
     Parameters
     ----------
     outputs : callable
-        ``outputs(weight, mean, m2, m3, m4, count) -> list of arrays``.
+        ``outputs(weight, mean, m2, m3, m4, count) -> list of arrays``, where ``mk`` is the
+        weighted sum of the k-th powers of differences from the mean, and all shapes are (m,).
     order : int
-        The highest power that is needed.
+        The highest power that ``outputs`` needs, from 2 to 4.
     """
 
     def __init__(self, outputs: Callable[..., list[Array]], order: int = 2) -> None:
@@ -79,7 +91,7 @@ class Moments:
         self._state: list[Array] | None = None
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         x = np.where(weights > 0, columns[0], 0).astype(np.float64)
         weight = weights.sum(axis=0)
         safe = np.where(weight > 0, weight, 1)
@@ -108,7 +120,7 @@ class Moments:
         return [w, ma + d * wb / safe, m2, m3, m4, na + nb]
 
     def results(self) -> list[Output]:
-        """Return what the outputs function makes of the moments; null where nothing was."""
+        """Return the outputs; null where there were no values or the result is not finite."""
         state = self._state or [np.zeros(1)] * 6
         with np.errstate(all="ignore"):
             values = self._outputs(*state)
@@ -122,7 +134,8 @@ class Circular:
     Parameters
     ----------
     outputs : callable
-        ``outputs(cosine, sine, length)`` of the mean unit vector.
+        ``outputs(cosine, sine, length) -> array``, given the x, the y and the length of the
+        weighted mean of the angles' unit vectors.
     """
 
     def __init__(self, outputs: Callable[[Array, Array, Array], Array]) -> None:
@@ -130,13 +143,13 @@ class Circular:
         self._state: Any = (np.zeros(1), np.zeros(1), np.zeros(1))
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         angle = np.where(weights > 0, columns[0], 0).astype(np.float64)
         new = ((weights * np.cos(angle)), (weights * np.sin(angle)), weights)
         self._state = tuple(a + b.sum(axis=0) for a, b in zip(self._state, new, strict=True))
 
     def results(self) -> list[Output]:
-        """Return the one output; null of nothing."""
+        """Return the one output; null where there were no values."""
         cosine, sine, weight = self._state
         some = weight > 0
         safe = np.where(some, weight, 1)
@@ -146,14 +159,14 @@ class Circular:
 
 
 class Sum:
-    """The weighted sum; null of nothing (a guess)."""
+    """The weighted sum; null if there are no values (a guess)."""
 
     def __init__(self) -> None:
         self._sum: Any = np.zeros(1)
         self._some: Any = np.zeros(1, bool)
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         x = np.where(weights > 0, columns[0], 0).astype(np.float64)
         self._sum = self._sum + (weights * x).sum(axis=0)
         self._some = self._some | (weights > 0).any(axis=0)
@@ -164,15 +177,18 @@ class Sum:
 
 
 class Fold:
-    """A function that takes two values to one, over all values.
+    """All values combined two by two by one function: least, greatest, product, any, all.
+
+    Weights say which values are there, but do not weigh them.
 
     Parameters
     ----------
     function : ufunc
+        Combines two values into one.
     start : callable
-        ``start(dtype)`` is the value that changes nothing.
+        ``start(dtype)`` returns the neutral element, which changes no value it is combined with.
     before : callable, optional
-        What is done to values first.
+        Applied to the values first.
     """
 
     def __init__(
@@ -186,7 +202,7 @@ class Fold:
         self._some: Any = False
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         x = columns[0] if self._before is None else self._before(columns[0])
         if x.dtype == object:
             self._add_objects(x[weights > 0])
@@ -200,7 +216,7 @@ class Fold:
         self._some = self._some | (weights > 0).any(axis=0)
 
     def _add_objects(self, values: Array) -> None:
-        """Take values of one statistic that are ordered but no numbers, as strings are."""
+        """Take values of one statistic (m = 1) that are strings or numbers in an object array."""
         if not values.size:
             return
         if not all(isinstance(v, str | int | float) for v in values):
@@ -210,20 +226,21 @@ class Fold:
         self._some = np.ones(1, bool)
 
     def results(self) -> list[Output]:
-        """Return the value."""
+        """Return the combined value; null where there were no values."""
         if self._value is None:
             return [Output(np.zeros(1), np.zeros(1, bool))]
         return [Output(np.atleast_1d(self._value), np.atleast_1d(self._some))]
 
 
 class Pick:
-    """The row (all inputs) of the first, last, least or greatest value.
+    """All inputs at the place where the first input is the first, last, least or greatest.
 
     Parameters
     ----------
-    rule : str
-        ``first``, ``last``, ``min`` or ``max`` of the first input; the first among equals.
+    rule : {"first", "last", "min", "max"}
+        Which value of the first input to look for; among equals the first.
     inputs : int
+        The number of inputs.
     """
 
     def __init__(self, rule: str, inputs: int = 1) -> None:
@@ -232,7 +249,7 @@ class Pick:
         self._some: Any = None
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         there = weights > 0
         some = there.any(axis=0)
         at = self._choose(columns[0], there)
@@ -260,36 +277,39 @@ class Pick:
         return new < old if self._rule == "min" else new > old
 
     def results(self) -> list[Output]:
-        """Return each input of the row."""
+        """Return one output for each input; null where there were no values."""
         if self._row is None:
             return [Output(np.zeros(1), np.zeros(1, bool)) for _ in range(self._inputs)]
         return [Output(column, self._some) for column in self._row]
 
 
 class Several:
-    """Several accumulators of the same inputs, one after the other."""
+    """Several accumulators of the same inputs; their outputs follow each other."""
 
     def __init__(self, accumulators: Sequence[Accumulator]) -> None:
         self._accumulators = accumulators
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         for accumulator in self._accumulators:
             accumulator.add(columns, weights)
 
     def results(self) -> list[Output]:
-        """Return all outputs."""
+        """Return the outputs of all accumulators."""
         return [output for each in self._accumulators for output in each.results()]
 
 
 class Gather:
-    """All values at once, for statistics that cannot do with less.
+    """Keeps all values, for statistics that need them all at once.
+
+    Their bytes count as the request's memory.
 
     Parameters
     ----------
     outputs : callable
-        ``outputs(columns, weights) -> list of Output`` of all values, shapes (n, m).
+        ``outputs(columns, weights) -> list of Output``, given all values, shapes (n, m).
     inputs : int
+        The number of inputs.
     """
 
     def __init__(
@@ -300,9 +320,9 @@ class Gather:
         self._weights: list[Weights] = []
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """See :class:`Accumulator`."""
+        """Take n more values of each input; see :meth:`Accumulator.add`."""
         if weights.shape[1] == 1:
-            # Of one statistic what is not there need not be kept.
+            # With m > 1 masked values keep the columns rectangular; with m = 1 they can be dropped.
             there = weights[:, 0] > 0
             columns, weights = [column[there] for column in columns], weights[there]
         hold(sum(column.nbytes for column in columns) + weights.nbytes)
@@ -310,7 +330,7 @@ class Gather:
         self._weights.append(weights)
 
     def results(self) -> list[Output]:
-        """Return what the outputs function makes of all values."""
+        """Return the outputs of all values."""
         if not self._weights:
             empty = np.zeros((0, 1))
             return self._outputs([empty] * self._inputs, empty)
@@ -319,7 +339,7 @@ class Gather:
 
 
 def as_objects(values: Sequence[Any], valid: Sequence[bool] | None = None) -> Output:
-    """Return Python objects as an output."""
+    """Return Python objects as an output of dtype object; all valid unless stated."""
     array = np.empty(len(values), object)
     for i, value in enumerate(values):
         array[i] = value

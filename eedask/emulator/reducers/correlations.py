@@ -1,7 +1,8 @@
-"""Correlations of two variables, and the trend that outliers do not move.
+"""Correlations of two variables, and Sen's slope, a trend that outliers do not move.
 
-Functions of columns and weights of shape (n, m) that give outputs of m values; what weighs
-anything counts once. https://developers.google.com/earth-engine/apidocs/ee-reducer-pearsonscorrelation
+The functions take columns and weights of shape (n, m) and return outputs of m values. Every value
+with a weight over 0 counts the same.
+https://developers.google.com/earth-engine/apidocs/ee-reducer-pearsonscorrelation
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from eedask.emulator.reducers.accumulators import Array, Output, Weights
 Outputs = Callable[[list[Array], Weights], list[Output]]
 Floats = NDArray[np.float64]
 
-_AT_ONCE = 2**23
+_AT_ONCE = 2**23  # slopes held at once
 _MOST_PAIRS = 2**26
-_MANY = 2000  # more rows than so many are not compared pair by pair
+_MANY = 2000  # of more rows, Kendall's tau is computed by SciPy's sorting algorithm
 
 
 def _pearson(x: Floats, y: Floats, there: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return correlation coefficients and how many rows they are of; NaN where there is none."""
+    """Return m correlation coefficients (NaN where undefined) and the number of rows of each."""
     count = there.sum(axis=0)
     some = np.maximum(count, 1)
     dx = np.where(there, x - np.where(there, x, 0).sum(axis=0) / some, 0)
@@ -36,7 +37,7 @@ def _pearson(x: Floats, y: Floats, there: NDArray[np.bool_]) -> tuple[Floats, Fl
 
 
 def _with_p_value(r: Floats, count: Floats) -> list[Output]:
-    """Return coefficients with the two-sided p-value of Student's test that they are 0."""
+    """Return the coefficients and the p-values of Student's two-sided t-test that they are 0."""
     good = np.isfinite(r)
     freedom = np.maximum(count - 2, 0)
     p = scipy.special.betainc(np.maximum(freedom, 1) / 2, 0.5, 1 - np.where(good, r, 0) ** 2)
@@ -55,13 +56,14 @@ def pearson(columns: list[Array], weights: Weights) -> list[Output]:
 
 
 def spearman(columns: list[Array], weights: Weights) -> list[Output]:
-    """Return Spearman's correlation coefficient, equals sharing their ranks, and its p-value."""
+    """Return Spearman's correlation coefficient and its p-value; equal values share a mean rank."""
     numbers, there = _numbers(columns, weights)
     x, y = (_ranks(np.where(there, v, np.nan)) for v in numbers)
     return _with_p_value(*_pearson(x, y, there))
 
 
 def _ranks(values: Floats) -> Floats:
+    """Return the ranks of values in their columns; NaN has the rank 0."""
     if not len(values):
         return values
     ranks: Any = scipy.stats.rankdata(values, axis=0, nan_policy="omit")
@@ -69,16 +71,17 @@ def _ranks(values: Floats) -> Floats:
 
 
 def kendall(columns: list[Array], weights: Weights) -> list[Output]:
-    """Return Kendall's tau-b, of the second input and the first, or of the only one and its order.
+    """Return Kendall's tau-b and its p-value.
 
-    The p-value is that of the normal distribution without a correction for equals (a guess).
+    Of two inputs it is their correlation, of a single one its correlation with the order of the
+    rows. The p-value is that of the normal approximation without a correction for ties (a guess).
     """
     numbers, there = _numbers(columns, weights)
     y = numbers[-1]
     order: Floats = np.arange(len(y), dtype=np.float64)[:, None]
     x = numbers[0] if len(numbers) == 2 else np.broadcast_to(order, y.shape)
     if len(y) > _MANY:
-        found = [_many(x[t, i], y[t, i]) for i, t in enumerate(there.T)]
+        found = [_tau_of_many(x[t, i], y[t, i]) for i, t in enumerate(there.T)]
         tau = np.array(found, dtype=np.float64)
     else:
         tau = _tau(x, y, there)
@@ -88,13 +91,14 @@ def kendall(columns: list[Array], weights: Weights) -> list[Output]:
     return [Output(tau, good), Output(scipy.special.erfc(np.abs(z) / np.sqrt(2)), good)]
 
 
-def _many(x: Floats, y: Floats) -> float:
+def _tau_of_many(x: Floats, y: Floats) -> float:
     if len(x) < 2 or (x == x[0]).all() or (y == y[0]).all():
         return np.nan
     return float(scipy.stats.kendalltau(x, y, method="asymptotic").statistic)
 
 
 def _tau(x: Floats, y: Floats, there: NDArray[np.bool_]) -> Floats:
+    """Return m values of Kendall's tau-b by comparing all pairs of rows; NaN where undefined."""
     shape = x.shape[1]
     score, pairs, x_ties, y_ties = (np.zeros(shape) for _ in range(4))
     for i in range(len(x) - 1):
@@ -109,9 +113,14 @@ def _tau(x: Floats, y: Floats, there: NDArray[np.bool_]) -> Floats:
 
 
 def sens_slope(columns: list[Array], weights: Weights) -> list[Output]:
-    """Return the median slope between pairs of points, and the median of what is left as offset.
+    """Return Sen's slope, the median slope between all pairs of points, and an offset.
 
-    That the offset is the median of y - slope x is a guess.
+    That the offset is the median of ``y - slope * x`` is a guess.
+
+    Raises
+    ------
+    EarthEngineError
+        There are too many pairs; in the words of Earth Engine's memory limit.
     """
     (x, y), there = _numbers(columns, weights)
     n, m = x.shape
@@ -131,7 +140,15 @@ def sens_slope(columns: list[Array], weights: Weights) -> list[Output]:
 
 
 def _median(values: Floats, there: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the medians along the first axis of what is there, 0 of nothing."""
+    """Return the medians along the first axis of the values that are ``there``.
+
+    Returns
+    -------
+    medians : ndarray, shape (m,)
+        0 where no value is there.
+    valid : ndarray of bool, shape (m,)
+        False where no value is there.
+    """
     if not len(values):
         return np.zeros(values.shape[1]), np.zeros(values.shape[1], bool)
     ordered = np.sort(np.where(there, values, np.inf), axis=0)

@@ -1,4 +1,4 @@
-"""Reducers made of reducers: repeated, grouped, with weights as inputs, over parts of arrays."""
+"""Reducers made of other reducers, as by ``repeat``, ``group`` and ``splitWeights``."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def _part(reducer: Reducer, make: Callable[[], Nested], inputs: int, outputs: in
 
 
 class _Repeated(Nested):
-    """A reducer run on several sets of inputs; each output is a list of theirs.
+    """A reducer run on several sets of inputs; each output is the list of the runs' outputs.
 
-    A null is left out of the set that it is in, not of the others.
+    A row with a null in one set is left out of that set only.
     """
 
     def __init__(self, reducer: Reducer, count: int) -> None:
@@ -55,7 +55,7 @@ class _Repeated(Nested):
     def _without_nulls(
         self, columns: Sequence[Array], weights: Weights, counted: Weights
     ) -> tuple[Sequence[Array], Weights, Weights]:
-        # Pixels that are arrays are objects too, but no column of them has nulls.
+        # Columns of array pixels (m > 1) have dtype object too, but never hold nulls.
         objects = [c for c in columns if c.dtype == object and c.shape[1] == 1]
         if not objects or all(part.nulls for part in self._reducer.parts):
             return columns, weights, counted
@@ -70,7 +70,11 @@ class _Repeated(Nested):
 
 
 def _lists(outputs: Sequence[Output]) -> Output:
-    """Return the lists of several outputs' values; pixels' arrays have no room for nulls."""
+    """Return an output whose values are lists, of one value from each of several outputs.
+
+    In a list of a single statistic (m = 1) a null is None. Of pixels (m > 1), which become arrays,
+    the whole list is null if one of its values is.
+    """
     m = max(len(output.values) for output in outputs)
     if m == 1:
         return as_objects([[plain(output) for output in outputs]])
@@ -80,7 +84,10 @@ def _lists(outputs: Sequence[Output]) -> Output:
 
 
 def repeated(reducer: Reducer, count: int) -> Reducer:
-    """Return a reducer of so many times the inputs, its outputs lists of so many values."""
+    """Return a reducer run ``count`` times, on ``count`` sets of inputs; its outputs are lists.
+
+    https://developers.google.com/earth-engine/apidocs/ee-reducer-repeat
+    """
     if not 1 <= count <= _MOST_COPIES:
         raise EarthEngineError(
             f"Reducer.repeat: The count must be from 1 to {_MOST_COPIES}, found {count}."
@@ -92,7 +99,7 @@ def repeated(reducer: Reducer, count: int) -> Reducer:
 
 
 class _Grouped(Nested):
-    """A reducer run apart for each value of one of its inputs."""
+    """A reducer run separately on the rows of each value of one input, the group."""
 
     def __init__(self, reducer: Reducer, field: int, name: str) -> None:
         self._reducer, self._field, self._name = reducer, field, name
@@ -113,7 +120,7 @@ class _Grouped(Nested):
 
 
 def _places(keys: Array, there: NDArray[np.bool_]) -> list[tuple[Any, NDArray[Any]]]:
-    """Return each value with the rows that hold it."""
+    """Return each group's value and its rows, as a boolean mask or as row numbers."""
     if keys.dtype != object:
         return [(v, there & (keys == v)) for v in np.unique(keys[there]).tolist()]
     found: dict[Any, list[int]] = {}
@@ -125,9 +132,10 @@ def _places(keys: Array, there: NDArray[np.bool_]) -> list[tuple[Any, NDArray[An
 
 
 def grouped(reducer: Reducer, field: int, name: str) -> Reducer:
-    """Return a reducer with one more input that tells groups apart.
+    """Return a reducer run separately on each group of rows.
 
-    Its one output, ``groups``, is a list of dictionaries.
+    It has one more input, at position ``field``, whose values are the groups. Its one output,
+    ``groups``, is a list of dictionaries: the group, called ``name``, and the reducer's outputs.
     https://developers.google.com/earth-engine/guides/reducers_grouping
     """
     if not 0 <= field <= reducer.inputs:
@@ -138,9 +146,10 @@ def grouped(reducer: Reducer, field: int, name: str) -> Reducer:
 
 
 def for_each(reducer: Reducer, names: Sequence[str]) -> Reducer:
-    """Return a reducer run once for each name, on that many times its inputs.
+    """Return a reducer run once for each name, on a set of inputs of its own.
 
-    Outputs are called by the names, with the reducer's own output after them if it has several.
+    An output is called by the name, followed by ``_`` and the output's own name if the reducer
+    has several outputs.
     """
     single = len(reducer.outputs) == 1
     outputs = [n if single else f"{n}_{o}" for n in names for o in reducer.outputs]
@@ -149,7 +158,7 @@ def for_each(reducer: Reducer, names: Sequence[str]) -> Reducer:
 
 
 class _Split:
-    """A statistic whose weights are inputs."""
+    """A statistic that takes its weights from inputs: the columns after the first ``values``."""
 
     def __init__(self, make: Callable[[], Accumulator], values: int) -> None:
         self._inner, self._values = make(), values
@@ -164,9 +173,9 @@ class _Split:
 
 
 def split_weights(reducer: Reducer) -> Reducer:
-    """Return a reducer that has an input for the weight after each input that is weighted.
+    """Return a reducer whose weighted inputs are each followed by an input of their weights.
 
-    A statistic of several inputs takes the least of their weights (a guess).
+    A statistic of several inputs uses the least of their weights (a guess).
     https://developers.google.com/earth-engine/guides/reducers_weighting
     """
     weighted = set(reducer.weighted_inputs)
@@ -186,7 +195,7 @@ def _with_weights(part: Part, place: Mapping[int, int]) -> Part:
 
 
 class _Apart(Nested):
-    """A reducer over what objects are made of, statistic by statistic."""
+    """A reducer of the items of its inputs, where these are lists, dictionaries or arrays."""
 
     def __init__(self, reducer: Reducer, items: Callable[[Any], list[Any]]) -> None:
         self._reducer, self._items = reducer, items
@@ -227,16 +236,16 @@ class _Apart(Nested):
 
 
 def as_values(items: list[Any]) -> Array:
-    """Return a column of numbers, or of objects if there is anything else."""
+    """Return items as a column, shape (n, 1), of dtype object unless all are numbers."""
     if all(isinstance(v, bool | int | float | np.number) for v in items):
         return np.array(items)[:, None]
     return as_objects(items).values[:, None]
 
 
 def disaggregated(reducer: Reducer, axis: int | None) -> Reducer:
-    """Return a reducer of the items of lists, dictionaries and arrays.
+    """Return a reducer of the items of its inputs, where these are lists, dictionaries or arrays.
 
-    Arrays are taken apart wholly, or along an axis into arrays of length 1 along it.
+    An array's items are its numbers or, if an axis is given, the slices of length 1 along it.
     https://developers.google.com/earth-engine/apidocs/ee-reducer-disaggregate
     """
 
@@ -256,7 +265,7 @@ def disaggregated(reducer: Reducer, axis: int | None) -> Reducer:
 
 
 class _Elements(Nested):
-    """A reducer over each position of arrays of one shape."""
+    """A reducer run on each element of arrays of one shape."""
 
     def __init__(self, reducer: Reducer) -> None:
         self._reducer = reducer
@@ -287,7 +296,7 @@ class _Elements(Nested):
 
 
 def for_each_element(reducer: Reducer) -> Reducer:
-    """Return a reducer of arrays of equal shape, its outputs arrays of that shape.
+    """Return a reducer run on each element of arrays of equal shape; its outputs have that shape.
 
     https://developers.google.com/earth-engine/apidocs/ee-reducer-foreachelement
     """
@@ -298,7 +307,7 @@ def for_each_element(reducer: Reducer) -> Reducer:
 
 
 class _Kept(Nested):
-    """Some of a statistic's outputs."""
+    """A statistic of which only some outputs are kept."""
 
     def __init__(self, part: Part, kept: Sequence[int]) -> None:
         self._inner, self._kept = part.make(), kept
@@ -315,7 +324,7 @@ class _Kept(Nested):
 
 
 def with_outputs(reducer: Reducer, names: Sequence[str]) -> Reducer:
-    """Return a reducer with other output names; outputs of empty names are dropped.
+    """Return a reducer with other output names; outputs with an empty name are dropped.
 
     https://developers.google.com/earth-engine/apidocs/ee-reducer-setoutputs
     """

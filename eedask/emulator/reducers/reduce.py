@@ -1,4 +1,4 @@
-"""Reducers as values: what they take, what they give, and running them.
+"""Reducers (``ee.Reducer``): their inputs and outputs, and running them on arrays or lists.
 
 https://developers.google.com/earth-engine/guides/reducers_intro
 """
@@ -17,9 +17,9 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.reducers.accumulators import Accumulator, Array, Output, Weights, as_objects
 
 AS_INPUT = -1
-"""Of an output: its arrays have as many axes as those of the input; numbers of numbers."""
+"""The rank of an output whose values have as many axes as those of the input (0: numbers)."""
 LISTS_OF_INPUT = -2
-"""Of an output: its arrays have one more axis than the input has."""
+"""The rank of an output whose values have one more axis than those of the input."""
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,26 @@ class Part:
     Attributes
     ----------
     make : callable
-        ``make() -> Accumulator``, fresh.
+        ``make() -> Accumulator``, a new one for each run.
     columns : tuple of int
-        Which of the reducer's inputs it takes.
+        The positions of the reducer's inputs that the statistic takes.
     outputs : int
-        How many outputs it gives.
+        The number of its outputs.
     weighted : bool
-        Whether it takes weights; if not, all that is there weighs 1, and of a region's pixels
-        those are there whose centre is.
+        Whether it takes weights. If not, every value weighs 1, and the pixels of a region are
+        those whose centre is inside.
     nulls : bool
         Whether nulls count as values.
     kind : str
-        Which statistic it is, where faster ways than ``make`` are known: ``mean``, ``sum``…
+        The name of the statistic (``mean``, ``sum``…) if callers know a faster method than
+        ``make`` for it; empty otherwise.
     optional : int
         How many of the last inputs may be null.
     mixed : bool
-        Whether there are statistics without weights inside one that takes them.
+        Whether it runs a reducer that has statistics with and without weights.
     ranks : tuple of int
-        How many axes the arrays of each output have: 0 for numbers, :data:`AS_INPUT`,
-        :data:`LISTS_OF_INPUT`. Numbers if not stated.
+        For each output the number of axes of its values: 0 for numbers, :data:`AS_INPUT` or
+        :data:`LISTS_OF_INPUT`. Empty if all are numbers.
     """
 
     make: Callable[[], Accumulator]
@@ -63,14 +64,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Reducer:
-    """A reducer.
+    """An ``ee.Reducer``: one or more statistics of some inputs.
 
     Attributes
     ----------
     inputs : int
+        The number of inputs.
     outputs : tuple of str
-        Names, all parts' outputs in order.
+        The names of the outputs of all parts, in their order.
     parts : tuple of Part
+        The statistics.
     """
 
     inputs: int
@@ -78,51 +81,52 @@ class Reducer:
     parts: tuple[Part, ...]
 
     def unweighted(self) -> Reducer:
-        """Return the reducer without weights."""
+        """Return the reducer with no statistic taking weights."""
         return replace(self, parts=tuple(replace(part, weighted=False) for part in self.parts))
 
     @property
     def is_weighted(self) -> bool:
-        """Whether any part takes weights."""
+        """Whether any statistic takes weights."""
         return any(part.weighted for part in self.parts)
 
     @property
     def ranks(self) -> list[int]:
-        """How many axes the arrays of each output have (see :class:`Part`)."""
+        """The number of axes of each output's values (see :class:`Part`)."""
         return [rank for p in self.parts for rank in p.ranks or (0,) * p.outputs]
 
     @property
     def is_counted(self) -> bool:
-        """Whether any part, or anything inside of one, takes no weights."""
+        """Whether any statistic, or one in a reducer that a statistic runs, takes no weights."""
         return any(part.mixed or not part.weighted for part in self.parts)
 
     @property
     def weighted_inputs(self) -> list[int]:
-        """The inputs that are weighted, in order."""
+        """The positions of the inputs that are weighted, ascending."""
         return sorted({i for part in self.parts if part.weighted for i in part.columns})
 
 
 class Nested:
-    """What accumulators that run a reducer are: they are told which values are there.
+    """The base of accumulators that run a reducer inside.
 
-    Statistics inside may or may not take weights.
+    Since that reducer may have statistics with and without weights, they are given both the
+    weights and which values count without weights.
     """
 
     def add(self, columns: Sequence[Array], weights: Weights) -> None:
-        """Take values that are there where they weigh something."""
+        """Take values; those with a weight over 0 also count for statistics without weights."""
         self.add_both(columns, weights, (weights > 0).astype(np.float64))
 
     def add_both(self, columns: Sequence[Array], weights: Weights, counted: Weights) -> None:
-        """Take values, and those that are there for statistics without weights."""
+        """Take values; ``counted`` is 1 where they count for statistics without weights, else 0."""
         raise NotImplementedError
 
     def results(self) -> list[Output]:
-        """Return the outputs."""
+        """Return the outputs, each of m values."""
         raise NotImplementedError
 
 
 class Run:
-    """A reducer at work: takes inputs bit by bit, then gives the outputs.
+    """One run of a reducer: it takes inputs a block at a time, then gives the outputs.
 
     Parameters
     ----------
@@ -137,17 +141,22 @@ class Run:
     def add(
         self, columns: Sequence[Array], weights: Weights, counted: Weights | None = None
     ) -> None:
-        """Take more values.
+        """Take more values: n for each of m separate results.
 
         Parameters
         ----------
-        columns : sequence of ndarray, each (n, m)
-            The inputs.
+        columns : sequence of ndarray, each of shape (n, m)
+            One for each input.
         weights : ndarray, shape (n, m)
-            0 where a value is not there.
+            0 where a value is masked.
         counted : ndarray, shape (n, m), optional
-            Where not 0, values are there for statistics without weights; as ``weights`` unless
-            given.
+            Over 0 where a value counts for statistics without weights; by default where its
+            weight is over 0.
+
+        Raises
+        ------
+        EarthEngineError
+            A statistic of numbers was given arrays or other objects.
         """
         self._objects = self._objects or any(column.dtype == object for column in columns)
         present = (weights if counted is None else counted) > 0
@@ -161,15 +170,15 @@ class Run:
                     accumulator.add(used, given)
 
     def outputs(self) -> list[Output]:
-        """Return the outputs, as many as the reducer has names."""
+        """Return the outputs in the order of the reducer's names, each of m values."""
         with self._explained():
             return [output for each in self._accumulators for output in each.results()]
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Tell why a statistic of numbers fails where it is given arrays."""
+        """Turn a statistic's failure on objects in place of numbers into an EarthEngineError."""
         try:
-            # Infinite values and NaN go through; so does what they make.
+            # Infinite values and NaN, and what is computed from them, are not errors.
             with np.errstate(all="ignore"):
                 yield
         except (TypeError, ValueError) as error:
@@ -181,12 +190,12 @@ class Run:
             ) from error
 
     def values(self) -> dict[str, Any]:
-        """Return the outputs of a single statistic (m = 1) by name, None where null."""
+        """Return the outputs of a run with m = 1 by name, as Python values; None where null."""
         return dict(zip(self._reducer.outputs, map(plain, self.outputs()), strict=True))
 
 
 def plain(output: Output, number: int = 0) -> Any:
-    """Return a value of an output, the first, as a Python value, None where null."""
+    """Return an output's value at a position (the first by default) as a Python value or None."""
     if not output.valid[number]:
         return None
     value = output.values[number]
@@ -198,23 +207,27 @@ def reduce_columns(
     columns: Sequence[Sequence[Any]],
     weights: Mapping[int, Sequence[float]] | None = None,
 ) -> dict[str, Any]:
-    """Reduce lists of values, one for each input, of equal length.
-
-    Rows in which an input is None are left out, but for statistics that take nulls. Values may
-    be numbers, strings or other objects.
+    """Return a reducer's outputs over lists of values.
 
     Parameters
     ----------
     reducer : Reducer
     columns : sequence of sequences
+        One of each input, all of the same length: numbers, strings or other objects. Rows in
+        which an input is None are left out, except for statistics that take nulls.
     weights : mapping of int to sequence of float, optional
-        Of the inputs by their position, 1 unless given. A statistic of several inputs takes
-        the least of their weights.
+        The weights of inputs by their position; 1 where not given. A statistic of several
+        inputs uses the least of their weights.
 
     Returns
     -------
     dict
-        Output name to value; None of nothing.
+        Output name to value; None where there was nothing to reduce.
+
+    Raises
+    ------
+    EarthEngineError
+        The number of columns is not that of the inputs, or a statistic cannot take such values.
     """
     if len(columns) != reducer.inputs:
         raise EarthEngineError(f"The reducer needs {reducer.inputs} inputs. Got {len(columns)}.")
@@ -242,7 +255,7 @@ def reduce_columns(
 
 
 def _rows(part: Part, columns: Sequence[Sequence[Any]]) -> list[int]:
-    """Return which rows a statistic takes: those without nulls where there may be none."""
+    """Return the numbers of the rows that a statistic takes: by default those without nulls."""
     n = len(columns[0]) if columns else 0
     if part.nulls:
         return list(range(n))
@@ -261,7 +274,7 @@ def _row_weights(
 
 
 def as_column(values: Sequence[Any]) -> Array:
-    """Return values as a column, shape (n, 1): integers, floats, or objects."""
+    """Return values as a column, shape (n, 1), of int64, float64 or object."""
     if all(isinstance(v, bool | int) for v in values):
         if all(-(2**63) <= v < 2**63 for v in values):
             return np.array(values, dtype=np.int64)[:, None]
@@ -271,9 +284,23 @@ def as_column(values: Sequence[Any]) -> Array:
 
 
 def combined(first: Reducer, second: Reducer, prefix: str, shared: bool) -> Reducer:
-    """Return a reducer that runs two, on the same inputs or each on its own.
+    """Return a reducer that runs two reducers.
 
-    The prefix goes before the second reducer's output names.
+    Parameters
+    ----------
+    first, second : Reducer
+    prefix : str
+        Put before the second reducer's output names.
+    shared : bool
+        Whether both take the same inputs; otherwise the second's follow the first's.
+
+    Raises
+    ------
+    EarthEngineError
+        Two outputs have the same name, or shared inputs differ in number.
+
+    Notes
+    -----
     https://developers.google.com/earth-engine/apidocs/ee-reducer-combine
     """
     names = (*first.outputs, *(prefix + name for name in second.outputs))
@@ -293,7 +320,7 @@ def combined(first: Reducer, second: Reducer, prefix: str, shared: bool) -> Redu
 
 
 def shifted(reducer: Reducer, by: int) -> tuple[Part, ...]:
-    """Return a reducer's parts, taking inputs further on."""
+    """Return a reducer's parts with the positions of their inputs increased by a number."""
     return tuple(
         replace(part, columns=tuple(c + by for c in part.columns)) for part in reducer.parts
     )

@@ -1,7 +1,8 @@
-"""Regressions of several variables: ordinary, robust and ridge.
+"""Regressions of several variables (ordinary, robust and ridge), and covariance.
 
-Like :mod:`eedask.emulator.reducers.statistics`, functions of columns and weights of shape (n, m)
-that give outputs of m values; here these are arrays.
+As in :mod:`eedask.emulator.reducers.statistics`, statistics are functions of columns and weights of
+shape (n, m) that return outputs of m values. Here each value is an array. Shapes: n rows, p
+independent and q dependent variables, k of the m regressions at a time.
 https://developers.google.com/earth-engine/guides/reducers_regression
 """
 
@@ -20,17 +21,22 @@ from eedask.emulator.reducers.accumulators import Array, Output, Weights, as_obj
 Outputs = Callable[[list[Array], Weights], list[Output]]
 Floats = NDArray[np.float64]
 
-_AT_ONCE = 2**22  # numbers in a batch of statistics
+_AT_ONCE = 2**22  # numbers in one batch of regressions
 _MOST_ROUNDS = 50
-_TALWAR = 2.795  # cuts off what makes 95 % efficiency for normal errors
+_TALWAR = 2.795  # Talwar's cutoff, in standard deviations: 95 % efficiency for normal errors
 _MAD = 0.6745  # median absolute deviation of a normal distribution
 
 
 def _batched(solve: Callable[..., list[Floats]], x_count: int) -> Outputs:
-    """Return a function that solves m regressions, some at a time.
+    """Return a function that solves m regressions in batches of k.
 
-    ``solve(x, y, weights)`` takes shapes (k, n, p), (k, n, q) and (k, n), and gives arrays of k
-    results, NaN where there is none.
+    Parameters
+    ----------
+    solve : callable
+        ``solve(x, y, weights)`` takes arrays of shapes (k, n, p), (k, n, q) and (k, n). It
+        returns one array for each output, whose first axis is k; NaN where there is no result.
+    x_count : int
+        p: the number of columns that are independent variables, the first ones.
     """
 
     def outputs(columns: list[Array], weights: Weights) -> list[Output]:
@@ -44,7 +50,7 @@ def _batched(solve: Callable[..., list[Floats]], x_count: int) -> Outputs:
             w = weights[:, first : first + step].T.astype(np.float64)
             data = np.stack([c[:, first : first + step].T for c in columns], axis=2)
             data = np.where(w[..., None] > 0, data, 0).astype(np.float64)
-            # What LAPACK would not come to an end with has no solution.
+            # LAPACK may not terminate on infinite values and NaN: such data have no solution.
             finite = np.isfinite(data).all(axis=(1, 2))
             data = np.where(finite[:, None, None], data, 0)
             w = np.where(finite[:, None], w, 0)
@@ -61,10 +67,7 @@ def _objects(results: Floats) -> Output:
 
 
 def _least_squares(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """Return coefficients of shape (k, p, q), NaN where columns depend on each other.
-
-    Rows of weight 0 do not count.
-    """
+    """Return coefficients, shape (k, p, q); NaN where the columns of x are linearly dependent."""
     root = np.sqrt(weights)[..., None]
     rows, p = x.shape[1:]
     if rows < p:
@@ -85,16 +88,16 @@ def _root_mean_square(residuals: Floats, weights: Floats) -> Floats:
 
 
 def _enough(coefficients: Floats, weights: Floats, least: int) -> Floats:
-    """Return coefficients, NaN where fewer rows than so many count."""
+    """Return coefficients, replaced by NaN where fewer than ``least`` rows have a weight over 0."""
     count = np.count_nonzero(weights > 0, axis=1)
     return np.where((count >= least)[:, None, None], coefficients, np.nan)
 
 
 def ordinary(x_count: int) -> Outputs:
-    """Return a function that gives coefficients (p, q) and root mean square residuals (q,).
+    """Return the statistic of coefficients, shape (p, q), and root mean square residuals, (q,).
 
-    Both are null if there are no more rows than independent variables, or if these depend on
-    each other.
+    Both are null if there are not more rows than independent variables, or if the latter are
+    linearly dependent.
     https://developers.google.com/earth-engine/apidocs/ee-reducer-linearregression
     """
 
@@ -106,11 +109,11 @@ def ordinary(x_count: int) -> Outputs:
 
 
 def robust(x_count: int, beta: float | None) -> Outputs:
-    """Return a function like :func:`ordinary` that leaves out outliers, again and again.
+    """Return the statistic of :func:`ordinary` repeated without outliers until these stay the same.
 
-    Talwar's weights: a row counts wholly or, if the root mean square of its residuals is over
-    ``beta``, not at all. Without ``beta`` it is 2.795 standard deviations, as the residuals'
-    median has them (a guess: Earth Engine does not say how it computes one).
+    By Talwar's weights, a row is an outlier if the root mean square of its residuals is over
+    ``beta``. By default that is 2.795 standard deviations, estimated from the residuals' median
+    (a guess: Earth Engine does not document its default).
     https://developers.google.com/earth-engine/apidocs/ee-reducer-robustlinearregression
     """
 
@@ -134,7 +137,7 @@ def robust(x_count: int, beta: float | None) -> Outputs:
 
 
 def _margin(far: Floats, weights: Floats) -> Floats:
-    """Return the residuals' median as a multiple of a normal distribution's deviation."""
+    """Return Talwar's cutoff, shape (k,), with the deviation estimated from the median residual."""
     there = (weights > 0) & np.isfinite(far)
     ordered = np.sort(np.where(there, far, np.inf), axis=1)
     count = there.sum(axis=1)
@@ -142,15 +145,15 @@ def _margin(far: Floats, weights: Floats) -> Floats:
     low = ordered[rows, np.maximum(count - 1, 0) // 2]
     high = ordered[rows, np.minimum(count // 2, far.shape[1] - 1)]
     middle = np.where(count > 0, (low + high) / 2, np.inf)
-    # Where all fits exactly, rounding must not make outliers.
+    # Where all rows fit exactly, rounding errors must not count as outliers.
     return np.maximum(_TALWAR * middle / _MAD, 1e-12)
 
 
 def ridge(x_count: int, shrinkage: float) -> Outputs:
-    """Return a function that gives coefficients (p + 1, q), residuals (q,) and p-values (q,).
+    """Return the statistic of coefficients (p + 1, q), RMS residuals (q,) and p-values (q,).
 
     The last row of coefficients is the intercept, which is not shrunk. The p-values are those of
-    the F-test of the whole regression (a guess: Earth Engine does not say of which).
+    the F-test of the whole regression (a guess: Earth Engine does not say which test it is).
     https://developers.google.com/earth-engine/apidocs/ee-reducer-ridgeregression
     """
 
@@ -160,7 +163,7 @@ def ridge(x_count: int, shrinkage: float) -> Outputs:
         y_mean = (weights[..., None] * y).sum(axis=1) / total
         dx, dy = x - x_mean[:, None], y - y_mean[:, None]
         scaled = np.swapaxes(dx * weights[..., None], 1, 2)
-        # Of what is deficient without shrinkage this is the shortest solution.
+        # The pseudo-inverse gives the shortest solution if the matrix is singular (no shrinkage).
         inverse = np.linalg.pinv(scaled @ dx + shrinkage * np.eye(x_count), hermitian=True)
         slopes = inverse @ (scaled @ dy)
         intercept = y_mean[:, None] - x_mean[:, None] @ slopes
@@ -173,6 +176,10 @@ def ridge(x_count: int, shrinkage: float) -> Outputs:
 
 
 def _f_test(left: Floats, around: Floats, weights: Floats, x_count: int) -> Floats:
+    """Return the p-values of F-tests, shape (k, q).
+
+    ``left`` are the residuals of the regression, ``around`` those from the means.
+    """
     count = np.count_nonzero(weights > 0, axis=1)[:, None].astype(np.float64)
     rest = (weights[..., None] * left**2).sum(axis=1)
     whole = (weights[..., None] * around**2).sum(axis=1)
@@ -186,9 +193,10 @@ def _f_test(left: Floats, around: Floats, weights: Floats, x_count: int) -> Floa
 
 
 def covariance(centered: bool) -> Outputs:
-    """Return a function that gives the matrix of weighted covariances of vectors' elements.
+    """Return the statistic of the matrix of weighted covariances between the elements of vectors.
 
-    The sums are divided by the whole weight (a guess: that they are not by one less).
+    ``centered`` says that the means are 0 already. Sums are divided by the total weight, not by
+    one less (a guess).
     https://developers.google.com/earth-engine/apidocs/ee-reducer-covariance
     """
 

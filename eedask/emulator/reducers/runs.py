@@ -1,4 +1,4 @@
-"""How often values occur, in many small sets at once."""
+"""Counting how often each value occurs, in many small sets at once."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ Array = NDArray[Any]
 
 
 def run_counts(values: Array, there: Array) -> tuple[Array, Array]:
-    """Return each column's values in order, and how often each occurs.
+    """Return each column's values in ascending order, and how often each of them occurs.
 
     Parameters
     ----------
     values : ndarray, shape (n, m)
+        Each column is a set of n values.
     there : ndarray of bool, shape (n, m)
-        Values that count.
+        Which values count.
 
     Returns
     -------
     ordered : ndarray of float64, shape (n, m)
-        Infinite at the end where values do not count.
+        The values that count, then infinity in place of each of the others.
     counts : ndarray of int, shape (n, m)
-        At the last of equal values their number, 0 elsewhere.
+        At the last of a run of equal values the length of the run, 0 elsewhere.
     """
-    # Columns are sorted as rows: what lies together in memory is sorted faster.
+    # Transposed to sort along rows: values that are contiguous in memory are sorted faster.
     ordered = np.sort(np.where(there, values, np.inf).T.copy(), axis=1).T
     rank = np.arange(1, len(ordered) + 1)[:, None]
     ends = np.ones(ordered.shape, bool)
@@ -38,7 +39,7 @@ def run_counts(values: Array, there: Array) -> tuple[Array, Array]:
 
 
 def entropy(counts: Array) -> Array:
-    """Return each column's entropy, in nats, from counts that are 0 where there is nothing."""
+    """Return the entropy, in nats, of each column of counts, as :func:`run_counts` returns them."""
     total = counts.sum(axis=0)
     logs = counts * np.log(np.where(counts > 0, counts, 1))
     some = np.where(total > 0, total, 1)

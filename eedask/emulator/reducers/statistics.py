@@ -1,8 +1,8 @@
-"""Statistics of all values at once: percentiles, modes, histograms, lists.
+"""Statistics that need all values at once: percentiles, modes, histograms, lists.
 
-All take columns and weights of shape (n, m) and give outputs of m values (see
-:mod:`eedask.emulator.reducers.accumulators`). Earth Engine sums large inputs up in buckets
-(``maxBuckets``…) where these are exact.
+A statistic is a function that takes columns and weights of shape (n, m) and returns outputs of m
+values (see :mod:`eedask.emulator.reducers.accumulators`). All are exact, where Earth Engine
+approximates large inputs by buckets (``maxBuckets``…).
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ Outputs = Callable[[list[Array], Weights], list[Output]]
 
 
 def percentiles(wanted: Sequence[float]) -> Outputs:
-    """Return a function that gives weighted percentiles.
+    """Return the statistic of weighted percentiles, given in percent.
 
-    A value stands for its weight's share of the whole, at the middle of it; between values it
-    is interpolated. The median of an even number of values is so the mean of the middle two.
-    (Earth Engine does not document its interpolation.)
+    Sorted values are laid side by side, each as wide as its share of the total weight; a value
+    stands at the middle of its share, and between the middles values are interpolated linearly.
+    So the median of an even number of values is the mean of the middle two. (Earth Engine does
+    not document its interpolation.)
     """
 
     def outputs(columns: list[Array], weights: Weights) -> list[Output]:
@@ -41,7 +42,7 @@ def percentiles(wanted: Sequence[float]) -> Outputs:
         there = weights > 0
         x = np.where(there, columns[0], np.inf).astype(np.float64)
         if (weights == there * weights.max()).all():
-            known = ~np.isnan(x)  # NaN is no value
+            known = ~np.isnan(x)  # NaN does not count as a value
             return _even_percentiles(np.where(known, x, np.inf), there & known, wanted)
         order = np.argsort(x, axis=0, kind="stable")
         x = np.take_along_axis(x, order, 0)
@@ -49,13 +50,13 @@ def percentiles(wanted: Sequence[float]) -> Outputs:
         total = w.sum(axis=0)
         some = np.asarray(total > 0, dtype=bool)
         position = (np.cumsum(w, axis=0) - w / 2) / np.where(some, total, 1)
-        return [Output(_at(position, x, w, p / 100), some) for p in wanted]
+        return [Output(_interpolated(position, x, w, p / 100), some) for p in wanted]
 
     return outputs
 
 
 def _even_percentiles(x: Array, there: NDArray[np.bool_], wanted: Sequence[float]) -> list[Output]:
-    """Return percentiles of values of equal weights; those that are not there are infinite."""
+    """Return percentiles of values of equal weight; ``x`` is infinite where not ``there``."""
     count = np.count_nonzero(there, axis=0)
     some, last = np.asarray(count > 0), np.maximum(count - 1, 0)
     ordered = np.sort(np.ascontiguousarray(x.T), axis=1)
@@ -73,8 +74,11 @@ def _even_percentiles(x: Array, there: NDArray[np.bool_], wanted: Sequence[float
     return found
 
 
-def _at(position: Array, x: Array, w: Array, share: float) -> Array:
-    """Interpolate sorted values at a share of the whole."""
+def _interpolated(position: Array, x: Array, w: Array, share: float) -> Array:
+    """Interpolate sorted values ``x`` at a share (0 to 1) of the total weight.
+
+    ``position`` holds the middle of each value's share.
+    """
     last = np.maximum(np.count_nonzero(w > 0, axis=0) - 1, 0)
     upper = np.minimum((position < share).sum(axis=0), last)
     lower = np.maximum(upper - 1, 0)
@@ -88,7 +92,7 @@ def _at(position: Array, x: Array, w: Array, share: float) -> Array:
 
 
 def mode(columns: list[Array], weights: Weights) -> list[Output]:
-    """Return the value of the greatest weight, the least among equals (a guess)."""
+    """Return the value whose total weight is the greatest, the least one among equals (a guess)."""
     x, n = columns[0], weights.shape[1]
     if not len(weights):
         return [Output(np.zeros(n), np.zeros(n, bool))]
@@ -115,7 +119,10 @@ def mode(columns: list[Array], weights: Weights) -> list[Output]:
 
 
 def _per_statistic(one: Callable[[list[Array], Weights], Any]) -> Outputs:
-    """Return a function that makes one object of the values of each statistic apart."""
+    """Return the statistic that ``one`` computes, as an object, for each of the m columns alone.
+
+    ``one(columns, weights)`` takes the values of a weight over 0, shape (n,); None is null.
+    """
 
     def outputs(columns: list[Array], weights: Weights) -> list[Output]:
         made = []
@@ -128,7 +135,7 @@ def _per_statistic(one: Callable[[list[Array], Weights], Any]) -> Outputs:
 
 
 def _number_per_statistic(one: Callable[[list[Array], Weights], float | None]) -> Outputs:
-    """Return the same for numbers, so that they can be pixels."""
+    """Return the same as :func:`_per_statistic` for numbers, in a numeric array: as pixels are."""
     each = _per_statistic(one)
 
     def outputs(columns: list[Array], weights: Weights) -> list[Output]:
@@ -139,7 +146,7 @@ def _number_per_statistic(one: Callable[[list[Array], Weights], float | None]) -
 
 
 def to_list(tuple_size: int | None) -> Outputs:
-    """Return a function that gives the values as a list, or lists of several inputs."""
+    """Return the statistic of the list of values or, with a tuple size, of rows of all inputs."""
 
     def one(columns: list[Array], weights: Weights) -> list[Any]:
         lists = [column.tolist() for column in columns]
@@ -151,7 +158,10 @@ def to_list(tuple_size: int | None) -> Outputs:
 
 
 def to_features(names: Sequence[str]) -> Outputs:
-    """Return a function that gives a collection of features with the inputs as properties."""
+    """Return the statistic of a collection with one feature, without geometry, for each row.
+
+    The inputs are its properties, under the given names.
+    """
 
     def one(columns: list[Array], weights: Weights) -> Collection:
         lists = [column.tolist() for column in columns]
@@ -165,7 +175,7 @@ def to_features(names: Sequence[str]) -> Outputs:
 
 
 def key(value: Any) -> str:
-    """Return a number as the key of a dictionary: whole ones without a point."""
+    """Return a value as the key of a histogram's dictionary; whole numbers have no ``.0``."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     return str(value)
@@ -186,7 +196,7 @@ frequency_histogram = _per_statistic(_frequencies)
 
 
 def count_distinct(columns: list[Array], weights: Weights) -> list[Output]:
-    """Return how many different values there are, nulls among objects as one."""
+    """Return the number of different values; all nulls together count as one."""
     x, there = columns[0], weights > 0
     if x.dtype == object:
         return _counted([len({repr(v) for v in x[there[:, i], i]}) for i in range(x.shape[1])])
@@ -203,7 +213,7 @@ def count_distinct(columns: list[Array], weights: Weights) -> list[Output]:
 
 
 def count_runs(columns: list[Array], weights: Weights) -> list[Output]:
-    """Return how many runs of equal values there are."""
+    """Return the number of runs of equal values that follow each other."""
     x, there = columns[0], weights > 0
     if x.shape[1] == 1:
         kept = x[there]
@@ -222,9 +232,10 @@ def _counted(numbers: Any) -> list[Output]:
 
 
 def fixed_histogram(low: float, high: float, steps: int, cumulative: bool) -> Outputs:
-    """Return a function that gives an array of bucket starts and weights, shape (steps, 2).
+    """Return the statistic of a histogram with buckets of equal width between two values.
 
-    Values outside the range are left out.
+    Its output is an array of shape (steps, 2): the start of each bucket and the total weight in it,
+    or with ``cumulative`` in it and all before. Values outside the range are left out.
     https://developers.google.com/earth-engine/apidocs/ee-reducer-fixedhistogram
     """
 
@@ -243,16 +254,18 @@ def fixed_histogram(low: float, high: float, steps: int, cumulative: bool) -> Ou
 
 
 def fixed_2d_histogram(x: tuple[float, float, int], y: tuple[float, float, int]) -> Outputs:
-    """Return a function that gives counts of pairs and the starts of buckets along both axes.
+    """Return the statistic of a histogram of pairs of values, from two inputs.
 
     Parameters
     ----------
     x, y : (low, high, steps)
+        The range of the first and of the second input, and the number of buckets in it.
 
     Returns
     -------
     callable
-        Its outputs are arrays of shapes (x steps, y steps), (x steps) and (y steps).
+        Its outputs are the counts, shape (x steps, y steps), and the starts of the buckets of
+        both inputs, shapes (x steps,) and (y steps,).
     """
     starts = [low + (high - low) / n * np.arange(n) for low, high, n in (x, y)]
 
@@ -275,12 +288,12 @@ def fixed_2d_histogram(x: tuple[float, float, int], y: tuple[float, float, int])
 
 
 def _power_of_two(most: int | None) -> int:
-    """Return the largest number of buckets, rounded up to a power of 2; 256 unless given."""
+    """Return a maximum number of buckets, rounded up to a power of 2; by default 256."""
     return 256 if not most or most < 1 else 2 ** math.ceil(math.log2(most))
 
 
 def _bucket_width(x: Array, most: int, least: float | None) -> float:
-    """Return the least power of two that makes no more than so many buckets."""
+    """Return the least power of two that makes at most ``most`` buckets, but at least ``least``."""
     low, high = float(x.min()), float(x.max())
     width = 2.0 ** math.ceil(math.log2(max((high - low) / most, 2.0**-40)))
     if np.array_equal(x, np.rint(x)):
@@ -291,9 +304,19 @@ def _bucket_width(x: Array, most: int, least: float | None) -> float:
 
 
 def histogram(most: int | None, least: float | None) -> Outputs:
-    """Return a function that gives a dictionary of buckets, their width a power of two.
+    """Return the statistic of a histogram, a dictionary, with buckets a power of two wide.
 
     The keys are Earth Engine's; how it chooses the width is a guess.
+
+    Parameters
+    ----------
+    most : int, optional
+        The largest number of buckets (``maxBuckets``).
+    least : float, optional
+        The least width of a bucket (``minBucketWidth``).
+
+    Notes
+    -----
     https://developers.google.com/earth-engine/apidocs/ee-reducer-histogram
     """
 
@@ -318,7 +341,11 @@ def histogram(most: int | None, least: float | None) -> Outputs:
 
 
 def auto_histogram(most: int | None, least: float | None, cumulative: bool) -> Outputs:
-    """Return a function that gives an array of bucket starts and weights, shape (n, 2)."""
+    """Return the statistic of :func:`histogram`'s buckets as an array, shape (n, 2).
+
+    It holds the start of each bucket and the total weight in it, or with ``cumulative`` in it and
+    all before.
+    """
 
     def one(columns: list[Array], weights: Weights) -> Any:
         x, weights = _finite(columns[0], weights)
@@ -332,7 +359,7 @@ def auto_histogram(most: int | None, least: float | None, cumulative: bool) -> O
 
 
 def _finite(values: Array, weights: Weights) -> tuple[Array, Weights]:
-    """Return the values that have a bucket; infinite ones and NaN have none (a guess)."""
+    """Return the finite values and their weights: infinity and NaN are in no bucket (a guess)."""
     x = values.astype(np.float64)
     keep = np.isfinite(x)
     return x[keep], weights[keep]
@@ -346,7 +373,7 @@ def _buckets(x: Array, weights: Weights, most: int, least: float | None) -> Any:
 
 
 def interval_mean(low: float, high: float) -> Outputs:
-    """Return a function that gives the mean of what lies between two percentiles."""
+    """Return the statistic of the weighted mean of the values between two percentiles."""
 
     def one(columns: list[Array], weights: Weights) -> float | None:
         if not len(weights):
@@ -362,7 +389,7 @@ def interval_mean(low: float, high: float) -> Outputs:
 
 
 def linear_fit(columns: list[Array], weights: Weights) -> list[Output]:
-    """Return the slope and offset of the second input on the first, by least squares."""
+    """Return slope and offset of the least-squares line of the second input over the first."""
     x, y = (np.where(weights > 0, c, 0).astype(np.float64) for c in columns)
     total = weights.sum(axis=0)
     some = np.asarray(total > 0)
@@ -376,10 +403,10 @@ def linear_fit(columns: list[Array], weights: Weights) -> list[Output]:
 
 
 def geometric_median(eta: float) -> Outputs:
-    """Return a function that gives the point with the least sum of distances to all.
+    """Return the statistic of the point with the least sum of distances to all points.
 
-    By Weiszfeld's iteration, until it moves by less than a thousandth of ``eta`` (in the units
-    of the inputs).
+    The inputs are the points' coordinates. Weiszfeld's iteration stops when the point moves by less
+    than a thousandth of ``eta``, in the units of the inputs.
     """
 
     def outputs(columns: list[Array], weights: Weights) -> list[Output]:

@@ -1,9 +1,10 @@
-"""Which pixels of a grid a shape covers, and by how much: exact, for any number of edges.
+"""The exact fraction of each pixel of a grid that a shape covers.
 
-Every edge is cut at the lines of the pixel grid. A piece then lies in one pixel, and by Green's
-theorem takes from the pixels to its right the height that it spans, and from its own the
-trapezium to its right. Summing along the rows gives each pixel's covered fraction in time
-proportional to the edges' length in pixels plus the number of pixels.
+Every edge is cut at the lines of the pixel grid, so that each piece lies in one pixel. By Green's
+theorem a piece adds (with the sign of its direction) the height that it spans to the area of every
+pixel to its right, and the trapezium between it and the pixel's right side to its own pixel. A
+cumulative sum along each row then gives the covered fractions. The time is proportional to the
+edges' length in pixels plus the number of pixels.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ Points = NDArray[np.float64]  # shape (n, 2): columns and rows of the grid
 
 
 class Cover:
-    """A shape laid on the pixels of a projection, to be asked for one window after another.
+    """Tells which pixels of a projection a shape covers, window by window.
 
     Parameters
     ----------
     shape : shapely geometry
-        In the projection's crs. Polygons cover parts of pixels; points cover the pixel they are
-        in and lines those they pass, wholly.
+        In the projection's crs. Polygons cover fractions of pixels. A point covers the whole pixel
+        that it lies in, a line the whole of each pixel that it passes through.
     projection : Projection
+        Its pixels are what ``col`` and ``row`` count.
     """
 
     def __init__(self, shape: BaseGeometry, projection: Projection) -> None:
@@ -39,7 +41,7 @@ class Cover:
         parts = _simple_parts(shape)
         polygonal = shapely.get_dimensions(parts) == 2
         merged = _merge(parts[polygonal])
-        # Exteriors must go one way round the pixels and holes the other.
+        # Exteriors must go round in one direction and holes in the other.
         polygons = [orient(part) for part in merged if part.geom_type == "Polygon"]
         sign = 1 if inverse.determinant > 0 else -1
         self._areas = _segments(shapely.get_rings(polygons), inverse, sign)
@@ -54,10 +56,10 @@ class Cover:
         return out
 
     def centres(self, col: int, row: int, width: int, height: int) -> NDArray[np.bool_]:
-        """Return which pixels of a window have their centre in the shape, shape (height, width).
+        """Return whether each pixel's centre is in the shape, an array (height, width) of bool.
 
-        A centre on a left or upper edge is in and on a right or lower edge is out, so that
-        regions that share an edge share no pixel.
+        A centre on a left or upper edge is inside and one on a right or lower edge outside, so
+        that regions that share an edge share no pixel.
         """
         size = (height, width)
         inside = _winding(_moved(self._areas, col, row), size) > 0
@@ -67,34 +69,35 @@ class Cover:
 
 
 def coverage(shape: BaseGeometry, grid: Grid) -> NDArray[np.float32]:
-    """Return the fraction of each pixel of a grid that a shape in its crs covers."""
+    """Return the fraction of each pixel of a grid that a shape (in the grid's crs) covers."""
     return Cover(shape, grid.projection).fractions(0, 0, grid.width, grid.height)
 
 
 def centres(shape: BaseGeometry, grid: Grid) -> NDArray[np.bool_]:
-    """Return which pixels of a grid have their centre in a shape in its crs."""
+    """Return whether the centre of each pixel of a grid is in a shape (in the grid's crs)."""
     return Cover(shape, grid.projection).centres(0, 0, grid.width, grid.height)
 
 
 def covered_by(quads: Points) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return how much each of many quadrilaterals covers of the pixels under it.
+    """Return, for each of many quadrilaterals, the fractions of the pixels that it covers.
 
     Parameters
     ----------
     quads : ndarray of float64, shape (n, 4, 2)
-        Corners, in order one way or the other, as columns and rows.
+        The columns and rows of the corners, clockwise or counter-clockwise.
 
     Returns
     -------
     corner : ndarray of int, shape (n, 2)
-        Column and row of the first pixel of each one's window.
+        Column and row of the first pixel of each quadrilateral's window.
     fractions : ndarray of float64, shape (n, height, width)
-        Covered shares of the pixels of windows as large as the largest needs.
+        The covered fraction of each pixel of the windows, which all have the size that the
+        largest quadrilateral needs.
     """
     corner = np.floor(quads.min(axis=1)).astype(np.int64)
     far = np.ceil(quads.max(axis=1)).astype(np.int64)
     width, height = (int(v) for v in np.maximum(far - corner, 1).max(axis=0))
-    # One window below the other, so that all are swept at once.
+    # The windows are stacked below each other, so that one sweep serves all.
     placed = quads - corner[:, None]
     placed[:, :, 1] += (np.arange(len(quads)) * height)[:, None]
     x, y = placed[..., 0], placed[..., 1]
@@ -113,13 +116,14 @@ def _simple_parts(shape: BaseGeometry) -> NDArray[np.object_]:
 
 
 def _moved(edges: tuple[Points, Points], col: int, row: int) -> tuple[Points, Points]:
+    """Return edges with columns and rows counted from the first pixel of a window."""
     if not (col or row):
         return edges
     return edges[0] - (col, row), edges[1] - (col, row)
 
 
 def _merge(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Return polygons that do not overlap: areas must not count twice."""
+    """Return the union of polygons as polygons that do not overlap: no area may count twice."""
     if len(polygons) <= 1 and shapely.is_valid(polygons).all():
         return polygons
     merged = shapely.union_all(shapely.make_valid(polygons))
@@ -127,6 +131,10 @@ def _merge(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 def _segments(lines: Any, inverse: Affine, sign: int) -> tuple[Points, Points]:
+    """Return the starts and ends, in pixels, of the segments of lines; a point has length 0.
+
+    With a negative ``sign`` they are exchanged.
+    """
     xy, owner = shapely.get_coordinates(lines, return_index=True)
     t = np.array([[inverse.a, inverse.d], [inverse.b, inverse.e]])
     points = xy @ t + (inverse.c, inverse.f)
@@ -138,7 +146,7 @@ def _segments(lines: Any, inverse: Affine, sign: int) -> tuple[Points, Points]:
 
 
 def _cut(start: Points, end: Points, axis: int) -> tuple[Points, Points]:
-    """Cut segments where they cross whole numbers of an axis."""
+    """Cut segments where their coordinate along an axis passes a whole number."""
     a, b = start[:, axis], end[:, axis]
     low, high = np.floor(np.minimum(a, b)), np.ceil(np.maximum(a, b))
     pieces = np.maximum(high - low, 1).astype(np.int64)
@@ -157,7 +165,7 @@ def _cut(start: Points, end: Points, axis: int) -> tuple[Points, Points]:
 
 
 def _at(start: Points, end: Points, axis: int, value: NDArray[np.float64]) -> Points:
-    """Return the points of segments at a value of an axis (exactly that value there)."""
+    """Return the point of each segment whose coordinate along an axis is (exactly) a value."""
     span = end[:, axis] - start[:, axis]
     with np.errstate(invalid="ignore", divide="ignore"):
         t = np.where(span == 0, 0.0, (value - start[:, axis]) / span)
@@ -167,7 +175,7 @@ def _at(start: Points, end: Points, axis: int, value: NDArray[np.float64]) -> Po
 
 
 def _clip_rows(start: Points, end: Points, low: float, high: float) -> tuple[Points, Points]:
-    """Keep the parts of segments between two values of the row axis."""
+    """Return the parts of segments that lie between two rows."""
     keep = (np.maximum(start[:, 1], end[:, 1]) > low) & (np.minimum(start[:, 1], end[:, 1]) < high)
     start, end = start[keep], end[keep]
     out = []
@@ -178,7 +186,7 @@ def _clip_rows(start: Points, end: Points, low: float, high: float) -> tuple[Poi
 
 
 def _clamp_cols(start: Points, end: Points, width: int) -> tuple[Points, Points]:
-    """Push what lies left and right of the grid onto its sides, where it counts the same."""
+    """Move what lies left or right of the grid onto its sides, which leaves the areas the same."""
     for edge in (0.0, float(width)):
         a, b = start[:, 0] - edge, end[:, 0] - edge
         cross = a * b < 0
@@ -194,6 +202,7 @@ def _clamp_cols(start: Points, end: Points, width: int) -> tuple[Points, Points]
 
 
 def _signed_area(edges: tuple[Points, Points], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the covered fraction of each pixel, shape ``size``, inside edges that go round it."""
     height, width = size
     start, end = _clip_rows(*edges, 0.0, float(height))
     start, end = _clamp_cols(start, end, width)
@@ -202,17 +211,18 @@ def _signed_area(edges: tuple[Points, Points], size: tuple[int, int]) -> NDArray
         return np.zeros(size)
     middle = (start + end) / 2
     row = np.clip(np.floor(middle[:, 1]), 0, height - 1).astype(np.int64)
-    col = np.floor(middle[:, 0]).astype(np.int64)  # `width` for what is right of the grid
+    col = np.floor(middle[:, 0]).astype(np.int64)  # is `width` for edges right of the grid
     dy = start[:, 1] - end[:, 1]
     share = middle[:, 0] - col
-    # Two sums side by side, one column wider: what a piece takes in its own pixel, and in the
-    # pixels right of it.
+    # `own` is what a piece adds in its own pixel. `rest`, one column further right, completes the
+    # whole height for the pixels to its right once the row is summed cumulatively.
     stride = width + 2
     flat = row * stride + col
     own = np.bincount(flat, dy * (1 - share), height * stride)
     rest = np.bincount(flat + 1, dy * share, height * stride)
     area = np.cumsum((own + rest).reshape(height, stride), axis=1)[:, :width]
-    # Rounding must not make a pixel a little covered that is not, nor a full one less than full.
+    # Rounding errors must neither give an untouched pixel a tiny fraction nor take one from a
+    # fully covered pixel.
     return np.clip(np.round(area, 9), 0.0, 1.0)
 
 
@@ -235,10 +245,10 @@ def _winding(edges: tuple[Points, Points], size: tuple[int, int]) -> NDArray[np.
 
 
 def _touched(start: Points, end: Points, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels that lines pass through and points lie in.
+    """Return whether a line passes through each pixel, or a point lies in it, shape ``size``.
 
-    What lies on an edge, as near as can be told, is in the pixel to the right of it or below:
-    the same that :func:`~eedask.emulator.pixels.projection.grid_covering` takes.
+    A point within rounding error of an edge belongs to the pixel to the right of it or below, as
+    in :func:`~eedask.emulator.pixels.projection.grid_covering`.
     """
     height, width = size
     out = np.zeros(size, bool)
@@ -254,7 +264,7 @@ def _touched(start: Points, end: Points, size: tuple[int, int]) -> NDArray[np.bo
 
 
 def _clip_line(start: Points, end: Points, size: tuple[int, int]) -> tuple[Points, Points]:
-    """Cut lines off a pixel outside the grid, so that few pieces are made of long ones."""
+    """Clip lines to the grid and one pixel around it, so that long ones make few pieces."""
     for axis in (0, 1):
         low, high = -1.0, size[axis] + 1.0
         keep = np.maximum(start[:, axis], end[:, axis]) >= low

@@ -1,4 +1,4 @@
-"""Features drawn on a grid."""
+"""Features drawn as pixels of a grid (``paint``, ``reduceToImage``)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ from eedask.emulator.values.values import Collection, Feature, Query
 def drawn(
     collection: Collection, grid: Grid, width: float | str | None = None
 ) -> Iterator[tuple[Feature, NDArray[np.intp]]]:
-    """Yield features that touch a grid, with the (flat) pixels whose centre they hold.
+    """Yield each feature that covers pixels of a grid, with the flat indices of these pixels.
+
+    A pixel is covered if its centre is in the shape.
 
     Parameters
     ----------
     collection : Collection
     grid : Grid
     width : float or str, optional
-        Pixels, or the property that holds them: draw outlines so wide instead of filling. What
-        lacks the property is not drawn.
+        Draw outlines of this width, in pixels, instead of filling; a string names the property
+        that holds the width, and features without it are left out.
     """
     for feature in collection.elements(Query(bounds=degrees_bounds(grid))):
         if isinstance(feature, Feature) and feature.geometry is not None:
@@ -63,7 +65,10 @@ def _frame(grid: Grid) -> shapely.Polygon:
 
 
 def _window(shape: Any, grid: Grid) -> tuple[Grid, int, int, tuple[int, int]]:
-    """Return the part of a grid that a shape's bounds touch."""
+    """Return the column, row and (width, height) of the part of a grid that a shape's bounds touch.
+
+    The first item is the grid that covers the whole bounds, inside the given grid or not.
+    """
     inside, col, row = grid_covering(grid.projection, shape.bounds)
     right, bottom = min(col + inside.width, grid.width), min(row + inside.height, grid.height)
     col, row = max(col, 0), max(row, 0)
@@ -73,14 +78,21 @@ def _window(shape: Any, grid: Grid) -> tuple[Grid, int, int, tuple[int, int]]:
 def reduced(
     collection: Collection, properties: Sequence[str], reducer: Reducer, grid: Grid
 ) -> list[tuple[NDArray[Any], NDArray[np.bool_]]]:
-    """Reduce properties of the features at each pixel.
+    """Reduce, at each pixel, the properties of the features that cover it.
 
-    Features without one of the properties are left out.
+    Parameters
+    ----------
+    collection : Collection
+    properties : sequence of str
+        One for each input of the reducer. Features without a number in each are left out.
+    reducer : Reducer
+    grid : Grid
 
     Returns
     -------
     list of (values, valid)
-        For each output of the reducer, shape (height, width).
+        For each output of the reducer, two arrays of shape (height, width); ``valid`` is False
+        where no feature covers the pixel.
     """
     pixels: list[NDArray[np.intp]] = []
     owners: list[NDArray[np.intp]] = []
@@ -113,7 +125,10 @@ def reduced(
 def _layers(
     pixel: NDArray[np.intp], owner: NDArray[np.intp]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield each pixel's first feature, then each one's second, and so on."""
+    """Yield the pairs of pixel and owner in layers in which each pixel occurs at most once.
+
+    The first layer has the first owner of every pixel, the next one its second, and so on.
+    """
     order = np.argsort(pixel, kind="stable")
     pixel, owner = pixel[order], owner[order]
     starts = np.flatnonzero(np.r_[True, pixel[1:] != pixel[:-1]])

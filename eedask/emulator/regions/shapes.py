@@ -15,8 +15,9 @@ from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.geometry.sphere import RADIUS
 from eedask.emulator.pixels.projection import same_crs, unit_metres
 
-# How far, in pixels, an edge may stray from where it should be: so little that no pixel's centre
-# is likely to lie between, unless that takes more than enough pieces, and never more than little.
+# The error, in pixels, that a reprojected edge may have. The fine one, so small that a pixel's
+# centre is unlikely to lie within it, holds unless it takes more than _ENOUGH_PIECES; the coarse
+# one holds up to _MOST_PIECES.
 _FINE, _COARSE = 1e-6, 1e-2
 _ENOUGH_PIECES, _MOST_PIECES = 20_000, 200_000
 
@@ -25,16 +26,17 @@ _ENOUGH_PIECES, _MOST_PIECES = 20_000, 200_000
 def shape_in(geometry: Geometry, target: str, pixel: float) -> BaseGeometry:
     """Return a geometry's shape in another crs.
 
-    Edges that are straight on the map they were drawn on are broken into pieces so short that
-    straight ones in ``target`` stay within about a millionth of a pixel of them; of very long
-    shapes, within a hundredth.
+    An edge that is straight in the geometry's crs is a curve in ``target``. It is cut into pieces
+    so short that straight lines between their ends stay within about a millionth of a pixel of
+    the curve, or within a hundredth if the shape is very long.
 
     Parameters
     ----------
     geometry : Geometry
     target : str
+        The crs.
     pixel : float
-        The size in ``target``'s units of the pixels that the shape is for.
+        The size, in units of ``target``, of the pixels that the shape will be laid on.
     """
     geodesic = geometry.geodesic or is_geographic(target)
     shape, source = (geometry.lonlat, WGS84) if geodesic else (geometry.shape, geometry.crs)
@@ -52,10 +54,10 @@ def shape_in(geometry: Geometry, target: str, pixel: float) -> BaseGeometry:
 
 
 def _longest_piece(shape: BaseGeometry, source: str, pixel: float, target: str) -> float:
-    """Return how long (in the shape's units) an edge may be to bend less than the tolerance.
+    """Return how long (in units of ``source``) an edge may be to bend less than the tolerance.
 
-    A line of length L that bends as great circles and graticules do, with a radius of about
-    the Earth's, strays L²/8R; nearer the poles more.
+    A line of length L that bends like a great circle or a meridian, with about the Earth's radius
+    R, strays by L²/8R from its chord; nearer the poles by more.
     """
     metres = math.sqrt(8 * RADIUS * max(pixel * unit_metres(target), 1e-3))
     if is_geographic(source):

@@ -1,7 +1,7 @@
-"""Pixels for many small windows of one projection, read together where they lie close.
+"""Reading many small windows of one projection together where they lie close to each other.
 
-Earth Engine computes tiles of 256 pixels and takes from them whatever lies in them. So do these
-reads: the regions of a table that share a tile share the reading of it.
+Earth Engine computes tiles of 256 pixels and takes all regions that lie in a tile from it. In the
+same way, the windows of regions that lie in one such tile are read here with one read.
 https://developers.google.com/earth-engine/guides/scale
 """
 
@@ -18,27 +18,27 @@ from eedask.emulator.pixels.projection import window_grid
 from eedask.emulator.pixels.raster import Band, Pixels, Places, Projection
 from eedask.emulator.pixels.tiling import LEAST_TILE, Window
 
-_SMALL = 64
-# So many pixels cost about as much as one more read does.
+_SMALL = 64  # pixels: a window with a longer side is read by itself
+# Reading this many pixels costs about as much as the overhead of one read.
 _PIXELS_A_READ = 8192
 _KEPT_BYTES = 16 * 2**20
 
 
 class SharedReads:
-    """Reads windows of bands, small ones that share a tile at one go.
+    """Reads windows of bands, with one read for the small windows that share a tile.
 
     Parameters
     ----------
     projection : Projection
-        Whose pixels the windows count.
+        The windows are in its pixels.
     windows : sequence of Window
-        Those that will be asked for; others are read by themselves.
+        The windows that will be read. Any other window is read by itself.
     """
 
     def __init__(self, projection: Projection, windows: Sequence[Window]) -> None:
         self._projection = projection
         self._around = _grouped(windows)
-        # With its band, so that no other gets the same id meanwhile.
+        # The band is kept with its pixels: its id is part of the key and must not be used again.
         self._kept: OrderedDict[tuple[int, Window], tuple[Band, Pixels]] = OrderedDict()
         self._bytes = 0
         self._places: tuple[Sequence[Window], tuple[Places, ...]] | None = None
@@ -47,31 +47,32 @@ class SharedReads:
         """Return the pixels of a band in a window."""
         around = self._around.get(window)
         if around is not None and (block := self._fitting(band, around)) is not None:
-            return _part(block, around, window)
+            return _cut_out(block, around, window)
         return band.read(window_grid(self._projection, *window))
 
     def together(self, windows: Sequence[Window]) -> list[list[int]]:
-        """Return the numbers of windows in groups, each of those that share a reading."""
+        """Return the positions of windows in groups, one group for each shared read."""
         groups: dict[Window, list[int]] = {}
         for k, window in enumerate(windows):
             groups.setdefault(self._around.get(window, window), []).append(k)
         return list(groups.values())
 
     def points(self, band: Band, windows: Sequence[Window]) -> Pixels | None:
-        """Return the pixels of windows of one pixel, shape (1, n), group after group.
+        """Return the pixels of n windows of one pixel each, shape (1, n).
 
-        None where the band's pixels cannot be had by themselves.
+        They are in the order of the groups of :meth:`together`. None if the band cannot read
+        single pixels or if that takes too much memory.
         """
         read = getattr(band.read, "points", None)
         if read is None:
             return None
-        # The same for every band: what is known of places is kept by them.
+        # The same objects for every band, because readers cache results by the places they read.
         if self._places is None or self._places[0] != windows:
             self._places = (windows, self._placed(windows))
         try:
             found: Pixels | None = read(self._places[1])
         except metering.MemoryLimit:
-            return None  # smaller reads may do
+            return None  # smaller reads may fit into memory
         return found
 
     def _placed(self, windows: Sequence[Window]) -> tuple[Places, ...]:
@@ -83,7 +84,7 @@ class SharedReads:
         return tuple(places)
 
     def group(self, band: Band, windows: Sequence[Window]) -> Pixels:
-        """Return the pixels, (1, n), of windows of one pixel that share a reading."""
+        """Return the pixels, (1, n), of a group of one-pixel windows that share a read."""
         around = self._around.get(windows[0])
         if around is not None and (block := self._fitting(band, around)) is not None:
             at = _within(around, windows)
@@ -92,9 +93,9 @@ class SharedReads:
         return Pixels(*(np.concatenate(arrays, axis=1) for arrays in zip(*alone, strict=True)))
 
     def _fitting(self, band: Band, around: Window) -> Pixels | None:
-        """Return the pixels around some windows; None where they take more memory than there is.
+        """Return the pixels of a shared read; None if it takes more memory than allowed.
 
-        Then its windows are read by themselves, as those may yet fit.
+        From then on the windows in it are read by themselves, since each may fit alone.
         """
         try:
             return self._block(band, around)
@@ -116,12 +117,12 @@ class SharedReads:
 
 
 def _within(around: Window, windows: Sequence[Window]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return rows and columns, within a window, of others' first pixels."""
+    """Return the rows and columns of windows' first pixels, counted from those of ``around``."""
     cols, rows, _, _ = np.array(windows, np.intp).T
     return rows - around[1], cols - around[0]
 
 
-def _part(block: Pixels, around: Window, window: Window) -> Pixels:
+def _cut_out(block: Pixels, around: Window, window: Window) -> Pixels:
     col, row, width, height = window
     left, top, _, _ = around
     at = np.s_[row - top : row - top + height, col - left : col - left + width]
@@ -129,7 +130,7 @@ def _part(block: Pixels, around: Window, window: Window) -> Pixels:
 
 
 def _grouped(windows: Sequence[Window]) -> dict[Window, Window]:
-    """Return the larger window that each small one is read with, where it is worth it."""
+    """Return the shared window to read for each small window, where sharing costs less."""
     groups: dict[tuple[int, int], list[Window]] = {}
     for window in windows:
         col, row, width, height = window

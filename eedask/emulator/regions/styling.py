@@ -1,4 +1,4 @@
-"""Features as pictures: outlines, fills and markers, drawn with soft edges."""
+"""Drawing features as pictures (``style``): outlines, fills and markers, antialiased."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eedask.emulator.regions.coverage import coverage
 from eedask.emulator.regions.shapes import shape_in
 from eedask.emulator.values.values import Collection, Feature, Query
 
-Colour = tuple[float, float, float, float]
+Colour = tuple[float, float, float, float]  # red, green, blue, opacity, each from 0 to 1
 
 FILL_OPACITY = 0.66
 _SYNONYMS = {
@@ -31,7 +31,7 @@ _SYNONYMS = {
     "h": "hexagram", "^": "triangle", "v": "triangle_down", "<": "triangle_left",
     ">": "triangle_right", "star5": "pentagram", "star6": "hexagram", "triangle_up": "triangle",
 }  # fmt: skip
-# Corners, and the direction of the first one in degrees clockwise from up.
+# The number of corners, and the direction of the first one in degrees clockwise from up.
 _REGULAR = {
     "square": (4, 45.0),
     "diamond": (4, 0.0),
@@ -43,13 +43,14 @@ _REGULAR = {
     "hexagon": (6, 0.0),
 }
 _STARS = {"pentagram": 5, "hexagram": 6}
-_DASHES = {"dashed": (4.0, 4.0), "dotted": (1.0, 3.0)}  # in widths of the line, at least a pixel
+# The lengths of dash and gap, as multiples of the line's width (or of a pixel, for thin lines).
+_DASHES = {"dashed": (4.0, 4.0), "dotted": (1.0, 3.0)}
 SHAPES = ("circle", "cross", "plus", *_REGULAR, *_STARS)
 _MOST_PIXELS = 256.0
 
 
 def colour(text: str) -> Colour:
-    """Return red, green, blue and opacity, 0 to 1, of a CSS name or hexadecimal string."""
+    """Return the colour of a CSS name or of a hexadecimal string with or without ``#``."""
     hexadecimal = re.fullmatch(r"([0-9a-fA-F]{3,4}){1,2}", text)
     try:
         found = ImageColor.getrgb(f"#{text}" if hexadecimal else text)
@@ -66,15 +67,15 @@ class Style:
     Attributes
     ----------
     color : Colour
-        Of lines, outlines and markers.
+        The colour of lines, outlines and markers.
     fill : Colour, optional
-        Of what is inside; ``color`` at 0.66 of its opacity unless given.
+        The colour inside outlines; by default ``color`` with 0.66 of its opacity.
     size : float
-        Of markers across, in pixels.
+        The diameter of markers, in pixels.
     shape : str
-        Of markers: one of :data:`SHAPES`.
+        The shape of markers, one of :data:`SHAPES`.
     width : float
-        Of lines, in pixels.
+        The width of lines and outlines, in pixels.
     line : str
         ``solid``, ``dashed`` or ``dotted``.
     """
@@ -96,18 +97,26 @@ class Style:
 
     @property
     def inside(self) -> Colour:
-        """The colour of what is inside."""
+        """The colour inside outlines: ``fill``, or its default."""
         if self.fill is not None:
             return self.fill
         return (*self.color[:3], self.color[3] * FILL_OPACITY)
 
     @property
     def reach(self) -> float:
-        """How many pixels around a feature it may colour."""
+        """How far from a feature, in pixels, its drawing may reach."""
         return self.size + self.width + 2
 
     def changed(self, values: Any) -> Style:
-        """Return the style with what a dictionary of Earth Engine's names says."""
+        """Return the style changed by a dictionary of ``style``'s arguments (``pointSize``…).
+
+        Other names are ignored.
+
+        Raises
+        ------
+        EarthEngineError
+            It is no dictionary, or a value is invalid.
+        """
         if not isinstance(values, Mapping):
             raise EarthEngineError("Collection.style: A style must be a dictionary.")
         found: dict[str, Any] = {}
@@ -146,8 +155,12 @@ def picture(
 
     Parameters
     ----------
+    collection : Collection
+    grid : Grid
+    style : Style
+        For all features.
     field : str, optional
-        A property whose dictionary changes the style of its feature.
+        The property of a feature that holds a dictionary of changes to its style.
 
     Returns
     -------
@@ -164,14 +177,14 @@ def picture(
         pixel = math.sqrt(abs(grid.transform.determinant))
         shape = _on_pixels(shape_in(feature.geometry, grid.crs, pixel), grid, used.reach)
         for part, tone in _layers(shape, used):
-            _cover(canvas, part, tone, grid)
+            _fill_shape(canvas, part, tone, grid)
     opacity = canvas[3]
     colours = canvas[:3] / np.where(opacity > 0, opacity, 1)
     return np.rint(colours.clip(0, 1) * 255).astype(np.uint8), opacity.astype(np.float32)
 
 
 def _on_pixels(shape: BaseGeometry, grid: Grid, margin: float) -> BaseGeometry:
-    """Return a shape in pixels of the grid, without what is far outside."""
+    """Return a shape in pixels of the grid, cut off at a margin (in pixels) around the grid."""
     inverse = ~grid.transform
 
     def placed(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -182,7 +195,7 @@ def _on_pixels(shape: BaseGeometry, grid: Grid, margin: float) -> BaseGeometry:
 
 
 def _layers(shape: BaseGeometry, style: Style) -> Iterator[tuple[BaseGeometry, Colour]]:
-    """Yield what is filled with which colour, from below."""
+    """Yield the shapes to fill and their colours, in the order in which they are drawn."""
     parts = shapely.get_parts(shapely.get_parts(shape))
     ranks = shapely.get_dimensions(parts)
     areas = [*parts[ranks == 2]]
@@ -235,8 +248,8 @@ def _dashed(line: BaseGeometry, style: Style) -> BaseGeometry:
     return shapely.MultiLineString([p for p in pieces if p.geom_type == "LineString"])
 
 
-def _cover(canvas: NDArray[np.float64], shape: BaseGeometry, tone: Colour, grid: Grid) -> None:
-    """Lay a shape in pixels over the canvas, its edges as opaque as they cover pixels."""
+def _fill_shape(canvas: NDArray[np.float64], shape: BaseGeometry, tone: Colour, grid: Grid) -> None:
+    """Draw a shape (in pixels) over the canvas, each pixel as opaque as the shape covers it."""
     if shape.is_empty or tone[3] == 0:
         return
     left, top, right, bottom = shape.bounds

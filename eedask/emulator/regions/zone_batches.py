@@ -1,4 +1,4 @@
-"""Statistics of many regions: those that lie close share what is read, points all steps.
+"""Statistics of many regions: regions close to each other share reads, points are reduced at once.
 
 https://developers.google.com/earth-engine/guides/reducers_reduce_regions
 """
@@ -28,21 +28,22 @@ from eedask.emulator.regions.zones import (
 )
 from eedask.emulator.values.values import Feature
 
-# So many features at a time are looked ahead at.
+# How many features are collected before their statistics are computed.
 _BATCH = 128
 
 
 class Batch:
-    """Some features on the pixels of a projection.
+    """Some features, laid on the pixels of a projection.
 
     Attributes
     ----------
     features : list of Feature
     points : dict of int to Window
-        The pixels of features, by their number, that are points.
+        The pixel of each feature that is a point, by the feature's position in ``features``.
     zones : dict of int to Zone
-        The other features that have a geometry.
+        The zone of each other feature that has a geometry, by its position.
     reads : SharedReads
+        Reads the windows of all of them.
     """
 
     def __init__(self, features: list[Feature], projection: Projection) -> None:
@@ -57,7 +58,7 @@ class Batch:
         self.reads = SharedReads(projection, [*self.points.values(), *windows])
 
     def zone(self, number: int) -> Zone | None:
-        """Return a feature's zone, a point's too; None without a geometry."""
+        """Return the zone of the feature at a position; None if it has no geometry."""
         if number in self.points:
             geometry = self.features[number].geometry
             assert geometry is not None  # it is a point
@@ -81,14 +82,23 @@ def with_statistics(
     algorithm: str,
     tile_scale: float = 1.0,
 ) -> Iterator[Feature]:
-    """Yield features with a reducer's outputs over the pixels of each as properties.
+    """Yield features with the outputs of a reducer over their pixels as properties.
+
+    A feature without a geometry is yielded as it is.
 
     Parameters
     ----------
+    image : Image
+    reducer : Reducer
+    features : iterable of Feature
+    projection : Projection
+        Its pixels are reduced.
     most : float, optional
-        Pixels a region may have.
+        The most pixels that a region may have (``maxPixels``).
     algorithm : str
-        What errors call it.
+        The name of the Earth Engine algorithm, for error messages.
+    tile_scale : float
+        See :func:`~eedask.emulator.regions.zones.in_pieces`.
     """
     many = not any(isinstance(part.make(), Nested) for part in reducer.parts)
     for batch in batches(features, projection):
@@ -109,7 +119,7 @@ def with_statistics(
 
 
 def _points(features: Sequence[Feature], projection: Projection) -> dict[int, Window]:
-    """Return the pixels of the features that are points in longitude and latitude."""
+    """Return the pixel of each feature that is a point in EPSG:4326, by the feature's position."""
     numbers = [
         k
         for k, feature in enumerate(features)
@@ -126,7 +136,7 @@ def _points(features: Sequence[Feature], projection: Projection) -> dict[int, Wi
     if numbers and not same_crs(WGS84, projection.crs):
         x, y = convert(x, y, WGS84, projection.crs)
     cols, rows = apply(~projection.transform, x, y)
-    # On a pixel's edge it is the one to the right and below, as for any region.
+    # A point on a pixel's edge belongs to the pixel to the right or below, as for any region.
     pixels = np.floor(np.column_stack([cols, rows]) + EDGE).astype(np.int64).tolist()
     return {k: (col, row, 1, 1) for k, (col, row) in zip(numbers, pixels, strict=True)}
 
@@ -134,7 +144,7 @@ def _points(features: Sequence[Feature], projection: Projection) -> dict[int, Wi
 def _at_points(
     image: Image, reducer: Reducer, batch: Batch, algorithm: str
 ) -> dict[int, dict[str, Any]] | None:
-    """Return the statistics of a batch's points, all at once; None where that cannot be."""
+    """Return the statistics of a batch's points, by position; None if bands hold arrays."""
     found: dict[int, dict[str, Any]] = {k: {} for k in batch.points}
     if not found:
         return found
@@ -154,9 +164,10 @@ def _at_points(
 
 
 def _point_pixels(batch: Batch, bands: Sequence[Band]) -> list[Pixels] | None:
-    """Return the pixels of a batch's n points, (1, n) of each band; None if they are arrays.
+    """Return the pixels of a batch's n points, (1, n) for each band; None if pixels are arrays.
 
-    All bands are read of a place before the next, since what they are made of is often the same.
+    Bands that cannot read single pixels are read group by group of points, all bands for one group
+    before the next, since the bands are often computed from the same pixels.
     """
     windows = list(batch.points.values())
     groups = batch.reads.together(windows)
@@ -181,7 +192,10 @@ def _point_pixels(batch: Batch, bands: Sequence[Band]) -> list[Pixels] | None:
 
 
 def _reduced(reducer: Reducer, columns: Sequence[Any], mask: Any) -> list[list[Any]]:
-    """Return the outputs for each of n pixels by itself, of columns and a mask (1, n)."""
+    """Return, for each of n pixels alone, the list of a reducer's outputs.
+
+    ``columns`` (one array for each input) and ``mask`` have shape (1, n).
+    """
     nothing = [plain(output) for output in Run(reducer).outputs()]
     rows = [nothing] * mask.shape[1]
     (there,) = np.nonzero(mask[0] > 0)

@@ -1,4 +1,4 @@
-"""Reducing, or listing, an image's pixels in a region, tile by tile.
+"""Reducing or listing an image's pixels in a region (``reduceRegion``, ``sample``), by tiles.
 
 https://developers.google.com/earth-engine/guides/reducers_reduce_region
 """
@@ -41,7 +41,8 @@ from eedask.emulator.regions.shared_reads import SharedReads
 T = TypeVar("T")
 Inputs = tuple[list[NDArray[Any]], NDArray[np.float64], NDArray[np.float64]]
 
-_PER_TILE = 100.0
+_PER_TILE = 100.0  # operations charged for each tile of a region
+# A pixel counts if its region covers at least this fraction and its weight is at least this much.
 _LEAST_COVERAGE = 0.005
 _LEAST_WEIGHT = 1 / 256
 
@@ -61,14 +62,24 @@ def aggregation_projection(
     transform: Sequence[float] | None,
     scale: float | None,
 ) -> Projection:
-    """Return the projection that pixels are aggregated in.
+    """Return the projection whose pixels are aggregated.
 
-    It is the first band's unless another is given; ``scale`` rescales either.
+    Parameters
+    ----------
+    image : Image
+        The projection of its first band is the default.
+    algorithm : str
+        The name of the Earth Engine algorithm, for the error message.
+    crs : Projection, optional
+    transform : sequence of float, optional
+        The six terms of an affine transform that replaces the projection's.
+    scale : float, optional
+        Metres per pixel; rescales the projection.
 
     Raises
     ------
     EarthEngineError
-        There is no scale: the image has no projection of its own, and none was given.
+        The image has no projection of its own (a composite), and no scale was given.
     """
     base = image.bands[0].projection if image.bands else None
     projection = requested(base, crs, transform, scale)
@@ -83,7 +94,13 @@ def aggregation_projection(
 
 
 def region_of(image: Image, geometry: Geometry | None, algorithm: str) -> Geometry:
-    """Return a region, the image's footprint if none is given; it must have bounds."""
+    """Return the region to aggregate over: the geometry, or by default the image's footprint.
+
+    Raises
+    ------
+    EarthEngineError
+        It is unbounded.
+    """
     region = image.footprint if geometry is None else geometry
     if region is not None and not region.unbounded:
         return region
@@ -94,8 +111,8 @@ def region_of(image: Image, geometry: Geometry | None, algorithm: str) -> Geomet
     raise EarthEngineError(f"{algorithm}: The region is unbounded.")
 
 
-class _Everything:
-    """The cover of a point, on the pixel that it lies in."""
+class _PointCover:
+    """Stands for the :class:`Cover` of a point: its window is the one pixel that it covers."""
 
     def fractions(self, col: int, row: int, width: int, height: int) -> NDArray[np.float32]:
         return np.ones((height, width), np.float32)
@@ -105,18 +122,19 @@ class _Everything:
 
 
 class Tile:
-    """Some pixels of a region.
+    """A rectangle of a zone's pixels, and which of them the region covers.
 
     Attributes
     ----------
     grid : Grid
+        The rectangle as a grid to read bands on.
     window : (column, row, width, height)
-        In pixels of the zone's projection.
+        The rectangle in pixels of the zone's projection.
     """
 
     def __init__(
         self,
-        cover: Cover | _Everything,
+        cover: Cover | _PointCover,
         projection: Projection,
         window: Window,
         reads: SharedReads | None = None,
@@ -131,28 +149,31 @@ class Tile:
 
     @cached_property
     def fractions(self) -> NDArray[np.float32]:
-        """The covered fraction of each pixel."""
+        """The fraction of each pixel that the region covers, shape (height, width)."""
         return self._cover.fractions(*self.window)
 
     @cached_property
     def centres(self) -> NDArray[np.bool_]:
-        """Whether the region holds each pixel's centre."""
+        """Whether each pixel's centre is in the region, shape (height, width)."""
         return self._cover.centres(*self.window)
 
     def quarters(self, least: int) -> list[Tile]:
-        """Return the tile in parts, its sides halved where longer than ``least``; else none."""
+        """Return the two or four tiles that halving its sides makes; none if it is too small.
+
+        Only sides longer than ``least`` pixels are halved.
+        """
         parts = quarters(self.window, least)
         return [Tile(self._cover, self._projection, part, self._reads) for part in parts]
 
 
 @dataclass(frozen=True)
 class Zone:
-    """A region on the pixels of a projection.
+    """A region laid on the pixels of a projection.
 
     Attributes
     ----------
     shape : shapely geometry
-        In the projection's crs.
+        The region in the projection's crs.
     projection : Projection
     """
 
@@ -161,22 +182,22 @@ class Zone:
 
     @classmethod
     def of(cls, region: Geometry, projection: Projection) -> Zone:
-        """Return a region on a projection's pixels."""
+        """Return the zone of a region, reprojected to the crs of a projection."""
         pixel = math.sqrt(abs(projection.transform.determinant))
         return cls(shape_in(region, projection.crs, pixel), projection)
 
     @property
     def pixels(self) -> float:
-        """The region's area in pixels: what ``maxPixels`` counts."""
+        """The region's area in pixels, which ``maxPixels`` limits."""
         return float(self.shape.area / abs(self.projection.transform.determinant))
 
     def foresee(self, bands: int) -> None:
-        """Raise at once where the zone's pixels are more than can be read in time."""
+        """Raise :class:`TimeLimit` if reading its pixels would exceed the request's operations."""
         metering.foresee(self.pixels * bands)
 
     @cached_property
     def window(self) -> Window | None:
-        """The pixels that the region's bounds touch; None of an empty region."""
+        """The rectangle of pixels that the region's bounds touch; None if the region is empty."""
         if self.shape.is_empty:
             return None
         # A point on a pixel's edge takes one pixel, the one to the right and below.
@@ -190,7 +211,7 @@ class Zone:
         left, top, all_cols, all_rows = self.window
         metering.foresee(_PER_TILE * (all_cols / READ_TILE) * (all_rows / READ_TILE))
         is_point = self.shape.geom_type == "Point"
-        cover = _Everything() if is_point else Cover(self.shape, self.projection)
+        cover = _PointCover() if is_point else Cover(self.shape, self.projection)
         for row in range(0, all_rows, READ_TILE):
             height = min(READ_TILE, all_rows - row)
             cols = np.arange(0, all_cols, READ_TILE)
@@ -204,7 +225,7 @@ class Zone:
     def _touches(
         self, cols: NDArray[np.intp], row: int, widths: NDArray[np.intp], height: int
     ) -> NDArray[np.bool_]:
-        """Return which tiles of a row of tiles the shape touches."""
+        """Return whether the shape touches each tile of a row of tiles."""
         shapely.prepare(self.shape)
         right, bottom = cols + widths, np.full_like(cols, row + height)
         top = np.full_like(cols, row)
@@ -214,17 +235,30 @@ class Zone:
         return np.asarray(shapely.intersects(self.shape, frames))
 
     def coarser(self, most: float) -> Zone:
-        """Return the zone with pixels doubled until there are at most so many."""
+        """Return the zone with its pixel size doubled until it has at most ``most`` pixels."""
         factor = 2.0 ** math.ceil(math.log2(math.sqrt(self.pixels / most)))
         transform = compose(self.projection.transform, Affine.scale(factor))
         return Zone(self.shape, Projection(self.projection.crs, transform))
 
 
 def limited(zone: Zone, most: float | None, best_effort: bool | None, algorithm: str) -> Zone:
-    """Return a zone of at most so many pixels, or raise Earth Engine's error.
+    """Return the zone, coarser if need be, if it has at most ``most`` pixels.
 
-    ``best_effort`` is None of an algorithm without such an argument: its error ends with the
-    first line, for the advice of the second would not help.
+    Parameters
+    ----------
+    zone : Zone
+    most : float, optional
+        ``maxPixels``; None for no limit.
+    best_effort : bool, optional
+        ``bestEffort``: whether a zone of too many pixels is made coarser. None for an algorithm
+        without such an argument, whose error message then does not advise to set it.
+    algorithm : str
+        The name of the Earth Engine algorithm, for error messages.
+
+    Raises
+    ------
+    EarthEngineError
+        ``maxPixels`` is not positive, or the zone has more pixels and may not be made coarser.
     """
     if most is not None and most < 1:
         raise EarthEngineError(f"{algorithm}: maxPixels must be positive.")
@@ -240,24 +274,26 @@ def limited(zone: Zone, most: float | None, best_effort: bool | None, algorithm:
 
 
 def check_tile_scale(value: float, algorithm: str) -> None:
-    """Raise unless a ``tileScale`` is within the documented 0.1 to 16.
-
-    It changes how much memory Earth Engine needs, and no result; here memory is bounded anyway.
-    """
+    """Raise unless a ``tileScale`` is within the documented range of 0.1 to 16."""
     if not 0.1 <= value <= 16:
         raise EarthEngineError(f"{algorithm}: tileScale must be between 0.1 and 16. Got {value}.")
 
 
 def output_names(bands: Sequence[str], reducer: Reducer, single: str) -> list[list[str]]:
-    """Return the names of a reducer's outputs for each band, or for all as its inputs.
+    """Return the names of a reducer's outputs, one list for each time the reducer is run.
+
+    A reducer of one input is run on each band, and its outputs are called ``band_output`` unless
+    ``single`` says otherwise. A reducer of several inputs is run once on all bands, and its
+    outputs keep their names.
 
     Parameters
     ----------
     bands : sequence of str
     reducer : Reducer
-    single : str
-        ``band``: an only output is called by its band; ``output``: an only band's outputs are
-        called by their own names; ``both``: ``band_output`` always.
+    single : {"band", "output", "both"}
+        ``band``: the output of a reducer that has only one is named after its band. ``output``:
+        the same, but if there is only one band, outputs keep their names. ``both``: always
+        ``band_output``.
     """
     if reducer.inputs != 1:
         return [list(reducer.outputs)]
@@ -272,7 +308,13 @@ def output_names(bands: Sequence[str], reducer: Reducer, single: str) -> list[li
 
 
 def input_groups(bands: Sequence[Any], reducer: Reducer, algorithm: str) -> list[list[Any]]:
-    """Return which bands are a reducer's inputs together: each alone, or all."""
+    """Return the groups of bands that a reducer is run on: each band alone, or all together.
+
+    Raises
+    ------
+    EarthEngineError
+        The reducer has several inputs, but not as many as there are bands.
+    """
     if reducer.inputs == 1:
         return [[band] for band in bands]
     if len(bands) != reducer.inputs:
@@ -292,7 +334,22 @@ def reduce_zone(
     tile_scale: float = 1.0,
     reads: SharedReads | None = None,
 ) -> dict[str, Any]:
-    """Return the outputs of a reducer over a zone's pixels, None where there were none."""
+    """Return the outputs of a reducer over a zone's pixels, by name; None if no pixel counted.
+
+    Parameters
+    ----------
+    image : Image
+    reducer : Reducer
+    zone : Zone
+    algorithm : str
+        The name of the Earth Engine algorithm, for error messages.
+    single : {"band", "output", "both"}
+        How outputs are named, see :func:`output_names`.
+    tile_scale : float
+        See :func:`in_pieces`.
+    reads : SharedReads, optional
+        Reads the pixels; by default each tile is read by itself.
+    """
     groups = input_groups(image.bands, reducer, algorithm)
     names = output_names(image.band_names, reducer, single)
     runs = [Run(reducer) for _ in groups]
@@ -315,12 +372,21 @@ def _add(run: Run, inputs: Inputs | None) -> None:
 def in_pieces(
     tile: Tile, tile_scale: float, work: Callable[[Tile], T], combine: Callable[[T], object]
 ) -> None:
-    """Hand on what ``work`` makes of a tile; of its quarters where memory does not suffice.
+    """Call ``combine(work(tile))``; if that takes too much memory, do so for the tile's quarters.
+
+    Parameters
+    ----------
+    tile : Tile
+    tile_scale : float
+        Divides the side of the smallest tile that is tried, 256 pixels, as ``tileScale`` does.
+    work : callable
+        ``work(tile)`` computes a result, which ``combine`` takes.
+    combine : callable
 
     Raises
     ------
     MemoryLimit
-        It does not even for tiles of Earth Engine's size, divided by ``tileScale``.
+        Even the smallest tile takes too much memory.
     """
     try:
         with metering.scope():
@@ -336,7 +402,10 @@ def in_pieces(
 
 
 def _inputs(reducer: Reducer, bands: Sequence[Band], tile: Tile) -> Inputs | None:
-    """Return the values of the pixels of a tile that count, and their weights; None if none do."""
+    """Return the values and weights of a tile's pixels that count; None if no pixel counts.
+
+    These are the arguments of :meth:`Run.add`; a pixel whose centre is in the region is counted.
+    """
     pixels = [tile.read(band) for band in bands]
     mask = pixels[0].mask
     for other in pixels[1:]:
@@ -355,7 +424,10 @@ def _inputs(reducer: Reducer, bands: Sequence[Band], tile: Tile) -> Inputs | Non
 
 
 def pixel_weights(mask: NDArray[np.float32], fractions: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return min(mask, fraction) in 255ths; what is too little is nothing."""
+    """Return the weight of each pixel: min(mask, covered fraction), rounded to a 255th.
+
+    It is 0 if the fraction is below 0.005 or the minimum below 1/256.
+    """
     least = np.minimum(mask, fractions).astype(np.float64)
     weights = np.rint(least * 255) / 255
     weights[(fractions < _LEAST_COVERAGE) | (least < _LEAST_WEIGHT)] = 0

@@ -1,6 +1,6 @@
-"""What happens to requests on their way: quotas, latency, faults, tokens.
+"""What requests meet before and after they are computed: quotas, latency, faults, tokens.
 
-In goes a request that has just come.
-Out comes leave to go on, a refusal in Earth Engine's words, or damage done to the answer.
-server imports it; it knows nothing of what is asked.
+In goes a request that has just arrived.
+Out comes permission to go on, a refusal in Earth Engine's words, or a fault for its answer.
+`server` imports it; nothing here looks at what a request asks for.
 """

@@ -1,7 +1,7 @@
-"""Bearer tokens as a model: which are issued, and which are still accepted.
+"""A model of OAuth 2 bearer tokens: issuing them, and accepting them until they expire.
 
-Nothing is secret here and no signature is checked: what counts is that tokens end and that
-credentials can be revoked, as of Google's servers
+Nothing is secret here and no signature is checked. What is modelled is that tokens expire and that
+credentials can be revoked, as with Google's servers
 (https://developers.google.com/identity/protocols/oauth2).
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from eedask.emulator.answers import Answer, error_answer, json_answer
 from eedask.emulator.errors import EarthEngineError
 
-# The form field that holds the lasting credential, by the way it is exchanged.
+# The form field that holds the long-lived credential, by the grant type that exchanges it.
 _GRANTS = {
     "refresh_token": "refresh_token",
     "urn:ietf:params:oauth:grant-type:jwt-bearer": "assertion",
@@ -26,7 +26,8 @@ _EXPECTED = (
 )
 MISSING = f"Request is missing required authentication credential. {_EXPECTED}"
 INVALID = f"Request had invalid authentication credentials. {_EXPECTED}"
-# What a name that was made with a token gives is public, and so is the discovery document.
+# Methods that need no token: the discovery document, and those that read from a name which was
+# created by a request with a token (thumbnails, tables, map tiles).
 _PUBLIC = (
     "discovery",
     "projects.thumbnails.getPixels",
@@ -43,10 +44,10 @@ class Tokens:
     Parameters
     ----------
     seconds : float, optional
-        How long a token is valid, from its issue, or from its first use if it came from
-        elsewhere. None: nothing is checked.
+        How long a token is valid after it was issued, or after its first use if it was not
+        issued here. None: all requests are accepted.
     clock : callable
-        Seconds, never going back.
+        Returns monotonic seconds.
     """
 
     def __init__(self, seconds: float | None, clock: Callable[[], float]) -> None:
@@ -59,19 +60,19 @@ class Tokens:
         self._revoked: set[str] = set()
 
     def check(self, label: str, header: str | None) -> None:
-        """Let a request pass.
+        """Raise unless a request may pass.
 
         Parameters
         ----------
         label : str
-            The name of its method.
+            The name of the REST method.
         header : str, optional
-            Its ``Authorization``.
+            The request's ``Authorization`` header.
 
         Raises
         ------
         EarthEngineError
-            401.
+            401: the token is missing, expired or revoked.
         """
         if self.seconds is None or label in _PUBLIC:
             return
@@ -84,7 +85,7 @@ class Tokens:
             raise EarthEngineError(INVALID, 401)
 
     def answer(self, path: str, body: bytes) -> Answer:
-        """Answer a POST to the token server."""
+        """Return the token server's answer to a POST: an issued token, or a revocation."""
         form = dict(parse_qsl(body.decode("utf-8", "replace")))
         if path.endswith("/revoke"):
             self._revoked.add(form.get("token", ""))
@@ -99,7 +100,7 @@ class Tokens:
             return _refusal("invalid_request", "Missing required parameter.")
         if source in self._revoked:
             return _refusal("invalid_grant", "Token has been expired or revoked.")
-        # Issue order and source only: the tokens of a run are the same in the next.
+        # Made of the order of issue and the source only, so that every run issues the same tokens.
         digest = hashlib.sha256(f"{len(self._since)}:{source}".encode()).hexdigest()
         token = f"ya29.emulator-{digest[:32]}"
         self._since[token], self._source[token] = self._clock(), source

@@ -1,4 +1,4 @@
-"""How slow answers are, and how they fail: the settings and the draw.
+"""The settings of latency and faults, and drawing them at random for each request.
 
 https://developers.google.com/earth-engine/guides/usage has the quotas whose refusals are mimicked.
 """
@@ -15,7 +15,7 @@ from eedask.emulator.traffic.spec import Spec, check_not_negative, check_shares
 
 
 class Fault(Enum):
-    """What goes wrong with one request."""
+    """A fault that one request meets, described at :class:`Faults`."""
 
     THROTTLE = "429"
     THROTTLE_RETRY_AFTER = "429_retry_after"
@@ -30,15 +30,16 @@ class Fault(Enum):
 
 @dataclass(frozen=True)
 class Latency(Spec):
-    """How long an answer takes at least, in seconds.
+    """How long an answer takes at least: a lognormal distribution with some slow outliers.
 
     Parameters
     ----------
     median : float
+        Seconds.
     sigma : float
-        Of the logarithm: 0 is a fixed time, else it is lognormal about the median.
+        The standard deviation of the time's logarithm; 0 for a fixed time.
     slow_share, slow : float
-        This share of requests takes ``slow`` seconds instead.
+        This share of requests (0 to 1) takes ``slow`` seconds instead.
 
     Examples
     --------
@@ -65,38 +66,40 @@ class Latency(Spec):
         return not (self.sigma or self.slow_share)
 
     def draw(self, chance: random.Random) -> float:
-        """Return the time of one request."""
-        # Both are always drawn, so that the share does not shift the other requests' times.
+        """Return a time for one request, in seconds, drawn with a generator."""
+        # Both numbers are always drawn, so that changing slow_share leaves the other times alone.
         share, normal = chance.random(), chance.gauss(0.0, 1.0)
         return self.slow if share < self.slow_share else self.median * math.exp(self.sigma * normal)
 
 
 @dataclass(frozen=True)
 class Faults(Spec):
-    """Shares of requests that meet a fault (0-1, together at most 1), and how the faults are.
+    """The shares of requests that meet each fault (from 0 to 1, at most 1 in all).
 
     Parameters
     ----------
     throttle, throttle_retry_after : float
-        429 without and with ``Retry-After`` (of ``retry_after`` seconds). In a string: ``429``.
+        The answer is 429, without or with a ``Retry-After`` of ``retry_after`` seconds. Also
+        called ``429`` and ``429_retry_after`` in strings and mappings.
     internal, unavailable : float
-        500 and 503. In a string: ``500``, ``503``.
+        The answer is 500 or 503. Also called ``500`` and ``503``.
     hang : float
-        No answer for ``hang_s`` seconds, then the connection closes.
+        There is no answer for ``hang_s`` seconds, then the connection closes.
     reset : float
-        The connection is reset in place of an answer.
+        The connection is reset instead of an answer.
     truncated : float
-        The body ends halfway, though Content-Length says more.
+        The body ends halfway, before the length that Content-Length states.
     wrong_bytes : float
         The body is noise of the right length.
     drip : float
-        The body comes bit by bit over ``drip_s`` seconds.
+        The body arrives in small pieces over ``drip_s`` seconds.
     outage_after, outage : float
-        From so many seconds after these settings were made, nothing works for ``outage``
-        seconds.
+        All requests fail for ``outage`` seconds, starting ``outage_after`` seconds after these
+        settings were made.
     outage_as : {"reset", "503"}
+        How requests fail in the outage.
     restricted : float
-        Not 0: answers carry the header that tells of an exhausted compute quota.
+        If not 0, answers carry the header that tells of an exhausted compute quota.
     """
 
     throttle: float = 0.0
@@ -133,11 +136,11 @@ class Faults(Spec):
 
     @cached_property
     def are_none(self) -> bool:
-        """Whether no request meets a fault, but for an outage."""
+        """Whether no request meets a fault outside of the outage."""
         return not any(getattr(self, name) for name, _ in _SHARES)
 
     def draw(self, chance: random.Random) -> Fault | None:
-        """Return the fault that one request meets."""
+        """Return the fault that one request meets, drawn with a generator; None for no fault."""
         point = chance.random()
         for name, fault in _SHARES:
             point -= getattr(self, name)
@@ -146,7 +149,7 @@ class Faults(Spec):
         return None
 
     def out(self, age: float) -> Fault | None:
-        """Return how requests fail in an outage, None outside of it.
+        """Return the fault that all requests meet during the outage; None before and after it.
 
         Parameters
         ----------

@@ -1,8 +1,8 @@
-"""Quotas as models: what a request meets on its way in, given a clock.
+"""Models of the quotas, and of the latency and fault that each request gets.
 
-Nothing here knows of HTTP or sleeps; the server asks and obeys. All chance is drawn from a seed,
-the request's own bytes and how often they were seen, so that a run meets the same faults
-whatever the order in which its requests arrive.
+Nothing here speaks HTTP or sleeps: the server asks for a verdict and carries it out. Random
+numbers depend only on a seed, the request's own bytes and how often these were seen before, so
+that a run meets the same faults in whatever order its requests arrive.
 https://developers.google.com/earth-engine/guides/usage has the quotas.
 """
 
@@ -36,14 +36,19 @@ TOO_MANY_AGGREGATIONS = "Quota exceeded: Too many concurrent aggregations."
 
 
 class Slots:
-    """How many requests are in flight, how many may be, and how long they were in sum.
+    """Counts the requests in flight, and refuses more of them than a limit.
 
     Parameters
     ----------
     limit : int, optional
-        None: no limit, but still a count.
+        The most requests in flight; None for no limit.
     clock : callable
-        Seconds, never going back.
+        Returns monotonic seconds.
+
+    Attributes
+    ----------
+    in_flight, peak : int
+        The requests in flight now, and the most there have been.
     """
 
     def __init__(self, limit: int | None, clock: Clock) -> None:
@@ -63,7 +68,15 @@ class Slots:
         return self._seconds
 
     def enter(self, *, forced: bool = False, limit: int | None = None) -> bool:
-        """Take a slot; False if there is none (or over a lower ``limit``) and not ``forced``."""
+        """Take a slot, and return whether there was one.
+
+        Parameters
+        ----------
+        forced : bool
+            Take it even over the limit.
+        limit : int, optional
+            Another limit; the lower of the two holds.
+        """
         limits = [most for most in (self.limit, limit) if most is not None]
         if not forced and limits and self.in_flight >= min(limits):
             return False
@@ -78,7 +91,7 @@ class Slots:
         self.in_flight -= 1
 
     def forget(self) -> None:
-        """Count from anew; what is in flight stays."""
+        """Reset the peak and the slot-seconds; requests in flight keep their slots."""
         self.peak, self._seconds, self._since = self.in_flight, 0.0, self._clock()
 
     def _add_up(self) -> None:
@@ -88,13 +101,14 @@ class Slots:
 
 
 class TokenBucket:
-    """So many requests a second, and at most one second's worth at once.
+    """Limits the rate of requests; after a pause, one second's worth may come at once.
 
     Parameters
     ----------
     rate : float, optional
-        Requests a second; None: no limit.
+        Requests per second; None for no limit.
     clock : callable
+        Returns monotonic seconds.
     """
 
     def __init__(self, rate: float | None, clock: Clock) -> None:
@@ -106,7 +120,7 @@ class TokenBucket:
         self._since = clock()
 
     def take(self) -> bool:
-        """Take a token; False if there is none."""
+        """Take the token of one request, and return whether there was one."""
         if self.rate is None:
             return True
         now = self._clock()
@@ -119,14 +133,14 @@ class TokenBucket:
 
 
 class Chance:
-    """A source of chance for each request, by what it is and how often it came."""
+    """Makes random generators seeded by a request's bytes and how often it was seen."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._seen: Counter[bytes] = Counter()
 
     def __call__(self, *what: bytes) -> Callable[[], random.Random]:
-        """Return what makes the generator for a request's next try."""
+        """Count one more try of a request, and return a function that makes its generator."""
         digest = hashlib.blake2b(b"\0".join(what), digest_size=12).digest()
         self._seen[digest] += 1
         text = f"{self._seed}:{digest.hex()}:{self._seen[digest]}"
@@ -135,13 +149,14 @@ class Chance:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to happen to a request that was let in.
+    """What the server has to do with a request that was let in.
 
     Attributes
     ----------
     latency : float
-        Seconds until the answer may go out.
+        Seconds from the request's arrival until its answer may be sent.
     fault : Fault, optional
+        The fault that it meets; None for no fault.
     """
 
     latency: float
@@ -149,21 +164,24 @@ class Verdict:
 
 
 class Traffic:
-    """All models together, and the tally.
+    """All quotas, latency and faults together, with statistics of the requests.
 
     Parameters
     ----------
     concurrency : int, optional
+        The most requests in flight; None for no limit.
     rate : float, optional
-        Requests a second.
+        Requests per second; None for no limit.
     latency : Latency, str, mapping or float, optional
-        Seconds.
+        As :meth:`Latency.parse` takes it; a number is seconds.
     faults : Faults, str or mapping, optional
+        As :meth:`Faults.parse` takes it.
     seed : int
+        Of all random numbers.
     clock : callable
-        Seconds, never going back.
+        Returns monotonic seconds.
     compute : Compute, optional
-        The account of EECU time, and its limits.
+        The account of EECU time, with its limits; by default one without limits.
     """
 
     def __init__(
@@ -191,7 +209,7 @@ class Traffic:
 
     @property
     def faults(self) -> Faults:
-        """The shares of faults; setting them starts the clock of their outage."""
+        """The settings of faults; the time until their outage counts from setting them."""
         return self._faults
 
     @faults.setter
@@ -200,9 +218,18 @@ class Traffic:
         self._faults_since = self._clock()
 
     def set_quotas(self, quotas: Mapping[str, Any]) -> None:
-        """Change ``concurrency``, ``rate``, ``latency`` and the limits of EECU time.
+        """Change the quotas that are named; the others stay.
 
-        What is not named stays.
+        Parameters
+        ----------
+        quotas : mapping
+            ``concurrency``, ``rate``, ``latency`` and the limits of EECU time,
+            ``daily_eecu_seconds`` and ``monthly_eecu_hours``.
+
+        Raises
+        ------
+        ValueError
+            A name is unknown, or a value invalid.
         """
         unknown = set(quotas) - {"concurrency", "rate", "latency", *_COMPUTE}
         if unknown:
@@ -213,21 +240,23 @@ class Traffic:
         if "rate" in quotas:
             self._bucket = TokenBucket(quotas["rate"], self._clock)
         if "concurrency" in quotas:
-            # Only the limit changes: those in flight still leave.
+            # The same Slots with another limit: requests in flight will give their slots back.
             self.slots.limit = Slots(quotas["concurrency"], self._clock).limit
 
     def enter(self, *what: bytes) -> Verdict:
-        """Let a request in, with a slot that :meth:`leave` gives back.
+        """Let a request in; it takes a slot, which :meth:`leave` gives back.
+
+        During an outage no quota refuses a request.
 
         Parameters
         ----------
         *what : bytes
-            The request: method, path, query, body.
+            The request: its method, path, query and body.
 
         Raises
         ------
         EarthEngineError
-            429: over a quota. No slot is taken.
+            429: it is over a quota. No slot is taken.
         """
         latency, fault = self._drawn(self._chance(*what))
         outage = self._faults.out(self._clock() - self._faults_since)
@@ -246,7 +275,7 @@ class Traffic:
         return verdict
 
     def _drawn(self, chance: Callable[[], random.Random]) -> tuple[float, Fault | None]:
-        # To make a generator takes longer than all else here.
+        # Making a generator takes longer than all else here: without need none is made.
         if self.latency.is_fixed and self._faults.are_none:
             return self.latency.median, None
         generator = chance()
@@ -257,16 +286,16 @@ class Traffic:
         self.slots.leave()
 
     def count(self, method: str, status: int | str) -> None:
-        """Note an answer."""
+        """Count an answer by its REST method and HTTP status (or how it failed)."""
         self._methods[method] += 1
         self._statuses[str(status)] += 1
 
     def abandon(self) -> None:
-        """Note a request whose client went away before its answer."""
+        """Count a request whose client closed the connection before the answer."""
         self._abandoned += 1
 
     def stats(self) -> dict[str, Any]:
-        """Return the tally, JSON-able."""
+        """Return the statistics as JSON values."""
         return {
             "requests": sum(self._methods.values()),
             "by_status": dict(self._statuses),
@@ -280,7 +309,7 @@ class Traffic:
         }
 
     def forget(self) -> None:
-        """Start the tally anew."""
+        """Reset the statistics; limits and requests in flight stay."""
         for counter in (self._statuses, self._methods, self._met):
             counter.clear()
         self._abandoned = 0

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 
 class Spec:
-    """What frozen dataclasses of settings share: reading from a string, mapping or number."""
+    """The base of frozen dataclasses of settings that a string, mapping or number can state."""
 
-    # What a bare number stands for, and other names of fields.
+    # The field that a number without a name sets, and other names of fields.
     _bare: str = ""
     _aliases: Mapping[str, str] = {}
 
@@ -22,7 +22,7 @@ class Spec:
         Raises
         ------
         ValueError
-            A name that is none, or a value that does not fit.
+            A name is unknown, or a value does not fit.
         """
         if isinstance(spec, cls):
             return spec
@@ -58,14 +58,14 @@ class Spec:
 
 
 def check_shares(settings: Any, *names: str) -> None:
-    """Refuse (ValueError) settings whose named fields are not from 0 to 1."""
+    """Raise ValueError if one of the named fields is not from 0 to 1."""
     for name in names:
         if not 0 <= getattr(settings, name) <= 1:
             raise ValueError(f"{name} is a share, from 0 to 1, not {getattr(settings, name)}")
 
 
 def check_not_negative(settings: Any, *names: str) -> None:
-    """Refuse (ValueError) settings whose named fields are negative or not finite."""
+    """Raise ValueError if one of the named fields is negative or not finite."""
     for name in names:
         value = getattr(settings, name)
         if not (value >= 0 and math.isfinite(value)):

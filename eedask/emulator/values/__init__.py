@@ -1,6 +1,6 @@
-"""The values of expressions that are not images: elements, features, dates, filters, types.
+"""The values that expressions compute, apart from images: features, collections, dates, filters.
 
 In go the arguments of algorithms, as a graph has them.
-Out come values of the declared types, comparisons, and their form as JSON.
-All that evaluates expressions imports it; it imports geometry and pixels.
+Out come values of the declared types, comparisons between them, and their JSON.
+Every wing that evaluates expressions imports it; it imports `geometry`, `limits` and `pixels`.
 """

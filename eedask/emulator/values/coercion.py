@@ -1,7 +1,8 @@
-"""Turning arguments into the types that algorithms declare.
+"""Converting arguments to the types that algorithms declare.
 
 The client's casts leave no trace in an expression (``ee.Image(5)`` inside a mapped function is a
-bare 5), so the server promotes what can be promoted, as Earth Engine does.
+bare 5). So a value of another type is converted where it has an obvious form in the declared one,
+as Earth Engine does.
 """
 
 from __future__ import annotations
@@ -32,18 +33,19 @@ from eedask.emulator.values.values import (
 )
 
 Coercer = Callable[[Any, Any], Any]
-"""``coerce(value, context)``; raises :class:`Mismatch` where the value has no such form.
+"""``coerce(value, context)`` returns a value converted to a type, or raises :class:`Mismatch`.
 
-What another algorithm has to make (a constant image) is made by ``context.call``.
+``context`` is the :class:`~eedask.emulator.expression.expression.Context` of the evaluation, whose
+``call`` runs the algorithms that some conversions need (such as a constant image from a number).
 """
 
 
 class Mismatch(Exception):
-    """A value that cannot be of the declared type; the binder says of which argument."""
+    """A value cannot be converted to the declared type; the caller adds the argument's name."""
 
 
 def coercer(declared: str) -> Coercer:
-    """Return the function that makes values of a declared type (``List<Number>``, ``Image``…)."""
+    """Return the function that converts to a declared type (``List<Number>``, ``Image``…)."""
     name, _, inside = declared.partition("<")
     inside = inside.removesuffix(">")
     if name == "List" and inside not in ("", "Object"):
@@ -104,7 +106,7 @@ def _list_of(inner: Coercer, inside: str, value: Any, context: Any) -> Any:
     if isinstance(value, list | np.ndarray):
         return [inner(item, context) for item in _list(value, context)]
     if inside == "String" and isinstance(value, str):
-        return [value]  # a lone selector stands for a list of one
+        return [value]  # a single selector stands for a list of one
     if inside in ("Integer", "Float", "Number") and isinstance(value, int | float):
         return [inner(value, context)]
     if inside in ("Element", "Geometry", "Image<unknown bands") or inside.startswith("Image"):
@@ -169,13 +171,13 @@ def _image(value: Any, context: Any) -> Any:
 
 
 def numbered(kind: Any, elements: list[Any]) -> Collection:
-    """Return a collection over a list, its elements' ids counting from 0."""
+    """Return a collection of the elements of a list, with the ids "0", "1" and so on."""
     return collection_of(kind, [with_index(e, str(i)) for i, e in enumerate(elements)])
 
 
 def _feature_collection(value: Any, context: Any) -> Any:
     if isinstance(value, Collection):
-        return value  # Collection.* take both kinds
+        return value  # the algorithms of Collection take both kinds of collection
     if isinstance(value, Mapping) and value.get("type") == "FeatureCollection":
         value = value.get("features")
     if isinstance(value, list):
@@ -292,7 +294,7 @@ def _pixel_type(value: Any, context: Any) -> Any:
 
 
 def _named(name: str) -> Coercer:
-    """Return the coercer of a type that nothing else can become (Kernel, Join, Classifier…)."""
+    """Return the coercer of a type that no other can be converted to (Kernel, Join…)."""
 
     def check(value: Any, _: Any) -> Any:
         if type_name(value) != name:

@@ -1,4 +1,4 @@
-"""When Earth Engine takes two values for equal, and which comes first."""
+"""Comparing values as Earth Engine does: equality, order and sorting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from eedask.emulator.values.values import Date
 
 
 def equal(a: Any, b: Any) -> bool:
-    """Return whether two values are equal: numbers by value, the rest of one type and content."""
+    """Return whether two values are equal.
+
+    Numbers are equal by value, whether integers or floats; a boolean equals no number. Other
+    values must have the same type and content.
+    """
     if isinstance(a, bool) != isinstance(b, bool):
         return False
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
@@ -29,12 +33,12 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def millis(value: Any) -> Any:
-    """Return a date as its milliseconds, anything else as it is."""
+    """Return the milliseconds of a date; any other value unchanged."""
     return value.millis if isinstance(value, Date) else value
 
 
 def sort_key(value: Any) -> tuple[int, Any]:
-    """Return a key that sorts values of all types: numbers, strings, others; null last."""
+    """Return a sort key for values of any type: numbers first, then strings, others, and null."""
     value = millis(value)
     if value is None:
         return (5, 0)

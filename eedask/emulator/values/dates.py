@@ -1,6 +1,6 @@
-"""Moments in time: reading and writing them, and the calendar's units.
+"""Dates: parsing them, converting to and from milliseconds, and the units of the calendar.
 
-Earth Engine's dates are Joda-Time's: https://developers.google.com/earth-engine/apidocs/ee-date.
+Earth Engine's dates follow Joda-Time: https://developers.google.com/earth-engine/apidocs/ee-date.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MILLIS = {
     "month": 365.2425 / 12 * 86_400_000.0,
     "year": 365.2425 * 86_400_000.0,
 }
-"""Average milliseconds of a unit."""
+"""The milliseconds of each unit of time; the average ones of a month and a year."""
 
 _DATE = re.compile(
     r"\s*(?P<year>[+-]?\d{1,9})"
@@ -37,7 +37,7 @@ _DATE = re.compile(
 
 
 def unit_name(unit: str) -> str:
-    """Return the singular name of a unit; 400 for what is none."""
+    """Return the singular name of a unit of time; raises EarthEngineError if it is unknown."""
     name = unit.lower().removesuffix("s")
     if name not in MILLIS:
         raise EarthEngineError(f"Invalid time unit: '{unit}'.")
@@ -46,7 +46,13 @@ def unit_name(unit: str) -> str:
 
 @lru_cache(maxsize=256)
 def zone(name: str | None) -> tzinfo:
-    """Return a time zone by name or offset (``+02:00``); UTC by default."""
+    """Return the time zone of a name or an offset such as ``+02:00``; UTC by default.
+
+    Raises
+    ------
+    EarthEngineError
+        There is no such time zone.
+    """
     if name is None or name in ("UTC", "Z", "Zulu", "GMT"):
         return UTC
     if match := re.fullmatch(r"([+-])(\d{2}):?(\d{2})?", name):
@@ -59,13 +65,19 @@ def zone(name: str | None) -> tzinfo:
 
 
 def to_millis(moment: datetime) -> float:
-    """Return milliseconds since 1970, exactly to the microsecond."""
+    """Return the milliseconds since 1970-01-01 UTC, exact to the microsecond."""
     difference = moment - EPOCH
     return (difference.days * 86_400 + difference.seconds) * 1000.0 + difference.microseconds / 1000
 
 
 def to_datetime(millis: float, time_zone: str | None = None) -> datetime:
-    """Return the moment in a time zone; 400 outside the years 1 to 9999."""
+    """Return a datetime, in a time zone, from milliseconds since 1970-01-01 UTC.
+
+    Raises
+    ------
+    EarthEngineError
+        The year is not from 1 to 9999, or there is no such time zone.
+    """
     try:
         return (EPOCH + timedelta(milliseconds=millis)).astimezone(zone(time_zone))
     except (OverflowError, ValueError):
@@ -73,10 +85,20 @@ def to_datetime(millis: float, time_zone: str | None = None) -> datetime:
 
 
 def parse_date(text: str, time_zone: str | None = None) -> float:
-    """Return the milliseconds of an ISO date: ``2017``, ``2017-6-24``, ``2017-175``, with a time.
+    """Return the milliseconds since 1970-01-01 UTC of an ISO date, with or without a time.
 
-    Fields that are left out are the first of their kind. An offset in the text wins over
-    ``time_zone``.
+    Parameters
+    ----------
+    text : str
+        Such as ``2017``, ``2017-6-24``, ``2017-175`` (a day of the year) or
+        ``2017-06-24T12:30:00Z``. Missing fields are the first of their kind: January, 1, 0 h.
+    time_zone : str, optional
+        Of a text without an offset from UTC; by default UTC.
+
+    Raises
+    ------
+    EarthEngineError
+        The text is no such date.
     """
     match = _DATE.fullmatch(text)
     if match is None:
@@ -98,7 +120,7 @@ def parse_date(text: str, time_zone: str | None = None) -> float:
 
 
 def floor(moment: datetime, unit: str) -> datetime:
-    """Return the start of the unit that a moment is in; weeks start on Monday."""
+    """Return the start of the year, month, week… that a datetime lies in; weeks start on Monday."""
     if unit == "week":
         moment -= timedelta(days=moment.weekday())
         unit = "day"
@@ -116,9 +138,10 @@ def floor(moment: datetime, unit: str) -> datetime:
 
 
 def advance(moment: datetime, count: int, unit: str) -> datetime:
-    """Return the moment so many whole units later; days past a month's end become its last.
+    """Return the datetime that is a number of whole units later, or earlier if it is negative.
 
-    Years to days move the clock on the wall, hours and less the time that passes.
+    Years, months, weeks and days keep the local time of day; hours, minutes and seconds are
+    elapsed time. A day beyond the end of a month becomes its last day.
     """
     if unit in ("year", "month"):
         months = moment.year * 12 + moment.month - 1 + count * (12 if unit == "year" else 1)

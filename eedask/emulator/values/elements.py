@@ -1,4 +1,4 @@
-"""Properties of elements, by the selectors that filters and aggregations use."""
+"""Properties of elements (features, images, collections), as filters and aggregations name them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ GEOMETRY_SELECTORS = (".geo", ".all")
 
 
 def geometry_of(element: Any) -> Geometry | None:
-    """Return a feature's geometry or an image's footprint (an image without one covers all)."""
+    """Return a feature's geometry or an image's footprint; unbounded for an image without one."""
     if isinstance(element, Image):
         return UNBOUNDED if element.footprint is None else element.footprint
     return element.geometry if isinstance(element, Feature) else None
 
 
 def index_of(element: Any) -> str | None:
-    """Return an element's id within its collection."""
+    """Return an element's id within its collection (``system:index``); None if it has none."""
     index = element.properties.get(INDEX)
     return element.id if index is None and isinstance(element, Feature) else index
 
 
 def property_of(element: Any, name: str) -> Any:
-    """Return what a selector selects: a property, the index or (``.geo``) the geometry, or None.
+    """Return the value of an element's property; None if it has none of that name.
 
-    Images and collections that are assets have a ``system:id`` and a ``system:version``.
+    ``.geo`` and ``.all`` are the geometry and ``system:index`` is the id. Images and collections
+    that are assets also have ``system:id`` and ``system:version``.
     """
     if name in element.properties:
         return element.properties[name]
@@ -44,30 +45,30 @@ def property_of(element: Any, name: str) -> Any:
 
 
 def names_of(element: Any) -> list[str]:
-    """Return the names of an element's properties, with those that its being an asset gives."""
+    """Return the names of an element's properties, with the ``system:`` ones that it has."""
     names = list(element.properties)
     more = [*_OF_ASSETS, INDEX]
     return names + [n for n in more if n not in names and property_of(element, n) is not None]
 
 
 def with_properties(element: Any, properties: Mapping[str, Any]) -> Any:
-    """Return a copy of an element or collection with more properties; None removes one."""
+    """Return a copy of an element with properties added or replaced; a value of None removes."""
     return replace(element, properties=changed(element.properties, properties))
 
 
 def with_index(element: Any, index: str | None) -> Any:
-    """Return an element as it stands in a collection, under an id."""
+    """Return a copy of an element with another id within its collection."""
     if isinstance(element, Feature):
-        # Every element of every table: replacing fields one by one takes three times as long.
+        # Called for every element of a table; dataclasses.replace would take three times as long.
         return Feature(element.geometry, changed(element.properties, {INDEX: index}), index)
     return with_properties(element, {INDEX: index})
 
 
 def ordinary(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties that are not the system's."""
+    """Return the properties whose names do not start with ``system:``."""
     return {k: v for k, v in properties.items() if not k.startswith("system:")}
 
 
 def is_element(value: Any) -> bool:
-    """Whether a value can stand in a collection."""
+    """Return whether a value can be an element of a collection."""
     return isinstance(value, Feature | Image | Collection)

@@ -1,4 +1,4 @@
-"""Filters: conditions on an element of a collection, or on a pair of elements in a join."""
+"""Filters (``ee.Filter``): conditions on an element, or on a pair of elements in a join."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from eedask.emulator.values.values import EVERYTHING, Query
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition.
+    """An ``ee.Filter``.
 
     Attributes
     ----------
     test : callable
-        ``test(left, right) -> bool``. Outside joins both are the one element.
+        ``test(left, right) -> bool``. Outside of joins both are the same element.
     hint : Query
-        What a collection's reader may leave out; excludes nothing that passes.
+        Lets a collection's source skip elements early; it excludes none that pass the test.
     exact : bool
-        Whether the hint, a range of times, says all that the condition does.
+        Whether the hint, a range of times, is equivalent to the test.
     measure : callable, optional
-        ``measure(left, right) -> float``, how well a pair fits; smaller is better.
+        ``measure(left, right) -> float``, how well a pair matches in a join; smaller is better.
     """
 
     test: Callable[[Any, Any], bool]
@@ -31,5 +31,5 @@ class Filter:
     exact: bool = False
 
     def passes(self, element: Any) -> bool:
-        """Whether a single element meets the condition."""
+        """Return whether a single element passes the filter."""
         return self.test(element, element)

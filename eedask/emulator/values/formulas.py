@@ -1,7 +1,7 @@
-"""The language of ``Image.expression``: parsing formulas into trees.
+"""Parsing the formulas of ``Image.expression`` into trees.
 
-https://developers.google.com/earth-engine/guides/image_math (expressions): arithmetic,
-comparison, logic, the ternary ``a ? b : c``, functions, ``b('name')`` and ``image.band``.
+They have arithmetic, comparison, logic, the ternary ``a ? b : c``, functions, ``b('name')`` and
+``image.band``. https://developers.google.com/earth-engine/guides/image_math
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TOKENS = re.compile(
     r"|(?P<string>'[^']*'|\"[^\"]*\")"
     r"|(?P<sign>\*\*|<=|>=|==|!=|&&|\|\||<<|>>|[-+*/%^<>!?:(),.&|~=\[\]]))"
 )
-# From the loosest to the tightest; the names are those of Image's algorithms.
+# Binary operators by precedence, the lowest first, with the names of Image's algorithms.
 _LEVELS: list[dict[str, str]] = [
     {"||": "or"},
     {"&&": "and"},
@@ -31,7 +31,7 @@ _LEVELS: list[dict[str, str]] = [
     {"*": "multiply", "/": "divide", "%": "mod"},
 ]
 _POWERS = ("**", "^")
-_DEEPEST = 200
+_DEEPEST = 200  # nested parentheses, arguments and choices that are accepted
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ class Formula:
 
     Attributes
     ----------
-    kind : str
-        ``number``, ``string``, ``name``, ``member`` (image, band), ``call`` (function, with
-        arguments) or ``choice`` (condition, yes, no).
+    kind : {"number", "string", "name", "member", "call", "choice"}
+        A ``member`` is a band of an image, as in ``image.band``; a ``choice`` is a ternary.
     value : Any
-        The number, the text or the name.
+        The number or string; the name of a variable, band or function; None for a choice.
     parts : tuple of Formula
+        The image of a member, the arguments of a call, or a choice's condition and its two
+        results.
     """
 
     kind: str
@@ -54,7 +55,7 @@ class Formula:
 
 
 def parse(text: str) -> Formula:
-    """Return the tree of a formula, or raise Earth Engine's 400."""
+    """Return the root of the tree of a formula; raises EarthEngineError if it is invalid."""
     parser = _Parser(text)
     tree = parser.choice()
     parser.expect_end()

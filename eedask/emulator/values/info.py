@@ -1,4 +1,4 @@
-"""The JSON that getInfo answers for a value, and features as tables carry them."""
+"""The JSON of values: as getInfo answers it, and of features as exported tables have them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from eedask.emulator.values.typenames import type_name
 from eedask.emulator.values.values import Collection, Date, DateRange, ErrorMargin, Feature
 
 MAX_ELEMENTS = 5000
-"""How many elements of a collection one answer holds."""
+"""The most elements of a collection that one answer of getInfo can hold."""
 
-_EXACT = 2.0**53  # beyond, doubles are not all integers
+_EXACT = 2.0**53  # up to here a double can hold every integer
 
 
 def to_info(value: Any) -> Any:
-    """Return a value as getInfo answers it.
+    """Return a value as the JSON values that getInfo answers.
 
-    Numbers without a fraction come as integers, and those that JSON lacks as the strings
+    Floats without a fraction become integers, and those that JSON cannot express the strings
     ``NaN``, ``Infinity`` and ``-Infinity``.
 
     Raises
     ------
     EarthEngineError
-        400 for a collection of more than 5,000 elements, for values that have no JSON, and for
-        what is nested too deeply.
+        A collection has more than 5,000 elements, a value has no JSON, or values are nested too
+        deeply.
     """
     try:
         return _info(value)
@@ -41,7 +41,7 @@ def to_info(value: Any) -> Any:
 
 
 def too_deep() -> EarthEngineError:
-    """Return the error for what is nested more deeply than can be computed."""
+    """Return the error for expressions or values that are nested too deeply."""
     return EarthEngineError("The expression is too deeply nested to be evaluated.")
 
 
@@ -63,7 +63,7 @@ def _info(value: Any) -> Any:
 
 
 def number_json(value: float) -> int | float | str:
-    """Return a number as Earth Engine's JSON has it."""
+    """Return a number in the form of Earth Engine's JSON, see :func:`to_info`."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -72,10 +72,11 @@ def number_json(value: float) -> int | float | str:
 
 
 def feature_json(feature: Feature) -> dict[str, Any]:
-    """Return a feature as tables carry it: GeoJSON in EPSG:4326 with straight edges, and its index.
+    """Return a feature as GeoJSON in EPSG:4326, with ``system:index`` among its properties.
 
-    Great circles come with as many vertices as they need to be straight. Tables of images have
-    their footprints.
+    This is the form that tables answer, unlike getInfo's. Edges are straight in longitude and
+    latitude: great circles are approximated by more vertices. An image's geometry is its
+    footprint.
     """
     geometry = feature.footprint if isinstance(feature, Image) else feature.geometry
     properties = {k: _info(v) for k, v in feature.properties.items()}
@@ -116,7 +117,7 @@ def _image(image: Image) -> dict[str, Any]:
 
 
 def band_json(band: Band) -> dict[str, Any]:
-    """Return a band's entry in an image's ``bands``."""
+    """Return the entry of a band in the list ``bands`` of an image's JSON."""
     result: dict[str, Any] = {"id": band.id, "data_type": _pixel_type(band.type)}
     if band.dimensions is not None:
         result["dimensions"] = list(band.dimensions)
@@ -167,8 +168,8 @@ def _collection(collection: Collection) -> dict[str, Any]:
 def _columns(elements: Iterator[Any]) -> dict[str, str]:
     """Return the names and types of the first feature's properties.
 
-    That is what features that are not a table's get; a guess, as the service answers some with
-    no columns.
+    They are the ``columns`` of collections that do not come from a table. That is a guess: Earth
+    Engine answers no columns for some.
     """
     first = next(elements, None)
     if first is None:

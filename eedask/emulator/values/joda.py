@@ -1,4 +1,4 @@
-"""Joda-Time's date patterns: writing and reading dates by them.
+"""Formatting and parsing dates by Joda-Time's patterns.
 
 https://www.joda.org/joda-time/apidocs/org/joda/time/format/DateTimeFormat.html
 """
@@ -19,7 +19,7 @@ _MONTHS = [
 ]
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
-# Long names of zones, in English as Java has them; zones without one here are called by offset.
+# Long English names of time zones, as Java has them. Any other zone is named by its offset.
 _ZONE_NAMES = {
     "UTC": "Coordinated Universal Time",
     "GMT": "Greenwich Mean Time",
@@ -63,7 +63,7 @@ _NUMBERS: dict[str, Callable[[datetime], int]] = {
 
 @lru_cache(maxsize=256)
 def _tokens(pattern: str) -> tuple[tuple[str, str], ...]:
-    """Return a pattern's fields, as (letter, whole token), and texts, as ("", text)."""
+    """Return the tokens of a pattern: (letter, run of the letter) or, for literals, ("", text)."""
     tokens: list[tuple[str, str]] = []
     for match in re.finditer(r"''|'((?:[^']|'')*)'|(([A-Za-z])\3*)|([^A-Za-z']+|')", pattern):
         if match[2]:
@@ -76,12 +76,20 @@ def _tokens(pattern: str) -> tuple[tuple[str, str], ...]:
 
 
 def written(when: datetime, pattern: str, zone_name: str | None) -> str:
-    """Return a moment as a pattern writes it.
+    """Return a datetime formatted by a pattern.
+
+    Parameters
+    ----------
+    when : datetime
+        In the time zone to show.
+    pattern : str
+    zone_name : str, optional
+        The zone's id, which the pattern ``ZZZ`` shows; by default UTC.
 
     Raises
     ------
     EarthEngineError
-        400 for a letter that has no meaning.
+        The pattern has a letter without meaning.
     """
     return "".join(_written(when, letter, token, zone_name) for letter, token in _tokens(pattern))
 
@@ -122,7 +130,16 @@ def _zone(when: datetime, letter: str, size: int, zone_name: str | None) -> str:
 
 
 def read(text: str, pattern: str, zone: tzinfo) -> datetime:
-    """Return the moment that a text stands for; fields that are not written are the first ones."""
+    """Return the datetime that a text states, in the form of a pattern.
+
+    Fields that the pattern lacks are the first of their kind, in the year 1970. ``zone`` is the
+    time zone of a text without an offset.
+
+    Raises
+    ------
+    EarthEngineError
+        The text does not match the pattern, or a field is out of range.
+    """
     expression = "".join(_expressions(pattern))
     match = re.fullmatch(expression, text.strip(), re.IGNORECASE)
     if match is None:
@@ -138,7 +155,7 @@ def read(text: str, pattern: str, zone: tzinfo) -> datetime:
 
 
 def _near_now(year: int) -> int:
-    """Return the year that two digits mean: from 80 years ago to 19 years ahead, as Joda has it."""
+    """Return the year of two digits that lies from 80 years ago to 19 years ahead, as in Joda."""
     first = datetime.now(EPOCH.tzinfo).year - 80
     return first + (year - first) % 100
 
@@ -155,7 +172,8 @@ def _expressions(pattern: str) -> Iterator[str]:
         elif letter == "Z":
             yield "(?P<Z>Z|[+-][0-9]{2}:?[0-9]{2})"
         elif letter in _NUMBERS or letter == "S":
-            # Digits run on into a field that follows at once, so each takes its own number.
+            # A field that directly follows would be digits too, so each takes as many as it has
+            # letters.
             tight = i + 1 < len(tokens) and tokens[i + 1][0] != ""
             count = f"{{{len(token)}}}" if tight or letter == "S" else "+"
             yield f"(?P<{letter}>[0-9]{count})"

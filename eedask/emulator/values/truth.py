@@ -1,4 +1,4 @@
-"""What Earth Engine takes for true where a condition is no boolean."""
+"""The truth value of conditions that are not booleans."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 
 def is_true(value: Any) -> bool:
-    """Return a condition's truth.
+    """Return whether Earth Engine takes a value for true as a condition.
 
-    Null, 0, NaN, empty strings and empty lists and dictionaries are false; all else is true
-    (https://developers.google.com/earth-engine/apidocs/ee-algorithms-if).
+    Null, 0, NaN, and empty strings, lists, dictionaries and arrays are false; all else is true.
+    https://developers.google.com/earth-engine/apidocs/ee-algorithms-if
     """
     if value is None:
         return False

@@ -1,4 +1,4 @@
-"""What Earth Engine calls the type of a value, in its error messages and in ObjectType."""
+"""Earth Engine's names of the types of values, as in error messages and ``ObjectType``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eedask.emulator.values.values import Collection
 
 
 def type_name(value: Any) -> str:
-    """Return Earth Engine's name of a value's type."""
+    """Return Earth Engine's name of the type of a value."""
     if value is None:
         return "Null"
     for types, name in _NAMES:
@@ -36,7 +36,7 @@ _PARENTS = {
 
 
 def is_of_type(value: Any, name: str) -> bool:
-    """Whether a value has a type, or one that is a kind of it; null has none."""
+    """Return whether a value has a type or a subtype of it; False for null."""
     if value is None:
         return False
     own = type_name(value)

@@ -1,4 +1,4 @@
-"""What an expression can be: the values that algorithms take and give, apart from images.
+"""The values that algorithms take and return, apart from images: features, collections, dates.
 
 Numbers, strings, booleans, lists and dictionaries are Python's own.
 """
@@ -21,14 +21,14 @@ CollectionKind = Literal["FeatureCollection", "ImageCollection"]
 
 @dataclass(frozen=True)
 class Date:
-    """A moment, in milliseconds since 1970-01-01 UTC."""
+    """An ``ee.Date``, in milliseconds since 1970-01-01 UTC."""
 
     millis: float
 
 
 @dataclass(frozen=True)
 class DateRange:
-    """Moments from ``start`` up to but not including ``end``, in milliseconds."""
+    """An ``ee.DateRange``: from ``start`` up to, but not including, ``end``, in milliseconds."""
 
     start: float
     end: float
@@ -36,7 +36,15 @@ class DateRange:
 
 @dataclass(frozen=True)
 class ErrorMargin:
-    """How far a geometric answer may be off: ``value`` in meters, projected units, or no bound."""
+    """An ``ee.ErrorMargin``: the largest error of a geometric result.
+
+    Attributes
+    ----------
+    value : float, optional
+        The error; None if it may be any.
+    unit : str
+        ``meters``, ``projected`` or ``infinite``.
+    """
 
     value: float | None
     unit: str = "meters"
@@ -51,7 +59,7 @@ class Feature:
     id: str | None = None
 
     def with_properties(self, **properties: Any) -> Feature:
-        """Return a copy with more properties; None removes one."""
+        """Return a copy with properties added or replaced; a value of None removes one."""
         merged = {**self.properties, **properties}
         kept = {k: v for k, v in merged.items() if v is not None}
         return Feature(self.geometry, kept, self.id)
@@ -62,16 +70,19 @@ Element = Feature | Image
 
 @dataclass(frozen=True)
 class Query:
-    """What a collection's reader may leave out: a hint, never a promise.
+    """Conditions on elements that let a collection's source skip those that fail them.
+
+    It is a hint: a source may yield elements that fail a condition, and callers check them.
 
     Attributes
     ----------
     bounds : (west, south, east, north), optional
-        Degrees. Elements whose footprint is wholly outside need not be made.
+        In degrees. Elements whose footprint is wholly outside may be skipped.
     start, end : float, optional
-        Milliseconds. Elements whose ``system:time_start`` is outside need not be made.
+        In milliseconds. Elements whose ``system:time_start`` is before ``start``, or not before
+        ``end``, may be skipped.
     equals : mapping
-        Property values that elements must have.
+        Elements whose properties do not have these values may be skipped.
     """
 
     bounds: Bounds | None = None
@@ -80,7 +91,7 @@ class Query:
     equals: Mapping[str, Any] = field(default_factory=dict)
 
     def __and__(self, other: Query) -> Query:
-        """Return the query that both would leave."""
+        """Return the query of the conditions of both."""
         return Query(
             bounds=_both(self.bounds, other.bounds, _intersection),
             start=_both(self.start, other.start, max),
@@ -95,25 +106,27 @@ Source = Callable[[Query], Iterator[Any]]
 
 @dataclass(frozen=True)
 class Kept:
-    """What the results of a function are sure to have of the elements that they are made of.
+    """What a mapped function keeps of each element: its place, and properties.
+
+    It tells which conditions on the results can be checked on the elements already.
 
     Attributes
     ----------
     place : bool
-        Whether a result's footprint, or geometry, lies within its element's.
+        Whether a result's footprint (or geometry) lies within that of its element.
     changed : frozenset of str, optional
-        Names of properties that may have other values than the element's; all others have the
-        element's or are missing. None: any may.
+        The names of properties that may differ from the element's; all others are the same or
+        missing. None if any may differ.
     """
 
     place: bool = False
     changed: frozenset[str] | None = None
 
     def passed(self, query: Query) -> Query:
-        """Return what of a query on results may be asked of the elements as well."""
+        """Return the conditions of a query on results that hold for their elements as well."""
         if self.changed is None:
             return Query()
-        # A property of this name goes before the geometry.
+        # A property called .geo or .all would be used instead of the geometry.
         place = self.place and not self.changed & {".geo", ".all"}
         timed = "system:time_start" not in self.changed
         return Query(
@@ -129,31 +142,38 @@ NOTHING_KEPT = Kept()
 
 @dataclass(frozen=True)
 class Counted:
-    """The source of an asset, whose elements can be counted without making them.
+    """The source of an asset whose elements can be counted without making them.
 
     Attributes
     ----------
     source : callable
-        All elements have a ``system:time_start``, and of a query's times none but those within
-        are yielded.
+        ``source(query)`` yields the elements. All have a ``system:time_start``, and none outside
+        the query's times is yielded.
     count : callable
-        How many a query yields that is about time alone.
+        ``count(query)`` returns how many elements a query by times only yields.
     """
 
     source: Source
     count: Callable[[Query], int]
 
     def __call__(self, query: Query) -> Iterator[Any]:
-        """Yield the elements."""
+        """Yield the elements that the query does not exclude."""
         return self.source(query)
 
 
 @dataclass(frozen=True)
 class Filtered:
-    """The source of the elements that pass a condition.
+    """The source of the elements of another source that pass a condition.
 
-    ``hint`` excludes none of them; ``exact`` says that it excludes all others, where sources
-    heed it.
+    Attributes
+    ----------
+    source : callable
+    keep : callable
+        ``keep(element) -> bool``, the condition.
+    hint : Query
+        Excludes no element that passes the condition.
+    exact : bool
+        Whether the hint, a range of times, excludes all other elements.
     """
 
     source: Source
@@ -162,7 +182,7 @@ class Filtered:
     exact: bool = False
 
     def __call__(self, query: Query) -> Iterator[Any]:
-        """Yield the elements that the query does not exclude either."""
+        """Yield the elements that pass the condition and that the query does not exclude."""
         return (e for e in self.source(query & self.hint) if self.keep(e))
 
 
@@ -170,7 +190,8 @@ class Filtered:
 class Mapped:
     """The source of a function's results, one for each element of another source.
 
-    Elements that a query excludes are left out before the function is called.
+    Conditions of a query that ``kept`` allows to check on elements leave these out before the
+    function is called.
     """
 
     source: Source
@@ -182,7 +203,7 @@ class Mapped:
         passed = self.kept.passed(query)
         found = self.source(passed)
         if passed.bounds is not None:
-            # Not all sources look at bounds.
+            # Sources may ignore bounds: check them here.
             bounds = passed.bounds
             found = (element for element in found if touches(_place(element), bounds))
         return map(self.function, found)
@@ -196,12 +217,21 @@ def _place(element: Any) -> Geometry | None:
 
 @dataclass(frozen=True)
 class Collection:
-    """A lazy sequence of features or images.
+    """An ``ee.FeatureCollection`` or ``ee.ImageCollection``: a lazy sequence of elements.
 
-    ``source(query)`` yields the elements in their fixed order, leaving out at most those that
-    the query excludes. Filters pass a narrower query down to their input, so that loading four
-    million images and keeping three costs three. ``columns()`` gives the names and types of a
-    table's properties, which hold for what is left of it as well.
+    Attributes
+    ----------
+    kind : {"FeatureCollection", "ImageCollection"}
+    source : callable
+        ``source(query)`` yields the elements in a fixed order and may skip those that the query
+        excludes. Filters pass a narrower query to their input, so that to keep three images of
+        four million takes making three.
+    properties : mapping
+    id, version : optional
+        Those of the asset that it is.
+    columns : callable, optional
+        ``columns()`` returns the names and types of the properties of a table; they hold for
+        filtered tables too.
     """
 
     kind: CollectionKind
@@ -212,32 +242,29 @@ class Collection:
     columns: Callable[[], Mapping[str, str]] | None = None
 
     def elements(self, query: Query = EVERYTHING) -> Iterator[Any]:
-        """Yield the elements that the query does not exclude."""
+        """Yield the elements, metered; those that a query excludes may be left out."""
         return metered_elements(self.source(query))
 
     def filtered(
         self, keep: Callable[[Any], bool], hint: Query = EVERYTHING, exact: bool = False
     ) -> Collection:
-        """Return the elements for which ``keep`` is true.
-
-        ``hint`` excludes none of them; with ``exact`` it says the same by times alone.
-        """
+        """Return the collection of the elements that pass a condition; see :class:`Filtered`."""
         return replace(self, source=Filtered(self.source, keep, hint, exact))
 
     def with_source(self, source: Source) -> Collection:
-        """Return a collection of other elements, or of elements with other properties."""
+        """Return the collection with another source, and without the columns of its table."""
         return replace(self, source=source, columns=None)
 
     def mapped(self, function: Callable[[Any], Any], kept: Kept = NOTHING_KEPT) -> Collection:
-        """Return ``function`` of every element.
+        """Return the collection of a function's results for every element; see :class:`Mapped`.
 
-        Of a query passes what asks for what the function keeps.
+        ``kept`` states what the results have in common with the elements.
         """
         return self.with_source(Mapped(self.source, function, kept))
 
     @property
     def size(self) -> int:
-        """How many elements there are. None is made for that where it is not needed."""
+        """The number of elements, counted without making them where the source allows it."""
         whole = self.source
         while isinstance(whole, Mapped):
             whole = whole.source
@@ -251,7 +278,7 @@ class Collection:
 
 
 def collection_of(kind: CollectionKind, elements: list[Any], **kwargs: Any) -> Collection:
-    """Return a collection over a list that is already there."""
+    """Return a collection of the elements of a list."""
     return Collection(kind, lambda _: iter(elements), **kwargs)
 
 
@@ -262,7 +289,7 @@ def _both(a: Any, b: Any, merge: Callable[[Any, Any], Any]) -> Any:
 
 
 def _intersection(a: Bounds, b: Bounds) -> Bounds:
-    """Return the overlap, or an empty box at a corner where there is none."""
+    """Return the overlap of two bounds; where there is none, a single point."""
     west, south = max(a[0], b[0]), max(a[1], b[1])
     return (west, south, max(west, min(a[2], b[2])), max(south, min(a[3], b[3])))
 

@@ -241,7 +241,7 @@ def test_fast_ways_equal_the_slow_one(field, name, rule, monkeypatch):
         reducer = run(f"Reducer.{name}")
         (fast,) = neighbourhoods.reduce_around(reducer, pixels, stencil, rule)
         with monkeypatch.context() as patch:
-            patch.setattr(neighbourhoods, "_FAST", {})
+            patch.setattr(neighbourhoods, "_FILTERS", {})
             patch.setattr(neighbourhoods, "_BLOCK", 1000)
             (slow,) = neighbourhoods.reduce_around(reducer, pixels, stencil, rule)
         assert (fast.valid == slow.valid).all()

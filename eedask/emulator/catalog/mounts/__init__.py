@@ -1,6 +1,6 @@
 """The user's own files as assets.
 
-In go a path to a raster, a folder of rasters, or a table, and what stands beside them.
-Out come an image with the file's own grid, a collection, or features.
-The catalog imports ``mounts``; nothing here knows the invented world.
+In goes the path of a raster, of a folder of rasters with metadata files, or of a table.
+Out comes an image with the file's own grid, an image collection, or a feature collection.
+`catalog.py` imports ``mounts``; nothing here knows the invented world.
 """

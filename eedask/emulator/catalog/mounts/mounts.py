@@ -28,17 +28,24 @@ _VECTORS = frozenset({".parquet", ".geoparquet", ".geojson", ".json", ".shp", ".
 _RASTERS = frozenset(
     {".tif", ".tiff", ".vrt", ".img", ".jp2", ".png", ".jpg", ".nc", ".hdf", ".asc", ".bil"}
 )
-# A property of the sidecar that says how a file's pyramid is made.
+# The property of a raster, or of its metadata, that names its pyramiding policy.
 _POLICY = "pyramidingPolicy"
 
 
 class MountedImage:
     """A raster file as an image asset.
 
+    Parameters
+    ----------
+    asset_id : str
+    path : Path
+    note : Note, optional
+        Metadata from files beside the raster; its properties override the raster's own.
+
     Raises
     ------
     ValueError
-        If the file cannot be read as a georeferenced raster.
+        If the file cannot be read as a georeferenced raster, or its pyramiding policy is unknown.
     """
 
     def __init__(self, asset_id: str, path: Path, note: Note | None = None) -> None:
@@ -55,7 +62,7 @@ class MountedImage:
 
     @cached_property
     def image(self) -> Image:
-        """The image, with the raster's own bands and grid."""
+        """The image, with the bands and the grid of the raster."""
         header = self._header
         source = RasterFile(self._path, header, cast(PyramidingPolicy, self._policy))
         outline = footprint(header.projection, header.width, header.height)
@@ -80,16 +87,16 @@ class MountedImage:
 
 
 class MountedFolder:
-    """A folder of rasters as an image collection, its images in the order of their names.
+    """A folder of rasters as an image collection, its images sorted by file name.
 
-    Images have the properties that their GeoTIFF tags give, and over these what lies beside them
-    (:mod:`~eedask.emulator.catalog.mounts.sidecars`).
+    The properties of an image are its GeoTIFF tags, overridden by metadata from other files in the
+    folder (:mod:`~eedask.emulator.catalog.mounts.sidecars`).
 
     Raises
     ------
     ValueError
-        If there is no raster in it, the first is unreadable, two have the same stem, or what
-        lies beside them cannot be read.
+        If the folder has no raster, the first raster or a metadata file is unreadable, or two
+        rasters have the same name without extension.
     """
 
     def __init__(self, asset_id: str, path: Path) -> None:
@@ -105,11 +112,11 @@ class MountedFolder:
         self._load = lru_cache(maxsize=1024)(self._open)
 
     def collection(self) -> Collection:
-        """Return the collection."""
+        """Return the image collection, whose images are opened when they are asked for."""
         return Collection("ImageCollection", self._source, {}, id=self._id)
 
     def image(self, index: str) -> Image | None:
-        """Return one image by its index, or None."""
+        """Return the image of a file name without extension; None if there is none."""
         return self._load(index) if index in self._files else None
 
     def _source(self, query: Query) -> Iterator[Image]:
@@ -128,9 +135,9 @@ class MountedFolder:
 def read_table(path: Path) -> FeatureTable:
     """Return the features of a vector file.
 
-    Geometries are brought to EPSG:4326; a file without a crs is taken to be in it. Nulls are
-    left out, dates become milliseconds. Reading is the only check that there is, so the file
-    is read at once.
+    Geometries are transformed to EPSG:4326, which is also assumed where a file has no crs. Nulls
+    are left out, and dates become milliseconds. The whole file is read here, so that one that
+    cannot be read fails when it is mounted.
 
     Raises
     ------
@@ -156,7 +163,7 @@ def _read_frame(path: Path) -> gpd.GeoDataFrame:
         if path.suffix.lower() in (".parquet", ".geoparquet"):
             return gpd.read_parquet(path)
         frame = gpd.read_file(path)
-    except (ValueError, OSError, RuntimeError) as error:  # pyogrio's are RuntimeErrors
+    except (ValueError, OSError, RuntimeError) as error:  # pyogrio raises RuntimeErrors
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
     if not isinstance(frame, gpd.GeoDataFrame):
         raise ValueError(f"{path} has no geometries.")
@@ -164,12 +171,15 @@ def _read_frame(path: Path) -> gpd.GeoDataFrame:
 
 
 def mount(asset_id: str, path: str | Path) -> Asset:
-    """Return the asset that a path holds.
+    """Return a file or folder as an asset: an image, an image collection or a table.
+
+    A folder is an image collection, a vector file (by its extension) a table, and any other file
+    an image.
 
     Raises
     ------
     ValueError
-        If the path is missing or cannot be read as any of the three.
+        If the path does not exist, or cannot be read as the kind of asset that it should be.
     """
     path = Path(path)
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Table cells as Earth Engine's properties: numbers, strings, lists, dates in milliseconds."""
+"""Converting the cells of tables to Earth Engine's properties, with dates in milliseconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from eedask.emulator.catalog.dates import millis
 
-# A column of this name, or else the first, says which file of a folder a row is about.
+# The names of columns that may hold the file name that a row describes, the preferred one first.
 KEYS = ("system:index", "file", "filename", "name", "id")
 _TIMES = {
     "system:time_start": ("datetime", "start_datetime"),
@@ -24,7 +24,7 @@ SIDECARS = ("properties.csv", "properties.json")
 
 
 def text_value(text: str) -> Any:
-    """Return a tag's text as a number where it is one."""
+    """Return a text as a number if it is a finite one, otherwise unchanged."""
     for kind in (int, float):
         try:
             value = kind(text)
@@ -35,7 +35,7 @@ def text_value(text: str) -> Any:
 
 
 def property_value(value: Any) -> Any:
-    """Return a cell's value as a property, or None where it is null (and so left out)."""
+    """Return the value of a cell as that of a property; None if it is null or NaN."""
     if value is None or value is pd.NaT or value is pd.NA:
         return None
     if isinstance(value, dt.date):  # datetimes and pandas' timestamps are dates too
@@ -54,17 +54,18 @@ def property_value(value: Any) -> Any:
 
 
 def properties_of(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a row's properties, without nulls."""
+    """Return the properties of a row of cells, without those that are null."""
     cells = {str(name): property_value(value) for name, value in row.items()}
     return {name: value for name, value in cells.items() if value is not None}
 
 
 def sidecar(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the properties that ``properties.csv`` or ``properties.json`` gives to files.
+    """Return the properties in a folder's ``properties.csv`` or ``.json``, by file.
 
-    A table has the file's name, with or without its extension, in its column ``file`` (or
-    another usual name, else its first); JSON is an object of objects by file name, or a list of
-    rows. ``system:time_start`` and ``system:time_end`` may be dates.
+    Keys are file names without extension. The table has the file's name, with or without
+    extension, in one of the columns :data:`KEYS` or in its first column. JSON is an object of
+    properties by file name, or a list of rows. ``system:time_start`` and ``system:time_end`` may be
+    dates.
     """
     for name in SIDECARS:
         if (folder / name).is_file():
@@ -89,10 +90,10 @@ def _rows(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def with_times(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with ``system:time_start`` and ``_end`` in milliseconds.
+    """Return a row with ``system:time_start`` and ``system:time_end`` in milliseconds.
 
-    They may be dates in text. Where they are missing, STAC's ``start_datetime``,
-    ``end_datetime`` and ``datetime`` tell.
+    They may be dates in text. Where they are missing they are taken from STAC's
+    ``start_datetime``, ``end_datetime`` and ``datetime``. The row is changed in place.
 
     Raises
     ------

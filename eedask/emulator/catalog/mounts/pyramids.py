@@ -1,4 +1,4 @@
-"""Pyramid levels: pixels made of the four below them, by a policy.
+"""Pyramid levels: each pixel is computed from four pixels of the finer level, by a policy.
 
 https://developers.google.com/earth-engine/reference/rest/Shared.Types/PyramidingPolicy
 """
@@ -21,10 +21,10 @@ Masks = NDArray[np.float32]
 
 
 def reduced(fine: Pixels, policy: PyramidingPolicy) -> Pixels:
-    """Return the pixels of the next level: half as many each way, rounded up.
+    """Return the pixels of the next coarser level: half as many each way, rounded up.
 
-    The mask is the mean of those below, what lies outside the raster counting as masked (a
-    guess); with ``SAMPLE`` it is the sampled pixel's.
+    Their mask is the mean of the four finer pixels' masks, where pixels outside the raster count as
+    masked (a guess); with ``SAMPLE`` it is the mask of the sampled pixel.
     """
     values = _blocks(_even(fine.values))
     opaque = is_opaque(fine.mask) and fine.values.shape[0] % 2 == fine.values.shape[1] % 2 == 0
@@ -38,7 +38,7 @@ def reduced(fine: Pixels, policy: PyramidingPolicy) -> Pixels:
 
 
 def _even(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array with zeros added to an even number of rows and columns."""
+    """Return an array padded with zeros to an even number of rows and columns."""
     height, width = array.shape
     return np.pad(array, ((0, height % 2), (0, width % 2)))
 
@@ -69,14 +69,14 @@ def _extreme(values: Values, masks: Masks, largest: bool) -> Values:
 
 
 def _mode(values: Values, masks: Masks) -> Values:
-    """Return the value of the greatest weight, the first of equals."""
+    """Return the value whose masks have the greatest sum, the first one among equals."""
     equal = (values[:, None] == values[None]) & (masks[None] > 0)
     weight = np.where(masks > 0, (equal * masks[None]).sum(axis=1), -1)
     return np.take_along_axis(values, weight.argmax(axis=0)[None], axis=0)[0]
 
 
 def _median(values: Values, masks: Masks) -> Values:
-    """Return the value at half of the weight, between two of them their mean."""
+    """Return the weighted median: the value at half of the masks' sum, or the mean of two."""
     filled = np.where(masks > 0, values, np.inf).astype(np.float64)
     order = np.argsort(filled, axis=0, kind="stable")
     filled = np.take_along_axis(filled, order, axis=0)

@@ -1,4 +1,4 @@
-"""One raster file as a native source: exact pixels, masks, and a pyramid made on demand."""
+"""One raster file as a native source: its exact pixels, its masks, and its pyramid levels."""
 
 from __future__ import annotations
 
@@ -21,16 +21,23 @@ from eedask.emulator.pixels.native_sources import WHOLE, NativeSource, Window, s
 from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.raster import Pixels, PixelType, Projection, uniform
 
+# Drivers of formats whose alpha band is certainly transparency.
 _TRUE_ALPHA = frozenset({"PNG", "WEBP"})
 _MOST_OPEN = 16
 _SIDE = 256  # of the tiles that are cached, in pixels
 
 
 class Header(NamedTuple):
-    """What a raster file says of itself.
+    """The grid, the bands and the tags of a raster file.
 
     Attributes
     ----------
+    projection : Projection
+    width, height : int
+        In pixels.
+    ids : tuple of str
+        The names of the bands.
+    types : tuple of PixelType
     numbers : tuple of int
         rasterio's numbers (from 1) of the bands, without an alpha band that is a mask.
     tags : tuple of (str, str)
@@ -50,12 +57,12 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """Return a raster file's grid and bands.
+    """Return the header of a raster file.
 
     Raises
     ------
     ValueError
-        If rasterio cannot read it, or it has no georeference, or complex pixels.
+        If rasterio cannot read it, or it has no georeference, no bands, or complex pixels.
     """
     try:
         status = path.stat()
@@ -84,7 +91,7 @@ def read_header(path: Path) -> Header:
 
 
 def _own_tags(file: Any) -> dict[str, str]:
-    """Return a GeoTIFF's tags without GDAL's and TIFF's own, which tell of the file."""
+    """Return a GeoTIFF's tags without those of GDAL and of the TIFF format itself."""
     if file.driver not in ("GTiff", "COG"):
         return {}
     return {
@@ -95,17 +102,18 @@ def _own_tags(file: Any) -> dict[str, str]:
 
 
 def _alpha_is_certain(file: Any) -> bool:
-    """Whether a band that is called alpha is transparency, and not just the fourth.
+    """Return whether a band that GDAL calls alpha is certainly transparency.
 
-    GDAL calls the last of four byte bands alpha whenever a GeoTIFF does not say otherwise, and
-    so the near infrared of many an aerial photograph. Earth Engine takes it for a band unless
-    told that it is alpha; so does this, but for formats in which it can be nothing else.
+    GDAL calls the last of four byte bands alpha whenever a GeoTIFF does not say otherwise: also
+    the near infrared of many aerial photographs. Earth Engine takes it for an ordinary band unless
+    told that it is alpha. So it is one here too, except in formats where a fourth band is always
+    alpha.
     """
     return file.driver in _TRUE_ALPHA and file.nodata is None
 
 
 def _mask(file: Any, number: int, part: FileWindow, values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return 255 where a band's pixels are valid, 0 where not, between under an alpha band."""
+    """Return the mask of a band's pixels: 255 valid, 0 masked, in between the alpha band's."""
     if ColorInterp.alpha in file.colorinterp and not _alpha_is_certain(file):
         if file.nodata is not None:
             return np.where(values == file.nodata, 0, 255).astype(np.uint8)
@@ -116,16 +124,16 @@ def _mask(file: Any, number: int, part: FileWindow, values: NDArray[Any]) -> NDA
 
 
 def _band_ids(descriptions: list[str | None]) -> tuple[str, ...]:
-    """Return the descriptions as ids where they are distinct, else b1, b2 and so on."""
+    """Return the bands' descriptions as their ids if all are distinct; else b1, b2 and so on."""
     if all(descriptions) and len(set(descriptions)) == len(descriptions):
         return tuple(str(description).replace(" ", "_") for description in descriptions)
     return tuple(f"b{number}" for number in range(1, len(descriptions) + 1))
 
 
 class RasterFile(NativeSource):
-    """A raster file: its exact pixels, and a pyramid that is made of them on demand.
+    """A raster file: its exact pixels, and a pyramid that is computed from them on demand.
 
-    Each thread has a handle of its own.
+    Each thread opens the file for itself.
 
     Attributes
     ----------
@@ -133,7 +141,7 @@ class RasterFile(NativeSource):
     header : Header
         A file that was changed has another one, so none of its old pixels is found again.
     policy : str
-        How a pixel of a pyramid level is made of its four below; Earth Engine's default is MEAN.
+        How a pixel is computed from four of the finer level; Earth Engine's default is MEAN.
     """
 
     path: Path
@@ -179,7 +187,7 @@ class RasterFile(NativeSource):
         return Pixels(values, mask)
 
     def _reduced(self, band: int, level: int, window: Window) -> Pixels:
-        """Return pixels made of those of the level below, in blocks of two by two."""
+        """Return pixels computed from blocks of two by two of the next finer level."""
         _, width, height = sized(self, level - 1)
         col, row = 2 * window.col, 2 * window.row
         below = Window(
@@ -189,7 +197,7 @@ class RasterFile(NativeSource):
 
 
 class _Handles(local):
-    """A thread's open files, the last few: opening one takes longer than reading a tile of it."""
+    """The files that a thread read last, kept open: opening takes longer than reading a tile."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[tuple[Path, tuple[int, int]], Any] = OrderedDict()

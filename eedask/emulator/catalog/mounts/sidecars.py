@@ -1,7 +1,7 @@
-"""What lies beside the rasters of a mounted folder and tells of them.
+"""Metadata of the rasters in a mounted folder, from other files in it.
 
-Three forms, each weaker than the next where they differ: STAC items, GeoParquet or Parquet tables
-of one row a file, and ``properties.csv`` or ``properties.json``.
+They are STAC items, Parquet or GeoParquet tables with one row for each raster, and
+``properties.csv`` or ``properties.json``. Where they differ, the later of these overrides.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from eedask.emulator.catalog.mounts.properties import (
 )
 
 _TABLES = frozenset({".parquet", ".geoparquet"})
-# Members of an item that are not properties; a table of items has them as columns.
+# Members of a STAC item that are not properties, but are columns of a table of items.
 _MEMBERS = frozenset({"type", "stac_version", "stac_extensions", "bbox", "links", "assets"})
 
 
 @dataclass(frozen=True)
 class Note:
-    """What is told of one file.
+    """The metadata of one raster.
 
     Attributes
     ----------
     properties : mapping
     footprint : shapely geometry, optional
-        In degrees.
+        In EPSG:4326.
     """
 
     properties: Mapping[str, Any] = field(default_factory=dict)
     footprint: BaseGeometry | None = None
 
     def updated(self, other: Note) -> Note:
-        """Return this with what another one tells in its place."""
+        """Return this note with the properties and the footprint of another one put over it."""
         footprint = self.footprint if other.footprint is None else other.footprint
         return Note({**self.properties, **other.properties}, footprint)
 
 
 def notes(folder: Path, files: Sequence[Path]) -> dict[str, Note]:
-    """Return what is told of rasters, by their stems.
+    """Return the metadata of the rasters of a folder, by their names without extension.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def notes(folder: Path, files: Sequence[Path]) -> dict[str, Note]:
     Raises
     ------
     ValueError
-        If a table cannot be read or tells of none of the rasters.
+        If a metadata file cannot be read, or a table describes none of the rasters.
     """
     found: dict[str, Note] = {file.stem: Note() for file in files}
     for stem, note in _items(folder, files):
@@ -80,7 +80,7 @@ def notes(folder: Path, files: Sequence[Path]) -> dict[str, Note]:
 
 
 def _items(folder: Path, files: Sequence[Path]) -> Iterator[tuple[str, Note]]:
-    """Yield what STAC items tell: those of JSON files that are one, or a collection of some."""
+    """Yield the notes of STAC items, from files that are one or a FeatureCollection of them."""
     by_name = {file.name: file.stem for file in files}
     stems = set(by_name.values())
     for path in sorted((*folder.glob("*.json"), *folder.glob("*.geojson"))):
@@ -124,7 +124,7 @@ def _item_note(item: Mapping[str, Any]) -> Note:
 
 
 def _table(path: Path, files: Sequence[Path]) -> Iterator[tuple[str, Note]]:
-    """Yield what the rows of a table tell; a row is of the file that it names."""
+    """Yield the notes in the rows of a table, each with the stem of the raster that it names."""
     frame = _read(path)
     key = _key(frame, files)
     if key is None:
@@ -152,12 +152,12 @@ def _read(path: Path) -> pd.DataFrame:
         if b"geo" in metadata:
             return gpd.read_parquet(path)
         return pd.read_parquet(path)
-    except (ValueError, OSError) as error:  # pyarrow's are either
+    except (ValueError, OSError) as error:  # pyarrow raises both
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
 
 
 def _key(frame: pd.DataFrame, files: Sequence[Path]) -> str | None:
-    """Return the column that names rasters: one of the usual names first."""
+    """Return a column that names rasters, preferably one of :data:`KEYS`; None if none does."""
     names = {name for file in files for name in (file.name, file.stem)}
     columns = sorted(map(str, frame.columns), key=lambda c: KEYS.index(c) if c in KEYS else 99)
     for column in columns:

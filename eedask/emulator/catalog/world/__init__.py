@@ -1,6 +1,7 @@
 """One invented world with real coasts, which all data sets show.
 
-In go places, dates and a pixel's size.
-Out come heights, land, fields, towns, plants, weather and light there, the same for every asker.
-Data sets and tables import it; it imports geometry and pixels only.
+In go places, dates and the size of pixels.
+Out come heights, land cover, fields, towns, plants, weather and the sun's position there: the
+same for every data set.
+`datasets` and `tables` import it; it imports `pixels`, and nothing of any data set.
 """

@@ -1,4 +1,4 @@
-"""The ground in broad strokes: what most of the land around a place is."""
+"""Land cover for large pixels: the kind of land that prevails around a place."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ from eedask.emulator.catalog.world.terrain import is_land, is_land_roughly
 Floats = NDArray[np.float32]
 
 _TRAITS = (Trait.DRY, Trait.ELEVATION, Trait.FOREST, Trait.CROPS)
-_NODES = 15  # traits are evaluated 2**15 metres apart at least
-_ROUGH = 13  # of places farther apart than 2**13 metres, a tenth of a degree is near enough
-# What grows on fields, and how often.
+_NODES = 15  # traits are evaluated at nodes at least 2**15 metres apart
+_ROUGH = 13  # for places 2**13 metres apart or more, a land mask of a tenth of a degree suffices
+# What grows on fields; the shares of all but the last are summed up in _SHARES.
 _CROPS = (Material.CROP, Material.RIPE, Material.TILLED, Material.STUBBLE, Material.MEADOW)
 _SHARES = np.cumsum([0.46, 0.17, 0.1, 0.15])
 
 
 def broad_ground(at: Spots, year: int) -> NDArray[np.uint16]:
-    """Return kinds of land, as those of :func:`~eedask.emulator.catalog.world.land.land`."""
+    """Return the kind of land (16 times the material, plus the tone) at places in a year.
+
+    The codes are those of :class:`~eedask.emulator.catalog.world.land.Land`; the array has the
+    shape of the places.
+    """
     lon, lat = np.broadcast_arrays(*lonlat(at))
     find = evaluated(partial(place, wanted=_TRAITS), at, _NODES, (0, 0))
     dry, height, forest, crops = find
@@ -49,7 +53,7 @@ def broad_ground(at: Spots, year: int) -> NDArray[np.uint16]:
 
 
 def _chances(at: Spots, seed: int) -> Floats:
-    """Return a random number from 0 to 1 for the square of land that each place is in."""
+    """Return a random number from 0 to 1 for the square, ``2**at.q`` m wide, of each place."""
     size = 2.0**at.q
     x = np.floor(at.x / size).astype(np.int64) * 0x9E3779B1 & 0xFFFFFFFF
     y = np.floor(at.south / size).astype(np.int64) * 0x85EBCA77 + seed * 0xC2B2AE3D & 0xFFFFFFFF

@@ -4,8 +4,8 @@
 
 The files are in the npm packages ``world-atlas`` 2 (Natural Earth 4.1, public domain) and
 ``us-atlas`` 3 (U.S. Census Bureau cartographic boundaries of 2017, a work of the United States
-government and so in the public domain). Kept are the quantised arcs, and for every country, land
-mass, state and county its code, its name and the arcs that it is made of.
+government and so in the public domain). The result has the quantised arcs, and the code, the name
+and the arcs of every country, land mass, state and county.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ OUTPUT = Path(__file__).parents[1] / "data" / "outlines.json.gz"
 
 
 def compact(topology: dict[str, Any], objects: tuple[str, ...]) -> dict[str, Any]:
-    """Return the named objects of a topology with no more than decoding needs.
+    """Return the named objects of a TopoJSON topology, without all that decoding does not need.
 
-    Geometries become ``[code, name, polygons]``, a polygon being its rings and a ring a list of
-    arc numbers (``~n``: arc n reversed).
+    Geometries become ``[code, name, polygons]``. A polygon is a list of rings, and a ring a list of
+    arc numbers (``~n`` is arc n reversed).
     """
     return {
         "scale": topology["transform"]["scale"],
@@ -42,7 +42,7 @@ def _geometry(geometry: dict[str, Any]) -> list[Any]:
 
 
 def main() -> None:
-    """Write the package file."""
+    """Write the file ``data/outlines.json.gz`` of the package."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("world", type=Path, help="countries-50m.json of world-atlas")
     parser.add_argument("states", type=Path, help="counties-10m.json of us-atlas")

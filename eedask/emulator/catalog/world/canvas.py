@@ -1,4 +1,4 @@
-"""The sheet that land is drawn on."""
+"""The canvas: arrays of pixels that land is drawn into, step by step."""
 
 from __future__ import annotations
 
@@ -19,27 +19,34 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Part = tuple[slice, slice | NDArray[np.intp]]  # rows, columns
 
-_FEW = 16
-# How much of the textures' contrast is left when pixels grow to 1, 2, 4 ... metres.
+_FEW = 16  # scattered pixels that are tested one by one rather than as arrays
+# The contrast of textures at pixels of 1, 2, 4 ... metres, relative to their full contrast.
 _CONTRAST = (1.0, 0.85, 0.6, 0.4, 0.22, 0.1)
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """Pixels of a box of land in the making.
+    """The pixels of a rectangle of land while it is drawn.
+
+    All two-dimensional arrays have the shape (rows, columns), which is (1, n) for n scattered
+    pixels.
 
     Attributes
     ----------
     cells : Cells or Scattered
-        The box; or pixels by themselves, as a line of them.
+        Where the pixels are: a rectangle, or single pixels.
     material : ndarray of uint8
-    tone, light : ndarray of float32
+        The :class:`~eedask.emulator.catalog.world.palette.Material`.
+    tone : ndarray of float32
+        From 0 to 15, between the two extreme colours of the material.
+    light : ndarray of float32
+        Brightness, around 1.
     trees, shrubs : ndarray of float32
-        Density that is wanted, 0 to 255.
+        The density of plants to draw, 0 to 255.
     tamed : ndarray of bool
-        Fields and towns, where no wild track runs.
+        True in fields and towns, where no wild tracks are drawn.
     x, south : ndarray of float64, shapes (columns,) and (rows,)
-        Metres of the pixels' middles on the land plane.
+        The pixels' centres on the land plane, in metres east and south.
     """
 
     cells: Cells | Scattered
@@ -54,7 +61,7 @@ class Canvas:
 
     @classmethod
     def empty(cls, cells: Cells | Scattered) -> Canvas:
-        """Return a sheet to draw on."""
+        """Return a canvas for cells, its arrays (except ``tamed``) not initialized yet."""
         size = 2**cells.q
         if isinstance(cells, Scattered):
             shape, cols, rows = (1, len(cells.cols)), cells.cols, cells.rows
@@ -74,7 +81,7 @@ class Canvas:
         )
 
     def some(self, span: slice) -> Canvas:
-        """Return some of the scattered pixels as a sheet that draws on this one."""
+        """Return a canvas of some of the scattered pixels, whose arrays are views of this one's."""
         assert isinstance(self.cells, Scattered)
         at = np.s_[:, span]
         return Canvas(
@@ -91,14 +98,15 @@ class Canvas:
 
     @property
     def contrast(self) -> np.float32:
-        """What is left of fine contrast at this pixel size, 0 to 1."""
+        """The contrast of textures at this size of pixels, 0 to 1."""
         level = self.cells.q
         return np.float32(_CONTRAST[level] if level < len(_CONTRAST) else 0.04)
 
     def part(self, west: float, north: float, east: float, south: float) -> Part | None:
-        """Return the pixels whose middles are in a rectangle of metres, or None.
+        """Return the indices of the pixels whose centres are in a rectangle; None for no pixels.
 
-        A rectangle with all of the pixels has slices of them, which are views.
+        The rectangle is in metres on the land plane. The indices are slices, which make views,
+        except for some but not all of scattered pixels.
         """
         if isinstance(self.cells, Scattered):
             return self._scattered_part(self.cells, (west, north, east, south))
@@ -120,7 +128,7 @@ class Canvas:
         return (slice(0, 1), np.flatnonzero(inside)) if inside.any() else None
 
     def _few_in(self, box: tuple[float, float, float, float]) -> Part | None:
-        """Return the same of a few pixels, which are looked at before arrays are made of them."""
+        """Return the same as :meth:`part` for a few scattered pixels, in plain Python for speed."""
         cols, rows = self._numbers
         west, east = self._ends(box[0], box[2])
         north, south = self._ends(box[1], box[3])
@@ -131,18 +139,18 @@ class Canvas:
 
     @cached_property
     def _numbers(self) -> tuple[list[int], list[int]]:
-        """Columns and rows of scattered pixels."""
+        """The columns and rows of scattered pixels, as lists."""
         assert isinstance(self.cells, Scattered)
         return self.cells.cols.tolist(), self.cells.rows.tolist()
 
     def down(self, part: Part) -> Doubles:
-        """Return metres southwards of a part's pixels, to be broadcast against ``x``."""
+        """Return the ``south`` of a part's pixels in a shape that broadcasts with its ``x``."""
         if isinstance(self.cells, Scattered):
             return self.south[part[1]][None]
         return self.south[part[0]][:, None]
 
     def _ends(self, low: float, high: float) -> tuple[int, int]:
-        """Return the first cell whose middle is in an interval of metres, and the first beyond."""
+        """Return the first cell whose centre is in an interval of metres, and the first beyond."""
         size = 2**self.cells.q
         return math.ceil(low / size - 0.5), math.ceil(high / size - 0.5)
 
@@ -152,23 +160,23 @@ class Canvas:
         return slice(start, stop) if start < stop else None
 
     def tame(self, part: Part) -> None:
-        """Clear plants and wild tracks from a part."""
+        """Remove the plants from a part, and mark it as free of wild tracks."""
         self.trees[part] = 0
         self.shrubs[part] = 0
         self.tamed[part] = True
 
     def ranks(self, texture: Texture) -> NDArray[Any]:
-        """Return ranks over the box; on large pixels all near the middle rank."""
+        """Return a texture of ranks at the pixels; at large pixels all are near the middle rank."""
         ranks = texture.cut(self.cells)
         if self.cells.q < 2:
             return ranks
         return np.float32(128) + (ranks - np.float32(128)) * self.contrast
 
     def lit(self, texture: Texture) -> Floats:
-        """Return a texture of light over the box."""
+        """Return a texture of light at the pixels, its contrast adapted to their size."""
         light = texture.cut(self.cells)
         return light if self.cells.q == 0 else 1 + (light - 1) * self.contrast
 
     def fill(self, where: Mask, material: Material) -> None:
-        """Lay a material."""
+        """Set the material where a mask is True."""
         lay(self.material, where, np.uint8(material))

@@ -1,7 +1,7 @@
-"""Seasons and weather of the synthetic world: warmth, greenness, clouds and rain by place and day.
+"""Seasons and weather of the invented world: temperature, greenness, clouds and rain.
 
-All are functions of longitude, latitude and the day alone, so that every sensor that looks on a
-day sees the same weather.
+All are functions of longitude, latitude and the day only, so that all sensors see the same weather
+on the same day.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from eedask.emulator.catalog.world.terrain import dryness
 Floats = NDArray[np.float32]
 Degrees = NDArray[np.float64]
 
-_RAINS = 205.0  # the day of the year when the sun's rains are farthest north
+_RAINS = 205.0  # the day of the year when the tropical rains are farthest north
 _YEAR = 365.25
 
 
 class Sky(NamedTuple):
-    """What is overhead at places.
+    """The clouds over places.
 
     Attributes
     ----------
     cloud : ndarray of float32
-        Above 0 there is cloud, the thicker the more.
+        The thickness of clouds, without a unit; there is no cloud where it is 0 or less.
     cirrus : ndarray of float32
-        Likewise of high thin cloud.
+        The same for high, thin clouds.
     """
 
     cloud: Floats
@@ -38,19 +38,19 @@ class Sky(NamedTuple):
 
 
 def day_of_year(day: dt.date) -> int:
-    """Return the number of a day in its year, from 1."""
+    """Return the number of a day in its year, counted from 1."""
     return day.timetuple().tm_yday
 
 
 def season(lat: Degrees, day: dt.date) -> Degrees:
-    """Return -1 (deep winter) to 1 (high summer); little near the equator."""
+    """Return the season at latitudes, from -1 (midwinter) to 1 (midsummer); 0 at the equator."""
     turn = np.cos(2 * np.pi * (day_of_year(day) - _RAINS) / _YEAR)
     found: Degrees = turn * np.clip(lat / 15, -1, 1)
     return found
 
 
 def air_temperature(lon: Degrees, lat: Degrees, height: Floats, day: dt.date) -> Degrees:
-    """Return a day's mean temperature near the ground, in kelvins."""
+    """Return a day's mean temperature near the ground, in kelvins; ``height`` is in metres."""
     anomaly = 3.5 * field(lon * 0.12, lat * 0.12, day.toordinal())
     mean = 301.5 - 0.0088 * np.abs(lat) ** 2 - 5.2 * (height / 1000)
     swing = 2.0 + 0.28 * np.minimum(np.abs(lat), 60)
@@ -59,7 +59,7 @@ def air_temperature(lon: Degrees, lat: Degrees, height: Floats, day: dt.date) ->
 
 
 def greenness(lon: Degrees, lat: Degrees, day: dt.date) -> Floats:
-    """Return how green what grows is, 0 to 1, by the season and a little by the year."""
+    """Return how green the vegetation is on a day, 0 to 1; it differs a little between years."""
     away = np.clip((np.abs(lat) - 12) / 22, 0, 1)
     temperate = np.clip(0.5 + 0.85 * season(lat, day), 0, 1)
     rains = 0.72 + 0.28 * np.cos(2 * np.pi * (day_of_year(day) - _RAINS - 182 * (lat < 0)) / _YEAR)
@@ -75,10 +75,13 @@ def sky(
 
     Parameters
     ----------
+    lon, lat : ndarray of float64
+        Degrees.
+    day : date
     octaves : int
-        Ten go down to some hundred metres, each fewer to twice that.
+        With ten, clouds have details of some hundred metres; each one less doubles that size.
     dry : ndarray, optional
-        The dryness of the places, if it is known.
+        The dryness of the places, if it has been computed already.
     """
     if dry is None:
         dry = dryness(lon, lat)
@@ -93,25 +96,30 @@ def sky(
 
 
 def cloudlessness(lat: Degrees, day: dt.date, dry: Floats) -> Floats:
-    """Return what cloudiness has to exceed for there to be a cloud."""
+    """Return the threshold that the noise of cloudiness must exceed for a cloud to form."""
     found: Floats = (0.02 - 0.15 * _wet(lat, dry, day) + 0.8 * dry).astype(np.float32)
     return found
 
 
 def _wet(lat: Degrees, dry: Floats, day: dt.date) -> Degrees:
-    """Return how near the tropical rains are, 0 to 1."""
+    """Return how strong the tropical rains are on a day, 0 to 1."""
     rains = 8 * np.cos(2 * np.pi * (day_of_year(day) - _RAINS) / _YEAR)  # degrees north
     found: Degrees = np.exp(-(((lat - rains) / 9) ** 2)) * (1 - dry)
     return found
 
 
 def rain(lon: Degrees, lat: Degrees, day: dt.date, dry: Floats, height: Floats) -> Floats:
-    """Return millimetres of a day's rain: where clouds are thick; mountains have more.
+    """Return a day's rain in millimetres. It rains from thick clouds, and more in the mountains.
 
     Parameters
     ----------
-    dry, height : ndarray
-        The dryness and the height above the sea of the places.
+    lon, lat : ndarray of float64
+        Degrees.
+    day : date
+    dry : ndarray
+        The dryness of the places, 0 to 1.
+    height : ndarray
+        Metres above the sea.
     """
     thickness = sky(lon, lat, day, octaves=5, dry=dry)[0] - np.float32(0.25)
     strength = 13 + 20 * _wet(lat, dry, day)

@@ -1,4 +1,4 @@
-"""How far it is to the sea: a smooth signed distance, made of the outlines of the land."""
+"""The signed distance to the coast, smoothed, computed from the outlines of the land."""
 
 from __future__ import annotations
 
@@ -16,30 +16,35 @@ from eedask.emulator.catalog.world import terrain
 Floats = NDArray[np.float32]
 Degrees = NDArray[np.float64]
 
-# Distances are told up to here, in metres.
+# The greatest distance that is computed, in metres.
 REACH = 10_000.0
-_CELLS = 400  # a degree: about 280 m
-_MARGIN = 64  # cells around a tile of one degree that its distances take account of
-_POLAR = 85.0
+_CELLS = 400  # cells per degree, of about 280 m
+_MARGIN = 64  # cells around a tile of one degree that are used to compute its distances
+_POLAR = 85.0  # degrees: places nearer to the poles have the distance of this latitude
 
 
 def coast_distance(lon: Degrees, lat: Degrees) -> Floats:
-    """Return metres to the coast, negative in the sea, at most :data:`REACH` either way.
+    """Return the metres to the coast, negative in the sea, from -:data:`REACH` to :data:`REACH`.
 
     Parameters
     ----------
     lon, lat : ndarray of one shape
         Degrees.
 
+    Returns
+    -------
+    ndarray of float32, of the same shape
+
     Notes
     -----
-    Bilinear between nodes 1/400 of a degree apart. A node's distance comes from the tile of one
-    degree that it lies in, so that it does not depend on what is asked for around it.
+    It is interpolated bilinearly between nodes 1/400 of a degree apart. A node's distance is
+    computed with the whole tile of one degree that it lies in, so that it does not depend on
+    which other places are asked for.
     """
     u, v = _positions(lon, lat)
     col, row = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
     left, top, right, bottom = int(col.min()), int(row.min()), int(col.max()), int(row.max())
-    kind = _uniform(left, top, right + 1, bottom + 1)
+    kind = _same_distance(left, top, right + 1, bottom + 1)
     if kind is not None:
         return np.full(col.shape, kind, np.float32)
     nodes = _nodes(left, top, right + 1, bottom + 1)
@@ -51,34 +56,34 @@ def coast_distance(lon: Degrees, lat: Degrees) -> Floats:
 
 
 def same_distance(lon: Degrees, lat: Degrees) -> float | None:
-    """Return the one distance that :func:`coast_distance` has in a box, None if coasts are near.
+    """Return the distance to the coast if it is the same all over a rectangle; None otherwise.
 
     Parameters
     ----------
     lon, lat : ndarray
-        Of the box's first and last cells at least.
+        Longitudes and latitudes that include the rectangle's first and last.
     """
     col, row = (np.floor(at).astype(np.int64) for at in _positions(lon, lat))
-    return _uniform(int(col.min()), int(row.min()), int(col.max()) + 1, int(row.max()) + 1)
+    return _same_distance(int(col.min()), int(row.min()), int(col.max()) + 1, int(row.max()) + 1)
 
 
 def _positions(lon: Degrees, lat: Degrees) -> tuple[Degrees, Degrees]:
-    """Return columns and rows among the nodes."""
+    """Return places as fractional columns and rows of the grid of nodes."""
     u = (np.clip(lon, -180, 180 - 1e-9) + 180) * _CELLS - 0.5
     v = (90 - np.clip(lat, -_POLAR, _POLAR)) * _CELLS - 0.5
     return u, v
 
 
 def has_land(lon: int, lat: int) -> bool:
-    """Whether there is land in the cell of one degree that has this south-western corner."""
+    """Return whether land is in or near the square of one degree with this south-western corner."""
     row, col = 89 - lat, (lon + 180) % 360
-    return 0 <= row < 180 and _kind(col, row) != -REACH
+    return 0 <= row < 180 and _tile_distance(col, row) != -REACH
 
 
-def _uniform(left: int, top: int, right: int, bottom: int) -> float | None:
-    """Return the one distance of a box of nodes that no coast is near, else None."""
+def _same_distance(left: int, top: int, right: int, bottom: int) -> float | None:
+    """Return the distance of a rectangle of nodes far from all coasts; None if one is near."""
     kinds = {
-        _kind(col % 360, row)
+        _tile_distance(col % 360, row)
         for col in range(left // _CELLS, right // _CELLS + 1)
         for row in range(top // _CELLS, bottom // _CELLS + 1)
     }
@@ -96,7 +101,7 @@ def _nodes(left: int, top: int, right: int, bottom: int) -> Floats:
 
 
 def _overlap(tile: int, first: int, last: int) -> tuple[slice, slice]:
-    """Return where a tile and an interval of nodes overlap, counted in each."""
+    """Return the overlap of a tile and an interval of nodes, as a slice of each."""
     start, stop = max(first, tile * _CELLS), min(last + 1, (tile + 1) * _CELLS)
     return (
         slice(start - tile * _CELLS, stop - tile * _CELLS),
@@ -105,8 +110,8 @@ def _overlap(tile: int, first: int, last: int) -> tuple[slice, slice]:
 
 
 @lru_cache(maxsize=360 * 180)
-def _kind(col: int, row: int) -> float | None:
-    """Return the distance all over a tile far from coasts, else None."""
+def _tile_distance(col: int, row: int) -> float | None:
+    """Return the distance of a tile of one degree far from all coasts; None if one is near."""
     if not 0 <= row < 180:
         return -REACH if row < 0 else REACH
     box = shapely.box(*_box(col, row))
@@ -125,7 +130,7 @@ def _box(col: int, row: int) -> tuple[float, float, float, float]:
 
 @lru_cache(maxsize=128)
 def _tile(col: int, row: int) -> Floats:
-    kind = _kind(col, row)
+    kind = _tile_distance(col, row)
     if kind is not None:
         return np.full((_CELLS, _CELLS), kind, np.float32)
     west, _, _, north = _box(col, row)
@@ -143,7 +148,7 @@ def _tile(col: int, row: int) -> Floats:
 
 
 def _signed_distance(land: NDArray[np.bool_], lat: float) -> Floats:
-    """Return metres to the edge of the land, smoothed over a few cells."""
+    """Return the signed distance to the edge of a land mask, in metres, slightly smoothed."""
     step = 111_195.0 / _CELLS
     sampling = (step, step * float(np.cos(np.radians(min(abs(lat), 84.5)))))
     far = np.float32(REACH)

@@ -1,6 +1,6 @@
-"""The broad surfaces of the land: relief, vegetation, geology, the courses of streams.
+"""The smooth surfaces that land is drawn from: relief, vegetation, geology, courses of streams.
 
-They are computed on cells of 8 pixels and spread over the pixels as they are needed.
+They are computed on coarse cells of 8 by 8 pixels and interpolated to the pixels when needed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 _SEED = 20240229
-_TOP = 14  # the broadest surfaces vary over 2**14 metres
-_COARSE = 3  # cells of 2**3 pixels
-_ROUGH = 0.3  # how far grain shifts borders
-# Amplitudes of the surfaces over cells of 16384 m, 8192 m and so on down.
+_TOP = 14  # the largest cells are of 2**14 metres
+_COARSE = 3  # a coarse cell has 2**3 pixels a side
+_ROUGH = 0.3  # by how much the grain texture changes a surface, to roughen borders
+# The amplitudes of each surface's noise on cells of 16384 m, 8192 m and so on.
 _RELIEF = (0.0, 0.0, 260.0, 190.0, 130.0, 78.0, 42.0, 22.0, 11.0, 5.0, 2.2, 0.9)
 _COVER = (0.0, 0.0, 0.35, 0.45, 0.5, 0.5, 0.45, 0.4, 0.35, 0.35, 0.3, 0.3)
 _STREAMS = (0.0, 0.0, 1.0, 0.7, 0.42, 0.2, 0.09, 0.04, 0.012)
@@ -45,12 +45,18 @@ _SERIES = (
 )  # fmt: skip
 _SHAPING = (0, 1, 5, 7, 8)  # relief, cover, lakes, rivers, shore
 _LINES = [2, 6, 7, 3]  # streams, draws, rivers, tracks
-# How far, in metres, noise moves the coast, which is known in straight lines only.
+# By how many metres noise moves the coast, whose outlines are coarse straight lines.
 _COAST_NOISE = 420.0
 
 
 class Country:
-    """The broad surfaces of a box of pixels, by name."""
+    """The surfaces of a rectangle of pixels, by name.
+
+    Attributes
+    ----------
+    fine : callable
+        ``fine(name)`` returns a surface at the pixels, shape (rows, columns).
+    """
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
@@ -59,7 +65,7 @@ class Country:
         self.fine = cache(self._fine)
 
     def _fine(self, name: str) -> Floats:
-        """Return a surface at the pixels."""
+        """Return a surface interpolated to the pixels."""
         half = 2**_COARSE // 2
         row = self._cells.row - (self._coarse.row * 2**_COARSE + half)
         col = self._cells.col - (self._coarse.col * 2**_COARSE + half)
@@ -67,10 +73,10 @@ class Country:
         return spread(self._surfaces[name], _COARSE, window)
 
     def above(self, name: str, limit: float, grain: Floats | None = None) -> Mask:
-        """Return where a surface, its border roughened by grain (-1 to 1), is above a limit.
+        """Return where a surface is above a limit, its border roughened by grain (-1 to 1).
 
-        Most are nowhere or everywhere in most boxes: then they need not be spread, and the
-        answer is one boolean.
+        It is a single boolean where the whole surface is above, or below: then, as mostly, it
+        need not be interpolated.
         """
         values = self._surfaces[name]
         margin = 0.0 if grain is None else _ROUGH
@@ -82,13 +88,20 @@ class Country:
         return (fine if grain is None else fine + np.float32(_ROUGH) * grain) > limit
 
     def near(self, name: str, reach: float) -> bool:
-        """Whether the line where a surface of distances is zero comes within reach."""
+        """Return whether a surface of distances comes within reach (metres) of its zero line."""
         values = self._surfaces[name]
         return bool(values.min() < reach and values.max() > -reach)
 
 
 class CountryAt(Country):
-    """The broad surfaces at pixels by themselves, each (1, n)."""
+    """The surfaces at n scattered pixels, by name, each of shape (1, n).
+
+    Parameters
+    ----------
+    pixels : Scattered
+    coast : float
+        The distance to the coast, which :meth:`coast` returns.
+    """
 
     def __init__(self, pixels: Scattered, coast: float) -> None:
         self._at = pixels
@@ -109,7 +122,10 @@ class CountryAt(Country):
 
     @staticmethod
     def coast(pixels: Scattered) -> float | None:
-        """Return how far the coast is from all the pixels, None if one is near any of them."""
+        """Return the distance to the coast if it is the same for all pixels; None otherwise.
+
+        None also for pixels too large to be drawn from surfaces.
+        """
         if pixels.q + _COARSE >= _TOP:
             return None
         size = 2.0 ** (pixels.q + _COARSE)
@@ -124,7 +140,7 @@ class CountryAt(Country):
 
 
 def _box_surfaces(cells: Cells) -> dict[str, Floats]:
-    """Return the broad surfaces by name, each (rows, columns) of cells."""
+    """Return the surfaces of a rectangle of coarse cells, by name, each (rows, columns)."""
     around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
     lon, lat, place = places(cells)
     drawn = surfaces(around, _SERIES, _TOP, _SEED)
@@ -134,13 +150,27 @@ def _box_surfaces(cells: Cells) -> dict[str, Floats]:
 def _surfaces(
     drawn: Floats, q: int, lat: Doubles, place: Floats, coast: Floats
 ) -> dict[str, Floats]:
-    """Return the broad surfaces of cells by name, from what is drawn on these and a line around."""
+    """Return the surfaces of coarse cells, by name.
+
+    Parameters
+    ----------
+    drawn : ndarray of float32, shape (9, ..., rows + 2, columns + 2)
+        The noise of :data:`_SERIES`, with a line of cells around.
+    q : int
+        The cells are ``2**q`` metres wide.
+    lat : ndarray of float64
+        Degrees; broadcasts with the cells.
+    place : ndarray of float32
+        The traits of the cells, along the first axis.
+    coast : ndarray of float32
+        The distance to the coast, in metres.
+    """
     relief, cover, _, _, geology, lakes, _, _, shore = drawn
     size = np.float32(2.0**q)
     dry, rugged, forest = place[Trait.DRY], place[Trait.RUGGED], place[Trait.FOREST]
     stream, draw, river, track = _distance(drawn[_LINES], size)
     cover, geology, lakes = _inner(cover), _inner(geology), _inner(lakes)
-    # The sun stands in the south-east: slopes down towards it are bright.
+    # The sun stands in the south-east, so slopes that face it are bright.
     east, south = _slopes(relief, size)
     facing = -(np.float32(0.55) * east + np.float32(0.83) * south) * rugged
     wet = np.exp(-np.abs(stream) / 45) * (1 - 0.5 * dry)
@@ -162,7 +192,7 @@ def _surfaces(
         "rock": rock,
         "red": place[Trait.RED] * 1.3 + 0.5 * geology,
         "stream": stream,
-        # Half of it: broader in the lowlands.
+        # Half of the width, in metres; streams are broader in the lowlands.
         "stream width": 2.5 + 9 * np.clip(cover + 0.4 - 0.6 * rugged, 0, 1.5),
         "river": river,
         "river width": river_width(cover, place),
@@ -174,7 +204,7 @@ def _surfaces(
 
 
 def heights(cells: Cells) -> Floats:
-    """Return metres above the sea of cells: relief, river valleys, level lakes, 0 in the sea."""
+    """Return the heights of cells in metres above the sea, with river valleys and level lakes."""
     around = Cells(cells.q, cells.col - 1, cells.row - 1, cells.width + 2, cells.height + 2)
     drawn = surfaces(around, _SERIES, _TOP, _SEED, _SHAPING)
     lon, lat, place = places(cells)
@@ -184,16 +214,17 @@ def heights(cells: Cells) -> Floats:
 def patch_heights(
     q: int, cols: NDArray[np.int64], rows: NDArray[np.int64], coast: Floats
 ) -> Floats:
-    """Return metres above the sea of n cells and their neighbours east and south, (n, 2, 2).
+    """Return the heights of n single cells and their neighbours east and south, (n, 2, 2).
 
-    To the bit those that :func:`heights` has.
+    They are exactly those of :func:`heights`, in metres.
 
     Parameters
     ----------
     q : int
+        The cells are ``2**q`` metres wide.
     cols, rows : ndarray, shape (n,)
     coast : ndarray of float32, shape (n, 2, 2)
-        How far it is to the coast from each cell.
+        The distance to the coast of each cell, in metres.
     """
     drawn = patches(q, cols, rows, _SERIES, _TOP, _SEED, _SHAPING)
     size = np.float64(2**q)
@@ -203,7 +234,7 @@ def patch_heights(
 
 
 def _heights(drawn: Floats, q: int, coast: Floats, place: Floats) -> Floats:
-    """Return heights of cells, from the surfaces that shape them on these and a line around."""
+    """Return the heights of cells from the noise of :data:`_SHAPING` on them and a line around."""
     relief, cover, lakes, rivers, shore = drawn
     rugged = place[Trait.RUGGED]
     beside = np.abs(_distance(rivers, np.float32(2.0**q)))
@@ -218,7 +249,10 @@ def _heights(drawn: Floats, q: int, coast: Floats, place: Floats) -> Floats:
 
 
 def places(cells: Cells) -> tuple[Doubles, Doubles, Floats]:
-    """Return longitudes of columns, latitudes of rows, and traits of cells, (rows, columns)."""
+    """Return the longitudes of columns, latitudes of rows, and traits of cells.
+
+    The traits have the shape (traits, rows, columns).
+    """
     size = np.float64(2**cells.q)
     x = (cells.col + np.arange(cells.width) + 0.5) * size
     south = (cells.row + np.arange(cells.height) + 0.5) * size
@@ -227,7 +261,7 @@ def places(cells: Cells) -> tuple[Doubles, Doubles, Floats]:
 
 
 def _coast(lon: Doubles, lat: Doubles) -> Floats:
-    """Return how far the coast is from places of longitudes and latitudes, (rows, columns)."""
+    """Return the distance to the coast on a grid of longitudes and latitudes, (rows, columns)."""
     same = same_distance(lon[[0, -1]], lat[[0, -1]])
     if same is None:
         return coast_distance(*np.meshgrid(lon, lat))
@@ -235,19 +269,19 @@ def _coast(lon: Doubles, lat: Doubles) -> Floats:
 
 
 def lake(lakes: Floats, place: Floats) -> Floats:
-    """Return the surface that is above zero in lakes, from its noise and the traits."""
+    """Return the surface that is above 0 in lakes, from its noise and the traits."""
     found: Floats = lakes - 1.4 + 0.95 * place[Trait.PONDS] - 0.35 * place[Trait.RUGGED]
     return found
 
 
 def river_width(cover: Floats, place: Floats) -> Floats:
-    """Return half the width of rivers in metres: broad in the lowlands."""
+    """Return half the width of rivers in metres; they are broader in the lowlands."""
     found: Floats = 30 + 80 * np.clip(cover + 0.4 - 0.8 * place[Trait.RUGGED], 0, 1.2)
     return found
 
 
 def _cold(lat: Doubles) -> Floats:
-    """Return how much lower trees and snow stand than at mid latitudes, in metres."""
+    """Return how many metres lower the tree line is than at latitudes up to 50 degrees."""
     return (90 * np.maximum(np.abs(lat) - 50, 0)).astype(np.float32)
 
 
@@ -256,16 +290,16 @@ def _inner(values: Floats) -> Floats:
 
 
 def _slopes(values: Floats, size: np.float32) -> tuple[Floats, Floats]:
-    """Return the rise a metre to the east and to the south."""
+    """Return the rise per metre to the east and to the south, without the outer line of cells."""
     east = (values[..., 1:-1, 2:] - values[..., 1:-1, :-2]) / (2 * size)
     south = (values[..., 2:, 1:-1] - values[..., :-2, 1:-1]) / (2 * size)
     return east, south
 
 
 def _distance(values: Floats, size: np.float32) -> Floats:
-    """Return about how many metres it is to where a surface is zero: winding lines.
+    """Return the approximate signed distance, in metres, to the winding line of a surface's zeros.
 
-    Negative on one side, so that spreading over pixels keeps the line where it is.
+    It is negative on one side of the line, so that interpolation keeps the line in its place.
     """
     east, south = _slopes(values, size)
     steepness = np.sqrt(east * east + south * south)

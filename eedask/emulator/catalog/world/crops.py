@@ -1,4 +1,9 @@
-"""Crops on a square of the land survey: in strips, in a circle, or in old fields between hedges."""
+"""Painting the crops of a farm's square: in strips, in a circle, or in old fields with hedges.
+
+Parameters that the functions share: ``west`` and ``north`` are the square's corner in metres on
+the land plane; ``part`` are its pixels on the canvas. Two random generators draw the properties of
+the square: ``lasting`` those that stay the same, ``yearly`` those that change each year.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,9 @@ from eedask.emulator.catalog.world.palette import Material
 Floats = NDArray[np.float32]
 
 SQUARE = 800  # metres
-_CIRCLE = 388  # metres: radius of a field under a turning sprinkler
+_CIRCLE = 388  # metres: the radius of a field watered by a centre pivot
 
-# What grows, how often, and its tones. Which it is changes from year to year.
+# Each crop, its share of the fields, and the range of its tones. A field's crop changes each year.
 _SOWN = (
     (Material.CROP, 0.46, 2.0, 14.0),
     (Material.RIPE, 0.17, 2.0, 13.0),
@@ -26,7 +31,7 @@ _SHARES = np.cumsum([share for _, share, _, _ in _SOWN])
 
 
 def growing(chance: Floats) -> NDArray[np.uint8]:
-    """Return what grows by chances from 0 to 1, where squares are too small to draw."""
+    """Return the crops (materials) of whole squares, from a random number (0 to 1) of each."""
     chosen = np.minimum(np.searchsorted(_SHARES, chance), len(_SOWN) - 1)
     return np.array([m for m, _, _, _ in _SOWN], np.uint8)[chosen]
 
@@ -34,7 +39,7 @@ def growing(chance: Floats) -> NDArray[np.uint8]:
 def _sow(
     canvas: Canvas, part: Part, lasting: np.random.Generator, yearly: np.random.Generator
 ) -> None:
-    """Cover a rectangle with a crop in rows."""
+    """Paint a rectangular part as a field of one crop, in rows."""
     material, tone = _crop(yearly)
     canvas.material[part] = material
     canvas.tone[part] *= 0.35
@@ -52,7 +57,7 @@ def _crop(yearly: np.random.Generator) -> tuple[Material, float]:
 
 
 def _rows(canvas: Canvas, at: NDArray[np.float64], spacing: float, strength: float) -> Floats:
-    """Return light on rows across a coordinate, with a broader swath now and then."""
+    """Return the light on rows of plants along a coordinate (metres), with some dark swaths."""
     phase = at * (2 * np.pi / spacing)
     swath = np.abs((at / (spacing * 7)) % 1 - 0.5) < 0.06
     light = 1 + canvas.contrast * (strength * np.sin(phase) - 0.05 * swath)
@@ -66,7 +71,7 @@ def paint_strips(
     lasting: np.random.Generator,
     yearly: np.random.Generator,
 ) -> None:
-    """Divide a square into equal strips, a grass edge between."""
+    """Paint a square as 1 to 8 equal strips with grass edges between them."""
     count = int(lasting.choice([1, 2, 2, 4, 4, 8]))
     upright = lasting.random() < 0.5
     width = SQUARE / count
@@ -75,7 +80,8 @@ def paint_strips(
         low, high = strip * width, (strip + 1) * width
         box = (low, 0.0, high, SQUARE) if upright else (0.0, low, SQUARE, high)
         whole = canvas.part(west + box[0], north + box[1], west + box[2], north + box[3])
-        # Chance is drawn for every strip, in the box or not, so that all boxes agree.
+        # Random numbers are drawn for every strip, whether it is on this canvas or not, so that
+        # the same strips look the same on all canvases.
         lines, season = lasting.integers(2**32), yearly.integers(2**32)
         if whole is None:
             continue
@@ -96,7 +102,7 @@ def paint_circle(
     lasting: np.random.Generator,
     yearly: np.random.Generator,
 ) -> None:
-    """Draw a field watered in a circle, its wheel tracks, and dry corners."""
+    """Paint a square as a circular field (centre pivot) with wheel tracks, and dry corners."""
     canvas.material[part] = Material.STUBBLE if lasting.random() < 0.5 else Material.GRASS
     canvas.tone[part] = canvas.tone[part] * 0.5 + lasting.uniform(0, 3)
     canvas.tame(part)
@@ -113,7 +119,7 @@ def paint_circle(
         sown = canvas.tone[part] * np.float32(0.3) + np.float32(tone - 1)
         lay(canvas.tone[part], inside, sown)
     turns = radius * np.float32(1 / 54)
-    turns -= np.floor(turns)  # exactly what % 1 gives, which takes ten times as long
+    turns -= np.floor(turns)  # exactly `turns % 1`, which takes ten times as long
     tracks = turns < 0.045
     ripple = np.float32(0.035) * np.sin(radius * np.float32(2 * np.pi / lasting.uniform(4, 8)))
     canvas.light[part] *= 1 + canvas.contrast * (circle * (ripple - 0.13 * tracks))
@@ -123,7 +129,7 @@ def paint_circle(
 
 
 def _sectors(count: int, x: Floats, y: Floats, turn: float) -> list[Mask]:
-    """Return the 1, 2 or 4 equal sectors around a middle."""
+    """Return the masks of 1, 2 or 4 equal sectors around the centre, turned by an angle."""
     if count == 1:
         return [np.True_]
     side = x * np.float32(np.cos(turn)) + y * np.float32(np.sin(turn)) > 0
@@ -141,7 +147,7 @@ def paint_old(
     lasting: np.random.Generator,
     yearly: np.random.Generator,
 ) -> None:
-    """Divide a square by slanting hedges into fields and woods."""
+    """Paint a square as irregular fields and woods divided by slanting hedges."""
     x = (canvas.x[part[1]] - (west + SQUARE / 2)).astype(np.float32)
     y = (canvas.down(part) - (north + SQUARE / 2)).astype(np.float32)
     number = np.zeros((y.shape[0], x.shape[-1]), np.intp)
@@ -180,7 +186,7 @@ def _stripe(
     wood: NDArray[np.bool_],
     lasting: np.random.Generator,
 ) -> None:
-    """Draw the rows of slanting fields."""
+    """Draw rows of plants along a slanting coordinate, except in woods."""
     rows = np.sin(across * np.float32(2 * np.pi / lasting.uniform(3.5, 8)))
     rows *= np.float32(lasting.uniform(0.01, 0.045)) * canvas.contrast
     rows += 1

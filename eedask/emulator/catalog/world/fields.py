@@ -1,8 +1,8 @@
-"""Farmland and towns: squares of the land survey with what people made of them.
+"""Farmland, towns and roads on the squares of the land survey.
 
-The plane is divided into squares of 800 metres, about a quarter section. From the traits of the
-place and a hash of its number each is wild, a farm's fields, or a piece of a town; roads run
-along the lines between.
+The land plane is divided into squares of 800 metres, about a quarter section. Each is wild, a farm
+or part of a town, by the traits of the place and a hash of its column and row. Roads run along the
+lines between squares.
 """
 
 from __future__ import annotations
@@ -31,13 +31,23 @@ from eedask.emulator.catalog.world.towns import paint_town
 Floats = NDArray[np.float32]
 
 _SEED = 77
-COARSEST = 5  # on larger pixels than 2**5 metres, squares are too small to draw
-_BROADEST_ROAD = 10.0  # metres from its middle to the edge of its verge, and some
+COARSEST = 5  # on pixels larger than 2**5 metres a square is painted in one tone
+_BROADEST_ROAD = 10.0  # metres: at least the distance from a road's middle to the edge of its verge
 _WILD, _FARM, _TOWN = 0, 1, 2
 
 
 class _Squares(NamedTuple):
-    """The squares of a box and a line of them around it, arrays (rows, columns)."""
+    """The squares under a canvas, and a line of squares around them.
+
+    Attributes
+    ----------
+    cols, rows : ndarray of int64, shapes (columns,) and (rows,)
+        The numbers of the squares, counted from the origin of the land plane.
+    use : ndarray of int64, shape (rows, columns)
+        ``_WILD``, ``_FARM`` or ``_TOWN``.
+    place : ndarray of float32, shape (traits, rows, columns)
+        The traits.
+    """
 
     cols: NDArray[np.int64]
     rows: NDArray[np.int64]
@@ -46,7 +56,7 @@ class _Squares(NamedTuple):
 
 
 def paint_fields(canvas: Canvas, year: int) -> None:
-    """Paint fields, towns and the roads between them."""
+    """Paint the fields and towns of a rectangular canvas, and the roads between them."""
     squares = _squares(canvas)
     if not squares.use.any():
         return
@@ -61,10 +71,10 @@ def paint_fields(canvas: Canvas, year: int) -> None:
 
 
 def paint_fields_at(canvas: Canvas, year: int) -> None:
-    """Paint the scattered pixels of a canvas as :func:`paint_fields` does.
+    """Paint a canvas of scattered pixels exactly as :func:`paint_fields` paints a rectangle.
 
-    They are of at most :data:`COARSEST`; those of a square that come one after the other are
-    painted together.
+    The pixels must be of at most ``2**COARSEST`` metres. Pixels of the same square that follow
+    each other are painted together (see :func:`by_square`).
     """
     cols = (canvas.x // SQUARE).astype(np.int64)
     rows = (canvas.south // SQUARE).astype(np.int64)
@@ -87,13 +97,13 @@ def paint_fields_at(canvas: Canvas, year: int) -> None:
 
 
 def by_square(pixels: Scattered) -> NDArray[np.intp]:
-    """Return the order in which pixels of a square come one after the other."""
+    """Return an order of scattered pixels in which those of the same square follow each other."""
     size = 2**pixels.q
     return np.lexsort([((at + 0.5) * size) // SQUARE for at in (pixels.cols, pixels.rows)])
 
 
 def _near_line(at: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return where a road with its verges may be along a line between squares."""
+    """Return whether coordinates (metres) are so near a line between squares that a road may be."""
     beyond = at % SQUARE
     return np.minimum(beyond, SQUARE - beyond) <= _BROADEST_ROAD
 
@@ -108,7 +118,7 @@ def _squares(canvas: Canvas) -> _Squares:
 
 
 def _middles(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return metres of the middles of squares, from their columns or rows."""
+    """Return the centres of squares, in metres, from their columns or rows."""
     return (numbers.astype(np.float64) + 0.5) * SQUARE
 
 
@@ -119,8 +129,8 @@ def _uses(
     south: NDArray[np.float64],
     place: Floats,
 ) -> NDArray[np.int64]:
-    """Return what squares are used for, from their numbers, middles and traits."""
-    # Farms lie together, so do houses: chances vary over kilometres.
+    """Return the use of squares, from their numbers, centres (metres) and traits."""
+    # Farms lie together, and so do towns: their probabilities vary over kilometres.
     farms, towns = fields(x / 6000, south / 6000, (71, 72))
     farm = place[Trait.CROPS] * 1.25 - 0.12 + 0.45 * farms
     town = place[Trait.TOWNS] * (1.1 + 0.35 * towns) - 0.08
@@ -135,7 +145,7 @@ def _paint_square(canvas: Canvas, col: int, row: int, use: int, place: Floats, y
     part = canvas.part(west, north, west + SQUARE, north + SQUARE)
     if part is None:
         return
-    # Two sources of chance: what stays from year to year, and what does not.
+    # One generator draws the properties that stay the same, the other those of a single year.
     lasting = np.random.default_rng((col & 0xFFFFF, row & 0xFFFFF, _SEED))
     yearly = np.random.default_rng((col & 0xFFFFF, row & 0xFFFFF, year))
     if use == _TOWN:
@@ -151,7 +161,7 @@ def _paint_square(canvas: Canvas, col: int, row: int, use: int, place: Floats, y
 
 
 def _paint_farm(canvas: Canvas, west: float, north: float, lasting: np.random.Generator) -> None:
-    """Put a farmyard by the road in a corner of a square: trees, barns, a house."""
+    """Paint a farmyard in a corner of a square: grass, trees, a lane and roofs."""
     left, top = west + lasting.choice([16, SQUARE - 106]), north + lasting.choice([16, 680])
     yard = canvas.part(left, top, left + 90, top + 80)
     roofs = [
@@ -176,7 +186,7 @@ def _paint_farm(canvas: Canvas, west: float, north: float, lasting: np.random.Ge
 def paint_roof(
     canvas: Canvas, x: float, y: float, width: float, height: float, tone: float
 ) -> None:
-    """Draw a ridged roof and its shadow to the north-west."""
+    """Paint a ridged roof and its shadow to the north-west; lengths are in metres."""
     shade = canvas.part(x - 3, y - 4, x + width - 3, y + height - 4)
     if shade is not None:
         canvas.material[shade] = Material.SHADOW
@@ -191,7 +201,7 @@ def paint_roof(
 
 
 def _paint_roads(canvas: Canvas, squares: _Squares) -> None:
-    """Draw roads along the squares' western and northern sides where people live."""
+    """Paint roads along the western and northern sides of squares next to farms and towns."""
     used = squares.use != _WILD
     west_road = used | np.roll(used, 1, axis=1)
     north_road = used | np.roll(used, 1, axis=0)
@@ -201,32 +211,33 @@ def _paint_roads(canvas: Canvas, squares: _Squares) -> None:
             x, y = col * SQUARE, row * SQUARE
             if c and west_road[r, c] and _is_road(col, 5):
                 half, material = _road(col, 5)
-                _line(canvas, (x, y, x, y + SQUARE), half, material, bool(humid[r, c]))
+                _paint_road(canvas, (x, y, x, y + SQUARE), half, material, bool(humid[r, c]))
             if r and north_road[r, c] and _is_road(row, 6):
                 half, material = _road(row, 6)
-                _line(canvas, (x, y, x + SQUARE, y), half, material, bool(humid[r, c]))
+                _paint_road(canvas, (x, y, x + SQUARE, y), half, material, bool(humid[r, c]))
 
 
 @lru_cache(maxsize=4096)
 def _is_road(number: int, seed: int) -> bool:
-    """Roads follow the section lines, every other line, and some of those between."""
+    """Return whether a road follows a line between squares: every other line, and some more."""
     return number % 2 == 0 or np.random.default_rng((number & 0xFFFFF, seed)).random() < 0.25
 
 
 @lru_cache(maxsize=4096)
 def _road(number: int, seed: int) -> tuple[float, Material]:
+    """Return half the width, in metres, and the material of the road on a line."""
     paved = np.random.default_rng((number & 0xFFFFF, seed + 10)).random() < 0.3
     return (4.5, Material.ASPHALT) if paved else (3.2, Material.GRAVEL)
 
 
-def _line(
+def _paint_road(
     canvas: Canvas,
     ends: tuple[float, float, float, float],
     half: float,
     material: Material,
     humid: bool,
 ) -> None:
-    """Draw a straight road with its verges."""
+    """Paint a straight road, ``half`` metres wide to each side, and its verges."""
     for reach, laid in ((half + 5, Material.GRASS), (half, material)):
         part = canvas.part(ends[0] - reach, ends[1] - reach, ends[2] + reach, ends[3] + reach)
         if part is not None:
@@ -238,7 +249,7 @@ def _line(
 
 
 def _paint_small(canvas: Canvas, squares: _Squares, year: int) -> None:
-    """Paint squares that are a few pixels or less: one tone each."""
+    """Paint squares in one material each, for pixels too large to show fields and houses."""
     col = (canvas.x // SQUARE).astype(np.int64) - squares.cols[0]
     row = (canvas.south // SQUARE).astype(np.int64) - squares.rows[0]
     chance = uniform(hashes(squares.cols, squares.rows, _SEED + year))

@@ -1,8 +1,9 @@
-"""What the ground is made of at any places: the drawn land, or broad strokes of it.
+"""The land cover under the pixels of any raster.
 
-Small pixels are looked up in the land of :mod:`~eedask.emulator.catalog.world.land`, drawn in tiles
-with cells of 8 metres and more, so that every sensor sees the same water, fields and towns. Of
-places kilometres apart only the traits of the country tell what is there.
+It is looked up in the land that :mod:`~eedask.emulator.catalog.world.land` draws, in tiles with
+cells of 8 metres or more, so that every sensor sees the same water, fields and towns. For pixels
+kilometres apart it is computed from the traits of the place alone
+(:mod:`~eedask.emulator.catalog.world.broad`).
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from eedask.emulator.catalog.world.tiling import TILE, assembled
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Projection
 
-_FINEST = 3  # cells of 2**3 metres
-_COARSEST = 9  # beyond, broad strokes
-_LIGHT = 100  # steps of brightness to 1
+_FINEST = 3  # the smallest cells are of 2**3 metres
+_COARSEST = 9  # cells larger than 2**9 metres are not drawn
+_LIGHT = 100  # a brightness of 1 is stored as this number
 
 
 class Ground(NamedTuple):
-    """What is at places, arrays (rows, columns).
+    """The land cover at places, arrays of shape (rows, columns).
 
     Attributes
     ----------
@@ -43,22 +44,22 @@ class Ground(NamedTuple):
 
     @property
     def material(self) -> NDArray[np.uint16]:
-        """The materials."""
+        """The materials, shape (rows, columns)."""
         return self.kind // np.uint16(TONES)
 
     @property
     def water(self) -> NDArray[np.bool_]:
-        """Where there is water."""
+        """Whether there is water, shape (rows, columns)."""
         found: NDArray[np.bool_] = self.material == Material.WATER
         return found
 
 
 @lru_cache(maxsize=32)
 def ground(projection: Projection, level: int, window: Window, year: int, parts: int = 1) -> Ground:
-    """Return the ground under the pixels of a window, or at ``parts**2`` points in each.
+    """Return the land cover at the centres of a window's pixels, or at several points in each.
 
-    Parameters as those of :func:`~eedask.emulator.catalog.world.spots.spots`; crops change with the
-    year.
+    The parameters are those of :func:`~eedask.emulator.catalog.world.spots.spots`. Crops change
+    with the year.
     """
     at = spots(projection, level, window, parts)
     q = max(at.q, _FINEST)
@@ -66,7 +67,7 @@ def ground(projection: Projection, level: int, window: Window, year: int, parts:
 
 
 def broad_places(at: Spots, year: int) -> Ground:
-    """Return the ground in broad strokes."""
+    """Return the land cover at places, computed from the traits alone."""
     kind = broad_ground(at, year)
     return Ground(kind, np.full(kind.shape, _LIGHT, np.uint8))
 

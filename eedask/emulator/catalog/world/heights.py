@@ -1,4 +1,4 @@
-"""How high the land is at any places."""
+"""The heights of any places above the sea."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from eedask.emulator.catalog.world.tiling import TILE, assembled
 
 Floats = NDArray[np.float32]
 
-_FINEST = 4  # cells of 16 metres, whatever the pixels
-_COARSEST = 12  # beyond, relief is lost
+_FINEST = 4  # the smallest cells are of 2**4 metres, however small the pixels
+_COARSEST = 12  # beyond cells of 2**12 metres, heights have no relief
 
 
 def heights(at: Spots) -> Floats:
-    """Return metres above the sea, bilinear between cells of 16 metres or more."""
+    """Return heights in metres, interpolated bilinearly between cells of 16 metres or more."""
     q = max(at.q, _FINEST)
     if q > _COARSEST:
         broad = evaluated(elevation, at, 15, (0, 0))
@@ -43,10 +43,10 @@ def heights(at: Spots) -> Floats:
 
 
 def heights_of_points(at: Spots) -> Floats | None:
-    """Return what :func:`heights` does, a few places by themselves; None on the largest pixels.
+    """Return exactly what :func:`heights` returns, faster for a few places far from each other.
 
-    Cells far from coasts are computed alone. Others come from tiles, since what the distance
-    to the coast is rounded to depends on whether one is near the tile.
+    None for the largest pixels. Cells far from coasts are computed alone. Cells near coasts are
+    taken from tiles, because there the rounding of the distance to the coast depends on the tile.
     """
     q = max(at.q, _FINEST)
     if q > _COARSEST:
@@ -83,7 +83,7 @@ def _corners(q: int, cols: NDArray[np.int64], rows: NDArray[np.int64]) -> Floats
 
 @lru_cache(maxsize=4096)
 def _coast(q: int, col: int, row: int) -> float | None:
-    """Return how far the coast is all over a tile, None if one is near."""
+    """Return the distance to the coast if it is the same all over a tile; None otherwise."""
     ends = np.array([0, TILE - 1])
     x, south = (col * TILE + ends + 0.5) * 2.0**q, (row * TILE + ends + 0.5) * 2.0**q
     return same_distance(*degrees(x, south))

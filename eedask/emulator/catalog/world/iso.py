@@ -1,4 +1,4 @@
-"""Countries by the three letters of ISO 3166."""
+"""Outlines of countries by their three-letter codes of ISO 3166."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shapely.geometry.base import BaseGeometry
 
 from eedask.emulator.catalog.world import outlines
 
-# ISO 3166: numbers and letters.
+# The numeric and the three-letter code of each country.
 _ISO = """
 004AFG 008ALB 012DZA 016ASM 020AND 024AGO 028ATG 031AZE 032ARG 036AUS 040AUT 044BHS 048BHR 050BGD
 051ARM 052BRB 056BEL 060BMU 064BTN 068BOL 070BIH 072BWA 076BRA 084BLZ 090SLB 092VGB 096BRN 100BGR
@@ -33,7 +33,7 @@ _ISO = """
 
 @cache
 def countries() -> dict[str, BaseGeometry]:
-    """Return the countries' outlines in degrees by their three letters, in that order."""
+    """Return the outlines of countries, in degrees, by three-letter code, sorted by code."""
     letters = {code[:3]: code[3:] for code in _ISO.split()}
     found: dict[str, list[BaseGeometry]] = {}
     for country in outlines.countries():

@@ -1,8 +1,8 @@
-"""The synthetic land: what is where, to the metre, as materials, tones and light.
+"""Drawing the invented land, to the metre, as materials, tones and light.
 
-Broad surfaces (see :mod:`~eedask.emulator.catalog.world.country`) say where there are trees, rock
-or water; textures of plants, rock and ground supply the detail; fields and towns are painted as
-shapes. Whatever a pixel shows depends on its place and level alone.
+Smooth surfaces (see :mod:`~eedask.emulator.catalog.world.country`) say where there are trees, rock
+or water; textures of plants, rock and ground add the detail; fields and towns are painted as
+shapes. What a pixel shows depends only on its place, its size and the year.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from eedask.emulator.catalog.world.surface import Cells, Scattered
 
 Floats = NDArray[np.float32]
 
-_TRACK_WIDTH = 2.6  # metres, half
-_BROADEST_STREAM = 25.0  # metres to its middle
+# In metres: half the width of tracks, at most half that of streams and rivers, and beaches' width.
+_TRACK_WIDTH = 2.6
+_BROADEST_STREAM = 25.0
 _BROADEST_RIVER = 150.0
-_BEACH = 25.0  # metres
+_BEACH = 25.0
 
 
 class Land(NamedTuple):
-    """A box of land.
+    """A rectangle of land, or n scattered pixels of it as an array (1, n).
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class Land(NamedTuple):
 
 @lru_cache(maxsize=16)
 def land(cells: Cells, year: int) -> Land:
-    """Return the land of a box of up to 512 pixels a side, in a year (crops rotate)."""
+    """Return the land of a rectangle of at most 512 pixels a side; crops change with the year."""
     country = Country(cells)
     canvas = Canvas.empty(cells)
     _ground(canvas, country)
@@ -55,15 +56,15 @@ def land(cells: Cells, year: int) -> Land:
 
 
 def land_at(pixels: Scattered, year: int) -> Land | None:
-    """Return the land at pixels by themselves, shape (1, n), to the bit as :func:`land` has it.
+    """Return the land at n scattered pixels, shape (1, n), exactly as :func:`land` draws it.
 
-    None where that cannot be: on the largest pixels, and near coasts (see
-    :func:`~eedask.emulator.catalog.world.coast.coast_distance`).
+    None for large pixels (see :data:`~eedask.emulator.catalog.world.fields.COARSEST`), and if a
+    coast is near one of the pixels.
     """
     coast = CountryAt.coast(pixels)
     if coast is None or pixels.q > COARSEST:
         return None
-    # Those of a square of the land survey, 800 metres, together.
+    # Pixels of the same square of 800 metres are painted together.
     order = by_square(pixels)
     pixels = Scattered(pixels.q, pixels.cols[order], pixels.rows[order])
     country = CountryAt(pixels, coast)
@@ -76,7 +77,7 @@ def land_at(pixels: Scattered, year: int) -> Land | None:
 
 
 def _finished(canvas: Canvas, country: Country) -> Land:
-    """Draw what lies over the ground and fields."""
+    """Draw plants and water over the ground and fields, and return the finished land."""
     _plants(canvas, country)
     _water(canvas, country)
     kind = canvas.material.astype(np.uint16)
@@ -86,7 +87,7 @@ def _finished(canvas: Canvas, country: Country) -> Land:
 
 
 def _ground(canvas: Canvas, country: Country) -> None:
-    """Lay grass, bare soil, rock and snow."""
+    """Draw grass, bare soil, rock and snow, and set the density of trees and shrubs."""
     grain = patterns.grain().cut(canvas.cells)
     canvas.material[...] = Material.GRASS
     np.add(country.fine("tone"), 3.2 * grain, out=canvas.tone)
@@ -108,7 +109,7 @@ def _ground(canvas: Canvas, country: Country) -> None:
 
 
 def _plants(canvas: Canvas, country: Country) -> None:
-    """Draw shrubs, then shadows and crowns of trees, where the canvas wants them."""
+    """Draw shrubs, then the shadows and crowns of trees, as dense as the canvas states."""
     shrubs = patterns.shrubs()
     shows = canvas.ranks(shrubs.rank) < canvas.shrubs
     if shows.any():
@@ -127,14 +128,14 @@ def _plants(canvas: Canvas, country: Country) -> None:
                 continue
             canvas.fill(crowns, material)
             lay(canvas.light, crowns, canvas.light * canvas.lit(plants.light))
-            # Each plant has a tone of its own.
+            # Each plant has its own tone.
             tone = canvas.tone * np.float32(0.5)
             tone += (rank & 7) * np.float32(0.9)
             lay(canvas.tone, crowns, tone)
 
 
 def _water(canvas: Canvas, country: Country) -> None:
-    """Draw tracks through wild land, and over everything streams, rivers, lakes and the sea."""
+    """Draw tracks in wild land, then streams, rivers, lakes and the sea over everything."""
     if country.near("track", _TRACK_WIDTH):
         track = np.abs(country.fine("track")) < _TRACK_WIDTH
         canvas.fill(track & ~canvas.tamed, Material.GRAVEL)
@@ -151,7 +152,7 @@ def _water(canvas: Canvas, country: Country) -> None:
 
 
 def _river(canvas: Canvas, country: Country) -> None:
-    """Draw a river: where the land is bare its bed is dry."""
+    """Draw rivers with sandy shores; in bare land their beds are dry."""
     shore = np.abs(country.fine("river")) - country.fine("river width")
     dry = country.above("bare", 0.35)
     canvas.fill((shore < 9) & (country.above("bare", 0.1) | dry), Material.SAND)

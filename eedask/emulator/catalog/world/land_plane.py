@@ -1,9 +1,9 @@
-"""The plane that the synthetic land is drawn in, and the way there from UTM.
+"""The land plane, in which the invented land is drawn, and the transformation from UTM to it.
 
-A Mercator projection true to scale at 40 degrees north: one plane for the whole country, north
-up, in metres that are a few per cent off the ground's. Southward coordinates count down the map,
-as rows do. The land is drawn on this plane's own pixels, so that the photographs of different
-zones show the same land.
+It is a Mercator projection with true scale at 40 degrees north: one plane for all land, north up,
+where a metre is a few per cent off a metre on the ground in mid latitudes. Its second coordinate,
+``south``, increases southwards, as rows do. The land is drawn on pixels of this plane, so that
+photographs in different UTM zones show the same land.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from pyproj import Transformer
 _CRS = "+proj=merc +lat_ts=40 +R=6371000 +units=m +no_defs"
 _RADIUS = 6371000 * float(np.cos(np.radians(40.0)))
 _transformers = local()
-# Nodes between which coordinates are bilinear: to a few centimetres at level 0.
+# Pixels between the nodes that are transformed; between nodes coordinates are interpolated
+# bilinearly, which is exact to a few centimetres at level 0.
 _NODE_PIXELS = 1024
-_ROUND = 1024.0  # parts of a metre that platforms agree on
+_ROUND = 1024.0  # coordinates are rounded to this fraction of a metre, to be the same everywhere
 
 
 class Lookup(NamedTuple):
-    """Which pixel of the land each pixel of a photograph shows.
+    """The pixel of the land that each pixel of a photograph shows.
 
     Attributes
     ----------
     col, row : int
-        The first land pixel of the box that is needed, on its level.
+        The first land pixel, at the photograph's level, of the rectangle that is needed.
     width, height : int
-        The box's land pixels.
+        The size of this rectangle, in land pixels.
     flat : ndarray of intp, shape (rows, columns) of the photograph
-        Flat index into the box.
+        Flat indices into the rectangle.
     """
 
     col: int
@@ -46,28 +47,30 @@ class Lookup(NamedTuple):
 def degrees(
     x: NDArray[np.float64], south: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return longitude and latitude of the plane's metres."""
+    """Return the longitudes and latitudes, in degrees, of coordinates of the land plane."""
     return np.degrees(x / _RADIUS), np.degrees(np.arctan(np.sinh(-south / _RADIUS)))
 
 
 def metres(
     lon: NDArray[np.float64], lat: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the plane's metres, east and south, of longitude and latitude."""
+    """Return the coordinates on the land plane, east and south, of longitudes and latitudes."""
     return _RADIUS * np.radians(lon), -_RADIUS * np.arcsinh(np.tan(np.radians(lat)))
 
 
 def lookup(zone: int, level: int, left: float, top: float, width: int, height: int) -> Lookup:
-    """Return the land pixels under a window of a UTM grid.
+    """Return which land pixel each pixel of a window of a UTM grid shows.
 
     Parameters
     ----------
     zone : int
-        UTM zone, north, on NAD83.
+        The UTM zone, north, on NAD83.
     level : int
-        Pixels, of the photograph and of the land, are ``2**level`` metres.
+        The pixels of the photograph and of the land are ``2**level`` metres.
     left, top : float
-        Easting and northing of the window's corner.
+        Easting and northing of the window's upper left corner.
+    width, height : int
+        Of the window, in pixels.
     """
     size = 2**level
     east = _Axis(left + size * (np.arange(width) + 0.5), _NODE_PIXELS * size)
@@ -75,7 +78,8 @@ def lookup(zone: int, level: int, left: float, top: float, width: int, height: i
     x, south = _nodes(zone, east.nodes, down.nodes)
     cols = np.empty((height, width), np.float64)
     rows = np.empty((height, width), np.float64)
-    # Between nodes coordinates rise or fall all along a row: the least and most are at ends.
+    # Between two nodes, coordinates increase or decrease monotonically along a row: the least and
+    # the greatest are at the ends.
     ends = []
     for r, (i, part_down) in down.cells():
         for c, (j, part_east) in east.cells():
@@ -97,7 +101,7 @@ def lookup(zone: int, level: int, left: float, top: float, width: int, height: i
 
 
 def _extent(whole: NDArray[np.float64]) -> tuple[int, int]:
-    """Return the least of whole numbers, and how many there are from it to the greatest."""
+    """Return the least of some whole numbers, and the length of their range."""
     least = int(whole.min())
     return least, int(whole.max()) - least + 1
 
@@ -105,15 +109,16 @@ def _extent(whole: NDArray[np.float64]) -> tuple[int, int]:
 def lookup_at(
     zone: int, level: int, east: NDArray[np.float64], down: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return columns and rows of the land pixels under n places by themselves.
+    """Return the columns and rows of the land pixels that n single pixels show.
 
-    To the bit as :func:`lookup` has them.
+    They are exactly those of :func:`lookup`.
 
     Parameters
     ----------
     zone, level : int
+        As for :func:`lookup`.
     east, down : ndarray, shape (n,)
-        Eastings, and northings counted down, of middles of a photograph's pixels.
+        Eastings and negated northings of the centres of a photograph's pixels.
     """
     size = 2**level
     spacing = _NODE_PIXELS * size
@@ -133,7 +138,13 @@ def lookup_at(
 
 
 class _Axis:
-    """Where pixel middles lie between nodes, along one axis."""
+    """The positions of pixel centres between nodes, along one axis.
+
+    Attributes
+    ----------
+    nodes : ndarray of float64
+        The coordinates of the nodes around all centres.
+    """
 
     def __init__(self, at: NDArray[np.float64], spacing: float) -> None:
         self._cell = np.floor(at / spacing).astype(np.int64)
@@ -142,7 +153,10 @@ class _Axis:
         self.nodes = np.arange(first, last + 2) * spacing
 
     def cells(self) -> list[tuple[slice, tuple[int, NDArray[np.float64]]]]:
-        """Return for each cell its pixels, its number, and their parts of the way across."""
+        """Return, for each cell between two nodes: its pixels, (its number, their fractions).
+
+        A fraction says how far a pixel's centre is from the cell's first node, 0 to 1.
+        """
         starts = np.flatnonzero(np.diff(self._cell, prepend=self._cell[0] - 1))
         stops = [*starts[1:].tolist(), len(self._cell)]
         return [
@@ -159,7 +173,7 @@ def _bilinear(
 ) -> None:
     left = corners[0, 0] + (corners[1, 0] - corners[0, 0]) * down
     right = corners[0, 1] + (corners[1, 1] - corners[0, 1]) * down
-    # What the outer product of multiply does, in half the time.
+    # The same as np.multiply.outer, in half the time.
     np.einsum("i,j->ij", right - left, across, out=out)
     out += left[:, None]
 
@@ -167,7 +181,7 @@ def _bilinear(
 def _nodes(
     zone: int, east: NDArray[Any], down: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the plane's coordinates at nodes of a zone, x and south, (rows, columns)."""
+    """Return the land plane's coordinates of a grid of nodes in a zone, each (rows, columns)."""
     return _onto_plane(zone, *np.meshgrid(east, down))
 
 
@@ -181,8 +195,8 @@ def _onto_plane(
 def _transformer(zone: int) -> Transformer:
     made: dict[int, Transformer] = _transformers.__dict__.setdefault("made", {})
     if zone not in made:
-        # Both on one sphere's worth of degrees: the plane takes longitudes and latitudes as
-        # they are, whatever the datum.
+        # No change of datum: the land plane takes longitudes and latitudes on any ellipsoid as
+        # those on its sphere.
         made[zone] = Transformer.from_pipeline(
             f"+proj=pipeline +step +inv +proj=utm +zone={zone} +ellps=GRS80 +step {_CRS}"
         )

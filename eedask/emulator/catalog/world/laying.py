@@ -1,4 +1,4 @@
-"""Laying values over pixels where a mask says so, at one pace whatever the mask."""
+"""Setting pixels where a mask is True, in a time that does not depend on the mask."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _BITS = {1: np.uint8, 4: np.uint32}
 
 
 def lay(target: NDArray[Any], where: Mask, values: Any) -> None:
-    """Do what ``np.copyto(target, values, where=where)`` does, to the bit.
+    """Do exactly what ``np.copyto(target, values, where=where)`` does, faster for noisy masks.
 
-    That and its like decide for each pixel, and where masks are as noisy as plants are the
-    processor guesses wrong every other time, which takes ten times as long as the work. Here
-    the bits in which both differ are flipped, or none.
+    ``np.copyto`` branches for each pixel. Masks of plants are so noisy that the processor
+    mispredicts every other branch, which takes ten times as long as the copying. Here, without
+    branches, the bits in which target and values differ are flipped where the mask is True.
 
     Parameters
     ----------
     target : ndarray of a type of one or four bytes
-        Written to.
+        Changed in place.
     where : ndarray of bool
-        Broadcasts to the target, as ``values`` do.
+        Broadcasts to the target's shape.
     values : array_like
-        Of the target's type, or what becomes of it.
+        Converted to the target's type; broadcasts to its shape.
     """
     if not where.any():
         return

@@ -1,9 +1,8 @@
-"""Seeded noise of place: the same at a point whatever is asked for around it.
+"""Seeded random noise whose value at a point does not depend on what else is computed.
 
-Two forms. :func:`hashes` gives every cell of an integer lattice its own random number, and
-:func:`smooth` turns a lattice of them into a smooth surface at pixels, by whole blocks of
-elementwise operations, so that no pixel's value depends on the window that it is computed in.
-:func:`field` looks a smooth periodic texture up at arbitrary coordinates.
+:func:`hashes` gives every cell of an integer lattice its own random number, from which
+:mod:`~eedask.emulator.catalog.world.surface` makes smooth surfaces. :func:`field` looks up a smooth
+periodic texture at arbitrary coordinates.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ _TEXTURE = 512
 def hashes(cols: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> NDArray[np.uint32]:
     """Return 32 random bits for every lattice cell, shape (len(rows), len(cols)).
 
-    A bit mixer after Chris Wellons' "lowbias32" search; integer arithmetic only, so it is the
-    same on all platforms.
+    The bit mixer comes from Chris Wellons' "lowbias32" search. It uses integers only, so the bits
+    are the same on all platforms.
     """
     return hashes_at(cols[None, :], rows[:, None], seed)
 
 
 def hashes_at(cols: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> NDArray[np.uint32]:
-    """Return the same bits for cells whose columns and rows broadcast."""
+    """Return the bits of :func:`hashes` for columns and rows that broadcast with each other."""
     x = (cols & 0xFFFFFFFF).astype(np.uint32) * np.uint32(0x9E3779B1)
     y = (rows & 0xFFFFFFFF).astype(np.uint32) * np.uint32(0x85EBCA77)
     return mixed(x ^ (y + np.uint32(seed * 0xC2B2AE3D & 0xFFFFFFFF)))
 
 
 def mixed(h: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return well mixed bits of an array of integers."""
+    """Return an array of integers hashed by a bit mixer."""
     h = h ^ (h >> np.uint32(16))
     h *= np.uint32(0x21F0AAAD)
     h ^= h >> np.uint32(15)
@@ -45,15 +44,15 @@ def mixed(h: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def uniform(bits: NDArray[np.uint32]) -> Floats:
-    """Return random bits as numbers from 0 to 1."""
+    """Return 32 random bits as a number from 0 to below 1, for each item of an array."""
     return (bits >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
 @cache
 def texture() -> Floats:
-    """Return a smooth periodic field, shape (512, 512), values around -1 to 1.
+    """Return a smooth periodic texture, shape (512, 512), with values from -1 to 1.
 
-    Lattices of 64, 128 and 256 cells a period, smoothed with quadratic splines.
+    It is the sum of lattices of 64, 128 and 256 cells per period, smoothed with quadratic splines.
     """
     total = np.zeros((_TEXTURE, _TEXTURE), np.float32)
     for cells, amplitude in ((64, 1.0), (128, 0.5), (256, 0.25)):
@@ -66,7 +65,7 @@ def texture() -> Floats:
 
 
 def _doubled(layer: Floats) -> Floats:
-    """Return a periodic layer with twice the rows, by corner cutting (a quadratic spline)."""
+    """Return a periodic layer with twice as many rows, by corner cutting (a quadratic spline)."""
     out = np.empty((2 * layer.shape[0], layer.shape[1]), np.float32)
     near = np.float32(0.75) * layer
     far = np.float32(0.25) * layer
@@ -77,7 +76,7 @@ def _doubled(layer: Floats) -> Floats:
 
 @lru_cache(maxsize=4096)
 def _shifts(seeds: tuple[int, ...], dimensions: int) -> NDArray[np.float64]:
-    """Return how far each seed shifts the texture, shape (2, seeds, 1 ...)."""
+    """Return by how many cells each seed shifts the texture, shape (2, seeds, 1, ...)."""
     each = [np.random.default_rng(seed).uniform(0, _TEXTURE, 2) for seed in seeds]
     shifts = np.array(each).T.reshape(2, len(seeds), *(1,) * dimensions)
     shifts.setflags(write=False)
@@ -85,9 +84,9 @@ def _shifts(seeds: tuple[int, ...], dimensions: int) -> NDArray[np.float64]:
 
 
 def field(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> Floats:
-    """Return smooth noise at coordinates, about -1 to 1, features about 1 across.
+    """Return smooth noise from -1 to 1 at coordinates, with features about 1 unit wide.
 
-    Periodic every 64 units; the seed shifts it.
+    It repeats after 64 units. The seed shifts it.
     """
     return fields(x, y, (seed,))[0]
 

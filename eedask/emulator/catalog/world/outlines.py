@@ -24,7 +24,16 @@ from shapely.geometry.base import BaseGeometry
 
 
 class Outline(NamedTuple):
-    """A named region: ISO 3166 numeric code of a country, FIPS code of a state or county."""
+    """A named region: a country, a land mass, or a state or county of the United States.
+
+    Attributes
+    ----------
+    code : str or None
+        The numeric ISO 3166 code of a country, the FIPS code of a state or county.
+    name : str
+    shape : shapely geometry
+        In degrees.
+    """
 
     code: str | None
     name: str
@@ -53,7 +62,7 @@ def states() -> tuple[Outline, ...]:
 
 @cache
 def counties() -> tuple[Outline, ...]:
-    """Return the counties of the United States, in degrees; a state's code begins its own."""
+    """Return the counties of the United States, in degrees; codes start with those of states."""
     return _decode("us", "counties")
 
 
@@ -80,7 +89,7 @@ def _decode(topology: str, name: str) -> tuple[Outline, ...]:
         Outline(code, label or "", _shape(polygons, arc))
         for code, label, polygons in raw["objects"][name]
     )
-    # Quantising has folded a few tiny ones into nothing.
+    # Quantising has made a few tiny shapes empty.
     return tuple(outline for outline in found if not outline.shape.is_empty)
 
 
@@ -90,7 +99,7 @@ def _shape(
     parts = []
     for rings in polygons:
         lines = [_ring([arc(number) for number in ring]) for ring in rings]
-        # Quantising may have folded a tiny island into a line.
+        # Quantising may have turned a tiny ring into a line.
         holes = [line for line in lines[1:] if len(line) >= 4]
         if len(lines[0]) >= 4:
             parts += _on_map(_valid(shapely.Polygon(lines[0], holes)))
@@ -98,9 +107,10 @@ def _shape(
 
 
 def _ring(pieces: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return arcs put together, running on past 180 degrees rather than jumping to -180.
+    """Return arcs joined into a ring whose longitudes exceed 180 degrees rather than jump to -180.
 
-    The topologies are of the sphere. A ring around a pole is closed along the map's edge.
+    The topologies are those of the sphere. A ring around a pole is closed through the pole, along
+    the edges of the map.
     """
     ring = np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])])
     ring[:, 0] = np.unwrap(ring[:, 0], period=360)
@@ -111,7 +121,7 @@ def _ring(pieces: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _on_map(shape: BaseGeometry) -> list[shapely.Polygon]:
-    """Return a shape's polygons between -180 and 180 degrees."""
+    """Return a shape as polygons with longitudes from -180 to 180, cut at the antimeridian."""
     west, _, east, _ = shape.bounds
     if west >= -180 and east <= 180:
         return _polygons(shape)
@@ -131,7 +141,7 @@ def _valid(shape: BaseGeometry) -> BaseGeometry:
 
 
 def _polygons(shape: BaseGeometry) -> list[shapely.Polygon]:
-    """Return the polygons of a shape: mending and cutting leave lines and points as well."""
+    """Return the polygons of a shape, without the lines and points that cutting it may leave."""
     return [
         polygon
         for part in shapely.get_parts(shape)

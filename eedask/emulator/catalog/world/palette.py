@@ -1,7 +1,7 @@
-"""What the land is made of, and its colours in red, green, blue and near infrared.
+"""The materials of the land, and their colours in red, green, blue and near infrared.
 
-A pixel of land is a material, a tone from 0 to 15 between the material's two extremes, and a
-brightness. Colours change with the season and a little from flight to flight; the land does not.
+A pixel of land has a material, a tone from 0 to 15 between the material's two extreme colours, and
+a brightness. Colours change with the season and a little from flight to flight; the land does not.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Material(IntEnum):
     TILES = 19
 
 
-# First and last tone: red, green, blue, near infrared at mid-season, well lit.
+# Digital numbers of the first and the last tone in red, green, blue and near infrared, at the
+# height of the season and at a brightness of 1.
 _COLORS = np.array(
     [
         [(196, 180, 154, 188), (138, 120, 98, 132)],  # SOIL
@@ -68,7 +69,7 @@ _COLORS = np.array(
     ],
     np.float32,
 )
-# What the green materials turn into outside their season, by how much at most.
+# The colours that green materials take on outside their season, and by which share at most.
 _WITHERED = {
     Material.GRASS: ((178, 166, 124, 172), 0.6),
     Material.BROADLEAF: ((138, 118, 88, 142), 0.7),
@@ -81,7 +82,11 @@ _PEAK = 186  # day of the year when the land is greenest
 
 @lru_cache(maxsize=512)
 def colors(date: dt.date) -> NDArray[np.float32]:
-    """Return the colour table of a flight, shape (4, materials x 16)."""
+    """Return the colours on the date of a flight, shape (4, materials x 16).
+
+    Columns are indexed by 16 times the material, plus the tone. Each date has its own exposure
+    and haze.
+    """
     season = min(1.0, abs(date.timetuple().tm_yday - _PEAK) / 110)
     ends = _COLORS.copy()
     for material, (color, most) in _WITHERED.items():

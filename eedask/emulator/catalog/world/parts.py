@@ -1,4 +1,4 @@
-"""Pixels out of the points inside them."""
+"""Averaging the points inside of pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 
 def share(points: NDArray[Any], parts: int) -> NDArray[np.float32]:
-    """Return the mean of the ``parts`` by ``parts`` points of each pixel."""
+    """Return the mean of each pixel's points, shape (rows / parts, columns / parts).
+
+    ``points`` has ``parts`` by ``parts`` points for each pixel.
+    """
     if parts == 1:
         return points.astype(np.float32)
     total = np.zeros((points.shape[0] // parts, points.shape[1] // parts), np.float32)

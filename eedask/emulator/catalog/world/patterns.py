@@ -1,8 +1,8 @@
-"""Periodic textures of things an aerial photograph is full of, made once from seeds.
+"""Periodic textures of plants, ground and rock as in aerial photographs, made from seeds.
 
-A texture of plants has for each pixel the *rank* of the plant over it (a thicket draws the
-plants whose rank is below its density), how brightly that plant's crown is lit there, and the
-rank of the plant whose shadow falls there. Pixels are metres.
+Textures of plants have, for each pixel, the *rank* of the plant over it, the brightness of its
+crown there, and the rank of the plant whose shadow falls there. Vegetation of some density shows
+the plants whose rank is below it. Pixels are of one metre.
 """
 
 from __future__ import annotations
@@ -16,23 +16,29 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.world.surface import Cells, Scattered
 
 SIZE = 512
-NOTHING = 255  # the rank where no plant is
+NOTHING = 255  # the rank where there is no plant
 
-_SUN = (0.55, 0.83)  # from the south-east: east and south parts of the way to the sun
-_SHADOW = 1.15  # length of shadows, in crown radii
+_SUN = (0.55, 0.83)  # the direction of the sun in the south-east: east and south components
+_SHADOW = 1.15  # length of shadows, in radii of the crown
 
 
 class Texture:
-    """A periodic texture, ready to be cut from at every level of a pyramid."""
+    """A periodic texture, sampled for pixels of 1, 2, 4 ... metres.
+
+    Parameters
+    ----------
+    values : ndarray, shape (512, 512)
+        One period, at pixels of a metre.
+    """
 
     def __init__(self, values: NDArray[Any]) -> None:
         self._values = values
         self._levels: dict[int, NDArray[Any]] = {}
 
     def cut(self, cells: Cells | Scattered) -> NDArray[Any]:
-        """Return the texture over cells of up to 512 pixels a side: a view, not to write to.
+        """Return the texture at cells: a read-only view of at most 512 cells a side.
 
-        Over n scattered cells its shape is (1, n).
+        At n scattered cells its shape is (1, n).
         """
         period = max(1, SIZE >> cells.q)
         sheet = self._levels.get(cells.q)
@@ -53,7 +59,7 @@ class Plants(NamedTuple):
     Attributes
     ----------
     rank, shadow : Texture of uint8
-        0-254, or 255 where there is none.
+        The rank of the plant, and of the one that casts a shadow: 0 to 254, or 255 for none.
     light : Texture of float32
         Brightness of the crown, around 1.
     """
@@ -65,25 +71,25 @@ class Plants(NamedTuple):
 
 @cache
 def broadleaf() -> Plants:
-    """Return crowns of 5 to 12 metres."""
+    """Return broad-leaved trees, with crowns 5 to 12 metres wide."""
     return _plants(seed=1, count=9000, smallest=2.4, largest=6.0, dome=0.34)
 
 
 @cache
 def conifers() -> Plants:
-    """Return crowns of 2 to 6 metres, dense and dark between."""
+    """Return conifers, dense and with crowns 2 to 6 metres wide."""
     return _plants(seed=2, count=24000, smallest=1.1, largest=3.1, dome=0.5)
 
 
 @cache
 def shrubs() -> Plants:
-    """Return bushes of 1 to 4 metres."""
+    """Return shrubs, 1 to 4 metres wide."""
     return _plants(seed=3, count=30000, smallest=0.6, largest=1.9, dome=0.25)
 
 
 @cache
 def grain() -> Texture:
-    """Return fine noise, about -1 to 1: what ground looks like at a metre."""
+    """Return the fine noise of ground at pixels of a metre, from -1 to 1."""
     rng = np.random.default_rng(4)
     total = np.zeros((SIZE, SIZE))
     for width, amplitude in ((0, 0.5), (1, 0.8), (3, 0.9), (8, 1.0)):
@@ -94,7 +100,7 @@ def grain() -> Texture:
 
 @cache
 def crags() -> Texture:
-    """Return the light on broken rock, around 0: ridges with a lit and a dark side."""
+    """Return the light on broken rock, from -1 to 1: ridges with a lit and a dark side."""
     rng = np.random.default_rng(5)
     height = np.zeros((SIZE, SIZE))
     for width, amplitude in ((2, 0.7), (5, 2.0), (12, 5.0)):
@@ -106,7 +112,7 @@ def crags() -> Texture:
 
 
 def _blurred(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Return periodic values averaged over a window, twice along each axis."""
+    """Return periodic values smoothed: averaged over ``2 * width + 1``, twice along each axis."""
     for _ in range(2):
         for axis in (0, 1):
             padded = np.concatenate([values, np.take(values, range(2 * width + 1), axis)], axis)
@@ -120,7 +126,7 @@ def _blurred(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 def _plants(seed: int, count: int, smallest: float, largest: float, dome: float) -> Plants:
     rng = np.random.default_rng(seed)
     radius = smallest + (largest - smallest) * rng.random(count) ** 1.7
-    # In clumps, as plants are: half of them near another.
+    # Plants grow in clumps: half of them are placed near another one.
     at = rng.uniform(0, SIZE, (count, 2))
     near = rng.integers(0, count, count // 2)
     at[: count // 2] = at[near] + rng.normal(0, 3 * largest, (count // 2, 2))
@@ -129,15 +135,15 @@ def _plants(seed: int, count: int, smallest: float, largest: float, dome: float)
     rank = np.full((SIZE, SIZE), NOTHING, np.uint8)
     shadow = np.full((SIZE, SIZE), NOTHING, np.uint8)
     tone = rng.normal(1.0, 0.09, count)
-    # The lowest rank is drawn last and so stays on top.
-    for plant in _by_size(radius):
+    # The lowest ranks are drawn last and so end on top.
+    for plant in _groups(radius):
         _draw(shadow, ranks, at - radius[:, None] * _SHADOW * np.array(_SUN), radius, plant, None)
         _draw(rank, ranks, at, radius, plant, (light, tone, dome))
     return Plants(Texture(rank), Texture(light), Texture(shadow))
 
 
-def _by_size(radius: NDArray[np.float64]) -> list[NDArray[np.intp]]:
-    """Return groups of plants to draw at once, from the highest rank to the lowest."""
+def _groups(radius: NDArray[np.float64]) -> list[NDArray[np.intp]]:
+    """Return groups of about 3000 plants to draw at once, from the highest rank to the lowest."""
     order = np.arange(len(radius))[::-1]
     return np.array_split(order, max(1, len(order) // 3000))
 
@@ -150,7 +156,7 @@ def _draw(
     plants: NDArray[np.intp],
     crown: Any,
 ) -> None:
-    """Write ranks into the discs of some plants, and the light of their crowns."""
+    """Draw some plants as discs: their ranks into ``target`` and, if given, the light of crowns."""
     reach = int(np.ceil(radius.max())) + 1
     offset = np.arange(-reach, reach + 1)
     dy, dx = (part.ravel() for part in np.meshgrid(offset, offset, indexing="ij"))
@@ -170,6 +176,6 @@ def _draw(
 
 @cache
 def camera() -> Texture:
-    """Return the grain of a camera's sensor, around 1."""
+    """Return the noise of a camera's sensor, as factors around 1."""
     rng = np.random.default_rng(9)
     return Texture((1 + 0.018 * rng.standard_normal((SIZE, SIZE))).astype(np.float32))

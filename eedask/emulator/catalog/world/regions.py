@@ -1,7 +1,8 @@
-"""What the land is like from place to place, in broad strokes; in the United States in finer ones.
+"""The traits of places: how dry, high, forested, farmed or built up the land is.
 
-Everything is a smooth function of place, evaluated at nodes 33 km apart on the land plane (see
-:mod:`~eedask.emulator.catalog.world.land_plane`) and bilinear between them.
+They are smooth functions of place, with more detail in the United States. They are evaluated at
+nodes 33 km apart on the land plane (see :mod:`~eedask.emulator.catalog.world.land_plane`) and
+interpolated bilinearly.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ Doubles = NDArray[np.float64]
 Bump = tuple[float, float, float, float, float]
 
 _NODE = 2.0**15  # metres between nodes
-_BLOCK = 16  # nodes a side that are evaluated at once
+_BLOCK = 16  # nodes on each side of a block, which is evaluated at once
 
 
 class Trait(IntEnum):
-    """What is known of a place; each from 0 to 1, but for the elevation in metres."""
+    """The traits of a place. Each is from 0 to 1, except the elevation, which is in metres."""
 
     DRY = 0
     ELEVATION = 1
@@ -36,12 +37,12 @@ class Trait(IntEnum):
     CROPS = 4
     PONDS = 5
     TOWNS = 6
-    RED = 7  # of soil and rock
-    OLD_FIELDS = 8  # irregular fields, older than the land survey's squares
-    PIVOTS = 9  # fields watered by turning sprinklers
+    RED = 7  # red soil and rock
+    OLD_FIELDS = 8  # share of irregular fields, older than the squares of the land survey
+    PIVOTS = 9  # share of circular fields, watered by centre pivots
 
 
-# Longitude, latitude, half widths, strength.
+# Places with much of a trait: longitude, latitude, half widths in degrees, and strength (0 to 1).
 _FARMLAND: tuple[Bump, ...] = (
     (-93.0, 42.0, 8.5, 4.0, 1.0),
     (-99.5, 41.0, 4.0, 7.0, 0.75),
@@ -207,12 +208,12 @@ _RED: tuple[Bump, ...] = (
 
 
 def traits(x: NDArray[Any], south: NDArray[Any]) -> Floats:
-    """Return the traits over a grid of places, shape (traits, rows, columns).
+    """Return the traits on a grid of places, shape (traits, rows, columns).
 
     Parameters
     ----------
     x, south : ndarray, shapes (columns,) and (rows,)
-        Metres of the land plane, east and south of its origin, increasing.
+        Increasing coordinates on the land plane, in metres east and south of its origin.
     """
     col, across = _between(x)
     row, down = _between(south)
@@ -231,7 +232,7 @@ def traits(x: NDArray[Any], south: NDArray[Any]) -> Floats:
 
 
 def traits_at(x: Doubles, south: Doubles) -> Floats:
-    """Return the traits at places of any one shape, shape (traits, ...), as :func:`traits` has."""
+    """Return the traits at places of any shape, (traits, ...); the same as :func:`traits`."""
     col, across = _between(x)
     row, down = _between(south)
     nodes, number = np.unique(
@@ -247,14 +248,17 @@ def traits_at(x: Doubles, south: Doubles) -> Floats:
 
 
 def _between(at: NDArray[Any]) -> tuple[NDArray[np.int64], Floats]:
-    """Return the nodes before places on an axis, and how far on towards the next they lie."""
+    """Return the node before each place on an axis, and the fraction of the way to the next."""
     place = at / _NODE - 0.5
     node = np.floor(place)
     return node.astype(np.int64), (place - node).astype(np.float32)
 
 
 def _nodes(cols: tuple[int, int], rows: tuple[int, int]) -> Floats:
-    """Return the traits at a rectangle of nodes (first, last), shape (traits, rows, columns)."""
+    """Return the traits at a rectangle of nodes, shape (traits, rows, columns).
+
+    ``cols`` and ``rows`` are the first and the last of each.
+    """
     found = np.empty((len(Trait), rows[1] - rows[0] + 1, cols[1] - cols[0] + 1), np.float32)
     for block_row in range(rows[0] // _BLOCK, rows[1] // _BLOCK + 1):
         in_rows, at_rows = _overlap(block_row, rows)
@@ -265,7 +269,7 @@ def _nodes(cols: tuple[int, int], rows: tuple[int, int]) -> Floats:
 
 
 def _overlap(block: int, nodes: tuple[int, int]) -> tuple[slice, slice]:
-    """Return where a block and an interval of nodes overlap, counted in each."""
+    """Return the overlap of a block and an interval of nodes, as a slice of each."""
     first, last = max(nodes[0], block * _BLOCK), min(nodes[1], (block + 1) * _BLOCK - 1)
     return (
         slice(first - block * _BLOCK, last + 1 - block * _BLOCK),
@@ -282,7 +286,7 @@ def _block(col: int, row: int) -> Floats:
 
 
 def place(lon: Doubles, lat: Doubles, wanted: Sequence[Trait] = tuple(Trait)) -> Floats:
-    """Return traits at longitudes and latitudes of one shape, shape (traits, ...)."""
+    """Return the wanted traits at longitudes and latitudes of one shape, shape (traits, ...)."""
     dry, height = dryness(lon, lat), elevation(lon, lat)
     patchy = fractal(lon * 1.1, lat * 1.1, 61)
     farmland = _bumps(_FARMLAND, lon, lat)
@@ -291,7 +295,7 @@ def place(lon: Doubles, lat: Doubles, wanted: Sequence[Trait] = tuple(Trait)) ->
     crops = np.clip(crops + 0.18 * (1 - dry) * (1 - rugged), 0, 1)
     mountain = np.clip((height - 1500) / 700, 0, 1) * np.clip((3500 - height) / 300, 0, 1)
     forest = 0.95 * (1 - dry) ** 1.3 + 0.95 * mountain * rugged + 0.25 * patchy - 0.55 * crops
-    forest *= np.clip((70 - np.abs(lat)) / 6, 0, 1)  # beyond is tundra
+    forest *= np.clip((70 - np.abs(lat)) / 6, 0, 1)  # nearer to the poles is tundra
     crops *= np.clip((60 - np.abs(lat)) / 4, 0, 1)
     found: dict[Trait, Callable[[], NDArray[Any]]] = {
         Trait.DRY: lambda: dry,

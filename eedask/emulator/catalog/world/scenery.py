@@ -1,7 +1,7 @@
-"""What an optical satellite sees of the synthetic land: reflectances under a day's sky.
+"""The reflectances that an optical satellite measures of the invented land on a day.
 
-Every sensor takes its pixels from here, so that those of one day see the same clouds, and all see
-the same land.
+All optical sensors take their pixels from here, so that they see the same land and, on the same
+day, the same clouds.
 """
 
 from __future__ import annotations
@@ -26,24 +26,25 @@ from eedask.emulator.pixels.raster import Projection
 
 Floats = NDArray[np.float32]
 
-_CLOUD_NODES = 7  # clouds are known 2**7 metres apart
-_SEASON_NODES = 13
-_CLOUD_BASE = 1500.0  # metres
-_OPAQUE = 0.16  # of what is above 0: thicker cloud hides the ground
-_SHADE = 0.42  # of the light is left in a shadow
+_CLOUD_NODES = 7  # clouds are evaluated at nodes 2**7 metres apart
+_SEASON_NODES = 13  # and greenness at nodes 2**13 metres apart
+_CLOUD_BASE = 1500.0  # height of the clouds in metres
+_OPAQUE = 0.16  # clouds of this thickness (see Sky) or more hide the ground
+_SHADE = 0.42  # share of the light that is left in the shadow of an opaque cloud
 
 
 class View(NamedTuple):
-    """Pixels that are looked at.
+    """The pixels of a scene to compute, and its day.
 
     Attributes
     ----------
     projection, level, window : Projection, int, Window
+        Where the pixels are, as :func:`~eedask.emulator.catalog.world.spots.spots` takes them.
     day : date
     parts : int
-        Points along a pixel's side whose mean it shows.
+        A pixel is the mean of ``parts`` by ``parts`` points.
     sun : (float, float)
-        Metres east and south from a place to the cloud that stands before the sun there.
+        Metres east and south from a place to the cloud that casts its shadow there.
     """
 
     projection: Projection
@@ -55,7 +56,11 @@ class View(NamedTuple):
 
 
 class Clouds(NamedTuple):
-    """Of each pixel: what is above zero is cloud, cirrus, or the shadow of a cloud."""
+    """The thickness of cloud, of cirrus, and of the cloud whose shadow falls, for each pixel.
+
+    There is none where a thickness is 0 or less (see
+    :class:`~eedask.emulator.catalog.world.climate.Sky`).
+    """
 
     cloud: Floats
     cirrus: Floats
@@ -63,7 +68,7 @@ class Clouds(NamedTuple):
 
 
 class Shares(NamedTuple):
-    """How much of each pixel is water, snow, or shadow of trees, 0 to 1."""
+    """The shares of each pixel that are water, snow, or the shadow of trees, 0 to 1."""
 
     water: Floats
     snow: Floats
@@ -71,7 +76,7 @@ class Shares(NamedTuple):
 
 
 def to_sun(elevation: float, azimuth: float) -> tuple[float, float]:
-    """Return :attr:`View.sun` for a sun."""
+    """Return :attr:`View.sun` for a sun's elevation and azimuth, in degrees."""
     away = _CLOUD_BASE / max(math.tan(math.radians(elevation)), 0.3)
     turn = math.radians(azimuth)
     return away * math.sin(turn), -away * math.cos(turn)
@@ -79,7 +84,7 @@ def to_sun(elevation: float, azimuth: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=48)
 def clouds(view: View) -> Clouds:
-    """Return the clouds over a view's pixels."""
+    """Return the clouds over a view's pixels; they are not averaged over points."""
     at = spots(view.projection, view.level, view.window)
     q = max(_CLOUD_NODES, at.q)
     octaves = max(4, 10 - max(0, q - 9))
@@ -87,7 +92,7 @@ def clouds(view: View) -> Clouds:
     def overhead(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Floats:
         return sky(lon, lat, view.day, octaves)
 
-    # Clouds reach a little beyond the nodes that shadows are asked of.
+    # The shadow at a place is the cloud a whole number of nodes away, towards the sun.
     shift = round(view.sun[0] / 2.0**q), round(view.sun[1] / 2.0**q)
     cloud, cirrus = evaluated(overhead, at, _CLOUD_NODES, (0, 0))
     if shift == (0, 0):
@@ -99,6 +104,7 @@ def clouds(view: View) -> Clouds:
 
 @lru_cache(maxsize=48)
 def _index(view: View) -> NDArray[np.int32]:
+    """Return the indices of a view's points into the tables of reflectances."""
     at = spots(view.projection, view.level, view.window, view.parts)
 
     def season(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Floats:
@@ -113,7 +119,7 @@ def _ground(view: View) -> Ground:
 
 
 def surface(view: View, band: str) -> Floats:
-    """Return the ground's reflectance in ten thousandths, as without clouds."""
+    """Return the reflectance of the ground without clouds, times 10,000, (rows, columns)."""
     land = view._replace(sun=(0.0, 0.0))
     seen = spectra.table(band).take(_index(land))
     seen *= _ground(land).light * np.float32(0.01 * _gain(view.day))
@@ -121,7 +127,7 @@ def surface(view: View, band: str) -> Floats:
 
 
 def seen(view: View, band: str) -> Floats:
-    """Return what reaches the sensor, in ten thousandths, clouds and their shadows included."""
+    """Return the reflectance with clouds and their shadows, times 10,000, (rows, columns)."""
     overhead = clouds(view._replace(parts=1))
     values = surface(view, band)
     if overhead.shadow.max() > 0:
@@ -137,14 +143,14 @@ def seen(view: View, band: str) -> Floats:
 
 
 def _depth(cloud: Floats) -> Floats:
-    """Return how much of the light a cloud takes, 0 to 1."""
+    """Return the share of the light that clouds of some thickness take, 0 to 1."""
     depth: Floats = np.sqrt(np.clip(cloud * np.float32(1 / _OPAQUE), 0, 1))
     return depth
 
 
 @lru_cache(maxsize=32)
 def shares(view: View) -> Shares:
-    """Return what a view's pixels are made of."""
+    """Return the shares of a view's pixels that are water, snow or shadow."""
     material = _ground(view).material
     water, snow, dark = (
         share(material == kind, view.parts)
@@ -155,5 +161,5 @@ def shares(view: View) -> Shares:
 
 @lru_cache(maxsize=4096)
 def _gain(day: dt.date) -> float:
-    """Return the brightness of a day, within a few per cent of 1."""
+    """Return the factor of brightness of a day, within 1.5 % of 1."""
     return 1 + 0.03 * (zlib.crc32(f"gain {day}".encode()) / 2**32 - 0.5)

@@ -1,7 +1,7 @@
-"""What the land reflects: a table of reflectances by material, tone, and how green the season is.
+"""The reflectances of the land, in tables by greenness of the season, material and tone.
 
-Bands are named for what they see; a sensor's band is one of these. The numbers are round ones of
-the right size, in ten thousandths.
+Bands are named by their part of the spectrum; each band of a sensor uses one of these. The numbers
+are reflectances times 10,000, plausible but not measured.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from eedask.emulator.catalog.world.palette import TONES, Material
 
 Floats = NDArray[np.float32]
 
-# Steps of greenness: what grows changes its colour in so many.
+# The number of steps of greenness, from withered to the height of the season.
 STEPS = 64
 KINDS = len(Material) * TONES
 
 _MEASURED = ("blue", "green", "red", "edge1", "edge2", "nir", "swir1", "swir2")
-# First and last tone, at the height of the season.
+# Reflectances of the first and the last tone in these bands, at the height of the season.
 _REFLECTANCES = {
     Material.SOIL: (
         (900, 1200, 1600, 1800, 1950, 2200, 3100, 2700),
@@ -103,7 +103,7 @@ _REFLECTANCES = {
         (600, 780, 1200, 1300, 1400, 1500, 1800, 1700),
     ),
 }
-# What green materials turn into out of season, and by how much at most.
+# The reflectances that green materials take on out of season, and by which share at most.
 _WITHERED = {
     Material.GRASS: ((720, 1020, 1300, 1600, 1900, 2200, 2900, 2200), 0.85),
     Material.BROADLEAF: ((480, 640, 740, 950, 1350, 1650, 2000, 1300), 0.75),
@@ -112,14 +112,14 @@ _WITHERED = {
     Material.SHRUB: ((680, 950, 1200, 1350, 1550, 1750, 2600, 2050), 0.9),
     Material.CONIFER: ((280, 400, 360, 600, 1400, 1750, 1000, 560), 0.4),
 }
-# Bands between the measured ones, as a mixture of two.
+# Bands that are weighted sums of two of the bands above.
 _MIXED = {
     "coastal": (("blue", 0.86), ("green", 0.0)),
     "edge3": (("edge2", 0.3), ("nir", 0.66)),
     "nir_narrow": (("nir", 1.02), ("edge2", 0.0)),
     "vapour": (("nir", 0.96), ("swir1", 0.03)),
 }
-# Clouds, lit from above.
+# The reflectances of clouds.
 CLOUD = {
     "coastal": 7000.0,
     "blue": 6900.0,
@@ -137,14 +137,14 @@ CLOUD = {
 
 
 def index(kind: NDArray[np.uint16], green: Floats) -> NDArray[np.int32]:
-    """Return indices into :func:`table`, from kinds of land and greenness (0 to 1)."""
+    """Return indices into :func:`table`, from codes of land cover and greenness (0 to 1)."""
     step = np.clip(green * STEPS, 0, STEPS - 1).astype(np.int32)
     return step * np.int32(KINDS) + kind
 
 
 @lru_cache(maxsize=16)
 def table(band: str) -> Floats:
-    """Return a band's reflectances in ten thousandths, by greenness and kind of land."""
+    """Return a band's reflectances times 10,000, a flat table to look up with :func:`index`."""
     if band in _MIXED:
         (one, a), (other, b) = _MIXED[band]
         mixed: Floats = np.float32(a) * table(one) + np.float32(b) * table(other)

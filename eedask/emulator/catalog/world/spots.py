@@ -1,4 +1,4 @@
-"""Where the pixels of a raster lie on the land plane, and smooth things of place at them."""
+"""The places of a raster's pixels on the land plane, and smooth functions evaluated at them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from eedask.emulator.pixels.raster import Projection
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-# Nodes between which the plane's coordinates of a projected grid are bilinear: to a few
-# centimetres.
+# Metres between the nodes of a projected grid that are transformed to the land plane; between
+# nodes coordinates are interpolated bilinearly, which is exact to a few centimetres.
 _NODE = 2048.0
-_ROUND = 1024.0  # parts of a metre that platforms agree on
+_ROUND = 1024.0  # coordinates are rounded to this fraction of a metre, to be the same everywhere
 _MODIS_RADIUS = 6371007.181
-# Nearer to the poles the plane is not used; what lies there shows what lies here.
+# Degrees: the land plane is not used nearer to the poles; pixels there show this latitude.
 _POLAR = 84.0
 
 
@@ -36,10 +36,11 @@ class Spots:
     Attributes
     ----------
     x, south : ndarray of float64
-        That broadcast to (rows, columns).
+        Arrays that broadcast to (rows, columns).
     shape : (int, int)
+        (rows, columns).
     q : int
-        Binary logarithm, rounded down, of about how many metres neighbours are apart.
+        Neighbours are about ``2**q`` metres apart: the binary logarithm, rounded down.
     """
 
     x: Doubles
@@ -50,14 +51,18 @@ class Spots:
 
 @lru_cache(maxsize=32)
 def spots(projection: Projection, level: int, window: Window, parts: int = 1) -> Spots:
-    """Return the places of a window's pixels, or of ``parts`` by ``parts`` points in each.
+    """Return the places of a window's pixels, or of several points in each.
 
     Parameters
     ----------
     projection : Projection
-        In EPSG:4326, in UTM, or in MODIS' sinusoidal; north up.
+        In EPSG:4326, in UTM, or in the sinusoidal projection of MODIS; north up.
     level : int
-        Pixels are ``2**level`` times those of the projection.
+        The pixels are ``2**level`` times as wide as those of the projection.
+    window : Window
+        In pixels of the level.
+    parts : int
+        Return ``parts`` by ``parts`` points for each pixel; with 1, its centre.
     """
     t = projection.transform
     size = 2.0**level
@@ -80,7 +85,7 @@ def spots(projection: Projection, level: int, window: Window, parts: int = 1) ->
 def spots_of(
     projection: Projection, level: int, cols: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> Spots:
-    """Return the places of n pixels in EPSG:4326 by themselves, as :func:`spots` has them."""
+    """Return the places of n single pixels in EPSG:4326, shape (1, n); as :func:`spots` does."""
     t = projection.transform
     size = 2.0**level
     east, north = t.c + t.a * size * (cols + 0.5), t.f + t.e * size * (rows + 0.5)
@@ -90,7 +95,7 @@ def spots_of(
 
 
 def lonlat(at: Spots) -> tuple[Doubles, Doubles]:
-    """Return longitudes and latitudes of places, that broadcast as these do."""
+    """Return the longitudes and latitudes of places, in degrees; they broadcast to their shape."""
     return degrees(at.x, at.south)
 
 
@@ -102,20 +107,21 @@ def evaluated(
     Parameters
     ----------
     function : callable
-        ``function(lon, lat)`` of arrays of one shape; it may return several such arrays,
-        stacked along the first axis.
+        ``function(lon, lat)`` takes arrays of one shape, in degrees. It returns one such array
+        or several, stacked along the first axis.
+    at : Spots
     spacing : int
-        It is evaluated at nodes ``2**spacing`` metres apart, or as far apart as the places are,
-        and bilinear between.
+        The function is evaluated at nodes ``2**spacing`` metres apart, or as far apart as the
+        places if these are further apart, and interpolated bilinearly.
     shift : (int, int)
-        Nodes, east and south, that what is seen at a place is away from it.
+        Evaluate it this many nodes east and south of each place.
     """
     plan = _plan(at, max(spacing, at.q))
     x = (plan.cols + shift[0]) * plan.size
     south = (plan.rows + shift[1]) * plan.size
     nodes = function(*degrees(*np.meshgrid(x, south)))
     across, down = plan.across, plan.down
-    if plan.along_axes:  # columns, then rows
+    if plan.along_axes:  # interpolate along columns, then along rows
         c, r = plan.col[0], plan.row[:, 0]
         wide = nodes[..., c] + (nodes[..., c + 1] - nodes[..., c]) * across
         lines = wide[..., r, :] + (wide[..., r + 1, :] - wide[..., r, :]) * down
@@ -135,20 +141,20 @@ def evaluated(
 
 
 class _Plan(NamedTuple):
-    """How places lie between nodes.
+    """The positions of places between nodes, to interpolate between these.
 
     Attributes
     ----------
     size : float
         Metres from node to node.
     cols, rows : ndarray of float64
-        The nodes, in their distance.
+        The coordinates of the nodes, in units of ``size``.
     col, row : ndarray of intp
-        The node before each place, counted from the first.
+        The number of the node before each place.
     across, down : ndarray of float32
-        How far on each place lies.
+        The fraction, from 0 to 1, of the way from this node to the next.
     along_axes : bool
-        Whether columns have one x and rows one y.
+        Whether all places of a column have the same x, and those of a row the same y.
     """
 
     size: float
@@ -180,7 +186,7 @@ def _plan(at: Spots, q: int) -> _Plan:
 
 
 def noise(at: Spots, size: float, seed: int) -> Floats:
-    """Return smooth noise at places, about -1 to 1, features about so many metres across."""
+    """Return smooth noise from -1 to 1 at places, with features about ``size`` metres wide."""
     x, south = np.broadcast_arrays(at.x / size, at.south / size)
     return field(x, south, seed)
 
@@ -190,7 +196,10 @@ def _log(step: float) -> int:
 
 
 def _projected(crs: str, east: Doubles, down: Doubles) -> tuple[Doubles, Doubles]:
-    """Return the plane's coordinates over eastings and southings, (rows, columns) each."""
+    """Return the land plane's coordinates of a grid in another crs, each (rows, columns).
+
+    ``east`` are the eastings of its columns, ``down`` the negated northings of its rows.
+    """
     cols, across, first_col = _between(east)
     rows, along, first_row = _between(down)
     nodes = np.meshgrid(
@@ -206,7 +215,10 @@ def _projected(crs: str, east: Doubles, down: Doubles) -> tuple[Doubles, Doubles
 
 
 def _between(at: Doubles) -> tuple[NDArray[np.intp], Doubles, int]:
-    """Return the nodes before places (from the first), how far on they lie, the first's number."""
+    """Return the node before each place, the fraction of the way to the next, and the first node.
+
+    Nodes are counted from the first one.
+    """
     node = np.floor(at / _NODE)
     first = int(node[0])
     return (node - first).astype(np.intp), at / _NODE - node, first

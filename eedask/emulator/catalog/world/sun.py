@@ -1,4 +1,4 @@
-"""Where the sun stands."""
+"""The position of the sun in the sky."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 
 
 def sun(lon: float, lat: float, moment: dt.datetime) -> tuple[float, float]:
-    """Return the sun's elevation and its azimuth from north over east, in degrees.
+    """Return the sun's elevation and its azimuth (clockwise from north), in degrees.
 
-    After the low-precision formulas of the Astronomical Almanac; good to a tenth of a degree.
+    It follows the low-precision formulas of the Astronomical Almanac, to a tenth of a degree.
     """
     days = (moment - dt.datetime(2000, 1, 1, 12, tzinfo=dt.UTC)) / dt.timedelta(days=1)
     anomaly = math.radians(357.528 + 0.9856003 * days)

@@ -1,9 +1,9 @@
 """Smooth random surfaces over the land plane, many at once.
 
-The plane is divided into cells of ``2**q`` metres for each q, and every surface has a random
+For each q the plane is divided into cells of ``2**q`` metres, and every surface has a random
 number in each cell. From coarse to fine, cells are halved by corner cutting (so that a surface is
-a quadratic spline at every scale) and the next scale's numbers are added. All is elementwise
-on whole cells, so a cell's value never depends on the window that it is computed in.
+a quadratic spline at every scale) and the numbers of the next scale are added. All operations are
+elementwise, so that the value of a cell does not depend on the window that is computed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from eedask.emulator.catalog.world.noise import mixed, uniform
 
 Floats = NDArray[np.float32]
 
-# Of the hashes of cells: what their columns and rows are multiplied by, and the bits that count.
+# For the hashes of cells: the factors of columns and rows, and the mask of 32 bits.
 _EAST, _SOUTH, _LOW = 0x9E3779B1, 0x85EBCA77, 0xFFFFFFFF
 
-# Boxes of up to so many columns are halved by gathering: few steps. For wider ones the time that
-# each cell takes counts.
+# Up to this many columns are halved by gathering, which takes few operations on arrays. For more
+# columns, strided additions are faster, as they take less time for each cell.
 _NARROW = 64
 
 
 class Cells(NamedTuple):
-    """A rectangle of cells of ``2**q`` metres: columns count east, rows south."""
+    """A rectangle of cells of ``2**q`` metres. Columns are counted eastwards, rows southwards."""
 
     q: int
     col: int
@@ -37,7 +37,7 @@ class Cells(NamedTuple):
     height: int
 
     def coarser(self, by: int, margin: int = 0) -> Cells:
-        """Return the cells of ``2**(q + by)`` metres that cover these, and some around them."""
+        """Return the cells of ``2**(q + by)`` metres that cover these, with a margin of cells."""
         col, row = (self.col >> by) - margin, (self.row >> by) - margin
         last_col = ((self.col + self.width - 1) >> by) + margin
         last_row = ((self.row + self.height - 1) >> by) + margin
@@ -45,7 +45,7 @@ class Cells(NamedTuple):
 
 
 class Scattered(NamedTuple):
-    """Cells of ``2**q`` metres by themselves, where they are drawn as one line of pixels.
+    """Single cells of ``2**q`` metres, drawn as one line of pixels.
 
     Attributes
     ----------
@@ -65,15 +65,19 @@ def surfaces(
     seed: int,
     wanted: Sequence[int] | None = None,
 ) -> Floats:
-    """Return random surfaces on cells, shape (n, height, width), means around 0.
+    """Return n random surfaces on cells, shape (n, height, width), with means around 0.
 
     Parameters
     ----------
-    amplitudes : sequence of n sequences
-        Amplitudes of each surface at cells of ``2**top``, ``2**(top - 1)`` ... metres. Scales
-        finer than the cells are left out.
+    cells : Cells
+    amplitudes : sequence of sequences of float
+        For each surface the amplitudes of its noise on cells of ``2**top``, ``2**(top - 1)`` ...
+        metres. Those of scales finer than the cells are ignored.
+    top : int
+        Binary logarithm of the size of the largest cells, in metres.
+    seed : int
     wanted : sequence of int, optional
-        The numbers of those to return; all if left out.
+        The numbers of the surfaces to return; by default all.
     """
     numbers = range(len(amplitudes)) if wanted is None else wanted
     scales = _scales(tuple(map(tuple, amplitudes)), top, seed, tuple(numbers))
@@ -93,12 +97,12 @@ def surfaces(
 
 
 class _Scale(NamedTuple):
-    """What some surfaces have in cells of one size.
+    """The noise of surfaces on cells of one size.
 
     Attributes
     ----------
     which : ndarray of intp, or slice
-        The surfaces that have an amplitude there.
+        The n surfaces whose amplitude is not 0.
     seeds : ndarray of uint32, shape (n, 1, 1)
     weights : ndarray of float32, shape (n, 1, 1)
         The amplitudes.
@@ -113,7 +117,7 @@ class _Scale(NamedTuple):
 def _scales(
     amplitudes: tuple[tuple[float, ...], ...], top: int, seed: int, wanted: tuple[int, ...]
 ) -> dict[int, _Scale]:
-    """Return the scales of surfaces, by the binary logarithm of their cells."""
+    """Return the noise of surfaces at every scale, by the binary logarithm of the cells' size."""
     found = {}
     for step in range(max(map(len, amplitudes))):
         series = [amplitudes[n][step] if step < len(amplitudes[n]) else 0.0 for n in wanted]
@@ -129,10 +133,10 @@ def _scales(
 
 
 def _drawn(boxes: list[Cells], scales: dict[int, _Scale]) -> dict[int, Floats]:
-    """Return the random numbers in boxes of cells of several sizes, times their amplitudes.
+    """Return the noise in rectangles of cells of several sizes, by the logarithm of the size.
 
-    All are drawn at once: most boxes are small, and to ask for what is to be done in each would
-    take longer than to do it.
+    All are hashed in one array: most rectangles are so small that the overhead of operations on
+    each array would take longer than the hashing.
     """
     boxes = [box for box in boxes if box.q in scales]
     if not boxes:
@@ -154,13 +158,13 @@ def _drawn(boxes: list[Cells], scales: dict[int, _Scale]) -> dict[int, Floats]:
 
 
 def _bits(spans: list[tuple[int, int]], factor: int) -> NDArray[np.uint32]:
-    """Return what the numbers of cells, some from each of several on, are in the hashes."""
+    """Return the terms of columns or rows in the hashes of cells, for spans of (first, count)."""
     numbers = np.concatenate([np.arange(first, first + count) for first, count in spans])
     return (numbers * factor & _LOW).astype(np.uint32)
 
 
 def _seeds(which: NDArray[np.intp], q: int, seed: int) -> NDArray[np.uint32]:
-    """Return the seeds of surfaces in cells of one size."""
+    """Return the seeds of surfaces on cells of ``2**q`` metres."""
     return ((which.astype(np.int64) + (seed + 101 * q)) * 0xC2B2AE3D & _LOW).astype(np.uint32)
 
 
@@ -181,15 +185,15 @@ def patches(
     seed: int,
     wanted: Sequence[int],
 ) -> Floats:
-    """Return random surfaces around n cells by themselves, shape (n surfaces, n, 4, 4).
+    """Return random surfaces around n single cells, shape (surfaces, n, 4, 4).
 
-    To the bit what :func:`surfaces` has there. Four cells a side, from the one before each, are
-    made of four a side at every scale.
+    They are exactly those of :func:`surfaces`. Each patch has four by four cells, from the one
+    before the cell in both directions; it is computed from four by four cells at every scale.
 
     Parameters
     ----------
     q : int
-        Of the cells; less than ``top``.
+        The cells are of ``2**q`` metres; less than ``top``.
     cols, rows : ndarray, shape (n,)
     amplitudes, top, seed, wanted
         As for :func:`surfaces`.
@@ -216,14 +220,14 @@ def patches(
 def _numbers(
     q: int, x: NDArray[np.int64], y: NDArray[np.int64], which: NDArray[np.intp], seed: int
 ) -> Floats:
-    """Return the random numbers, -1 to 1, in cells of columns x and rows y of some surfaces."""
+    """Return the random numbers, -1 to 1, of some surfaces in cells of columns x and rows y."""
     seeds = _seeds(which, q, seed).reshape(-1, *(1,) * y.ndim)
     lines = seeds ^ (y * _SOUTH & _LOW).astype(np.uint32)
     return _uniform(lines ^ (x * _EAST & _LOW).astype(np.uint32))
 
 
 def _halved(values: Floats, at: Cells, finer: Cells) -> Floats:
-    """Return the surfaces on cells half as large, by cutting corners down and then across."""
+    """Return surfaces on cells half as large, by corner cutting along columns, then along rows."""
     within, beside = _halves(finer.row - 2 * at.row, finer.height)
     near, far = np.float32(0.75) * values, np.float32(0.25) * values
     down = near.take(within, axis=1)
@@ -243,20 +247,21 @@ def _halved(values: Floats, at: Cells, finer: Cells) -> Floats:
 
 @lru_cache(maxsize=1024)
 def _halves(first: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the cells that cells half as large are in, and those that they are next to."""
+    """Return, for each half-size cell, the cell that contains it and the one that it is next to."""
     halves = np.arange(first, first + count)
     within = halves >> 1
     return within, within + np.where(halves & 1, 1, -1)
 
 
-# Of the four cells of a patch along an axis that begins at an even cell or an odd one: where, in
-# the patch of cells twice as large, the one that each is in is, and the one that it is next to.
+# For each of the four cells along one axis of a patch, the position in the patch of cells twice as
+# large of the cell that contains it, and of the one that it is next to. The first row is for
+# patches that start at an even cell, the second for an odd one.
 _WITHIN = np.array([[1, 1, 2, 2], [0, 1, 1, 2]])
 _BESIDE = np.array([[0, 2, 1, 3], [1, 0, 2, 1]])
 
 
 def _halved_patches(values: Floats, cols: NDArray[np.int64], rows: NDArray[np.int64]) -> Floats:
-    """Return patches of cells half as large, (surfaces, n, 4, 4), that begin at cols and rows."""
+    """Return patches of cells half as large, (surfaces, n, 4, 4), that start at cols and rows."""
     each = np.arange(len(cols))[:, None]
     near, far = np.float32(0.75) * values, np.float32(0.25) * values
     down = near[:, each, _WITHIN[rows & 1]] + far[:, each, _BESIDE[rows & 1]]
@@ -268,16 +273,17 @@ def _halved_patches(values: Floats, cols: NDArray[np.int64], rows: NDArray[np.in
 
 
 def spread(values: Floats, by: int, window: tuple[int, int, int, int]) -> Floats:
-    """Return values between cell middles, bilinear, at a window of pixels.
+    """Return values interpolated bilinearly between the centres of cells, at a window of pixels.
 
     Parameters
     ----------
     values : ndarray, shape (rows, columns)
+        The values at the centres of cells.
     by : int
-        A cell has ``2**by`` pixels a side.
+        A cell is ``2**by`` pixels wide.
     window : (int, int, int, int)
-        Column and row of the first pixel, counted from the middle of the first cell, width and
-        height.
+        Column and row of the first pixel, counted from the centre of the first cell; width and
+        height in pixels.
     """
     col, row, width, height = window
     step = 2**by
@@ -289,7 +295,7 @@ def spread(values: Floats, by: int, window: tuple[int, int, int, int]) -> Floats
     first, last = row >> by, (row + height - 1) >> by
     lines = across[first : last + 1, None]
     rise = across[first + 1 : last + 2] - across[first : last + 1]
-    # What multiplying does with broadcasting, in half the time.
+    # The same as multiplying with broadcasting, in half the time.
     down: Floats = np.einsum("im,k->ikm", rise, _within(0, step, by)[1])
     down += lines
     first = row & (step - 1)
@@ -298,22 +304,23 @@ def spread(values: Floats, by: int, window: tuple[int, int, int, int]) -> Floats
 
 @lru_cache(maxsize=1024)
 def _within(first: int, count: int, by: int) -> tuple[NDArray[np.intp], Floats]:
-    """Return the cells that pixels follow the middles of, and how far on each lies."""
+    """Return, for each pixel, the cell whose centre is before it and the fraction to the next."""
     pixels = np.arange(first, first + count)
     part = (pixels & (2**by - 1)).astype(np.float32) + np.float32(0.5)
     return pixels >> by, part / np.float32(2**by)
 
 
 def spread_at(values: Floats, by: int, cols: NDArray[np.int64], rows: NDArray[np.int64]) -> Floats:
-    """Return, at n pixels, what :func:`spread` makes of the cells around each, shape (n,).
+    """Return the values that :func:`spread` interpolates at n single pixels, shape (n,).
 
     Parameters
     ----------
     values : ndarray, shape (n, 2, 2)
-        Of the cells between whose middles each pixel lies.
+        The values of the four cells between whose centres each pixel lies.
     by : int
+        A cell is ``2**by`` pixels wide.
     cols, rows : ndarray, shape (n,)
-        The pixels, counted from the middle of the first of the four cells.
+        The pixels, counted from the centre of the first of the four cells.
     """
     step = np.float32(2**by)
     east = (cols.astype(np.float32) + np.float32(0.5)) / step

@@ -1,4 +1,4 @@
-"""The lie of the land: where land is, how high, and how dry, in broad strokes."""
+"""The coarse shape of the land: where it is, how high, how rugged, and how dry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ Degrees = NDArray[np.float64]
 
 
 class Upland(NamedTuple):
-    """High ground along a line: longitude, latitude; half width in degrees; height in metres."""
+    """High ground along a line.
+
+    Attributes
+    ----------
+    line : tuple of (longitude, latitude)
+    width : float
+        Half the width, in degrees.
+    height : float
+        Metres above the sea.
+    """
 
     line: tuple[tuple[float, float], ...]
     width: float
@@ -65,9 +74,9 @@ _UPLANDS = (
     Upland(((-42.0, 66.0), (-40.0, 77.0)), 8.0, 2600),
     Upland(((-90.0, -82.0), (0.0, -80.0), (90.0, -79.0)), 12.0, 2800),
 )
-_PLATEAU = 3.0  # degrees
-_FEW = 1024  # places of which all uplands are looked at together
-# Dry places: longitude, latitude, half widths, how dry (1: desert).
+_PLATEAU = 3.0  # degrees: uplands of a larger half width are plateaus
+_FEW = 1024  # up to this many places, all uplands are computed in one array
+# Dry places: longitude, latitude, half widths in degrees, and how dry they are (1: desert).
 _DRY = (
     (0.0, 23.0, 26.0, 9.0, 1.0),
     (25.0, 24.0, 16.0, 9.0, 1.0),
@@ -92,19 +101,19 @@ _DRY = (
 
 
 def elevation(lon: Degrees, lat: Degrees) -> Floats:
-    """Return metres above the sea: broad uplands, roughened."""
+    """Return the heights of smooth uplands with some noise, in metres; the sea counts as land."""
     rough = fractal(lon * 1.3, lat * 1.3, 11, octaves=4)
     cubes = np.zeros(np.shape(lon))
     for upland, away in zip(_UPLANDS, _distances(lon, lat), strict=True):
         distance = away / upland.width
         cubes += (upland.height * np.exp(-distance * distance)) ** 3
-    # Where uplands overlap, the higher one counts most.
+    # The cubic mean lets the highest of overlapping uplands prevail.
     broad = np.cbrt(cubes).astype(np.float32)
     return np.maximum(120 + broad * (1 + np.float32(0.4) * rough) + 90 * rough, 0)
 
 
 def ruggedness(lon: Degrees, lat: Degrees) -> Floats:
-    """Return how steep the land is, 0 to 1: narrow uplands are mountains, wide ones plateaus."""
+    """Return how rugged the land is, 0 to 1: narrow uplands are mountains, wide ones plateaus."""
     total = np.zeros(np.shape(lon), np.float32)
     for upland, away in zip(_UPLANDS, _distances(lon, lat), strict=True):
         if upland.width < _PLATEAU:
@@ -124,10 +133,10 @@ def dryness(lon: Degrees, lat: Degrees) -> Floats:
 
 
 def _distances(lon: Degrees, lat: Degrees) -> Iterator[Degrees]:
-    """Yield the distance of places to each upland's line, in degrees.
+    """Yield, for each upland, the distances of places from its line, in degrees of latitude.
 
-    Longitudes are shortened as they are at the line. Of few places all lines are looked at
-    together, as each by itself would take as long.
+    Longitudes are scaled by the cosine of the line's mean latitude. For few places all lines are
+    computed in one array, in about the time that a single line would take.
     """
     x, y = np.broadcast_arrays(lon, lat)
     parts = _sides()
@@ -145,7 +154,10 @@ def _distances(lon: Degrees, lat: Degrees) -> Iterator[Degrees]:
 
 @cache
 def _sides() -> list[NDArray[np.float64]]:
-    """Return for each upland's line its sides: how longitudes shrink, (x, y), (dx, dy)."""
+    """Return the sides of each upland's line, shape (5, sides).
+
+    They are the scale of longitudes, the start x and y, and the vector dx and dy to the end.
+    """
     return [_sides_of(upland.line) for upland in _UPLANDS]
 
 
@@ -164,7 +176,7 @@ def _least(sides: NDArray[np.float64], lon: Degrees, lat: Degrees) -> Degrees:
 
 
 def _to_sides(sides: NDArray[np.float64], lon: Degrees, lat: Degrees) -> Degrees:
-    """Return the distance of places to each of some sides, shape (sides, ...)."""
+    """Return the distances of places from each of some sides, shape (sides, ...)."""
     shrink, ax, ay, dx, dy = sides.reshape(5, -1, *(1,) * np.ndim(lon))
     x, y = lon * shrink - ax, lat - ay
     length = dx * dx + dy * dy
@@ -173,12 +185,12 @@ def _to_sides(sides: NDArray[np.float64], lon: Degrees, lat: Degrees) -> Degrees
     return found
 
 
-_CELLS = 100  # of the land mask, per degree: about 1 km
+_CELLS = 100  # cells of the land mask per degree, of about 1 km
 _TILE = 10  # degrees
 
 
 def is_land(lon: Degrees, lat: Degrees) -> NDArray[np.bool_]:
-    """Return whether there is land, to about a kilometre."""
+    """Return whether there is land at places, exact to about a kilometre."""
     cols = np.clip(np.floor((lon + 180) * _CELLS).astype(np.int64), 0, 360 * _CELLS - 1)
     rows = np.clip(np.floor((90 - lat) * _CELLS).astype(np.int64), 0, 180 * _CELLS - 1)
     size = _TILE * _CELLS
@@ -190,11 +202,11 @@ def is_land(lon: Degrees, lat: Degrees) -> NDArray[np.bool_]:
     return result
 
 
-_ROUGH = 10  # cells a degree
+_ROUGH = 10  # cells of the rough land mask per degree
 
 
 def is_land_roughly(lon: Degrees, lat: Degrees) -> NDArray[np.bool_]:
-    """Return whether there is land, to about ten kilometres, as maps of the world need it."""
+    """Return whether there is land at places, exact to about ten kilometres: for world maps."""
     cols = np.clip(np.floor((lon + 180) * _ROUGH).astype(np.intp), 0, 360 * _ROUGH - 1)
     rows = np.clip(np.floor((90 - lat) * _ROUGH).astype(np.intp), 0, 180 * _ROUGH - 1)
     return _rough_land()[rows, cols]
@@ -222,7 +234,7 @@ def _land_tile(tile: int) -> NDArray[np.bool_]:
 
 
 def land_near(box: shapely.Polygon) -> list[shapely.Polygon]:
-    """Return the land masses that meet a box of degrees."""
+    """Return the polygons of the land masses that intersect a box in degrees."""
     return [outlines.land()[i] for i in _land_tree().query(box, "intersects").tolist()]
 
 

@@ -1,4 +1,4 @@
-"""Boxes of cells put together from tiles that are made once."""
+"""Assembling rectangles of cells from tiles, which callers cache."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ TILE = 256  # cells a side
 def assembled(
     tile: Callable[[int, int], NDArray[Any]], left: int, top: int, right: int, bottom: int
 ) -> NDArray[Any]:
-    """Return the cells of a box, the last ones included.
+    """Return the cells of a rectangle, shape (bottom - top + 1, right - left + 1).
 
     Parameters
     ----------
     tile : callable
-        ``tile(col, row)`` returns a tile's cells, shape (256, 256); cell (0, 0) begins tile
-        (0, 0).
+        ``tile(col, row)`` returns the cells of a tile, shape (256, 256). Tile (0, 0) starts at
+        cell (0, 0).
+    left, top, right, bottom : int
+        The first and the last columns and rows, which are all included.
     """
     cols = range(left // TILE, right // TILE + 1)
     rows = range(top // TILE, bottom // TILE + 1)

@@ -1,4 +1,4 @@
-"""Towns: streets, lots, houses, and now and then a park or a shopping centre."""
+"""Painting the squares of towns: houses on lots along streets, parks, and shopping centres."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from eedask.emulator.catalog.world.laying import lay
 from eedask.emulator.catalog.world.noise import Floats, hashes, hashes_at, uniform
 from eedask.emulator.catalog.world.palette import Material
 
-_LOT = 20.0  # metres along the street
+# In metres: the width of a lot along the street, and half the width of a street.
+_LOT = 20.0
 _HALF_STREET = 4.5
 
 
 def paint_town(
     canvas: Canvas, part: Part, west: float, north: float, lasting: np.random.Generator
 ) -> None:
-    """Fill a square of a town whose north-western corner is given in metres."""
+    """Paint one square of a town.
+
+    Parameters
+    ----------
+    canvas : Canvas
+    part : Part
+        The pixels of the square.
+    west, north : float
+        Its north-western corner, in metres on the land plane.
+    lasting : Generator
+        Draws all random numbers of the square.
+    """
     kind = lasting.random()
     canvas.material[part] = Material.GRASS
     canvas.tone[part] = canvas.tone[part] * 0.3 + 8.5
@@ -36,7 +48,7 @@ def paint_town(
 def _paint_houses(
     canvas: Canvas, part: Part, west: float, north: float, lasting: np.random.Generator
 ) -> None:
-    """Draw lots along streets that run east and west."""
+    """Paint houses on lots along streets that run east and west."""
     depth = float(lasting.choice([66.0, 80.0, 100.0]))  # from street to street
     block = float(lasting.choice([160.0, 200.0, 400.0]))
     seed = int(lasting.integers(2**31))
@@ -72,7 +84,7 @@ def _paint_houses(
 
 
 def _chances(columns: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> Floats:
-    """Return a number from 0 to 1 for the lot that each pixel is in, drawn once for each lot."""
+    """Return a random number from 0 to 1 of the lot that each pixel is in."""
     if rows.shape[0] == 1:
         return uniform(hashes_at(columns[None], rows, seed))
     lots_x, at_x = np.unique(columns, return_inverse=True)
@@ -81,7 +93,7 @@ def _chances(columns: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> 
 
 
 def _from_line(at: NDArray[np.float64], every: float) -> NDArray[np.float64]:
-    """Return how far it is to the nearest of lines at regular distances."""
+    """Return the distance to the nearest multiple of ``every``."""
     beyond = at % every
     return np.minimum(beyond, every - beyond)
 
@@ -92,7 +104,7 @@ def _houses(
     depth: float,
     half_width: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
-    """Return where houses stand: in the middle of lots, 7 metres back from the street."""
+    """Return whether pixels are in a house: in the middle of its lot, 7 metres off the street."""
     back = _from_line(y, depth) - _HALF_STREET
     across = np.abs(x % _LOT - _LOT / 2) < half_width
     standing: NDArray[np.bool_] = across & ((back > 7) & (back < 17.5))
@@ -102,7 +114,7 @@ def _houses(
 def _paint_yards(
     canvas: Canvas, part: Part, west: float, north: float, lasting: np.random.Generator
 ) -> None:
-    """Draw large roofs among parking places."""
+    """Paint a shopping centre: large roofs among parking places."""
     canvas.material[part] = Material.ASPHALT
     canvas.tone[part] = lasting.uniform(2, 10)
     canvas.trees[part] = 9
