@@ -31,9 +31,9 @@ eedask.emulator.catalog.datasets: orbits photographs places scenes series single
   vegetation landsat population sentinel2_scene build_places sentinel2
 eedask.emulator.catalog.mounts: properties pyramids raster_file sidecars mounts
 eedask.emulator.catalog.tables: tables shipped making build
-eedask.emulator.catalog.tables.making: made names subdivision ecoregions gaul protected
-  boundaries
-eedask.emulator.catalog.world: build_tables land_plane laying noise outlines palette parts
+eedask.emulator.catalog.tables.making: made names us_outlines subdivision build_outlines
+  ecoregions gaul protected boundaries
+eedask.emulator.catalog.world: coastline land_plane laying noise outlines palette parts
   sun tiling iso spectra spots surface terrain climate coast patterns regions broad canvas
   country crops heights towns fields land ground scenery
 eedask.emulator.composites: mosaic_points reduction_bands mosaics

@@ -14,7 +14,7 @@ from scipy import ndimage
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.datasets import elevation_models, land_cover
 from eedask.emulator.catalog.datasets.photographs import Photograph
-from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.world import coastline
 from eedask.emulator.catalog.world.coast import coast_distance
 from eedask.emulator.catalog.world.land_plane import degrees, metres
 from eedask.emulator.pixels.native_sources import Window
@@ -127,7 +127,7 @@ def test_the_sea_is_level_and_the_open_sea_not_measured():
 def test_the_coast_is_where_the_outlines_are():
     rng = np.random.default_rng(3)
     lon, lat = rng.uniform(9, 14, 800), rng.uniform(41, 46, 800)
-    shapes = list(outlines.land())
+    shapes = list(coastline.land())
     tree = shapely.STRtree(shapes)
     points = shapely.points(lon, lat)
     exact = np.zeros(len(lon), bool)

@@ -8,8 +8,8 @@ import pytest
 import shapely
 
 from eedask.emulator.catalog.tables import build, shipped
-from eedask.emulator.catalog.tables.making import boundaries, gaul, made, protected
-from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.tables.making import boundaries, gaul, made, protected, us_outlines
+from eedask.emulator.catalog.world import coastline
 from eedask.emulator.values.values import Query
 
 NAMES = sorted(set(shipped.FILES.values()))
@@ -43,6 +43,12 @@ def test_a_sample_of_the_files_is_what_the_script_makes():
     identifying = ["WDPAID", "WDPA_PID"]
     found = part("wdpa", "ISO3", ["TZA", "URY"])
     assert found.drop_columns(identifying).equals(parks.drop_columns(identifying))
+
+
+def test_the_land_masses_are_those_of_the_source_vertex_by_vertex():
+    assert [shapely.to_wkb(part) for part in coastline.land()] == [
+        shapely.to_wkb(part) for part in build.land_masses()
+    ]
 
 
 @pytest.mark.slow
@@ -83,7 +89,7 @@ def overlapping(shapes):
 
 def test_rounding_adds_nothing_to_the_overlaps_of_counties():
     rounded = gpd.read_parquet(file_of("tiger_counties")).geometry.to_numpy()
-    exact = [county.shape for county in sorted(outlines.counties(), key=lambda c: c.code)]
+    exact = [county.shape for county in sorted(us_outlines.counties(), key=lambda c: c.code)]
     assert overlapping(rounded) <= overlapping(exact)
 
 

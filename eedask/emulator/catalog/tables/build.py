@@ -1,8 +1,9 @@
-"""Make the region tables that are shipped with the package.
+"""Make the region tables and the land masses that are shipped with the package.
 
     python -m eedask.emulator.catalog.tables.build
 
-writes one GeoParquet file for each table of :data:`TABLES` into ``data/regions``. To be run by
+writes one GeoParquet file for each table of :data:`TABLES` into
+``data/regions``, and the land masses into ``data/land.npz``. To be run by
 hand, after a change of what makes them; it takes a minute.
 """
 
@@ -19,9 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from eedask.emulator.catalog.tables.making import boundaries, ecoregions, gaul, protected
+from eedask.emulator.catalog.tables.making import (
+    boundaries,
+    ecoregions,
+    gaul,
+    protected,
+)
 from eedask.emulator.catalog.tables.making.made import Made
 from eedask.emulator.catalog.tables.shipped import BOX, FOLDER, GEOMETRY
+from eedask.emulator.catalog.world import coastline, outlines
 
 TABLES: Mapping[str, Callable[[], Made]] = {
     "ecoregions": ecoregions.ecoregions,
@@ -79,6 +86,18 @@ def write(table: pa.Table, vertices: int, path: Path) -> None:
     )
 
 
+def land_masses() -> list[shapely.Polygon]:
+    """Return the polygons of all land masses in the source, in degrees."""
+    found = outlines.decode(outlines.FILE, "land")
+    return [part for outline in found for part in shapely.get_parts(outline.shape)]
+
+
+def write_land(path: Path) -> None:
+    """Write the land masses: their vertices, and where rings and polygons begin."""
+    _, vertices, (rings, polygons) = shapely.to_ragged_array(land_masses())
+    np.savez_compressed(path, vertices=vertices, rings=rings, polygons=polygons)
+
+
 def _multipolygons(made: Made) -> pa.Array:
     whole = [shapely.MultiPolygon(shapely.get_parts(shape)) for shape in made.shapes]
     _, xy, (rings, polygons, rows) = shapely.to_ragged_array(whole)
@@ -100,7 +119,8 @@ def _geo(boxes: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the files and print their sizes."""
+    """Write the files and print the sizes of the tables."""
+    write_land(coastline.FILE)  # first: ecoregions are made of it
     FOLDER.mkdir(parents=True, exist_ok=True)
     total = 0
     for name, make in TABLES.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eedask.emulator.catalog.tables.making import gaul
+from eedask.emulator.catalog.tables.making import gaul, us_outlines
 from eedask.emulator.catalog.tables.making.made import Made, snapped
 from eedask.emulator.catalog.world import outlines
 
@@ -99,7 +99,7 @@ _LSIB_NAMES = {
 
 def tiger_states() -> Made:
     """Make ``TIGER/2018/States``, with the territories."""
-    states = sorted(outlines.states(), key=lambda state: state.code or "")
+    states = sorted(us_outlines.states(), key=lambda state: state.code or "")
     rows = [
         {
             "GEOID": state.code,
@@ -117,7 +117,7 @@ def tiger_states() -> Made:
 
 def tiger_counties() -> Made:
     """Make ``TIGER/2018/Counties``."""
-    counties = sorted(outlines.counties(), key=lambda county: county.code or "")
+    counties = sorted(us_outlines.counties(), key=lambda county: county.code or "")
     rows = [
         {
             "GEOID": county.code,

@@ -16,6 +16,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from eedask.emulator.catalog.tables.making import us_outlines
 from eedask.emulator.catalog.tables.making.made import Made, snapped
 from eedask.emulator.catalog.tables.making.names import names
 from eedask.emulator.catalog.tables.making.subdivision import areal, seeded, subdivide
@@ -125,7 +126,7 @@ def countries() -> tuple[Country, ...]:
 
 def proper_states() -> list[outlines.Outline]:
     """Return the fifty states and the District of Columbia, by name."""
-    found = [s for s in outlines.states() if s.code not in _TERRITORIES]
+    found = [s for s in us_outlines.states() if s.code not in _TERRITORIES]
     return sorted(found, key=lambda state: state.name)
 
 
@@ -260,7 +261,7 @@ def _counts(shape: BaseGeometry) -> tuple[int, int]:
 def _american() -> _Districts:
     states = proper_states()
     number = {state.code: at for at, state in enumerate(states)}
-    counties = [c for c in outlines.counties() if (c.code or "")[:2] in number]
+    counties = [c for c in us_outlines.counties() if (c.code or "")[:2] in number]
     counties.sort(key=lambda county: county.code or "")
     return _Districts(
         regions=[(_FIRST_STATE_CODE + at, state.name) for at, state in enumerate(states)],
