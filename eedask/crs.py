@@ -15,6 +15,7 @@ from eedask.errors import InputError
 # (ee.Projection("EPSG:4326").nominalScale() is this number).
 METRES_PER_DEGREE = 111319.49079327358
 
+# Words that users say instead of a crs: each item's own UTM zone; the image's own crs and grid.
 UTM = "utm"
 
 NATIVE = "native"
@@ -59,6 +60,19 @@ def canonical_crs(crs: Any) -> str:
         ) from error
     authority = parsed.to_authority(min_confidence=100)
     return ":".join(authority) if authority else str(parsed.to_wkt("WKT1_GDAL"))
+
+
+def crs_name(crs: Any) -> str:
+    """Return what a user says for a crs: "utm" or "native", in any case, or a canonical crs.
+
+    Raises
+    ------
+    InputError
+        If it is neither of the words, and pyproj cannot read it.
+    """
+    if isinstance(crs, str) and crs.lower() in (UTM, NATIVE):
+        return crs.lower()
+    return canonical_crs(crs)
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""Every error that eedask raises, and the reading of Earth Engine's answers into them.
+"""Every error that eedask raises.
 
 ::
 
@@ -20,7 +20,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+# Of what there was too much, by Earth Engine's words.
+Cause = Literal[
+    "memory",  # that the computation needed
+    "time",  # that the computation needed
+    "output",  # of the computation, before it is encoded
+    "request size",  # bytes of the pixels that were asked for
+    "grid side",  # rows or columns that were asked for
+    "payload",  # bytes of the request itself, that is of the expression
+    "elements",  # of a collection inside the expression
+    "value",  # computed inside the expression
+    "region pixels",  # of a reduction inside the expression
+]
 
 
 class EedaskError(Exception):
@@ -61,7 +74,7 @@ class RequestError(EedaskError):
     status : int, optional
         HTTP status, if there was an answer.
     retry_after : float, optional
-        Seconds that the answer asked to wait, within :data:`MAX_RETRY_AFTER_S`.
+        Seconds that the answer asked to wait before the next try.
     """
 
     kind: ClassVar[str]
@@ -92,9 +105,38 @@ class TransientError(RequestError):
 
 
 class TooLargeError(RequestError):
-    """The computation or its answer is too large; a part of it would succeed."""
+    """The computation or its answer is too large; a part of it would succeed.
+
+    Parameters
+    ----------
+    message, status, retry_after
+        As of :class:`RequestError`.
+    cause : Cause, optional
+        Of what there was too much; None if the words do not say.
+    asked : int, optional
+        The size that the request had, where the words state it: bytes for "request size".
+    allowed : int, optional
+        The largest size that is allowed, where the words state it: bytes for "request size" and
+        "payload", pixels for "grid side" and "region pixels", elements for "elements".
+    """
 
     kind = "too_large"
+
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        *,
+        cause: Cause | None = None,
+        asked: int | None = None,
+        allowed: int | None = None,
+    ) -> None:
+        super().__init__(message, status, retry_after)
+        # Pickling keeps attributes by itself.
+        self.cause = cause
+        self.asked = asked
+        self.allowed = allowed
 
 
 class PermanentError(RequestError):

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eedask.crs import metres_per_unit
+from eedask.arguments import check_scale
+from eedask.crs import NATIVE, crs_name, metres_per_unit
 from eedask.errors import InputError, PermanentError, SizeError
 
 Transform = tuple[float, float, float, float, float, float]
@@ -26,7 +27,7 @@ class Window:
     Attributes
     ----------
     row, column : int
-        Of its first pixel.
+        Where its upper left pixel stands in the grid, counted from 0.
     shape : (int, int)
         Rows, columns.
     """
@@ -37,14 +38,53 @@ class Window:
 
     @property
     def pixels(self) -> int:
-        """How many there are."""
+        """Rows times columns."""
         return self.shape[0] * self.shape[1]
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Index of an array of (rows, columns) of the whole grid."""
+        """The index of the window in an array of the whole grid, shape (rows, columns)."""
         rows, columns = self.shape
         return (slice(self.row, self.row + rows), slice(self.column, self.column + columns))
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """On which pixels a user wants an image: in which crs, and how large.
+
+    It is parsed and checked here alone, when it is made.
+
+    Attributes
+    ----------
+    crs : str
+        A crs as Earth Engine takes it, "utm" (each item's own zone) or "native" (the image's
+        own grid). Anything that pyproj reads may be given.
+    scale : float, optional
+        Metres a pixel. Only "native" can do without: its pixels then keep their own size.
+
+    Raises
+    ------
+    InputError
+        If the crs cannot be read, the scale is no positive number, or it is needed and missing.
+    """
+
+    crs: str
+    scale: float | None = None
+
+    def __post_init__(self) -> None:
+        check_scale(self.scale)
+        name = crs_name(self.crs)
+        if self.scale is None and name != NATIVE:
+            raise InputError(
+                f"crs={self.crs!r} needs a scale (metres a pixel); only crs='native' has its own"
+            )
+        object.__setattr__(self, "crs", name)
+        object.__setattr__(self, "scale", None if self.scale is None else float(self.scale))
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the pixels are those of the image's own projection, or rescaled from them."""
+        return self.crs == NATIVE
 
 
 @dataclass(frozen=True)
@@ -81,7 +121,7 @@ class PixelGrid:
         return (min(xs), min(ys), max(xs), max(ys))
 
     def part(self, window: Window) -> PixelGrid:
-        """Return the grid of a window: the same pixels, fewer of them."""
+        """Return the grid of those of its pixels that lie in a window."""
         if window == Window(0, 0, self.shape):
             return self
         return _window(self.crs, self.transform, window.column, window.row, window.shape)
@@ -120,8 +160,8 @@ def invert(transform: Transform, x: Any, y: Any) -> tuple[Any, Any]:
     return ((e * (x - c) - b * (y - f)) / det, (a * (y - f) - d * (x - c)) / det)
 
 
-def lattice(crs: str, scale: float) -> Transform:
-    """Return the transform of the crs-aligned lattice with square pixels of ``scale`` metres."""
+def aligned(crs: str, scale: float) -> Transform:
+    """Return the transform of square pixels of ``scale`` metres, from the origin of the crs on."""
     size = scale / metres_per_unit(crs)
     return (size, 0.0, 0.0, 0.0, -size, 0.0)
 

@@ -17,13 +17,11 @@ from tqdm.auto import tqdm
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
 from eedask.dataset.rows import FAILED, OK
-from eedask.earthengine.connection import Connection
-from eedask.earthengine.endpoint import Request
-from eedask.earthengine.methods import check_json
-from eedask.earthengine.retry import Attempts, RetryPolicy, call_with_retry
+from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import RequestError, RunStopped
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
+from eedask.quota.asking import Asking
 from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag
 from eedask.run.options import RunOptions
@@ -175,29 +173,19 @@ class Plan:
             dataset=dataset,
             task=task,
             policy=self.options.retry,
-            concurrency=int(self.options.concurrency),
-            rate=None if self.options.rate is None else float(self.options.rate),
+            ceiling=self.options.ceiling,
             retry_failed=retry_failed,
             resumes=dataset.counts()[OK] > 0,
         )
 
     def _prepared(self) -> Task:
         """Return the task with what has to be asked once before any item."""
-        connection = Connection(self.task.endpoint, connections=1)
         # All items hang on this: however few tries one of them is worth, it is worth the usual.
         tries = max(self.options.retry.tries, RetryPolicy().tries)
         policy = replace(self.options.retry, tries=tries)
-
-        def send(request: Request) -> bytes:
-            def exchange() -> bytes:
-                body = connection.send(request)
-                check_json(body)
-                return body
-
-            return call_with_retry(exchange, policy, Attempts(), self.verb)
-
         try:
-            return self.task.prepare(send, sample_items(self.items))
+            with Asking(self.task.endpoint, self.verb, policy, self.options.ceiling) as asking:
+                return self.task.prepare(asking.send, sample_items(self.items))
         except STOPPING as error:
             raise RunStopped(reason_to_stop(error)) from error
         except RequestError as error:
@@ -205,8 +193,6 @@ class Plan:
                 f"Earth Engine cannot say what {self.verb} would give, even of the first items:"
                 f" {str(error).rstrip('.')}. Mend the plan, or the items, and run again"
             ) from error
-        finally:
-            connection.close()
 
     def _progress_so_far(self, retry_failed: bool) -> Progress:
         counts = Dataset(self.out).counts()
@@ -233,7 +219,7 @@ class Plan:
         options = self.options
         return [
             *asked,
-            ("concurrency", options.concurrency),
-            ("rate", options.rate),
+            ("concurrency", options.ceiling.concurrency),
+            ("rate", options.ceiling.rate),
             ("retry", options.retry),
         ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import rasterio
 import real_data
+from ee import _state
 from hypothesis import settings
 from mounted import FIELD, SCENE, SERIES, write
 
@@ -109,11 +112,31 @@ def emulator(rasters) -> Iterator[Emulator]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def initialize(emulator) -> Iterator[Callable[[], None]]:
+    """Initialise the ``ee`` client of this process on the emulator, unless it still is.
+
+    That takes the client half a second, which is more than most tests do. It is reset at the
+    module's end, and initialised anew after a test that has left it changed.
+    """
+    with contextlib.ExitStack() as stack:
+        known = None
+
+        def initialize() -> None:
+            nonlocal known
+            if _state.get_state() != known:
+                stack.close()
+                stack.enter_context(emulator.initialized())
+                known = dataclasses.replace(_state.get_state())
+
+        yield initialize
+
+
 @pytest.fixture
-def earth_engine(emulator) -> Iterator[Emulator]:
+def earth_engine(emulator, initialize) -> Emulator:
     """The ``ee`` client of this process, initialised on the emulator."""
-    with emulator.initialized():
-        yield emulator
+    initialize()
+    return emulator
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Grids lie on lattices, hold their points, and say so in Earth Engine's terms."""
 
 import math
+import pickle
 
+import numpy as np
 import pyproj
 import pytest
 from hypothesis import given
@@ -9,7 +11,16 @@ from hypothesis import strategies as st
 
 from eedask.crs import METRES_PER_DEGREE, canonical_crs, metres_per_unit, utm_crs
 from eedask.errors import InputError, SizeError
-from eedask.grid import PixelGrid, apply, chip_grid, covering_grid, invert, lattice, rescaled
+from eedask.grid import (
+    Lattice,
+    PixelGrid,
+    aligned,
+    apply,
+    chip_grid,
+    covering_grid,
+    invert,
+    rescaled,
+)
 
 coordinates = st.floats(-1e7, 1e7)
 sides = st.integers(1, 600)
@@ -18,7 +29,7 @@ scales = st.sampled_from([0.6, 1.0, 5.0, 30.0, 463.3127165279165])
 
 @given(coordinates, coordinates, sides, sides, scales)
 def test_chips_lie_on_the_lattice_and_hold_their_point_in_the_middle(x, y, rows, columns, scale):
-    grid = chip_grid("EPSG:32613", lattice("EPSG:32613", scale), x, y, (rows, columns))
+    grid = chip_grid("EPSG:32613", aligned("EPSG:32613", scale), x, y, (rows, columns))
     a, _, left, _, e, top = grid.transform
     assert (a, e) == (scale, -scale)
     assert abs(left / scale - round(left / scale)) < 1e-6
@@ -29,7 +40,7 @@ def test_chips_lie_on_the_lattice_and_hold_their_point_in_the_middle(x, y, rows,
     assert abs(row - rows / 2) <= 0.5 + 1e-6
 
 
-def test_neighbouring_chips_share_their_lattice():
+def test_neighbouring_chips_share_their_aligned():
     transform = (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0)
     one = chip_grid("EPSG:26914", transform, 500100.0, 4699900.0, (8, 8))
     two = chip_grid("EPSG:26914", transform, 500157.0, 4699811.0, (8, 8))
@@ -42,7 +53,7 @@ def test_neighbouring_chips_share_their_lattice():
 @given(coordinates, coordinates, st.floats(0, 5000), st.floats(0, 5000), scales)
 def test_covering_grids_cover_and_are_the_smallest(x, y, width, height, scale):
     bounds = (x, y, x + width, y + height)
-    grid = covering_grid("EPSG:32613", lattice("EPSG:32613", scale), bounds)
+    grid = covering_grid("EPSG:32613", aligned("EPSG:32613", scale), bounds)
     left, bottom, right, top = grid.bounds
     slack = 2e-6 * scale + 1e-6
     assert left <= x + slack
@@ -54,12 +65,12 @@ def test_covering_grids_cover_and_are_the_smallest(x, y, width, height, scale):
 
 
 def test_bounds_on_pixel_edges_gain_no_row_by_rounding():
-    grid = covering_grid("EPSG:32613", lattice("EPSG:32613", 0.1), (0.3, 0.6, 0.9, 1.2))
+    grid = covering_grid("EPSG:32613", aligned("EPSG:32613", 0.1), (0.3, 0.6, 0.9, 1.2))
     assert grid.shape == (6, 6)
 
 
 def test_metres_become_degrees_of_the_equator():
-    a, _, _, _, e, _ = lattice("EPSG:4326", METRES_PER_DEGREE)
+    a, _, _, _, e, _ = aligned("EPSG:4326", METRES_PER_DEGREE)
     assert (a, e) == (1.0, -1.0)
     semimajor = pyproj.CRS("EPSG:4326").ellipsoid.semi_major_metre
     assert math.isclose(METRES_PER_DEGREE, 2 * math.pi * semimajor / 360)
@@ -129,3 +140,33 @@ def test_grids_refuse_what_no_grid_has():
         PixelGrid("EPSG:4326", (1, 0, math.inf, 0, -1, 0), (1, 4))
     with pytest.raises(InputError, match="cannot be inverted"):
         invert((0, 0, 1, 0, 0, 1), 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("crs", "scale", "name"),
+    [
+        ("UTM", 10, "utm"),
+        ("Native", 2.5, "native"),
+        ("native", None, "native"),
+        (32613, 1, "EPSG:32613"),
+        (pyproj.CRS("EPSG:3857"), np.float32(30), "EPSG:3857"),
+        ("SR-ORG:6974", 500, "SR-ORG:6974"),
+    ],
+)
+def test_a_lattice_keeps_what_was_said_in_one_form(crs, scale, name):
+    made = Lattice(crs, scale)
+    assert (made.crs, made.scale) == (name, scale)
+    assert scale is None or type(made.scale) is float
+    assert made.is_native == (name == "native")
+    assert made == Lattice(name, scale) == pickle.loads(pickle.dumps(made))
+
+
+def test_a_lattice_that_cannot_be_is_refused():
+    for crs in ("utm", "EPSG:32613"):
+        with pytest.raises(InputError, match=f"crs='{crs}' needs a scale"):
+            Lattice(crs)
+    with pytest.raises(InputError, match="'nowhere' is not a crs"):
+        Lattice("nowhere", 10)
+    for scale in (0.0, -1.0, math.inf, math.nan, "10", True):
+        with pytest.raises(InputError, match="positive number"):
+            Lattice("utm", scale)

@@ -4,12 +4,14 @@ import ast
 import os
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import eedask
+import eedask.emulator
 
 PACKAGE = Path(eedask.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -18,7 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = """
 eedask: errors arguments crs earthengine grid quota items dataset expressions run pixels
   tables results plan verbs
-eedask.dataset: file_names folder rows items_file dataset
+eedask.dataset: file_names folder rows parts items_file dataset
 eedask.earthengine: http nodes refusals retry tokens token_sharing credentials endpoint
   connection methods
 eedask.emulator: errors geometry limits protocol answers pixels traffic values catalog
@@ -75,14 +77,15 @@ eedask.emulator.values: dates formulas truth values comparison elements filterin
 eedask.expressions: digest symbols compile
 eedask.items: check from_earth_engine item local
 eedask.pixels: formats layout visualization query cutting tiles chip_task
-eedask.pixels.formats: base npy pictures tif registry
-eedask.quota: adaptive messages owner share limiter scheduler_plugin leases
+eedask.pixels.formats: stretching base npy pictures png jpg tif registry
+eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet report result
-eedask.run: options profiler progress request_pool stopping task workers_present spec
-  process partition execute
-eedask.tables: batch_memory composites features grouping outlines reducers values batches
-  columns compute_task reduce_task series_task
-eedask.verbs: chips options compute reduction reduce_regions sample_points time_series
+eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
+  process lifetime job_sender outcomes partition execute
+eedask.tables: composites features outlines reducers size_search values batch_sizes batches
+  columns grouping region_jobs region_query series_query table_task compute_task reduce_task
+  series_task
+eedask.verbs: options chips compute reduction reduce_regions sample_points time_series
 """
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
@@ -90,9 +93,19 @@ MODULE_NAMES = {
 }
 
 
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports_of(path):
-    """Yield the names of eedask's modules that a module imports."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Return the names of eedask's modules that a module imports."""
+    return list(names_imported(tree_of(path)))
+
+
+def names_imported(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("eedask"):
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
@@ -108,11 +121,58 @@ def test_the_wheel_is_what_runs_under_tox():
     assert (PACKAGE / "py.typed").exists()
 
 
-def test_names_that_are_exported_exist_and_are_documented():
-    for name in eedask.__all__:
-        assert getattr(eedask, name) is not None
-    documented = [n for n in eedask.__all__ if n != "__version__"]
-    assert all(getattr(eedask, name).__doc__ for name in documented)
+# What the README and the examples import from where.
+PUBLIC = {
+    "eedask": eedask,
+    "eedask.items": eedask.items,
+    "eedask.emulator": eedask.emulator,
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC.values(), ids=PUBLIC)
+def test_public_names_exist_are_documented_and_are_all_that_shows(module):
+    assert sorted(dir(module)) == sorted(module.__all__)
+    for name in module.__all__:
+        found = getattr(module, name)
+        assert name == "__version__" or found.__doc__
+    # In the places where names are looked up without `dir`: star imports, and type checkers.
+    namespace = {}
+    exec(f"from {module.__name__} import *", namespace)
+    assert {n for n in namespace if n != "__builtins__"} == set(module.__all__)
+
+
+def test_public_names_are_what_their_own_names_say():
+    for name in set(eedask.__all__) - {"__version__"}:
+        found = getattr(eedask, name)
+        assert found.__name__ in (name, f"eedask.{name}")
+    assert {"from_features", "random_points", "to_bag"} <= set(dir(eedask.items))
+
+
+def test_names_that_are_looked_up_late_are_those_that_type_checkers_see():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    checked = next(node for node in tree.body if isinstance(node, ast.If)).body
+    seen = {
+        alias.name: node.module.removeprefix("eedask").removeprefix(".")
+        for node in checked
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == {**eedask._HOMES, **dict.fromkeys(eedask._MODULES, "")}
+    assert set(seen) | {"__version__"} == set(eedask.__all__)
+
+
+def test_a_name_that_is_not_there_is_an_error_of_its_own():
+    with pytest.raises(AttributeError, match="'eedask' has no attribute 'chip'"):
+        _ = eedask.chip
+
+
+def test_importing_the_package_imports_none_of_the_large_libraries():
+    code = (
+        "import sys, eedask;"
+        "large = {'bokeh', 'dask', 'distributed', 'ee', 'geopandas', 'numpy', 'pandas', 'pyarrow'};"
+        "assert not large & set(sys.modules), large & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -169,7 +229,7 @@ def test_few_doors_stand_at_the_top():
 @pytest.mark.parametrize("wing", sorted(set(rows()) - {"eedask", "eedask.emulator"}))
 def test_a_wing_says_what_goes_in_what_comes_out_and_who_imports_it(wing):
     path = PACKAGE.parent / wing.replace(".", "/") / "__init__.py"
-    text = ast.get_docstring(ast.parse(path.read_text()))
+    text = ast.get_docstring(tree_of(path))
     assert 4 <= len(text.splitlines()) <= 8
     assert "\nIn go" in text
     assert "\nOut come" in text
@@ -198,4 +258,4 @@ def test_the_emulator_says_what_it_lacks():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_every_module_says_what_it_is_for(path):
-    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert ast.get_docstring(tree_of(path))

@@ -36,18 +36,30 @@ from eedask.dataset.items_file import (
     read_items,
     read_partition,
 )
-from eedask.dataset.rows import FAILED, ITEM_ID, MANIFEST_COLUMNS, OK, Row, not_done, rows_table
+from eedask.dataset.parts import Parts, read_part
+from eedask.dataset.rows import (
+    CHIP_COLUMNS,
+    FAILED,
+    ITEM_ID,
+    MANIFEST_COLUMNS,
+    OK,
+    Row,
+    chip_names,
+    not_done,
+    rows_frame,
+    rows_of,
+    rows_table,
+)
 from eedask.errors import DatasetError
 from eedask.items.item import WorkItem
 
-# Column names that results need for themselves. Tables and manifests have the ids in their index,
-# so that a column of the items may be called as these are.
+# Column names that items cannot have, as results need them for themselves. Those of chips give way
+# to the items' own (see chip_names), and that of the ids is the index, not a column.
 RESERVED = (*MANIFEST_COLUMNS, ORDER)
 
-PLAN, PARTS = "plan.json", "manifest"
+PLAN, MANIFEST = "plan.json", "manifest"
 CHIPS, TABLE, REPORT, SHEET = "chips", "table", "report.html", "contact_sheet.png"
 RESULTS = (CHIPS, TABLE, REPORT, SHEET)
-_PARTS_OF = "part-*.parquet"
 _TABLE_SCHEMA = f"{TABLE}/_common_metadata"
 FORMAT_VERSION = 1
 
@@ -144,7 +156,7 @@ class Dataset:
 
     def _clear(self) -> None:
         """Remove what runs and reports have written."""
-        for name in (PARTS, *RESULTS, ITEMS, PLAN):
+        for name in (MANIFEST, *RESULTS, ITEMS, PLAN):
             self.folder.remove(name)
 
     def _check_empty(self) -> None:
@@ -167,48 +179,39 @@ class Dataset:
         """Return the items of one partition, in EPSG:4326."""
         return read_partition(self.folder, number)
 
+    @property
+    def _manifest_parts(self) -> Parts:
+        return Parts(self.folder, MANIFEST)
+
+    @property
+    def _table_parts(self) -> Parts:
+        return Parts(self.folder, TABLE)
+
     def rows(self, number: int) -> list[Row]:
         """Return the rows of a partition that were written so far.
 
         Those of items that are done are left out where the table's part is gone.
         """
-        name = _part(number)
-        if not self.folder.exists(name):
+        part = self._manifest_parts.read(number)
+        if part is None:
             return []
-        part = self.read_part(name)
-        if self.folder.exists(_TABLE_SCHEMA) and not self.folder.exists(table_part(number)):
+        if self._has_table and not self._table_parts.exists(number):
             part = not_done(part)
-        return [Row(**row) for row in part.to_pylist()]
+        return rows_of(part)
 
     def read_part(self, name: str) -> pa.Table:
-        """Return a part of the manifest or of the table.
+        """Return a part of the manifest or of the table, by its name.
 
         Raises
         ------
         DatasetError
             If it is damaged.
         """
-        return self._part(name, self.folder.read(name))
-
-    def _read_parts(self, names: Sequence[str], columns: list[str] | None = None) -> list[pa.Table]:
-        files = zip(names, self.folder.read_many(names), strict=True)
-        return [self._part(name, data, columns) for name, data in files]
-
-    def _part(self, name: str, data: bytes, columns: list[str] | None = None) -> pa.Table:
-        try:
-            # pq.read_table would load the whole of pyarrow.dataset, for one small file.
-            return pq.ParquetFile(pa.BufferReader(data)).read(columns=columns, use_threads=False)
-        except pa.ArrowInvalid as error:
-            raise DatasetError(
-                f"{self.folder.path(name)} is damaged ({error}); remove it and run the same plan"
-                " again to fetch its items anew"
-            ) from error
+        return read_part(self.folder, name)
 
     def write_rows(self, number: int, rows: Sequence[Row]) -> None:
         """Write all rows of a partition that there are, in place of those written before."""
-        buffer = io.BytesIO()
-        pq.write_table(rows_table(rows), buffer)
-        self.folder.write(_part(number), buffer.getvalue())
+        self._manifest_parts.write(number, rows_table(rows))
 
     def state_schema(self, schema: pa.Schema) -> None:
         """State the table's columns, the same for all parts and runs.
@@ -232,22 +235,32 @@ class Dataset:
 
     def table_schema(self) -> pa.Schema | None:
         """Return the table's columns; None where there is no table."""
-        if not self.folder.exists(_TABLE_SCHEMA):
+        if not self._has_table:
             return None
         return pq.read_schema(io.BytesIO(self.folder.read(_TABLE_SCHEMA)))
 
+    @property
+    def _has_table(self) -> bool:
+        return self.folder.exists(_TABLE_SCHEMA)
+
+    def table_part(self, number: int) -> str:
+        """Return the name of the table's part for a partition, whether or not it is there."""
+        return self._table_parts.name(number)
+
+    def table_parts(self) -> list[str]:
+        """Return the names of the table's parts that there are, in their order."""
+        return self._table_parts.names()
+
     def write_table(self, number: int, table: pa.Table) -> None:
         """Write all rows of a partition's table that there are, in place of those before."""
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer)
-        self.folder.write(table_part(number), buffer.getvalue())
+        self._table_parts.write(number, table)
 
     def table_rows(self, number: int, schema: pa.Schema, ids: Sequence[Any]) -> pa.Table:
         """Return the rows of a partition's table that were written for some items."""
-        name = table_part(number)
-        if not ids or not self.folder.exists(name):
+        part = self._table_parts.read(number) if ids else None
+        if part is None:
             return schema.empty_table()
-        table = self.read_part(name).cast(schema)
+        table = part.cast(schema)
         return table.filter(pc.is_in(table[ITEM_ID], pa.array(ids, table[ITEM_ID].type)))
 
     def table(self) -> pa.Table | None:
@@ -255,12 +268,7 @@ class Dataset:
         schema = self.table_schema()
         if schema is None:
             return None
-        names = self.table_parts()
-        return pa.concat_tables([schema.empty_table(), *self._read_parts(names)])
-
-    def table_parts(self) -> list[str]:
-        """Return the names of the table's parts that there are, in their order."""
-        return self.folder.list(TABLE, _PARTS_OF)
+        return pa.concat_tables([schema.empty_table(), *self._table_parts.read_all().values()])
 
     def write_file(self, name: str, data: bytes) -> None:
         """Write an item's file, whole or not at all."""
@@ -269,44 +277,37 @@ class Dataset:
     def counts(self) -> dict[str, int]:
         """Return how many items have which status, without reading the items."""
         counts = {OK: 0, FAILED: 0}
-        for part in self._manifest_parts(columns=["status"]):
+        for part in self._all_rows(columns=["status"]):
             for found in part["status"].value_counts().to_pylist():
                 counts[found["values"]] += found["counts"]
         return counts
 
-    def _manifest_parts(self, columns: list[str] | None = None) -> list[pa.Table]:
-        """Return the manifest's parts, as :meth:`rows` has them."""
-        names = self.folder.list(PARTS, _PARTS_OF)
-        parts = self._read_parts(names, columns)
-        if not self.folder.exists(_TABLE_SCHEMA):
-            return parts
-        # Parts of the table are called as those of the manifest are.
-        there = {name.rpartition("/")[2] for name in self.table_parts()}
-        pairs = zip(names, parts, strict=True)
-        return [p if name.rpartition("/")[2] in there else not_done(p) for name, p in pairs]
+    def _all_rows(self, columns: list[str] | None = None) -> list[pa.Table]:
+        """Return the manifest's parts, each as :meth:`rows` has it."""
+        parts = self._manifest_parts.read_all(columns)
+        if not self._has_table:
+            return list(parts.values())
+        # A partition's part of the table is called as its part of the manifest is.
+        there = {name.removeprefix(TABLE) for name in self.table_parts()}
+        return [
+            part if name.removeprefix(MANIFEST) in there else not_done(part)
+            for name, part in parts.items()
+        ]
 
     def manifest(self) -> gpd.GeoDataFrame:
-        """Return the items with what became of each; columns are null where nothing did yet."""
+        """Return the items with what became of each; columns are null where nothing did yet.
+
+        A table has no chips, and its manifest none of their columns.
+        """
         items = self.items()
-        tables = self._manifest_parts()
-        if not tables:
-            rows = rows_table([]).drop_columns("id").to_pandas()
-            return items.join(rows.reindex(items.index))
-        rows = pa.concat_tables(tables).to_pandas().set_index("id")
-        return items.join(rows.reindex(items.index))
-
-
-def table_part(number: int) -> str:
-    """Return the name of the table's part for a partition."""
-    return f"{TABLE}/part-{number:05d}.parquet"
+        rows = rows_frame(self._all_rows())
+        if self._has_table:
+            rows = rows.drop(columns=list(CHIP_COLUMNS))
+        return items.join(rows.rename(columns=chip_names(items.columns)).reindex(items.index))
 
 
 def _columns(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} ({field.type})" for field in schema)
-
-
-def _part(number: int) -> str:
-    return f"{PARTS}/part-{number:05d}.parquet"
 
 
 def _check_same(url: str, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

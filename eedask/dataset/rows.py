@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from eedask.grid import Transform
 
 # The table's column of item ids, and where its columns are kept, as Parquet readers expect it.
 ITEM_ID = "id"
@@ -27,6 +30,16 @@ _ROW_FIELDS: list[tuple[str, pa.DataType]] = [
 ]
 
 MANIFEST_COLUMNS = tuple(name for name, _ in _ROW_FIELDS)
+
+# Where a chip's pixels lie. Items may have columns of these names: see chip_names.
+_CHIP_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("crs", pa.string()),
+    ("transform", pa.list_(pa.float64())),
+    ("height", pa.int32()),
+    ("width", pa.int32()),
+]
+
+CHIP_COLUMNS = tuple(name for name, _ in _CHIP_FIELDS)
 
 # Columns of a long table, before those of the values.
 IMAGE, WHEN = "image", "time"
@@ -52,6 +65,9 @@ class Row:
         Why it failed, in Earth Engine's own words where it answered.
     finished : datetime
         UTC.
+    crs, transform, height, width : optional
+        Where the pixels of the item's chip lie, as :class:`eedask.run.task.File` has it. None for
+        an item without a chip, and in datasets that were made before chips had them.
     """
 
     id: Any
@@ -63,6 +79,10 @@ class Row:
     error_kind: str | None = None
     error: str | None = None
     finished: datetime = field(default_factory=lambda: datetime.now(UTC))
+    crs: str | None = None
+    transform: Transform | None = None
+    height: int | None = None
+    width: int | None = None
 
 
 def not_done(part: pa.Table) -> pa.Table:
@@ -74,6 +94,62 @@ def rows_table(rows: Sequence[Row]) -> pa.Table:
     """Return rows as a part of the manifest."""
     ids = pa.array([row.id for row in rows])
     data = {
-        name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in _ROW_FIELDS
+        name: pa.array([getattr(row, name) for row in rows], kind)
+        for name, kind in (*_ROW_FIELDS, *_CHIP_FIELDS)
     }
     return pa.table({"id": ids, **data})
+
+
+def rows_of(part: pa.Table) -> list[Row]:
+    """Return the rows of a part of the manifest."""
+    whole = _completed([part])
+    transforms = _transforms(whole["transform"])
+    records = whole.drop_columns("transform").to_pylist()
+    return [Row(**one, transform=six) for one, six in zip(records, transforms, strict=True)]
+
+
+def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
+    """Return all parts of the manifest as one frame, with the ids as its index.
+
+    Transforms are tuples of 6 floats: unlike arrays, they can be compared and written as JSON.
+    """
+    whole = _completed(parts)
+    frame: pd.DataFrame = whole.drop_columns("transform").to_pandas()
+    frame.insert(
+        whole.column_names.index("transform"),
+        "transform",
+        pd.Series(_transforms(whole["transform"]), dtype=object),
+    )
+    # Whole numbers stay whole where some are missing.
+    return frame.astype({"height": "Int32", "width": "Int32"}).set_index("id")
+
+
+def _completed(parts: Sequence[pa.Table]) -> pa.Table:
+    """Return parts of the manifest as one table.
+
+    Parts that were written before chips had their crs, transform, height and width get them, null.
+    """
+    # The empty part has all columns, in their order.
+    return pa.concat_tables([rows_table([]), *parts], promote_options="default")
+
+
+def _transforms(column: pa.ChunkedArray) -> list[Transform | None]:
+    """Return lists of 6 numbers as tuples, in a few steps for all of them."""
+    known = column.drop_null().combine_chunks().flatten().to_numpy().reshape(-1, 6)
+    tuples = map(tuple, known.tolist())
+    return [next(tuples) if there else None for there in column.is_valid().to_pylist()]
+
+
+def chip_names(taken: Iterable[str]) -> dict[str, str]:
+    """Return how a chip's columns are called beside columns whose names are taken.
+
+    A name that is taken begins with ``chip_``, as many times as it takes to be another.
+    """
+    others = set(taken)
+    names = {}
+    for name in CHIP_COLUMNS:
+        free = name
+        while free in others:
+            free = f"chip_{free}"
+        names[name] = free
+    return names

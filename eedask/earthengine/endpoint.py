@@ -78,8 +78,10 @@ def endpoint_of_client(
     workload_tag: str | None = None,
     deadline: float = DEADLINE,
     credentials: str | os.PathLike[str] | None = None,
-) -> tuple[Endpoint, Credentials]:
-    """Return where the user's own ``ee.Initialize`` points, and with which credentials.
+) -> Endpoint:
+    """Return where the user's own ``ee.Initialize`` points.
+
+    Its credentials are remembered in this process: ``origin`` names them.
 
     Bulk requests go to the high-volume endpoint unless the url was set on purpose.
 
@@ -107,7 +109,7 @@ def endpoint_of_client(
         raise InputError("ee.Initialize was called without a project: pass project='my-project'")
     url = (state.cloud_api_base_url or STANDARD_URL).rstrip("/")
     own = state.credentials or AnonymousCredentials()
-    endpoint = Endpoint(
+    return Endpoint(
         url=HIGH_VOLUME_URL if url == STANDARD_URL else url,
         project=project,
         auth=sources.auth_of(credentials, own),
@@ -115,7 +117,6 @@ def endpoint_of_client(
         deadline=deadline,
         origin=sources.remember(own),
     )
-    return endpoint, own
 
 
 def ensure_client(endpoint: Endpoint) -> None:

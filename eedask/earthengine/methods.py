@@ -5,35 +5,126 @@ The methods and limits are those of https://developers.google.com/earth-engine/r
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.nodes import Encoded
 from eedask.errors import TransientError
 
+T = TypeVar("T")
+
 PAGE_SIZE = 1000
+
+# What reading JSON of another shape than expected raises: an index that is none, a text where a
+# dictionary should be, an infinite number of an item, lists nested beyond Python's stack.
+_MISREAD = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+
+
+class Send(Protocol):
+    """Sends a request, again while that can help, and returns the body of the answer.
+
+    ``check`` raises :class:`~eedask.errors.TransientError` for an answer that is not what was
+    asked for, which is then asked for again.
+    """
+
+    def __call__(self, request: Request, check: Callable[[bytes], None] | None = None) -> bytes:
+        """Return the body."""
+
+
+def ask(send: Send, request: Request, read: Callable[[bytes], T]) -> T:
+    """Return what is read from the answer to a request.
+
+    Parameters
+    ----------
+    send : Send
+    request : Request
+    read : callable
+        From the body of the answer to what it says. Where it raises
+        :class:`~eedask.errors.TransientError`, the request is sent again.
+
+    Raises
+    ------
+    RequestError
+        If no answer came, or none that can be read.
+    """
+    found: list[T] = []
+
+    def check(body: bytes) -> None:
+        found[:] = [read(body)]
+
+    send(request, check)
+    return found[0]
+
+
+@contextlib.contextmanager
+def reading(body: bytes, wanted: str) -> Iterator[None]:
+    """Raise :class:`~eedask.errors.TransientError` where an answer cannot be read as expected.
+
+    A status of 200 does not make it Earth Engine's: proxies answer with pages of their own.
+
+    Parameters
+    ----------
+    body : bytes
+        The answer, which the ``with`` block reads.
+    wanted : str
+        What was asked for, to say so.
+    """
+    try:
+        yield
+    except _MISREAD as error:
+        raise TransientError(
+            f"asked for {wanted}; the answer ({len(body)} bytes, starting with {body[:40]!r}) has"
+            f" none ({type(error).__name__}: {error})"
+        ) from error
+
+
+def value_of(body: bytes) -> Any:
+    """Return the value that an answer of ``value:compute`` holds; None for null.
+
+    Raises
+    ------
+    TransientError
+        If there is none.
+    """
+    with reading(body, "a value"):
+        return json.loads(body)["result"]
+
+
+def projection_of(body: bytes) -> dict[str, Any]:
+    """Return the projection that an answer of ``value:compute`` holds, as ``getInfo`` tells it.
+
+    Raises
+    ------
+    TransientError
+        If there is none.
+    """
+    with reading(body, "a projection"):
+        return checked_projection(value_of(body))
+
+
+def checked_projection(value: Any) -> dict[str, Any]:
+    """Return the description of a projection; raise what :func:`reading` takes if it is none."""
+    if not {"crs", "wkt"} & value.keys():
+        raise ValueError(f"{value!r} has no crs")
+    for number in value.get("transform", ()):
+        float(number)
+    return dict(value)
 
 
 def compute_value(endpoint: Endpoint, expression: Encoded) -> Request:
     """Return the request that answers with the value of any expression."""
     body = tagged(endpoint, {"expression": expression})
     return Request("POST", f"{endpoint.parent}/value:compute", body=body)
-
-
-def check_json(answer: bytes) -> None:
-    """Raise unless an answer is JSON.
-
-    Raises
-    ------
-    TransientError
-    """
-    try:
-        json.loads(answer)
-    except ValueError as error:
-        raise TransientError(
-            f"the answer ({len(answer)} bytes, starting with {answer[:40]!r}) is no JSON"
-        ) from error
 
 
 def compute_features(

@@ -11,6 +11,7 @@ from typing import Any
 from eedask.errors import (
     AuthorizationError,
     BudgetError,
+    Cause,
     PermanentError,
     QuotaError,
     RequestError,
@@ -24,12 +25,17 @@ MAX_RETRY_AFTER_S = 300.0
 
 # Earth Engine answers most faults of a computation with status 400, so within it only the words
 # tell one from another. Sources: developers.google.com/earth-engine/guides/usage and /debugging.
-_TOO_LARGE = re.compile(
-    r"memory limit exceeded|computation timed out|total request size|request payload size"
-    r"|aborted after accumulating over \d+ elements|computed value is too large|too many pixels"
-    r"|pixel grid dimensions|output of image computation is too large",
-    re.IGNORECASE,
-)
+_TOO_LARGE: dict[Cause, str] = {
+    "memory": r"memory limit exceeded",
+    "time": r"computation timed out",
+    "output": r"output of image computation is too large",
+    "request size": (r"total request size(?: \((?P<asked>\d+) bytes\) .*?(?P<allowed>\d+) bytes)?"),
+    "grid side": r"pixel grid dimensions(?: \(\d+ ?x ?\d+\) .*?(?P<allowed>\d+))?",
+    "payload": r"request payload size(?: exceeds the limit: (?P<allowed>\d+) bytes)?",
+    "elements": r"aborted after accumulating over (?P<allowed>\d+) elements",
+    "value": r"computed value is too large",
+    "region pixels": r"too many pixels(?:.*?maxPixels allows only (?P<allowed>\d+))?",
+}
 
 _QUOTA = re.compile(
     r"too many concurrent aggregations|too many requests|rate ?limit ?exceeded", re.IGNORECASE
@@ -40,19 +46,6 @@ _BUDGET = re.compile(
 )
 
 _QUOTA_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
-
-# What smaller tiles mend. Other things that are too large do not depend on the pixels asked for:
-# the payload is the expression, and "too many pixels", "too large" values and "5000 elements"
-# are those of a reduction, a list or a collection inside it
-# (https://developers.google.com/earth-engine/guides/debugging).
-SIZE = re.compile(r"total request size \((\d+) bytes\) .*?(\d+) bytes", re.IGNORECASE)
-
-SIDE = re.compile(r"pixel grid dimensions \(\d+ ?x ?\d+\) .*?(\d+)", re.IGNORECASE)
-
-COMPUTATION = re.compile(
-    r"memory limit exceeded|computation timed out|output of image computation is too large",
-    re.IGNORECASE,
-)
 
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes) -> RequestError:
@@ -69,7 +62,11 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Reque
     """
     message, reasons = _words(body)
     message = message or f"Earth Engine answered with status {status} and no message."
-    return _class_of(status, message, reasons)(message, status, _retry_after(headers))
+    wait = _retry_after(headers)
+    kind = _class_of(status, message, reasons)
+    return (
+        _too_large(message, status, wait) if kind is TooLargeError else kind(message, status, wait)
+    )
 
 
 def _class_of(status: int, message: str, reasons: set[str]) -> type[RequestError]:
@@ -81,9 +78,23 @@ def _class_of(status: int, message: str, reasons: set[str]) -> type[RequestError
         return AuthorizationError
     if status >= 500 or status == 408:
         return TransientError
-    if status == 413 or _TOO_LARGE.search(message):
+    if status == 413 or _cause(message) is not None:
         return TooLargeError
     return PermanentError
+
+
+def _cause(message: str) -> tuple[Cause, dict[str, int]] | None:
+    """Return of what there was too much, and the sizes that the words state, by name."""
+    for cause, pattern in _TOO_LARGE.items():
+        if found := re.search(pattern, message, re.IGNORECASE):
+            return cause, {name: int(size) for name, size in found.groupdict().items() if size}
+    return None
+
+
+def _too_large(message: str, status: int, retry_after: float | None) -> TooLargeError:
+    # Status 413 without words that are known: by HTTP, the body of the request is too large.
+    cause, sizes = _cause(message) or ("payload", {})
+    return TooLargeError(message, status, retry_after, cause=cause, **sizes)
 
 
 def _words(body: bytes) -> tuple[str, set[str]]:

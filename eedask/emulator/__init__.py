@@ -20,3 +20,8 @@ from eedask.emulator.server.starting import EmulatorFailed  # noqa: E402
 from eedask.emulator.traffic.faults import Faults, Latency  # noqa: E402
 
 __all__ = ["Emulator", "EmulatorFailed", "Faults", "Latency"]
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

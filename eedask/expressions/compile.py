@@ -9,7 +9,8 @@ items, is kept as it is and called for every item on the workers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,8 +37,26 @@ class Expression(Protocol):
         """Whether items differ in their expressions."""
 
     @property
-    def is_traced(self) -> bool:
-        """Whether items are bound to one encoded graph, not built one by one."""
+    def reason(self) -> str | None:
+        """Why the user's function is called for every item, on the workers; None if it is not."""
+
+    def likeness(self, item: WorkItem) -> Hashable:
+        """Return a key: items with equal keys have equal expressions."""
+
+
+def built_on_workers(expressions: Mapping[str, Expression]) -> tuple[str, ...]:
+    """Return a note for each expression that needs the ``ee`` client on the workers.
+
+    Parameters
+    ----------
+    expressions : mapping of str to Expression
+        By what the user calls them, such as ``"image"``.
+    """
+    return tuple(
+        f"the {what} is built for every item on the workers: {expression.reason}"
+        for what, expression in expressions.items()
+        if expression.reason is not None
+    )
 
 
 @dataclass(frozen=True)
@@ -65,14 +84,21 @@ class Template:
         return bool(self.slots)
 
     @property
-    def is_traced(self) -> bool:
-        """True."""
-        return True
+    def reason(self) -> None:
+        """None, as the function was called once and for all."""
+        return None
+
+    def likeness(self, item: WorkItem) -> str:
+        """Return the item's values in the slots, as text."""
+        return json.dumps(self._bound(item), sort_keys=True)
 
     def encode(self, item: WorkItem) -> Encoded:
         """Return the graph with the item's values in the slots."""
-        bound = {slot: value_node(item.value(field)) for slot, field in self.slots.items()}
-        return {"result": self.result, "values": {**self.values, **bound}}
+        return {"result": self.result, "values": {**self.values, **self._bound(item)}}
+
+    def _bound(self, item: WorkItem) -> dict[str, Encoded]:
+        """Return the node for each slot."""
+        return {slot: value_node(item.value(field)) for slot, field in self.slots.items()}
 
 
 @dataclass(frozen=True)
@@ -91,13 +117,13 @@ class Builder:
 
     @property
     def depends_on_item(self) -> bool:
-        """True."""
+        """True, as nobody knows what a function does with an item."""
         return True
 
-    @property
-    def is_traced(self) -> bool:
-        """False."""
-        return False
+    def likeness(self, item: WorkItem) -> Hashable:
+        """Return the item's id: no two are known to be alike."""
+        key: Hashable = item.id
+        return key
 
     def encode(self, item: WorkItem) -> Encoded:
         """Return what the function builds for the item, encoded.

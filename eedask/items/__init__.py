@@ -9,3 +9,8 @@ from eedask.items.from_earth_engine import from_features
 from eedask.items.local import random_points, to_bag
 
 __all__ = ["from_features", "random_points", "to_bag"]
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import ee
@@ -12,15 +11,17 @@ import geopandas as gpd
 import pandas as pd
 import shapely
 from ee import serializer
+from shapely.geometry.base import BaseGeometry
 
-from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import endpoint_of_client
-from eedask.earthengine.methods import compute_features
-from eedask.earthengine.retry import Attempts, RetryPolicy, call_with_retry
-from eedask.errors import PermanentError
+from eedask.earthengine.methods import ask, compute_features, reading
+from eedask.quota.asking import Asking
 
 # The property under which ids travel; no table has a column of this name.
 _ID = "eedask:id"
+
+# Properties, and the geometry where there is one.
+_Feature = tuple[dict[str, Any], BaseGeometry | None]
 
 
 def from_features(
@@ -62,34 +63,52 @@ def from_features(
 
     expression = serializer.encode(ee.FeatureCollection(features).map(trim), for_cloud_api=True)
     found = list(_features(expression))
-    frame = pd.DataFrame([feature["properties"] or {} for feature in found])
+    frame = pd.DataFrame([properties for properties, _ in found])
     if "system:index" in frame and "system:index" not in (properties or ()):
         del frame["system:index"]
     ids = pd.Index(frame.pop(_ID) if found else [], name="id")
     # In the order that was asked for; what no feature has is there, and empty.
     wanted = list(dict.fromkeys(properties or ()))
     frame = frame.reindex(columns=[*wanted, *frame.columns.difference(wanted, sort=False)])
-    shapes = [shapely.geometry.shape(f["geometry"]) if f["geometry"] else None for f in found]
+    shapes = [shape for _, shape in found]
     return gpd.GeoDataFrame(frame.set_axis(ids, axis=0), geometry=shapes, crs="EPSG:4326")
 
 
-def _features(expression: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _features(expression: dict[str, Any]) -> Iterator[_Feature]:
     """Yield the features of a collection, page after page."""
-    endpoint, credentials = endpoint_of_client()
-    connection = Connection(endpoint, credentials, connections=1)
+    endpoint = endpoint_of_client()
     token: str | None = None
-    try:
+    with Asking(endpoint, "features") as asking:
         while True:
-            send = partial(connection.send, compute_features(endpoint, expression, token))
-            answer = call_with_retry(send, RetryPolicy(), Attempts(), "features")
-            try:
-                page = json.loads(answer)
-            except ValueError as error:
-                raise PermanentError(f"a page of features is not JSON: {error}") from error
-            yield from page.get("features", [])
+            request = compute_features(endpoint, expression, token)
+            features, token = ask(asking.send, request, _page)
+            yield from features
             # Pages may be short; only a missing token ends the collection.
-            token = page.get("nextPageToken")
             if not token:
                 return
-    finally:
-        connection.close()
+
+
+def _page(body: bytes) -> tuple[list[_Feature], str]:
+    """Return the features of a page, and the token of the next; empty at the end.
+
+    Raises
+    ------
+    TransientError
+        If the answer is no page of features.
+    """
+    with reading(body, "a page of features"):
+        page = json.loads(body)
+        token = page.get("nextPageToken") or ""
+        if not isinstance(token, str):
+            raise ValueError(f"{token!r} is no token")
+        return [_feature(feature) for feature in page.get("features", [])], token
+
+
+def _feature(feature: dict[str, Any]) -> _Feature:
+    properties, geometry = dict(feature["properties"]), feature.get("geometry")
+    if _ID not in properties:
+        raise ValueError("a feature has no id")
+    try:
+        return properties, shapely.geometry.shape(geometry) if geometry else None
+    except shapely.errors.ShapelyError as error:
+        raise ValueError(f"a geometry cannot be read: {error}") from error

@@ -1,17 +1,16 @@
-"""The work of one chip: which requests, which file."""
+"""The work of a plan of chips: for each item, its grid, its requests and its file."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from eedask.dataset.file_names import safe_name
-from eedask.earthengine.endpoint import Endpoint, Request
-from eedask.earthengine.methods import compute_value
+from eedask.earthengine.endpoint import Endpoint
+from eedask.earthengine.methods import Send, ask, compute_value, projection_of
 from eedask.errors import InputError, PermanentError
-from eedask.expressions.compile import Builder, Expression
+from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.formats.base import ImageFormat
@@ -24,8 +23,9 @@ from eedask.pixels.query import (
     compute_pixels,
     create_thumbnail,
     get_thumbnail,
+    name_of_thumbnail,
 )
-from eedask.pixels.tiles import Hints, check_chip, fetch_tiled
+from eedask.pixels.tiles import TileSizes, check_chip, fetch_tiled
 from eedask.pixels.visualization import Visualization
 from eedask.run.task import File, Job, Sender
 
@@ -45,9 +45,10 @@ class ChipTask:
     endpoint : Endpoint
     image : Expression
     layout : Layout, optional
-        None where the image itself is clipped and scaled to a region.
+        How an item's grid is found; None where the image itself is clipped and scaled to a region,
+        so that only Earth Engine knows the grid.
     projection : Expression, optional
-        The image's projection, for a native layout.
+        The image's projection, which has to be asked for if the layout is native.
     format : ImageFormat
     method : str
     bands : tuple of str
@@ -59,7 +60,7 @@ class ChipTask:
     limits : Limits, optional
         How large a request and a chip may be; those of the method when None.
     native : NativeProjection, optional
-        Of the one image that all items share, once it is known.
+        The projection of the image, if all items share one; :meth:`prepare` asks for it.
     """
 
     endpoint: Endpoint
@@ -78,31 +79,29 @@ class ChipTask:
     @property
     def needs_client(self) -> bool:
         """Whether expressions are built on the workers, with the ``ee`` client."""
-        return not self.image.is_traced
+        return self.image.reason is not None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know before running."""
-        if not isinstance(self.image, Builder):
-            return ()
-        return (f"the image is built for every item on the workers: {self.image.reason}",)
+        return built_on_workers({"image": self.image})
 
-    def memory(self) -> Hints:
-        """Return a new place for which sizes of requests work."""
-        return Hints()
+    def sizes(self) -> TileSizes:
+        """Return what the chips of one process share: the size of tiles that work."""
+        return TileSizes()
 
     @property
     def schema(self) -> None:
-        """None: chips are files."""
+        """None, as chips are files, not rows of a table."""
         return None
 
-    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ChipTask:
-        """Return the task with the native grid, where all items share the image.
+    def prepare(self, send: Send, items: Sequence[WorkItem]) -> ChipTask:
+        """Return the task, with the image's projection if one is needed that all items share.
 
         Raises
         ------
         InputError
-            If the image has none.
+            If the image has no grid of its own.
         """
         if self.projection is None or self.projection.depends_on_item:
             return self
@@ -113,37 +112,44 @@ class ChipTask:
             raise InputError(str(error)) from error
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
-        """Yield one job an item, with its grid unless only Earth Engine can tell it.
+        """Yield one job an item, with its grid unless Earth Engine has to be asked for it.
 
-        Here and not in the request threads, as pyproj makes its transformers anew in every thread.
+        Grids are made here and not in the threads that send requests, because pyproj makes its
+        transformers anew in every thread.
         """
         for item in items:
             yield Job((item,), self._laid_out(item))
 
     def do(self, job: Job, sender: Sender) -> list[File]:
-        """Return the item's chip, of one request or put together of many.
+        """Return the item's chip, of one request or put together of several.
 
-        A chip of many is held in memory decoded, with the tiles under way beside it, and then as
-        a file (see :mod:`eedask.pixels.formats.pictures`); so are the chips of all items under way.
-        A chip of one request is the very file that Earth Engine sent.
+        A chip of one request is the very file that Earth Engine sent. One of several is held in
+        memory decoded, with the tiles under way beside it, and then as a file: as many of them at
+        once as there are items under way.
 
         Raises
         ------
         RequestError, InputError
-            If there is none to be had.
+            If the chip cannot be had.
         """
         (item,) = job.items
         grid = job.laid_out or self._native_grid(item, sender)
         expression = self.image.encode(item)
         query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
-        return [File(self.path(item), self._pixels(query, sender))]
+        return [self._file(self.path(item), self._pixels(query, sender), grid)]
 
-    def split(self, job: Job, error: Exception, memory: Hints) -> tuple[Job, ...]:
-        """Return nothing: a chip that is too large is cut into tiles where it is fetched."""
+    def _file(self, path: str, data: bytes, grid: PixelGrid | None) -> File:
+        """Return a chip's file; where its pixels lie is read from it if it was not asked for."""
+        if grid is None and (grid := self.format.grid_of(data)) is None:
+            return File(path, data, *self.format.shape_of(data))
+        return File(path, data, *grid.shape, grid.crs, grid.transform)
+
+    def split(self, job: Job, error: Exception) -> tuple[Job, ...]:
+        """Return no jobs: :meth:`do` itself cuts a chip that is too large into tiles."""
         return ()
 
     def _laid_out(self, item: WorkItem) -> PixelGrid | Exception | None:
-        if self.layout is None or self.layout.is_native:
+        if self.layout is None or self.layout.lattice.is_native:
             return None
         try:
             return self.layout.grid(item)
@@ -166,15 +172,11 @@ class ChipTask:
             native = NativeProjection.from_info(self._projection_info(item, sender.send))
         return self.layout.grid(item, native)
 
-    def _projection_info(
-        self, item: WorkItem, send: Callable[[Request], bytes]
-    ) -> Mapping[str, Any]:
+    def _projection_info(self, item: WorkItem, send: Send) -> Mapping[str, Any]:
         """Return what Earth Engine answers for the projection of an item's image."""
         assert self.projection is not None
-        answer = json.loads(send(compute_value(self.endpoint, self.projection.encode(item))))
-        if not isinstance(answer.get("result"), dict):
-            raise PermanentError(f"asked for a projection; the answer is {answer}")
-        return dict(answer["result"])
+        request = compute_value(self.endpoint, self.projection.encode(item))
+        return ask(send, request, projection_of)
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
@@ -207,7 +209,7 @@ class ChipTask:
             self.format,
             self._limits,
             self._least_bands,
-            sender.memory,
+            sender.sizes,
         )
 
     def _answer(self, query: PixelQuery, sender: Sender) -> bytes:
@@ -218,5 +220,5 @@ class ChipTask:
 
         if self.method == COMPUTE_PIXELS:
             return sender.send(compute_pixels(self.endpoint, query), check)
-        name = sender.send(create_thumbnail(self.endpoint, query))
+        name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
         return sender.send(get_thumbnail(name), check)

@@ -1,4 +1,7 @@
-"""Windows of pixels cut into tiles: as few as fit, or in four where one was too much."""
+"""How a window of pixels is cut into tiles.
+
+Either into as few as requests allow, or, where a tile was too much to compute, into four.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,47 @@ import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
-from eedask.earthengine.refusals import SIDE, SIZE
 from eedask.errors import TooLargeError
 from eedask.grid import Window
 from eedask.pixels.query import Limits
 
+# More pixels than any chip has.
 NO_BOUND = 2**40
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How many pixels a request may ask for, and how many a side."""
+class Allowance:
+    """How much one request may ask for.
+
+    Attributes
+    ----------
+    pixels : int
+        Rows times columns, at most.
+    side : int
+        Rows, and columns, at most.
+    """
 
     pixels: int
     side: int
 
     def fits(self, shape: tuple[int, int]) -> bool:
-        """Whether (rows, columns) are within it."""
+        """Return whether a request may ask for so many (rows, columns)."""
         return shape[0] * shape[1] <= self.pixels and max(shape) <= self.side
 
-    def within(self, other: Budget) -> Budget:
-        """Return the smaller of each."""
-        return Budget(min(self.pixels, other.pixels), min(self.side, other.side))
+    def within(self, other: Allowance) -> Allowance:
+        """Return what both allow."""
+        return Allowance(min(self.pixels, other.pixels), min(self.side, other.side))
 
 
 @lru_cache(maxsize=64)
-def granted(limits: Limits, bands: int) -> Budget:
-    """Return what limits allow of so many bands, or more."""
-    # Each has at least one byte, and one of mask.
-    return Budget(max(1, limits.bytes // (2 * bands)), limits.side)
+def granted(limits: Limits, bands: int) -> Allowance:
+    """Return how large a request for at least so many bands may be, by what is known beforehand."""
+    # A band's pixel has at least one byte, and one byte of mask.
+    return Allowance(max(1, limits.bytes // (2 * bands)), limits.side)
 
 
-def cut(window: Window, budget: Budget) -> list[Window]:
-    """Return the fewest tiles, of rows and columns as equal as can be, within a budget.
+def cut(window: Window, allowance: Allowance) -> list[Window]:
+    """Return the fewest tiles, of rows and columns as equal as can be, within an allowance.
 
     Of two ways with as many tiles, the one with the squarer tiles is taken, as they touch less
     input.
@@ -46,17 +57,17 @@ def cut(window: Window, budget: Budget) -> list[Window]:
     Parameters
     ----------
     window : Window
-    budget : Budget
-        At least one pixel.
+    allowance : Allowance
+        Of each tile; at least one pixel.
 
     Returns
     -------
     list of Window
         Row by row; they cover the window and do not overlap.
     """
-    if budget.fits(window.shape):
+    if allowance.fits(window.shape):
         return [window]
-    down, across = _counts(window.shape, budget)
+    down, across = _counts(window.shape, allowance)
     rows, columns = _edges(window.shape[0], down), _edges(window.shape[1], across)
     return [
         Window(window.row + top, window.column + left, (bottom - top, right - left))
@@ -65,20 +76,20 @@ def cut(window: Window, budget: Budget) -> list[Window]:
     ]
 
 
-def _counts(shape: tuple[int, int], budget: Budget) -> tuple[int, int]:
+def _counts(shape: tuple[int, int], allowance: Allowance) -> tuple[int, int]:
     """Return how many tiles go down and across."""
     rows, columns = shape
     best: tuple[int, int, int, int] | None = None
-    down, fewest_across = -(-rows // budget.side), -(-columns // budget.side)
+    down, fewest_across = -(-rows // allowance.side), -(-columns // allowance.side)
     # More rows of tiles than tiles in the best way so far cannot be better.
     while down <= rows and (best is None or down * fewest_across <= best[0]):
         height = -(-rows // down)
-        if widest := min(budget.side, budget.pixels // height):
+        if widest := min(allowance.side, allowance.pixels // height):
             across = -(-columns // widest)
             found = (down * across, height + -(-columns // across), down, across)
             best = found if best is None else min(best, found)
         down += 1
-    assert best is not None, "a budget of less than a pixel"
+    assert best is not None, "an allowance of less than a pixel"
     return best[2:]
 
 
@@ -87,15 +98,18 @@ def _edges(length: int, parts: int) -> list[int]:
 
 
 def quarters(window: Window, smallest_side: int) -> list[Window]:
-    """Return a window cut in half along each side whose halves are long enough."""
+    """Return a window's halves along each side whose halves have ``smallest_side`` pixels or more.
+
+    They are four, or two, or the window alone.
+    """
     down, across = (2 if length >= 2 * smallest_side else 1 for length in window.shape)
     rows, columns = window.shape
     height, width = -(-rows // down), -(-columns // across)
-    return cut(window, Budget(height * width, max(height, width)))
+    return cut(window, Allowance(height * width, max(height, width)))
 
 
-def allowed(error: TooLargeError, shape: tuple[int, int], limits: Limits) -> Budget | None:
-    """Return what Earth Engine allows, by the arithmetic of its refusal.
+def allowed(error: TooLargeError, shape: tuple[int, int], limits: Limits) -> Allowance | None:
+    """Return what Earth Engine allows, by the sizes that its refusal states.
 
     Parameters
     ----------
@@ -106,15 +120,17 @@ def allowed(error: TooLargeError, shape: tuple[int, int], limits: Limits) -> Bud
 
     Returns
     -------
-    Budget, optional
-        Smaller than the request; None if the error has no arithmetic, or one that does not say
-        that the request was too large.
+    Allowance, optional
+        Smaller than the request. None if the error states no size that more tiles would keep, or
+        one that the request kept already.
     """
-    budget = Budget(NO_BOUND, NO_BOUND)
-    if found := SIZE.search(error.message):
-        size, most = map(int, found.groups())
-        pixels = shape[0] * shape[1] * min(most, limits.bytes) // max(1, size)
-        budget = Budget(pixels, NO_BOUND)
-    elif found := SIDE.search(error.message):
-        budget = Budget(NO_BOUND, int(found[1]))
-    return None if budget.fits(shape) or min(budget.pixels, budget.side) < 1 else budget
+    if error.allowed is None:
+        return None
+    if error.cause == "request size" and error.asked:
+        pixels = shape[0] * shape[1] * min(error.allowed, limits.bytes) // error.asked
+        found = Allowance(pixels, NO_BOUND)
+    elif error.cause == "grid side":
+        found = Allowance(NO_BOUND, error.allowed)
+    else:
+        return None
+    return None if found.fits(shape) or min(found.pixels, found.side) < 1 else found

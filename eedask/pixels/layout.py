@@ -1,4 +1,4 @@
-"""Where the pixels of an item's chip lie, before they are asked for."""
+"""Where the pixels of an item's chip lie; found here, before Earth Engine is asked for them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import shapely
 
-from eedask.arguments import check_scale
-from eedask.crs import NATIVE, UTM, from_degrees
-from eedask.errors import InputError, ItemsError
+from eedask.crs import UTM, from_degrees
+from eedask.errors import ItemsError
 from eedask.grid import (
+    Lattice,
     NativeProjection,
     PixelGrid,
     Transform,
+    aligned,
     chip_grid,
     covering_grid,
-    lattice,
     rescaled,
 )
 from eedask.items.item import WorkItem
@@ -24,46 +24,35 @@ from eedask.items.item import WorkItem
 
 @dataclass(frozen=True)
 class Layout:
-    """How an item's grid is found.
+    """How the grid of an item's chip is found: on which pixels, and how many of them.
 
     Attributes
     ----------
-    crs : str
-        A crs that Earth Engine takes, ``"utm"`` (each item's own zone) or ``"native"`` (the
-        grid of the image itself).
-    scale : float, optional
-        Metres a pixel. Needed unless the crs is native; with it, a native grid is rescaled
-        about its own origin.
+    lattice : Lattice
+        A native one with a scale is rescaled about the origin of the image's own grid.
     shape : (int, int), optional
         Rows and columns of a chip centred on the item's centroid. Without it the grid covers
         the item's bounding box in the crs, exactly so where the items are in that crs.
     """
 
-    crs: str
-    scale: float | None = None
+    lattice: Lattice
     shape: tuple[int, int] | None = None
 
-    def __post_init__(self) -> None:
-        if self.scale is None and self.crs != NATIVE:
-            raise InputError(
-                f"crs={self.crs!r} needs a scale (metres a pixel); only crs='native' has its own"
-            )
-        check_scale(self.scale)
-
-    @property
-    def is_native(self) -> bool:
-        """Whether the image's own projection has to be asked for."""
-        return self.crs == NATIVE
-
     def grid(self, item: WorkItem, native: NativeProjection | None = None) -> PixelGrid:
-        """Return the item's grid.
+        """Return the grid of an item's chip.
+
+        Parameters
+        ----------
+        item : WorkItem
+        native : NativeProjection, optional
+            Of the image; needed where the lattice is native.
 
         Raises
         ------
         ItemsError
             If the item has no geometry, or none that the crs can hold.
         """
-        crs, transform = self._lattice(item, native)
+        crs, transform = self._pixels(item, native)
         if item.geometry is None:
             raise ItemsError(f"item {item.id!r} has no geometry")
         if self.shape is None:
@@ -74,20 +63,23 @@ class Layout:
             raise ItemsError(f"item {item.id!r} at {centre.wkt} lies outside {crs}")
         return chip_grid(crs, transform, x, y, self.shape)
 
-    def _lattice(self, item: WorkItem, native: NativeProjection | None) -> tuple[str, Transform]:
+    def _pixels(self, item: WorkItem, native: NativeProjection | None) -> tuple[str, Transform]:
+        """Return the crs and the transform of the pixels, from which a grid takes some."""
+        scale = self.lattice.scale
         if native is not None:
-            factor = 1.0 if self.scale is None else self.scale / native.scale
+            factor = 1.0 if scale is None else scale / native.scale
             return native.crs, rescaled(native.transform, factor)
-        assert self.scale is not None
-        crs = item.utm_crs if self.crs == UTM else self.crs
-        return crs, lattice(crs, self.scale)
+        assert scale is not None
+        crs = item.utm_crs if self.lattice.crs == UTM else self.lattice.crs
+        return crs, aligned(crs, scale)
 
 
 def _projected_bounds(item: WorkItem, crs: str) -> tuple[float, float, float, float]:
-    """Return the bounds of an item's geometry in a crs; edges are straight in degrees.
+    """Return the bounds of an item's geometry in a crs.
 
-    Where the item was given in that crs they are those of what was given: a box on pixel edges
-    has just those pixels, where its edges in degrees would bulge into the next.
+    If the item was given in that very crs, they are the bounds of what was given. A box on pixel
+    edges then has exactly those pixels: its edges as straight lines in degrees would be bent in
+    the crs, and reach into the neighbouring pixels.
     """
     assert item.geometry is not None
     if item.crs == crs and item.bounds is not None:

@@ -1,4 +1,4 @@
-"""Requests for pixels, and how many of them one request may ask for."""
+"""Requests for pixels, and how many pixels one request may ask for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from eedask.earthengine.endpoint import Endpoint, Request
-from eedask.earthengine.methods import tagged
+from eedask.earthengine.methods import reading, tagged
 from eedask.earthengine.nodes import Encoded
-from eedask.errors import PermanentError, SizeError
+from eedask.errors import SizeError
 from eedask.grid import PixelGrid
 from eedask.pixels.formats.base import ImageFormat
 from eedask.pixels.visualization import Visualization
@@ -29,18 +29,19 @@ MAX_URL_SIDE = 10_000
 
 @dataclass(frozen=True)
 class Limits:
-    """How large one request, and one chip put together of many, may be.
+    """How large one request may be, and one chip that is put together of several.
 
     Attributes
     ----------
     bytes : int
-        Of the pixels of one request: each band's bytes and one byte of mask.
+        The most that the pixels of one request take: for each pixel and band, the bytes of its
+        value and one byte of mask.
     side : int
-        Pixels, of one request.
+        The most rows or columns of one request.
     smallest_side : int
-        Pixels; where a computation is too large, its tiles are not cut any smaller.
+        The fewest rows or columns of a tile that is cut because it was too much to compute.
     chip_bytes : int
-        Of a whole chip in memory, if it is put together of tiles.
+        The most memory that a chip takes, decoded, if it is put together of tiles.
     """
 
     bytes: int = MAX_PIXEL_BYTES
@@ -103,19 +104,30 @@ def create_thumbnail(endpoint: Endpoint, query: PixelQuery) -> Request:
     return Request("POST", path, query={"fields": "name", **tag}, body=query.body())
 
 
-def get_thumbnail(answer: bytes) -> Request:
-    """Return the request for the pixels of a thumbnail that was just created."""
-    try:
-        name = json.loads(answer)["name"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise PermanentError(f"a thumbnail was created without a name: {answer[:200]!r}") from error
+def name_of_thumbnail(answer: bytes) -> str:
+    """Return the name of a thumbnail that was just created.
+
+    Raises
+    ------
+    TransientError
+        If the answer has none.
+    """
+    with reading(answer, "the name of a thumbnail"):
+        name: str = json.loads(answer)["name"]
+        if not (isinstance(name, str) and name):
+            raise ValueError(f"{name!r} is no name")
+        return name
+
+
+def get_thumbnail(name: str) -> Request:
+    """Return the request for the pixels of a thumbnail."""
     return Request("GET", f"{name}:getPixels")
 
 
 def check_size(
     shape: tuple[int, int], bands: int, bytes_per_value: int, *, by_url: bool = False
 ) -> None:
-    """Raise unless a request for these pixels is within Earth Engine's limits.
+    """Raise SizeError if a request for these pixels is larger than Earth Engine answers.
 
     Earth Engine counts each band's bytes and one byte of mask a pixel.
 
@@ -124,7 +136,7 @@ def check_size(
     shape : (int, int)
         Rows, columns.
     bands : int
-        At least so many bands come back.
+        How many there are, at least.
     bytes_per_value : int
         Bytes of one value, at least.
     by_url : bool

@@ -12,12 +12,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from eedask.earthengine.refusals import COMPUTATION
-from eedask.errors import InputError, TooLargeError
+from eedask.errors import Cause, InputError, TooLargeError
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.cutting import NO_BOUND, Budget, allowed, cut, granted, quarters
+from eedask.pixels.cutting import NO_BOUND, Allowance, allowed, cut, granted, quarters
 from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory
-from eedask.pixels.formats.registry import check_side, joiner, missing
 from eedask.pixels.query import Limits
 
 Ask = Callable[[PixelGrid], bytes]
@@ -25,45 +23,50 @@ Ask = Callable[[PixelGrid], bytes]
 Recruit = Callable[[Callable[[], None], int], None]
 
 
+# Smaller tiles mend these. The other causes do not depend on how many pixels are asked for: they
+# lie in the expression, or in a reduction, a list or a collection inside it
+# (https://developers.google.com/earth-engine/guides/debugging).
+_OF_COMPUTATION: frozenset[Cause | None] = frozenset({"memory", "time", "output"})
+
 # After so many chips without trouble, larger tiles are tried again: what made one item heavy (a
 # dense stack of scenes) need not be true of the rest, and one failure in so many costs little.
 _CALM = 16
 
 
-class Hints:
-    """What the chips of a run teach those after them; safe to share between threads.
+class TileSizes:
+    """The size of tiles that worked for earlier chips of a run, for those that come after them.
 
-    Two things are kept apart: the size that Earth Engine's arithmetic allows, which holds for
-    all images alike, and the size at which computations worked, which is forgotten little by
-    little, as it may be one item's own.
+    It is the smaller of two sizes: what Earth Engine's refusals state as allowed, which holds for
+    all chips, and what could be computed, which may be true of one item only. The second grows
+    again after a number of chips without trouble. Safe to share between threads.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._size = self._budget = Budget(NO_BOUND, NO_BOUND)
+        self._size = self._allowance = Allowance(NO_BOUND, NO_BOUND)
         self._computed = NO_BOUND
         self._calm = 0
 
     @property
-    def budget(self) -> Budget:
-        """What is known to work."""
-        return self._budget
+    def allowance(self) -> Allowance:
+        """How large tiles may be, by what is known so far."""
+        return self._allowance
 
-    def refused(self, allowed: Budget) -> None:
-        """Take note of what Earth Engine said that it allows."""
+    def refused(self, allowed: Allowance) -> None:
+        """Take note of the size that a refusal stated as allowed."""
         with self._lock:
             self._size = self._size.within(allowed)
             self._update()
 
     def computed(self, pixels: int, *, failures: bool) -> None:
-        """Take note of a chip put together.
+        """Take note of a chip that was put together of tiles.
 
         Parameters
         ----------
         pixels : int
-            Of its largest tile that worked.
+            Of the largest of its tiles that came.
         failures : bool
-            Whether larger ones were too much to compute.
+            Whether larger tiles of it were too much to compute.
         """
         with self._lock:
             self._calm = 0 if failures else self._calm + 1
@@ -74,7 +77,7 @@ class Hints:
             self._update()
 
     def _update(self) -> None:
-        self._budget = self._size.within(Budget(self._computed, NO_BOUND))
+        self._allowance = self._size.within(Allowance(self._computed, NO_BOUND))
 
 
 def fetch_tiled(
@@ -84,19 +87,19 @@ def fetch_tiled(
     form: ImageFormat,
     limits: Limits,
     bands: int,
-    hints: Hints,
+    sizes: TileSizes,
 ) -> bytes:
     """Return the file of a chip, of as many requests as it takes.
 
-    An answer that is the whole chip is returned as it is. Otherwise the chip is held decoded,
-    with the tiles under way beside it (see :mod:`eedask.pixels.formats.pictures`), up to
-    ``limits.chip_bytes``. The first tile is asked for alone, as it tells whether they are small
-    enough, and the others together.
+    If one request answers with the whole chip, its answer is returned as it is. Otherwise tiles
+    are joined: the chip is held decoded, of at most ``limits.chip_bytes``, with the tiles under
+    way beside it, and its file is made of it in the end. The first tile is asked for alone, as it
+    shows whether tiles of its size can be had; then all others at once.
 
     Parameters
     ----------
     ask : callable
-        From the grid of a tile to its file; any thread may call it.
+        Returns the file of a tile, given its grid. It is called from several threads.
     recruit : callable
         Finds threads to help with the tiles.
     grid : PixelGrid
@@ -104,9 +107,9 @@ def fetch_tiled(
     form : ImageFormat
     limits : Limits
     bands : int
-        At least so many come back, of one byte each.
-    hints : Hints
-        Of earlier chips; this one adds to them.
+        How many come back, at least.
+    sizes : TileSizes
+        What earlier chips of the run have shown; this one adds to it.
 
     Returns
     -------
@@ -115,25 +118,25 @@ def fetch_tiled(
     Raises
     ------
     TooLargeError
-        In Earth Engine's words, if smaller tiles cannot help, or the smallest do not.
+        As Earth Engine refused it, if smaller tiles cannot help, or the smallest do not.
     SizeError
         If the chip takes more memory than it may.
     PermanentError
-        If rasterio is needed and not installed.
+        If tiles have to be joined, and what joins the format is not installed.
     """
     check_chip(grid.shape, bands, form, limits)
-    return _Chip(ask, grid, form, limits, bands, hints).fetch(recruit)
+    return _Chip(ask, grid, form, limits, bands, sizes).fetch(recruit)
 
 
 def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Limits) -> None:
-    """Raise unless a chip can be had, in one request or more.
+    """Raise an error if no chip of this shape can be had, in one request or in several.
 
     Parameters
     ----------
     shape : (int, int)
         Rows, columns.
     bands : int
-        At least so many, of one byte each.
+        How many there are, at least; each is counted as one byte a pixel.
     form : ImageFormat
     limits : Limits
 
@@ -147,16 +150,17 @@ def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Li
     if granted(limits, bands).fits(shape):
         return
     check_memory(shape, bands, limits.chip_bytes)
-    check_side(form, shape)
-    if reason := missing(form):
-        raise InputError(reason)
+    form.check_side(shape)
+    if missing := form.missing():
+        raise InputError(form.cannot_join(missing))
 
 
 class _Chip:
-    """One chip on its way: the tiles that are still to ask for, and those that are joined.
+    """One chip that is being fetched: which tiles are still to ask for, and the joiner.
 
-    Any number of threads may work on it. The one that began it waits for the others in the end,
-    and for nothing else, so that threads which all have begun chips never wait for one another.
+    Any number of threads may work on it. The thread that began the chip waits in the end for
+    those that work on its last tiles. It never waits for another chip, so that threads which
+    have each begun one cannot block one another.
     """
 
     def __init__(
@@ -166,16 +170,16 @@ class _Chip:
         form: ImageFormat,
         limits: Limits,
         bands: int,
-        hints: Hints,
+        sizes: TileSizes,
     ) -> None:
         self._ask, self._grid, self._form, self._limits = ask, grid, form, limits
-        self._hints = hints
+        self._sizes = sizes
         self._whole = Window(0, 0, grid.shape)
-        self._budget = granted(limits, bands).within(hints.budget)
+        self._allowance = granted(limits, bands).within(sizes.allowance)
         self._joiner: Joiner | None = None
         self._largest = 0
         self._failures = False
-        self._todo = deque(cut(self._whole, self._budget))
+        self._todo = deque(cut(self._whole, self._allowance))
         self._under_way = 0
         self._error: BaseException | None = None
         # Guards all of the above once there are helpers.
@@ -193,17 +197,20 @@ class _Chip:
                 recruit(self._help, hands)
         if self._error is not None:
             raise self._error
-        self._hints.computed(self._largest, failures=self._failures)
+        self._sizes.computed(self._largest, failures=self._failures)
         assert self._joiner is not None
         return self._joiner.finish()
 
     def _help(self) -> None:
-        """Work on tiles as long as there are some. What goes wrong is raised by :meth:`fetch`."""
+        """Work on tiles until none is left to ask for; :meth:`fetch` raises what goes wrong."""
         while (window := self._take(wait=False)) is not None:
             self._work(window)
 
     def _take(self, *, wait: bool) -> Window | None:
-        """Return a tile to ask for; None if there is none, or, waiting, if all are there."""
+        """Return a tile to ask for, or None if there is none.
+
+        With ``wait``, tiles under way are waited for, as they may fail and be cut into more.
+        """
         with self._changed:
             while wait and not self._todo and self._under_way and self._error is None:
                 self._changed.wait()
@@ -211,12 +218,12 @@ class _Chip:
                 return None
             if len(self._todo) > 1 and self._joiner is None:
                 # Before the first tile is paid for: it may be that they cannot be joined.
-                self._joiner = joiner(self._form, self._grid, self._limits.chip_bytes)
+                self._joiner = self._form.join(self._grid, self._limits.chip_bytes)
             self._under_way += 1
             return self._todo.popleft()
 
     def _work(self, window: Window) -> bytes | None:
-        """Ask for a tile and join it; return its file if it came."""
+        """Ask for a tile; join it, or have it cut. Return its file, or None if it did not come."""
         data = error = None
         try:
             data = self._ask(self._grid.part(window))
@@ -240,18 +247,24 @@ class _Chip:
         return data
 
     def _smaller(self, window: Window, error: TooLargeError) -> list[Window]:
-        """Return what to ask for instead of a window; raise the error if nothing helps."""
-        if COMPUTATION.search(error.message):
+        """Return the tiles to ask for instead of one that was refused.
+
+        Raises
+        ------
+        TooLargeError
+            The refusal itself, if smaller tiles do not help.
+        """
+        if error.cause in _OF_COMPUTATION:
             tiles = quarters(window, self._limits.smallest_side)
             self._failures = True
-        elif (budget := allowed(error, window.shape, self._limits)) is not None:
-            self._hints.refused(budget)
-            self._budget = self._budget.within(budget)
+        elif (allowance := allowed(error, window.shape, self._limits)) is not None:
+            self._sizes.refused(allowance)
+            self._allowance = self._allowance.within(allowance)
             if not self._largest and not self._failures:
                 # Nothing is there yet: cut the whole anew, into the fewest.
                 self._todo.clear()
                 window = self._whole
-            tiles = cut(window, self._budget)
+            tiles = cut(window, self._allowance)
         else:
             raise error
         if len(tiles) < 2:

@@ -2,12 +2,11 @@
 
 Before a run, from the process that has the client (None: without a cluster)::
 
-    leases.install(client)
-    leases.set_ceiling(client, key, concurrency=40, rate=100)
+    leases.set_ceiling(client, key, Ceiling(40, rate=100))
 
 In a process that sends requests, inside a Dask task or not::
 
-    limiter = leases.limiter_for(key, concurrency=40, rate=100)
+    limiter = leases.limiter_for(key, Ceiling(40, rate=100))
     with limiter.slot():                 # in any thread
         answer = connection.send(request)     # raises QuotaError when throttled
     limiter.close()                      # stop: who waits for a slot gets RunStopped
@@ -15,8 +14,8 @@ In a process that sends requests, inside a Dask task or not::
 
 ``key`` names the quota, as :func:`key_of` does. All runs that use a key share its quota: within
 one process through one limiter, on a cluster through the scheduler, where each process is a
-member that renews its lease from a daemon thread. Without a worker around, the owner is in this
-very process.
+member that renews its lease from a daemon thread; the process that has the client is one as well,
+while it plans. Without a cluster, or with one that is all within this process, the owner is here.
 
 When the scheduler does not answer, a process goes on with its lease until that ends, then with
 one request at a time, and comes back once the scheduler answers again, also if it is a new one.
@@ -36,10 +35,11 @@ from typing import Any
 import distributed
 from distributed.protocol.pickle import dumps
 
-from eedask.quota.limiter import Limiter, Slot
+from eedask.earthengine.endpoint import Endpoint
+from eedask.quota.limiter import Limiter, Slot, Ticket
 from eedask.quota.messages import Ceiling, Lease, Report
 from eedask.quota.owner import RENEW_S
-from eedask.quota.scheduler_plugin import CEILING, PLUGIN, RENEW, SNAPSHOT, Owners, QuotaPlugin
+from eedask.quota.scheduler_plugin import CEILING, OWNERS, PLUGIN, RENEW, SNAPSHOT, QuotaPlugin
 
 logger = logging.getLogger("eedask")
 
@@ -49,9 +49,17 @@ _ALARM_S = 0.05
 _TIMEOUT_S = 5.0
 
 
-def key_of(url: str, project: str) -> str:
-    """Return the key of a project's quota at an endpoint."""
-    return f"{url}|{project}"
+def key_of(endpoint: Endpoint) -> str:
+    """Return the key of the quota that requests to an endpoint count against."""
+    return f"{endpoint.url}|{endpoint.project}"
+
+
+def current_client() -> distributed.Client | None:
+    """Return the ``distributed.Client`` that this process works with; None if it has none."""
+    try:
+        return distributed.get_client()
+    except ValueError:
+        return None
 
 
 def install(client: distributed.Client) -> None:
@@ -62,57 +70,50 @@ def install(client: distributed.Client) -> None:
     client.register_plugin(QuotaPlugin(), name=PLUGIN)
 
 
-def set_ceiling(
-    client: distributed.Client | None, key: str, concurrency: int, rate: float | None = None
-) -> None:
-    """State a quota; it holds at once, for all runs that use it.
+def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -> None:
+    """State a quota; it holds at once, for all that use it.
 
     Parameters
     ----------
     client : Client, optional
-        Of a cluster on which :func:`install` was called; None: for this process.
+        Of a cluster, on whose scheduler the quota is from then on; None: for this process.
     key : str
-    concurrency : int
-        Requests at once.
-    rate : float, optional
-        Requests a second; None: not limited.
+    ceiling : Ceiling
     """
-    ceiling = Ceiling(concurrency, rate)
     if client is None:
-        _OWNERS.set_ceiling(key, ceiling)
+        OWNERS.set_ceiling(key, ceiling)
     else:
+        install(client)
         _ask(client, CEILING, key=key, ceiling=asdict(ceiling))
 
 
 def snapshot(client: distributed.Client | None, key: str) -> dict[str, Any] | None:
     """Return the state of a quota, see ``snapshot``; None if unknown."""
     if client is None:
-        return _OWNERS.snapshot(key)
+        return OWNERS.snapshot(key)
     found: dict[str, Any] = _ask(client, SNAPSHOT, key=key)
     return found.get(key)
 
 
-def limiter_for(key: str, concurrency: int, rate: float | None = None) -> RunLimiter:
+def limiter_for(key: str, ceiling: Ceiling) -> RunLimiter:
     """Return a run's access to this process's limiter for a quota.
 
     Parameters
     ----------
     key : str
-    concurrency : int
-        Requests at once, cluster-wide; counts if nothing was stated by :func:`set_ceiling`.
-    rate : float, optional
-        Requests a second, likewise.
+    ceiling : Ceiling
+        Counts if none was stated by :func:`set_ceiling`.
     """
-    try:
-        worker = distributed.get_worker()
-    except ValueError:
-        worker = None
-    place = (key, "" if worker is None else worker.scheduler.address)
+    worker = _current_worker()
+    link: _Local | _Cluster | _ByClient = _Local() if worker is None else _Cluster()
+    scheduler = "" if worker is None else worker.scheduler.address
+    if worker is None and (client := current_client()) is not None:
+        link, scheduler = _ByClient(client), f"client {client.id}"
+    place = (key, scheduler)
     with _LOCK:
         tenancy = _TENANCIES.get(place)
         if tenancy is None or not tenancy.runs or tenancy.over:
-            link = _Local() if worker is None else _Cluster()
-            tenancy = _TENANCIES[place] = _Tenancy(place, Ceiling(concurrency, rate), link)
+            tenancy = _TENANCIES[place] = _Tenancy(place, ceiling, link)
         tenancy.runs += 1
         if isinstance(tenancy.link, _Cluster):
             tenancy.link.add(worker)
@@ -150,6 +151,10 @@ class RunLimiter:
         """
         return self._limiter.slot(self)
 
+    def take(self) -> Ticket:
+        """Wait for a slot; return the ticket with which it is used or given back."""
+        return self._limiter.take(self)
+
     def restricted(self) -> None:
         """Tell that an answer carried ``parallelism_restricted=true``."""
         self._limiter.restricted()
@@ -168,13 +173,21 @@ class RunLimiter:
         self._tenancy.wake.set()
 
 
+def _current_worker() -> Any:
+    """Return the Dask worker whose task this thread runs; None if it runs none."""
+    try:
+        return distributed.get_worker()
+    except ValueError:
+        return None
+
+
 class _Local:
     """The owner is in this process."""
 
     broken = False
 
     def renew(self, key: str, member: str, ceiling: Ceiling, report: Report) -> Lease:
-        return _OWNERS.renew(key, member, ceiling, report)
+        return OWNERS.renew(key, member, ceiling, report)
 
 
 class _Cluster:
@@ -211,10 +224,42 @@ class _Cluster:
         return Lease(**answer)
 
 
+class _ByClient:
+    """The owner is on the scheduler of a client's cluster, and this process is none of its workers.
+
+    Parameters
+    ----------
+    client : Client
+    """
+
+    def __init__(self, client: distributed.Client) -> None:
+        self._client = client
+        self._installed = False
+
+    @property
+    def broken(self) -> bool:
+        """Whether the client is closed."""
+        return self._client.status in ("closing", "closed")
+
+    def renew(self, key: str, member: str, ceiling: Ceiling, report: Report) -> Lease:
+        message = {"key": key, "member": member, "where": self._client.id}
+        message |= {"ceiling": asdict(ceiling), "report": asdict(report)}
+        installed, self._installed = self._installed, False
+        if not installed:
+            install(self._client)
+        answer = _ask(self._client, RENEW, **message)
+        if answer is None:
+            raise ConnectionError("the scheduler has lost its quotas; they are installed anew")
+        self._installed = True
+        return Lease(**answer)
+
+
 class _Tenancy:
     """A process's membership in a quota: a limiter, and the thread that renews its lease."""
 
-    def __init__(self, place: tuple[str, str], ceiling: Ceiling, link: _Local | _Cluster) -> None:
+    def __init__(
+        self, place: tuple[str, str], ceiling: Ceiling, link: _Local | _Cluster | _ByClient
+    ) -> None:
         self.limiter = Limiter()
         self.link = link
         self.runs = 0
@@ -223,7 +268,7 @@ class _Tenancy:
         self.limiter.alarm = self.wake.set
         self._place, self._ceiling = place, ceiling
         self._member = uuid.uuid4().hex
-        self._silent = False
+        self._silent = self._had_slots = False
         # It starts to renew when the first run has come.
         threading.Thread(target=self._keep, name="eedask-lease", daemon=True).start()
 
@@ -231,7 +276,8 @@ class _Tenancy:
         self.wake.wait()
         while self._wanted():
             self.wake.clear()
-            if self.wake.wait(self._renew()):
+            # Who waits for the very first slot is not kept waiting for others to join it.
+            if self.wake.wait(self._renew()) and self._had_slots:
                 time.sleep(_ALARM_S)
         if self.link.broken:
             self.limiter.close()
@@ -261,6 +307,7 @@ class _Tenancy:
         if self._silent:
             logger.info("the owner of the quota answers again")
             self._silent = False
+        self._had_slots = self._had_slots or lease.slots > 0
         self.limiter.apply(lease, asked)
         return lease.renew
 
@@ -291,7 +338,7 @@ def _ask(client: distributed.Client, op: str, **message: Any) -> Any:
     async def ask() -> Any:
         return await getattr(client.scheduler, op)(**message)
 
-    return client.sync(ask)
+    return client.sync(ask, callback_timeout=_TIMEOUT_S)
 
 
 _ENDED = (
@@ -300,6 +347,5 @@ _ENDED = (
     distributed.Status.failed,
     distributed.Status.stopped,
 )
-_OWNERS = Owners()
 _TENANCIES: dict[tuple[str, str], _Tenancy] = {}
 _LOCK = threading.Lock()

@@ -33,10 +33,7 @@ class SlotUnused(Exception):
 
 
 class Slot:
-    """A slot for one exchange: a context that waits for it, and gives it back.
-
-    A thread that wants a slot before it knows what for takes it first, and gives it back unless
-    it came to be used, by whichever thread.
+    """A context that waits for a slot for one exchange, and gives it back.
 
     Parameters
     ----------
@@ -46,7 +43,7 @@ class Slot:
         Gives back a slot that began then, with the error that its block ended with.
     """
 
-    __slots__ = ("_begin", "_end", "_started", "_taken")
+    __slots__ = ("_begin", "_end", "_started")
 
     def __init__(
         self,
@@ -54,33 +51,10 @@ class Slot:
         end: Callable[[float, BaseException | None], None],
     ) -> None:
         self._begin, self._end = begin, end
-        # A list, as one of two threads alone can take what is in it.
-        self._taken: list[float] = []
         self._started = 0.0
 
-    def take(self) -> None:
-        """Wait for the slot already now.
-
-        Raises
-        ------
-        RunStopped
-            If the limiter was closed meanwhile.
-        """
-        self._taken.append(self._begin())
-
-    def give_back(self) -> None:
-        """End what was taken and not used since."""
-        try:
-            started = self._taken.pop()
-        except IndexError:
-            return
-        self._end(started, SlotUnused())
-
     def __enter__(self) -> None:
-        try:
-            self._started = self._taken.pop()
-        except IndexError:
-            self._started = self._begin()
+        self._started = self._begin()
 
     def __exit__(
         self,
@@ -89,6 +63,36 @@ class Slot:
         _traceback: TracebackType | None,
     ) -> None:
         self._end(self._started, error)
+
+
+class Ticket:
+    """A slot that a thread has taken before it knew what for; it is used or given back, once.
+
+    Parameters
+    ----------
+    started : float
+        When it was taken.
+    end : callable
+        Gives the slot back, as that of :class:`Slot`.
+    """
+
+    __slots__ = ("_claimed", "_end", "_started")
+
+    def __init__(self, started: float, end: Callable[[float, BaseException | None], None]) -> None:
+        self._started, self._end = started, end
+        # Only one of several threads acquires a lock that nobody releases.
+        self._claimed = threading.Lock()
+
+    def claim(self) -> Slot | None:
+        """Return the context of the exchange that uses the slot; None if another has claimed it."""
+        if not self._claimed.acquire(blocking=False):
+            return None
+        return Slot(lambda: self._started, self._end)
+
+    def give_back(self) -> None:
+        """End the slot unused, unless it was claimed."""
+        if self._claimed.acquire(blocking=False):
+            self._end(self._started, SlotUnused())
 
 
 class _Waiter:
@@ -174,6 +178,16 @@ class Limiter:
             :class:`~eedask.errors.RunStopped`.
         """
         return Slot(partial(self._acquire, group), self._end)
+
+    def take(self, group: object = None) -> Ticket:
+        """Wait for a slot and a token; return the ticket with which the slot is used or given back.
+
+        Raises
+        ------
+        RunStopped
+            If the limiter was closed, for the group or for all.
+        """
+        return Ticket(self._acquire(group), self._end)
 
     def restricted(self) -> None:
         """Tell that an answer carried the header of restricted mode."""

@@ -34,6 +34,7 @@ class Ceiling:
     rate: float | None = None
 
     def __post_init__(self) -> None:
+        """Check both, and make numbers of NumPy Python's own, which travel to schedulers."""
         if not is_count(self.concurrency):
             raise InputError(
                 f"concurrency is a whole number of requests at once, 1 or more; got"
@@ -44,6 +45,11 @@ class Ceiling:
                 f"rate is a positive number of requests a second, None for no limit; got"
                 f" {self.rate!r}"
             )
+        object.__setattr__(self, "concurrency", int(self.concurrency))
+        object.__setattr__(self, "rate", None if self.rate is None else float(self.rate))
+
+
+DEFAULT_CEILING = Ceiling(DEFAULT_CONCURRENCY, DEFAULT_RATE)
 
 
 @dataclass(frozen=True)

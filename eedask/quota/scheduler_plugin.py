@@ -79,6 +79,10 @@ class Owners:
         return self._owners[key]
 
 
+# Those of this process: of what it sends without a cluster, and with one that is all within it.
+OWNERS = Owners()
+
+
 class QuotaPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
     """Owns the quotas of a cluster, on its scheduler.
 
@@ -92,7 +96,8 @@ class QuotaPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
     def start(self, scheduler: Any) -> None:
         """Begin to answer."""
         self._scheduler = scheduler
-        self.owners = Owners()
+        # One quota for all that this process sends, whether or not a cluster within it sends it.
+        self.owners = OWNERS if scheduler.address.startswith("inproc://") else Owners()
         self._where: dict[tuple[str, str], str] = {}
         self._published: dict[str, float] = {}
         scheduler.handlers.update(

@@ -1,4 +1,4 @@
-"""Chips as pictures for people: from any format, and many of them on one sheet."""
+"""Many pictures on one sheet, each with a label."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MARGIN, _LABEL = 6, 18
 
 
 @dataclass(frozen=True)
-class Tile:
+class Labelled:
     """A picture on a contact sheet.
 
     Attributes
@@ -28,30 +28,30 @@ class Tile:
     label: str
 
 
-def contact_sheet(tiles: Sequence[Tile], columns: int = 8, side: int = 160) -> Image.Image:
+def contact_sheet(pictures: Sequence[Labelled], columns: int = 8, side: int = 160) -> Image.Image:
     """Return a sheet of labelled pictures.
 
     Parameters
     ----------
-    tiles : sequence of Tile
+    pictures : sequence of Labelled
     columns : int
         Pictures in a row.
     side : int
         Pixels of a picture's longer side.
     """
-    columns = max(1, min(columns, len(tiles)))
-    rows = max(1, -(-len(tiles) // columns))
+    columns = max(1, min(columns, len(pictures)))
+    rows = max(1, -(-len(pictures) // columns))
     cell, line = side + _MARGIN, side + _LABEL + _MARGIN
     sheet = Image.new("RGB", (columns * cell + _MARGIN, rows * line + _MARGIN), _BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
-    for number, tile in enumerate(tiles):
+    for number, one in enumerate(pictures):
         left = _MARGIN + number % columns * cell
         top = _MARGIN + number // columns * line
-        if tile.picture is None:
+        if one.picture is None:
             draw.rectangle((left, top, left + side - 1, top + side - 1), fill=_MISSING)
         else:
-            _paste(sheet, tile.picture, left, top, side)
-        draw.text((left, top + side + 2), _fitted(tile.label, font, side), fill=_INK, font=font)
+            _paste(sheet, one.picture, left, top, side)
+        draw.text((left, top + side + 2), _fitted(one.label, font, side), fill=_INK, font=font)
     return sheet
 
 

@@ -19,8 +19,8 @@ from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import Folder
 from eedask.dataset.rows import FAILED, IMAGE, ITEM_ID, OK, WHEN
 from eedask.errors import DatasetError, InputError
-from eedask.pixels.formats.pictures import as_picture, opened
-from eedask.results.contact_sheet import Tile, contact_sheet
+from eedask.pixels.formats.registry import format_of
+from eedask.results.contact_sheet import Labelled, contact_sheet
 from eedask.results.report import report_html
 from eedask.run.progress import Listener
 
@@ -59,6 +59,22 @@ class Result:
         The columns ``status`` ("ok", "failed", or null where a run was cut short), ``path``
         (relative to the folder), ``nbytes``, ``attempts``, ``elapsed_s``, ``error_kind``,
         ``error`` and ``finished`` stand after the items' own; the index holds the ids.
+
+        The manifest of chips has four more, which say where a chip's pixels lie:
+
+        ``crs``
+            ``EPSG:n``, another authority code that Earth Engine knows, or WKT.
+        ``transform``
+            Six floats in the order of ``rasterio.Affine``, from (column, row) to coordinates of
+            the crs; (0, 0) is the outer corner of the first pixel.
+        ``height``, ``width``
+            Rows and columns.
+
+        They are null for items that have no chip. ``crs`` and ``transform`` are null, too, where
+        only Earth Engine knows them: with ``region=``, unless the chip is a GeoTIFF and rasterio
+        is installed on the workers. A column of the items that has one of these four names keeps
+        it, and the chip's is called ``chip_NAME`` (``chip_height``), with one more ``chip_`` for
+        as long as that is taken as well.
         """
         return self._dataset.manifest()
 
@@ -188,19 +204,12 @@ class Result:
         Raises
         ------
         InputError
-            If there is no such item, or it has no file.
+            If there is no such item, it has no file, or what reads the file is not installed.
         """
         self._check_files()
         path = self._path_of(item_id)
         data = self._dataset.folder.read(path)
-        suffix = path.rpartition(".")[2]
-        if suffix == "npy":
-            return np.load(io.BytesIO(data), allow_pickle=False)
-        if suffix == "tif":
-            import rasterio  # only those who ask for GeoTIFFs need it
-
-            return rasterio.open(io.BytesIO(data))
-        return opened(suffix, data)
+        return format_of(path).open(data)
 
     def _check_files(self) -> None:
         if self._dataset.table_schema() is not None:
@@ -228,21 +237,18 @@ class Result:
         Raises
         ------
         InputError
-            If there are no chips.
+            If there are no chips, or what reads them is not installed.
         """
         self._check_files()
         done = self.manifest[self.manifest["status"] == OK]
         if done.empty:
             raise InputError(f"{self.path} has no chips to show")
         chosen = done.iloc[np.unique(np.linspace(0, len(done) - 1, min(n, len(done))).astype(int))]
-        tiles = [
-            Tile(
-                as_picture(path.rpartition(".")[2], self._dataset.folder.read(path)),
-                str(item_id),
-            )
+        pictures = [
+            Labelled(format_of(path).as_picture(self._dataset.folder.read(path)), str(item_id))
             for item_id, path in chosen["path"].items()
         ]
-        return contact_sheet(tiles, columns, side)
+        return contact_sheet(pictures, columns, side)
 
     def summary(self) -> str:
         """Return a few lines: how many items are done, how large, how long, what failed."""

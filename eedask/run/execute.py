@@ -22,9 +22,9 @@ import distributed
 from eedask.earthengine.endpoint import sharing_tokens
 from eedask.errors import InputError, RunStopped
 from eedask.quota import leases
+from eedask.run.lifetime import release
+from eedask.run.own_cluster import own_cluster
 from eedask.run.partition import reason_of_stop, run_partition
-from eedask.run.process import release
-from eedask.run.profiler import without_profiler
 from eedask.run.progress import Counter, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
@@ -65,7 +65,7 @@ def check_scheduler() -> None:
         If ``dask.config`` names a scheduler on which the quota cannot be kept.
     """
     scheduler = dask.config.get("scheduler", None)
-    if scheduler is None or _current_client() is not None:
+    if scheduler is None or leases.current_client() is not None:
         return
     if isinstance(scheduler, concurrent.futures.ThreadPoolExecutor):
         return
@@ -107,41 +107,17 @@ def execute(
     KeyboardInterrupt
         If it was interrupted; likewise.
     """
-    if (client := _current_client()) is not None:
+    if (client := leases.current_client()) is not None:
         _on_cluster(partitions, spec, counter, client)
     elif dask.config.get("scheduler", None) is not None:
         _on_threads(partitions, spec, counter)
     else:
-        with _own_cluster(tell) as client:
+        with own_cluster(PARTITIONS_IN_FLIGHT, tell) as client:
             _on_cluster(partitions, spec, counter, client)
 
 
-def _current_client() -> distributed.Client | None:
-    try:
-        return distributed.get_client()
-    except ValueError:
-        return None
-
-
-@contextlib.contextmanager
-def _own_cluster(tell: Callable[[str], None]) -> Iterator[distributed.Client]:
-    """Start a worker in this process: without new interpreters, scripts need no main guard."""
-    with without_profiler():
-        cluster = distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=PARTITIONS_IN_FLIGHT,
-            processes=False,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.WARNING,
-        )
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
-        port = cluster.scheduler_info["services"]["dashboard"]
-        tell(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
-        yield client
-
-
 def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
-    leases.set_ceiling(None, spec.quota, spec.concurrency, spec.rate)
+    leases.set_ceiling(None, spec.quota, spec.ceiling)
     with watching(spec.run_id, counter):
         try:
             bag = _bag(partitions, spec, _stops)
@@ -160,8 +136,7 @@ def _on_cluster(
     workers = client.scheduler_info(n_workers=-1)["workers"]
     # A cluster may start out empty, and get its workers later.
     in_this_process = bool(workers) and all(a.startswith("inproc://") for a in workers)
-    leases.install(client)
-    leases.set_ceiling(client, spec.quota, spec.concurrency, spec.rate)
+    leases.set_ceiling(client, spec.quota, spec.ceiling)
     heard = watching(spec.run_id, counter, None if in_this_process else client)
     with heard, sharing_tokens(spec.task.endpoint, client):
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from eedask.arguments import is_count
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
-from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE, Ceiling
+from eedask.quota.messages import DEFAULT_CEILING, Ceiling
 
 _LARGEST_PARTITION = 250
 
@@ -18,22 +18,18 @@ class RunOptions:
 
     Attributes
     ----------
-    concurrency : int
-        Requests at once, over all workers.
-    rate : float, optional
-        Requests a second, over all workers; None: not limited.
+    ceiling : Ceiling
+        Requests at once and a second, over all workers.
     retry : RetryPolicy
     partition_size : int, optional
         Items in a Dask partition.
     """
 
-    concurrency: int = DEFAULT_CONCURRENCY
-    rate: float | None = DEFAULT_RATE
+    ceiling: Ceiling = DEFAULT_CEILING
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     partition_size: int | None = None
 
     def __post_init__(self) -> None:
-        Ceiling(self.concurrency, self.rate)
         if self.partition_size is not None and not is_count(self.partition_size):
             raise InputError(
                 f"partition_size is a whole number of items, 1 or more; got {self.partition_size!r}"

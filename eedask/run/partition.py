@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from eedask.dataset.rows import ITEM_ID, OK, Row
 from eedask.errors import RunStopped
-from eedask.run.process import Done, Process, acquire
-from eedask.run.progress import report
+from eedask.run.lifetime import working
+from eedask.run.outcomes import Done, do, flush
+from eedask.run.process import Process
+from eedask.run.progress import tell_done
 from eedask.run.request_pool import Backlog
 from eedask.run.spec import RunSpec
 
@@ -35,18 +37,18 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     items = spec.dataset.partition(number)
     todo = [item for item in items if item.id not in done]
     if todo:
-        part = Part(number, spec, rows)
-        with acquire(spec).working() as process:
+        found = PartitionRows(number, spec, rows)
+        with working(spec) as process:
             jobs = spec.task.jobs(todo)
-            backlog = process.pool.backlog(number, partial(process.do, number), jobs)
+            backlog = process.pool.backlog(number, partial(do, process, number), jobs)
             try:
-                _collect(part, process, backlog)
+                _collect(found, process, backlog)
             finally:
                 backlog.cancel()
     return [rows[item.id] for item in items]
 
 
-class Part:
+class PartitionRows:
     """What there is of a partition: rows of the manifest by id, and rows of the table.
 
     Parameters
@@ -92,7 +94,7 @@ def reason_of_stop(number: int, spec: RunSpec) -> str | None:
     return None
 
 
-def _collect(part: Part, process: Process, backlog: Backlog) -> None:
+def _collect(found: PartitionRows, process: Process, backlog: Backlog) -> None:
     """Wait for rows, writing and reporting them every few seconds and at the end."""
     spec, verdict = process.spec, process.verdict
     flushed, fresh = time.monotonic(), 0
@@ -101,13 +103,13 @@ def _collect(part: Part, process: Process, backlog: Backlog) -> None:
         over = backlog.over
         done = [one for several in backlog.take(_POLL_S) for one in several]
         for one in done:
-            part.add(one)
+            found.add(one)
         fresh += len(done)
-        report(spec.run_id, [one.row for one in done])
+        tell_done(spec.run_id, [one.row for one in done])
         if fresh and (over or time.monotonic() - flushed > spec.flush_s):
-            process.flush(part.number, list(part.rows.values()), part.table())
+            flush(process, found.number, list(found.rows.values()), found.table())
             flushed, fresh = time.monotonic(), 0
     if fresh:
-        process.flush(part.number, list(part.rows.values()), part.table())
+        flush(process, found.number, list(found.rows.values()), found.table())
     if verdict.reason is not None:
         raise RunStopped(verdict.reason)

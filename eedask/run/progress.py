@@ -44,7 +44,7 @@ def topic(run_id: str) -> str:
     return f"eedask-{run_id}"
 
 
-def report(run_id: str, rows: Sequence[Row]) -> None:
+def tell_done(run_id: str, rows: Sequence[Row]) -> None:
     """Tell that rows are done, from a Dask worker or from this process."""
     if not rows:
         return

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from eedask.errors import RunStopped
-from eedask.quota.limiter import Slot
+from eedask.quota.limiter import Ticket
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Split:
     jobs: Iterable[Any]
 
 
-Work = Callable[[Any, Slot], Any]
+Work = Callable[[Any, Ticket], Any]
 
 
 class Slots(Protocol):
     """What hands out slots; see :class:`eedask.quota.leases.RunLimiter`."""
 
-    def slot(self) -> Slot:
-        """Return a context that waits for a slot and holds it."""
+    def take(self) -> Ticket:
+        """Wait for a slot and return its ticket."""
 
 
 class Backlog:
@@ -107,11 +107,11 @@ class Backlog:
         with self._lock:
             return self._jobs.popleft(), bool(self._jobs)
 
-    def _do(self, job: Any, held: Slot) -> bool:
+    def _do(self, job: Any, ticket: Ticket) -> bool:
         """Do a job; return whether it has left others in its place."""
         split = False
         try:
-            result = self._work(job, held)
+            result = self._work(job, ticket)
             if split := isinstance(result, Split):
                 self._add(result.jobs, first=True)
             else:
@@ -204,18 +204,17 @@ class RequestPool:
 
     def _run(self) -> None:
         while self._wait_for_job():
-            held = self._slots.slot()
             try:
-                held.take()
+                ticket = self._slots.take()
             except RunStopped as error:
                 if self._refused is not None:
                     self._refused(error)
                 return
             if (found := self._pop()) is not None:
                 rank, backlog, job = found
-                if backlog._do(job, held):
+                if backlog._do(job, ticket):
                     self._push(rank, backlog)
-            held.give_back()
+            ticket.give_back()
 
     def _wait_for_job(self) -> bool:
         with self._changed:

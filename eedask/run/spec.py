@@ -13,6 +13,7 @@ from eedask.dataset.dataset import Dataset
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
 from eedask.quota.leases import key_of
+from eedask.quota.messages import Ceiling
 from eedask.run.task import Task
 
 _IMPORTED = uuid.uuid4().hex
@@ -34,10 +35,8 @@ class RunSpec:
     dataset : Dataset
     task : Task
     policy : RetryPolicy
-    concurrency : int
-        Requests at once, over all processes.
-    rate : float, optional
-        Requests a second, over all processes.
+    ceiling : Ceiling
+        Requests at once and a second, over all processes.
     flush_s : float
         Seconds between writing what is done.
     retry_failed : bool
@@ -55,8 +54,7 @@ class RunSpec:
     dataset: Dataset
     task: Task
     policy: RetryPolicy
-    concurrency: int
-    rate: float | None = None
+    ceiling: Ceiling
     flush_s: float = 5.0
     retry_failed: bool = False
     resumes: bool = False
@@ -66,7 +64,7 @@ class RunSpec:
     @property
     def quota(self) -> str:
         """The key of the quota that the run's requests count against."""
-        return key_of(self.task.endpoint.url, self.task.endpoint.project)
+        return key_of(self.task.endpoint)
 
     def __dask_tokenize__(self) -> str:
         # Tasks hold functions of users, which Dask cannot name reliably; and no run is another.

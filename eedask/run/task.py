@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from eedask.earthengine.endpoint import Endpoint, Request
+from eedask.earthengine.methods import Send
 from eedask.earthengine.retry import Attempts
+from eedask.grid import Transform
 from eedask.items.item import WorkItem
 
 Check = Callable[[bytes], None]
@@ -34,23 +36,33 @@ class Sender(Protocol):
         """
 
     @property
-    def memory(self) -> Any:
-        """What the jobs of a run teach each other within one process."""
+    def sizes(self) -> Any:
+        """Which sizes of requests work, as far as the run's jobs have learned in this process."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of an item.
+    """An item's image file, with where its pixels lie.
 
     Attributes
     ----------
     path : str
         Relative to the dataset.
     data : bytes
+    height, width : int
+        Rows and columns of its pixels.
+    crs : str, optional
+        As :class:`~eedask.grid.PixelGrid` has it; None if only Earth Engine knows it.
+    transform : tuple of 6 floats, optional
+        Likewise, from (column, row) to coordinates of the crs.
     """
 
     path: str
     data: bytes
+    height: int
+    width: int
+    crs: str | None = None
+    transform: Transform | None = None
 
 
 @dataclass(frozen=True)
@@ -119,12 +131,12 @@ class Task(Protocol):
     def schema(self) -> pa.Schema | None:
         """The columns of the table that the work fills; None for files."""
 
-    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> Task:
+    def prepare(self, send: Send, items: Sequence[WorkItem]) -> Task:
         """Return the task with what had to be asked once, before any item.
 
         Parameters
         ----------
-        send : callable
+        send : Send
         items : sequence of WorkItem
             A few, as examples.
 
@@ -136,8 +148,8 @@ class Task(Protocol):
             If there are none.
         """
 
-    def memory(self) -> Any:
-        """Return a new place for what jobs of a run teach each other within one process."""
+    def sizes(self) -> Any:
+        """Return a new object in which a run's jobs in one process note which sizes work."""
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
         """Return the jobs of a partition's items; each item is in one of them."""
@@ -145,5 +157,5 @@ class Task(Protocol):
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets; an error that is raised is that of all of them."""
 
-    def split(self, job: Job, error: Exception, memory: Any) -> Sequence[Job]:
+    def split(self, job: Job, error: Exception) -> Sequence[Job]:
         """Return smaller or lighter jobs that may succeed where this one failed; none if none."""

@@ -14,7 +14,10 @@ from eedask.earthengine.retry import Attempts
 from eedask.errors import EedaskError, PermanentError, RequestError, SizeError, TooLargeError
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Sender
-from eedask.tables.batch_memory import BatchMemory
+from eedask.tables.batch_sizes import BatchSizes
+
+# What to do about an item whose request alone is longer than Earth Engine takes.
+TOO_LONG = "put less into the expression of an item"
 
 # Parts of a job that are cut off at once.
 _CUTS = 8
@@ -41,7 +44,7 @@ class Batch:
     Attributes
     ----------
     weights : tuple of float
-        Of each item, in the unit of the run's :class:`~eedask.tables.grouping.BatchMemory`.
+        Of each item, in the unit that the task counts the size of its requests in.
     tile_scale : float
     eased : bool
         Whether the tile scale was raised, so that its success tells nothing of others.
@@ -103,7 +106,7 @@ class BatchedTask:
 
     def too_long(self, item: WorkItem) -> str:
         """Return what to do about an item whose request alone is longer than Earth Engine takes."""
-        return "put less into the expression of an item"
+        return TOO_LONG
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets, of one request."""
@@ -113,9 +116,9 @@ class BatchedTask:
         """Return what may succeed where a job of one item is too large; nothing if nothing."""
         return ()
 
-    def memory(self) -> BatchMemory:
-        """Return a new place for what jobs of a run teach each other within one process."""
-        return BatchMemory(self.presumed, self.total)
+    def sizes(self) -> BatchSizes:
+        """Return a new object in which a run's jobs in one process note which sizes work."""
+        return BatchSizes(self.presumed, self.total)
 
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets.
@@ -124,25 +127,25 @@ class BatchedTask:
         ------
         Oversized, RequestError
         """
-        memory: BatchMemory = sender.memory
+        sizes: BatchSizes = sender.sizes
         weight = job.laid_out.weight
         if len(job.items) > 1:
-            allowed = memory.admit(job, weight, sender.rest)
+            allowed = sizes.admit(job, weight, sender.rest)
             if allowed < weight:
                 raise Oversized(allowed)
         try:
             with self.advising(job):
                 outcomes = self.ask(job, sender)
         except TooLargeError:
-            memory.too_large(job, weight, job.label)
+            sizes.too_large(job, weight, job.label)
             raise
         except BaseException:
-            memory.other(job)
+            sizes.other(job)
             raise
         if job.laid_out.eased:
-            memory.other(job)
+            sizes.other(job)
         else:
-            memory.worked(job, weight)
+            sizes.worked(job, weight)
         return outcomes
 
     @contextlib.contextmanager
@@ -155,7 +158,7 @@ class BatchedTask:
                 raise
             raise SizeError(f"{error}; {self.too_long(job.items[0])}") from error
 
-    def split(self, job: Job, error: Exception, memory: BatchMemory) -> Sequence[Job]:
+    def split(self, job: Job, error: Exception) -> Sequence[Job]:
         """Return smaller or lighter jobs that may succeed where this one failed."""
         if isinstance(error, Oversized):
             return cut(job, error.allowed)

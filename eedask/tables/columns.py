@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -149,6 +150,73 @@ def fitted(into: Sequence[Column], properties: Mapping[str, Any]) -> dict[str, A
     return row
 
 
+@dataclass(frozen=True)
+class Table:
+    """The columns of a verb's table, and how its rows are filled.
+
+    Attributes
+    ----------
+    id_type : pyarrow.DataType
+        Of the items' ids, the first column.
+    columns : tuple of Column
+        Those of values, the last; empty until they are known.
+    own : mapping of str to pyarrow.DataType
+        Those between, which are filled by the task itself.
+    of_features : bool
+        Whether values come as properties of features, which have some of their own.
+    advice : str
+        What the user may do where an answer has a value and the table no column for it.
+
+    Raises
+    ------
+    InputError
+        If two columns have one name.
+    """
+
+    id_type: pa.DataType
+    columns: tuple[Column, ...] = ()
+    own: Mapping[str, pa.DataType] = field(default_factory=dict)
+    of_features: bool = False
+    advice: str = "state schema= with all of them"
+
+    def __post_init__(self) -> None:
+        check_columns(self.columns, (ITEM_ID, *self.own), of_features=self.of_features)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The names and types of all columns."""
+        values = {column.name: column.type for column in self.columns}
+        return pa.schema([(ITEM_ID, self.id_type), *self.own.items(), *values.items()])
+
+    @cached_property
+    def _keys(self) -> frozenset[str]:
+        """The keys of an answer that columns are filled from."""
+        return frozenset(key for column in self.columns for key in column.keys)
+
+    def values(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a row, by column.
+
+        Parameters
+        ----------
+        found : mapping
+            From an answer: the properties of a feature, or a dictionary.
+
+        Raises
+        ------
+        InputError
+            If one does not fit its column, or has none.
+        """
+        unknown = found.keys() - self._keys
+        if self.of_features:
+            unknown = {key for key in unknown if not is_features_own(key)}
+        if unknown:
+            raise InputError(
+                f"the answer has {sorted(unknown)}, for which the table has no column (it has"
+                f" {[column.name for column in self.columns]}): {self.advice}"
+            )
+        return fitted(self.columns, found)
+
+
 def columns_of(kinds: Mapping[str, pa.DataType]) -> tuple[Column, ...]:
     """Return a column for each name."""
     return tuple(Column(name, (name,), kind) for name, kind in kinds.items())
@@ -166,13 +234,12 @@ def stated_columns(schema: pa.Schema | Mapping[str, Any]) -> tuple[Column, ...]:
     Raises
     ------
     InputError
-        For a type that is none, or a name that cannot be.
+        For a type that is none.
     """
     if isinstance(schema, pa.Schema):
-        made = tuple(Column(field.name, (field.name,), field.type) for field in schema)
+        made = tuple(Column(one.name, (one.name,), one.type) for one in schema)
     else:
         made = columns_of({name: _arrow(name, kind) for name, kind in schema.items()})
-    check_columns(made, (ITEM_ID,))
     return made
 
 

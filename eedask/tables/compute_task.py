@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pyarrow as pa
-
-from eedask.dataset.rows import ITEM_ID
-from eedask.earthengine.endpoint import Endpoint, Request
-from eedask.earthengine.methods import compute_value
+from eedask.earthengine.methods import Send, ask, compute_value, reading, value_of
 from eedask.earthengine.nodes import Encoded, Graph, listed
-from eedask.errors import InputError, PermanentError, TooLargeError, TransientError
-from eedask.expressions.compile import Builder, Expression
+from eedask.errors import InputError, PermanentError, TooLargeError
+from eedask.expressions.compile import Expression
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Records, Sender
-from eedask.tables.batches import Batch, BatchedTask
-from eedask.tables.columns import Column, check_columns, columns_of, fitted
+from eedask.tables.batches import TOO_LONG, Batch
+from eedask.tables.columns import columns_of
+from eedask.tables.grouping import MOST_ITEMS
+from eedask.tables.table_task import TableTask
 from eedask.tables.values import infer
 
 # The column of a value that is neither a dictionary nor a feature.
@@ -26,46 +23,50 @@ VALUE = "value"
 
 
 @dataclass(frozen=True)
-class ComputeTask(BatchedTask):
+class ValueQuery:
     """A value for every item.
 
     Attributes
     ----------
-    endpoint : Endpoint
     value : Expression
-    most : int
-        Items in a request.
-    id_type : pyarrow.DataType
-    columns : tuple of Column
-        Empty until they are known.
-    of_run : int
-        Items of the run.
     """
 
-    endpoint: Endpoint
     value: Expression
+
+    @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated it in, by what the user calls it."""
+        return {"value": self.value}
+
+    def expression(self, items: Sequence[WorkItem]) -> Encoded:
+        """Return the list of all items' values."""
+        graph = Graph()
+        return graph.encode(listed([graph.embed(self.value.encode(item)) for item in items]))
+
+
+@dataclass(frozen=True)
+class ValueJobs:
+    """How jobs are made of items that each have a value: so many neighbours, each of weight 1.
+
+    Attributes
+    ----------
+    most : int
+        Items in a request.
+    of_run : int
+        Items of the run.
+
+    Raises
+    ------
+    InputError
+        If ``most`` is not a number of items that an answer holds.
+    """
+
     most: int
-    id_type: pa.DataType
-    columns: tuple[Column, ...] = ()
-    of_run: int = 1
+    of_run: int
 
-    @property
-    def needs_client(self) -> bool:
-        """Whether expressions are built on the workers, with the ``ee`` client."""
-        return not self.value.is_traced
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user should know before running."""
-        if not isinstance(self.value, Builder):
-            return ()
-        return (f"the value is built for every item on the workers: {self.value.reason}",)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns: the item's id, and the values."""
-        fields = [(column.name, column.type) for column in self.columns]
-        return pa.schema([(ITEM_ID, self.id_type), *fields])
+    def __post_init__(self) -> None:
+        if not 1 <= self.most <= MOST_ITEMS:
+            raise InputError(f"batch_size is from 1 to {MOST_ITEMS}; got {self.most}")
 
     @property
     def presumed(self) -> float:
@@ -77,53 +78,57 @@ class ComputeTask(BatchedTask):
         """The number of all items."""
         return float(self.of_run)
 
-    def prepare(self, send: Callable[[Request], bytes], items: Sequence[WorkItem]) -> ComputeTask:
-        """Return the task with its columns: those stated, or what a few items turn out to have."""
-        if self.columns:
-            return self
-        found, error = [], None
-        for item in items:
-            try:
-                body = send(compute_value(self.endpoint, self._expression([item])))
-                found.append(row_of(_values(body, 1)[0]))
-            except (PermanentError, TooLargeError, InputError) as refused:
-                error = refused
-        if not found and error is not None:
-            raise error
-        names = dict.fromkeys(name for row in found for name in row) or [VALUE]
-        kinds = {name: infer(row.get(name) for row in found) for name in names}
-        made = columns_of(kinds)
-        check_columns(made, (ITEM_ID,))
-        return replace(self, columns=made)
-
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
         """Yield jobs of neighbours."""
         for start in range(0, len(items), self.most):
             batch = tuple(items[start : start + self.most])
             yield Job(batch, Batch((1.0,) * len(batch), 1.0))
 
+    def lighter(self, job: Job) -> Sequence[Job]:
+        """Return nothing: there is no lighter way to one value."""
+        return ()
+
+    def too_long(self, item: WorkItem) -> str:
+        """Return what to do about an item whose request alone is longer than Earth Engine takes."""
+        return TOO_LONG
+
+
+@dataclass(frozen=True)
+class ComputeTask(TableTask):
+    """A value for every item, as a row of a table."""
+
+    query: ValueQuery
+
+    def prepare(self, send: Send, items: Sequence[WorkItem]) -> ComputeTask:
+        """Return the task with its columns: those stated, or what a few items turn out to have."""
+        if self.table.columns:
+            return self
+        found: list[Mapping[str, Any]] = []
+        error: Exception | None = None
+        for item in items:
+            try:
+                request = compute_value(self.endpoint, self.query.expression([item]))
+                found += ask(send, request, lambda body: _rows(body, 1))
+            except (PermanentError, TooLargeError, InputError) as refused:
+                error = refused
+        if not found and error is not None:
+            raise error
+        names = dict.fromkeys(name for row in found for name in row) or [VALUE]
+        kinds = {name: infer(row.get(name) for row in found) for name in names}
+        return replace(self, table=replace(self.table, columns=columns_of(kinds)))
+
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets, of one request."""
-        body = sender.send(compute_value(self.endpoint, self._expression(job.items)))
-        share = len(body) // len(job.items)
-        return [self._outcome(value, share) for value in _values(body, len(job.items))]
+        count = len(job.items)
+        request = compute_value(self.endpoint, self.query.expression(job.items))
+        rows, size = ask(sender.send, request, lambda body: (_rows(body, count), len(body)))
+        return [self._outcome(row, size // count) for row in rows]
 
-    def _outcome(self, value: Any, share: int) -> Outcome:
-        row = row_of(value)
-        known = {column.name for column in self.columns}
-        if unknown := sorted(set(row) - known):
-            return InputError(
-                f"the value has {unknown}, for which the table has no column (it has"
-                f" {sorted(known)}): state schema= with all of them"
-            )
+    def _outcome(self, row: Mapping[str, Any], share: int) -> Outcome:
         try:
-            return Records([fitted(self.columns, row)], share)
+            return Records([self.table.values(row)], share)
         except InputError as error:
             return error
-
-    def _expression(self, items: Sequence[WorkItem]) -> Encoded:
-        graph = Graph()
-        return graph.encode(listed([graph.embed(self.value.encode(item)) for item in items]))
 
 
 def row_of(value: Any) -> Mapping[str, Any]:
@@ -131,20 +136,16 @@ def row_of(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or (value.get("type") == "Date" and "value" in value):
         return {VALUE: value}
     if value.get("type") == "Feature" and "properties" in value:
-        return dict(value["properties"])
+        return dict(value["properties"] or {})
     if value.get("type") == "FeatureCollection" and "features" in value:
         return {VALUE: [feature["properties"] for feature in value["features"]]}
     return value
 
 
-def _values(body: bytes, count: int) -> list[Any]:
-    try:
-        values = json.loads(body)["result"]
-        if len(values) != count:
-            raise ValueError(f"{len(values)} values instead of {count}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise TransientError(
-            f"the answer ({len(body)} bytes, starting with {body[:40]!r}) is no list of the"
-            f" values that were asked for: {error}"
-        ) from error
-    return list(values)
+def _rows(body: bytes, count: int) -> list[Mapping[str, Any]]:
+    """Return the row of each item of a request, from its answer."""
+    with reading(body, "a list of values"):
+        values = value_of(body)
+        if not isinstance(values, list) or len(values) != count:
+            raise ValueError(f"not {count} values")
+        return [row_of(value) for value in values]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import shapely
 
+from eedask.earthengine.methods import reading, value_of
 from eedask.earthengine.nodes import Graph, Node, argument, call, constant, listed, value_node
-from eedask.errors import TransientError
 from eedask.expressions.compile import Expression
 from eedask.items.item import WorkItem
 
@@ -67,15 +66,12 @@ def features_by_item(body: bytes, count: int) -> list[list[Mapping[str, Any]]]:
     TransientError
         If the answer is not a whole one.
     """
-    try:
-        features = json.loads(body)["result"]["features"]
+    with reading(body, "features of the items"):
         rows: list[list[Mapping[str, Any]]] = [[] for _ in range(count)]
-        for feature in features:
+        for feature in value_of(body)["features"]:
             properties = feature["properties"]
-            rows[int(properties[KEY])].append(properties)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise TransientError(
-            f"the answer ({len(body)} bytes, starting with {body[:40]!r}) is no collection of"
-            f" the features that were asked for: {error!r}"
-        ) from error
-    return rows
+            position = int(properties[KEY])
+            if not 0 <= position < count:
+                raise ValueError(f"there is no item {position} among {count}")
+            rows[position].append(properties)
+        return rows

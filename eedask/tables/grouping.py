@@ -1,14 +1,14 @@
 """Which items share a request, and how large requests may be.
 
-Two things are put together here: what is known before asking (bytes, vertices, expected pixels,
-points of one input tile), and what the requests of a run teach (:class:`BatchMemory`).
+This is what is known before asking: vertices, expected pixels, points of one input tile. What the
+requests of a run teach about it is in :mod:`eedask.tables.batches`.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import shapely
@@ -18,8 +18,7 @@ from eedask.crs import METRES_PER_DEGREE, from_degrees
 from eedask.errors import InputError
 from eedask.grid import NativeProjection, invert
 from eedask.items.item import WorkItem
-
-logger = logging.getLogger("eedask")
+from eedask.tables import outlines
 
 # Side of Earth Engine's input tiles, pixels.
 TILE = 256
@@ -51,6 +50,104 @@ class BatchLimits:
     def __post_init__(self) -> None:
         if not 1 <= self.items <= MOST_ITEMS:
             raise InputError(f"batch_size is from 1 to {MOST_ITEMS}; got {self.items}")
+
+
+class Batching(Protocol):
+    """How items are put together in requests, each item with a weight in a unit of its kind."""
+
+    @property
+    def presumed(self) -> float:
+        """The weight of a request that is taken to work before anything is known."""
+
+    @property
+    def least(self) -> float:
+        """The least weight of an item."""
+
+    def on(self, native: NativeProjection | None) -> Batching:
+        """Return the batching of items on an image's grid, once it is known."""
+
+    def batches(self, items: Sequence[WorkItem]) -> tuple[list[list[int]], list[float]]:
+        """Return the positions of items that share requests, and the weight of each item."""
+
+
+@dataclass(frozen=True)
+class PointBatching:
+    """Points of one input tile share a request; each weighs 1.
+
+    Attributes
+    ----------
+    limits : BatchLimits
+    scale : float, optional
+        Metres a pixel, if another than the image's own.
+    native : NativeProjection, optional
+        The image's grid; None where it has none, or each item its own.
+    """
+
+    limits: BatchLimits
+    scale: float | None
+    native: NativeProjection | None = None
+
+    @property
+    def presumed(self) -> float:
+        """So many points are taken to work before anything is known."""
+        return max(250.0, self.limits.items / 8)
+
+    @property
+    def least(self) -> float:
+        """The weight of a point."""
+        return 1.0
+
+    def on(self, native: NativeProjection | None) -> PointBatching:
+        """Return the batching of points on an image's grid."""
+        return replace(self, native=native)
+
+    def batches(self, items: Sequence[WorkItem]) -> tuple[list[list[int]], list[float]]:
+        """Return the positions of points that share requests, and the weight of each."""
+        tiles = tiles_of(items, self.native, self.scale)
+        return by_tile(tiles, self.limits), [1.0] * len(items)
+
+
+@dataclass(frozen=True)
+class RegionBatching:
+    """Regions next to each other share a request; a region weighs the pixels expected in it.
+
+    Attributes
+    ----------
+    limits : BatchLimits
+    scale : float, optional
+        Metres a pixel; the native one when None.
+    native : NativeProjection, optional
+        The image's grid, where it has one.
+    outlined : bool
+        Whether requests hold the regions' vertices; otherwise Earth Engine knows the regions.
+    """
+
+    limits: BatchLimits
+    scale: float | None
+    native: NativeProjection | None = None
+    outlined: bool = True
+
+    @property
+    def presumed(self) -> float:
+        """So many pixels are taken to work before anything is known."""
+        return self.limits.pixels / 8
+
+    @property
+    def least(self) -> float:
+        """The weight of a small region: its share of a request's own work."""
+        return self.limits.pixels / self.limits.items
+
+    def on(self, native: NativeProjection | None) -> RegionBatching:
+        """Return the batching of regions on an image's grid."""
+        return replace(self, native=native)
+
+    def batches(self, items: Sequence[WorkItem]) -> tuple[list[list[int]], list[float]]:
+        """Return the positions of regions that share requests, and the weight of each."""
+        scale = self.scale or (self.native.scale if self.native else None)
+        pixels = [expected_pixels(item, scale) for item in items]
+        vertices = [outlines.vertices(item) if self.outlined else 1 for item in items]
+        weights = [max(one, self.least) for one in pixels]
+        return in_order(zip(vertices, weights, strict=True), self.limits), weights
 
 
 def by_tile(tiles: NDArray[np.int64], limits: BatchLimits) -> list[list[int]]:

@@ -2,58 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import shapely
 import shapely.affinity
-from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from eedask.crs import METRES_PER_DEGREE
-from eedask.errors import ItemsError
+from eedask.errors import InputError, ItemsError
 from eedask.items.item import WorkItem
 
 
-def usable(item: WorkItem, *, repair: bool, simplify: float | None) -> WorkItem:
-    """Return an item with its outline as it can be sent.
+@dataclass(frozen=True)
+class Outlines:
+    """What is done to the items' own outlines before they are sent.
 
-    Parameters
+    Attributes
     ----------
-    item : WorkItem
     repair : bool
         Whether an invalid polygon is made valid; otherwise it is refused.
     simplify : float, optional
-        Metres by which the outline may be moved.
+        Metres by which an outline may be moved to have fewer vertices.
 
     Raises
     ------
-    ItemsError
-        If there is none, or none that is valid.
+    InputError
+        If ``simplify`` is not above 0.
     """
-    shape = item.geometry
-    if shape is None or shape.is_empty:
-        raise ItemsError(f"item {item.id!r} has no geometry, or an empty one")
-    if simplify is not None:
-        shape = _simplified(shape, simplify)
-    if not shape.is_valid:
-        if not repair:
-            raise ItemsError(
-                f"item {item.id!r} is not a valid geometry"
-                f" ({shapely.is_valid_reason(shape)}); mend it, or pass invalid='repair'"
-            )
-        shape = _repaired(item.id, shape)
-    return replace(item, geometry=_wrapped(shape))
+
+    repair: bool = False
+    simplify: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.simplify is not None and not self.simplify > 0:
+            raise InputError(f"simplify is a number of metres above 0; got {self.simplify!r}")
+
+    def usable(self, items: Sequence[WorkItem]) -> Iterator[WorkItem | ItemsError]:
+        """Yield each item with an outline that can be sent, or the error that there is none."""
+        unchanged = [False] * len(items) if self.simplify is not None else as_they_are(items)
+        for item, ready in zip(items, unchanged, strict=True):
+            try:
+                yield item if ready else self.mended(item)
+            except ItemsError as error:
+                yield error
+
+    def mended(self, item: WorkItem) -> WorkItem:
+        """Return an item with its outline as it can be sent.
+
+        Raises
+        ------
+        ItemsError
+            If there is none, or none that is valid.
+        """
+        shape = item.geometry
+        if shape is None or shape.is_empty:
+            raise ItemsError(f"item {item.id!r} has no geometry, or an empty one")
+        if self.simplify is not None:
+            shape = _simplified(shape, self.simplify)
+        if not shape.is_valid:
+            if not self.repair:
+                raise ItemsError(
+                    f"item {item.id!r} is not a valid geometry"
+                    f" ({shapely.is_valid_reason(shape)}); mend it, or pass invalid='repair'"
+                )
+            shape = _repaired(item.id, shape)
+        return replace(item, geometry=_wrapped(shape))
 
 
-def as_they_are(items: Sequence[WorkItem]) -> NDArray[np.bool_]:
+def as_they_are(items: Sequence[WorkItem]) -> list[bool]:
     """Return which items have an outline that can be sent unchanged, all of them at once."""
     shapes = np.array([item.geometry for item in items], dtype=object)
     west, _, east, _ = shapely.bounds(shapes).T
     # Without a geometry, or with an empty one, bounds are NaN.
-    return np.asarray((west >= -180) & (east <= 180) & shapely.is_valid(shapes), bool)
+    found = (west >= -180) & (east <= 180) & shapely.is_valid(shapes)
+    return [bool(one) for one in found]
 
 
 def vertices(item: WorkItem) -> int:

@@ -14,14 +14,15 @@ import ee
 import geopandas as gpd
 
 from eedask.arguments import check_scale
-from eedask.crs import NATIVE, UTM, canonical_crs
+from eedask.crs import NATIVE, UTM, crs_name
 from eedask.dataset.dataset import RESERVED
 from eedask.dataset.file_names import differ_only_by_case
 from eedask.dataset.folder import Folder
-from eedask.earthengine.endpoint import DEADLINE, Endpoint, endpoint_of_client
+from eedask.earthengine.endpoint import DEADLINE, Endpoint
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, ItemsError
 from eedask.expressions.compile import Expression, compile_expression, digest_of
+from eedask.grid import Lattice
 from eedask.items.check import check_items
 from eedask.items.item import WorkItem, sample_items
 from eedask.pixels.chip_task import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
@@ -32,7 +33,7 @@ from eedask.pixels.query import check_size
 from eedask.pixels.visualization import Visualization, visualization
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.run.options import RunOptions
+from eedask.verbs.options import Sending
 
 Region = float | Callable[[Any], ee.Geometry]
 
@@ -60,16 +61,16 @@ class ChipRequest:
 
     def __post_init__(self) -> None:
         _check_method(self.method, self.kind)
-        check_scale(self.scale)
         rows_columns, bands = self.rows_columns, self._bands_and_look[0]
         if self.region is None:
             _ = self.layout
             return
+        check_scale(self.scale)
         if (self.shape is None) == (self.scale is None):
             raise InputError("with region=, give either shape=(rows, columns) or scale=")
         if not (callable(self.region) or _is_finite(self.region)):
             raise InputError(f"region is a buffer in metres, or a function; got {self.region!r}")
-        if self._crs_name == NATIVE:
+        if self._region_crs == NATIVE:
             raise InputError("with region=, leave crs out to have the image's own grid")
         if rows_columns is not None:
             by_url = self.method != COMPUTE_PIXELS
@@ -106,8 +107,8 @@ class ChipRequest:
         """How each item's grid is found; None where Earth Engine works it out from a region."""
         if self.region is not None:
             return None
-        scale = None if self.scale is None else float(self.scale)
-        return Layout(self._crs_name or UTM, scale, self.rows_columns)
+        lattice = Lattice(UTM if self.crs is None else self.crs, self.scale)
+        return Layout(lattice, self.rows_columns)
 
     def task(self, items: gpd.GeoDataFrame, endpoint: Endpoint) -> tuple[ChipTask, dict[str, Any]]:
         """Return the workers' task, and what determines its results, as JSON.
@@ -145,19 +146,16 @@ class ChipRequest:
             "format": self.kind.name,
             "shape": self.rows_columns,
             "scale": None if self.scale is None else float(self.scale),
-            "crs": self.layout.crs if self.layout else self._crs_name,
+            "crs": self.layout.lattice.crs if self.layout else self._region_crs,
             "bands": bands,
             "visualization": look.to_json() if look else None,
             "folder_by": self.folder_by,
         }
 
     @cached_property
-    def _crs_name(self) -> str | None:
-        if self.crs is None:
-            return None
-        if isinstance(self.crs, str) and self.crs.lower() in (UTM, NATIVE):
-            return self.crs.lower()
-        return canonical_crs(self.crs)
+    def _region_crs(self) -> str | None:
+        """The crs of chips that Earth Engine cuts to a region; None for the image's own."""
+        return None if self.crs is None else crs_name(self.crs)
 
     @cached_property
     def _bands_and_look(self) -> tuple[tuple[str, ...], Visualization | None]:
@@ -200,7 +198,7 @@ class ChipRequest:
 
     def _clipped(self, item: Any) -> ee.Image:
         """Return an item's image cut to its region, as the client does it for thumbnails."""
-        image, region, crs = self._image_of(item), self.region, self._crs_name
+        image, region, crs = self._image_of(item), self.region, self._region_crs
         place = region(item) if callable(region) else item.geometry.buffer(region).bounds()
         if crs is not None:
             name = item.utm_crs if crs == UTM else crs
@@ -212,7 +210,7 @@ class ChipRequest:
         return ee.ApiFunction.apply_("Image.clipToBoundsAndScale", arguments)
 
     def _projection(self, samples: list[WorkItem]) -> Expression | None:
-        if self.layout is None or not self.layout.is_native:
+        if self.layout is None or not self.layout.lattice.is_native:
             return None
         bands, _ = self._bands_and_look
 
@@ -331,7 +329,7 @@ def chips(
     InputError
         If the plan cannot work; nothing was sent.
     """
-    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
+    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     request = ChipRequest(
         image=image,
         shape=shape,
@@ -345,8 +343,5 @@ def chips(
         method=method,
     )
     checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
-    endpoint, _ = endpoint_of_client(
-        workload_tag=workload_tag, deadline=deadline, credentials=credentials
-    )
-    task, asked = request.task(checked, endpoint)
-    return Plan("chips", checked, task, Folder(os.fspath(out)), asked, options)
+    task, asked = request.task(checked, sending.endpoint)
+    return Plan("chips", checked, task, Folder(os.fspath(out)), asked, sending.options)

@@ -10,7 +10,7 @@ import geopandas as gpd
 import pyarrow as pa
 
 from eedask.dataset.dataset import RESERVED
-from eedask.earthengine.endpoint import DEADLINE, endpoint_of_client
+from eedask.earthengine.endpoint import DEADLINE
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
 from eedask.expressions.compile import compile_expression, digest_of
@@ -18,11 +18,9 @@ from eedask.items.check import check_items
 from eedask.items.item import sample_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.run.options import RunOptions
-from eedask.tables.columns import stated_columns
-from eedask.tables.compute_task import ComputeTask
-from eedask.tables.grouping import MOST_ITEMS
-from eedask.verbs.options import id_type, table_plan
+from eedask.tables.columns import Table, stated_columns
+from eedask.tables.compute_task import ComputeTask, ValueJobs, ValueQuery
+from eedask.verbs.options import Sending, id_type
 
 
 def compute(
@@ -73,22 +71,18 @@ def compute(
     InputError
         If the plan cannot work; nothing was sent.
     """
+    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     if not callable(function):
         raise InputError(f"function takes an item and gives an ee object; got {function!r}")
-    if not 1 <= batch_size <= MOST_ITEMS:
-        raise InputError(f"batch_size is from 1 to {MOST_ITEMS}; got {batch_size}")
     checked = check_items(items, geometry=False, reserved=RESERVED)
-    endpoint, _ = endpoint_of_client(
-        workload_tag=workload_tag, deadline=deadline, credentials=credentials
-    )
     samples = sample_items(checked)
     value = compile_expression(function, samples)
     columns = () if schema is None else stated_columns(schema)
-    task = ComputeTask(endpoint, value, batch_size, id_type(checked), columns, len(checked))
+    maker = ValueJobs(batch_size, len(checked))
+    task = ComputeTask(sending.endpoint, ValueQuery(value), maker, Table(id_type(checked), columns))
     terms = {
         "verb": "compute",
         "expression": digest_of(value, samples),
         "schema": {column.name: str(column.type) for column in columns} or None,
     }
-    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
-    return table_plan(checked, task, terms, out, options)
+    return sending.table_plan(checked, task, terms, out)

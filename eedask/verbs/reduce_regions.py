@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import ee
 import geopandas as gpd
 
 from eedask.dataset.dataset import RESERVED
-from eedask.earthengine.endpoint import DEADLINE, endpoint_of_client
+from eedask.earthengine.endpoint import DEADLINE
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
 from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.run.options import RunOptions
-from eedask.tables.grouping import BatchLimits
+from eedask.tables.grouping import BatchLimits, RegionBatching
+from eedask.tables.outlines import Outlines
+from eedask.tables.reduce_task import ReduceTask
 from eedask.tables.reducers import reducer as as_reducer
-from eedask.verbs.options import table_plan
-from eedask.verbs.reduction import Reduction, Region
+from eedask.verbs.options import Sending
+from eedask.verbs.reduction import Reduction, Region, reduced_table, remarks
 
 
 def reduce_regions(
@@ -104,17 +106,18 @@ def reduce_regions(
     InputError
         If the plan cannot work; nothing was sent.
     """
+    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
-    outlines = outline_options(invalid, simplify)
+    outlines = outlines_as(invalid, simplify)
     checked = check_regions(items, region)
-    endpoint, _ = endpoint_of_client(
-        workload_tag=workload_tag, deadline=deadline, credentials=credentials
-    )
+    query = asked.query(checked)
     limits = BatchLimits(items=batch_size)
-    task, terms = asked.task(checked, endpoint, limits, points=False, **outlines)
-    terms |= {"verb": "reduce_regions", "weighted": weighted, **outlines}
-    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
-    return table_plan(checked, task, terms, out, options)
+    batching = RegionBatching(limits, query.lattice.scale, outlined=region is None)
+    maker = asked.maker(checked, batching, outlines)
+    task = ReduceTask(sending.endpoint, query, maker, reduced_table(checked), remarks(checked))
+    terms = asked.terms(checked, query)
+    terms |= {"verb": "reduce_regions", "weighted": weighted, **asdict(outlines)}
+    return sending.table_plan(checked, task, terms, out)
 
 
 def check_regions(items: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoDataFrame:
@@ -123,8 +126,8 @@ def check_regions(items: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoData
     return check_items(items, geometry=own, reserved=RESERVED, missing=True, wrapped=True)
 
 
-def outline_options(invalid: str, simplify: float | None) -> dict[str, Any]:
-    """Return what a task does to the outlines of regions.
+def outlines_as(invalid: str, simplify: float | None) -> Outlines:
+    """Return what is done to the outlines of regions.
 
     Raises
     ------
@@ -133,6 +136,4 @@ def outline_options(invalid: str, simplify: float | None) -> dict[str, Any]:
     """
     if invalid not in ("fail", "repair"):
         raise InputError(f"invalid={invalid!r} is not known; choose one of fail, repair")
-    if simplify is not None and not simplify > 0:
-        raise InputError(f"simplify is a number of metres above 0; got {simplify!r}")
-    return {"repair": invalid == "repair", "simplify": simplify}
+    return Outlines(repair=invalid == "repair", simplify=simplify)

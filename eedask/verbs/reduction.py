@@ -1,24 +1,28 @@
-"""The verbs whose results are tables: regions and points."""
+"""A reduction as the user states it, for regions, points and time series: checked, compiled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ee
 import geopandas as gpd
+import pyarrow as pa
 
-from eedask.arguments import check_scale
-from eedask.crs import NATIVE, UTM, canonical_crs
-from eedask.earthengine.endpoint import Endpoint
+from eedask.crs import NATIVE, UTM
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression, compile_expression, digest_of
 from eedask.expressions.digest import digest
+from eedask.grid import Lattice
 from eedask.items.item import sample_items
-from eedask.tables.grouping import BatchLimits
-from eedask.tables.reduce_task import MOST_TILE_SCALE, ReduceTask
+from eedask.tables.columns import Table
+from eedask.tables.grouping import Batching
+from eedask.tables.outlines import Outlines
 from eedask.tables.reducers import Reducer
+from eedask.tables.region_jobs import RegionJobs
+from eedask.tables.region_query import RegionQuery
 from eedask.verbs.options import id_type
 
 Region = Callable[[Any], Any]
@@ -52,61 +56,45 @@ class Reduction:
     described: Any = None
 
     def __post_init__(self) -> None:
-        check_scale(self.scale)
-        if not 1 <= self.tile_scale <= MOST_TILE_SCALE:
-            raise InputError(f"tile_scale is from 1 to {MOST_TILE_SCALE:g}; got {self.tile_scale}")
-        if self.crs_name is not None and self.scale is None:
-            raise InputError(
-                f"crs={self.crs!r} needs a scale (metres a pixel); only crs='native' has its own"
-            )
-        if self.region is not None and self.crs_name == UTM:
+        if self.region is not None and self.lattice.crs == UTM:
             raise InputError(
                 "crs='utm' needs the items' own geometries, which region= does without; state a"
                 " crs, or leave it out for the image's own"
             )
 
-    @property
-    def crs_name(self) -> str | None:
-        """The crs; None for the image's own."""
-        named = self.crs.lower() if isinstance(self.crs, str) else self.crs
-        if named in (None, NATIVE):
-            return None
-        return UTM if named == UTM else canonical_crs(self.crs)
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The pixels that are reduced; the image's own unless a crs is stated."""
+        return Lattice(NATIVE if self.crs is None else self.crs, self.scale)
 
-    def task(
-        self,
-        items: gpd.GeoDataFrame,
-        endpoint: Endpoint,
-        limits: BatchLimits,
-        kind: type[ReduceTask] = ReduceTask,
-        **more: Any,
-    ) -> tuple[ReduceTask, dict[str, Any]]:
-        """Return the workers' task, of the given kind, and what determines its results."""
+    def query(self, items: gpd.GeoDataFrame, *, points: bool = False) -> RegionQuery:
+        """Return what is asked for checked items, which may be points."""
         samples = sample_items(items)
-        image = compile_expression(self.image, samples, expect=self.expect)
-        region = None if self.region is None else compile_expression(self._place, samples)
-        task = kind(
-            endpoint=endpoint,
-            image=image,
+        return RegionQuery(
+            image=compile_expression(self.image, samples, expect=self.expect),
             about=self._about(samples),
             reducer=self.reducer,
-            region=region,
-            scale=None if self.scale is None else float(self.scale),
-            crs=self.crs_name,
-            tile_scale=float(self.tile_scale),
-            limits=limits,
-            id_type=id_type(items),
-            remarks=remarks(items),
-            of_run=len(items),
-            **more,
+            region=None if self.region is None else compile_expression(self._place, samples),
+            points=points,
+            lattice=self.lattice,
         )
-        return task, {
-            "expression": digest_of(image, samples),
+
+    def maker(self, items: gpd.GeoDataFrame, batching: Batching, outlines: Outlines) -> RegionJobs:
+        """Return how checked items become jobs."""
+        own = outlines if self.region is None else None
+        return RegionJobs(batching, own, float(self.tile_scale), len(items))
+
+    def terms(self, items: gpd.GeoDataFrame, query: RegionQuery) -> dict[str, Any]:
+        """Return what determines the results of a question about checked items."""
+        samples = sample_items(items)
+        region = None if query.region is None else digest_of(query.region, samples)
+        return {
+            "expression": digest_of(query.image, samples),
             "reducer": self.reducer.asked,
             "reducer_expression": digest(self.reducer.expression),
-            "region": None if region is None else digest_of(region, samples),
-            "scale": task.scale,
-            "crs": self.crs_name or NATIVE,
+            "region": region,
+            "scale": self.lattice.scale,
+            "crs": self.lattice.crs,
         }
 
     def _about(self, samples: Sequence[Any]) -> Expression:
@@ -136,6 +124,23 @@ class Reduction:
         if isinstance(place, ee.FeatureCollection | ee.Feature):
             return place.geometry()
         return place
+
+
+def reduced_table(items: gpd.GeoDataFrame, own: Mapping[str, pa.DataType] | None = None) -> Table:
+    """Return the table of what is reduced, whose columns of values are not known yet.
+
+    Parameters
+    ----------
+    items : GeoDataFrame
+    own : mapping of str to pyarrow.DataType, optional
+        Columns besides the items' ids and the values.
+    """
+    return Table(
+        id_type(items),
+        own=own or {},
+        of_features=True,
+        advice="give all items' images the same bands, with select",
+    )
 
 
 def remarks(items: gpd.GeoDataFrame) -> tuple[str, ...]:

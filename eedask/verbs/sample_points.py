@@ -10,17 +10,18 @@ import ee
 import geopandas as gpd
 
 from eedask.dataset.dataset import RESERVED
-from eedask.earthengine.endpoint import DEADLINE, endpoint_of_client
+from eedask.earthengine.endpoint import DEADLINE
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import ItemsError
 from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.run.options import RunOptions
-from eedask.tables.grouping import BatchLimits
+from eedask.tables.grouping import BatchLimits, PointBatching
+from eedask.tables.outlines import Outlines
+from eedask.tables.reduce_task import ReduceTask
 from eedask.tables.reducers import reducer as as_reducer
-from eedask.verbs.options import table_plan
-from eedask.verbs.reduction import Reduction
+from eedask.verbs.options import Sending
+from eedask.verbs.reduction import Reduction, reduced_table, remarks
 
 
 def sample_points(
@@ -73,6 +74,7 @@ def sample_points(
     InputError
         If the plan cannot work; nothing was sent.
     """
+    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     asked = Reduction(image, as_reducer("first"), None, scale, crs, 1)
     checked = check_items(items, geometry=True, reserved=RESERVED, missing=True)
     if not checked.geometry.dropna().geom_type.eq("Point").all():
@@ -81,10 +83,9 @@ def sample_points(
             f"sample_points takes points; the items are {', '.join(kinds)}. Use reduce_regions,"
             " or items.representative_point()"
         )
-    endpoint, _ = endpoint_of_client(
-        workload_tag=workload_tag, deadline=deadline, credentials=credentials
-    )
-    task, terms = asked.task(checked, endpoint, BatchLimits(items=batch_size), points=True)
-    terms |= {"verb": "sample_points"}
-    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
-    return table_plan(checked, task, terms, out, options)
+    query = asked.query(checked, points=True)
+    batching = PointBatching(BatchLimits(items=batch_size), query.lattice.scale)
+    maker = asked.maker(checked, batching, Outlines())
+    task = ReduceTask(sending.endpoint, query, maker, reduced_table(checked), remarks(checked))
+    terms = asked.terms(checked, query) | {"verb": "sample_points"}
+    return sending.table_plan(checked, task, terms, out)

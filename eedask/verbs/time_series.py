@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import ee
 import geopandas as gpd
+import pyarrow as pa
 
-from eedask.earthengine.endpoint import DEADLINE, endpoint_of_client
+from eedask.dataset.rows import IMAGE, WHEN
+from eedask.earthengine.endpoint import DEADLINE
 from eedask.earthengine.retry import RetryPolicy
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.items.item import sample_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.run.options import RunOptions
 from eedask.tables.composites import Composing
-from eedask.tables.grouping import BatchLimits
+from eedask.tables.grouping import BatchLimits, RegionBatching
 from eedask.tables.reducers import reducer as as_reducer
+from eedask.tables.series_query import SeriesBatching, SeriesQuery
 from eedask.tables.series_task import SeriesTask
-from eedask.verbs.options import table_plan
-from eedask.verbs.reduce_regions import check_regions, outline_options
-from eedask.verbs.reduction import Reduction, Region
+from eedask.tables.values import TIME
+from eedask.verbs.options import Sending
+from eedask.verbs.reduce_regions import check_regions, outlines_as
+from eedask.verbs.reduction import Reduction, Region, reduced_table, remarks
 
 
 def time_series(
@@ -56,7 +60,7 @@ def time_series(
 
     Every image has its row, also where all of its pixels in the region are masked (the values
     are null then). Items share requests while their rows fit in one answer; a series that is too
-    long for one is asked for by windows of time.
+    long for one is asked for by spans of time.
 
     Parameters
     ----------
@@ -98,7 +102,8 @@ def time_series(
     InputError
         If the plan cannot work; nothing was sent.
     """
-    outlines = outline_options(invalid, simplify)
+    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
+    outlines = outlines_as(invalid, simplify)
     composing = Composing(freq, start, end, composite, mosaic_by_day)
     made = _of(collection, composing.images) if composing.applies else collection
     asked = Reduction(
@@ -112,23 +117,20 @@ def time_series(
         _of(collection, composing.first),
     )
     checked = check_regions(items, region)
-    endpoint, _ = endpoint_of_client(
-        workload_tag=workload_tag, deadline=deadline, credentials=credentials
-    )
-    task, terms = asked.task(
-        checked,
-        endpoint,
-        BatchLimits(items=batch_size),
-        SeriesTask,
-        points=False,
-        **outlines,
+    query = SeriesQuery(
+        asked.query(checked),
         times_of=_compiled(made, _times, checked),
         size_of=_compiled(collection, ee.ImageCollection.size, checked),
         composite=composing.applies,
     )
-    terms |= {"verb": "time_series", "weighted": weighted, "freq": freq, **outlines}
-    options = RunOptions(concurrency, rate, retry or RetryPolicy(), partition_size)
-    return table_plan(checked, task, terms, out, options)
+    limits = BatchLimits(items=batch_size)
+    regions = RegionBatching(limits, query.regions.lattice.scale, outlined=region is None)
+    maker = asked.maker(checked, SeriesBatching(regions), outlines)
+    table = reduced_table(checked, {IMAGE: pa.string(), WHEN: TIME})
+    task = SeriesTask(sending.endpoint, query, maker, table, remarks(checked))
+    terms = asked.terms(checked, query.regions)
+    terms |= {"verb": "time_series", "weighted": weighted, "freq": freq, **asdict(outlines)}
+    return sending.table_plan(checked, task, terms, out)
 
 
 def _compiled(

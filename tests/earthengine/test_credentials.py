@@ -132,20 +132,20 @@ def run(plan, client):
 
 
 def test_what_can_be_asked_for(user):
-    assert endpoint_of_client()[0].auth == "auto"
-    assert endpoint_of_client(credentials="client")[0].auth == "client"
-    assert endpoint_of_client(credentials=Path("/keys/a.json"))[0].auth == "key:/keys/a.json"
+    assert endpoint_of_client().auth == "auto"
+    assert endpoint_of_client(credentials="client").auth == "client"
+    assert endpoint_of_client(credentials=Path("/keys/a.json")).auth == "key:/keys/a.json"
     with pytest.raises(InputError, match="absolute path"):
         endpoint_of_client(credentials="key.json")
 
 
 def test_the_users_own_process_uses_the_users_own_object(user):
-    endpoint, own = endpoint_of_client()
+    endpoint, own = endpoint_of_client(), _state.get_state().credentials
     assert sources.find(endpoint.auth, endpoint.origin).credentials is own
     # Even when the user has become somebody else since.
     ee.Initialize(credentials_of(user, "another"), url=user.url, project=user.project)
     assert sources.find(endpoint.auth, endpoint.origin).credentials is own
-    assert endpoint_of_client()[0].origin != endpoint.origin
+    assert endpoint_of_client().origin != endpoint.origin
     assert json.loads(compute(endpoint)) == {"result": 1}
 
 
@@ -239,7 +239,7 @@ def test_two_hundred_items_outlive_their_tokens(user, cluster, points, tmp_path)
 
 
 def test_late_and_restarted_workers_get_tokens(user, cluster):
-    client, endpoint = cluster.client, endpoint_of_client()[0]
+    client, endpoint = cluster.client, endpoint_of_client()
     before = set(client.scheduler_info()["workers"])
     cluster.cluster.scale(3)
     client.wait_for_workers(3, timeout=30)
@@ -258,13 +258,13 @@ def test_late_and_restarted_workers_get_tokens(user, cluster):
 
 
 def test_the_client_of_a_worker_is_initialised_with_tokens(user, cluster):
-    endpoint = endpoint_of_client()[0]
+    endpoint = endpoint_of_client()
     with sharing_tokens(endpoint, cluster.client):
         assert cluster.client.submit(add_by_client, endpoint, pure=False).result(30) == 2
 
 
 def test_sharing_twice_ends_with_the_last(user, cluster):
-    client, endpoint = cluster.client, endpoint_of_client()[0]
+    client, endpoint = cluster.client, endpoint_of_client()
     with sharing_tokens(endpoint, client):
         with sharing_tokens(endpoint, client):
             pass

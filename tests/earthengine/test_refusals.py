@@ -93,6 +93,46 @@ def test_answers_are_read_by_status_and_words(status, message, kind):
     assert message in str(error)
 
 
+TOO_LARGE = {
+    "Total request size": ("request size", 57353670, 50331648),
+    "Request payload": ("payload", None, 10485760),
+    "Pixel grid": ("grid side", None, 32768),
+    "User memory": ("memory", None, None),
+    "Computation timed": ("time", None, None),
+    "Output of image": ("output", None, None),
+    "Collection query": ("elements", None, 5000),
+    "Computed value": ("value", None, None),
+    "Image.reduceRegion": ("region pixels", None, 10000000),
+    "Payload Too": ("payload", None, None),
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "message"), [row[:2] for row in ANSWERS if row[2] is errors.TooLargeError]
+)
+def test_what_is_too_large_is_read_with_its_cause_and_sizes(status, message):
+    (wanted,) = (row for words, row in TOO_LARGE.items() if message.startswith(words))
+    error = refusals.from_response(status, {"retry-after": "2"}, body(status, message))
+    for one in (error, pickle.loads(pickle.dumps(error))):
+        assert (one.cause, one.asked, one.allowed) == wanted
+        assert (one.message, one.status, one.retry_after) == (message, status, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("Total request size is too large.", "request size"),
+        ("Pixel grid dimensions are too large.", "grid side"),
+        ("Request payload size is too large.", "payload"),
+        ("Too many pixels in sample.", "region pixels"),
+    ],
+)
+def test_words_without_sizes_have_a_cause_all_the_same(message, cause):
+    error = refusals.from_response(400, {}, body(400, message))
+    assert (type(error), error.cause) == (errors.TooLargeError, cause)
+    assert (error.asked, error.allowed) == (None, None)
+
+
 def test_a_reason_says_more_than_a_status():
     reasons = {"errors": [{"reason": "rateLimitExceeded"}]}
     error = refusals.from_response(403, {}, body(403, "Rate Limit Exceeded", **reasons))

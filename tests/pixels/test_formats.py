@@ -1,6 +1,8 @@
 """Answers count as images only when they are whole."""
 
 import io
+import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -8,15 +10,19 @@ import rasterio
 from PIL import Image
 
 from eedask.errors import InputError, TransientError
-from eedask.pixels.formats.registry import image_format
+from eedask.grid import PixelGrid
+from eedask.pixels.formats.registry import FORMATS, format_of, image_format
 
 ROWS, COLUMNS = 40, 56
 NAMES = ("png", "jpg", "npy", "tif")
 
 
+def made() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 255, (ROWS, COLUMNS, 3), dtype=np.uint8)
+
+
 def encoded(name: str) -> bytes:
-    rng = np.random.default_rng(1)
-    pixels = rng.integers(0, 255, (ROWS, COLUMNS, 3), dtype=np.uint8)
+    pixels = made()
     file = io.BytesIO()
     if name in ("png", "jpg"):
         Image.fromarray(pixels).save(file, {"png": "PNG", "jpg": "JPEG"}[name])
@@ -78,3 +84,52 @@ def test_names_and_aliases():
     assert image_format("jpeg").suffix == "jpg"
     with pytest.raises(InputError, match="'bmp' is not known; choose one of 'png', 'jpg'"):
         image_format("bmp")
+
+
+def test_formats_are_known_by_one_name_each_and_by_their_files():
+    names = [name for form in FORMATS for name in (form.name, *form.aliases)]
+    assert len(names) == len(set(names))
+    assert sorted(form.name for form in FORMATS) == sorted(NAMES)
+    for form in FORMATS:
+        assert format_of(f"chips/a.b/c.{form.suffix}") is form
+        # Tasks travel to workers.
+        assert pickle.loads(pickle.dumps(form)) == form
+    assert len(set(FORMATS)) == len(FORMATS)
+    with pytest.raises(InputError, match=r"'chips/x.bmp' is not an image file; those end in .png"):
+        format_of("chips/x.bmp")
+
+
+def test_values_are_read_as_bands_of_rows_and_columns():
+    pixels = np.moveaxis(made(), -1, 0)
+    np.testing.assert_array_equal(image_format("png").as_array(encoded("png")), pixels)
+    jpg = image_format("jpg").as_array(encoded("jpg"))
+    assert (jpg.shape, jpg.dtype) == (pixels.shape, np.uint8)
+    npy = image_format("npy").as_array(encoded("npy"))
+    np.testing.assert_array_equal(npy, np.stack([pixels[0], np.full((ROWS, COLUMNS), 0.5)]))
+    tif = image_format("tif").as_array(encoded("tif"))
+    np.testing.assert_array_equal(tif, np.repeat(pixels[:1], 5, axis=0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_can_be_made_of_any(name):
+    picture = image_format(name).as_picture(encoded(name))
+    assert (picture.mode, picture.size) == ("RGB", (COLUMNS, ROWS))
+    assert np.ptp(np.asarray(picture)) > 200
+
+
+def test_geotiffs_say_where_they_lie_and_others_do_not():
+    grid = PixelGrid("EPSG:32613", (1.0, 0.0, 5e5, 0.0, -1.0, 4e6), (ROWS, COLUMNS))
+    assert image_format("tif").grid_of(encoded("tif")) == grid
+    assert [image_format(name).grid_of(encoded(name)) for name in ("png", "jpg", "npy")] == [
+        None
+    ] * 3
+
+
+def test_without_rasterio_geotiffs_are_kept_and_not_opened(monkeypatch):
+    data, form = encoded("tif"), image_format("tif")
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    form.check(data, (ROWS, COLUMNS))
+    assert form.grid_of(data) is None
+    for read in (form.open, form.as_array, form.as_picture):
+        with pytest.raises(InputError, match=r"tif files are read with rasterio.*pip install"):
+            read(data)

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from eedask.pixels.formats.pictures import as_picture, opened
+from eedask.pixels.formats.registry import image_format
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -15,5 +15,6 @@ def test_a_picture_of_any_size_is_opened(suffix, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
     with pytest.raises(Image.DecompressionBombError):
         Image.open(io.BytesIO(buffer.getvalue()))
-    assert opened(suffix, buffer.getvalue()).size == (300, 200)
-    assert as_picture(suffix, buffer.getvalue()).getpixel((1, 1)) == (7, 7, 7)
+    form = image_format(suffix)
+    assert form.open(buffer.getvalue()).size == (300, 200)
+    assert form.as_picture(buffer.getvalue()).getpixel((1, 1)) == (7, 7, 7)

@@ -23,18 +23,24 @@ from PIL import Image
 import eedask
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import Endpoint
+from eedask.earthengine.refusals import from_response
 from eedask.errors import InputError, PermanentError, SizeError, TooLargeError
 from eedask.grid import PixelGrid, Window
 from eedask.items.item import work_items
-from eedask.pixels.cutting import Budget, allowed, cut, quarters
-from eedask.pixels.formats.pictures import MAX_JPEG_SIDE
-from eedask.pixels.formats.registry import image_format, joiner
+from eedask.pixels.cutting import Allowance, allowed, cut, quarters
+from eedask.pixels.formats.jpg import Jpg
+from eedask.pixels.formats.registry import image_format
 from eedask.pixels.query import PIXEL_LIMITS, URL_LIMITS, Limits
-from eedask.pixels.tiles import Hints, fetch_tiled
+from eedask.pixels.tiles import TileSizes, fetch_tiled
 
 GRID = PixelGrid("EPSG:32614", (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0), (300, 200))
 MEMORY = "User memory limit exceeded."
 NPY = image_format("npy")
+
+
+def refusal_of(words):
+    """Return the error that Earth Engine's words are read into."""
+    return from_response(400, {}, json.dumps({"error": {"message": words}}).encode())
 
 
 def limited(plan, **limits):
@@ -70,11 +76,11 @@ def file_of(result, item_id):
     st.tuples(st.integers(0, 9), st.integers(0, 9)),
 )
 def test_tiles_cover_the_window_exactly_once_within_the_budget(shape, pixels, side, corner):
-    tiles = cut(Window(*corner, shape), Budget(pixels, side))
+    tiles = cut(Window(*corner, shape), Allowance(pixels, side))
     covered = np.zeros((shape[0] + 9, shape[1] + 9), int)
     for tile in tiles:
         covered[tile.slices] += 1
-        assert Budget(pixels, side).fits(tile.shape)
+        assert Allowance(pixels, side).fits(tile.shape)
     inside = (slice(corner[0], corner[0] + shape[0]), slice(corner[1], corner[1] + shape[1]))
     assert (covered[inside] == 1).all()
     assert covered.sum() == shape[0] * shape[1]
@@ -97,8 +103,10 @@ def fewest(shape, pixels, side):
 
 
 def test_tiles_are_rather_square_than_long():
-    assert {t.shape for t in cut(Window(0, 0, (100, 400)), Budget(10_000, 32768))} == {(100, 100)}
-    assert len(cut(Window(0, 0, (30_000, 30_000)), Budget(25_000_000, 32768))) == 36
+    assert {t.shape for t in cut(Window(0, 0, (100, 400)), Allowance(10_000, 32768))} == {
+        (100, 100)
+    }
+    assert len(cut(Window(0, 0, (30_000, 30_000)), Allowance(25_000_000, 32768))) == 36
 
 
 @given(st.integers(1, 500), st.integers(1, 500))
@@ -307,7 +315,7 @@ class Refusing:
 
     def __init__(self, plan, refusal, hands=0):
         self.hands = [threading.Thread() for _ in range(hands)]
-        self.memory = plan.task.memory()
+        self.sizes = plan.task.sizes()
         self.asked = []
         self._connection = Connection(plan.task.endpoint)
         self._refusal = refusal
@@ -318,7 +326,7 @@ class Refusing:
             shape = (size["height"], size["width"])
             self.asked.append(shape)
             if words := self._refusal(shape):
-                raise TooLargeError(words, 400)
+                raise refusal_of(words)
         body = self._connection.send(request)
         if check:
             check(body)
@@ -422,14 +430,14 @@ def test_only_the_tiles_that_fail_are_cut(scene_plan, refusing):
 
 
 def test_larger_tiles_are_tried_again_after_a_while():
-    hints = Hints()
-    hints.computed(1000, failures=True)
-    hints.computed(4000, failures=True)
-    assert hints.budget.pixels == 1000
+    sizes = TileSizes()
+    sizes.computed(1000, failures=True)
+    sizes.computed(4000, failures=True)
+    assert sizes.allowance.pixels == 1000
     for _ in range(16):
-        assert hints.budget.pixels == 1000
-        hints.computed(1000, failures=False)
-    assert hints.budget.pixels == 4000
+        assert sizes.allowance.pixels == 1000
+        sizes.computed(1000, failures=False)
+    assert sizes.allowance.pixels == 4000
 
 
 def test_an_item_that_fails_at_the_smallest_tile_fails_in_earth_engines_words(scene_plan, refusing):
@@ -461,7 +469,7 @@ def test_what_smaller_tiles_cannot_mend_costs_one_request(scene_plan, refusing, 
 
 
 def test_the_smaller_of_two_limits_holds():
-    error = TooLargeError("Total request size (1000 bytes) must be less than or equal to 800 bytes")
+    error = refusal_of("Total request size (1000 bytes) must be less than or equal to 800 bytes")
     assert allowed(error, (10, 10), Limits()).pixels == 80
     assert allowed(error, (10, 10), Limits(bytes=500)).pixels == 50
 
@@ -538,7 +546,7 @@ def test_the_memory_of_the_bands_that_come_back_counts(scene_plan, refusing):
 
 def test_what_a_jpeg_cannot_hold_is_refused_when_planned(earth_engine, points):
     options = {"out": "-", "scale": 1, "format": "jpg"}
-    with pytest.raises(SizeError, match=f"a JPEG holds {MAX_JPEG_SIDE}"):
+    with pytest.raises(SizeError, match=f"a JPEG holds {Jpg.max_side}"):
         eedask.chips(points, ee.Image(SCENE), shape=(10, 70_000), **options)
 
 
@@ -551,7 +559,7 @@ def test_without_rasterio_large_geotiffs_say_what_to_install(
     with pytest.raises(InputError, match="pip install rasterio"):
         eedask.chips(points, image, shape=(9000, 9000), **options)
     with pytest.raises(PermanentError, match="pip install rasterio"):
-        fetch_tiled(raising(MEMORY), alone, GRID, image_format("tif"), PIXEL_LIMITS, 1, Hints())
+        fetch_tiled(raising(MEMORY), alone, GRID, image_format("tif"), PIXEL_LIMITS, 1, TileSizes())
 
 
 def alone(work, hands):
@@ -560,7 +568,7 @@ def alone(work, hands):
 
 def raising(words):
     def ask(grid):
-        raise TooLargeError(words)
+        raise refusal_of(words)
 
     return ask
 
@@ -571,7 +579,7 @@ def test_tiles_that_differ_in_their_bands_are_not_joined():
         np.save(stream, np.zeros((1, 200), dtype))
         return stream.getvalue()
 
-    join = joiner(NPY, GRID, 10**9)
+    join = NPY.join(GRID, 10**9)
     join.add(Window(0, 0, (1, 200)), tile([("a", "u1")]))
     with pytest.raises(PermanentError, match="differ in their bands"):
         join.add(Window(1, 0, (1, 200)), tile([("a", "u2")]))
@@ -584,7 +592,7 @@ def test_pictures_of_any_mode_are_joined(mode):
     Image.new(mode, half, 1).save(stream, "PNG")
     plain = io.BytesIO()
     Image.new("L", half, 7).save(plain, "PNG")
-    join = joiner(image_format("png"), GRID, 10**9)
+    join = image_format("png").join(GRID, 10**9)
     join.add(Window(150, 0, (150, 200)), plain.getvalue())
     join.add(Window(0, 0, (150, 200)), stream.getvalue())
     image = Image.open(io.BytesIO(join.finish()))

@@ -9,21 +9,23 @@ import distributed
 import pytest
 from watching import wait_until
 
+from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import InputError, QuotaError, RunStopped
 from eedask.quota import leases, owner
 from eedask.quota import scheduler_plugin as quota_plugin
+from eedask.quota.messages import Ceiling
 
 
 @pytest.fixture
 def key():
-    return leases.key_of("https://example.invalid", uuid.uuid4().hex)
+    return leases.key_of(Endpoint("https://example.invalid", uuid.uuid4().hex))
 
 
 # -- within this process ---------------------------------------------------------------------
 
 
 def test_a_limiter_of_this_process_gets_its_slots(key):
-    limiter = leases.limiter_for(key, concurrency=3, rate=500)
+    limiter = leases.limiter_for(key, Ceiling(3, rate=500))
     try:
         with limiter.slot(), limiter.slot(), limiter.slot():
             assert (limiter.in_flight, limiter.slots) == (3, 3)
@@ -35,7 +37,7 @@ def test_a_limiter_of_this_process_gets_its_slots(key):
 
 
 def test_two_runs_share_one_limiter_and_end_for_themselves(key):
-    first, second = leases.limiter_for(key, 1), leases.limiter_for(key, 1)
+    first, second = leases.limiter_for(key, Ceiling(1)), leases.limiter_for(key, Ceiling(1))
     with first.slot():
         refused = []
 
@@ -56,26 +58,26 @@ def test_two_runs_share_one_limiter_and_end_for_themselves(key):
     with first.slot():
         assert first.in_flight == 1
     first.release()
-    third = leases.limiter_for(key, 2)
+    third = leases.limiter_for(key, Ceiling(2))
     with third.slot(), third.slot():
         assert third.in_flight == 2
     third.release()
 
 
 def test_what_was_stated_holds_over_what_a_run_brings(key):
-    leases.set_ceiling(None, key, 2)
-    limiter = leases.limiter_for(key, 40)
+    leases.set_ceiling(None, key, Ceiling(2))
+    limiter = leases.limiter_for(key, Ceiling(40))
     with limiter.slot():
         wait_until(lambda: limiter.slots == 2)
-        leases.set_ceiling(None, key, 5, rate=50)
+        leases.set_ceiling(None, key, Ceiling(5, rate=50))
         wait_until(lambda: limiter.slots == 5)
     limiter.release()
     with pytest.raises(InputError):
-        leases.set_ceiling(None, key, 0)
+        leases.set_ceiling(None, key, Ceiling(0))
 
 
 def test_throttling_is_heard_at_once(key):
-    limiter = leases.limiter_for(key, 10)
+    limiter = leases.limiter_for(key, Ceiling(10))
     with limiter.slot(), limiter.slot():
         with pytest.raises(QuotaError), limiter.slot():
             raise QuotaError("too many", 429)
@@ -119,7 +121,7 @@ def stop():
 
 def work(key, threads, requests, pause, concurrency=40):
     """Send requests from threads, in a Dask task; return when each was under way."""
-    limiter, spans, lock = leases.limiter_for(key, concurrency), [], threading.Lock()
+    limiter, spans, lock = leases.limiter_for(key, Ceiling(concurrency)), [], threading.Lock()
 
     def send():
         for _ in range(requests):
@@ -174,7 +176,7 @@ def state_of(client, key, condition):
 
 
 def test_processes_share_a_quota_and_never_exceed_it(client, key):
-    leases.set_ceiling(client, key, concurrency=6)
+    leases.set_ceiling(client, key, Ceiling(6))
     events = []
     client.subscribe_topic(quota_plugin.TOPIC, lambda event: events.append(event[1]))
     futures = on_each(client, key, threads=10, requests=25, pause=0.05)
@@ -195,7 +197,7 @@ def test_processes_share_a_quota_and_never_exceed_it(client, key):
 
 
 def test_two_runs_on_one_cluster_share_it(client, key):
-    leases.set_ceiling(client, key, concurrency=4)
+    leases.set_ceiling(client, key, Ceiling(4))
     futures = on_each(client, key, 6, 12, 0.05) + on_each(client, key, 6, 12, 0.05)
     spans = gathered(client, futures)
     assert len(spans) == 4 * 72
@@ -203,12 +205,12 @@ def test_two_runs_on_one_cluster_share_it(client, key):
 
 
 def test_a_ceiling_is_changed_while_a_run_goes_on(client, key):
-    leases.set_ceiling(client, key, concurrency=8)
+    leases.set_ceiling(client, key, Ceiling(8))
     futures = on_each(client, key, threads=10, requests=30, pause=0.05)
     state_of(client, key, lambda s: s["in_flight"] >= 6)
-    leases.set_ceiling(client, key, concurrency=2)
+    leases.set_ceiling(client, key, Ceiling(2))
     state_of(client, key, lambda s: s["booked"] == 2 and s["in_flight"] <= 2)
-    leases.set_ceiling(client, key, concurrency=20)
+    leases.set_ceiling(client, key, Ceiling(20))
     assert sum(map(len, client.gather(futures))) == 600
 
 
@@ -217,7 +219,7 @@ def test_a_worker_that_dies_gives_its_share_back_and_a_new_one_joins(
 ):
     # The scheduler is in this process.
     monkeypatch.setattr(owner, "GRACE_S", 1.0)
-    leases.set_ceiling(client, key, concurrency=6)
+    leases.set_ceiling(client, key, Ceiling(6))
     before = workers_of(client)
     futures = on_each(client, key, threads=8, requests=10_000, pause=0.05)
     state = state_of(client, key, lambda s: [m["slots"] for m in s["members"].values()] == [3, 3])
@@ -238,7 +240,7 @@ def test_a_worker_that_dies_gives_its_share_back_and_a_new_one_joins(
 
 
 def test_a_new_owner_is_joined(cluster, client, key):
-    leases.set_ceiling(client, key, concurrency=4)
+    leases.set_ceiling(client, key, Ceiling(4))
     futures = on_each(client, key, threads=6, requests=30, pause=0.05, concurrency=4)
     state_of(client, key, lambda s: s["in_flight"] == 4)
     # As after a restart of the scheduler: the plugin and all that it knew are gone.
@@ -264,7 +266,9 @@ def test_a_cluster_in_this_process_ends_its_limiters(key):
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         limiters = [
-            client.submit(leases.limiter_for, key, 7, workers=[worker], pure=False).result()
+            client.submit(
+                leases.limiter_for, key, Ceiling(7), workers=[worker], pure=False
+            ).result()
             for worker in workers_of(client)
         ]
         # One process, one member.

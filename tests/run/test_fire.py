@@ -118,7 +118,8 @@ def test_faults_cost_requests_and_nothing_else(bed, client, tmp_path, tell, name
     assert figures.seconds < 20
 
 
-@pytest.mark.parametrize("kind", ["reset", pytest.param("503", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["reset", "503"])
 def test_an_outage_is_waited_for(bed, client, tmp_path, tell, kind):
     items = make_items(400, seed=31)
     bed.emulator.set_faults(f"outage_after=1,outage=5,outage_as={kind}")
@@ -171,6 +172,7 @@ def test_a_server_that_is_gone_for_20_seconds_is_waited_for(running, client, tmp
 # Workers.
 
 
+@pytest.mark.slow
 def test_killed_workers_lose_nothing(bed, tmp_path, tell):
     items, out = make_items(400, seed=41), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.15)

@@ -115,6 +115,7 @@ def small_disk(request, tmp_path):
     disk.close()
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(bed, small_disk, tell):
     folder, disk = small_disk
     items, out = make_items(500, seed=71), folder / "out"
@@ -130,6 +131,7 @@ def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(bed, small_disk, tell)
     tell(figures.line(f"stopped after {stopped_s:.1f} s; {resume(bed, items, out)}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locked", ["chips", "manifest"])
 def test_a_folder_that_the_user_may_not_write_to_stops_a_script(bed, tmp_path, tell, locked):
     items, out = make_items(400, seed=74), tmp_path / "out"

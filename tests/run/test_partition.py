@@ -14,8 +14,10 @@ from eedask.dataset.rows import FAILED, ITEM_ID, OK, Row
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import BudgetError, RunStopped
-from eedask.run.partition import Part, run_partition
-from eedask.run.process import Done, release
+from eedask.quota.messages import Ceiling
+from eedask.run.lifetime import release
+from eedask.run.outcomes import Done
+from eedask.run.partition import PartitionRows, run_partition
 from eedask.run.spec import RunSpec
 from eedask.run.task import Job, Records
 
@@ -42,7 +44,7 @@ class Monthly:
     needs_client: bool = False
     notes: tuple = ()
 
-    def memory(self):
+    def sizes(self):
         return None
 
     def jobs(self, items):
@@ -56,7 +58,7 @@ class Monthly:
         self.done.append(item.id)
         return [Records([{"month": m, "value": number + m / 100} for m in (1, 2, 3)])]
 
-    def split(self, job, error, memory):
+    def split(self, job, error):
         return ()
 
 
@@ -85,7 +87,7 @@ def staged(tmp_path):
 
 def spec_of(dataset, run_id, **more):
     task = Monthly(Path(dataset.folder.url, "manifest", "part-00000.parquet"))
-    options = {"concurrency": 4, "policy": RetryPolicy(tries=1), **more}
+    options = {"ceiling": Ceiling(4), "policy": RetryPolicy(tries=1), **more}
     return RunSpec(run_id=run_id, dataset=dataset, task=task, **options)
 
 
@@ -138,7 +140,7 @@ class Broke(Monthly):
 def test_failed_rows_stay_until_others_take_their_place(staged):
     ids = [item.id for item in staged.partition(0)]
     Dataset(staged.folder).write_rows(0, [Row(id_, FAILED, error="once") for id_ in ids])
-    spec = spec_of(staged, "again", concurrency=1, retry_failed=True, flush_s=0.0)
+    spec = spec_of(staged, "again", ceiling=Ceiling(1), retry_failed=True, flush_s=0.0)
     spec = replace(spec, dataset=Dataset(staged.folder), task=Broke(spec.task.manifest))
     with pytest.raises(RunStopped, match="budget"):
         run(spec)
@@ -152,14 +154,14 @@ def test_failed_rows_stay_until_others_take_their_place(staged):
 
 def test_a_part_keeps_the_rows_of_items_that_are_done_and_drops_all_others(staged):
     spec = spec_of(staged, "none")
-    first = Part(0, spec, {})
+    first = PartitionRows(0, spec, {})
     for name in ("i0", "i1", "i2"):
         first.add(Done(Row(name, OK), [{"month": 1, "value": 1.0}, {"month": 2, "value": None}]))
     assert first.table().equals(first.table())
     staged.write_table(0, first.table())
 
     rows = {"i0": Row("i0", OK), "i2": Row("i2", "failed")}
-    second = Part(0, spec, rows)
+    second = PartitionRows(0, spec, rows)
     assert second.table()[ITEM_ID].to_pylist() == ["i0", "i0"]
     second.add(Done(Row("i1", OK), [{"month": 5}]))
     assert second.table().to_pylist() == [

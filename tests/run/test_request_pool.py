@@ -6,7 +6,7 @@ import time
 import pytest
 
 from eedask.errors import RunStopped
-from eedask.quota.limiter import Limiter, Slot, SlotUnused
+from eedask.quota.limiter import Limiter, SlotUnused, Ticket
 from eedask.run.request_pool import RequestPool, Split
 
 
@@ -19,8 +19,8 @@ class Gate:
         self.waiting = 0
         self.closed = False
 
-    def slot(self):
-        return Slot(self.begin, self.end)
+    def take(self):
+        return Ticket(self.begin(), self.end)
 
     def begin(self):
         self.waiting += 1
@@ -51,7 +51,7 @@ def pool(gate):
 
 
 def use(held):
-    with held:
+    with held.claim():
         pass
 
 

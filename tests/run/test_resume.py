@@ -59,6 +59,7 @@ def cut_short(running, tmp_path_factory):
     return items, out, flushed(out)
 
 
+@pytest.mark.slow
 def test_a_killed_script_leaves_whole_parts_and_whole_files(cut_short):
     items, out, rows = cut_short
     assert 100 <= len(rows) < len(items)
@@ -75,6 +76,7 @@ def test_a_killed_script_leaves_whole_parts_and_whole_files(cut_short):
     assert f"{len(items) - len(rows)} items are not done" in result.summary()
 
 
+@pytest.mark.slow
 def test_a_resume_fetches_what_was_not_flushed(bed, cut_short):
     items, out, rows = cut_short
     wait_until_quiet(bed)

@@ -16,11 +16,11 @@ from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, TooLargeError
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
-from eedask.quota.limiter import Slot, SlotUnused
-from eedask.run.process import JobSender
+from eedask.quota.limiter import Slot, SlotUnused, Ticket
+from eedask.run.job_sender import JobSender
 from eedask.run.request_pool import RequestPool, Split
 from eedask.run.task import Job
-from eedask.tables.batch_memory import BatchMemory
+from eedask.tables.batch_sizes import BatchSizes
 from eedask.tables.batches import Batch, BatchedTask
 from eedask.tables.grouping import BatchLimits, by_tile, expected_pixels, in_order, tiles_of
 
@@ -107,7 +107,7 @@ class Fake(BatchedTask):
     presumed = 250.0
 
     def __init__(self, most, heavy=(), total=1.0, seconds=0.0):
-        self.most, self.heavy, self.sizes = most, heavy, []
+        self.most, self.heavy, self.asked = most, heavy, []
         self.items, self.seconds = total, seconds
 
     @property
@@ -115,7 +115,7 @@ class Fake(BatchedTask):
         return self.items
 
     def ask(self, job, sender):
-        self.sizes.append(len(job.items))
+        self.asked.append(len(job.items))
         time.sleep(self.seconds)
         if job.laid_out.weight > self.most or any(i.id in self.heavy for i in job.items):
             raise TooLargeError("User memory limit exceeded.", 400)
@@ -123,10 +123,10 @@ class Fake(BatchedTask):
 
 
 class Sender:
-    """What a job is sent with: here, the run's memory alone."""
+    """What a job is sent with: here, the sizes alone that the run has learned."""
 
-    def __init__(self, memory):
-        self.memory = memory
+    def __init__(self, sizes):
+        self.sizes = sizes
 
     def rest(self):
         """It has no slot."""
@@ -134,7 +134,7 @@ class Sender:
 
 def run(task, items, batch, *, threads=1):
     """Do all jobs as the pool does it, so many at once; return the ids that failed."""
-    memory = task.memory()
+    sizes = task.sizes()
     queue = deque(
         Job(tuple(WorkItem(k) for k in range(at, min(at + batch, items))), Batch((1.0,) * batch, 1))
         for at in range(0, items, batch)
@@ -144,49 +144,49 @@ def run(task, items, batch, *, threads=1):
         # Those under way at once learn nothing of each other.
         for job in [queue.popleft() for _ in range(min(threads, len(queue)))]:
             try:
-                done += len(task.do(job, Sender(memory)))
+                done += len(task.do(job, Sender(sizes)))
             except Exception as error:
-                smaller = task.split(job, error, memory)
+                smaller = task.split(job, error)
                 queue.extendleft(reversed(smaller))
                 if not smaller:
                     failed.append(job.items[0].id)
     assert done + len(failed) == items
-    return failed, memory
+    return failed, sizes
 
 
 def test_what_fits_is_asked_in_batches_as_laid_out():
     task = Fake(most=1e9)
     run(task, 100_000, 1000)
-    assert len(task.sizes) == 100
+    assert len(task.asked) == 100
 
 
 @pytest.mark.parametrize("most", [600, 300, 120, 40, 9, 1])
 def test_finding_the_size_costs_few_requests(most):
     task = Fake(most=most)
-    failed, memory = run(task, 100_000, 1000)
+    failed, sizes = run(task, 100_000, 1000)
     assert not failed
-    assert memory.spent <= 0.05 * len(task.sizes)
-    assert memory.spent == sum(size > most for size in task.sizes)
+    assert sizes.spent <= 0.05 * len(task.asked)
+    assert sizes.spent == sum(size > most for size in task.asked)
     # Not by asking for much less than would work either.
-    assert len(task.sizes) <= 5 * 100_000 / most
+    assert len(task.asked) <= 5 * 100_000 / most
 
 
 class Slots:
     """As many as there are threads."""
 
-    def slot(self):
-        return Slot(float, lambda started, error: None)
+    def take(self):
+        return Ticket(0.0, lambda started, error: None)
 
 
-def run_at_once(task, items, batch, threads, memory=None):
-    """Do all jobs by the pool's threads; return the memory, and how long it took, seconds."""
-    memory = memory or task.memory()
+def run_at_once(task, items, batch, threads, sizes=None):
+    """Do all jobs by the pool's threads; return the sizes learned, and the seconds it took."""
+    sizes = sizes or task.sizes()
 
     def work(job, _):
         try:
-            return task.do(job, Sender(memory))
+            return task.do(job, Sender(sizes))
         except Exception as error:
-            return Split(task.split(job, error, memory))
+            return Split(task.split(job, error))
 
     jobs = [
         Job(tuple(WorkItem(k) for k in range(at, min(at + batch, items))), Batch((1.0,) * batch, 1))
@@ -199,7 +199,7 @@ def run_at_once(task, items, batch, threads, memory=None):
         done += sum(map(len, backlog.take(0.02)))
         assert not over or done == items
     pool.close()
-    return memory, time.monotonic() - started
+    return sizes, time.monotonic() - started
 
 
 @pytest.mark.parametrize("most", [200, 100, 50, 20])
@@ -208,31 +208,31 @@ def test_finding_the_size_costs_few_of_the_requests_of_forty_slots(most):
     # Of sizes a power of two apart, half of what may be is what is found.
     items = 250 * most // 2
     task = Fake(most=most, total=items, seconds=0.02)
-    memory, _ = run_at_once(task, items, 1000, 40)
-    assert 150 <= len(task.sizes) <= 600
-    assert 1 <= memory.spent <= 0.05 * len(task.sizes)
+    sizes, _ = run_at_once(task, items, 1000, 40)
+    assert 150 <= len(task.asked) <= 600
+    assert 1 <= sizes.spent <= 0.05 * len(task.asked)
 
 
 def test_where_the_first_size_fits_others_wait_for_one_request_at_most():
     items, seconds = 60_000, 0.2
     task = Fake(most=1e9, total=items, seconds=seconds)
-    memory, took = run_at_once(task, items, 250, 40)
-    assert memory.spent == 0
-    assert len(task.sizes) == items / 250
+    sizes, took = run_at_once(task, items, 250, 40)
+    assert sizes.spent == 0
+    assert len(task.asked) == items / 250
     # Six times forty, and one in which few are under way.
     assert took < seconds * (items / 250 / 40 + 1) + 0.8
 
 
 def test_those_that_wait_for_a_slow_request_go_on_with_less():
-    memory = BatchMemory(250, total=1000, patience_s=0.05)
+    sizes = BatchSizes(250, total=1000, patience_s=0.05)
     slow = object()
-    assert memory.admit(slow, 250) == 250
+    assert sizes.admit(slow, 250) == 250
     started = time.monotonic()
-    less = memory.admit(object(), 250)
+    less = sizes.admit(object(), 250)
     assert 0.04 < time.monotonic() - started < 1
     assert 0 < less < 250
-    memory.worked(slow, 250)
-    assert memory.admit(object(), 250) == 250
+    sizes.worked(slow, 250)
+    assert sizes.admit(object(), 250) == 250
 
 
 class CountedSlots:
@@ -243,6 +243,9 @@ class CountedSlots:
 
     def slot(self):
         return Slot(self.begin, self.end)
+
+    def take(self):
+        return Ticket(self.begin(), self.end)
 
     def begin(self):
         self.free.acquire()
@@ -270,8 +273,8 @@ def test_those_that_wait_hold_no_slot():
             self.opened.wait(30)
 
     task, slots, gate = Sending(most=1e9, total=4000.0), CountedSlots(8), Gate()
-    memory, spec = BatchMemory(250, 4000, patience_s=30), SimpleNamespace(policy=RetryPolicy())
-    process = SimpleNamespace(spec=spec, limiter=slots, connection=gate, memory=memory)
+    sizes, spec = BatchSizes(250, 4000, patience_s=30), SimpleNamespace(policy=RetryPolicy())
+    process = SimpleNamespace(spec=spec, limiter=slots, connection=gate, sizes=sizes)
     jobs = [Job(tuple(map(WorkItem, range(250))), Batch((1.0,) * 250, 1)) for _ in range(16)]
     pool = RequestPool(8, slots)
     backlog = pool.backlog(
@@ -295,25 +298,25 @@ def test_those_that_wait_hold_no_slot():
 
 @pytest.mark.parametrize("ending", ["worked", "too_large", "other"])
 def test_those_that_wait_hear_of_every_end(ending):
-    memory = BatchMemory(250, total=1000, patience_s=60)
+    sizes = BatchSizes(250, total=1000, patience_s=60)
     first, second, found = object(), object(), []
-    assert memory.admit(first, 250) == 250
-    waiting = threading.Thread(target=lambda: found.append(memory.admit(second, 250)))
+    assert sizes.admit(first, 250) == 250
+    waiting = threading.Thread(target=lambda: found.append(sizes.admit(second, 250)))
     waiting.start()
     waiting.join(0.05)
     assert waiting.is_alive()
     more = {"worked": (250,), "too_large": (250, "a batch"), "other": ()}[ending]
-    getattr(memory, ending)(first, *more)
+    getattr(sizes, ending)(first, *more)
     waiting.join(5)
     assert found == [62.5 if ending == "too_large" else 250]
 
 
 def test_an_item_that_is_too_large_fails_alone_and_batches_stay_large():
     task = Fake(most=1e9, heavy={4321, 70_000})
-    failed, memory = run(task, 100_000, 1000)
+    failed, sizes = run(task, 100_000, 1000)
     assert failed == [4321, 70_000]
-    assert memory.spent <= 2 * 12
-    assert len(task.sizes) <= 100 + 2 * 2 * 12
+    assert sizes.spent <= 2 * 12
+    assert len(task.asked) <= 100 + 2 * 2 * 12
 
 
 @settings(max_examples=30, deadline=None)
@@ -327,54 +330,54 @@ def test_every_item_is_done_or_failed_whatever_the_limit(most, heavy, threads):
 def test_a_size_at_which_many_requests_fail_is_given_up():
     """As where the work in an item differs, and some batches are just above what is allowed."""
     task = Fake(most=1000)
-    memory = task.memory()
-    memory.worked(object(), 800)
+    sizes = task.sizes()
+    sizes.worked(object(), 800)
     for _ in range(10):
         # One in five fails, though what comes after it works.
-        memory.too_large(object(), 800, "a batch")
+        sizes.too_large(object(), 800, "a batch")
         for _ in range(4):
-            memory.worked(object(), 400)
-    assert memory.admit(object(), 800) < 800
+            sizes.worked(object(), 400)
+    assert sizes.admit(object(), 800) < 800
 
 
 def test_one_request_at_a_time_tries_a_larger_size():
-    memory = BatchMemory(250)
+    sizes = BatchSizes(250)
     first, second = object(), object()
-    assert memory.admit(first, 1000) == 1000
-    assert memory.admit(second, 1000) == 250, "while one finds out, others keep to what works"
-    memory.worked(first, 1000)
-    assert memory.admit(second, 1000) == 1000
+    assert sizes.admit(first, 1000) == 1000
+    assert sizes.admit(second, 1000) == 250, "while one finds out, others keep to what works"
+    sizes.worked(first, 1000)
+    assert sizes.admit(second, 1000) == 1000
 
 
 def test_a_try_that_tells_nothing_lets_another_try():
-    memory = BatchMemory(250)
+    sizes = BatchSizes(250)
     first, second = object(), object()
-    assert memory.admit(first, 1000) == 1000
-    memory.other(first)
-    assert memory.admit(second, 1000) == 1000
+    assert sizes.admit(first, 1000) == 1000
+    sizes.other(first)
+    assert sizes.admit(second, 1000) == 1000
 
 
 def test_jobs_that_are_cut_are_cut_once():
     """What a job is cut to is decided when it is refused: no job is a try that never ends."""
     task = Fake(most=1e9)
-    memory = task.memory()
+    sizes = task.sizes()
     scout = object()
-    memory.admit(scout, 1000)
+    sizes.admit(scout, 1000)
     job = Job(tuple(WorkItem(k) for k in range(1000)), Batch((1.0,) * 1000, 1))
     with pytest.raises(Exception, match="cut to what is known") as refused:
-        task.do(job, Sender(memory))
-    memory.worked(scout, 1000)
-    assert [len(part.items) for part in task.split(job, refused.value, memory)] == [250] * 4
-    assert memory.admit(object(), 4000) == 4000
+        task.do(job, Sender(sizes))
+    sizes.worked(scout, 1000)
+    assert [len(part.items) for part in task.split(job, refused.value)] == [250] * 4
+    assert sizes.admit(object(), 4000) == 4000
 
 
 def test_a_size_that_worked_falls_when_it_fails_again_and_again():
     """As where a run comes into a place with more in every pixel."""
     task = Fake(most=1000)
-    memory = task.memory()
+    sizes = task.sizes()
     jobs = [Job(tuple(WorkItem(k) for k in range(800)), Batch((1.0,) * 800, 1)) for _ in range(4)]
     for job in jobs:
-        task.do(job, Sender(memory))
+        task.do(job, Sender(sizes))
     for job in jobs[:3]:
-        memory.too_large(job, 800, job.label)
-    assert memory.admit(object(), 800) < 800
+        sizes.too_large(job, 800, job.label)
+    assert sizes.admit(object(), 800) < 800

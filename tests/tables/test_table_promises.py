@@ -18,8 +18,8 @@ from mounted import FIELD, SCENE, SERIES
 
 import eedask
 from eedask.errors import DatasetError, ItemsError
-from eedask.tables import series_task as series
-from eedask.tables.batch_memory import BatchMemory
+from eedask.tables import series_query, series_task
+from eedask.tables.batch_sizes import BatchSizes
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -50,16 +50,17 @@ def square(path, side=400):
 
 
 @pytest.mark.parametrize("times", [YEARS, (YEARS[0], None, YEARS[2]), (None, YEARS[0], YEARS[2])])
-def test_windows_of_time_hold_every_image_once(
+def test_spans_of_time_hold_every_image_once(
     earth_engine, rasters, tmp_path, monkeypatch, sent, times
 ):
-    """Also images of one time, which no window parts, and such as have none."""
+    """Also images of one time, which no span parts, and such as have none."""
     item = square(next(rasters.series.iterdir()))
     plan = {"items": item, "collection": timed(*times), "reducer": "mean"}
     whole = eedask.time_series(**plan, out=tmp_path / "one").run(progress=False).table()
     assert len(whole) == 3
     sent.clear()
-    monkeypatch.setattr(series, "_MOST_FEATURES", 1)
+    for module in (series_query, series_task):
+        monkeypatch.setattr(module, "MOST_FEATURES", 1)
     parts = eedask.time_series(**plan, out=tmp_path / "many").run(progress=False)
     assert sum("dateRangeContains" in body for body in sent) == 2
     pd.testing.assert_frame_equal(parts.table(), whole)
@@ -215,9 +216,9 @@ def test_batches_that_are_too_long_are_halved_without_a_request(earth_engine, tm
 
 
 def test_what_finding_the_size_costs_is_logged(caplog):
-    memory, job = BatchMemory(250), object()
+    sizes, job = BatchSizes(250), object()
     with caplog.at_level(logging.INFO, logger="eedask"):
-        memory.too_large(job, memory.admit(job, 250), "item 5 and 249 more")
+        sizes.too_large(job, sizes.admit(job, 250), "item 5 and 249 more")
     assert caplog.messages == [
         "item 5 and 249 more: too large; 1 requests so far went on finding the size"
     ]

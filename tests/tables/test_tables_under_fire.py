@@ -264,7 +264,7 @@ def test_only_what_failed_of_a_table_is_asked_again(start, values, tmp_path, sen
 
 
 @pytest.mark.slow
-def test_a_series_of_more_images_than_an_answer_holds_comes_by_windows_of_time(
+def test_a_series_of_more_images_than_an_answer_holds_comes_by_spans_of_time(
     start, values, tmp_path, sent
 ):
     corners, items = many(1)
@@ -277,6 +277,6 @@ def test_a_series_of_more_images_than_an_answer_holds_comes_by_windows_of_time(
     assert table["time"].is_monotonic_increasing
     expected = means(values, corners, 8)[0] + np.arange(5010)
     np.testing.assert_allclose(table["b1"], expected, rtol=1e-6, atol=0.02)
-    windows = [body for body in sent if "dateRangeContains" in body]
-    assert len(windows) >= 3
-    assert len(sent) == len(windows) + 2, "of what the bands are, and of the times"
+    spans = [body for body in sent if "dateRangeContains" in body]
+    assert len(spans) >= 3
+    assert len(sent) == len(spans) + 2, "of what the bands are, and of the times"

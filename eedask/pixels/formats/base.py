@@ -1,44 +1,120 @@
-"""The image formats that Earth Engine answers in, and whether an answer is a whole one."""
+"""What a format of image files can do: the one interface of all formats."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+import importlib.util
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Protocol
 
-from eedask.errors import PermanentError, SizeError, TransientError
-from eedask.grid import Window
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from eedask.errors import InputError, PermanentError, SizeError, TransientError
+from eedask.grid import PixelGrid, Window
+from eedask.pixels.formats.stretching import stretched
 
 # What PIL and NumPy raise for bytes that are not what they should be.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError)
 
 
-@dataclass(frozen=True)
-class ImageFormat:
-    """A format of image files.
+class Joiner(Protocol):
+    """Takes the tiles of one chip in any order and gives the file of the whole chip."""
+
+    def add(self, window: Window, data: bytes) -> None:
+        """Put a tile in its place.
+
+        Parameters
+        ----------
+        window : Window
+            Where the tile lies in the chip.
+        data : bytes
+            The tile's file.
+
+        Raises
+        ------
+        SizeError
+            If the whole chip would take more memory than it may.
+        PermanentError
+            If the tile has other bands or types than those before it.
+        """
+
+    def finish(self) -> bytes:
+        """Return the file of the whole chip; no tile can be added any more."""
+
+
+class ImageFormat(ABC):
+    """A format of image files. It has no state: all instances of a class are equal.
 
     Attributes
     ----------
     name : str
-        As the user says it.
+        As the user says it, in lower case.
+    aliases : tuple of str
+        Other names that users may say, in lower case.
     rest_name : str
         ``ImageFileFormat`` of Earth Engine's REST API.
     suffix : str
-        Of file names.
+        Of file names, without the dot.
     is_visual : bool
-        Whether it holds 8-bit pictures (1 or 3 bands), not data.
-    shape_of : callable
-        From a file's bytes to (rows, columns); raises if the file is not whole.
+        True for 8-bit pictures of 1 or 3 bands, False for data.
+    max_side : int, optional
+        The most rows or columns that a file can have; None if that is more than any chip has.
+    library : str, optional
+        A package that is not installed with eedask, without which files of this format can be
+        neither joined nor opened. What Earth Engine sends can be checked and kept without it.
     """
 
-    name: str
-    rest_name: str
-    suffix: str
-    is_visual: bool
-    shape_of: Callable[[bytes], tuple[int, int]]
+    name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    rest_name: ClassVar[str]
+    suffix: ClassVar[str]
+    is_visual: ClassVar[bool]
+    max_side: ClassVar[int | None] = None
+    library: ClassVar[str | None] = None
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    @abstractmethod
+    def shape_of(self, data: bytes) -> tuple[int, int]:
+        """Return a file's (rows, columns); raise one of PIL's or NumPy's errors if it is damaged.
+
+        A file whose end is missing counts as damaged.
+        """
+
+    @abstractmethod
+    def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
+        """Return a new joiner for a chip; :meth:`join` has made sure that there can be one."""
+
+    @abstractmethod
+    def open(self, data: bytes) -> Any:
+        """Return a file as what users of the format work with: an array, a picture, a dataset."""
+
+    @abstractmethod
+    def as_array(self, data: bytes) -> NDArray[Any]:
+        """Return a file's values, shape (bands, rows, columns); 0 where the file masks them."""
+
+    def as_picture(self, data: bytes) -> Image.Image:
+        """Return a file as an RGB or RGBA picture for people; see :func:`stretched` for data."""
+        return stretched(self.as_array(data))
+
+    def grid_of(self, data: bytes) -> PixelGrid | None:
+        """Return where a file says that its pixels lie; None if it does not say."""
+        return None
 
     def check(self, data: bytes, shape: tuple[int, int] | None) -> None:
-        """Raise TransientError unless ``data`` is one whole image of (rows, columns) ``shape``."""
+        """Raise TransientError unless ``data`` is one whole image.
+
+        Parameters
+        ----------
+        data : bytes
+        shape : (int, int), optional
+            The rows and columns that it must have; None if any will do.
+        """
         try:
             found = self.shape_of(data)
         except _DAMAGE as error:
@@ -50,23 +126,57 @@ class ImageFormat:
         if shape is not None and found != shape:
             raise TransientError(f"the image has {found} (rows, columns); {shape} was asked for")
 
+    def join(self, grid: PixelGrid, most: int) -> Joiner:
+        """Return what puts the tiles of one chip together.
 
-class Joiner(Protocol):
-    """Takes tiles in any order and gives the whole file."""
-
-    def add(self, window: Window, data: bytes) -> None:
-        """Put a tile, an encoded file, in its place.
+        Parameters
+        ----------
+        grid : PixelGrid
+            Of the whole chip.
+        most : int
+            Bytes that the whole chip may take decoded.
 
         Raises
         ------
         SizeError
-            If the whole would take more memory than it may.
+            If the format cannot hold the shape.
         PermanentError
-            If the tile has other bands or types than those before it.
+            If what reads and writes the format is not installed.
         """
+        if missing := self.missing():
+            raise PermanentError(self.cannot_join(missing))
+        self.check_side(grid.shape)
+        return self.joiner_of(grid, most)
 
-    def finish(self) -> bytes:
-        """Return the file; no tile can be added any more."""
+    def check_side(self, shape: tuple[int, int]) -> None:
+        """Raise SizeError if a file of this format cannot have so many (rows, columns)."""
+        if self.max_side is not None and max(shape) > self.max_side:
+            raise SizeError(
+                f"shape {shape} has a side of {max(shape)} pixels; a {self.rest_name} holds"
+                f" {self.max_side} at most. Ask for format='png'"
+            )
+
+    def check_opens(self) -> None:
+        """Raise InputError if what reads the format is not installed."""
+        if missing := self.missing():
+            raise InputError(
+                f"{self.name} files are read with {missing}, which is not installed: pip install"
+                f" {missing}"
+            )
+
+    def missing(self) -> str | None:
+        """Return the package that has to be installed before files are joined or opened."""
+        if self.library is None or importlib.util.find_spec(self.library) is not None:
+            return None
+        return self.library
+
+    def cannot_join(self, missing: str) -> str:
+        """Return, for the user, what to do where a package is missing that joins tiles."""
+        return (
+            f"the chip is too large for one request, and {self.name} files of several are joined"
+            f" with {missing}, which is not installed: pip install {missing} where the workers"
+            " run, or ask for format='npy'"
+        )
 
 
 def check_memory(shape: tuple[int, int], pixel_bytes: int, most: int) -> None:
@@ -85,3 +195,8 @@ def check_same(what: str, found: Any, first: Any) -> None:
     """Raise PermanentError unless a tile has what the first tile of its chip has."""
     if found != first:
         raise PermanentError(f"the tiles of one image differ in their {what}: {first}, {found}")
+
+
+def bands_first(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return (rows, columns) or (rows, columns, bands) as (bands, rows, columns)."""
+    return pixels[np.newaxis] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)

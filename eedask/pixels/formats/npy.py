@@ -1,4 +1,4 @@
-"""NumPy's NPY: structured arrays, a field a band."""
+"""NumPy's NPY: a structured array of (rows, columns), with one field for each band."""
 
 from __future__ import annotations
 
@@ -10,23 +10,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.base import check_memory, check_same
+from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
 
 
-def _npy_shape(data: bytes) -> tuple[int, int]:
-    """Read the header, and see that as many values follow; they need no reading."""
-    # The length of the header stands in it: https://numpy.org/doc/stable/reference/generated/
-    # numpy.lib.format.html
-    length = 10 + int.from_bytes(data[8:10], "little")
-    (rows, columns), dtype = _npy_header(data[:length])
-    if len(data) - length != rows * columns * dtype.itemsize:
-        raise ValueError(f"{len(data) - length} bytes for {rows} x {columns} of {dtype}")
-    return rows, columns
+class Npy(ImageFormat):
+    """NPY files."""
+
+    name = "npy"
+    aliases = ("numpy",)
+    rest_name = "NPY"
+    suffix = "npy"
+    is_visual = False
+
+    def shape_of(self, data: bytes) -> tuple[int, int]:
+        """Read the header, and see that as many values follow as it says; they are not read."""
+        # Bytes 8 and 9 hold the length of the header that follows them:
+        # https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+        length = 10 + int.from_bytes(data[8:10], "little")
+        (rows, columns), dtype = _header(data[:length])
+        if len(data) - length != rows * columns * dtype.itemsize:
+            raise ValueError(f"{len(data) - length} bytes for {rows} x {columns} of {dtype}")
+        return rows, columns
+
+    def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
+        """Return a joiner that writes tiles into the file that is being made."""
+        return _Joiner(grid, most)
+
+    def open(self, data: bytes) -> NDArray[Any]:
+        """Return the structured array, shape (rows, columns)."""
+        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+        return array
+
+    def as_array(self, data: bytes) -> NDArray[Any]:
+        """Return the bands in the one type that holds all of them; NPY has 0 where masked."""
+        array = self.open(data)
+        assert array.dtype.names is not None
+        return np.stack([array[name] for name in array.dtype.names])
 
 
 @functools.lru_cache(maxsize=64)
-def _npy_header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
-    """Return shape and dtype; the chips of a run mostly share them, and they are slow to read."""
+def _header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
+    """Return shape and dtype. They are slow to read, and most chips of a run share them."""
     file = io.BytesIO(header)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("a version of the format that Earth Engine does not write")
@@ -36,8 +60,8 @@ def _npy_header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
     return (shape[0], shape[1]), dtype
 
 
-class _NpyJoiner:
-    """Structured arrays; the array lies in the file that is being made."""
+class _Joiner:
+    """The array is a view of the file that is being made, so that the chip is held only once."""
 
     def __init__(self, grid: PixelGrid, most: int) -> None:
         self._shape = grid.shape
@@ -53,12 +77,13 @@ class _NpyJoiner:
         self._array[window.slices] = tile
 
     def finish(self) -> bytes:
-        self._array = None  # a buffer that is looked at cannot be given away without a copy
+        # While a view of the buffer exists, getvalue would copy it.
+        self._array = None
         return self._file.getvalue()
 
     def _allocated(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         check_memory(self._shape, dtype.itemsize, self._most)
-        _write_npy_header(self._file, dtype, self._shape)
+        _write_header(self._file, dtype, self._shape)
         start = self._file.tell()
         self._file.seek(self._shape[0] * self._shape[1] * dtype.itemsize - 1, io.SEEK_CUR)
         self._file.write(b"\0")
@@ -66,7 +91,7 @@ class _NpyJoiner:
         return pixels.reshape(self._shape)
 
 
-def _write_npy_header(file: io.BytesIO, dtype: np.dtype[Any], shape: tuple[int, int]) -> None:
+def _write_header(file: io.BytesIO, dtype: np.dtype[Any], shape: tuple[int, int]) -> None:
     descr = np.lib.format.dtype_to_descr(dtype)
     header = {"descr": descr, "fortran_order": False, "shape": shape}
     try:

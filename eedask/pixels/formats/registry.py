@@ -1,99 +1,50 @@
-"""The formats of chips by name."""
+"""The formats of chips by name. A new format is a module beside this one, and a row here."""
 
 from __future__ import annotations
 
-import importlib.util
+from eedask.errors import InputError
+from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.formats.jpg import Jpg
+from eedask.pixels.formats.npy import Npy
+from eedask.pixels.formats.png import Png
+from eedask.pixels.formats.tif import Tif
 
-from eedask.errors import InputError, PermanentError, SizeError
-from eedask.grid import PixelGrid
-from eedask.pixels.formats.base import ImageFormat, Joiner
-from eedask.pixels.formats.npy import _npy_shape, _NpyJoiner
-from eedask.pixels.formats.pictures import (
-    _JPEG,
-    _PNG,
-    MAX_JPEG_SIDE,
-    _jpeg_shape,
-    _PictureJoiner,
-    _png_shape,
+FORMATS: tuple[ImageFormat, ...] = (
+    Png(),
+    Jpg(),
+    Npy(),
+    Tif(),
 )
-from eedask.pixels.formats.tif import _tiff_shape, _TiffJoiner
 
-_FORMATS = {
-    "png": ImageFormat("png", "PNG", "png", True, _png_shape),
-    "jpg": ImageFormat("jpg", "JPEG", "jpg", True, _jpeg_shape),
-    "npy": ImageFormat("npy", "NPY", "npy", False, _npy_shape),
-    "tif": ImageFormat("tif", "GEO_TIFF", "tif", False, _tiff_shape),
-}
-
-_ALIASES = {
-    "jpeg": "jpg",
-    "numpy": "npy",
-    "geotiff": "tif",
-    "geo_tiff": "tif",
-    "tiff": "tif",
-}
+_BY_NAME = {name: form for form in FORMATS for name in (form.name, *form.aliases)}
+_BY_SUFFIX = {form.suffix: form for form in FORMATS}
 
 
 def image_format(name: str) -> ImageFormat:
-    """Return a format by its name, in any case; "jpeg", "geotiff" and "numpy" are known too.
+    """Return a format by its name or one of its aliases ("jpeg", "geotiff"), in any case.
 
     Raises
     ------
     InputError
         If there is no such format.
     """
-    key = str(name).lower()
     try:
-        return _FORMATS[_ALIASES.get(key, key)]
+        return _BY_NAME[str(name).lower()]
     except KeyError:
-        known = ", ".join(map(repr, _FORMATS))
+        known = ", ".join(repr(form.name) for form in FORMATS)
         raise InputError(f"format={name!r} is not known; choose one of {known}") from None
 
 
-def joiner(form: ImageFormat, grid: PixelGrid, most: int) -> Joiner:
-    """Return what puts a chip together.
-
-    Parameters
-    ----------
-    form : ImageFormat
-        Of the tiles and of the whole.
-    grid : PixelGrid
-        Of the whole.
-    most : int
-        Bytes that the whole chip may take decoded.
+def format_of(path: str) -> ImageFormat:
+    """Return the format of a file that a run has written, by its suffix.
 
     Raises
     ------
-    SizeError
-        If the format cannot hold the shape.
-    PermanentError
-        If what reads and writes the format is not installed.
+    InputError
+        If it has none that is known.
     """
-    if reason := missing(form):
-        raise PermanentError(reason)
-    check_side(form, grid.shape)
-    if form.name == "npy":
-        return _NpyJoiner(grid, most)
-    if form.name == "tif":
-        return _TiffJoiner(grid, most)
-    return _PictureJoiner(grid, most, _PNG if form.name == "png" else _JPEG)
-
-
-def missing(form: ImageFormat) -> str | None:
-    """Return what has to be installed before tiles of a format can be joined, in words."""
-    if form.name != "tif" or importlib.util.find_spec("rasterio") is not None:
-        return None
-    return (
-        "the chip is too large for one request, and GeoTIFFs of several are joined with rasterio,"
-        " which is not installed: pip install rasterio where the workers run, or ask for"
-        " format='npy'"
-    )
-
-
-def check_side(form: ImageFormat, shape: tuple[int, int]) -> None:
-    """Raise SizeError if files of the format cannot have so many (rows, columns)."""
-    if form.name == "jpg" and max(shape) > MAX_JPEG_SIDE:
-        raise SizeError(
-            f"shape {shape} has a side of {max(shape)} pixels; a JPEG holds {MAX_JPEG_SIDE} at"
-            " most. Ask for format='png'"
-        )
+    try:
+        return _BY_SUFFIX[path.rpartition(".")[2]]
+    except KeyError:
+        known = ", ".join(f".{suffix}" for suffix in _BY_SUFFIX)
+        raise InputError(f"{path!r} is not an image file; those end in {known}") from None

@@ -1,4 +1,4 @@
-"""GeoTIFF, by its directory; rasterio where tiles are joined or pixels are read."""
+"""GeoTIFF: checked by its directory alone; joined and read with rasterio."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.base import check_memory, check_same
+from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
 
+# rasterio is imported where it is used: it is not installed with eedask, and only those who open
+# GeoTIFFs, or join them, need it.
 if TYPE_CHECKING:
     import rasterio
 
+# Numbers of tags: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf.
 _WIDTH, _HEIGHT = 256, 257
-
+# Where the pixels stand in the file, and how many bytes they have there, in strips or in tiles.
 _STRIPS, _TILES = (273, 279), (324, 325)
 
 # GeoTIFFs with a longer side are tiled inside, so that a window of one is quick to read.
@@ -27,26 +30,70 @@ _BLOCK = {"tiled": True, "blockxsize": 256, "blockysize": 256}
 _PROFILE = ("driver", "dtype", "nodata", "count", "crs", "compress", "interleave", "photometric")
 
 
-def _tiff_shape(data: bytes) -> tuple[int, int]:
-    """Read the directory of the file, and see that what it points to is there."""
-    directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
-    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-    entries = int.from_bytes(data[directory.next : directory.next + 2], order)
-    # Pillow only warns where the directory itself is cut off.
-    if directory.next + 2 + 12 * entries + 4 > len(data):
-        raise ValueError("the directory is cut off")
-    file = io.BytesIO(data)
-    file.seek(directory.next)
-    directory.load(file)
-    offsets, counts = _TILES if _TILES[0] in directory else _STRIPS
-    ends = (o + n for o, n in zip(directory[offsets], directory[counts], strict=True))
-    if max(ends) > len(data):
-        raise ValueError("the end of the file is missing")
-    return int(directory[_HEIGHT]), int(directory[_WIDTH])
+class Tif(ImageFormat):
+    """GeoTIFF files."""
+
+    name = "tif"
+    aliases = ("geotiff", "geo_tiff", "tiff")
+    rest_name = "GEO_TIFF"
+    suffix = "tif"
+    is_visual = False
+    library = "rasterio"
+
+    def shape_of(self, data: bytes) -> tuple[int, int]:
+        """Read the directory of the file, and see that what it points to is there."""
+        directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+        order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+        entries = int.from_bytes(data[directory.next : directory.next + 2], order)
+        # Pillow only warns where the directory itself is cut off.
+        if directory.next + 2 + 12 * entries + 4 > len(data):
+            raise ValueError("the directory is cut off")
+        file = io.BytesIO(data)
+        file.seek(directory.next)
+        directory.load(file)
+        offsets, counts = _TILES if _TILES[0] in directory else _STRIPS
+        ends = (o + n for o, n in zip(directory[offsets], directory[counts], strict=True))
+        if max(ends) > len(data):
+            raise ValueError("the end of the file is missing")
+        return int(directory[_HEIGHT]), int(directory[_WIDTH])
+
+    def grid_of(self, data: bytes) -> PixelGrid | None:
+        """Return where the pixels lie; None if the file does not say, or without rasterio."""
+        if self.missing():
+            return None
+        with self.open(data) as source:
+            if source.crs is None:
+                return None
+            # Named as canonical_crs does, without pyproj, which is slow in a thread's first use.
+            authority = source.crs.to_authority(confidence_threshold=100)
+            crs = ":".join(authority) if authority else source.crs.to_wkt(version="WKT1_GDAL")
+            return PixelGrid(crs, tuple(source.transform)[:6], source.shape)
+
+    def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
+        """Return a joiner whose file is like the first tile's, in all but size and place."""
+        return _Joiner(grid, most)
+
+    def open(self, data: bytes) -> rasterio.io.DatasetReader:
+        """Return rasterio's dataset of the file.
+
+        Raises
+        ------
+        InputError
+            If rasterio is not installed.
+        """
+        self.check_opens()
+        import rasterio
+
+        return rasterio.open(io.BytesIO(data))
+
+    def as_array(self, data: bytes) -> NDArray[Any]:
+        """Return the bands; 0 where they have the file's nodata value."""
+        with self.open(data) as source:
+            return np.asarray(source.read(masked=True).filled(0))
 
 
-class _TiffJoiner:
-    """GeoTIFFs, by rasterio; all but size and place is as in the first tile."""
+class _Joiner:
+    """Holds the values of the whole chip, and what the first tile says besides its pixels."""
 
     def __init__(self, grid: PixelGrid, most: int) -> None:
         self._grid = grid
@@ -55,7 +102,7 @@ class _TiffJoiner:
         self._about: dict[str, Any] = {}
 
     def add(self, window: Window, data: bytes) -> None:
-        from rasterio.io import MemoryFile  # only those whose GeoTIFFs are split need it
+        from rasterio.io import MemoryFile
 
         with MemoryFile(data) as file, file.open() as source:
             if self._values is None:

@@ -191,7 +191,7 @@ def test_a_render_process_that_dies_costs_one_request_and_closing_ends_all(mount
 
 def test_a_render_process_that_hangs_costs_one_request(tmp_path):
     async def ask_a_stopped_one():
-        pool = ProcessPool(Settings(tmp_path), 1, deadline_s=1.0)
+        pool = ProcessPool(Settings(tmp_path), 1, deadline_s=4.0)
         try:
             os.kill(pool._renderers[0].process.pid, signal.SIGSTOP)
             request = Request("POST", "/v1/projects/p/value:compute", {}, body_of(1), False)
@@ -306,7 +306,8 @@ def test_concurrency_is_limited_and_counted(emulator, compute):
     assert stats["by_status"] == {"200": 4, "429": 6}
     assert stats["by_method"] == {"projects.value.compute": 10}
     assert stats["peak_in_flight"] == 4
-    assert stats["slot_seconds"] == pytest.approx(4 * 0.5, rel=0.3)
+    # Those that were refused held none.
+    assert 4 * 0.5 <= stats["slot_seconds"] < 8 * 0.5
 
 
 def test_the_rate_is_limited(emulator, compute):
@@ -318,12 +319,12 @@ def test_the_rate_is_limited(emulator, compute):
 
 
 def test_answers_take_their_latency(emulator, compute):
-    emulator.set_quotas(latency=0.3)
+    emulator.set_quotas(latency=0.5)
     start = time.monotonic()
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(compute, range(8)))
-    # At the same time, though there are fewer processes: waiting is not computing.
-    assert 0.3 <= time.monotonic() - start < 1.2
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(compute, range(16)))
+    # At the same time, though two processes render: waiting is not computing, or it took 4 s.
+    assert 0.5 <= time.monotonic() - start < 3.5
 
 
 def test_a_slot_is_held_after_its_client_went_away(emulator, compute):

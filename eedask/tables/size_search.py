@@ -1,13 +1,8 @@
-"""How large the requests of a run may be, as far as those before them have shown."""
+"""The model of how large requests may be, as those before them have shown: no threads, no clock."""
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections.abc import Callable
-
-logger = logging.getLogger("eedask")
+import math
 
 # After so many requests in a row that worked, a larger one is tried; twice as many after each
 # try that failed, so that tries become few.
@@ -33,15 +28,15 @@ _ENOUGH = 20
 PATIENCE_S = 5.0
 
 
-class BatchMemory:
-    """What the requests of a run teach those after them; safe to share between threads.
+class SizeSearch:
+    """How large the next request may be.
 
     Until a request of the presumed size was answered, only a few go at that size, so that few
     are under way in vain when it is too large: others wait for what becomes of them, and where
     that takes long go on with less. A size that has worked is used by all; once some size was
     found too large, only after it has worked often, and by few more each time until then. One
-    request at a time is larger than that, to find out whether it works too. Sizes are of any unit
-    that a task counts its items' weight in.
+    request at a time, the scout, is larger than that, to find out whether it works too. Sizes
+    are of any unit that a task counts its items' weight in.
 
     Parameters
     ----------
@@ -59,86 +54,89 @@ class BatchMemory:
     """
 
     def __init__(self, presumed: float, total: float = 0.0, patience_s: float = PATIENCE_S) -> None:
-        self._changed = threading.Condition()
         self._works = presumed
         # Of nothing at all, no size would be small enough to be gone on with.
         self._total, self._patience_s = max(total, presumed), patience_s
-        self._fails = float("inf")
+        self._fails = math.inf
         self._scout: object | None = None
         self._tried = 0.0
         # Sizes of requests under way that are larger than any that was answered, and since when.
         self._untried: dict[int, tuple[float, float]] = {}
         # Requests that were answered at about the size that is taken to work, and failures there.
         self._answers, self._strikes = 0, 0.0
-        self._calm, self._patience = 0, _CALM
+        self._calm, self._calm_needed = 0, _CALM
         self.spent = 0
 
-    def admit(self, job: object, size: float, waits: Callable[[], None] | None = None) -> float:
+    def admit(self, job: object, size: float, now: float) -> float | None:
         """Return how large a job may be: its own size, or less; it is to be cut to that.
 
-        It may wait for what becomes of requests of an untried size; ``waits`` is called before.
+        Parameters
+        ----------
+        job : object
+            Goes under way where its own size is returned, until one of :meth:`worked`,
+            :meth:`too_large` and :meth:`other` is told of it.
+        size : float
+        now : float
+            Seconds, on a clock that never goes back.
+
+        Returns
+        -------
+        float or None
+            None where the job is to wait for what becomes of others, for :meth:`delay` at most.
         """
-        with self._changed:
-            while True:
-                allowed = self._allowed(job, size)
-                if allowed < size or self._scout is job:
-                    return allowed
-                if self._has_room(size):
-                    if size > self._tried:
-                        self._untried[id(job)] = (size, time.monotonic())
-                    return size
-                since = min(since for _, since in self._untried.values())
-                left = since + self._patience_s - time.monotonic()
-                if left <= 0:
-                    return self._less(size)
-                if waits is not None:
-                    waits()
-                    waits = None
-                self._changed.wait(left)
+        allowed = self._allowed(job, size)
+        if allowed < size or self._scout is job:
+            return allowed
+        if self._has_room(size):
+            if size > self._tried:
+                self._untried[id(job)] = (size, now)
+            return size
+        return None if self.delay(now) > 0 else self._less(size)
+
+    def delay(self, now: float) -> float:
+        """Return the seconds until requests of an untried size have been waited for enough."""
+        since = min((since for _, since in self._untried.values()), default=-math.inf)
+        return max(0.0, since + self._patience_s - now)
 
     def worked(self, job: object, size: float) -> None:
         """Take note of a request that was answered."""
-        with self._changed:
-            # What was under way at a size that was given up meanwhile does not bring it back.
-            if size < self._fails:
-                self._works = max(self._works, size)
+        # What was under way at a size that was given up meanwhile does not bring it back.
+        if size < self._fails:
+            self._works = max(self._works, size)
+        if not self._in_doubt:
+            self._tried = min(max(self._tried, size), self._works)
+        if 2 * size >= self._works:
+            self._answers += 1
+            self._strikes = max(0.0, self._strikes - _PARDON)
             if not self._in_doubt:
-                self._tried = min(max(self._tried, size), self._works)
-            if 2 * size >= self._works:
-                self._answers += 1
-                self._strikes = max(0.0, self._strikes - _PARDON)
-                if not self._in_doubt:
-                    # What is not much larger is no adventure any more.
-                    self._tried = self._works
-            self._end(job)
-            self._calm += 1
-            if self._calm >= self._patience:
-                # What was too large may have been one item's own weight.
-                self._fails, self._calm = 2 * self._fails, 0
+                # What is not much larger is no adventure any more.
+                self._tried = self._works
+        self.other(job)
+        self._calm += 1
+        if self._calm >= self._calm_needed:
+            # What was too large may have been one item's own weight.
+            self._fails, self._calm = 2 * self._fails, 0
 
-    def too_large(self, job: object, size: float, label: str) -> None:
-        """Take note of a request that was not, for its size."""
-        with self._changed:
-            self.spent += 1
-            self._calm = 0
-            if size > self._works:
-                self._fails = min(self._fails, size)
-                if self._scout is job:
-                    self._patience *= 2
-            elif self._is_general(size):
-                self._fails, self._works = size, size / (2 if self._answers else 4)
-                self._patience *= 2 if self._answers else 1
-                self._answers, self._strikes = 0, 0.0
-                self._tried = min(self._tried, self._works / 2)
-            self._end(job)
-            logger.info(
-                "%s: too large; %d requests so far went on finding the size", label, self.spent
-            )
+    def too_large(self, job: object, size: float) -> None:
+        """Take note of a request that was refused for its size."""
+        self.spent += 1
+        self._calm = 0
+        if size > self._works:
+            self._fails = min(self._fails, size)
+            if self._scout is job:
+                self._calm_needed *= 2
+        elif self._is_general(size):
+            self._fails, self._works = size, size / (2 if self._answers else 4)
+            self._calm_needed *= 2 if self._answers else 1
+            self._answers, self._strikes = 0, 0.0
+            self._tried = min(self._tried, self._works / 2)
+        self.other(job)
 
     def other(self, job: object) -> None:
-        """Take note of a request that tells nothing of sizes."""
-        with self._changed:
-            self._end(job)
+        """Take note of a request that ended and tells nothing of sizes."""
+        if self._scout is job:
+            self._scout = None
+        self._untried.pop(id(job), None)
 
     def _allowed(self, job: object, size: float) -> float:
         """Return how large a job may be, going by what worked; a larger one becomes the scout."""
@@ -156,7 +154,7 @@ class BatchMemory:
     @property
     def _in_doubt(self) -> bool:
         """Whether the size that is taken to work has not shown that it does, by and large."""
-        return self._answers < (1 if self._fails == float("inf") else _ENOUGH)
+        return self._answers < (1 if self._fails == math.inf else _ENOUGH)
 
     def _has_room(self, size: float) -> bool:
         """Whether a request may go at a size: if it was tried, or few others are as large."""
@@ -178,9 +176,3 @@ class BatchMemory:
         if not self._answers:
             return True
         return self._strikes >= (1 if self._in_doubt else _STRIKES)
-
-    def _end(self, job: object) -> None:
-        if self._scout is job:
-            self._scout = None
-        self._untried.pop(id(job), None)
-        self._changed.notify_all()

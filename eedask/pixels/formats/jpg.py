@@ -1,0 +1,37 @@
+"""JPEG: pictures with some loss.
+
+Something is lost whenever a JPEG is written. A chip that is joined of tiles is decoded and written
+once more than one of a single request, at a quality that hides it.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any, ClassVar
+
+from PIL import Image, JpegImagePlugin
+
+from eedask.pixels.formats.pictures import PictureFormat
+
+
+class Jpg(PictureFormat):
+    """JPEG files."""
+
+    name = "jpg"
+    aliases = ("jpeg",)
+    rest_name = "JPEG"
+    suffix = "jpg"
+    # The longest that libjpeg writes.
+    max_side = 65_500
+    # Colour at full resolution, too: the tiles have been through one JPEG already.
+    options: ClassVar[dict[str, Any]] = {"quality": 95, "subsampling": 0}
+
+    def shape_of(self, data: bytes) -> tuple[int, int]:
+        """Decode the picture: a JPEG has no other sign that it is whole."""
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            image.load()
+            return image.height, image.width
+
+    def unread(self, data: bytes) -> JpegImagePlugin.JpegImageFile:
+        """Return Pillow's image of a JPEG."""
+        return JpegImagePlugin.JpegImageFile(io.BytesIO(data))

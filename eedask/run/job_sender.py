@@ -1,0 +1,69 @@
+"""How a job's requests are sent: each under a slot of the quota, and again where that can help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from eedask.earthengine.endpoint import Request
+from eedask.earthengine.retry import call_with_retry
+from eedask.quota.limiter import Slot, Ticket
+from eedask.run.process import Process
+from eedask.run.task import Check, Job
+
+
+class JobSender:
+    """Sends the requests of one job.
+
+    Parameters
+    ----------
+    process : Process
+    number : int
+        Of the partition.
+    job : Job
+        Its attempts are counted.
+    ticket : Ticket
+        With which the job was taken. Its slot serves the first exchange; any other waits for one.
+    """
+
+    def __init__(self, process: Process, number: int, job: Job, ticket: Ticket) -> None:
+        self._process = process
+        self._number = number
+        self._job = job
+        self._ticket = ticket
+
+    def send(self, request: Request, check: Check | None = None) -> bytes:
+        """Return the answer's body, once a slot was free, trying again what may succeed."""
+
+        def exchange() -> bytes:
+            with self._slot():
+                body = self._process.connection.send(request)
+            if check is not None:
+                check(body)
+            return body
+
+        policy = self._process.spec.policy
+        return call_with_retry(exchange, policy, self._job.attempts, self._job.label)
+
+    def rest(self) -> None:
+        """Give back the slot that the job was taken with, unless it was used."""
+        self._ticket.give_back()
+
+    def recruit(self, work: Callable[[], None], hands: int) -> None:
+        """Have threads that become idle help with the job, after what its partition has left."""
+        hands = min(hands, self._process.spec.ceiling.concurrency)
+        self._process.pool.backlog(self._number, _help, [work] * hands)
+
+    @property
+    def sizes(self) -> Any:
+        """What the task keeps for all jobs of this process."""
+        return self._process.sizes
+
+    def _slot(self) -> Slot:
+        return self._ticket.claim() or self._process.limiter.slot()
+
+
+def _help(work: Callable[[], None], ticket: Ticket) -> None:
+    # There may be nothing left to do, and each request takes a slot of its own.
+    ticket.give_back()
+    work()

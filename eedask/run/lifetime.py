@@ -1,0 +1,125 @@
+"""From when to when a process takes part in a run.
+
+Its part begins with the first partition that it works on. It ends when somebody says that the run
+has ended; or, where nobody will, some seconds after the last partition, and then begins anew with
+the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+from eedask.earthengine.endpoint import ensure_client
+from eedask.errors import RunStopped
+from eedask.run.process import Process
+from eedask.run.profiler import stop_profiler
+from eedask.run.spec import RunSpec, check_place
+
+# Seconds that the end of a run waits for partitions to write what they have.
+GRACE_S = 2.0
+_OVER = "the run has ended"
+
+
+class _Stay:
+    """What a process has of a run, and how many partitions are worked on with it."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.partitions = 0
+        self.idle_since = time.monotonic()
+
+
+_STAYS: dict[str, _Stay] = {}
+# A task may start after its run has ended: a cluster hears late that it is cancelled.
+_RELEASED: set[str] = set()
+# Guards all of the above; notified when a partition ends.
+_CHANGED = threading.Condition()
+
+
+@contextlib.contextmanager
+def working(spec: RunSpec) -> Iterator[Process]:
+    """Yield what this process has of a run, while a partition is worked on.
+
+    Raises
+    ------
+    RunStopped
+        If the run has ended.
+    InputError
+        If this process is none that shares the run's quota.
+    """
+    stay = _begin(spec)
+    try:
+        yield stay.process
+    finally:
+        _finish(stay)
+
+
+def release(run_id: str, reason: str | None = None) -> None:
+    """End this process's part in a run, if it has one, for good.
+
+    When it returns, none of the run's partitions writes any more, unless one hangs for longer
+    than a few seconds.
+
+    Parameters
+    ----------
+    run_id : str
+    reason : str, optional
+        For partitions that are still being worked on.
+    """
+    with _CHANGED:
+        _RELEASED.add(run_id)
+        stay = _STAYS.pop(run_id, None)
+    if stay is not None:
+        _end(stay, reason or _OVER)
+
+
+def _begin(spec: RunSpec) -> _Stay:
+    check_place(spec)
+    if spec.task.needs_client:
+        ensure_client(spec.task.endpoint)
+    with _CHANGED:
+        if spec.run_id in _RELEASED:
+            raise RunStopped(_OVER)
+        if spec.run_id not in _STAYS:
+            # Before the threads start.
+            stop_profiler()
+            _STAYS[spec.run_id] = _Stay(Process(spec))
+        stay = _STAYS[spec.run_id]
+        stay.partitions += 1
+        return stay
+
+
+def _finish(stay: _Stay) -> None:
+    idle_s = stay.process.spec.idle_s
+    with _CHANGED:
+        stay.partitions -= 1
+        stay.idle_since = time.monotonic()
+        _CHANGED.notify_all()
+        if stay.partitions or idle_s is None:
+            return
+    # A little later, so that the time is surely over by then.
+    timer = threading.Timer(idle_s + 0.1, _retire, [stay, idle_s])
+    timer.daemon = True
+    timer.start()
+
+
+def _retire(stay: _Stay, idle_s: float) -> None:
+    """End what no partition has used for a while."""
+    run_id = stay.process.spec.run_id
+    with _CHANGED:
+        used = stay.partitions or time.monotonic() - stay.idle_since < idle_s
+        if used or _STAYS.get(run_id) is not stay:
+            return
+        del _STAYS[run_id]
+    _end(stay, _OVER)
+
+
+def _end(stay: _Stay, reason: str) -> None:
+    """Stop, and wait, not for long, until the partitions have written their rows."""
+    stay.process.stop(reason)
+    with _CHANGED:
+        _CHANGED.wait_for(lambda: not stay.partitions, GRACE_S)
+    stay.process.close()

@@ -1,0 +1,134 @@
+"""What becomes of a job's items: a row of the manifest each, and a file or rows of the table."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from eedask.dataset.rows import CHIP_COLUMNS, FAILED, OK, Row
+from eedask.errors import DatasetError, EedaskError, RequestError
+from eedask.quota.limiter import Ticket
+from eedask.run.job_sender import JobSender
+from eedask.run.process import Process
+from eedask.run.request_pool import Split
+from eedask.run.spec import RunSpec
+from eedask.run.stopping import STOPPING, reason_to_stop
+from eedask.run.task import File, Job, Outcome
+
+logger = logging.getLogger("eedask")
+
+
+@dataclass(frozen=True)
+class Done:
+    """An item that is done: its row of the manifest, and its rows of the table."""
+
+    row: Row
+    records: Sequence[Any] = ()
+
+
+def do(process: Process, number: int, job: Job, ticket: Ticket) -> list[Done] | Split:
+    """Return what became of each item of a job, whatever happens, or what to do instead.
+
+    If what happened is not the items' own fault and the run cannot go on, the run is stopped
+    and nothing is returned for them.
+
+    Parameters
+    ----------
+    process : Process
+    number : int
+        Of the partition.
+    job : Job
+    ticket : Ticket
+        With which the job was taken.
+    """
+    started = time.monotonic()
+    try:
+        outcomes = _outcomes(process, number, job, ticket)
+    except STOPPING as error:
+        process.stop(reason_to_stop(error))
+        return []
+    except Exception as error:
+        job.elapsed_s += time.monotonic() - started
+        if smaller := process.spec.task.split(job, error):
+            logger.info("%s: split into %d (%s)", job.label, len(smaller), error)
+            return Split(smaller)
+        outcomes = [error] * len(job.items)
+    else:
+        job.elapsed_s += time.monotonic() - started
+    try:
+        return [_done(process, number, job, k, outcome) for k, outcome in enumerate(outcomes)]
+    except DatasetError as error:
+        process.stop(reason_to_stop(error))
+        return []
+
+
+def _outcomes(process: Process, number: int, job: Job, ticket: Ticket) -> Sequence[Outcome]:
+    if isinstance(job.laid_out, Exception):
+        raise job.laid_out
+    return process.spec.task.do(job, JobSender(process, number, job, ticket))
+
+
+def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> Done:
+    known: dict[str, Any] = {"attempts": job.attempts.count, "elapsed_s": job.elapsed_s}
+    id_ = job.items[k].id
+    records: Sequence[Any] = ()
+    if isinstance(outcome, Exception):
+        known |= {"status": FAILED, "error_kind": _kind(outcome), "error": _text(outcome)}
+        if not isinstance(outcome, EedaskError):
+            logger.warning("item %r failed unexpectedly", id_, exc_info=outcome)
+    elif isinstance(outcome, File):
+        _write(process.spec, outcome)
+        known |= {"status": OK, "path": outcome.path, "nbytes": len(outcome.data)}
+        known |= {name: getattr(outcome, name) for name in CHIP_COLUMNS}
+    else:
+        records = outcome.rows
+        known |= {
+            "status": OK,
+            "path": process.spec.dataset.table_part(number),
+            "nbytes": outcome.nbytes,
+        }
+    if reason := process.verdict.hear(known.get("error_kind"), known.get("error")):
+        process.stop(reason)
+    return Done(Row(id_, **known), records)
+
+
+def _write(spec: RunSpec, file: File) -> None:
+    try:
+        spec.dataset.write_file(file.path, file.data)
+    except OSError as error:
+        raise _unwritable(spec, error) from error
+
+
+def flush(process: Process, number: int, rows: list[Row], table: pa.Table | None) -> None:
+    """Write the rows of a partition that there are, of the table and of the manifest."""
+    try:
+        if table is not None:
+            # First, so that whatever the manifest says is done is there.
+            process.spec.dataset.write_table(number, table)
+        process.spec.dataset.write_rows(number, rows)
+    except OSError as error:
+        process.stop(str(_unwritable(process.spec, error)))
+
+
+def _unwritable(spec: RunSpec, error: OSError) -> DatasetError:
+    return DatasetError(
+        f"{spec.dataset.folder.url} cannot be written to ({error}); mend that and run the same"
+        " plan again to go on"
+    )
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, RequestError):
+        return error.kind
+    return "input" if isinstance(error, EedaskError) else "unexpected"
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, EedaskError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,70 @@
+"""A Dask cluster in this process, for runs whose user has none.
+
+Its dashboard is loaded when somebody first looks at it: that imports Bokeh, which takes longer
+than all else that happens before a run's first request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import distributed
+from tornado import web
+
+from eedask.run.profiler import without_profiler
+
+
+@contextlib.contextmanager
+def own_cluster(threads: int, tell: Callable[[str], None]) -> Iterator[distributed.Client]:
+    """Start a worker in this process: without new interpreters, scripts need no main guard.
+
+    Parameters
+    ----------
+    threads : int
+        Tasks that it runs at once.
+    tell : callable
+        Is told where the dashboard is.
+    """
+    with without_profiler():
+        cluster = distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=threads,
+            processes=False,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.WARNING,
+        )
+    _add_late_dashboard(cluster.scheduler)
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        port = cluster.scheduler_info["services"]["dashboard"]
+        tell(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
+        yield client
+
+
+def _add_late_dashboard(scheduler: distributed.Scheduler) -> None:
+    """Have the first request for a page that is not there load Dask's dashboard."""
+    pages = web.Application([(r".*", _FirstLook, {"scheduler": scheduler})])
+    scheduler.http_application.add_application(pages)
+
+
+class _FirstLook(web.RequestHandler):
+    """Puts the dashboard in its own application's place, and sends the browser there again."""
+
+    def initialize(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+
+    async def get(self) -> None:
+        """Load the dashboard, unless another request has done that meanwhile."""
+        module = "distributed.dashboard.scheduler"
+        dashboard = await asyncio.to_thread(importlib.import_module, module)
+        server = self._scheduler
+        here = server.http_application.applications
+        if self.application in here:
+            here.remove(self.application)
+            dashboard.connect(server.http_application, server.http_server, server, prefix="")
+        self.redirect(self.request.uri or "/")

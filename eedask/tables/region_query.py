@@ -1,0 +1,246 @@
+"""What is asked of Earth Engine for regions and points: a reducer over an image.
+
+A request holds *groups*: an image and the features that are reduced over it. Where all items
+share the image there is one group; where the image depends on the item, a group for each image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eedask.crs import NATIVE, UTM
+from eedask.earthengine.endpoint import Endpoint
+from eedask.earthengine.methods import (
+    Send,
+    ask,
+    checked_projection,
+    compute_value,
+    reading,
+    value_of,
+)
+from eedask.earthengine.nodes import Encoded, Graph, Node, call, constant
+from eedask.errors import InputError, PermanentError, RequestError, TooLargeError
+from eedask.expressions.compile import Expression
+from eedask.grid import Lattice, NativeProjection
+from eedask.items.item import WorkItem
+from eedask.tables.columns import Column, columns, is_features_own
+from eedask.tables.features import features_by_item, joined, point_features, region_features, slim
+from eedask.tables.reducers import Reducer
+from eedask.tables.values import infer
+
+# The pixels that the image itself has.
+_OWN_PIXELS = Lattice(NATIVE)
+
+# What an item's own request may be refused with, while those of others are answered.
+REFUSALS = (PermanentError, TooLargeError, InputError)
+
+
+@dataclass(frozen=True)
+class About:
+    """What Earth Engine says of an image before it is reduced.
+
+    Attributes
+    ----------
+    native : NativeProjection, optional
+        Its grid; None where it has none and needs none.
+    columns : tuple of Column
+        Of each band and result.
+    """
+
+    native: NativeProjection | None
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class RegionQuery:
+    """A reducer over the region, or the pixel at the point, of each of several items.
+
+    Attributes
+    ----------
+    image : Expression
+        An image, or a collection that stands for each of its images.
+    about : Expression
+        Band names, types and projection of the image, and the names of the reducer's results.
+    reducer : Reducer
+    region : Expression, optional
+        The item's region, where it is Earth Engine that knows it.
+    points : bool
+        Whether items are points.
+    lattice : Lattice
+        The pixels that are reduced; the image's own by default.
+
+    Raises
+    ------
+    InputError
+        If items are points, or in UTM, and do not hold the region themselves.
+    """
+
+    image: Expression
+    about: Expression
+    reducer: Reducer
+    region: Expression | None = None
+    points: bool = False
+    lattice: Lattice = _OWN_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.region is not None and (self.points or self.lattice.crs == UTM):
+            raise InputError("region= is not for points, nor for crs='utm'")
+
+    @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated it in, by what the user calls it."""
+        region = {} if self.region is None else {"region": self.region}
+        return {"image": self.image, **region}
+
+    def expression(self, items: Sequence[WorkItem], tile_scale: float) -> Encoded:
+        """Return the features of all items, with the results as properties."""
+        graph = Graph()
+        reduced = [one for _, one in self.reduced(items, tile_scale, graph)]
+        return graph.encode(slim(graph, joined(reduced)))
+
+    def reduced(
+        self,
+        items: Sequence[WorkItem],
+        tile_scale: float,
+        graph: Graph,
+        image: Node | None = None,
+    ) -> Iterator[tuple[Node, Node]]:
+        """Yield, for each group, its image or collection, and the features that are reduced.
+
+        Parameters
+        ----------
+        items : sequence of WorkItem
+        tile_scale : float
+        graph : Graph
+            Takes the nodes that are shared.
+        image : Node, optional
+            What features are reduced over, if not the group's image itself: one of the group's
+            collection, as a function's argument.
+        """
+        reducer = graph.embed(self.reducer.expression)
+        for (key, crs), positions in self._groups(items, graph).items():
+            group = {"valueReference": key}
+            reduced = call(
+                "Image.reduceRegions",
+                image=group if image is None else image,
+                collection=self._features(items, positions, graph),
+                reducer=reducer,
+                scale=None if self.lattice.scale is None else constant(self.lattice.scale),
+                crs=None if crs is None else constant(crs),
+                tileScale=constant(tile_scale),
+            )
+            yield group, reduced
+
+    def _groups(
+        self, items: Sequence[WorkItem], graph: Graph
+    ) -> dict[tuple[str, str | None], list[int]]:
+        """Return the positions of items by the key of their image, and their crs."""
+        groups: dict[tuple[str, str | None], list[int]] = {}
+        images: dict[Hashable, str] = {}
+        for position, item in enumerate(items):
+            alike = self.image.likeness(item)
+            if alike not in images:
+                images[alike] = graph.embed(self.image.encode(item))["valueReference"]
+            groups.setdefault((images[alike], self._crs_of(item)), []).append(position)
+        return groups
+
+    def _crs_of(self, item: WorkItem) -> str | None:
+        """Return the crs that an item's pixels lie in; None for the image's own."""
+        if self.lattice.crs == UTM:
+            return item.utm_crs
+        return None if self.lattice.is_native else self.lattice.crs
+
+    def _features(self, items: Sequence[WorkItem], positions: Sequence[int], graph: Graph) -> Node:
+        chosen = [(items[k], k) for k in positions]
+        if self.points:
+            return point_features(chosen, graph)
+        return region_features(chosen, self.region, graph)
+
+    def describe(
+        self,
+        endpoint: Endpoint,
+        send: Send,
+        items: Sequence[WorkItem],
+        encode: Callable[[WorkItem], Encoded],
+    ) -> About:
+        """Return what Earth Engine says of the image.
+
+        Parameters
+        ----------
+        endpoint : Endpoint
+        send : Send
+        items : sequence of WorkItem
+            A few, as examples.
+        encode : callable
+            From an item to the expression of its features. They are asked for where only the
+            answer tells what a reducer of the user's gives.
+
+        Raises
+        ------
+        InputError
+            If the image has no grid of its own and none is stated.
+        RequestError
+            If nothing was answered for any item.
+        """
+        told = first_answer(endpoint, self.about, send, items)
+        native = None
+        try:
+            native = NativeProjection.from_info(told["projection"])
+        except PermanentError as error:
+            if self.lattice.scale is None:
+                raise InputError(str(error)) from error
+        known = About(native, columns(told["types"], told["outputs"]))
+        if self.reducer.is_named:
+            return known
+        rows: list[Mapping[str, Any]] = []
+        for item in items:
+            try:
+                request = compute_value(endpoint, encode(item))
+                rows += ask(send, request, lambda body: features_by_item(body, 1)[0])
+            except REFUSALS:
+                continue
+        return replace(known, columns=_of_rows(known.columns, rows))
+
+
+def first_answer(
+    endpoint: Endpoint, about: Expression, send: Send, items: Sequence[WorkItem]
+) -> dict[str, Any]:
+    """Return what Earth Engine says of the image of the first item for which it answers.
+
+    Raises
+    ------
+    RequestError, InputError
+        Of the last item, if none gives an answer.
+    """
+    error: RequestError | InputError = InputError("there are no items")
+    for item in items:
+        try:
+            return ask(send, compute_value(endpoint, about.encode(item)), _about_of)
+        except REFUSALS as refused:
+            error = refused
+        if not about.depends_on_item:
+            break
+    raise error
+
+
+def _about_of(body: bytes) -> dict[str, Any]:
+    """Return what an answer says of an image: the types of its bands, its projection, outputs."""
+    with reading(body, "bands and a projection"):
+        value = value_of(body)
+        return {
+            "types": {str(name): dict(value["types"][name]) for name in value["names"]},
+            "outputs": [str(name) for name in value["outputs"]],
+            "projection": checked_projection(value["projection"]),
+        }
+
+
+def _of_rows(expected: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
+    """Return columns for what some rows hold: those expected, or else one for each key."""
+    keys = dict.fromkeys(key for row in rows for key in row if not is_features_own(key))
+    matched = {key for column in expected for key in column.keys}
+    if keys.keys() - matched:
+        # A reducer of several bands at once names its results itself.
+        return tuple(Column(key, (key,), infer(row.get(key) for row in rows)) for key in keys)
+    return tuple(replace(one, type=infer(one.pick(row) for row in rows)) for one in expected)

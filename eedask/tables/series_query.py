@@ -1,0 +1,174 @@
+"""What is asked of Earth Engine for a time series: a reducer over regions, on many images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from eedask.earthengine.nodes import Encoded, Graph, Node, argument, call, constant, listed
+from eedask.errors import InputError
+from eedask.expressions.compile import Expression
+from eedask.grid import NativeProjection
+from eedask.items.item import WorkItem
+from eedask.tables.composites import NO_IMAGES
+from eedask.tables.features import joined
+from eedask.tables.grouping import RegionBatching
+from eedask.tables.region_query import RegionQuery
+
+# The properties of a feature that tell of which image it is.
+IMAGE_KEY, TIME_KEY = "eedask:image", "system:time_start"
+# Features of one answer: less than half of what Earth Engine allows
+# (https://developers.google.com/earth-engine/guides/usage).
+MOST_FEATURES = 2000
+
+_IMAGE, _FEATURE = "eedask image", "eedask feature"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span of time.
+
+    Attributes
+    ----------
+    start, end : int
+        Milliseconds since 1970; the end is left out.
+    timeless : bool
+        Whether images that have no time are asked for with it.
+
+    Raises
+    ------
+    InputError
+        If it does not end after it starts.
+    """
+
+    start: int
+    end: int
+    timeless: bool
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise InputError(f"a span ends after it starts; got {self.start} to {self.end}")
+
+
+@dataclass(frozen=True)
+class SeriesQuery:
+    """A reducer over the region of every item, on every image of a collection.
+
+    Attributes
+    ----------
+    regions : RegionQuery
+        Whose image is the collection.
+    times_of : Expression
+        The times of the collection's images.
+    size_of : Expression
+        How many images there are, of which a composite may be made.
+    composite : bool
+        Whether images are composites, which are called by their day.
+    times : tuple of int
+        Of the images, sorted, each once, milliseconds since 1970. They are known where all items
+        share the collection, and empty otherwise.
+    """
+
+    regions: RegionQuery
+    times_of: Expression
+    size_of: Expression
+    composite: bool = False
+    times: tuple[int, ...] = ()
+
+    @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated it in, by what the user calls it."""
+        return self.regions.expressions
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all items share the collection."""
+        return not self.regions.image.depends_on_item
+
+    def expression(
+        self, items: Sequence[WorkItem], tile_scale: float, span: Span | None = None
+    ) -> Encoded:
+        """Return the features of all items on all images, or on those within a span of time."""
+        graph = Graph()
+        image = argument(_IMAGE)
+        series = []
+        for collection, reduced in self.regions.reduced(items, tile_scale, graph, image):
+            of_image = graph.function([_IMAGE], _labelled(graph, reduced, image))
+            within = _between(collection, span)
+            mapped = call("Collection.map", collection=within, baseAlgorithm=of_image)
+            series.append(call("Collection.flatten", collection=mapped))
+        return graph.encode(joined(series))
+
+
+@dataclass(frozen=True)
+class SeriesBatching:
+    """Regions share a request while the rows of all their images fit in its answer.
+
+    Attributes
+    ----------
+    regions : RegionBatching
+        How they are put together for a single image.
+    images : int
+        Of each region.
+    """
+
+    regions: RegionBatching
+    images: int = 1
+
+    @property
+    def presumed(self) -> float:
+        """So many pixels, of all images, are taken to work before anything is known."""
+        return self.regions.presumed
+
+    @property
+    def least(self) -> float:
+        """The weight of a small region on all images, or less."""
+        return self.regions.least * self.images
+
+    def on(self, native: NativeProjection | None) -> SeriesBatching:
+        """Return the batching of regions on the images' grid."""
+        return replace(self, regions=self.regions.on(native))
+
+    def batches(self, items: Sequence[WorkItem]) -> tuple[list[list[int]], list[float]]:
+        """Return the positions of regions that share requests, and the weight of each."""
+        most = self.regions.limits.pixels
+        batches, of_one = self.regions.batches(items)
+        weights = [max(weight, most / MOST_FEATURES) * self.images for weight in of_one]
+        cuts: list[list[int]] = []
+        for batch in batches:
+            held = most
+            for position in batch:
+                if held + weights[position] > most:
+                    cuts.append([])
+                    held = 0.0
+                cuts[-1].append(position)
+                held += weights[position]
+        return cuts, weights
+
+
+def _labelled(graph: Graph, reduced: Node, image: Node) -> Node:
+    """Return the features without geometry, and with the image's index and time."""
+    bare = call("Feature.setGeometry", feature=argument(_FEATURE), geometry=constant(None))
+    index = call("Element.get", object=image, property=constant("system:index"))
+    named = call("Element.set", object=bare, key=constant(IMAGE_KEY), value=index)
+    # Not by Element.set, which takes no null, and not all images have a time.
+    timed = call(
+        "Element.copyProperties",
+        destination=named,
+        source=image,
+        properties=constant([TIME_KEY, NO_IMAGES]),
+    )
+    make = graph.function([_FEATURE], timed)
+    return call("Collection.map", collection=reduced, baseAlgorithm=make)
+
+
+def _between(collection: Node, span: Span | None) -> Node:
+    """Return the images of a collection whose time lies in a span."""
+    if span is None:
+        return collection
+    dates = call("DateRange", start=constant(span.start), end=constant(span.end))
+    within = call("Filter.dateRangeContains", leftValue=dates, rightField=constant(TIME_KEY))
+    if span.timeless:
+        timed = call("Filter.notNull", properties=constant([TIME_KEY]))
+        within = call("Filter.or", filters=listed([within, call("Filter.not", filter=timed)]))
+    return call("Collection.filter", collection=collection, filter=within)

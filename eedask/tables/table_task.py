@@ -1,0 +1,105 @@
+"""What the tasks of tables have in common: what is asked, how jobs are made, what is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from eedask.earthengine.endpoint import Endpoint
+from eedask.expressions.compile import Expression, built_on_workers
+from eedask.items.item import WorkItem
+from eedask.run.task import Job
+from eedask.tables.batches import BatchedTask
+from eedask.tables.columns import Table
+
+
+class Query(Protocol):
+    """What is asked for items."""
+
+    @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated it in, by what the user calls it."""
+
+
+class JobMaker(Protocol):
+    """How items become jobs, and jobs become smaller or lighter ones."""
+
+    @property
+    def presumed(self) -> float:
+        """The weight of a request that is taken to work before anything is known."""
+
+    @property
+    def total(self) -> float:
+        """The weight of all of the run's items, or less."""
+
+    def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
+        """Return jobs of items that share requests."""
+
+    def lighter(self, job: Job) -> Sequence[Job]:
+        """Return what may succeed where a job of one item is too large; nothing if nothing."""
+
+    def too_long(self, item: WorkItem) -> str:
+        """Return what to do about an item whose request alone is longer than Earth Engine takes."""
+
+
+@dataclass(frozen=True)
+class TableTask(BatchedTask):
+    """A question about every item, whose answers fill a table.
+
+    Subclasses say what is asked before any item, and how a job's request is asked and read.
+
+    Attributes
+    ----------
+    endpoint : Endpoint
+    query : Query
+    maker : JobMaker
+    table : Table
+    remarks : tuple of str
+        What is done to the items that the user may want to know.
+    """
+
+    endpoint: Endpoint
+    query: Query
+    maker: JobMaker
+    table: Table
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def needs_client(self) -> bool:
+        """Whether expressions are built on the workers, with the ``ee`` client."""
+        return bool(built_on_workers(self.query.expressions))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before running."""
+        return self.remarks + built_on_workers(self.query.expressions)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the table."""
+        return self.table.schema
+
+    @property
+    def presumed(self) -> float:
+        """The weight of a request that is taken to work before anything is known."""
+        return self.maker.presumed
+
+    @property
+    def total(self) -> float:
+        """The weight of all of the run's items, or less."""
+        return self.maker.total
+
+    def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
+        """Return jobs of items that share requests; each item is in one of them."""
+        return self.maker.jobs(items)
+
+    def lighter(self, job: Job) -> Sequence[Job]:
+        """Return what may succeed where a job of one item is too large; nothing if nothing."""
+        return self.maker.lighter(job)
+
+    def too_long(self, item: WorkItem) -> str:
+        """Return what to do about an item whose request alone is longer than Earth Engine takes."""
+        return self.maker.too_long(item)

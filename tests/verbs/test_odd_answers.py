@@ -1,0 +1,286 @@
+"""Answers with status 200 that are not what was asked for, as a proxy may give them.
+
+They are tried again like any other fault that passes. Those that stay are failures of the items
+that they were for, or end the run in words where all items hang on them.
+"""
+
+import importlib
+
+import ee
+import geopandas as gpd
+import pytest
+import rasterio
+import shapely
+import urllib3
+from fire import initialized
+from loopback import reply, serving
+from mounted import SCENE, SERIES
+
+import eedask
+from eedask.earthengine.methods import projection_of, value_of
+from eedask.errors import RequestError, RunStopped, TransientError
+from eedask.tables.features import features_by_item
+
+pytestmark = pytest.mark.usefixtures("threads")
+
+TRIES = 3
+AT_ONCE = eedask.RetryPolicy(tries=TRIES, delay=0, max_delay=0, jitter=(0, 0))
+ODD = {
+    "empty": b"{}",
+    "a list": b"[]",
+    "no JSON": b"<html>Please sign in</html>",
+    "a null result": b'{"result": null}',
+}
+odd = pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+
+
+class Proxy:
+    """Hands requests on to an emulator, and spoils answers.
+
+    Attributes
+    ----------
+    body : bytes
+        What is answered instead.
+    word : str
+        In the requests whose answers are spoilt, the path included.
+    times : float
+        So many of them.
+    spoilt : int
+        How many were.
+    """
+
+    def __init__(self, url):
+        self.url, self.http = url, urllib3.PoolManager(maxsize=8)
+        self.body, self.word, self.times, self.spoilt = b"", "", 0, 0
+
+    def spoil(self, body, word, times=float("inf")):
+        self.body, self.word, self.times, self.spoilt = body, word, times, 0
+
+    def answer(self, handler):
+        asked = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        del handler.headers["Content-Length"]
+        handler.headers["Content-Length"] = "0"  # what is read is read
+        if self.times > 0 and self.word in handler.path + asked.decode():
+            self.times, self.spoilt = self.times - 1, self.spoilt + 1
+            reply(handler, 200, self.body)
+            return
+        kept = ("content-type", "authorization", "x-goog-user-project")
+        headers = {k: v for k, v in handler.headers.items() if k.lower() in kept}
+        got = self.http.request(
+            handler.command, self.url + handler.path, body=asked or None, headers=headers
+        )
+        kind = {"Content-Type": got.headers.get("Content-Type", "application/json")}
+        reply(handler, got.status, got.data, kind)
+
+
+@pytest.fixture
+def proxy(emulator):
+    """The client talks to the emulator through it."""
+    made = Proxy(emulator.url)
+    with serving(made.answer) as url, initialized(url, emulator.project):
+        yield made
+    made.http.clear()
+
+
+@pytest.fixture
+def squares(rasters):
+    """Two squares in the middle of the scene and of the series."""
+    with rasterio.open(rasters.scene) as file:
+        x, y = file.transform @ (200, 150)
+        shapes = [shapely.box(x + k, y, x + k + 40, y + 40) for k in (0, 60)]
+        return gpd.GeoDataFrame(geometry=shapes, crs=file.crs).to_crs("EPSG:4326")
+
+
+def own_reducer():
+    """A reducer whose columns are not known before it is asked."""
+    return ee.Reducer.minMax()
+
+
+def dated(item=None):
+    """The series with times."""
+    return ee.ImageCollection(SERIES).map(lambda image: image.set("system:time_start", 1e12))
+
+
+def square_of(item):
+    """A value of each item, which a dictionary holds."""
+    return ee.Dictionary({"area": item.geometry.area(1), "one": 1})
+
+
+PLANS = {
+    "regions": lambda i, out: eedask.reduce_regions(i, ee.Image(SCENE), "mean", **out),
+    "own reducer": lambda i, out: eedask.reduce_regions(i, ee.Image(SCENE), own_reducer(), **out),
+    "points": lambda i, out: eedask.sample_points(
+        i.set_geometry(i.representative_point()), ee.Image(SCENE), **out
+    ),
+    "series": lambda i, out: eedask.time_series(i, dated(), "mean", **out),
+    "series of each": lambda i, out: eedask.time_series(
+        i, lambda item: dated().filterBounds(item.geometry), "mean", **out
+    ),
+    "compute": lambda i, out: eedask.compute(i, square_of, **out),
+    "compute stated": lambda i, out: eedask.compute(
+        i, square_of, schema={"area": float, "one": int}, **out
+    ),
+    "native chips": lambda i, out: eedask.chips(
+        i.set_geometry(i.representative_point()),
+        lambda item: ee.Image(SCENE).set("id", item.id),
+        crs="native",
+        shape=(8, 8),
+        format="tif",
+        **out,
+    ),
+    "native chips of one": lambda i, out: eedask.chips(
+        i.set_geometry(i.representative_point()),
+        ee.Image(SCENE),
+        crs="native",
+        shape=(8, 8),
+        format="tif",
+        **out,
+    ),
+    "chips by URL": lambda i, out: eedask.chips(
+        i.set_geometry(i.representative_point()),
+        ee.Image(SCENE),
+        crs="EPSG:32614",
+        scale=5,
+        shape=(8, 8),
+        format="tif",
+        method="download_url",
+        **out,
+    ),
+}
+# Which requests are spoilt: a word that stands in no others of the plan.
+BEFORE_ITEMS = [
+    ("regions", "Reducer.getOutputs"),
+    ("own reducer", "Reducer.getOutputs"),
+    ("own reducer", "Image.reduceRegions"),
+    ("points", "Reducer.getOutputs"),
+    ("series", "Reducer.getOutputs"),
+    ("series", "AggregateFeatureCollection.array"),
+    ("compute", "value:compute"),
+    ("native chips of one", "value:compute"),
+]
+OF_ITEMS = [
+    ("regions", "Image.reduceRegions"),
+    ("points", "Image.reduceRegions"),
+    ("series", "Image.reduceRegions"),
+    ("series of each", "Image.reduceRegions"),
+    ("compute stated", "value:compute"),
+    ("native chips", "value:compute"),
+    ("chips by URL", "/thumbnails?"),
+]
+
+
+def made(verb, items, folder):
+    return PLANS[verb](items, {"out": folder, "retry": AT_ONCE})
+
+
+@odd
+@pytest.mark.parametrize(("verb", "word"), OF_ITEMS)
+def test_items_whose_answers_stay_odd_are_failures_of_theirs(
+    proxy, squares, tmp_path, verb, word, body
+):
+    plan = made(verb, squares, tmp_path / "out")
+    proxy.spoil(body, word)
+    result = plan.run(progress=False)
+    assert result.failed["error_kind"].tolist() == ["transient"] * len(squares)
+    assert all("answer" in error for error in result.failed["error"])
+    assert set(result.failed["attempts"]) == {TRIES}
+
+
+@pytest.mark.parametrize(("verb", "word"), OF_ITEMS + BEFORE_ITEMS)
+def test_an_odd_answer_is_asked_for_again(proxy, squares, tmp_path, verb, word):
+    plan = made(verb, squares, tmp_path / "out")
+    proxy.spoil(ODD["empty"], word, times=1)
+    assert plan.run(progress=False).failed.empty
+    assert proxy.spoilt == 1
+
+
+@odd
+@pytest.mark.parametrize(("verb", "word"), BEFORE_ITEMS)
+def test_a_run_ends_in_words_where_what_all_items_need_stays_odd(
+    proxy, squares, tmp_path, verb, word, body
+):
+    plan = made(verb, squares, tmp_path / "out")
+    proxy.spoil(body, word)
+    with pytest.raises(RunStopped, match=r"asked for .*; the answer"):
+        plan.run(progress=False)
+    assert proxy.spoilt >= 8, "as often as all items are worth"
+
+
+@odd
+def test_an_empty_collection_is_refused_in_words_whatever_its_size_is_said_to_be(
+    proxy, squares, tmp_path, body
+):
+    empty = dated().filterDate("1980", "1981")
+    plan = eedask.time_series(squares, empty, "mean", out=tmp_path / "out", retry=AT_ONCE)
+    proxy.spoil(body, '"Collection.size"')
+    with pytest.raises(RunStopped, match=r"asked for (a value|the size).*; the answer"):
+        plan.run(progress=False)
+    assert proxy.spoilt >= 8
+
+
+PAGES = {
+    "a list": b"[]",
+    "no JSON": b"<html>Please sign in</html>",
+    "null": b"null",
+    "null features": b'{"features": null}',
+    "a text": b'{"features": "none"}',
+    "features of nothing": b'{"features": [null]}',
+    "bare features": b'{"features": [{"type": "Feature"}]}',
+    "no id": b'{"features": [{"geometry": null, "properties": {"a": 1}}]}',
+    "a shape that is none": b'{"features": [{"geometry": {"type": "Blob"},'
+    b' "properties": {"eedask:id": "x"}}]}',
+    "a token that is none": b'{"features": [], "nextPageToken": 7}',
+}
+
+
+@pytest.mark.parametrize("body", PAGES.values(), ids=PAGES)
+def test_pages_of_features_that_are_odd_are_asked_for_again(proxy, body, monkeypatch):
+    module = importlib.import_module("eedask.items.from_earth_engine")
+    monkeypatch.setattr(module, "RetryPolicy", lambda: AT_ONCE)
+    made = ee.FeatureCollection([ee.Feature(ee.Geometry.Point([1, 2]), {"a": k}) for k in range(3)])
+    proxy.spoil(body, "computeFeatures", times=1)
+    assert module.from_features(made, geometry=True)["a"].tolist() == [0, 1, 2]
+    proxy.spoil(body, "computeFeatures")
+    with pytest.raises(RequestError, match="answer"):
+        module.from_features(made, geometry=True)
+    assert proxy.spoilt == TRIES
+
+
+MISSHAPEN = [
+    *ODD.values(),
+    b"null",
+    b'"result"',
+    b"[" * 100_000,
+    b'{"result": "ok"}',
+    b'{"result": [null, null]}',
+    b'{"result": {}}',
+]
+
+
+@pytest.mark.parametrize("body", MISSHAPEN)
+def test_a_body_that_is_no_projection_and_no_features_is_said_to_be_none(body):
+    with pytest.raises(TransientError, match="asked for a"):
+        projection_of(body)
+    with pytest.raises(TransientError, match="asked for"):
+        features_by_item(body, 2)
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b'"result"', b"7", b"\xff", b""])
+def test_a_body_without_a_value_is_said_to_have_none(body):
+    with pytest.raises(TransientError, match="asked for a value; the answer"):
+        value_of(body)
+    assert value_of(b'{"result": null}') is None
+
+
+@pytest.mark.parametrize("item", ["-1", "2", "1e999", "NaN", "null", "[]"])
+def test_a_feature_of_no_item_of_the_request_is_noticed(item):
+    body = b'{"result": {"features": [{"properties": {"eedask:item": %s}}]}}' % item.encode()
+    with pytest.raises(TransientError, match="asked for features of the items"):
+        features_by_item(body, 2)
+
+
+@pytest.mark.parametrize("transform", ["null", "[null]", '["a"]', "7"])
+def test_a_projection_whose_transform_is_none_is_noticed(transform):
+    body = b'{"result": {"crs": "EPSG:4326", "transform": %s}}' % transform.encode()
+    with pytest.raises(TransientError, match="asked for a projection"):
+        projection_of(body)
