@@ -32,13 +32,14 @@ eedask.emulator.catalog.datasets: orbits photographs places scenes series single
   climate_models elevation_models land_cover landsat_scene mgrs modis naip surface_water
   vegetation landsat population sentinel2_scene build_places sentinel2
 eedask.emulator.catalog.mounts: properties pyramids raster_file sidecars mounts
-eedask.emulator.catalog.tables: names subdivision tables ecoregions gaul protected
-  boundaries
-eedask.emulator.catalog.world: build_tables land_plane laying noise outlines palette parts
+eedask.emulator.catalog.tables: tables shipped making build
+eedask.emulator.catalog.tables.making: made names us_outlines subdivision build_outlines
+  ecoregions gaul protected boundaries
+eedask.emulator.catalog.world: coastline land_plane laying noise outlines palette parts
   sun tiling iso spectra spots surface terrain climate coast patterns regions broad canvas
   country crops heights towns fields land ground scenery
 eedask.emulator.composites: mosaic_points reduction_bands mosaics
-eedask.emulator.expression: array_readiness linking signatures lineage expression
+eedask.emulator.expression: linking signatures lineage expression
 eedask.emulator.functions: registry geometries images learning reducers values collections
   regions
 eedask.emulator.functions.collections: aggregates collections features image_collections
@@ -57,18 +58,19 @@ eedask.emulator.geometry: crs sphere geometry geodesy
 eedask.emulator.learning: classifiers confusion decision_trees k_means learning learners
 eedask.emulator.limits: accounting answer_size metering interrupting profiles
 eedask.emulator.neighbours: connected costs kernels texture neighbourhoods gradients
-eedask.emulator.output: own_grid png encode pixel_grids rendering film
+eedask.emulator.output: own_grid png gif encode table_files formats pixel_grids rendering
+  film
 eedask.emulator.pixels: array_values late raster pixel_types projection tiling bands
   native_sources position_hash scattered native_tiles pixel_plans source_points sampling
   resampling
-eedask.emulator.protocol: api schema_types enums json_scalars schemas discovery fitting
-  validation
+eedask.emulator.protocol: discovery schema_types json_scalars schemas api fitting validation
 eedask.emulator.reducers: accumulators runs correlations reduce regressions statistics
   nested
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
-eedask.emulator.rest: fields listing_terms paging store table_files tiles calls listing
+eedask.emulator.rest: fields listing_terms paging store tiles calls listing
   asset_methods rest
-eedask.emulator.server: channel hosts launcher options renderer pool server
+eedask.emulator.server: channel hosts starting launcher options messages render_process
+  renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas truth values comparison elements filtering joda
   typenames coercion info

@@ -43,7 +43,7 @@ def test_options(earth_engine):
 
 def test_session(earth_engine):
     assert earth_engine.stats()["by_method"]["projects.value.compute"] == 1
-    print("pid", earth_engine._process.pid)
+    print("pid", earth_engine._command.process.pid)
 """
 
 UNUSED = """
@@ -93,7 +93,9 @@ def test_other_packages_test_on_it(pytester):
 @pytest.mark.slow
 def test_it_ends_with_a_run_that_fails(pytester):
     pytester.makepyfile(
-        "def test_it(earth_engine):\n    print('pid', earth_engine._process.pid)\n    assert False"
+        "def test_it(earth_engine):\n"
+        "    print('pid', earth_engine._command.process.pid)\n"
+        "    assert False"
     )
     result = pytester.runpytest_subprocess(*OPTIONS, timeout=240)
     result.assert_outcomes(failed=1)

@@ -15,7 +15,8 @@ for _name in ("rasterio", "scipy", "tornado"):
             name=_name,
         )
 
-from eedask.emulator.server.launcher import Emulator, EmulatorFailed  # noqa: E402
+from eedask.emulator.server.launcher import Emulator  # noqa: E402
+from eedask.emulator.server.starting import EmulatorFailed  # noqa: E402
 from eedask.emulator.traffic.faults import Faults, Latency  # noqa: E402
 
 __all__ = ["Emulator", "EmulatorFailed", "Faults", "Latency"]

@@ -21,11 +21,11 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import Compute
 from eedask.emulator.limits.metering import Budget
 from eedask.emulator.server.hosts import url_of, warn_of_host
-from eedask.emulator.server.launcher import READY
+from eedask.emulator.server.messages import Settings
 from eedask.emulator.server.options import parse_options
 from eedask.emulator.server.pool import Pool, ProcessPool, ThreadPool
-from eedask.emulator.server.renderer import Settings
 from eedask.emulator.server.server import Front
+from eedask.emulator.server.starting import READY, Steps
 from eedask.emulator.traffic.auth import Tokens
 from eedask.emulator.traffic.quotas import Traffic
 
@@ -65,9 +65,7 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
     url = url_of(options.host, sockets[0].getsockname()[1])
     budget = Budget(round(options.memory * 2**20), options.timeout)
     settings = Settings(store, dict(options.mount), options.project, url, budget)
-    pool: Pool = (
-        ProcessPool(settings, options.processes) if options.processes else ThreadPool(settings)
-    )
+    pool = _pool(settings, options)
     try:
         server = Front(pool, traffic, tokens).serve(sockets)
         _announce(url, options)
@@ -77,6 +75,23 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
             await asyncio.wait_for(server.close_all_connections(), _FAREWELL_S)
     finally:
         pool.close()
+
+
+def _pool(settings: Settings, options: argparse.Namespace) -> Pool:
+    """Start what renders, and wait until it can be asked."""
+    steps = Steps(to_program=options.parent_watch)
+    total, mounts = options.processes, len(settings.mounts)
+
+    def tell(ready: int) -> None:
+        steps.begin(f"{ready} of {total} render processes are ready, each to open {mounts} mounts")
+
+    try:
+        if total:
+            return ProcessPool(settings, total, on_ready=tell)
+        steps.begin("importing algorithms and data sets")
+        return ThreadPool(settings)
+    finally:
+        steps.end()
 
 
 def _listening(host: str, port: int) -> list[socket.socket]:

@@ -9,6 +9,7 @@ from affine import Affine
 import eedask.emulator.functions  # noqa: F401  (registers the algorithms)
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.pixels.native_sources import NativeSource
 from eedask.emulator.pixels.raster import Grid, Image, Pixels, PixelType, Projection, apply, compose
 from eedask.emulator.pixels.sampling import source_bands
 
@@ -16,19 +17,30 @@ UTM = "EPSG:32613"
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 4400000)
 
 
-class ArraySource:
-    """Bands in an array; coarser levels take every second pixel, and so on."""
+class Raster:
+    """Bands in an array, and which windows of them were read; no raster equals another."""
 
     def __init__(self, values, projection, mask=None):
         self.values = np.asarray(values)
         self.mask = np.ones(self.values.shape[1:], np.float32) if mask is None else mask
         self.projection = projection
-        self.height, self.width = self.values.shape[1:]
         self.reads = []
 
-    def read(self, band, level, window):
+
+class ArraySource(NativeSource):
+    """A raster in memory; coarser levels take every second pixel, and so on."""
+
+    raster: Raster
+
+    projection = property(lambda self: self.raster.projection)
+    height = property(lambda self: self.raster.values.shape[1])
+    width = property(lambda self: self.raster.values.shape[2])
+    reads = property(lambda self: self.raster.reads)
+
+    def draw(self, band, level, window):
         step = 2**level
-        values, mask = self.values[band, ::step, ::step], self.mask[::step, ::step]
+        values = self.raster.values[band, ::step, ::step]
+        mask = self.raster.mask[::step, ::step]
         height, width = math.ceil(self.height / step), math.ceil(self.width / step)
         assert 0 <= window.col < window.col + window.width <= width
         assert 0 <= window.row < window.row + window.height <= height
@@ -38,11 +50,15 @@ class ArraySource:
         return Pixels(values[rows, cols], mask[rows, cols].astype(np.float32))
 
 
+def array_source(values, projection, mask=None):
+    return ArraySource(Raster(values, projection, mask))
+
+
 def image(values, transform=TRANSFORM, crs=UTM, names=None, mask=None, **properties):
     """Return an image of an array (bands, rows, columns), its footprint the array's edge."""
     values = np.asarray(values)
     values = values[None] if values.ndim == 2 else values
-    source = ArraySource(values, Projection(crs, transform), mask)
+    source = array_source(values, Projection(crs, transform), mask)
     names = names or [f"b{i}" for i in range(len(values))]
     bands = source_bands(source, names, [PixelType.of(values.dtype)] * len(values))
     frame = shapely.box(*Grid(crs, transform, source.width, source.height).bounds)

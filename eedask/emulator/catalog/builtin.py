@@ -19,26 +19,9 @@ from eedask.emulator.catalog.datasets import (
     surface_water,
     vegetation,
 )
-from eedask.emulator.catalog.tables import boundaries, ecoregions, gaul, protected
-from eedask.emulator.catalog.tables.tables import SYNTHETIC, FeatureTable
+from eedask.emulator.catalog.tables import shipped
+from eedask.emulator.catalog.tables.tables import SYNTHETIC
 from eedask.emulator.values.values import Collection
-
-_WHOLE: dict[str, Callable[[], FeatureTable]] = {
-    "RESOLVE/ECOREGIONS/2017": ecoregions.ecoregions,
-    "FAO/GAUL/2015/level0": gaul.level0,
-    "FAO/GAUL_SIMPLIFIED_500m/2015/level0": gaul.level0,
-    "TIGER/2018/States": boundaries.tiger_states,
-    "TIGER/2018/Counties": boundaries.tiger_counties,
-    "USDOS/LSIB_SIMPLE/2017": boundaries.lsib,
-    "WCMC/WDPA/current/polygons": protected.protected_areas,
-}
-_BY_COUNTRY: dict[str, Callable[[int], FeatureTable]] = {
-    "FAO/GAUL/2015/level1": gaul.level1,
-    "FAO/GAUL/2015/level2": gaul.level2,
-    "FAO/GAUL_SIMPLIFIED_500m/2015/level1": gaul.level1,
-    "FAO/GAUL_SIMPLIFIED_500m/2015/level2": gaul.level2,
-}
-
 
 # What collections say of themselves, where the id does not.
 _TITLES = {
@@ -92,10 +75,8 @@ def assets() -> dict[str, Asset]:
         untitled = found[asset_id]
         if isinstance(untitled, CollectionAsset):
             found[asset_id] = replace(untitled, load=partial(_titled, untitled.load, title))
-    for asset_id, make in _WHOLE.items():
-        found[asset_id] = TableAsset(partial(_whole, asset_id, make), partial(_size, make))
-    for asset_id, part in _BY_COUNTRY.items():
-        found[asset_id] = TableAsset(partial(_by_country, asset_id, part))
+    for asset_id in shipped.FILES:
+        found[asset_id] = TableAsset(partial(_table, asset_id), partial(_size, asset_id))
     return found
 
 
@@ -104,14 +85,9 @@ def _titled(load: Callable[[], Collection], title: str) -> Collection:
     return replace(collection, properties={"title": title, **collection.properties})
 
 
-def _whole(asset_id: str, make: Callable[[], FeatureTable]) -> Collection:
-    return make().collection(asset_id, SYNTHETIC)
+def _table(asset_id: str) -> Collection:
+    return shipped.table(asset_id).collection(asset_id, SYNTHETIC)
 
 
-def _size(make: Callable[[], FeatureTable]) -> int:
-    return len(make())
-
-
-def _by_country(asset_id: str, make: Callable[[int], FeatureTable]) -> Collection:
-    source = gaul.CountryTables(make).source
-    return Collection("FeatureCollection", source, SYNTHETIC, id=asset_id)
+def _size(asset_id: str) -> int:
+    return len(shipped.table(asset_id))

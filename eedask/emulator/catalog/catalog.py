@@ -9,7 +9,6 @@ from typing import Any, Never
 
 from eedask.emulator.catalog import builtin, descriptions
 from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
-from eedask.emulator.catalog.mounts.mounts import mount
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.raster import Image
 from eedask.emulator.values.values import EVERYTHING, Collection, Query
@@ -45,7 +44,7 @@ class Catalog:
         self._mounts = {plain_id(key): Path(path) for key, path in (mounts or {}).items()}
         self._assets: dict[str, Asset] = {
             **builtin.assets(),
-            **{asset_id: mount(asset_id, path) for asset_id, path in self._mounts.items()},
+            **_mounted(self._mounts),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -161,6 +160,15 @@ class Catalog:
         if not name:
             below = [known for known in below if not known.startswith(("projects/", "users/"))]
         return sorted({prefix + known[len(prefix) :].split("/", 1)[0] for known in below})
+
+
+def _mounted(mounts: Mapping[str, Path]) -> dict[str, Asset]:
+    if not mounts:
+        return {}
+    # Only here: what reads files of every kind takes most of a second to import.
+    from eedask.emulator.catalog.mounts.mounts import mount
+
+    return {asset_id: mount(asset_id, path) for asset_id, path in mounts.items()}
 
 
 def plain_id(asset_id: str) -> str:

@@ -3,10 +3,9 @@
 A composite needs those images of a collection that lie on its grid. Of a mapped collection they
 can be told before the function is called, if the function leaves an image where it is: most
 calculate with bands, mask pixels and set properties. The body of a function is walked from its
-result to its argument; an algorithm that is not listed here ends the walk, and nothing is known.
-
-Of most algorithms on several images the result has the first one's footprint, and the others
-add values and masks only.
+result to its argument. What an algorithm keeps is said where it is registered
+(:class:`~eedask.emulator.functions.registry.Keeps`); where that is nothing, the walk ends, and
+nothing is known of the function's results.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from typing import Any
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.expression.linking import Node
 from eedask.emulator.expression.signatures import signature
-from eedask.emulator.functions.images.math import OPERATORS, TRANSFORMATIONS
-from eedask.emulator.pixels.pixel_types import NAMED
+from eedask.emulator.functions.registry import IMPLEMENTATIONS, Keeps
 from eedask.emulator.values.formulas import Formula, parse
 from eedask.emulator.values.values import NOTHING_KEPT, Kept
 
@@ -97,7 +95,7 @@ def _outside(node: Node, level: int, constants: _Constants) -> Lineage | None:
     """Return the lineage of a value that does not depend on the argument."""
     if node.kind == "constant" and isinstance(constants.get(node.slot), bool | int | float):
         return _CONSTANT
-    if node.kind == "call" and node.name == "Image.constant" and node.level < level:
+    if node.kind == "call" and _keeps(node) is Keeps.CONSTANT and node.level < level:
         return _CONSTANT
     return None
 
@@ -111,18 +109,26 @@ def _lineage(node: Node, known: _Known, constants: _Constants) -> Lineage | None
     inputs = dict(zip(node.keys, node.inputs, strict=True))
     if node.kind == "apply":
         return _formula(inputs, known, constants)
-    if node.name == "Image.constant":
+    keeps = _keeps(node)
+    if keeps is Keeps.CONSTANT:
         return _CONSTANT
-    if node.name == "Image.unmask" and not _is_default(inputs.get("sameFootprint"), constants):
-        return None
-    if node.name in _LIKE_FIRST:
+    if keeps is Keeps.FIRST_IF_SAME_FOOTPRINT:
+        keeps = Keeps.FIRST if _is_true(inputs.get("sameFootprint"), constants) else Keeps.NOTHING
+    if keeps is Keeps.FIRST:
         first = inputs.get(signature(node.name).arguments[0].name)
         return None if first is None else known(first)
-    rule = _RULES.get(node.name)
+    rule = _RULES.get(keeps)
     return None if rule is None else rule(inputs, known, constants)
 
 
-def _is_default(node: Node | None, constants: _Constants) -> bool:
+def _keeps(node: Node) -> Keeps:
+    """Return what the result of a call keeps; nothing of an algorithm that there is not."""
+    implementation = IMPLEMENTATIONS.get(node.name)
+    return Keeps.NOTHING if implementation is None else implementation.keeps
+
+
+def _is_true(node: Node | None, constants: _Constants) -> bool:
+    """Whether an argument whose default is true is left out or is the constant true."""
     return node is None or (node.kind == "constant" and constants.get(node.slot) is True)
 
 
@@ -235,32 +241,11 @@ def _of_operation(parts: Sequence[Lineage | None]) -> Lineage | None:
     return found
 
 
-_BY_PIXEL = (
-    "addBands", "cast", "clamp", "hsvToRgb", "interpolate", "mask", "metadata",
-    "normalizedDifference", "polynomial", "reduce", "regexpRename", "remap", "rename", "rgbToHsv",
-    "select", "selfMask", "slice", "unitScale", "unmask", "unmix", "updateMask", "visualize",
-    "where", "bitsToArrayImage", "toArray", "arrayFlatten", "arrayGet", "arrayProject",
-    "arrayReduce", "arraySlice", "classify", "cluster",
-)  # fmt: skip
-# Pixels look at their neighbours, but the footprint stays the image's.
-_BY_NEIGHBOURS = (
-    "convolve", "focalMax", "focalMean", "focalMedian", "focalMin", "focalMode", "focal_max",
-    "focal_mean", "focal_median", "focal_min", "focal_mode", "reduceNeighborhood",
-    "connectedPixelCount", "gradient", "derivative", "entropy", "reduceResolution", "reproject",
-    "resample", "setDefaultProjection", "clip", "clipToCollection",
-)  # fmt: skip
-_SNAKES = ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "first_nonzero")
-_CASTS = [name for kind in NAMED for name in (kind, f"to{kind[0].upper()}{kind[1:]}")]
-_LIKE_FIRST = frozenset(
-    f"Image.{name}"
-    for name in (*_BY_PIXEL, *_BY_NEIGHBOURS, *_CASTS, *TRANSFORMATIONS, "bitwise_not")
-)
-_RULES: dict[str, _Rule] = {
-    **{f"Image.{name}": _operator for name in (*OPERATORS, *_SNAKES)},
-    "Image.cat": _joined,
-    "If": _chosen,
-    "Element.set": _set_one,
-    "Element.setMulti": _set_many,
-    "Element.copyProperties": _copied,
-    "Image.copyProperties": _copied,
+_RULES: Mapping[Keeps, _Rule] = {
+    Keeps.FIRST_OR_SECOND: _operator,
+    Keeps.FIRST_OF_LIST: _joined,
+    Keeps.BRANCHES: _chosen,
+    Keeps.FIRST_BUT_ONE_PROPERTY: _set_one,
+    Keeps.FIRST_BUT_PROPERTIES: _set_many,
+    Keeps.FIRST_BUT_COPIED: _copied,
 }

@@ -15,8 +15,8 @@ from importlib import resources
 from typing import Any
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
-from eedask.emulator.expression import array_readiness
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, Implementation
+from eedask.emulator.pixels.bands import need_numbers
 from eedask.emulator.values.coercion import Coercer, Mismatch, coercer
 from eedask.emulator.values.typenames import type_name
 
@@ -105,8 +105,8 @@ class Signature:
         """Bind the arguments and compute the algorithm."""
         implementation = self.implementation
         arguments = self.bind(given, context)
-        if self.images:
-            array_readiness.check(self.name, (arguments[i] for i in self.images))
+        if self.images and not implementation.takes_arrays:
+            need_numbers(self.name, (arguments[i] for i in self.images))
         try:
             if implementation.needs_context:
                 return implementation.function(context, *arguments)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from eedask.emulator.limits import metering
 
@@ -43,7 +43,9 @@ class Clusters:
 def _nearest(scaled: Floats, centres: Floats, metric: str) -> NDArray[np.intp]:
     metering.charge(scaled.size * len(centres))
     parts = [
-        cdist(scaled[start : start + _AT_ONCE], centres, METRICS[metric]).argmin(axis=1)
+        scipy.spatial.distance.cdist(
+            scaled[start : start + _AT_ONCE], centres, METRICS[metric]
+        ).argmin(axis=1)
         for start in range(0, len(scaled), _AT_ONCE)
     ]
     return np.concatenate(parts) if parts else np.zeros(0, np.intp)
@@ -101,7 +103,7 @@ def _first_centres(
     away = np.full(len(rows), np.inf)
     while len(chosen) < count:
         metering.charge(rows.size)
-        last = cdist(rows, rows[chosen[-1:]], METRICS[metric])[:, 0]
+        last = scipy.spatial.distance.cdist(rows, rows[chosen[-1:]], METRICS[metric])[:, 0]
         away = np.minimum(away, last)
         if start == FARTHEST:
             chosen.append(int(away.argmax()))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from scipy.spatial.distance import cdist
 
 from eedask.emulator.learning.classifiers import Learner, Model
 from eedask.emulator.learning.decision_trees import Forest, Growth, Tree, grow, grow_forest
@@ -61,7 +60,7 @@ class _ManyTrees:
 
 @dataclass(frozen=True)
 class _Neighbours:
-    index: cKDTree
+    index: scipy.spatial.cKDTree
     targets: Floats
     k: int
 
@@ -86,7 +85,9 @@ class _Centres:
         for start in range(0, len(inputs), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             # The cosine distance of a row of zeros is NaN: it gets the first class.
-            away = np.nan_to_num(cdist(inputs[part], self.centres, self.metric), nan=np.inf)
+            away = np.nan_to_num(
+                scipy.spatial.distance.cdist(inputs[part], self.centres, self.metric), nan=np.inf
+            )
             nearest[part][np.arange(len(away)), away.argmin(axis=1)] = 1
         return nearest
 
@@ -121,7 +122,7 @@ def neighbours(k: int) -> Learner:
     """Return the learner of a model that averages the targets of the nearest k training rows."""
 
     def learn(inputs: Floats, targets: Floats) -> Model:
-        return _Neighbours(cKDTree(inputs), targets, min(k, len(inputs)))
+        return _Neighbours(scipy.spatial.cKDTree(inputs), targets, min(k, len(inputs)))
 
     return learn
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from eedask.emulator.pixels.raster import Pixels
 
@@ -51,8 +50,8 @@ def objects(pixels: Pixels, offsets: Sequence[Offset]) -> Labels:
         ends.append(index[b][same])
     i = np.concatenate(starts) if starts else np.zeros(0, np.int64)
     j = np.concatenate(ends) if ends else np.zeros(0, np.int64)
-    graph = sparse.coo_matrix((np.ones(i.size, np.int8), (i, j)), (valid.size, valid.size))
-    count, labels = csgraph.connected_components(graph, directed=False)
+    graph = scipy.sparse.coo_matrix((np.ones(i.size, np.int8), (i, j)), (valid.size, valid.size))
+    count, labels = scipy.sparse.csgraph.connected_components(graph, directed=False)
     # Each masked pixel is a component of its own: number the components of the others anew.
     used = np.zeros(count, bool)
     used[labels[valid.ravel()]] = True

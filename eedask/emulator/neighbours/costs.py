@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from eedask.emulator.geometry.crs import WGS84
 from eedask.emulator.geometry.sphere import to_vectors
@@ -57,7 +56,7 @@ def cheapest(
         starts.append(index[here][both])
         ends.append(index[there][both])
         weights.append(np.maximum(step, _LEAST)[both])
-    graph = sparse.csr_matrix(
+    graph = scipy.sparse.csr_matrix(
         (np.concatenate(weights), (np.concatenate(starts), np.concatenate(ends))),
         (values.size, values.size),
     )
@@ -65,7 +64,7 @@ def cheapest(
     if not first.size:
         nothing = np.full(values.shape, math.inf)
         return nothing, nothing
-    total, before, _ = csgraph.dijkstra(
+    total, before, _ = scipy.sparse.csgraph.dijkstra(
         graph, directed=False, indices=first, min_only=True, return_predecessors=True
     )
     steps = _steps(total, before)

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from affine import Affine
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.neighbours.kernels import Stencil
@@ -81,15 +81,13 @@ def correlated(values: Array, weights: Array) -> Array:
     """
     values = values.astype(np.float64, copy=False)
     if weights.size > _DIRECT:
-        from scipy import signal  # takes longer to import than the rest of the wing
-
-        return np.asarray(signal.oaconvolve(values, weights[::-1, ::-1], mode="valid"))
-    return _within(ndimage.correlate(values, weights, mode="constant"), weights)
+        return np.asarray(scipy.signal.oaconvolve(values, weights[::-1, ::-1], mode="valid"))
+    return _within(scipy.ndimage.correlate(values, weights, mode="constant"), weights)
 
 
 def extreme(values: Array, footprint: NDArray[np.bool_], least: bool) -> Array:
     """Return the least or greatest value under a footprint, for each window inside ``values``."""
-    rule = ndimage.minimum_filter if least else ndimage.maximum_filter
+    rule = scipy.ndimage.minimum_filter if least else scipy.ndimage.maximum_filter
     if footprint.all():
         return _within(rule(values, size=footprint.shape, mode="constant"), footprint)
     return _within(rule(values, footprint=footprint, mode="constant"), footprint)

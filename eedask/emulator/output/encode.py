@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,12 +25,11 @@ from eedask.emulator.geometry.crs import resolve
 from eedask.emulator.output.png import png
 from eedask.emulator.pixels.raster import Grid, Pixels, is_opaque
 
-PNG = "image/png"
-JPEG = "image/jpeg"
-GIF = "image/gif"
-TIFF = "image/tiff"
-BINARY = "application/octet-stream"
-ZIP = "application/zip"
+Plane = NDArray[np.uint8]
+Picture = Callable[[list[Plane], Plane | None], tuple[bytes, str]]
+"""``draw(planes, alpha)`` makes a file, and names its content type.
+
+There are 1 (grey) or 3 planes of one shape. Alpha has that shape too; None if all is opaque."""
 
 _JPEG_QUALITY = 90
 # GeoTIFFs with a side longer than this are tiled.
@@ -143,25 +142,49 @@ def encode_zip(files: Sequence[tuple[str, bytes]]) -> bytes:
     return stream.getvalue()
 
 
-def encode_picture(layers: Sequence[Layer], file_format: str) -> tuple[bytes, str]:
+def encode_picture(layers: Sequence[Layer], name: str, draw: Picture) -> tuple[bytes, str]:
     """Return a picture of 1 (grey) or 3 bands, and its content type.
 
-    Values are clipped to 0-255 and cut to whole numbers. The alpha of a PNG is the least mask
-    of the bands, and is there only if some pixel is not opaque; masked pixels read 0.
+    Values are clipped to 0-255 and cut to whole numbers. Alpha is the least mask of the bands, if
+    some pixel is not opaque; masked pixels read 0.
 
     Parameters
     ----------
     layers : sequence of Layer
-    file_format : {"PNG", "JPEG", "AUTO_JPEG_PNG"}
-        The last is JPEG if all is opaque, else PNG.
+    name : str
+        Of the format, for errors.
+    draw : Picture
+
+    Raises
+    ------
+    EarthEngineError
+        400: another number of bands.
     """
-    _check_picture(layers, file_format)
+    _check_picture(layers, name)
     alpha = _alpha(layers)
-    planes = [_eight_bit(layer) for layer in layers]
-    return _picture(planes, alpha, file_format)
+    return draw([_eight_bit(layer) for layer in layers], alpha)
 
 
-def rgba(layers: Sequence[Layer]) -> NDArray[np.uint8]:
+def as_png(planes: list[Plane], alpha: Plane | None) -> tuple[bytes, str]:
+    """Return a PNG, with alpha unless that is None: a ``Picture``."""
+    return png(planes if alpha is None else [*planes, alpha]), "image/png"
+
+
+def as_jpeg(planes: list[Plane], alpha: Plane | None) -> tuple[bytes, str]:
+    """Return a JPEG, which has no alpha: a ``Picture``."""
+    del alpha
+    picture = Pillow.fromarray(planes[0] if len(planes) == 1 else np.dstack(planes))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return stream.getvalue(), "image/jpeg"
+
+
+def as_jpeg_or_png(planes: list[Plane], alpha: Plane | None) -> tuple[bytes, str]:
+    """Return a JPEG if all is opaque, else a PNG: a ``Picture``."""
+    return (as_jpeg if alpha is None else as_png)(planes, alpha)
+
+
+def rgba(layers: Sequence[Layer]) -> Plane:
     """Return 1 (grey) or 3 bands as (height, width, 4): red, green, blue, alpha."""
     _check_picture(layers, "RGB")
     alpha = _alpha(layers)
@@ -171,37 +194,22 @@ def rgba(layers: Sequence[Layer]) -> NDArray[np.uint8]:
     return np.dstack([red, green, blue, clear])
 
 
-def encode_rgba(pixels: NDArray[np.uint8], file_format: str) -> tuple[bytes, str]:
-    """Return a picture of red, green, blue, alpha, as :func:`encode_picture` does of bands."""
+def planes_of(pixels: Plane) -> tuple[list[Plane], Plane | None]:
+    """Return the planes and alpha of red, green, blue and alpha, shape (height, width, 4)."""
     alpha = pixels[..., 3]
     planes = [pixels[..., index] for index in range(3)]
-    return _picture(planes, None if (alpha == 255).all() else alpha, file_format)
+    return planes, None if (alpha == 255).all() else alpha
 
 
-def _check_picture(layers: Sequence[Layer], file_format: str) -> None:
+def _check_picture(layers: Sequence[Layer], name: str) -> None:
     if len(layers) not in (1, 3):
         raise EarthEngineError(
-            f"{file_format} images must have 1 or 3 bands, but this one has {len(layers)}: "
+            f"{name} images must have 1 or 3 bands, but this one has {len(layers)}: "
             f"{[layer.name for layer in layers]}."
         )
 
 
-def _picture(
-    planes: list[NDArray[np.uint8]], alpha: NDArray[np.uint8] | None, file_format: str
-) -> tuple[bytes, str]:
-    if file_format == "AUTO_JPEG_PNG":
-        file_format = "JPEG" if alpha is None else "PNG"
-    if file_format == "PNG" and alpha is not None:
-        planes = [*planes, alpha]
-    if file_format == "PNG":
-        return png(planes), PNG
-    picture = Pillow.fromarray(planes[0] if len(planes) == 1 else np.dstack(planes))
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=_JPEG_QUALITY)
-    return stream.getvalue(), JPEG
-
-
-def _alpha(layers: Sequence[Layer]) -> NDArray[np.uint8] | None:
+def _alpha(layers: Sequence[Layer]) -> Plane | None:
     """Return the least mask as 0-255, or None where that is 255 everywhere."""
     masks = [layer.pixels.mask for layer in layers if not is_opaque(layer.pixels.mask)]
     if not masks:
@@ -210,7 +218,7 @@ def _alpha(layers: Sequence[Layer]) -> NDArray[np.uint8] | None:
     return None if (alpha == 255).all() else alpha
 
 
-def _eight_bit(layer: Layer) -> NDArray[np.uint8]:
+def _eight_bit(layer: Layer) -> Plane:
     values = _cast(layer.pixels.values, np.dtype(np.uint8))
     return _fill_masked(values, layer.pixels.mask, 0)
 

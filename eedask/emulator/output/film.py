@@ -8,20 +8,19 @@ sizes, and that too many frames are refused rather than left out, is a guess.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pillow
 
 from eedask.emulator.answers import Answer, file_answer
-from eedask.emulator.errors import EarthEngineError, NotSupported
-from eedask.emulator.output import encode
-from eedask.emulator.output.rendering import PICTURES, THUMBNAIL, Rendering, prepare
+from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.output.encode import Picture, planes_of
+from eedask.emulator.output.formats import VideoFormat, image_format, video_format
+from eedask.emulator.output.rendering import THUMBNAIL, Rendering, prepare
 from eedask.emulator.pixels.raster import Image
 from eedask.emulator.values.values import Collection
 
@@ -33,8 +32,6 @@ _MAX_FRAMES = 1000
 _MAX_PIXELS_PER_FRAME = 100_000_000
 _FRAMES_PER_SECOND = 5.0
 _FEWEST_PER_SECOND, _MOST_PER_SECOND = 0.1, 120.0
-_OPAQUE = 128  # of 255: GIF knows no half transparent pixels
-_CLEAR = 255  # the colour of a GIF's palette that is none
 
 
 @dataclass(frozen=True)
@@ -43,26 +40,28 @@ class Filmstrip:
 
     frames: tuple[Rendering, ...]
     vertical: bool
-    file_format: str
+    draw: Picture
 
     def answer(self) -> Answer:
         """Read and encode the frames."""
         frames = _same_size([frame.rgba() for frame in self.frames])
         strip = np.concatenate(frames, axis=0 if self.vertical else 1)
-        return file_answer(*encode.encode_rgba(strip, self.file_format))
+        return file_answer(*self.draw(*planes_of(strip)))
 
 
 @dataclass(frozen=True)
 class Video:
-    """Frames after each other, in an animated GIF."""
+    """Frames after each other, in a moving picture of a format."""
 
     frames: tuple[Rendering, ...]
     per_second: float
+    file_format: VideoFormat
 
     def answer(self) -> Answer:
         """Read and encode the frames."""
         frames = _same_size([frame.rgba() for frame in self.frames])
-        return file_answer(encode_gif(frames, self.per_second), encode.GIF)
+        data = self.file_format.encode(frames, self.per_second)
+        return file_answer(data, self.file_format.content_type)
 
 
 def prepare_filmstrip(collection: Collection, request: Mapping[str, Any]) -> Filmstrip:
@@ -81,11 +80,9 @@ def prepare_filmstrip(collection: Collection, request: Mapping[str, Any]) -> Fil
     EarthEngineError
         400: no frames, a format that is no picture, too many pixels.
     """
-    file_format = request.get("fileFormat", "IMAGE_FILE_FORMAT_UNSPECIFIED")
-    if file_format == "IMAGE_FILE_FORMAT_UNSPECIFIED":
-        file_format = "AUTO_JPEG_PNG"
-    if file_format not in PICTURES:
-        raise EarthEngineError(f"A filmstrip cannot be a {file_format}: it is a picture.")
+    file_format = image_format(request)
+    if file_format.draw is None:
+        raise EarthEngineError(f"A filmstrip cannot be a {file_format.name}: it is a picture.")
     frames = _frames(collection, request, _MAX_FRAMES)
     vertical = request.get("orientation") != "HORIZONTAL"
     along = sum(f.grid.height if vertical else f.grid.width for f in frames)
@@ -93,7 +90,7 @@ def prepare_filmstrip(collection: Collection, request: Mapping[str, Any]) -> Fil
         raise EarthEngineError(
             f"The filmstrip's side ({along} pixels) must be less than or equal to {_MAX_SIDE}."
         )
-    return Filmstrip(frames, vertical, file_format)
+    return Filmstrip(frames, vertical, file_format.draw)
 
 
 def prepare_video(collection: Collection, request: Mapping[str, Any]) -> Video:
@@ -112,9 +109,7 @@ def prepare_video(collection: Collection, request: Mapping[str, Any]) -> Video:
         400: no frames or too many, another format than GIF, a speed outside 0.1 to 120 frames a
         second, too many pixels.
     """
-    file_format = request.get("fileFormat", "VIDEO_FILE_FORMAT_UNSPECIFIED")
-    if file_format not in ("GIF", "VIDEO_FILE_FORMAT_UNSPECIFIED"):
-        raise NotSupported(f"the video format {file_format}: thumbnails are GIFs")
+    file_format = video_format(request)
     options = request.get("videoOptions", {})
     speed = options.get("framesPerSecond") or _FRAMES_PER_SECOND
     if not _FEWEST_PER_SECOND <= speed <= _MOST_PER_SECOND:
@@ -129,56 +124,7 @@ def prepare_video(collection: Collection, request: Mapping[str, Any]) -> Video:
             raise EarthEngineError(
                 f"A frame has {_pixels(frame)} pixels, but maxPixelsPerFrame allows only {most}."
             )
-    return Video(frames, speed)
-
-
-def encode_gif(frames: Sequence[NDArray[np.uint8]], per_second: float) -> bytes:
-    """Return an animated GIF that repeats for ever.
-
-    A GIF counts time in hundredths of a second, of which a frame lasts at least one. Frames
-    equal to the one before are made one with it, which then lasts longer.
-
-    Parameters
-    ----------
-    frames : sequence of (height, width, 4) uint8
-        Red, green, blue and alpha, all of one size.
-    per_second : float
-    """
-    pictures = _palette_pictures(frames)
-    clear = any((frame[..., 3] < _OPAQUE).any() for frame in frames)
-    stream = io.BytesIO()
-    pictures[0].save(
-        stream,
-        "GIF",
-        save_all=True,
-        append_images=pictures[1:],
-        duration=10 * max(1, round(100 / per_second)),
-        loop=0,
-        optimize=False,
-        **({"transparency": _CLEAR, "disposal": 2} if clear else {}),
-    )
-    return stream.getvalue()
-
-
-def _palette_pictures(frames: Sequence[NDArray[np.uint8]]) -> list[Pillow.Image]:
-    """Return pictures of up to 255 colours each, and one more that stands for "clear".
-
-    Clear has a colour that no frame has: Pillow leaves out edges of the background's colour.
-    """
-    reduced = [
-        Pillow.fromarray(np.ascontiguousarray(frame[..., :3])).quantize(_CLEAR) for frame in frames
-    ]
-    palettes = [(picture.getpalette() or [])[: 3 * _CLEAR] for picture in reduced]
-    used = {tuple(p[i : i + 3]) for p in palettes for i in range(0, len(p), 3)}
-    unused = next(c for c in product(range(256), repeat=3) if c not in used)
-    result = []
-    for frame, picture, palette in zip(frames, reduced, palettes, strict=True):
-        codes = np.asarray(picture).copy()
-        codes[frame[..., 3] < _OPAQUE] = _CLEAR
-        made = Pillow.fromarray(codes)
-        made.putpalette([*palette, *[0] * (3 * _CLEAR - len(palette)), *unused])
-        result.append(made)
-    return result
+    return Video(frames, speed, file_format)
 
 
 def _frames(collection: Collection, request: Mapping[str, Any], most: int) -> tuple[Rendering, ...]:

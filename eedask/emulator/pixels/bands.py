@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
@@ -284,3 +284,17 @@ def unique_names(names: Sequence[str], algorithm: str) -> None:
 def footprint_or_none(geometry: Geometry | None) -> Geometry | None:
     """Return a footprint, None if it is unbounded."""
     return None if geometry is None or geometry.unbounded else geometry
+
+
+def need_numbers(what: str, values: Iterable[Any]) -> None:
+    """Raise Earth Engine's 400 if one of the values is an image whose pixels are arrays."""
+    for image in values:
+        if not isinstance(image, Image):
+            continue
+        for band in image.bands:
+            if band.type.dimensions:
+                raise EarthEngineError(
+                    f"{what}: Band '{band.id}' has pixels of arrays "
+                    f"({band.type.dimensions} dimensions), but must have numbers. "
+                    "See Image.arrayFlatten and Image.arrayGet."
+                )

@@ -1,66 +1,62 @@
-"""Native pixels that were read or drawn lately: kept in tiles, for whoever reads there next.
+"""Reading native sources, by way of a cache of the pixels that were read or drawn lately.
 
-One store serves all sources of a process, so that memory does not grow with the number of files.
+Pixels are cached under the source itself, the band, the level and the window. A source equals
+another only if both are of one class and all their fields are equal
+(:class:`~eedask.emulator.pixels.native_sources.NativeSource`); so two sources of different pixels
+never share an entry, and no data set makes keys of its own.
+
+One cache serves all sources of a process, so that memory does not grow with the number of files.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.native_sources import WHOLE, NativeSource, Window, sized
 from eedask.emulator.pixels.raster import Pixels, is_opaque, uniform
 
 _KEPT_BYTES = 128 * 2**20
-# Windows of more pixels than this are read as they are.
+# Windows of more pixels than this are neither taken from the cache nor put there.
 _LARGE = 1024 * 1024
 
 
-def kept(key: Hashable, read: Callable[[], Pixels]) -> Pixels:
-    """Return the pixels kept under a key, or else read and keep them."""
+def native_pixels(source: NativeSource, band: int, level: int, window: Window) -> Pixels:
+    """Return the pixels of one band (from 0) in a window of a level.
+
+    A source that has tiles is asked to draw at most once: one window, of all tiles that are
+    missing.
+    """
+    side = source.tile_side(level)
+    if side is None or window.width * window.height > _LARGE:
+        return source.draw(band, level, window)
+    if side == WHOLE:
+        return _whole(source, band, level, window)
+    return _tiled(source, band, level, window, side)
+
+
+def _whole(source: NativeSource, band: int, level: int, window: Window) -> Pixels:
+    key = (source, band, level, window)
     found = _STORE.get(key)
     if found is None:
-        found = read()
+        found = source.draw(band, level, window)
         _STORE.put(key, found)
     return found
 
 
-def tiled(
-    key: Hashable,
-    window: Window,
-    size: tuple[int, int],
-    read: Callable[[Window], Pixels],
-    side: int = 256,
-) -> Pixels:
-    """Return the pixels of a window: of small ones by way of the tiles that they lie in.
-
-    Parameters
-    ----------
-    key : hashable
-        The source, its band and level.
-    window : Window
-    size : (width, height)
-        Of the level, in pixels.
-    read : callable
-        ``read(window) -> Pixels``; called at most once, for all tiles that are missing.
-    side : int
-        Pixels of a tile: few where each costs a lot, many where reading as such does.
-    """
-    if window.width * window.height > _LARGE:
-        return read(window)
-    around = _tiles_around(window, size, side)
-    tiles = {tile: _STORE.get((key, tile)) for tile in _tiles(around, side)}
+def _tiled(source: NativeSource, band: int, level: int, window: Window, side: int) -> Pixels:
+    around = _tiles_around(window, sized(source, level)[1:], side)
+    tiles = {tile: _STORE.get((source, band, level, tile)) for tile in _tiles(around, side)}
     if None in tiles.values():
-        block = read(around)
+        block = source.draw(band, level, around)
         for tile in tiles:
             values, mask = _part(block, around, tile)
             # Copies, since parts would keep the whole block in memory.
             mask = uniform(1, mask.shape) if is_opaque(mask) else mask.copy()
-            _STORE.put((key, tile), Pixels(values.copy(), mask))
+            _STORE.put((source, band, level, tile), Pixels(values.copy(), mask))
         return _part(block, around, window)
     found = [(tile, pixels) for tile, pixels in tiles.items() if pixels is not None]
     if len(found) == 1:

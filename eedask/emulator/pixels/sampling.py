@@ -16,6 +16,7 @@ import numpy as np
 
 from eedask.emulator.pixels.array_values import choose
 from eedask.emulator.pixels.native_sources import NativeSource, level_of, sized
+from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.pixel_plans import interpolation_plan, nearest_plan
 from eedask.emulator.pixels.projection import pixel_ratio
 from eedask.emulator.pixels.raster import (
@@ -68,7 +69,7 @@ def _read(source: NativeSource, band: int, dtype: np.dtype[Any], grid: Grid) -> 
     plan = to_plan(grid, *sized(source, level))
     if plan is None:
         return masked(grid.shape, dtype)
-    block = source.read(band, level, plan.window)
+    block = native_pixels(source, band, level, plan.window)
     pixels = plan.apply(block)
     return Pixels(pixels.values.astype(dtype, copy=False), pixels.mask)
 

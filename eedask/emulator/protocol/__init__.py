@@ -1,4 +1,4 @@
-"""The REST interface as data: methods, schemas, enums, and the discovery document.
+"""The REST interface: the discovery document, and checks of requests against it.
 
 In goes the JSON of a request.
 Out come checked values, or an error that names the field as Earth Engine does.

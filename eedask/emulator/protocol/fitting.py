@@ -1,7 +1,8 @@
-"""Bodies that fit the API, read without a word of where anything is.
+"""A quick check of request bodies, which says that something is wrong but not what.
 
-Requests have hundreds of nodes and most of them are sound: what is at fault in one that is
-not is found by :mod:`~eedask.emulator.protocol.validation`, which walks it again.
+Requests have hundreds of nodes, and nearly all of them are right. This check keeps no track of
+where in the body it is. If it fails, :mod:`~eedask.emulator.protocol.validation` checks the body
+once more, slowly, and says which fields are at fault.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
-from eedask.emulator.protocol.enums import ENUMS
 from eedask.emulator.protocol.json_scalars import SCALARS, Invalid, enum_name
 from eedask.emulator.protocol.schema_types import FieldType
-from eedask.emulator.protocol.schemas import MESSAGES
+from eedask.emulator.protocol.schemas import ENUMS, MESSAGES
 
 MAX_DEPTH = 200
 

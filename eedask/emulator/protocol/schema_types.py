@@ -1,4 +1,4 @@
-"""What the messages of the REST API v1 are described with: field types, messages, enums."""
+"""The classes that describe messages of the REST API v1: field types, messages, enums."""
 
 from __future__ import annotations
 
@@ -17,15 +17,6 @@ class FieldType:
 
     name: str
     container: Container = "one"
-
-    @classmethod
-    def parse(cls, text: str) -> FieldType:
-        """Read ``X``, ``[X]`` (a list) or ``{X}`` (a map from strings)."""
-        if text.startswith("["):
-            return cls(text[1:-1], "list")
-        if text.startswith("{"):
-            return cls(text[1:-1], "map")
-        return cls(text)
 
     @cached_property
     def one(self) -> FieldType:

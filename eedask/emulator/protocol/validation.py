@@ -1,4 +1,4 @@
-"""Request bodies and query strings against the tables of :mod:`~eedask.emulator.protocol.api`.
+"""Checks of request bodies and query strings against the discovery document.
 
 The rules are those of the JSON form of protocol buffers
 (https://protobuf.dev/programming-guides/json/): camelCase and snake_case names, null for "not
@@ -16,11 +16,10 @@ from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.protocol.api import STANDARD_QUERY, Method
-from eedask.emulator.protocol.enums import ENUMS
 from eedask.emulator.protocol.fitting import MAX_DEPTH, Unfit, fitted
 from eedask.emulator.protocol.json_scalars import PROTO_NAMES, SCALARS, Invalid, enum_name
 from eedask.emulator.protocol.schema_types import FieldType, Message, snake_case
-from eedask.emulator.protocol.schemas import MESSAGES
+from eedask.emulator.protocol.schemas import ENUMS, MESSAGES
 
 _TYPE_URL = "type.googleapis.com/google.earthengine.v1."
 _PAYLOAD = "Invalid JSON payload received."
@@ -82,7 +81,7 @@ def parse_query(query: Mapping[str, str], method: Method) -> dict[str, Any]:
         if name not in method.query:
             checker.violations.append(("", _unbound(name)))
             continue
-        value = checker.value(FieldType.parse(method.query[name]), text, snake_case(name), 0)
+        value = checker.value(method.query[name], text, snake_case(name), 0)
         if value is not None:
             result[name] = value
     if checker.violations:

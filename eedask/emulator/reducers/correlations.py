@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from numpy.typing import NDArray
-from scipy import special
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.reducers.accumulators import Array, Output, Weights
@@ -40,7 +40,7 @@ def _with_p_value(r: Floats, count: Floats) -> list[Output]:
     """Return the coefficients and the p-values of Student's two-sided t-test that they are 0."""
     good = np.isfinite(r)
     freedom = np.maximum(count - 2, 0)
-    p = special.betainc(np.maximum(freedom, 1) / 2, 0.5, 1 - np.where(good, r, 0) ** 2)
+    p = scipy.special.betainc(np.maximum(freedom, 1) / 2, 0.5, 1 - np.where(good, r, 0) ** 2)
     return [Output(r, good), Output(np.where(freedom > 0, p, 1.0), good)]
 
 
@@ -66,9 +66,7 @@ def _ranks(values: Floats) -> Floats:
     """Return the ranks of values in their columns; NaN has the rank 0."""
     if not len(values):
         return values
-    from scipy import stats  # takes longer to import than the rest of the wing
-
-    ranks: Any = stats.rankdata(values, axis=0, nan_policy="omit")
+    ranks: Any = scipy.stats.rankdata(values, axis=0, nan_policy="omit")
     return np.nan_to_num(np.asarray(ranks, np.float64))
 
 
@@ -90,15 +88,13 @@ def kendall(columns: list[Array], weights: Weights) -> list[Output]:
     n = there.sum(axis=0).astype(np.float64)
     good = np.isfinite(tau)
     z = 3 * np.where(good, tau, 0) * np.sqrt(np.maximum(n * (n - 1), 0) / (2 * (2 * n + 5)))
-    return [Output(tau, good), Output(special.erfc(np.abs(z) / np.sqrt(2)), good)]
+    return [Output(tau, good), Output(scipy.special.erfc(np.abs(z) / np.sqrt(2)), good)]
 
 
 def _tau_of_many(x: Floats, y: Floats) -> float:
     if len(x) < 2 or (x == x[0]).all() or (y == y[0]).all():
         return np.nan
-    from scipy import stats
-
-    return float(stats.kendalltau(x, y, method="asymptotic").statistic)
+    return float(scipy.stats.kendalltau(x, y, method="asymptotic").statistic)
 
 
 def _tau(x: Floats, y: Floats, there: NDArray[np.bool_]) -> Floats:

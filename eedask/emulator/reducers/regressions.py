@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from numpy.typing import NDArray
-from scipy import special
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.reducers.accumulators import Array, Output, Weights, as_objects
@@ -187,7 +187,7 @@ def _f_test(left: Floats, around: Floats, weights: Floats, x_count: int) -> Floa
     with np.errstate(all="ignore"):
         # The F distribution's tail, of F = (whole - rest) / p / (rest / freedom).
         share = np.clip(rest / np.where(whole > 0, whole, 1), 0, 1)
-        values: Any = special.betainc(np.maximum(freedom, 1) / 2, x_count / 2, share)
+        values: Any = scipy.special.betainc(np.maximum(freedom, 1) / 2, x_count / 2, share)
     bare = (freedom == 0) | (whole == 0)
     return np.where(np.isfinite(rest), np.where(bare, 1.0, values), np.nan)
 

@@ -26,9 +26,10 @@ from eedask.emulator.limits.interrupting import processor_time
 from eedask.emulator.limits.metering import Budget, MemoryLimit, current, metered
 from eedask.emulator.limits.profiles import RESPONSE_HEADER, profile_of
 from eedask.emulator.output.film import Filmstrip, Video, prepare_filmstrip, prepare_video
+from eedask.emulator.output.formats import table_format
 from eedask.emulator.output.rendering import PIXELS, THUMBNAIL, prepare
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.protocol.api import refusal, route
+from eedask.emulator.protocol.api import MAX_PAYLOAD, refusal, route
 from eedask.emulator.protocol.discovery import algorithms_json, discovery_document
 from eedask.emulator.protocol.validation import parse_body, parse_query
 from eedask.emulator.rest.asset_methods import AssetMethods
@@ -36,14 +37,12 @@ from eedask.emulator.rest.calls import ELEMENTS_PAGE, Call, Handler, feature_pag
 from eedask.emulator.rest.fields import select_fields
 from eedask.emulator.rest.paging import Paged, Pager, page_size
 from eedask.emulator.rest.store import Store
-from eedask.emulator.rest.table_files import table_answer
 from eedask.emulator.rest.tiles import tile_grid
 from eedask.emulator.values.info import feature_json, to_info, too_deep
 from eedask.emulator.values.values import Collection
 
 logger = logging.getLogger(__name__)
 
-MAX_PAYLOAD = 10485760
 _FILMS: Mapping[str, Callable[[Collection, Mapping[str, Any]], Filmstrip | Video]] = {
     "filmstripThumbnails": prepare_filmstrip,
     "videoThumbnails": prepare_video,
@@ -268,12 +267,8 @@ class Core:
 
     def _table_features(self, call: Call) -> Answer:
         request = self._stored(call)
-        return table_answer(
-            self._features(request),
-            request.get("fileFormat", "CSV"),
-            request.get("selectors") or [],
-            request.get("filename"),
-        )
+        selectors, filename = request.get("selectors") or [], request.get("filename")
+        return table_format(request).answer(self._features(request), selectors, filename)
 
     def _create_map(self, call: Call) -> Answer:
         self._image(call.body)

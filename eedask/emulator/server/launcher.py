@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import json
-import logging
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Thread
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from google.auth.credentials import AnonymousCredentials
-from google.oauth2.credentials import Credentials as OAuthCredentials
-
+from eedask.emulator.server.starting import Command
 from eedask.emulator.traffic.faults import Faults, Latency
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
 
-# What the command prints before its URL once it answers.
-READY = "eedask-emulator listening on "
-_START_S = 120.0
-_END_S = 5.0
 _CONTROL_S = 30.0
-
-
-class EmulatorFailed(RuntimeError):
-    """The emulator did not come up; the message has its own words."""
 
 
 class Emulator:
@@ -94,7 +79,8 @@ class Emulator:
     ValueError
         A setting that is none.
     EmulatorFailed
-        It did not come up.
+        It ended as it started, or made no headway for ten minutes. After five seconds a line on
+        standard error says that it is waited for.
 
     Examples
     --------
@@ -145,74 +131,9 @@ class Emulator:
         command += [f"{name}={value}" for name, value in options.items() if value not in (None, "")]
         for asset, path in (mounts or {}).items():
             command.append(f"--mount={asset}={Path(path).absolute()}")
-        self._start(command)
-        self.credentials = AnonymousCredentials() if token_seconds is None else self._authorized()
-
-    def _start(self, command: list[str]) -> None:
-        # A program of its own, so that a plain script needs no __main__ guard. Its standard
-        # input is a pipe that nothing is written to: it ends with this process, however that does.
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._is_up = False
-        self._lines: Queue[str | None] = Queue()
-        self._complaints: deque[str] = deque(maxlen=100)
-        self._readers = [
-            Thread(target=self._read_output, args=(self._process.stdout,), daemon=True),
-            Thread(target=self._read_complaints, args=(self._process.stderr,), daemon=True),
-        ]
-        for reader in self._readers:
-            reader.start()
-        try:
-            self.url = self._wait_for_url()
-        except BaseException:
-            self.close()
-            raise
-
-    def _read_output(self, stream: IO[str]) -> None:
-        for line in stream:
-            self._lines.put(line)
-        self._lines.put(None)
-
-    def _read_complaints(self, stream: IO[str]) -> None:
-        for line in stream:
-            self._complaints.append(line)
-            # What is said before it is up goes into the error, if there is one.
-            if self._is_up:
-                logger.warning("%s", line.rstrip("\n"))
-
-    def _authorized(self) -> OAuthCredentials:
-        return OAuthCredentials(
-            None,
-            refresh_token="1//emulator-refresh-token",
-            token_uri=f"{self.url}/emulator/token",
-            client_id="emulator-client",
-            client_secret="emulator-client-secret",
-        )
-
-    def _wait_for_url(self) -> str:
-        end = time.monotonic() + _START_S
-        while True:
-            try:
-                line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
-            except Empty:
-                raise EmulatorFailed(self._obituary(f"is not ready after {_START_S:g} s")) from None
-            if line is None:
-                self._process.wait()
-                self._readers[1].join(_END_S)
-                status = self._process.returncode
-                raise EmulatorFailed(self._obituary(f"ended with status {status} at its start"))
-            if line.startswith(READY):
-                self._is_up = True
-                return line.removeprefix(READY).strip()
-
-    def _obituary(self, what: str) -> str:
-        words = "".join(self._complaints).strip()
-        return f"the emulator {what}:\n{words}" if words else f"the emulator {what}"
+        self._command = Command(command)
+        self.url = self._command.url
+        self.credentials = _anonymous() if token_seconds is None else _authorized(self.url)
 
     @contextmanager
     def initialized(self) -> Iterator[None]:
@@ -284,19 +205,7 @@ class Emulator:
 
     def close(self) -> None:
         """End the emulator; again does nothing."""
-        process = self._process
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        process.wait()
-        for reader in self._readers:
-            reader.join(_END_S)
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+        self._command.close()
 
     def __enter__(self) -> Self:
         return self
@@ -308,3 +217,25 @@ class Emulator:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+# Imported here: whoever starts the command has a use for these packages, the command has none.
+
+
+def _anonymous() -> Credentials:
+    from google.auth.credentials import AnonymousCredentials
+
+    return AnonymousCredentials()
+
+
+def _authorized(url: str) -> Credentials:
+    """Return credentials that have tokens from the emulator's own server."""
+    from google.oauth2.credentials import Credentials as OAuthCredentials
+
+    return OAuthCredentials(
+        None,
+        refresh_token="1//emulator-refresh-token",
+        token_uri=f"{url}/emulator/token",
+        client_id="emulator-client",
+        client_secret="emulator-client-secret",
+    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from eedask.emulator.answers import Answer
-from eedask.emulator.server.renderer import Renderer, Request, Settings, render
+from eedask.emulator.server.messages import Request, Settings
+from eedask.emulator.server.renderer import Renderer
 
 _THREADS = 4
 
@@ -27,14 +29,17 @@ class ThreadPool:
     """Threads of this process around one Core."""
 
     def __init__(self, settings: Settings, threads: int = _THREADS) -> None:
-        self._core = settings.core()
+        # Not at the module's top: a server with processes has no use for what this imports.
+        from eedask.emulator.server.render_process import core_of, render
+
+        self._render = partial(render, core_of(settings))
         self._threads = ThreadPoolExecutor(threads, "render")
 
     async def answer(self, request: Request, wanted: Callable[[], bool]) -> Answer | None:
         """Return the answer, or None if it was no longer wanted when its turn came."""
 
         def work() -> Answer | None:
-            return render(self._core, request) if wanted() else None
+            return self._render(request) if wanted() else None
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
@@ -54,6 +59,8 @@ class ProcessPool:
     deadline_s : float, optional
         A request that takes longer is answered as timed out, and its process ended. None: a
         little more than its budget allows it.
+    on_ready : callable, optional
+        Called with the number of processes that are ready, as that grows, before all are.
 
     Raises
     ------
@@ -61,11 +68,18 @@ class ProcessPool:
         A process could not start: with its words.
     """
 
-    def __init__(self, settings: Settings, processes: int, deadline_s: float | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        processes: int,
+        deadline_s: float | None = None,
+        on_ready: Callable[[int], None] = lambda ready: None,
+    ) -> None:
         self._renderers = [Renderer(settings, deadline_s) for _ in range(processes)]
         self._idle: asyncio.Queue[Renderer] = asyncio.Queue()
         try:
-            for renderer in self._renderers:
+            for ready, renderer in enumerate(self._renderers):
+                on_ready(ready)
                 renderer.wait_ready()
                 self._idle.put_nowait(renderer)
         except BaseException:

@@ -34,10 +34,9 @@ from tornado.iostream import StreamClosedError
 from eedask.emulator.answers import Answer, error_answer, json_answer
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.profiles import REQUEST_HEADER
-from eedask.emulator.protocol.api import route
-from eedask.emulator.rest.rest import MAX_PAYLOAD
+from eedask.emulator.protocol.api import MAX_PAYLOAD, route
+from eedask.emulator.server.messages import Request
 from eedask.emulator.server.pool import Pool
-from eedask.emulator.server.renderer import Request
 from eedask.emulator.traffic.auth import Tokens
 from eedask.emulator.traffic.faults import Fault, Faults
 from eedask.emulator.traffic.quotas import TOO_MANY_AGGREGATIONS, Traffic

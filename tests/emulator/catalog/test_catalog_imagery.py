@@ -24,6 +24,7 @@ from eedask.emulator.catalog.world.surface import Cells, Scattered
 from eedask.emulator.catalog.world.terrain import is_land
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.values.values import Query
 
 CATALOG = Catalog()
@@ -99,16 +100,18 @@ def test_a_pixel_is_the_same_in_every_window():
     for level in (0, 0, 0, 1, 3):
         size = 2**level
         col, row = rng.integers(0, 6000 // size - 400, 2).tolist()
-        whole = source.read(1, level, Window(col, row, 390, 150)).values
+        whole = native_pixels(source, 1, level, Window(col, row, 390, 150)).values
         for _ in range(4):
             c, r = rng.integers(0, 300), rng.integers(0, 100)
-            part = source.read(1, level, Window(col + int(c), row + int(r), 77, 41)).values
+            part = native_pixels(
+                source, 1, level, Window(col + int(c), row + int(r), 77, 41)
+            ).values
             np.testing.assert_array_equal(part, whole[r : r + 41, c : c + 77])
 
 
 def test_a_pixel_is_the_same_in_neighbouring_scenes():
-    one = photograph().read(0, 0, Window(5000, 100, 256, 256)).values
-    other = photograph(left=485_000 - 37).read(0, 0, Window(37, 100, 256, 256)).values
+    one = native_pixels(photograph(), 0, 0, Window(5000, 100, 256, 256)).values
+    other = native_pixels(photograph(left=485_000 - 37), 0, 0, Window(37, 100, 256, 256)).values
     np.testing.assert_array_equal(one, other)
     assert one.std() > 3  # it is a picture of something
 
@@ -173,10 +176,10 @@ def test_points_of_a_photograph_are_those_of_its_windows(zone, level):
     cols[:20], rows[:20] = 90 + cols[:20] % 60, 70 + rows[:20] % 60
     for band in (0, 3):
         found = source.read_points(band, level, cols, rows)
-        near = source.read(band, level, Window(90, 70, 60, 60)).values
+        near = native_pixels(source, band, level, Window(90, 70, 60, 60)).values
         assert np.array_equal(found.values[0, :20], near[rows[:20] - 70, cols[:20] - 90])
         for k in range(20, 40, 4):
-            one = source.read(band, level, Window(int(cols[k]), int(rows[k]), 1, 1))
+            one = native_pixels(source, band, level, Window(int(cols[k]), int(rows[k]), 1, 1))
             assert found.values[0, k] == one.values[0, 0]
         assert (found.mask == 1).all()
 
@@ -188,7 +191,7 @@ def test_scenes_of_two_zones_show_the_same_land():
         to_utm = Transformer.from_crs("EPSG:4326", f"EPSG:269{zone}", always_xy=True)
         east, north = to_utm.transform(-108.0, 39.2)
         source = photograph(zone, int(east) - 200, int(north) + 200)
-        images.append((source, source.read(3, 0, window).values.astype(float), to_utm))
+        images.append((source, native_pixels(source, 3, 0, window).values.astype(float), to_utm))
     lon, lat = np.meshgrid(np.linspace(-108.0015, -107.9985, 80), np.linspace(39.199, 39.201, 80))
     samples = []
     for source, values, to_utm in images:
@@ -200,8 +203,8 @@ def test_scenes_of_two_zones_show_the_same_land():
 
 def test_flights_differ_but_the_land_stays():
     window = Window(1000, 1000, 256, 256)
-    one = photograph(left=440_000).read(1, 0, window).values.astype(float)
-    other = photograph(left=440_000, date=dt.date(2019, 9, 20)).read(1, 0, window).values
+    one = native_pixels(photograph(left=440_000), 1, 0, window).values.astype(float)
+    other = native_pixels(photograph(left=440_000, date=dt.date(2019, 9, 20)), 1, 0, window).values
     assert not np.array_equal(one, other)
     assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.6
 
@@ -212,10 +215,11 @@ def test_pixels_are_the_same_in_another_process():
         "import datetime, zlib;"
         "from eedask.emulator.catalog.datasets.photographs import Photograph;"
         "from eedask.emulator.pixels.native_sources import Window;"
+        "from eedask.emulator.pixels.native_tiles import native_pixels;"
         "p = Photograph(13, 480000, 4400000, 6000, 7000, datetime.date(2019, 7, 20));"
-        "print(zlib.crc32(p.read(0, 0, Window(9, 9, 300, 200)).values.tobytes()))"
+        "print(zlib.crc32(native_pixels(p, 0, 0, Window(9, 9, 300, 200)).values.tobytes()))"
     )
-    here = zlib.crc32(photograph().read(0, 0, Window(9, 9, 300, 200)).values.tobytes())
+    here = zlib.crc32(native_pixels(photograph(), 0, 0, Window(9, 9, 300, 200)).values.tobytes())
     there = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
@@ -225,7 +229,7 @@ def test_pixels_are_the_same_in_another_process():
 def test_vegetation_is_bright_in_the_near_infrared():
     window = Window(0, 0, 300, 300)
     source = photograph(zone=17, left=400_000, top=4_000_000)  # forests of North Carolina
-    red, infrared = (source.read(band, 0, window).values.astype(float) for band in (0, 3))
+    red, infrared = (native_pixels(source, band, 0, window).values.astype(float) for band in (0, 3))
     assert np.median((infrared - red) / (infrared + red)) > 0.25
 
 
@@ -238,7 +242,7 @@ def sinusoidal_window(lon, lat, level=0, size=60):
 
 
 def kelvins(date, lon, lat, band=0):
-    pixels = Period(date).read(band, 0, sinusoidal_window(lon, lat, size=300))
+    pixels = native_pixels(Period(date), band, 0, sinusoidal_window(lon, lat, size=300))
     return pixels.values[pixels.mask > 0] * 0.02
 
 
@@ -271,9 +275,9 @@ def test_temperature_follows_season_latitude_and_height():
 
 def test_the_sea_is_masked_and_clouds_in_temperature_only():
     date = dt.date(2019, 7, 4)
-    assert not Period(date).read(0, 0, sinusoidal_window(-30.0, 30.0)).mask.any()
+    assert not native_pixels(Period(date), 0, 0, sinusoidal_window(-30.0, 30.0)).mask.any()
     window = sinusoidal_window(-60.0, -5.0, size=400)  # the Amazon
-    lst, quality = (Period(date).read(band, 0, window) for band in (0, 1))
+    lst, quality = (native_pixels(Period(date), band, 0, window) for band in (0, 1))
     assert 0.03 < 1 - lst.mask.mean() < 0.7
     assert quality.mask.mean() > lst.mask.mean()
     cloudy = (quality.mask > 0) & (lst.mask == 0)
@@ -285,14 +289,15 @@ def test_the_sea_is_masked_and_clouds_in_temperature_only():
 
 
 def test_modis_pixels_do_not_depend_on_the_window():
-    whole = Period(DAY).read(0, 0, Window(14000, 5000, 200, 120))
-    part = Period(DAY).read(0, 0, Window(14050, 5030, 60, 70))
+    whole = native_pixels(Period(DAY), 0, 0, Window(14000, 5000, 200, 120))
+    part = native_pixels(Period(DAY), 0, 0, Window(14050, 5030, 60, 70))
     np.testing.assert_array_equal(part.values, whole.values[30:100, 50:110])
     np.testing.assert_array_equal(part.mask, whole.mask[30:100, 50:110])
 
 
 def test_nothing_is_beyond_the_edge_of_the_world():
-    pixels = Period(DAY).read(0, 0, Window(0, 2000, 300, 3))  # 73 N at the grid's western side
+    # 73 N at the grid's western side.
+    pixels = native_pixels(Period(DAY), 0, 0, Window(0, 2000, 300, 3))
     assert not pixels.mask.any()
 
 

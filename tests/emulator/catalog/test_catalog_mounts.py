@@ -23,6 +23,7 @@ from eedask.emulator.catalog.mounts.pyramids import reduced
 from eedask.emulator.catalog.mounts.raster_file import RasterFile, read_header
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.raster import Pixels
 from eedask.emulator.values.values import Query
 
@@ -68,7 +69,7 @@ def test_native_pixels_are_rasterios_to_the_last_bit(tmp_path, dtype):
     source = open_source(path)
     with rasterio.open(path) as file:
         for band in range(2):
-            pixels = source.read(band, 0, Window(3, 5, 20, 11))
+            pixels = native_pixels(source, band, 0, Window(3, 5, 20, 11))
             wanted = file.read(band + 1)[5:16, 3:23]
             assert pixels.values.dtype == np.dtype(dtype)
             np.testing.assert_array_equal(pixels.values, wanted)
@@ -78,7 +79,9 @@ def test_native_pixels_are_rasterios_to_the_last_bit(tmp_path, dtype):
 def test_nan_is_masked(tmp_path):
     bands = random_bands(2, count=1, dtype="float32")
     bands[0, 4, 6] = np.nan
-    pixels = open_source(write(tmp_path / "a.tif", bands)).read(0, 0, Window(0, 0, 53, 37))
+    pixels = native_pixels(
+        open_source(write(tmp_path / "a.tif", bands)), 0, 0, Window(0, 0, 53, 37)
+    )
     assert pixels.mask[4, 6] == 0
     assert pixels.mask.sum() == bands[0].size - 1
 
@@ -91,7 +94,7 @@ def test_a_fourth_band_is_data_whatever_gdal_calls_it(tmp_path):
             assert file.colorinterp[3] is ColorInterp.alpha  # GDAL's default for four bytes
         assert read_header(path).ids == ("b1", "b2", "b3", "b4")
         for band in (0, 3):
-            pixels = open_source(path).read(band, 0, Window(0, 0, 53, 37))
+            pixels = native_pixels(open_source(path), band, 0, Window(0, 0, 53, 37))
             np.testing.assert_array_equal(pixels.values, bands[band])
             valid = np.ones((37, 53)) if nodata is None else bands[band] != nodata
             np.testing.assert_array_equal(pixels.mask, valid)
@@ -102,7 +105,7 @@ def test_alpha_of_a_png_is_the_mask_and_not_a_band(tmp_path):
     path = tmp_path / "a.png"
     write(path, bands, driver="PNG", worldfile="YES")
     assert read_header(path).ids == ("b1", "b2", "b3")
-    pixels = open_source(path).read(1, 0, Window(0, 0, 53, 37))
+    pixels = native_pixels(open_source(path), 1, 0, Window(0, 0, 53, 37))
     np.testing.assert_allclose(pixels.mask, bands[3] / 255, rtol=1e-6)
 
 
@@ -112,7 +115,7 @@ def test_a_mask_inside_the_file(tmp_path):
     write(path, bands)
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
         file.write_mask(mask)
-    pixels = open_source(path).read(3, 0, Window(0, 0, 53, 37))
+    pixels = native_pixels(open_source(path), 3, 0, Window(0, 0, 53, 37))
     np.testing.assert_array_equal(pixels.values, bands[3])
     np.testing.assert_array_equal(pixels.mask, mask)
 
@@ -141,7 +144,7 @@ def test_pyramid_levels_are_means_by_masks(tmp_path_factory, level, seed, data):
     height, width = values.shape
     row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
     rows, cols = data.draw(st.integers(1, height - row)), data.draw(st.integers(1, width - col))
-    found = open_source(path).read(0, level, Window(col, row, cols, rows))
+    found = native_pixels(open_source(path), 0, level, Window(col, row, cols, rows))
     part = np.s_[row : row + rows, col : col + cols]
     np.testing.assert_allclose(found.mask, mask[part], rtol=1e-6)
     there = mask[part] > 0
@@ -155,7 +158,7 @@ def test_levels_of_whole_blocks_are_those_that_gdal_averages(tmp_path):
         for level in (1, 2, 3, 4):
             shape = (64 >> level, 96 >> level)
             wanted = file.read(1, out_shape=shape, resampling=rasterio.enums.Resampling.average)
-            found = open_source(path).read(0, level, Window(0, 0, shape[1], shape[0]))
+            found = native_pixels(open_source(path), 0, level, Window(0, 0, shape[1], shape[0]))
             np.testing.assert_allclose(found.values, wanted, rtol=1e-6)
             assert (found.mask == 1).all()
 
@@ -166,7 +169,7 @@ def test_levels_of_whole_blocks_are_those_that_gdal_averages(tmp_path):
 )
 def test_pyramiding_policies(tmp_path, policy, wanted):
     path = write(tmp_path / "a.tif", np.array([[[1, 7], [2, 7]]], "uint8"))
-    pixels = open_source(path, policy).read(0, 1, Window(0, 0, 1, 1))
+    pixels = native_pixels(open_source(path, policy), 0, 1, Window(0, 0, 1, 1))
     # The mean, 17/4, and the median, 9/2, are rounded to integers.
     assert pixels.values.tolist() == [[wanted]]
     assert pixels.mask.tolist() == [[1]]
@@ -369,7 +372,7 @@ def test_threads_may_read_one_file_at_once(tmp_path):
         same = []
         for _ in range(20):
             band, row, col = rng.integers(3), *rng.integers(0, 150, 2).tolist()
-            found = source.read(int(band), 0, Window(col, row, 50, 50)).values
+            found = native_pixels(source, int(band), 0, Window(col, row, 50, 50)).values
             same.append(np.array_equal(found, bands[band, row : row + 50, col : col + 50]))
         return all(same)
 

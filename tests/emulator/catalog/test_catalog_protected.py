@@ -7,8 +7,8 @@ import pytest
 import shapely
 
 from eedask.emulator.catalog import Catalog
-from eedask.emulator.catalog.tables import protected
-from eedask.emulator.catalog.world import iso, outlines
+from eedask.emulator.catalog.tables import shipped
+from eedask.emulator.catalog.tables.making import iso, made, outlines
 from eedask.emulator.values.values import Query
 
 ASSET = "WCMC/WDPA/current/polygons"
@@ -31,7 +31,7 @@ def column(rows, name):
 def test_columns_are_the_public_ones():
     types = dict.fromkeys(STRINGS.split(), "String")
     types |= dict.fromkeys(FLOATS.split(), "Float") | dict.fromkeys(INTEGERS.split(), "Integer")
-    columns = dict(protected.protected_areas().columns())
+    columns = dict(shipped.table(ASSET).columns())
     assert columns.pop("system:index") == "String"
     assert columns == types
     assert CATALOG.asset(ASSET)["properties"]["eedask:synthetic"] == 1
@@ -66,12 +66,14 @@ def test_areas_lie_in_their_countries_or_the_sea(rows):
         shapely.prepare(whole)
         if whole.contains(shape):
             continue
+        # Borders are followed as closely as the shipped table's grid allows.
+        rounding = shape.length * made.QUANTUM
         abroad = shape.difference(shapely.clip_by_rect(whole, *shape.bounds))
         if row.properties["MARINE"] == "0":
-            assert abroad.area < 1e-6
+            assert abroad.area < rounding
         else:
             neighbours = [everywhere[number] for number in tree.query(abroad)]
-            assert abroad.intersection(shapely.union_all(neighbours)).area < 1e-6
+            assert abroad.intersection(shapely.union_all(neighbours)).area < rounding
 
 
 def test_areas_are_as_large_as_they_say(rows):
@@ -96,12 +98,6 @@ def test_well_known_parks_are_where_they_are(rows):
     assert yellowstone.properties["GIS_AREA"] == pytest.approx(8980, rel=0.05)
     here = CATALOG.load_table(ASSET).elements(Query(bounds=(-110.6, 44.5, -110.4, 44.7)))
     assert "Yellowstone" in [row.properties["NAME"] for row in here]
-
-
-def test_the_table_is_the_same_each_time(rows):
-    again = protected.protected_areas.__wrapped__()
-    assert again.feature(100).properties == rows[100].properties
-    assert again.feature(100).geometry.shape.equals(rows[100].geometry.shape)
 
 
 def test_a_script_about_parks(emulator):

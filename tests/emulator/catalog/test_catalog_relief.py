@@ -14,10 +14,11 @@ from scipy import ndimage
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.datasets import elevation_models, land_cover
 from eedask.emulator.catalog.datasets.photographs import Photograph
-from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.world import coastline
 from eedask.emulator.catalog.world.coast import coast_distance
 from eedask.emulator.catalog.world.land_plane import degrees, metres
 from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.raster import Grid, Places, Projection
 
 CATALOG = Catalog()
@@ -126,7 +127,7 @@ def test_the_sea_is_level_and_the_open_sea_not_measured():
 def test_the_coast_is_where_the_outlines_are():
     rng = np.random.default_rng(3)
     lon, lat = rng.uniform(9, 14, 800), rng.uniform(41, 46, 800)
-    shapes = list(outlines.land())
+    shapes = list(coastline.land())
     tree = shapely.STRtree(shapes)
     points = shapely.points(lon, lat)
     exact = np.zeros(len(lon), bool)
@@ -150,7 +151,7 @@ def test_photographs_show_the_same_sea_as_the_maps():
     """A photograph's near infrared is darkest where the map has water."""
     left, top = 552_000, 4_184_000  # the entrance of the bay of San Francisco, UTM zone 10
     source = Photograph(10, left, top, 6000, 6000, dt.date(2020, 7, 1))
-    infrared = source.read(3, 3, Window(0, 0, 512, 512)).values
+    infrared = native_pixels(source, 3, 3, Window(0, 0, 512, 512)).values
     on = Grid("EPSG:32610", Affine(8, 0, left, 0, -8, top), 512, 512)
     water = read(COVER, "Map", on).values == land_cover.WATER
     assert 0.05 < water.mean() < 0.95

@@ -18,6 +18,7 @@ from eedask.emulator.expression import lineage
 from eedask.emulator.expression.expression import Context, Function, evaluate
 from eedask.emulator.expression.linking import link
 from eedask.emulator.expression.signatures import signature
+from eedask.emulator.functions.registry import IMPLEMENTATIONS, Keeps
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.limits.metering import Budget, metered
 from eedask.emulator.pixels.raster import Grid
@@ -499,11 +500,19 @@ MORE = {
     "where": {"test": ELSEWHERE, "value": ELSEWHERE},
 }
 LEARNERS = {"classify", "cluster"}
-LISTED = sorted(name.removeprefix("Image.") for name in lineage._LIKE_FIRST)
 
 
-@pytest.mark.parametrize("name", [name for name in LISTED if name not in LEARNERS])
-def test_listed_algorithms_leave_the_footprint(name):
+def keeping(*kinds):
+    """Return the algorithms of images whose results keep something in one of some ways."""
+    found = (name for name, known in IMPLEMENTATIONS.items() if known.keeps in kinds)
+    return sorted(name.removeprefix("Image.") for name in found if name.startswith("Image."))
+
+
+KEEPING = keeping(Keeps.FIRST, Keeps.FIRST_IF_SAME_FOOTPRINT)
+
+
+@pytest.mark.parametrize("name", [name for name in KEEPING if name not in LEARNERS])
+def test_algorithms_that_say_so_keep_the_footprint(name):
     scene = call("Image.first", image1=call("Collection.first", collection=SCENES), image2=1)
     scene = call("Element.set", object=scene, key="CLOUDS", value=2)
     if name == "bitsToArrayImage":
@@ -518,12 +527,11 @@ def test_listed_algorithms_leave_the_footprint(name):
     assert shapely.covers(own.buffer(1e-9), shape)
 
 
-@pytest.mark.parametrize("name", sorted(n for n in lineage._RULES if n.startswith("Image.")))
+@pytest.mark.parametrize("name", keeping(Keeps.FIRST_OR_SECOND))
 @pytest.mark.parametrize("constant_first", [False, True])
 def test_arithmetic_leaves_the_footprint(name, constant_first):
+    name = f"Image.{name}"
     arguments = [a.name for a in signature(name).arguments[:2]]
-    if arguments[0] != "image1":
-        return
     scene = call("Collection.first", collection=SCENES)
     pair = (constant(2), scene) if constant_first else (scene, ELSEWHERE)
     result = evaluate(
@@ -531,3 +539,9 @@ def test_arithmetic_leaves_the_footprint(name, constant_first):
     )
     assert result.footprint == CATALOG.made[0].footprint
     assert isinstance(result.footprint, Geometry)
+
+
+def test_there_are_algorithms_of_every_way_to_keep_something():
+    assert len(KEEPING) > 100
+    assert len(keeping(Keeps.FIRST_OR_SECOND)) > 30
+    assert {known.keeps for known in IMPLEMENTATIONS.values()} == set(Keeps)

@@ -19,6 +19,7 @@ from eedask.emulator.output.encode import (
     encode_picture,
     encode_zip,
 )
+from eedask.emulator.output.formats import IMAGE_FORMATS
 from eedask.emulator.pixels.raster import Grid, Pixels, uniform
 
 SHAPE = (5, 7)
@@ -39,6 +40,10 @@ def holes():
     mask = np.ones(SHAPE, np.float32)
     mask[1, 2] = mask[4, 6] = 0
     return mask
+
+
+def drawn(layers, name):
+    return encode_picture(layers, name, IMAGE_FORMATS[name].draw)
 
 
 def open_picture(data):
@@ -216,7 +221,7 @@ def test_large_geotiffs_are_tiled():
 @pytest.mark.parametrize(("count", "mode"), [(1, "L"), (3, "RGB")])
 def test_png_of_opaque_pixels_is_exact_and_has_no_alpha(count, mode):
     layers = [layer(f"b{i}", ramp(start=i)) for i in range(count)]
-    data, content_type = encode_picture(layers, "PNG")
+    data, content_type = drawn(layers, "PNG")
     assert content_type == "image/png"
     found, pixels = open_picture(data)
     assert found == mode
@@ -230,7 +235,7 @@ def test_png_alpha_is_the_least_mask(count, mode):
     masks = [holes() for _ in range(count)]
     masks[-1][0, 0] = 0.5
     layers = [layer(f"b{i}", ramp(start=9), mask) for i, mask in enumerate(masks)]
-    found, pixels = open_picture(encode_picture(layers, "PNG")[0])
+    found, pixels = open_picture(drawn(layers, "PNG")[0])
     assert found == mode
     alpha = np.full(SHAPE, 255)
     alpha[1, 2] = alpha[4, 6] = 0
@@ -242,7 +247,7 @@ def test_png_alpha_is_the_least_mask(count, mode):
 
 def test_pictures_clip_to_a_byte():
     values = np.array([[-5.0, 0.9, 254.99, 255.0, 1e9, np.nan, np.inf]])
-    _, pixels = open_picture(encode_picture([layer("b", values)], "PNG")[0])
+    _, pixels = open_picture(drawn([layer("b", values)], "PNG")[0])
     assert pixels.tolist() == [[0, 0, 254, 255, 255, 0, 255]]
 
 
@@ -250,7 +255,7 @@ def test_jpeg_is_near_and_zero_where_masked():
     values = np.full((64, 64), 200, np.uint8)
     mask = np.ones((64, 64), np.float32)
     mask[:32] = 0
-    data, content_type = encode_picture([layer(n, values, mask) for n in "rgb"], "JPEG")
+    data, content_type = drawn([layer(n, values, mask) for n in "rgb"], "JPEG")
     assert content_type == "image/jpeg"
     mode, pixels = open_picture(data)
     assert mode == "RGB"
@@ -259,19 +264,19 @@ def test_jpeg_is_near_and_zero_where_masked():
 
 
 def test_auto_is_jpeg_only_where_all_is_opaque():
-    assert encode_picture([layer("b", ramp())], "AUTO_JPEG_PNG")[1] == "image/jpeg"
-    assert encode_picture([layer("b", ramp(), holes())], "AUTO_JPEG_PNG")[1] == "image/png"
+    assert drawn([layer("b", ramp())], "AUTO_JPEG_PNG")[1] == "image/jpeg"
+    assert drawn([layer("b", ramp(), holes())], "AUTO_JPEG_PNG")[1] == "image/png"
     opaque = Layer("b", np.dtype("u1"), Pixels(ramp(), uniform(1, SHAPE)))
     clear = Layer("b", np.dtype("u1"), Pixels(ramp(), uniform(0, SHAPE)))
-    assert encode_picture([opaque], "AUTO_JPEG_PNG")[1] == "image/jpeg"
-    assert encode_picture([clear], "AUTO_JPEG_PNG")[1] == "image/png"
+    assert drawn([opaque], "AUTO_JPEG_PNG")[1] == "image/jpeg"
+    assert drawn([clear], "AUTO_JPEG_PNG")[1] == "image/png"
 
 
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "AUTO_JPEG_PNG"])
 def test_pictures_of_other_than_one_or_three_bands_are_refused(count, file_format):
     with pytest.raises(EarthEngineError, match="1 or 3 bands"):
-        encode_picture([layer(f"b{i}", ramp()) for i in range(count)], file_format)
+        drawn([layer(f"b{i}", ramp()) for i in range(count)], file_format)
 
 
 def test_zip_holds_its_files_and_is_the_same_each_time():

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from eedask.emulator.output.film import encode_gif
+from eedask.emulator.output.gif import encode_gif
 
 pytestmark = pytest.mark.usefixtures("client")
 

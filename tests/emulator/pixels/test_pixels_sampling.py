@@ -7,7 +7,7 @@ import pytest
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pixel_images import TRANSFORM, UTM, ArraySource, image, native, values
+from pixel_images import TRANSFORM, UTM, array_source, image, native, values
 from rasterio.warp import Resampling, reproject
 
 from eedask.emulator.errors import EarthEngineError
@@ -140,7 +140,7 @@ def test_what_does_not_transform_is_masked():
 def test_a_native_read_is_the_window_and_nothing_else():
     rng = np.random.default_rng(0)
     array = rng.integers(0, 2**16, (3, 90, 120), dtype=np.uint16)
-    source = ArraySource(array, Projection(UTM, TRANSFORM))
+    source = array_source(array, Projection(UTM, TRANSFORM))
     band = source_bands(source, "abc", [PixelType.of(np.uint16)] * 3)[1]
     grid = Grid(UTM, compose(TRANSFORM, Affine.translation(7, 11)), 32, 16)
     pixels = band.read(grid)
@@ -240,7 +240,7 @@ def test_interpolation_equals_gdal(mode):
     ("pixel", "level"), [(5, 0), (10, 0), (19.9, 0), (20, 1), (39, 1), (40, 2), (1000, 5)]
 )
 def test_levels_are_never_coarser_than_asked(pixel, level):
-    source = ArraySource(np.zeros((1, 32, 32), np.uint8), Projection(UTM, TRANSFORM))
+    source = array_source(np.zeros((1, 32, 32), np.uint8), Projection(UTM, TRANSFORM))
     (band,) = source_bands(source, ["b"], [PixelType.of(np.uint8)])
     corner = (500160 - pixel / 2, 4399840 + pixel / 2)
     band.read(Grid(UTM, Affine(pixel, 0, corner[0], 0, -pixel, corner[1]), 1, 1))

@@ -10,8 +10,7 @@ import re
 import pytest
 
 from eedask.emulator.protocol.discovery import discovery_document
-from eedask.emulator.protocol.enums import ENUMS
-from eedask.emulator.protocol.schemas import MESSAGES
+from eedask.emulator.protocol.schemas import ENUMS, MESSAGES
 
 METHODS = """
 projects.algorithms.list GET /{parent}/algorithms - - ListAlgorithmsResponse

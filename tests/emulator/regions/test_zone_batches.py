@@ -1,5 +1,7 @@
 """Regions that share reads: the same numbers as each by itself, for far fewer reads."""
 
+import os
+
 import numpy as np
 import pytest
 import rasterio
@@ -7,7 +9,7 @@ import shapely
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pixel_images import TRANSFORM, UTM, ArraySource, cell, image, planar, run
+from pixel_images import TRANSFORM, UTM, array_source, cell, image, planar, run
 
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.mounts import raster_file
@@ -16,6 +18,7 @@ from eedask.emulator.composites.mosaics import mosaic
 from eedask.emulator.geometry.geometry import Geometry, touches, touching
 from eedask.emulator.limits import metering
 from eedask.emulator.pixels.native_sources import Window
+from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.projection import transformer, window_grid
 from eedask.emulator.pixels.raster import Image, PixelType, Places, Projection
 from eedask.emulator.pixels.sampling import source_bands
@@ -117,7 +120,7 @@ def test_nested_reducers_take_one_region_at_a_time(field):
 
 def source_image(shape=(600, 700)):
     values = np.arange(shape[0] * shape[1], dtype=np.int32).reshape(1, *shape)
-    source = ArraySource(values, Projection(UTM, TRANSFORM))
+    source = array_source(values, Projection(UTM, TRANSFORM))
     return source, Image(source_bands(source, ["b"], [PixelType.of(np.int32)]))
 
 
@@ -204,7 +207,7 @@ def test_windows_are_those_of_the_file(tiled, col, row, width, tall):
     source = RasterFile(path, read_header(path))
     window = Window(col, row, min(width, 900 - col), min(width if tall else 3, 700 - row))
     for _ in range(2):  # from the file, then from the tiles kept
-        pixels = source.read(1, 0, window)
+        pixels = native_pixels(source, 1, 0, window)
         wanted = values[1, row : row + window.height, col : col + window.width]
         assert pixels.values.dtype == np.int16
         assert np.array_equal(pixels.values, wanted)
@@ -220,15 +223,33 @@ def test_tiles_are_read_once(tiled, monkeypatch):
         RasterFile, "_read_file", lambda self, *a: read.append(a[1]) or real(self, *a)
     )
     for k in range(200):
-        source.read(0, 0, Window(k, (7 * k) % 256, 1, 1))
+        native_pixels(source, 0, 0, Window(k, (7 * k) % 256, 1, 1))
     assert read == [(0, 0, 256, 256)]
-    source.read(0, 0, Window(100, 100, 400, 300))  # four tiles, three of them new
-    source.read(0, 0, Window(250, 250, 20, 20))
+    native_pixels(source, 0, 0, Window(100, 100, 400, 300))  # four tiles, three of them new
+    native_pixels(source, 0, 0, Window(250, 250, 20, 20))
     assert read[1:] == [(0, 0, 512, 512)]
-    # Another source of the same file has pixels of its own.
+    # Another source of the same file finds the same tiles.
     other = RasterFile(path, read_header(path))
-    assert np.array_equal(other.read(0, 0, Window(3, 4, 5, 6)).values, values[0, 4:10, 3:8])
-    assert len(read) == 3
+    found = native_pixels(other, 0, 0, Window(3, 4, 5, 6)).values
+    assert np.array_equal(found, values[0, 4:10, 3:8])
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_file_that_was_changed_has_pixels_of_its_own(tmp_path, in_place):
+    path, made = tmp_path / "a.tif", tmp_path / "b.tif"
+    profile = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "uint8"}
+    for value in (1, 2, 3):
+        with rasterio.open(made, "w", **profile, crs=UTM, transform=TRANSFORM) as file:
+            file.write(np.full((1, 4, 4), value, np.uint8))
+        if in_place:
+            path.write_bytes(made.read_bytes())
+        else:
+            made.replace(path)
+        os.utime(path, ns=(value, value))  # clocks of file systems tick slowly
+        source = RasterFile(path, read_header(path))
+        assert (native_pixels(source, 0, 0, Window(0, 0, 4, 4)).values == value).all()
+        assert (native_pixels(source, 0, 1, Window(0, 0, 2, 2)).values == value).all()
 
 
 def test_a_thread_keeps_few_files_open(tmp_path):
@@ -238,13 +259,13 @@ def test_a_thread_keeps_few_files_open(tmp_path):
     for path in paths:
         with rasterio.open(path, "w", **profile, crs=UTM, transform=TRANSFORM) as file:
             file.write(np.ones((1, 4, 4), np.uint8))
-    first = handles.handle(paths[0])
-    assert handles.handle(paths[0]) is first
+    first = handles.handle(paths[0], (0, 0))
+    assert handles.handle(paths[0], (0, 0)) is first
     for path in paths[1:]:
-        handles.handle(path)
+        handles.handle(path, (0, 0))
     assert first.closed
-    assert handles.handle(paths[0]) is not first
-    assert not handles.handle(paths[-1]).closed
+    assert handles.handle(paths[0], (0, 0)) is not first
+    assert not handles.handle(paths[-1], (0, 0)).closed
 
 
 @pytest.mark.parametrize("asset", ["USGS/SRTMGL1_003", "USDA/NAIP/DOQQ"])
@@ -327,7 +348,7 @@ def test_what_points_of_a_mosaic_cost_is_what_their_grids_do():
 
 def test_all_bands_of_a_place_are_read_before_the_next():
     """Sources draw what their bands have in common once a place, however few they keep."""
-    source = ArraySource(np.zeros((3, 300, 700), np.int16), Projection(UTM, TRANSFORM))
+    source = array_source(np.zeros((3, 300, 700), np.int16), Projection(UTM, TRANSFORM))
     img = Image(source_bands(source, ("a", "b", "c"), [PixelType("int", -32768, 32767)] * 3))
     lonlat = transformer(UTM, "EPSG:4326").transform(500005 + 2600 * np.arange(3), [4399995] * 3)
     geometries = [Geometry(point) for point in shapely.points(*lonlat)]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from example_raster import PROJECT, RASTER_ID, SHAPE, raster_values
 
-from eedask.emulator.rest.rest import MAX_PAYLOAD, Core
+from eedask.emulator.protocol.api import MAX_PAYLOAD
+from eedask.emulator.rest.rest import Core
 from eedask.emulator.rest.store import Store
 
 ROOT = f"/v1/projects/{PROJECT}"

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from eedask.emulator.server.channel import Blocking, Channel, packed
+from eedask.emulator.server.messages import Request, Settings
 from eedask.emulator.server.pool import ProcessPool
-from eedask.emulator.server.renderer import Request, Settings
 
 
 @asynccontextmanager

@@ -95,7 +95,7 @@ def test_a_port_that_is_taken_is_told_with_what_to_do():
 def test_a_running_emulator_listens_to_this_machine_alone():
     """As the operating system has it: every listening socket, of the server and its renderers."""
     with Emulator(processes=1) as emulator:
-        server = psutil.Process(emulator._process.pid)
+        server = psutil.Process(emulator._command.process.pid)
         listening = {
             connection.laddr.ip
             for process in (server, *server.children(recursive=True))

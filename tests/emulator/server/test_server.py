@@ -21,8 +21,8 @@ from example_raster import PROJECT
 
 from eedask.emulator import Emulator, EmulatorFailed
 from eedask.emulator.__main__ import main
+from eedask.emulator.server.messages import Request, Settings
 from eedask.emulator.server.pool import ProcessPool
-from eedask.emulator.server.renderer import Request, Settings
 from eedask.emulator.traffic.quotas import TOO_MANY_READS, TOO_MANY_REQUESTS, Traffic
 
 VALUE = f"/v1/projects/{PROJECT}/value:compute"
@@ -174,12 +174,12 @@ def wait_until(condition, seconds=10):
 
 def test_a_render_process_that_dies_costs_one_request_and_closing_ends_all(mounts, pool, caplog):
     emulator = Emulator(mounts, processes=1, project=PROJECT)
-    (renderer,) = renderers_of(emulator._process.pid)
+    (renderer,) = renderers_of(emulator._command.process.pid)
     os.kill(renderer, signal.SIGKILL)
     url = emulator.url + VALUE
     statuses = [pool.request("POST", url, body=body_of(1)).status for _ in range(3)]
     assert statuses == [500, 200, 200]
-    family = [emulator._process.pid, *descendants_of(emulator._process.pid)]
+    family = [emulator._command.process.pid, *descendants_of(emulator._command.process.pid)]
     assert len(family) > 2
     emulator.close()
     assert "render process of the eedask emulator died" in caplog.text
@@ -209,7 +209,7 @@ def test_a_render_process_that_hangs_costs_one_request(tmp_path):
 
 def test_threads_in_place_of_processes(mounts, pool):
     with Emulator(mounts, processes=0, project=PROJECT) as emulator:
-        assert descendants_of(emulator._process.pid) == []
+        assert descendants_of(emulator._command.process.pid) == []
         response = pool.request("POST", emulator.url + VALUE, body=body_of([1, 2]))
         assert response.json() == {"result": [1, 2]}
 
@@ -219,7 +219,7 @@ import sys, time
 from eedask.emulator import Emulator
 
 with Emulator(processes=1) as e:
-    print(e._process.pid, e.url, flush=True)
+    print(e._command.process.pid, e.url, flush=True)
     time.sleep(60)
 """
 

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from eedask.emulator.answers import error_answer, file_answer, json_answer
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.output.formats import table_format
 from eedask.emulator.protocol.discovery import algorithms_json, discovery_document
 from eedask.emulator.rest.fields import select_fields
 from eedask.emulator.rest.listing import parse_filter
 from eedask.emulator.rest.listing_terms import parse_region
 from eedask.emulator.rest.paging import Paged, Pager, page_size
 from eedask.emulator.rest.store import LIFETIME_S, Store
-from eedask.emulator.rest.table_files import table_answer
 from eedask.emulator.rest.tiles import tile_grid
 from eedask.emulator.values.values import EVERYTHING, Feature
 
@@ -359,6 +359,10 @@ FEATURES = [
 ]
 
 
+def table_answer(features, file_format, selectors, filename):
+    return table_format({"fileFormat": file_format}).answer(features, selectors, filename)
+
+
 def test_csv_has_the_columns_of_the_first_feature():
     answer = table_answer(iter(FEATURES), "CSV", [], "name")
     assert answer.body.decode().split("\n") == [
@@ -417,7 +421,7 @@ def test_errors_and_file_names():
 
 _MANY_OBJECTS = """
 import gc
-from eedask.emulator.server.renderer import settle
+from eedask.emulator.server.render_process import settle
 
 def looks():
     return sum(generation["collections"] for generation in gc.get_stats())

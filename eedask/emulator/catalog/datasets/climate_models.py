@@ -10,7 +10,7 @@ same ones that the optical sensors see; both tell the same rain. The sea is mask
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -68,14 +68,14 @@ class Places(NamedTuple):
 
 @lru_cache(maxsize=2048)
 def _chirps(asset_id: str, date: dt.date) -> Image:
-    source = Drawn(_CHIRPS_GRID, *_CHIRPS_SIZE, ("precipitation",), partial(_draw_rain, date))
+    source = Drawn(_CHIRPS_GRID, *_CHIRPS_SIZE, ("precipitation",), _draw_rain, (date,))
     times = {"system:time_start": millis(date), "system:time_end": millis(date + _ONE_DAY)}
     return drawn_image(f"{asset_id}/{date:%Y%m%d}", source, {"precipitation": FLOAT}, times)
 
 
 @lru_cache(maxsize=2048)
 def _era5(asset_id: str, date: dt.date) -> Image:
-    source = Drawn(_ERA5_GRID, *_ERA5_SIZE, tuple(_ERA5_BANDS), partial(_draw_weather, date))
+    source = Drawn(_ERA5_GRID, *_ERA5_SIZE, tuple(_ERA5_BANDS), _draw_weather, (date,))
     properties = {
         "day": date.day,
         "month": date.month,

@@ -46,7 +46,7 @@ _YEAR = 2000  # whose crops are on the fields, which heights do not show
 @cache
 def srtm() -> Image:
     """Return the SRTM's heights."""
-    source = Drawn(_GRID, _WIDTH, _HEIGHT, ("elevation",), _heights, _srtm_points)
+    source = Drawn(_GRID, _WIDTH, _HEIGHT, ("elevation",), _heights, of_points=_srtm_points)
     properties = {"title": "Synthetic SRTM digital elevation, 1 arc second", **_FLOWN}
     return drawn_image(SRTM, source, {"elevation": INT16}, properties)
 
@@ -55,7 +55,7 @@ def srtm() -> Image:
 def nasadem() -> Image:
     """Return NASADEM's heights, number of scenes, and water bodies."""
     bands = {"elevation": INT16, "num": BYTE, "swb": BYTE}
-    source = Drawn(_GRID, _WIDTH, _HEIGHT, tuple(bands), _nasadem, _nasadem_points)
+    source = Drawn(_GRID, _WIDTH, _HEIGHT, tuple(bands), _nasadem, of_points=_nasadem_points)
     properties = {"title": "Synthetic NASADEM digital elevation, 1 arc second", **_FLOWN}
     return drawn_image(NASADEM, source, bands, properties)
 

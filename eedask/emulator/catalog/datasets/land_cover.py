@@ -7,7 +7,7 @@ https://developers.google.com/earth-engine/datasets/catalog/ESA_WorldCover_v200.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 from affine import Affine
@@ -95,7 +95,7 @@ def _image(asset_id: str) -> Image:
         "system:time_start": millis_of(year, 1, 1),
         "system:time_end": millis_of(year + 1, 1, 1),
     }
-    source = Drawn(_GRID, _WIDTH, _HEIGHT, ("Map",), partial(_draw, year))
+    source = Drawn(_GRID, _WIDTH, _HEIGHT, ("Map",), _draw, (year,))
     return drawn_image(f"{asset_id}/{year}", source, {"Map": BYTE}, properties)
 
 

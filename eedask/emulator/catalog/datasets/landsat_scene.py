@@ -119,9 +119,7 @@ def scene_image(scene: Scene) -> Image:
     outline = scenes.outline(scene.footprint, scene.extent.projection.crs)
     taken = millis(scene.sensed)
     extent = scene.extent
-    source = Drawn(
-        extent.projection, extent.width, extent.height, tuple(_BANDS), partial(_draw, scene)
-    )
+    source = Drawn(extent.projection, extent.width, extent.height, tuple(_BANDS), _draw, (scene,))
     nbytes = sum(kind.dtype.itemsize for kind in _BANDS.values()) * extent.width * extent.height
     return Image(
         bands=source_bands(source, tuple(_BANDS), tuple(_BANDS.values())),

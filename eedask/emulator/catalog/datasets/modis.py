@@ -24,8 +24,7 @@ from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.world.climate import air_temperature, season, sky
 from eedask.emulator.catalog.world.noise import field, fractal
 from eedask.emulator.catalog.world.terrain import dryness, elevation, is_land
-from eedask.emulator.pixels.native_sources import Window
-from eedask.emulator.pixels.native_tiles import tiled
+from eedask.emulator.pixels.native_sources import NativeSource, Window
 from eedask.emulator.pixels.raster import Image, Pixels, PixelType, Projection
 
 _PIXEL = 926.625433055833
@@ -120,33 +119,31 @@ class _Weather(NamedTuple):
     cloud: NDArray[np.float32]
 
 
-class Period:
-    """One day or eight of the globe: a ``NativeSource``.
+class Period(NativeSource):
+    """One day of the globe, or eight.
 
     Coarser levels are evaluated at the middles of their own pixels.
     """
+
+    date: dt.date
+    days: int = 8
 
     projection = PROJECTION
     width = _WIDTH
     height = _HEIGHT
 
-    def __init__(self, date: dt.date, days: int = 8) -> None:
-        self._date = date
-        self._days = days
-        self._bands = _DAILY_BANDS if days == 1 else _BANDS
+    def tile_side(self, level: int) -> int:
+        """Return the side of the tiles that are cached."""
+        del level
+        return _SIDE
 
-    def read(self, band: int, level: int, window: Window) -> Pixels:
+    def draw(self, band: int, level: int, window: Window) -> Pixels:
         """Return the pixels of one band in a window of a level."""
-        size = (-(-_WIDTH // 2**level), -(-_HEIGHT // 2**level))
-        key = ("MOD11A2", self._date, band, level)
-        return tiled(key, window, size, lambda tile: self._draw(band, level, tile), _SIDE)
-
-    def _draw(self, band: int, level: int, window: Window) -> Pixels:
         ground = _ground(level, window)
-        weather = _weather(self._date, self._days, level, window)
-        name = list(self._bands)[band]
+        weather = _weather(self.date, self.days, level, window)
+        name, kind = list((_DAILY_BANDS if self.days == 1 else _BANDS).items())[band]
         values, valid = _band(name, ground, weather)
-        dtype = self._bands[name].dtype
+        dtype = kind.dtype
         mask = (ground.land & valid).astype(np.float32)
         return Pixels(np.where(mask > 0, values, 0).astype(dtype), mask)
 

@@ -23,12 +23,12 @@ from affine import Affine
 from eedask.emulator.catalog.datasets.photographs import Photograph
 from eedask.emulator.catalog.dates import millis, within
 from eedask.emulator.catalog.footprints import footprint, from_degrees, ring
-from eedask.emulator.catalog.tables import gaul
+from eedask.emulator.catalog.tables import shipped
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.raster import Image, PixelType, Projection
 from eedask.emulator.pixels.sampling import source_bands
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.values import EVERYTHING, Collection, Query
 
 ASSET_ID = "USDA/NAIP/DOQQ"
 BANDS = ("R", "G", "B", "N")
@@ -38,7 +38,8 @@ _PER_DEGREE = 16  # quarter quadrangles
 _BUFFER = 300  # metres that a photograph reaches beyond its quarter quadrangle
 _REACH = 0.012  # degrees: the buffer and the tilt of the UTM grid, with room to spare
 _CONTIGUOUS = (-124.85, 24.4, -66.88, 49.45)  # west, south, east, north of the 48 states
-_NOT_CONTIGUOUS = frozenset({"02", "15"})  # Alaska, Hawaii
+# FIPS codes of Alaska, Hawaii and the territories.
+_NOT_CONTIGUOUS = frozenset({"02", "15", "60", "66", "69", "72", "78"})
 
 _ODD = "01 04 05 08 12 13 16 18 19 22 27 28 30 32 34 36 37 42 44 53 54"  # FIPS codes
 # States flown in odd years since 2009 (the others in even years), and the years before.
@@ -172,10 +173,14 @@ def _meets(quad: Quad, bounds: tuple[float, float, float, float]) -> bool:
 @cache
 def _contiguous() -> tuple[list[str], shapely.STRtree]:
     """Return the FIPS codes of the contiguous states, and a tree of their outlines."""
-    found = [s for s in gaul.proper_states() if s.code not in _NOT_CONTIGUOUS]
-    shapes = [state.shape for state in found]
-    shapely.prepare(shapes)
-    return [state.code or "" for state in found], shapely.STRtree(shapes)
+    table = shipped.table("TIGER/2018/States")
+    shapes = {
+        state.properties["STATEFP"]: state.geometry.shape
+        for state in table.source(EVERYTHING)
+        if state.geometry is not None and state.properties["STATEFP"] not in _NOT_CONTIGUOUS
+    }
+    shapely.prepare(list(shapes.values()))
+    return list(shapes), shapely.STRtree(list(shapes.values()))
 
 
 @lru_cache(maxsize=100_000)

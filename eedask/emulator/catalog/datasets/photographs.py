@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,42 +16,50 @@ from eedask.emulator.catalog.world.land import land, land_at
 from eedask.emulator.catalog.world.land_plane import lookup, lookup_at
 from eedask.emulator.catalog.world.palette import colors
 from eedask.emulator.catalog.world.surface import Cells, Scattered
-from eedask.emulator.pixels.native_sources import Numbers, Window
-from eedask.emulator.pixels.native_tiles import kept
+from eedask.emulator.pixels.native_sources import WHOLE, NativeSource, Numbers, Window
 from eedask.emulator.pixels.raster import Pixels, Projection, uniform
 
 # Windows are drawn in pieces of at most this many pixels a side: the land under one, turned and
 # stretched, has to fit a texture.
 _PIECE = 384
-# Windows of more pixels than this are not kept for who asks again.
-_LARGE = 1024 * 1024
 
 
-class Photograph:
-    """One flight's picture of one place: a ``NativeSource``.
+class Photograph(NativeSource):
+    """One flight's picture of one place.
 
     Bands are red, green, blue and near infrared. Coarser levels are drawn at their own size.
+
+    Attributes
+    ----------
+    zone : int
+        Of UTM.
+    left, top : int
+        Metres of the zone.
+    width, height : int
+        Pixels, which are metres.
+    date : date
+        Of the flight.
     """
+
+    zone: int
+    left: int
+    top: int
+    width: int
+    height: int
+    date: dt.date
 
     is_opaque = True
 
-    def __init__(
-        self, zone: int, left: int, top: int, width: int, height: int, date: dt.date
-    ) -> None:
-        self._zone = zone
-        self._left = left
-        self._top = top
-        self._date = date
-        self.projection = Projection(f"EPSG:269{zone:02d}", Affine(1.0, 0.0, left, 0.0, -1.0, top))
-        self.width = width
-        self.height = height
+    @cached_property
+    def projection(self) -> Projection:  # type: ignore[override]
+        """The zone of NAD83 / UTM, in pixels of one metre."""
+        corner = Affine(1.0, 0.0, self.left, 0.0, -1.0, self.top)
+        return Projection(f"EPSG:269{self.zone:02d}", corner)
 
-    def read(self, band: int, level: int, window: Window) -> Pixels:
-        """Return the pixels of one band in a window of a level; none is masked."""
-        if window.width * window.height > _LARGE:
-            return self._drawn(band, level, window)
-        key = (Photograph, self._zone, self._left, self._top, self._date, band, level, window)
-        return kept(key, lambda: self._drawn(band, level, window))
+    def tile_side(self, level: int) -> int:
+        """Return that windows are cached as they are: the scene under them is."""
+        del level
+        return WHOLE
 
     def read_points(self, band: int, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
         """Return n pixels of one band, shape (1, n); None if windows have to be read."""
@@ -79,10 +87,11 @@ class Photograph:
 
     def _spots(self, level: int, cols: Numbers, rows: Numbers) -> _Spots:
         size = 2**level
-        left, top = size * cols + self._left, size * rows - self._top
-        return _Spots(self._zone, level, left.tobytes(), top.tobytes(), self._date.year)
+        left, top = size * cols + self.left, size * rows - self.top
+        return _Spots(self.zone, level, left.tobytes(), top.tobytes(), self.date.year)
 
-    def _drawn(self, band: int, level: int, window: Window) -> Pixels:
+    def draw(self, band: int, level: int, window: Window) -> Pixels:
+        """Return the pixels of one band in a window of a level; none is masked."""
         if max(window.width, window.height) <= _PIECE:
             values = self._piece(band, level, window)
             return Pixels(values, uniform(1, values.shape))
@@ -97,12 +106,12 @@ class Photograph:
 
     def _piece(self, band: int, level: int, window: Window) -> NDArray[np.uint8]:
         size = 2**level
-        left, top = self._left + size * window.col, self._top - size * window.row
-        scene = _scene(self._zone, level, left, top, window.width, window.height, self._date.year)
+        left, top = self.left + size * window.col, self.top - size * window.row
+        scene = _scene(self.zone, level, left, top, window.width, window.height, self.date.year)
         return self._exposed(band, scene)
 
     def _exposed(self, band: int, scene: _Scene) -> NDArray[np.uint8]:
-        values = colors(self._date)[band].take(scene.kind)
+        values = colors(self.date)[band].take(scene.kind)
         values *= scene.light
         return np.clip(values, 0, 255, out=values).astype(np.uint8)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -78,7 +78,7 @@ def _image(code: str, year: int) -> Image:
     left, top = math.floor(west / _PIXEL), math.ceil(north / _PIXEL)
     width, height = math.ceil(east / _PIXEL) - left, top - math.floor(south / _PIXEL)
     grid = Projection("EPSG:4326", Affine(_PIXEL, 0.0, left * _PIXEL, 0.0, -_PIXEL, top * _PIXEL))
-    source = Drawn(grid, width, height, ("population",), partial(_draw, code, year, grid))
+    source = Drawn(grid, width, height, ("population",), _draw, (code, year, grid))
     properties = {
         "country": code,
         "year": year,

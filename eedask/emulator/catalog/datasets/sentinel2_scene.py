@@ -153,7 +153,7 @@ def _bands(scene: Scene) -> tuple[Band, ...]:
         names = tuple(name for name, (own, _, _) in _BANDS.items() if own == size)
         pixels = mgrs.SIZE // size
         projection = scene.tile.projection(size)
-        source = Drawn(projection, pixels, pixels, names, partial(_draw, scene, size))
+        source = Drawn(projection, pixels, pixels, names, _draw, (scene, size))
         types = [_BANDS[name][1] for name in names]
         made.update({band.id: band for band in source_bands(source, names, types)})
     return tuple(made[name] for name in _BANDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,53 +23,45 @@ UINT32 = PixelType("int", 0, 2**32 - 1)
 FLOAT = PixelType("float")
 DOUBLE = PixelType("double")
 
-Draw = Callable[[str, int, Window], Pixels]
-DrawPoints = Callable[[str, int, Numbers, Numbers], Pixels | None]
 
-
-class Drawn:
+class Drawn(NativeSource):
     """A raster whose pixels a function draws.
 
-    It is a :class:`~eedask.emulator.pixels.native_sources.NativeSource`.
+    Nothing of it is cached here: what takes long is what all bands show, and functions cache that
+    themselves.
 
-    Parameters
+    Attributes
     ----------
     projection : Projection
     width, height : int
         Pixels.
-    bands : sequence of str
-    draw : callable
-        ``draw(band, level, window) -> Pixels``.
-    draw_points : callable, optional
-        ``draw_points(band, level, cols, rows) -> Pixels | None``: the same pixels by themselves,
-        shape (1, n), where that is cheaper than the windows around them.
+    bands : tuple of str
+    of_window : callable
+        ``of_window(*about, band, level, window) -> Pixels``: a function of a module.
+    about : tuple
+        What else the pixels depend on, such as a date.
+    of_points : callable, optional
+        ``of_points(*about, band, level, cols, rows) -> Pixels | None``: the same pixels by
+        themselves, shape (1, n), where that is cheaper than the windows around them.
     """
 
-    def __init__(
-        self,
-        projection: Projection,
-        width: int,
-        height: int,
-        bands: tuple[str, ...],
-        draw: Draw,
-        draw_points: DrawPoints | None = None,
-    ) -> None:
-        self.projection = projection
-        self.width = width
-        self.height = height
-        self._bands = bands
-        self._draw = draw
-        self._draw_points = draw_points
+    projection: Projection
+    width: int
+    height: int
+    bands: tuple[str, ...]
+    of_window: Callable[..., Pixels]
+    about: tuple[Hashable, ...] = ()
+    of_points: Callable[..., Pixels | None] | None = None
 
-    def read(self, band: int, level: int, window: Window) -> Pixels:
+    def draw(self, band: int, level: int, window: Window) -> Pixels:
         """Return the pixels of one band in a window of a level."""
-        return self._draw(self._bands[band], level, window)
+        return self.of_window(*self.about, self.bands[band], level, window)
 
     def read_points(self, band: int, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
         """Return n pixels of one band, shape (1, n); None if windows have to be read."""
-        if self._draw_points is None:
+        if self.of_points is None:
             return None
-        return self._draw_points(self._bands[band], level, cols, rows)
+        return self.of_points(*self.about, self.bands[band], level, cols, rows)
 
 
 def drawn_image(

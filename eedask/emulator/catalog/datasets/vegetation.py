@@ -9,7 +9,7 @@ where clouds stayed all the time, quality says so. The sea is masked.
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ _GOOD, _MARGINAL, _SNOW, _CLOUDY = range(4)
 @lru_cache(maxsize=2048)
 def _image(asset_id: str, date: dt.date) -> Image:
     series = SERIES[asset_id]
-    source = Drawn(_GRID, _WIDTH, _HEIGHT, tuple(_BANDS), partial(_draw, date))
+    source = Drawn(_GRID, _WIDTH, _HEIGHT, tuple(_BANDS), _draw, (date,))
     times = {"system:time_start": millis(date), "system:time_end": millis(series.end(date))}
     return drawn_image(f"{asset_id}/{date:{series.form}}", source, _BANDS, times)
 

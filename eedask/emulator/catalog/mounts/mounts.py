@@ -54,7 +54,7 @@ class MountedImage:
         self._header: Header = read_header(path)
         note = note or Note()
         self._outline = note.footprint
-        tags = {name: text_value(text) for name, text in self._header.tags.items()}
+        tags = {name: text_value(text) for name, text in self._header.tags}
         self._properties = {**with_times(tags), **note.properties}
         self._policy = self._properties.pop(_POLICY, "MEAN")
         if self._policy not in POLICIES:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from threading import local
 from typing import Any, NamedTuple
@@ -19,13 +17,14 @@ from rasterio.windows import Window as FileWindow
 
 from eedask.emulator.catalog.crs import crs_name
 from eedask.emulator.catalog.mounts.pyramids import PyramidingPolicy, reduced
-from eedask.emulator.pixels.native_sources import Window
-from eedask.emulator.pixels.native_tiles import kept, tiled
+from eedask.emulator.pixels.native_sources import WHOLE, NativeSource, Window, sized
+from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.raster import Pixels, PixelType, Projection, uniform
 
 # Drivers of formats whose alpha band is certainly transparency.
 _TRUE_ALPHA = frozenset({"PNG", "WEBP"})
 _MOST_OPEN = 16
+_SIDE = 256  # of the tiles that are cached, in pixels
 
 
 class Header(NamedTuple):
@@ -41,8 +40,10 @@ class Header(NamedTuple):
     types : tuple of PixelType
     numbers : tuple of int
         rasterio's numbers (from 1) of the bands, without an alpha band that is a mask.
-    tags : mapping of str to str
-        The user's own tags of a GeoTIFF.
+    tags : tuple of (str, str)
+        Names and texts of the user's own tags of a GeoTIFF.
+    changed : (int, int)
+        When the file was last changed, in nanoseconds, and its size then.
     """
 
     projection: Projection
@@ -51,7 +52,8 @@ class Header(NamedTuple):
     ids: tuple[str, ...]
     types: tuple[PixelType, ...]
     numbers: tuple[int, ...]
-    tags: Mapping[str, str]
+    tags: tuple[tuple[str, str], ...]
+    changed: tuple[int, int]
 
 
 def read_header(path: Path) -> Header:
@@ -63,6 +65,7 @@ def read_header(path: Path) -> Header:
         If rasterio cannot read it, or it has no georeference, no bands, or complex pixels.
     """
     try:
+        status = path.stat()
         with rasterio.open(path) as file:
             if file.crs is None or not file.crs.wkt:
                 raise ValueError(f"{path} has no coordinate reference system.")
@@ -80,9 +83,10 @@ def read_header(path: Path) -> Header:
                 ids=_band_ids([file.descriptions[n - 1] for n in numbers]),
                 types=tuple(PixelType.of(file.dtypes[n - 1]) for n in numbers),
                 numbers=tuple(numbers),
-                tags=_own_tags(file),
+                tags=tuple(_own_tags(file).items()),
+                changed=(status.st_mtime_ns, status.st_size),
             )
-    except RasterioError as error:
+    except (RasterioError, OSError) as error:
         raise ValueError(f"{path} cannot be read as a raster: {error}") from error
 
 
@@ -126,39 +130,52 @@ def _band_ids(descriptions: list[str | None]) -> tuple[str, ...]:
     return tuple(f"b{number}" for number in range(1, len(descriptions) + 1))
 
 
-class RasterFile:
-    """A raster file that implements the protocol ``NativeSource``.
+class RasterFile(NativeSource):
+    """A raster file: its exact pixels, and a pyramid that is computed from them on demand.
 
-    Each thread opens the file for itself. Pixels are cached by
-    :mod:`eedask.emulator.pixels.native_tiles`.
+    Each thread opens the file for itself.
 
-    Parameters
+    Attributes
     ----------
     path : Path
     header : Header
+        A file that was changed has another one, so none of its old pixels is found again.
     policy : str
         How a pixel is computed from four of the finer level; Earth Engine's default is MEAN.
     """
 
-    def __init__(self, path: Path, header: Header, policy: PyramidingPolicy = "MEAN") -> None:
-        self._path = path
-        self._numbers = header.numbers
-        self._policy = policy
-        self._key = object()  # identifies this file's pixels in the cache
-        self.projection = header.projection
-        self.width = header.width
-        self.height = header.height
+    path: Path
+    header: Header
+    policy: PyramidingPolicy = "MEAN"
 
-    def read(self, band: int, level: int, window: Window) -> Pixels:
-        """Return the pixels of a band (counted from 0) in a window of a pyramid level."""
-        key = (self._key, band, level)
-        if level == 0:
-            return tiled(key, window, self.size(0), partial(self._read_file, band))
-        return kept((*key, window), partial(self._read_reduced, band, level, window))
+    @property
+    def projection(self) -> Projection:  # type: ignore[override]
+        """The file's."""
+        return self.header.projection
+
+    @property
+    def width(self) -> int:  # type: ignore[override]
+        """Pixels of a row."""
+        return self.header.width
+
+    @property
+    def height(self) -> int:  # type: ignore[override]
+        """Pixels of a column."""
+        return self.header.height
+
+    def tile_side(self, level: int) -> int:
+        """Return the side of the file's tiles that are cached; windows of other levels are."""
+        return WHOLE if level else _SIDE
+
+    def draw(self, band: int, level: int, window: Window) -> Pixels:
+        """Return the pixels of one band in a window of a level."""
+        if level:
+            return self._reduced(band, level, window)
+        return self._read_file(band, window)
 
     def _read_file(self, band: int, window: Window) -> Pixels:
-        number = self._numbers[band]
-        file = _OPEN.handle(self._path)
+        number = self.header.numbers[band]
+        file = _OPEN.handle(self.path, self.header.changed)
         part = FileWindow(*window)
         values = file.read(number, window=part)
         flags = _mask(file, number, part, values)
@@ -169,32 +186,28 @@ class RasterFile:
         mask: NDArray[np.float32] = (flags / 255).astype(np.float32)
         return Pixels(values, mask)
 
-    def _read_reduced(self, band: int, level: int, window: Window) -> Pixels:
+    def _reduced(self, band: int, level: int, window: Window) -> Pixels:
         """Return pixels computed from blocks of two by two of the next finer level."""
-        width, height = self.size(level - 1)
+        _, width, height = sized(self, level - 1)
         col, row = 2 * window.col, 2 * window.row
         below = Window(
             col, row, min(2 * window.width, width - col), min(2 * window.height, height - row)
         )
-        return reduced(self.read(band, level - 1, below), self._policy)
-
-    def size(self, level: int) -> tuple[int, int]:
-        """Return the (width, height) of a level, in pixels of that level."""
-        return (-(-self.width // 2**level), -(-self.height // 2**level))
+        return reduced(native_pixels(self, band, level - 1, below), self.policy)
 
 
 class _Handles(local):
     """The files that a thread read last, kept open: opening takes longer than reading a tile."""
 
     def __init__(self) -> None:
-        self._files: OrderedDict[Path, Any] = OrderedDict()
+        self._files: OrderedDict[tuple[Path, tuple[int, int]], Any] = OrderedDict()
 
-    def handle(self, path: Path) -> Any:
-        """Return the open dataset of a file."""
-        found = self._files.pop(path, None)
+    def handle(self, path: Path, changed: tuple[int, int]) -> Any:
+        """Return an open dataset of a file as it was last changed."""
+        found = self._files.pop((path, changed), None)
         if found is None:
             found = rasterio.open(path)
-        self._files[path] = found
+        self._files[path, changed] = found
         while len(self._files) > _MOST_OPEN:
             self._files.popitem(last=False)[1].close()
         return found

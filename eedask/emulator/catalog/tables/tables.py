@@ -1,10 +1,10 @@
-"""Feature tables: lazy rows behind a spatial index."""
+"""Tables of features: a query finds its rows by a spatial index and by their properties."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import shapely
@@ -27,6 +27,46 @@ SYNTHETIC_IMAGERY: Mapping[str, Any] = {
 }
 
 
+class Rows(Protocol):
+    """The properties of a table's rows, wherever they are kept."""
+
+    names: Sequence[str]
+    """Of all properties that rows have."""
+
+    def __len__(self) -> int: ...
+
+    def properties(self, row: int) -> dict[str, Any]:
+        """Return the properties that a row has."""
+
+    def values(self, name: str) -> Sequence[Any]:
+        """Return one property of all rows; None where a row does not have it."""
+
+
+class ListedRows:
+    """Rows that are all in memory.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        The properties of each.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = rows
+        self.names: Sequence[str] = list(dict.fromkeys(name for row in rows for name in row))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def properties(self, row: int) -> dict[str, Any]:
+        """Return the properties that a row has."""
+        return dict(self._rows[row])
+
+    def values(self, name: str) -> list[Any]:
+        """Return one property of all rows; None where a row does not have it."""
+        return [row.get(name) for row in self._rows]
+
+
 class FeatureTable:
     """The rows of one table asset.
 
@@ -35,36 +75,31 @@ class FeatureTable:
 
     Parameters
     ----------
-    properties : sequence of mapping
-        One a row. ``system:index`` is added where it is missing.
+    rows : Rows
+        Their properties; ``system:index`` is added where it is missing.
     boxes : ndarray, shape (n, 4)
         West, south, east, north; a shape may be smaller than its box, never larger.
         NaN where a row has no geometry.
     shape : callable
-        Row number to shape in degrees, or None: called when a query meets the box.
+        Row number to shape in degrees, or None: called for rows that a query does not exclude.
     """
 
-    def __init__(
-        self,
-        properties: Sequence[Mapping[str, Any]],
-        boxes: Any,
-        shape: Callable[[int], BaseGeometry | None],
-    ) -> None:
-        self._properties = properties
+    def __init__(self, rows: Rows, boxes: Any, shape: Callable[[int], BaseGeometry | None]) -> None:
+        self._rows = rows
         self._shape = shape
-        self._tree = shapely.STRtree(shapely.box(*np.asarray(boxes, float).reshape(-1, 4).T))
         self._boxes = np.asarray(boxes, float).reshape(-1, 4)
         self._rows_by_value = cache(self._index)
 
     def __len__(self) -> int:
-        return len(self._properties)
+        return len(self._rows)
 
     @classmethod
     def of_shapes(
         cls, properties: Sequence[Mapping[str, Any]], shapes: Sequence[BaseGeometry | None]
     ) -> FeatureTable:
-        """Return a table of shapes that are already there."""
-        return cls(properties, shapely.bounds(np.array(shapes, dtype=object)), shapes.__getitem__)
+        """Return a table of rows and shapes that are all in memory."""
+        boxes = shapely.bounds(np.array(shapes, dtype=object))
+        return cls(ListedRows(properties), boxes, shapes.__getitem__)
 
     def source(self, query: Query) -> Iterator[Feature]:
         """Yield the rows that the query does not exclude, in order."""
@@ -81,7 +116,7 @@ class FeatureTable:
 
     def feature(self, row: int) -> Feature:
         """Return one row."""
-        properties = dict(self._properties[row])
+        properties = self._rows.properties(row)
         index = properties.setdefault("system:index", f"{row:020x}")
         shape = self._shape(row)
         geometry = None if shape is None else Geometry(shape, geodesic=False)
@@ -96,12 +131,16 @@ class FeatureTable:
 
     def columns(self) -> dict[str, str]:
         """Return the names and types of the rows' properties, in the order of the names."""
-        types: dict[str, set[str]] = {}
-        for row in self._properties:
-            for name, value in row.items():
-                types.setdefault(name, set()).add(type_name(value))
+        types = {
+            name: {type_name(value) for value in self._rows.values(name) if value is not None}
+            for name in self._rows.names
+        }
         types["system:index"] = {"String"}
         return {name: _common(types[name]) for name in sorted(types)}
+
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        return shapely.STRtree(shapely.box(*self._boxes.T))
 
     def bounds(self) -> tuple[float, float, float, float] | None:
         """Return the box around all rows, in degrees, or None if no row has a shape."""
@@ -113,9 +152,9 @@ class FeatureTable:
 
     def _index(self, name: str) -> dict[Hashable, list[int]]:
         rows: dict[Hashable, list[int]] = {}
-        for row, properties in enumerate(self._properties):
-            if isinstance(properties.get(name), Hashable):
-                rows.setdefault(properties.get(name), []).append(row)
+        for row, value in enumerate(self._rows.values(name)):
+            if isinstance(value, Hashable):
+                rows.setdefault(value, []).append(row)
         return rows
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
-from scipy import ndimage
 
 from eedask.emulator.catalog.world import terrain
 
@@ -152,8 +152,8 @@ def _signed_distance(land: NDArray[np.bool_], lat: float) -> Floats:
     step = 111_195.0 / _CELLS
     sampling = (step, step * float(np.cos(np.radians(min(abs(lat), 84.5)))))
     far = np.float32(REACH)
-    inside = ndimage.distance_transform_edt(land, sampling) if not land.all() else far
-    outside = ndimage.distance_transform_edt(~land, sampling) if land.any() else far
+    inside = scipy.ndimage.distance_transform_edt(land, sampling) if not land.all() else far
+    outside = scipy.ndimage.distance_transform_edt(~land, sampling) if land.any() else far
     signed = np.clip(np.broadcast_to(inside - outside, land.shape), -REACH, REACH)
-    smoothed: Floats = ndimage.gaussian_filter(signed.astype(np.float32), 1.5, mode="nearest")
+    smoothed: Floats = scipy.ndimage.gaussian_filter(signed.astype(np.float32), 1.5, mode="nearest")
     return smoothed

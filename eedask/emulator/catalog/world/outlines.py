@@ -1,9 +1,9 @@
-"""Outlines of countries, land, states and counties, from the package's own data.
+"""Outlines of the world's countries, and how a topology is decoded.
 
-``data/outlines.json.gz`` holds two topologies: Natural Earth's countries (public domain) and the
-United States Census Bureau's states and counties (public domain), made from the npm packages
-world-atlas and us-atlas by :mod:`~eedask.emulator.catalog.world.build_tables`. Neighbours share
-their borders vertex by vertex within one topology.
+``data/outlines.json.gz`` holds a topology of Natural Earth's countries and land masses (public
+domain), made from the npm package world-atlas by
+:mod:`~eedask.emulator.catalog.tables.making.build_outlines`. Neighbours share their borders
+vertex by vertex.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Callable
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely import affinity
 from shapely.geometry.base import BaseGeometry
+
+FILE = Path(__file__).parents[1] / "data" / "outlines.json.gz"
 
 
 class Outline(NamedTuple):
@@ -43,38 +45,19 @@ class Outline(NamedTuple):
 @cache
 def countries() -> tuple[Outline, ...]:
     """Return the world's countries, in degrees."""
-    return _decode("world", "countries")
+    return decode(FILE, "countries")
 
 
-@cache
-def land() -> tuple[shapely.Polygon, ...]:
-    """Return the world's land masses, one polygon each, in degrees."""
-    return tuple(
-        part for outline in _decode("world", "land") for part in shapely.get_parts(outline.shape)
-    )
+def decode(file: Path, name: str) -> tuple[Outline, ...]:
+    """Return the outlines of one kind in a file of ``build_outlines``, without empty ones.
 
-
-@cache
-def states() -> tuple[Outline, ...]:
-    """Return the states and territories of the United States, in degrees."""
-    return _decode("us", "states")
-
-
-@cache
-def counties() -> tuple[Outline, ...]:
-    """Return the counties of the United States, in degrees; codes start with those of states."""
-    return _decode("us", "counties")
-
-
-@cache
-def _file() -> dict[str, Any]:
-    data = files("eedask.emulator.catalog").joinpath("data/outlines.json.gz").read_bytes()
-    parsed: dict[str, Any] = json.loads(gzip.decompress(data))
-    return parsed
-
-
-def _decode(topology: str, name: str) -> tuple[Outline, ...]:
-    raw = _file()[topology]
+    Parameters
+    ----------
+    file : path
+    name : str
+        Of the objects of a topology: such as "countries".
+    """
+    raw = _topology(file)
     scale, translate = np.array(raw["scale"]), np.array(raw["translate"])
 
     @cache
@@ -91,6 +74,12 @@ def _decode(topology: str, name: str) -> tuple[Outline, ...]:
     )
     # Quantising has made a few tiny shapes empty.
     return tuple(outline for outline in found if not outline.shape.is_empty)
+
+
+@cache
+def _topology(file: Path) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(gzip.decompress(file.read_bytes()))
+    return parsed
 
 
 def _shape(

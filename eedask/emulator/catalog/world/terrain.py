@@ -13,7 +13,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
-from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.world import coastline
 from eedask.emulator.catalog.world.noise import field, fractal
 
 Floats = NDArray[np.float32]
@@ -216,7 +216,7 @@ def is_land_roughly(lon: Degrees, lat: Degrees) -> NDArray[np.bool_]:
 def _rough_land() -> NDArray[np.bool_]:
     transform = Affine(1 / _ROUGH, 0.0, -180.0, 0.0, -1 / _ROUGH, 90.0)
     shape = (180 * _ROUGH, 360 * _ROUGH)
-    return rasterize(outlines.land(), shape, transform=transform, dtype="uint8").astype(np.bool_)
+    return rasterize(coastline.land(), shape, transform=transform, dtype="uint8").astype(np.bool_)
 
 
 @lru_cache(maxsize=64)
@@ -235,9 +235,9 @@ def _land_tile(tile: int) -> NDArray[np.bool_]:
 
 def land_near(box: shapely.Polygon) -> list[shapely.Polygon]:
     """Return the polygons of the land masses that intersect a box in degrees."""
-    return [outlines.land()[i] for i in _land_tree().query(box, "intersects").tolist()]
+    return [coastline.land()[i] for i in _land_tree().query(box, "intersects").tolist()]
 
 
 @cache
 def _land_tree() -> shapely.STRtree:
-    return shapely.STRtree(outlines.land())
+    return shapely.STRtree(coastline.land())

@@ -10,7 +10,7 @@ import numpy as np
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.geometries.geometries import transform, with_geometry
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.functions.values.dictionaries import selected
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.raster import Image, Projection
@@ -61,13 +61,13 @@ _typed("Element.getString", str, "String")
 _typed("Element.getArray", np.ndarray, "Array")
 
 
-@algorithm("Element.set")
+@algorithm("Element.set", keeps=Keeps.FIRST_BUT_ONE_PROPERTY)
 def set_property(element: Any, key: str, value: Any) -> Any:
     """Return an element with a property set, or removed where the value is null."""
     return set_properties(element, {key: value})
 
 
-@algorithm("Element.setMulti")
+@algorithm("Element.setMulti", keeps=Keeps.FIRST_BUT_PROPERTIES)
 def set_properties(element: Any, properties: Mapping[str, Any]) -> Any:
     """Return an element with properties set; ``.geo`` sets a feature's geometry."""
     if isinstance(element, Feature) and isinstance(properties.get(".geo"), Geometry):
@@ -90,7 +90,7 @@ def to_dictionary(element: Any, names: list[str] | None) -> Mapping[str, Any]:
     return {k: element.properties[k] for k in names if k in element.properties}
 
 
-@algorithm("Element.copyProperties")
+@algorithm("Element.copyProperties", keeps=Keeps.FIRST_BUT_COPIED)
 def copy_properties(
     destination: Any, source: Any, names: list[str] | None, exclude: list[str] | None
 ) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from eedask.emulator.composites.mosaics import Stack, band_named, stack_bands
 from eedask.emulator.composites.reduction_bands import reduced_bands
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import IMPLEMENTATIONS, algorithm
+from eedask.emulator.functions.registry import IMPLEMENTATIONS, Keeps, algorithm
 from eedask.emulator.pixels.array_values import flat_row
 from eedask.emulator.pixels.bands import derived
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
@@ -97,7 +97,7 @@ for _name in (
     _register(_name)
 
 
-@algorithm("Image.reduce")
+@algorithm("Image.reduce", takes_arrays=True, keeps=Keeps.FIRST)
 def reduce_bands(image: Image, reducer: Reducer) -> Image:
     """Return a reducer's outputs over an image's bands at each pixel.
 

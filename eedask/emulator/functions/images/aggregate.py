@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eedask.emulator.composites.reduction_bands import reduced_bands
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.projection import EDGE, locate, pixel_ratio, same_crs, window_grid
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, Projection, compose
 from eedask.emulator.reducers.accumulators import Output
@@ -29,7 +29,7 @@ _MOST_COMBINED = 2**20
 _Quads = tuple[NDArray[np.float64], NDArray[np.intp]]
 
 
-@algorithm("Image.reduceResolution")
+@algorithm("Image.reduceResolution", keeps=Keeps.FIRST)
 def reduce_resolution(
     image: Image, reducer: Reducer, best_effort: bool = False, max_pixels: int = 64
 ) -> Image:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.array_values import Array, Made, check_axes, check_size
 from eedask.emulator.pixels.bands import Key, combined, derived, pairs
 from eedask.emulator.pixels.pixel_types import of_number, of_rank, union
@@ -69,7 +69,7 @@ def joined(axis: int, rank: int, where: str, *blocks: Array) -> Array:
         raise EarthEngineError(f"{where}: Arrays of shapes {shapes} cannot be joined.") from None
 
 
-@algorithm("Image.arrayCat")
+@algorithm("Image.arrayCat", takes_arrays=True)
 def array_cat(first: Image, second: Image, axis: int) -> Image:
     """Return arrays joined along an axis, that may be a new one, band by band."""
     where = "Image.arrayCat"
@@ -82,7 +82,7 @@ def array_cat(first: Image, second: Image, axis: int) -> Image:
     return derived(first, bands, second)
 
 
-@algorithm("Image.arrayDimensions")
+@algorithm("Image.arrayDimensions", takes_arrays=True)
 def array_dimensions(image: Image) -> Image:
     """Return the number of axes, 0 for bands of numbers."""
     bands = []
@@ -96,14 +96,14 @@ def array_dimensions(image: Image) -> Image:
     return derived(image, bands)
 
 
-@algorithm("Image.arrayLength")
+@algorithm("Image.arrayLength", takes_arrays=True)
 def array_length(image: Image, axis: int) -> Image:
     """Return the length of an axis."""
     need_axis(image, axis, "Image.arrayLength")
     return mapped(image, lambda b: np.full(len(b), b.shape[axis + 1]), lambda _: COUNT)
 
 
-@algorithm("Image.arrayLengths")
+@algorithm("Image.arrayLengths", takes_arrays=True)
 def array_lengths(image: Image) -> Image:
     """Return the length of each axis."""
 
@@ -113,7 +113,7 @@ def array_lengths(image: Image) -> Image:
     return mapped(image, lengths, lambda _: of_rank(COUNT, 1))
 
 
-@algorithm("Image.arrayGet")
+@algorithm("Image.arrayGet", takes_arrays=True, keeps=Keeps.FIRST)
 def array_get(image: Image, position: Image) -> Image:
     """Return the element at a position, of as many bands as the arrays have axes."""
     where = "Image.arrayGet"
@@ -135,7 +135,7 @@ def array_get(image: Image, position: Image) -> Image:
     return mapped(image, element, lambda kind: of_rank(kind, 0), keys)
 
 
-@algorithm("Image.arraySlice")
+@algorithm("Image.arraySlice", takes_arrays=True, keeps=Keeps.FIRST)
 def array_slice(
     image: Image, axis: int, start: Image | None, end: Image | None, step: int
 ) -> Image:
@@ -175,7 +175,7 @@ def _of_band(image: Image, index: int, count: int, where: str) -> Band:
     return band
 
 
-@algorithm("Image.arrayMask")
+@algorithm("Image.arrayMask", takes_arrays=True)
 def array_mask(image: Image, mask: Image) -> Image:
     """Return what lies along the elements of a mask of arrays that are not 0."""
     bands = []
@@ -221,7 +221,7 @@ def compacted(block: Array, flags: Array, axis: int) -> Made:
     return parts
 
 
-@algorithm("Image.arrayPad")
+@algorithm("Image.arrayPad", takes_arrays=True)
 def array_pad(image: Image, lengths: Sequence[int], value: float) -> Image:
     """Return arrays filled up to a length along each axis."""
     check_axes("Image.arrayPad", max(len(lengths) - 1, 0))
@@ -243,7 +243,7 @@ def array_pad(image: Image, lengths: Sequence[int], value: float) -> Image:
     return mapped(image, pad, kind)
 
 
-@algorithm("Image.arrayProject")
+@algorithm("Image.arrayProject", takes_arrays=True, keeps=Keeps.FIRST)
 def array_project(image: Image, axes: Sequence[int]) -> Image:
     """Return arrays with some axes only, in their order; the rest have a length of at most 1."""
     where = "Image.arrayProject"
@@ -269,7 +269,7 @@ def array_project(image: Image, axes: Sequence[int]) -> Image:
     return mapped(image, project, lambda kind: of_rank(kind, len(axes)))
 
 
-@algorithm("Image.arrayRepeat")
+@algorithm("Image.arrayRepeat", takes_arrays=True)
 def array_repeat(image: Image, axis: int, copies: Image) -> Image:
     """Return copies of arrays joined along an axis, that may be a new one."""
     where = "Image.arrayRepeat"
@@ -292,7 +292,7 @@ def array_repeat(image: Image, axis: int, copies: Image) -> Image:
     return derived(image, bands)
 
 
-@algorithm("Image.arrayReshape")
+@algorithm("Image.arrayReshape", takes_arrays=True)
 def array_reshape(image: Image, lengths: Image, dimensions: int) -> Image:
     """Return arrays with other axes, whose lengths are arrays; one may be -1: what is left."""
     where = "Image.arrayReshape"
@@ -328,7 +328,7 @@ def _resolved(size: int, shape: Sequence[int]) -> list[int]:
     return list(shape)
 
 
-@algorithm("Image.arrayTranspose", "Image.matrixTranspose")
+@algorithm("Image.arrayTranspose", "Image.matrixTranspose", takes_arrays=True)
 def array_transpose(image: Image, first: int, second: int) -> Image:
     """Return arrays with two axes exchanged; a vector becomes a row of a matrix."""
     check_axes("Image.arrayTranspose", first, second)

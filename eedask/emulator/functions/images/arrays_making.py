@@ -13,7 +13,7 @@ import numpy as np
 from eedask.emulator.composites.mosaics import Stack, band_named, stack_bands
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.arrays import compacted, joined, mapped
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.array_values import Array, Made, check_axes, each
 from eedask.emulator.pixels.bands import both, combined, constant, derived
 from eedask.emulator.pixels.pixel_types import of_rank, union
@@ -24,7 +24,7 @@ from eedask.emulator.values.values import Collection
 _MOST_BYTES = 2**31
 
 
-@algorithm("Image.toArray")
+@algorithm("Image.toArray", takes_arrays=True, keeps=Keeps.FIRST)
 def to_array(image: Image, axis: int) -> Image:
     """Return one band, ``array``, of the bands' values joined along an axis.
 
@@ -43,7 +43,7 @@ def to_array(image: Image, axis: int) -> Image:
     return derived(image, [combined(image.bands, join, kind, "array")])
 
 
-@algorithm("Image.arrayFlatten")
+@algorithm("Image.arrayFlatten", takes_arrays=True, keeps=Keeps.FIRST)
 def array_flatten(image: Image, labels: Sequence[Sequence[str]], separator: str = "_") -> Image:
     """Return a band of numbers for each element of arrays of one shape.
 
@@ -87,7 +87,7 @@ def array_flatten(image: Image, labels: Sequence[Sequence[str]], separator: str 
     return derived(image, bands)
 
 
-@algorithm("Image.bitsToArrayImage")
+@algorithm("Image.bitsToArrayImage", keeps=Keeps.FIRST)
 def bits_to_array_image(image: Image) -> Image:
     """Return the bits of integers as vectors up to the highest that is 1, the lowest first."""
 
@@ -106,7 +106,7 @@ def bits_to_array_image(image: Image) -> Image:
     return mapped(image, bits, lambda _: PixelType("int", 0, 1, 1))
 
 
-@algorithm("Image.matrixIdentity")
+@algorithm("Image.matrixIdentity", takes_arrays=True)
 def matrix_identity(size: int) -> Image:
     """Return the identity matrix everywhere, in a band ``constant``."""
     if not 1 <= size <= 1000:

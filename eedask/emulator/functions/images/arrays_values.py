@@ -9,7 +9,7 @@ import numpy as np
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.arrays import COUNT, mapped, need, need_axis
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.array_values import Array, Made
 from eedask.emulator.pixels.bands import combined, derived, pairs
 from eedask.emulator.pixels.pixel_types import DOUBLE, INT64, of_rank
@@ -28,7 +28,7 @@ def _output_kind(reducer: Reducer) -> Any:
     return lambda kind: kind if same else of_rank(DOUBLE, kind.dimensions)
 
 
-@algorithm("Image.arrayAccum")
+@algorithm("Image.arrayAccum", takes_arrays=True)
 def array_accum(image: Image, axis: int, reducer: Reducer | None) -> Image:
     """Return the reductions of all elements up to each along an axis; their sums by default."""
     where = "Image.arrayAccum"
@@ -80,7 +80,7 @@ def _reduced(
     return values, valid
 
 
-@algorithm("Image.arrayReduce")
+@algorithm("Image.arrayReduce", takes_arrays=True, keeps=Keeps.FIRST)
 def array_reduce(
     image: Image, reducer: Reducer, axes: Sequence[int], field_axis: int | None
 ) -> Image:
@@ -127,7 +127,7 @@ def _fields(moved: Array, reducer: Reducer, where: str) -> list[Array]:
     return [moved[..., i] for i in range(reducer.inputs)]
 
 
-@algorithm("Image.arrayArgmax")
+@algorithm("Image.arrayArgmax", takes_arrays=True)
 def array_argmax(image: Image) -> Image:
     """Return where the greatest element first is, as a vector of positions along each axis."""
     for band in image.bands:
@@ -143,7 +143,7 @@ def array_argmax(image: Image) -> Image:
     return mapped(image, argmax, lambda _: of_rank(COUNT, 1))
 
 
-@algorithm("Image.arrayDotProduct")
+@algorithm("Image.arrayDotProduct", takes_arrays=True)
 def array_dot_product(first: Image, second: Image) -> Image:
     """Return the sums of the products of two vectors' elements."""
     where = "Image.arrayDotProduct"
@@ -161,7 +161,7 @@ def array_dot_product(first: Image, second: Image) -> Image:
     return derived(first, bands, second)
 
 
-@algorithm("Image.arraySort")
+@algorithm("Image.arraySort", takes_arrays=True)
 def array_sort(image: Image, keys: Image | None) -> Image:
     """Return arrays in ascending order along the axis of the keys, by them or themselves."""
     where = "Image.arraySort"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.bands import constant_band, unary, unique_names
 from eedask.emulator.pixels.pixel_types import cast, from_dictionary
 from eedask.emulator.pixels.raster import Band, Image, PixelType
@@ -16,7 +16,7 @@ from eedask.emulator.values.coercion import Mismatch, coercer
 from eedask.emulator.values.typenames import type_name
 
 
-@algorithm("Image.select")
+@algorithm("Image.select", takes_arrays=True, keeps=Keeps.FIRST)
 def select(image: Image, selectors: Sequence[Any], names: Sequence[str] | None = None) -> Image:
     """Return the bands that selectors name: patterns, whole names or numbers.
 
@@ -88,13 +88,13 @@ def _renamed(image: Image, bands: Sequence[Band], names: Sequence[str], algorith
     return image.with_bands(tuple(renamed))
 
 
-@algorithm("Image.rename")
+@algorithm("Image.rename", takes_arrays=True, keeps=Keeps.FIRST)
 def rename(image: Image, names: Sequence[str]) -> Image:
     """Return the image with other band names, as many as there are bands."""
     return _renamed(image, image.bands, names, "Image.rename")
 
 
-@algorithm("Image.regexpRename")
+@algorithm("Image.regexpRename", takes_arrays=True, keeps=Keeps.FIRST)
 def regexp_rename(image: Image, regex: str, replacement: str, everywhere: bool = True) -> Image:
     """Return the image with what a pattern matches in band names replaced."""
     # Java writes groups as $1, Python as \1.
@@ -103,7 +103,7 @@ def regexp_rename(image: Image, regex: str, replacement: str, everywhere: bool =
     return _renamed(image, image.bands, names, "Image.regexpRename")
 
 
-@algorithm("Image.addBands")
+@algorithm("Image.addBands", takes_arrays=True, keeps=Keeps.FIRST)
 def add_bands(
     image: Image, source: Image, names: Sequence[str] | None = None, overwrite: bool = False
 ) -> Image:
@@ -120,7 +120,7 @@ def add_bands(
     return image.with_bands((*kept, *new.values()))
 
 
-@algorithm("Image.cat", needs_context=True)
+@algorithm("Image.cat", needs_context=True, takes_arrays=True, keeps=Keeps.FIRST_OF_LIST)
 def cat(context: Any, values: Sequence[Any]) -> Image:
     """Return one image of the bands of many, with the properties of the first.
 
@@ -142,25 +142,25 @@ def _promoted(value: Any, context: Any) -> Image:
     return image
 
 
-@algorithm("Image.slice")
+@algorithm("Image.slice", takes_arrays=True, keeps=Keeps.FIRST)
 def slice_bands(image: Image, start: int, end: int | None = None) -> Image:
     """Return the bands from one number up to but not including another."""
     return image.with_bands(image.bands[start:end])
 
 
-@algorithm("Image.bandNames")
+@algorithm("Image.bandNames", takes_arrays=True)
 def band_names(image: Image) -> list[str]:
     """Return the bands' names."""
     return image.band_names
 
 
-@algorithm("Image.bandTypes")
+@algorithm("Image.bandTypes", takes_arrays=True)
 def band_types(image: Image) -> dict[str, PixelType]:
     """Return the bands' pixel types by name."""
     return {band.id: band.type for band in image.bands}
 
 
-@algorithm("Image.cast")
+@algorithm("Image.cast", takes_arrays=True, keeps=Keeps.FIRST)
 def cast_bands(image: Image, types: Mapping[str, Any], order: Sequence[str] | None = None) -> Image:
     """Return the image with some bands' types changed, and the bands in another order."""
     result = []
@@ -183,7 +183,7 @@ def cast_band(band: Band, kind: PixelType) -> Band:
     return unary(band, lambda values: cast(values, kind.dtype), kind)
 
 
-@algorithm("Image.id")
+@algorithm("Image.id", takes_arrays=True)
 def image_id(image: Any) -> str | None:
     """Return the id: the asset's, or the index in the collection."""
     if isinstance(image, Image) and image.id:
@@ -192,7 +192,7 @@ def image_id(image: Any) -> str | None:
     return None if index is None else str(index)
 
 
-@algorithm("Image.metadata")
+@algorithm("Image.metadata", takes_arrays=True, keeps=Keeps.FIRST)
 def metadata(image: Image, name: str, band_name: str | None = None) -> Image:
     """Return a constant band of a numeric property, with the image's projection."""
     value = image.properties.get(name)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import algorithm
@@ -33,9 +33,9 @@ def _nearest(targets: NDArray[np.bool_], metric: str) -> Array:
     if not targets.any():
         return np.full(targets.shape, np.inf)
     ways: dict[str, Callable[[Any], Any]] = {
-        "euclidean": ndimage.distance_transform_edt,
-        "manhattan": lambda a: ndimage.distance_transform_cdt(a, "taxicab"),
-        "chebyshev": lambda a: ndimage.distance_transform_cdt(a, "chessboard"),
+        "euclidean": scipy.ndimage.distance_transform_edt,
+        "manhattan": lambda a: scipy.ndimage.distance_transform_cdt(a, "taxicab"),
+        "chebyshev": lambda a: scipy.ndimage.distance_transform_cdt(a, "chessboard"),
     }
     return np.asarray(ways[metric](~targets), dtype=np.float64)
 

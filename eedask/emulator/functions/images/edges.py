@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its parts are imported as they are first used
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.neighbours import kernels
 from eedask.emulator.neighbours.gradients import rise
 from eedask.emulator.neighbours.neighbourhoods import correlated, padded, widened
@@ -17,7 +17,7 @@ from eedask.emulator.pixels.pixel_types import BOOLEAN, floating
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 
 
-@algorithm("Image.gradient")
+@algorithm("Image.gradient", keeps=Keeps.FIRST)
 def gradient(image: Image) -> Image:
     """Return bands ``x`` and ``y``: the first band's change by metre to the east and the north.
 
@@ -40,7 +40,7 @@ def gradient(image: Image) -> Image:
     return derived(image, [side("x", 0), side("y", 1)])
 
 
-@algorithm("Image.derivative")
+@algorithm("Image.derivative", keeps=Keeps.FIRST)
 def derivative(image: Image) -> Image:
     """Return bands ``band_x`` and ``band_y``: half the difference of the pixels on both sides.
 
@@ -126,7 +126,7 @@ def _canny_band(band: Band, threshold: float, sigma: float) -> Band:
             size = np.hypot(dx, dy)
             edge = _ridges(size, dx, dy) & (size[1:-1, 1:-1] > threshold)
         values = np.where(edge, size[1:-1, 1:-1], 0)
-        there = ndimage.minimum_filter(mask, 5, mode="constant")[2:-2, 2:-2]
+        there = scipy.ndimage.minimum_filter(mask, 5, mode="constant")[2:-2, 2:-2]
         return Pixels(values.astype(kind.dtype), there)
 
     return replace(band, type=kind, read=read)
@@ -141,7 +141,9 @@ def _smoothed(pixels: Pixels, sigma: float, radius: int) -> tuple[Array, Mask]:
     weights /= weights.sum()
     values = correlated(correlated(values, weights[None, :]), weights[:, None])
     n = 2 * radius + 1
-    mask = ndimage.minimum_filter(pixels.mask, n, mode="constant")[radius:-radius, radius:-radius]
+    mask = scipy.ndimage.minimum_filter(pixels.mask, n, mode="constant")[
+        radius:-radius, radius:-radius
+    ]
     return values, mask
 
 

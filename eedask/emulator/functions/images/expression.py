@@ -23,7 +23,7 @@ from eedask.emulator.values.formulas import Formula, parse
 _RENAMED = {"ln": "log"}
 
 
-@algorithm("Image.parseExpression")
+@algorithm("Image.parseExpression", takes_arrays=True)
 def parse_expression(
     expression: str, argument: str, variables: Sequence[str], free_are_bands: bool = False
 ) -> Callable[..., Image]:

@@ -13,7 +13,7 @@ import shapely
 from affine import Affine
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.geometry.crs import WGS84
 from eedask.emulator.geometry.geometry import UNBOUNDED, Geometry
 from eedask.emulator.pixels.bands import Mask, both, footprint_or_none, with_mask
@@ -41,7 +41,7 @@ from eedask.emulator.regions.shapes import shape_in
 from eedask.emulator.values.values import Collection, ErrorMargin, Feature
 
 
-@algorithm("Image.clip")
+@algorithm("Image.clip", takes_arrays=True, keeps=Keeps.FIRST)
 def clip(image: Image, geometry: Any) -> Image:
     """Return the image masked outside a geometry, pixels on its edge by what it covers of them.
 
@@ -50,7 +50,7 @@ def clip(image: Image, geometry: Any) -> Image:
     return _clipped(image, _as_geometry(geometry, "Image.clip"))
 
 
-@algorithm("Image.clipToCollection")
+@algorithm("Image.clipToCollection", takes_arrays=True, keeps=Keeps.FIRST)
 def clip_to_collection(image: Image, collection: Any) -> Image:
     """Return the image masked outside all geometries of a collection."""
     return _clipped(image, _as_geometry(collection, "Image.clipToCollection"))
@@ -137,7 +137,7 @@ def _as_geometry(value: Any, name: str) -> Geometry:
     raise EarthEngineError(f"{name}: Expected a geometry, a feature or a collection.")
 
 
-@algorithm("Image.clipToBoundsAndScale")
+@algorithm("Image.clipToBoundsAndScale", takes_arrays=True)
 def clip_to_bounds_and_scale(
     image: Image,
     geometry: Geometry | None = None,
@@ -267,7 +267,7 @@ def _contains(outer: Sequence[float], inner: Sequence[float]) -> bool:
     )
 
 
-@algorithm("Image.setDefaultProjection")
+@algorithm("Image.setDefaultProjection", takes_arrays=True, keeps=Keeps.FIRST)
 def set_default_projection(
     image: Image,
     crs: Projection,
@@ -291,7 +291,7 @@ def _stated(crs: Projection, transform: Sequence[float] | None, scale: float | N
     return projection
 
 
-@algorithm("Image.reproject")
+@algorithm("Image.reproject", takes_arrays=True, keeps=Keeps.FIRST)
 def reproject(
     image: Image,
     crs: Projection,
@@ -315,7 +315,7 @@ def _fixed(band: Band, projection: Projection) -> Band:
     return replace(band, projection=projection, read=read, dimensions=dimensions, origin=origin)
 
 
-@algorithm("Image.resample")
+@algorithm("Image.resample", keeps=Keeps.FIRST)
 def resample(image: Image, mode: str = "bilinear") -> Image:
     """Return the image, its source pixels interpolated where they are reprojected.
 
@@ -337,7 +337,7 @@ def resample(image: Image, mode: str = "bilinear") -> Image:
     return image.with_bands(tuple(bands))
 
 
-@algorithm("Image.projection")
+@algorithm("Image.projection", takes_arrays=True)
 def projection_of(image: Image) -> Projection:
     """Return the default projection, which all bands must share.
 
@@ -354,7 +354,7 @@ def projection_of(image: Image) -> Projection:
     return image.bands[0].projection
 
 
-@algorithm("Image.geometry")
+@algorithm("Image.geometry", takes_arrays=True)
 def geometry(
     image: Any,
     max_error: ErrorMargin | None = None,

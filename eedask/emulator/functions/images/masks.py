@@ -11,7 +11,7 @@ import numpy as np
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.bands import select
 from eedask.emulator.functions.images.geometry import within
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.array_values import choose
 from eedask.emulator.pixels.bands import Array, as_mask, both, constant, derived, pairs, unary
 from eedask.emulator.pixels.pixel_types import (
@@ -25,7 +25,7 @@ from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType, 
 from eedask.emulator.pixels.sampling import over
 
 
-@algorithm("Image.updateMask")
+@algorithm("Image.updateMask", takes_arrays=True, keeps=Keeps.FIRST)
 def update_mask(image: Image, mask: Image) -> Image:
     """Return the image masked where it was, and by another image where that is less.
 
@@ -53,7 +53,7 @@ def _matched(image: Image, other: Image, name: str) -> list[tuple[Band, Band, st
     return pairs(image, other, name)
 
 
-@algorithm("Image.mask")
+@algorithm("Image.mask", takes_arrays=True, keeps=Keeps.FIRST)
 def mask(image: Image, new: Image | None = None) -> Image:
     """Return the masks as an image; or the image with another mask, whatever it had.
 
@@ -79,7 +79,7 @@ def _mask_band(band: Band) -> Band:
     return replace(band, type=PixelType("float", 0, 1), read=read)
 
 
-@algorithm("Image.selfMask")
+@algorithm("Image.selfMask", keeps=Keeps.FIRST)
 def self_mask(image: Image) -> Image:
     """Return the image masked by its own values."""
     bands = []
@@ -93,7 +93,7 @@ def self_mask(image: Image) -> Image:
     return image.with_bands(tuple(bands))
 
 
-@algorithm("Image.unmask")
+@algorithm("Image.unmask", takes_arrays=True, keeps=Keeps.FIRST_IF_SAME_FOOTPRINT)
 def unmask(image: Image, value: Image | None = None, same_footprint: bool = True) -> Image:
     """Return the image with another's values where it is masked.
 
@@ -142,7 +142,7 @@ def _filled(band: Band, fill: Band, kind: PixelType) -> Band:
     return replace(band, type=kind, read=read)
 
 
-@algorithm("Image.where")
+@algorithm("Image.where", takes_arrays=True, keeps=Keeps.FIRST)
 def where(image: Image, test: Image, value: Image) -> Image:
     """Return the image with another's values where a test is not 0.
 
@@ -187,7 +187,7 @@ def blend(bottom: Image, top: Image) -> Image:
     return derived(bottom, bands)
 
 
-@algorithm("Image.remap")
+@algorithm("Image.remap", keeps=Keeps.FIRST)
 def remap(
     image: Image,
     old: Sequence[Any],
@@ -232,7 +232,7 @@ def _number_or_image(value: Any) -> Band:
     return value.bands[0] if isinstance(value, Image) else constant(value).bands[0]
 
 
-@algorithm("Image.clamp")
+@algorithm("Image.clamp", takes_arrays=True, keeps=Keeps.FIRST)
 def clamp(image: Image, low: float, high: float) -> Image:
     """Return the image with values kept between two limits, in the bands' own types."""
     bands = []
@@ -250,7 +250,7 @@ def _whole(value: float) -> float:
     return int(value) if float(value).is_integer() else value
 
 
-@algorithm("Image.unitScale")
+@algorithm("Image.unitScale", takes_arrays=True, keeps=Keeps.FIRST)
 def unit_scale(image: Image, low: float, high: float) -> Image:
     """Return (value - low) / (high - low), as floats; what is outside 0 to 1 stays there."""
     bands = []
@@ -264,7 +264,7 @@ def unit_scale(image: Image, low: float, high: float) -> Image:
     return image.with_bands(tuple(bands))
 
 
-@algorithm("Image.normalizedDifference")
+@algorithm("Image.normalizedDifference", keeps=Keeps.FIRST)
 def normalized_difference(image: Image, names: Sequence[str] | None = None) -> Image:
     """Return (first - second) / (first + second), band ``nd``, masked where either is negative.
 

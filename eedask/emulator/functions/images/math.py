@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy  # its parts are imported as they are first used
 
 from eedask.emulator.functions.images.bands import cast_band
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.bands import Array, binary, derived, pairs, unary
 from eedask.emulator.pixels.pixel_types import (
     BOOLEAN,
@@ -116,7 +116,7 @@ OPERATORS: dict[str, Operator] = {
     "pow": Operator(np.power, lambda a, b: DOUBLE),
     "atan2": Operator(lambda a, b: np.arctan2(a, b), _float_rule),
     "hypot": Operator(np.hypot, _float_rule),
-    "gammainc": Operator(special.gammainc, lambda a, b: DOUBLE),
+    "gammainc": Operator(lambda a, b: scipy.special.gammainc(a, b), lambda a, b: DOUBLE),
     "max": Operator(np.maximum, _range_of(max)),
     "min": Operator(np.minimum, _range_of(min)),
     "first": Operator(lambda a, b: a, lambda a, b: a),
@@ -163,7 +163,10 @@ def _register_binary(name: str) -> None:
         return operate(name, left, right)
 
     names = [name, *([_BINARY_SYNONYMS[name]] if name in _BINARY_SYNONYMS else [])]
-    algorithm(*(f"Image.{n}" for n in names))(apply)
+    known = algorithm(
+        *(f"Image.{n}" for n in names), takes_arrays=True, keeps=Keeps.FIRST_OR_SECOND
+    )
+    known(apply)
 
 
 for _name in OPERATORS:
@@ -236,13 +239,13 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "exp": Transformation(np.exp),
     "log": Transformation(np.log),
     "log10": Transformation(np.log10),
-    "gamma": Transformation(special.gamma),
-    "digamma": Transformation(special.digamma),
-    "trigamma": Transformation(lambda a: special.polygamma(1, a)),
-    "erf": Transformation(special.erf),
-    "erfc": Transformation(special.erfc),
-    "erfInv": Transformation(special.erfinv),
-    "erfcInv": Transformation(special.erfcinv),
+    "gamma": Transformation(lambda a: scipy.special.gamma(a)),
+    "digamma": Transformation(lambda a: scipy.special.digamma(a)),
+    "trigamma": Transformation(lambda a: scipy.special.polygamma(1, a)),
+    "erf": Transformation(lambda a: scipy.special.erf(a)),
+    "erfc": Transformation(lambda a: scipy.special.erfc(a)),
+    "erfInv": Transformation(lambda a: scipy.special.erfinv(a)),
+    "erfcInv": Transformation(lambda a: scipy.special.erfcinv(a)),
     "lanczos": Transformation(_lanczos),
 }
 
@@ -267,7 +270,8 @@ def _register_unary(name: str) -> None:
         return transform(name, image)
 
     names = [name, *(["bitwise_not"] if name == "bitwiseNot" else [])]
-    algorithm(*(f"Image.{n}" for n in names))(apply)
+    known = algorithm(*(f"Image.{n}" for n in names), takes_arrays=True, keeps=Keeps.FIRST)
+    known(apply)
 
 
 for _name in TRANSFORMATIONS:
@@ -278,7 +282,8 @@ def _register_cast(name: str, kind: PixelType) -> None:
     def apply(image: Image) -> Image:
         return image.with_bands(tuple(cast_band(band, kind) for band in image.bands))
 
-    algorithm(f"Image.{name}", f"Image.to{name[0].upper()}{name[1:]}")(apply)
+    names = f"Image.{name}", f"Image.to{name[0].upper()}{name[1:]}"
+    algorithm(*names, takes_arrays=True, keeps=Keeps.FIRST)(apply)
 
 
 for _name, _kind in NAMED.items():

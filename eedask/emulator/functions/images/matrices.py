@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.linalg
+import scipy  # its parts are imported as they are first used
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.arrays import mapped
@@ -53,7 +53,7 @@ def _register(
     def kind(kind: PixelType) -> PixelType:
         return of_rank(kind if same_type else DOUBLE, rank)
 
-    @algorithm(where)
+    @algorithm(where, takes_arrays=True)
     def call(image: Image) -> Image:
         for band in image.bands:
             _need_matrix(band, where)
@@ -110,7 +110,7 @@ def _product(whole: bool, left: Array, right: Array) -> Array:
     return np.matmul(left.astype(work), right.astype(work))
 
 
-@algorithm("Image.matrixMultiply")
+@algorithm("Image.matrixMultiply", takes_arrays=True)
 def multiply(first: Image, second: Image) -> Image:
     """Return the products of matrices; of integers as 64-bit ones, so that they hold them.
 
@@ -124,7 +124,7 @@ def multiply(first: Image, second: Image) -> Image:
     return derived(first, bands, second)
 
 
-@algorithm("Image.matrixSolve")
+@algorithm("Image.matrixSolve", takes_arrays=True)
 def solve(first: Image, second: Image) -> Image:
     """Return the least-squares solutions of ``first`` times x equal to ``second``.
 
@@ -157,7 +157,7 @@ def _register_decomposition(
     """Register an algorithm that makes an image of several bands of one band's matrices."""
     where = f"Image.{name}"
 
-    @algorithm(where)
+    @algorithm(where, takes_arrays=True)
     def call(image: Image) -> Image:
         if len(image.bands) != 1:
             raise EarthEngineError(f"{where}: Need one band. Got {len(image.bands)}.")

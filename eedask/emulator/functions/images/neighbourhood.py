@@ -14,7 +14,7 @@ import numpy as np
 
 from eedask.emulator.composites.reduction_bands import output_type, reduced_bands
 from eedask.emulator.errors import EarthEngineError, NotSupported
-from eedask.emulator.functions.registry import IMPLEMENTATIONS, algorithm
+from eedask.emulator.functions.registry import IMPLEMENTATIONS, Keeps, algorithm
 from eedask.emulator.neighbours import kernels
 from eedask.emulator.neighbours.kernels import Kernel
 from eedask.emulator.neighbours.neighbourhoods import (
@@ -79,14 +79,15 @@ def _register(name: str) -> None:
         bands = [_focal_band(band, reducer, kernel, iterations) for band in image.bands]
         return derived(image, bands)
 
-    algorithm(f"Image.focal_{name}", f"Image.focal{name.capitalize()}")(apply)
+    names = f"Image.focal_{name}", f"Image.focal{name.capitalize()}"
+    algorithm(*names, keeps=Keeps.FIRST)(apply)
 
 
 for _name in _FILTERS:
     _register(_name)
 
 
-@algorithm("Image.convolve")
+@algorithm("Image.convolve", keeps=Keeps.FIRST)
 def convolve(image: Image, kernel: Kernel) -> Image:
     """Return each band's sum of the pixels under a kernel, weighted, masked where any is.
 
@@ -110,7 +111,7 @@ def _convolved(band: Band, kernel: Kernel) -> Band:
     return replace(band, type=kind, read=read)
 
 
-@algorithm("Image.reduceNeighborhood")
+@algorithm("Image.reduceNeighborhood", keeps=Keeps.FIRST)
 def reduce_neighborhood(
     image: Image,
     reducer: Reducer,

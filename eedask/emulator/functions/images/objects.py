@@ -16,7 +16,7 @@ import numpy as np
 from eedask.emulator.composites.mosaics import band_named
 from eedask.emulator.composites.reduction_bands import reduced_bands
 from eedask.emulator.errors import EarthEngineError, NotSupported
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.neighbours import connected
 from eedask.emulator.neighbours.kernels import Kernel
 from eedask.emulator.neighbours.neighbourhoods import padded
@@ -44,7 +44,7 @@ def _middle(values: Any, n: int) -> Any:
     return values[n : values.shape[0] - n, n : values.shape[1] - n]
 
 
-@algorithm("Image.connectedPixelCount")
+@algorithm("Image.connectedPixelCount", keeps=Keeps.FIRST)
 def connected_pixel_count(image: Image, size: int = 100, eight: bool = True) -> Image:
     """Return the number of pixels of the object that each pixel is of, band by band.
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.bands import add_bands, select
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 from eedask.emulator.pixels.sampling import masked
 from eedask.emulator.values.elements import ordinary, property_of, with_properties
 from eedask.emulator.values.values import Collection, Date
 
 
-@algorithm("Image.date")
+@algorithm("Image.date", takes_arrays=True)
 def date(image: Image) -> Date:
     """Return the start time, ``system:time_start``.
 
@@ -27,7 +27,7 @@ def date(image: Image) -> Date:
     return Date(float(start))
 
 
-@algorithm("Image.copyProperties")
+@algorithm("Image.copyProperties", takes_arrays=True, keeps=Keeps.FIRST_BUT_COPIED)
 def copy_properties(
     destination: Any,
     source: Any = None,
@@ -47,7 +47,7 @@ def copy_properties(
     return with_properties(destination, copied)
 
 
-@algorithm("Image.linkCollection")
+@algorithm("Image.linkCollection", takes_arrays=True)
 def link_collection(
     image: Image,
     collection: Collection,

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported as they are first used
 from affine import Affine
 from numpy.typing import NDArray
-from scipy import special
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.geometry.crs import WGS84
 from eedask.emulator.geometry.sphere import RADIUS
 from eedask.emulator.pixels.bands import Array, constant
@@ -33,7 +33,7 @@ from eedask.emulator.pixels.raster import (
 )
 
 
-@algorithm("Image.constant")
+@algorithm("Image.constant", keeps=Keeps.CONSTANT)
 def constant_image(value: Any) -> Image:
     """Return a constant image; an image stays what it is."""
     return value if isinstance(value, Image) else constant(value)
@@ -142,7 +142,7 @@ def random(seed: int = 0, distribution: str = "uniform") -> Image:
         bits = position_hash(grid, cols, rows, seed) >> np.uint64(11)
         values = bits.astype(np.float64) * 2.0**-53
         if distribution == "normal":
-            values = special.ndtri(np.clip(values, 2.0**-54, 1 - 2.0**-53))
+            values = scipy.special.ndtri(np.clip(values, 2.0**-54, 1 - 2.0**-53))
         return Pixels(values, uniform(1, grid.shape))
 
     return Image((Band("random", DOUBLE, DEFAULT_PROJECTION, read),))

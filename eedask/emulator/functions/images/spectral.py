@@ -10,7 +10,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.bands import Array, Mask, derived, unary
 from eedask.emulator.pixels.pixel_types import BYTE, DOUBLE, FLOAT, cast, floating
 from eedask.emulator.pixels.position_hash import mix
@@ -20,7 +20,7 @@ _BEHAVIOURS = ("extrapolate", "clamp", "mask", "input")
 _MOST_ENDMEMBERS = 12
 
 
-@algorithm("Image.interpolate")
+@algorithm("Image.interpolate", keeps=Keeps.FIRST)
 def interpolate(
     image: Image, x: Sequence[float], y: Sequence[float], behavior: str = "extrapolate"
 ) -> Image:
@@ -59,7 +59,7 @@ def interpolate(
     return derived(image, [replace(band, type=DOUBLE, read=read)])
 
 
-@algorithm("Image.polynomial")
+@algorithm("Image.polynomial", keeps=Keeps.FIRST)
 def polynomial(image: Image, coefficients: Sequence[float]) -> Image:
     """Return a polynomial of every band, coefficients from the constant upwards."""
     terms = np.array(coefficients, np.float64)
@@ -107,7 +107,7 @@ def _three(image: Image, name: str) -> Sequence[Band]:
     return image.bands
 
 
-@algorithm("Image.rgbToHsv")
+@algorithm("Image.rgbToHsv", keeps=Keeps.FIRST)
 def rgb_to_hsv(image: Image) -> Image:
     """Return hue, saturation and value of red, green and blue, all from 0 to 1."""
     bands = _three(image, "Image.rgbToHsv")
@@ -128,7 +128,7 @@ def _hsv(rgb: Array) -> Array:
     return np.stack([hue, np.where(most != 0, span / np.where(most != 0, most, 1), 0), most])
 
 
-@algorithm("Image.hsvToRgb")
+@algorithm("Image.hsvToRgb", keeps=Keeps.FIRST)
 def hsv_to_rgb(image: Image) -> Image:
     """Return red, green and blue of hue, saturation and value, all from 0 to 1."""
     bands = _three(image, "Image.hsvToRgb")
@@ -144,7 +144,7 @@ def _rgb(hsv: Array) -> Array:
     return result
 
 
-@algorithm("Image.unmix")
+@algorithm("Image.unmix", keeps=Keeps.FIRST)
 def unmix(
     image: Image,
     endmembers: Sequence[Sequence[float]],

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.neighbours import kernels
 from eedask.emulator.neighbours.kernels import Kernel, Stencil
 from eedask.emulator.neighbours.neighbourhoods import around, blocks, inner
@@ -33,7 +33,7 @@ def _whole(image: Image, name: str) -> None:
         raise EarthEngineError(f"{name}: Only integer types are supported.")
 
 
-@algorithm("Image.entropy")
+@algorithm("Image.entropy", keeps=Keeps.FIRST)
 def entropy(image: Image, kernel: Kernel) -> Image:
     """Return the entropy, in bits, of the values under a kernel's weights other than 0.
 

@@ -14,7 +14,7 @@ from PIL import ImageColor
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.bands import select
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.array_values import Made
 from eedask.emulator.pixels.bands import Array, Mask, both, combined
 from eedask.emulator.pixels.pixel_types import BYTE, of_rank
@@ -26,7 +26,7 @@ _GRAY = "vis-gray"
 Tone = Callable[[Array], NDArray[np.uint8]]
 
 
-@algorithm("Image.visualize")
+@algorithm("Image.visualize", takes_arrays=True, keeps=Keeps.FIRST)
 def visualize(
     image: Image,
     bands: Any = None,

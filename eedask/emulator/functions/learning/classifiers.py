@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.learning import learners
 from eedask.emulator.learning.classifiers import Classifier, Training
 from eedask.emulator.learning.confusion import ConfusionMatrix, of_pairs
@@ -133,7 +133,7 @@ def classify_features(features: Collection, classifier: Classifier, name: str) -
     return features.mapped(one)
 
 
-@algorithm("Image.classify")
+@algorithm("Image.classify", keeps=Keeps.FIRST)
 def classify_image(image: Image, classifier: Classifier, name: str) -> Image:
     """Return an image's classes, masked where any band that the classifier needs is.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.learning.k_means import FARTHEST, METRICS, PLUS_PLUS, RANDOM, Clusters, k_means
 from eedask.emulator.learning.learning import Floats, answered_image, number_of, training_table
 from eedask.emulator.pixels.raster import Image, PixelType
@@ -95,7 +95,7 @@ def cluster_features(features: Collection, clusterer: Clusterer, name: str) -> C
     return features.mapped(one)
 
 
-@algorithm("Image.cluster")
+@algorithm("Image.cluster", keeps=Keeps.FIRST)
 def cluster_image(image: Image, clusterer: Clusterer, name: str) -> Image:
     """Return the numbers of the clusters that pixels belong to, from 0."""
 

@@ -34,7 +34,7 @@ def for_each_name(reducer: Reducer, names: Sequence[str]) -> Reducer:
     return nested.for_each(reducer, names)
 
 
-@algorithm("Reducer.forEachBand")
+@algorithm("Reducer.forEachBand", takes_arrays=True)
 def for_each_band(reducer: Reducer, image: Image) -> Reducer:
     """Return the reducer run once for each band of an image."""
     return nested.for_each(reducer, image.band_names)

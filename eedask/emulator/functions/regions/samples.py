@@ -100,7 +100,7 @@ def _collection(features: Sequence[Feature]) -> Collection:
     return Collection("FeatureCollection", lambda _: iter(numbered))
 
 
-@algorithm("Image.sample")
+@algorithm("Image.sample", takes_arrays=True)
 def sample(
     image: Image,
     region: Geometry | None = None,
@@ -183,7 +183,7 @@ class _Lowest:
         return [pixel for _, pixel in sorted(result, key=lambda item: item[0])]
 
 
-@algorithm("Image.stratifiedSample")
+@algorithm("Image.stratifiedSample", takes_arrays=True)
 def stratified_sample(
     image: Image,
     count: int,
@@ -245,7 +245,7 @@ def _whole(values: NDArray[Any], there: NDArray[np.bool_], name: str) -> NDArray
     return whole
 
 
-@algorithm("Image.sampleRegions")
+@algorithm("Image.sampleRegions", takes_arrays=True)
 def sample_regions(
     image: Image,
     collection: Collection,
@@ -288,7 +288,7 @@ def sample_regions(
     return Collection("FeatureCollection", source)
 
 
-@algorithm("Image.sampleRectangle")
+@algorithm("Image.sampleRectangle", takes_arrays=True)
 def sample_rectangle(
     image: Image,
     region: Geometry | None = None,

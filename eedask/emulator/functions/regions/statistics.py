@@ -22,7 +22,7 @@ from eedask.emulator.regions.zones import (
 from eedask.emulator.values.values import Collection, Feature, Query
 
 
-@algorithm("Image.reduceRegion")
+@algorithm("Image.reduceRegion", takes_arrays=True)
 def reduce_region(
     image: Image,
     reducer: Reducer,
@@ -50,7 +50,7 @@ def reduce_region(
     return reduce_zone(image, reducer, zone, name, "band", tile_scale)
 
 
-@algorithm("Image.reduceRegions")
+@algorithm("Image.reduceRegions", takes_arrays=True)
 def reduce_regions(
     image: Image,
     collection: Collection,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.functions.values.strings import compiled
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.array_values import check_axes
@@ -20,7 +20,7 @@ from eedask.emulator.values.values import Feature
 Dictionary = Mapping[str, Any]
 
 
-@algorithm("If")
+@algorithm("If", keeps=Keeps.BRANCHES)
 def choose(condition: Any, true_case: Any, false_case: Any) -> Any:
     """Return one of two values; the evaluator computes only that one."""
     return true_case if is_true(condition) else false_case

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.linalg
+import scipy  # its parts are imported as they are first used
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm

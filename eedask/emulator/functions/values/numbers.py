@@ -15,7 +15,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy  # its parts are imported as they are first used
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
@@ -132,7 +132,7 @@ _binary(_on_bits(operator.or_), "bitwiseOr", "bitwise_or")
 _binary(_on_bits(operator.xor), "bitwiseXor", "bitwise_xor")
 _binary(_on_bits(_left_shift), "leftShift", "left_shift")
 _binary(_on_bits(_right_shift), "rightShift", "right_shift")
-_binary(lambda a, x: float(special.gammainc(a, x)), "gammainc")
+_binary(lambda a, x: float(scipy.special.gammainc(a, x)), "gammainc")
 
 _unary(lambda v: ~int(v), "bitwiseNot", "bitwise_not")
 _unary(lambda v: (int(v) % 2**64).bit_count(), "bitCount")
@@ -155,13 +155,13 @@ _unary(lambda v: _integral(np.floor(v)), "floor")
 _unary(lambda v: _integral(np.ceil(v)), "ceil")
 _unary(_rounded, "round")
 _unary(np.cbrt, "cbrt")
-_unary(lambda v: special.gamma(float(v)), "gamma")
-_unary(lambda v: special.digamma(float(v)), "digamma")
-_unary(lambda v: special.polygamma(1, float(v)), "trigamma")
+_unary(lambda v: scipy.special.gamma(float(v)), "gamma")
+_unary(lambda v: scipy.special.digamma(float(v)), "digamma")
+_unary(lambda v: scipy.special.polygamma(1, float(v)), "trigamma")
 _unary(math.erf, "erf")
 _unary(math.erfc, "erfc")
-_unary(lambda v: special.erfinv(float(v)), "erfInv")
-_unary(lambda v: special.erfcinv(float(v)), "erfcInv")
+_unary(lambda v: scipy.special.erfinv(float(v)), "erfInv")
+_unary(lambda v: scipy.special.erfcinv(float(v)), "erfcInv")
 _unary(lambda v: (v > 0) - (v < 0), "signum")
 _unary(_single, "float", "toFloat")
 _unary(lambda v: float(v), "double", "toDouble")

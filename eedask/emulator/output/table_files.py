@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
-from eedask.emulator.answers import Answer, file_answer, json_answer
-from eedask.emulator.errors import NotSupported
+from eedask.emulator.answers import json_answer
 
 _GEOMETRY = ".geo"
 _INDEX = "system:index"
@@ -23,44 +22,32 @@ _INDEX = "system:index"
 JsonFeature = Mapping[str, Any]
 
 
-def table_answer(
-    features: Iterable[JsonFeature],
-    file_format: str,
-    selectors: list[str],
-    filename: str | None,
-) -> Answer:
-    """Return a table as a file.
+def encode_geojson(features: Iterable[JsonFeature], selectors: list[str]) -> bytes:
+    """Return a GeoJSON feature collection.
 
     Parameters
     ----------
     features : iterable of GeoJSON features
-    file_format : str
-        Of the TableFileFormat names; CSV is the default.
     selectors : list of str
-        Columns, in order; ``.geo`` is the geometry. Empty: all of the first feature's.
-    filename : str, optional
-        Without its extension.
+        Properties; empty: all that each feature has.
     """
-    name = filename or "table"
-    if file_format == "GEO_JSON":
-        answer = json_answer(_geojson(features, selectors))
-        return file_answer(answer.body, "application/geo+json", f"{name}.geojson")
-    if file_format in ("CSV", "TABLE_FILE_FORMAT_UNSPECIFIED"):
-        text = _csv(features, selectors)
-        return file_answer(text.encode(), "text/csv; charset=UTF-8", f"{name}.csv")
-    raise NotSupported(f"the table format {file_format}")
-
-
-def _geojson(features: Iterable[JsonFeature], selectors: list[str]) -> dict[str, Any]:
     chosen = (
         [{**f, "properties": {s: f["properties"].get(s) for s in selectors}} for f in features]
         if selectors
         else list(features)
     )
-    return {"type": "FeatureCollection", "features": chosen}
+    return json_answer({"type": "FeatureCollection", "features": chosen}).body
 
 
-def _csv(features: Iterable[JsonFeature], selectors: list[str]) -> str:
+def encode_csv(features: Iterable[JsonFeature], selectors: list[str]) -> bytes:
+    """Return a CSV file in UTF-8.
+
+    Parameters
+    ----------
+    features : iterable of GeoJSON features
+    selectors : list of str
+        Columns, in order; ``.geo`` is the geometry. Empty: all of the first feature's.
+    """
     iterator = iter(features)
     first = next(iterator, None)
     rows = iterator if first is None else chain([first], iterator)
@@ -70,7 +57,7 @@ def _csv(features: Iterable[JsonFeature], selectors: list[str]) -> str:
     writer.writerow(columns)
     for feature in rows:
         writer.writerow([_cell(feature, column) for column in columns])
-    return stream.getvalue()
+    return stream.getvalue().encode()
 
 
 def _columns(first: JsonFeature | None) -> list[str]:

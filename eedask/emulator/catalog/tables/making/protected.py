@@ -7,7 +7,7 @@ from the real database: ids are beyond any that it has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from eedask.emulator.catalog.tables.subdivision import areal, scatter, seeded
-from eedask.emulator.catalog.tables.tables import FeatureTable
+from eedask.emulator.catalog.tables.making.made import QUANTUM, Made
+from eedask.emulator.catalog.tables.making.subdivision import areal, scatter, seeded
 from eedask.emulator.catalog.world import iso, outlines
 from eedask.emulator.geometry import geodesy
 from eedask.emulator.geometry.geometry import Geometry
@@ -79,16 +79,18 @@ _KNOWN = (
 )
 
 
-@cache
-def protected_areas() -> FeatureTable:
-    """Return the table, by country, those of a name first."""
+def protected_areas(countries: Collection[str] | None = None) -> Made:
+    """Make the table, by country, those of a name first; of some countries only if asked."""
     rows, shapes = [], []
     for number, site in enumerate(_sites()):
+        if countries is not None and site.country not in countries:
+            continue
         rng = seeded(f"{site.name} {site.country}")
         land, sea = _shapes(site, rng)
-        rows.append(_row(number, site, land, sea, rng))
-        shapes.append(land if sea.is_empty else areal(shapely.union(land, sea)))
-    return FeatureTable.of_shapes(rows, shapes)
+        ashore, afloat = (shapely.set_precision(part, QUANTUM) for part in (land, sea))
+        shapes.append(areal(shapely.union(ashore, afloat, grid_size=QUANTUM)))
+        rows.append(_row(number, site, _km2(shapes[-1]), _km2(sea), rng))
+    return Made(rows, shapes)
 
 
 def _sites() -> Iterator[_Site]:
@@ -162,14 +164,12 @@ def _km2(shape: BaseGeometry) -> float:
 
 
 def _row(
-    number: int, site: _Site, land: BaseGeometry, sea: BaseGeometry, rng: np.random.Generator
+    number: int, site: _Site, gis: float, at_sea: float, rng: np.random.Generator
 ) -> dict[str, Any]:
     designation, category = list(_KINDS)[site.kind]
     is_national = site.kind < _NATIONAL
     status = rng.choice(list(_STATUSES), p=np.array(list(_STATUSES.values())) / 100)
-    on_land, at_sea = _km2(land), _km2(sea)
-    gis = on_land + at_sea
-    marine = "0" if at_sea == 0 else ("2" if on_land == 0 else "1")
+    marine = "0" if at_sea == 0 else ("2" if at_sea >= gis else "1")
     reported = 1 + rng.normal(0, 0.03)
     identifier = _FIRST_ID + number
     return {

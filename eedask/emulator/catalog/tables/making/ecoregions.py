@@ -1,7 +1,8 @@
 """``RESOLVE/ECOREGIONS/2017``: real names where they plausibly lie, with invented borders.
 
-``data/ecoregions.csv`` has each ecoregion's id, name, biome and realm, and places inside it. All
-land belongs to the ecoregion of the nearest place, with winding borders. The columns are those of
+``ecoregions.csv``, beside this module, has each ecoregion's id, name, biome and realm, and places
+inside it. All land belongs to the ecoregion of the nearest place, with winding borders. The
+columns are those of
 https://developers.google.com/earth-engine/datasets/catalog/RESOLVE_ECOREGIONS_2017.
 """
 
@@ -10,16 +11,18 @@ from __future__ import annotations
 import csv
 import zlib
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from eedask.emulator.catalog.tables.subdivision import areal, seeded, winding_cells
-from eedask.emulator.catalog.tables.tables import FeatureTable
-from eedask.emulator.catalog.world import outlines
+from eedask.emulator.catalog.tables.making.made import Made, snapped
+from eedask.emulator.catalog.tables.making.subdivision import areal, seeded, winding_cells
+from eedask.emulator.catalog.world import coastline
+
+_FILE = Path(__file__).with_name("ecoregions.csv")
 
 # Names and colours of the fourteen biomes.
 _BIOMES = {
@@ -47,23 +50,15 @@ _PROTECTION = {
 _BORDER_WAVES = 3.0  # degrees: scale of the borders' windings
 
 
-@cache
-def ecoregions() -> FeatureTable:
-    """Return the table; shapes are cut from the land when a query first meets them."""
+def ecoregions() -> Made:
+    """Make the table."""
     regions = _read()
-    cells = _cells(regions)
     rows = [_row(number, region) for number, region in enumerate(regions)]
-
-    @cache
-    def shape(number: int) -> BaseGeometry:
-        return _on_land(cells[number])
-
-    return FeatureTable(rows, shapely.bounds(cells), shape)
+    return Made(rows, snapped([_on_land(cell) for cell in _cells(regions)]))
 
 
 def _read() -> list[dict[str, str]]:
-    path = files("eedask.emulator.catalog").joinpath("data/ecoregions.csv")
-    regions = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), delimiter="|"))
+    regions = list(csv.DictReader(_FILE.read_text(encoding="utf-8").splitlines(), delimiter="|"))
     return sorted(regions, key=lambda region: int(region["eco_id"]))
 
 
@@ -85,14 +80,14 @@ def _cells(regions: list[dict[str, str]]) -> list[BaseGeometry]:
 
 @cache
 def _land_tree() -> shapely.STRtree:
-    return shapely.STRtree(outlines.land())
+    return shapely.STRtree(coastline.land())
 
 
 def _on_land(cell: BaseGeometry) -> BaseGeometry:
     pieces: list[Any] = []
     for part in shapely.get_parts(cell):
         for number in np.sort(_land_tree().query(part)):
-            mass = outlines.land()[number]
+            mass = coastline.land()[number]
             # Cutting the box first leaves the exact overlay a few of a continent's vertices.
             near = areal(shapely.clip_by_rect(mass, *part.bounds))
             piece = areal(shapely.intersection(near if near.is_valid else mass, part))

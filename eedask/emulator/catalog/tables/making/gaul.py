@@ -1,14 +1,14 @@
 """Administrative regions: tables in the manner of FAO's GAUL, TIGER and LSIB.
 
 Countries are Natural Earth's; the states and counties of the United States are real. Everywhere
-else levels 1 and 2 are invented: see :mod:`~eedask.emulator.catalog.tables.subdivision`. The
+else levels 1 and 2 are invented: see :mod:`~eedask.emulator.catalog.tables.making.subdivision`. The
 columns are those of
 https://developers.google.com/earth-engine/datasets/catalog/FAO_GAUL_2015_level2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,11 +16,11 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from eedask.emulator.catalog.tables.names import names
-from eedask.emulator.catalog.tables.subdivision import areal, seeded, subdivide
-from eedask.emulator.catalog.tables.tables import FeatureTable
+from eedask.emulator.catalog.tables.making import us_outlines
+from eedask.emulator.catalog.tables.making.made import Made, snapped
+from eedask.emulator.catalog.tables.making.names import names
+from eedask.emulator.catalog.tables.making.subdivision import areal, seeded, subdivide
 from eedask.emulator.catalog.world import outlines
-from eedask.emulator.values.values import Feature, Query
 
 UNITED_STATES = "United States of America"
 _FRENCH_GUIANA = "French Guiana"
@@ -87,6 +87,7 @@ _FIRST_STATE_CODE = 3214  # GAUL's Alabama; the others follow by the alphabet
 _TERRITORIES = frozenset({"60", "66", "69", "72", "78"})  # FIPS codes of what is not a state
 _MOST_DISTRICTS = 6000
 _MOST_REGIONS = 60
+_SIMPLER = 0.09  # side of the area that simplifying may move a border by, in sizes of a district
 
 
 class Country(NamedTuple):
@@ -125,13 +126,13 @@ def countries() -> tuple[Country, ...]:
 
 def proper_states() -> list[outlines.Outline]:
     """Return the fifty states and the District of Columbia, by name."""
-    found = [s for s in outlines.states() if s.code not in _TERRITORIES]
+    found = [s for s in us_outlines.states() if s.code not in _TERRITORIES]
     return sorted(found, key=lambda state: state.name)
 
 
-@cache
-def level0() -> FeatureTable:
-    """Return the countries' table."""
+def level0() -> Made:
+    """Make the countries' table."""
+    shapes = snapped([country.shape for country in countries()])
     rows = [
         {
             "ADM0_CODE": country.code,
@@ -140,60 +141,42 @@ def level0() -> FeatureTable:
             "STATUS": "Member State",
             "STR0_YEAR": 1000,
             "EXP0_YEAR": 3000,
-            **_measures(country.shape),
+            **_measures(shape),
         }
-        for country in countries()
+        for country, shape in zip(countries(), shapes, strict=True)
     ]
-    return FeatureTable.of_shapes(rows, [country.shape for country in countries()])
+    return Made(rows, shapes)
 
 
-class CountryTables:
-    """A table made country by country, as queries meet the countries.
-
-    Parameters
-    ----------
-    make : callable
-        Number of a country in :func:`countries` to its rows.
-    """
-
-    def __init__(self, make: Callable[[int], FeatureTable]) -> None:
-        self._make = make
-
-    def source(self, query: Query) -> Iterator[Feature]:
-        """Yield the rows that the query does not exclude, country after country."""
-        for feature in level0().source(_about_country(query)):
-            number = int(feature.properties["system:index"], 16)
-            yield from self._make(number).source(query)
-
-
-def _about_country(query: Query) -> Query:
-    """Return what a query says of the country that a row lies in."""
-    equals = {k: v for k, v in query.equals.items() if k in ("ADM0_CODE", "ADM0_NAME")}
-    return Query(bounds=query.bounds, equals=equals)
-
-
-@cache
-def level1(number: int) -> FeatureTable:
-    """Return the regions of a country of :func:`countries`."""
-    districts = _districts(number)
+def level1(numbers: Iterable[int] | None = None) -> Made:
+    """Make the regions of countries, by their numbers in :func:`countries`; of all if None."""
+    rows: list[dict[str, Any]] = []
     shapes: list[BaseGeometry] = []
-    rows: list[dict[str, Any]] = []
-    for at, (code, name) in enumerate(districts.regions):
-        parts = [s for s, r in zip(districts.shapes, districts.region, strict=True) if r == at]
-        shapes.append(districts.outline.get(name) or areal(shapely.union_all(parts)))
-        rows.append(_row(number, len(rows), (code, name), None, shapes[-1]))
-    return FeatureTable.of_shapes(rows, shapes)
+    for number in _numbers(numbers):
+        districts = _districts(number)
+        for at, region in enumerate(districts.regions):
+            parts = [s for s, r in zip(districts.shapes, districts.region, strict=True) if r == at]
+            shape = districts.outline.get(region[1]) or areal(shapely.coverage_union_all(parts))
+            rows.append(_row(number, at, region, None, shape))
+            shapes.append(shape)
+    return Made(rows, snapped(shapes))
 
 
-@cache
-def level2(number: int) -> FeatureTable:
-    """Return the districts of a country of :func:`countries`."""
-    districts = _districts(number)
+def level2(numbers: Iterable[int] | None = None) -> Made:
+    """Make the districts of countries, by their numbers in :func:`countries`; of all if None."""
     rows: list[dict[str, Any]] = []
-    for at, (name, region) in enumerate(zip(districts.names, districts.region, strict=True)):
-        district = (_MOST_DISTRICTS * (number + 1) + at, name)
-        rows.append(_row(number, at, districts.regions[region], district, districts.shapes[at]))
-    return FeatureTable.of_shapes(rows, districts.shapes)
+    shapes: list[BaseGeometry] = []
+    for number in _numbers(numbers):
+        districts = _districts(number)
+        for at, (name, region) in enumerate(zip(districts.names, districts.region, strict=True)):
+            district = (_MOST_DISTRICTS * (number + 1) + at, name)
+            rows.append(_row(number, at, districts.regions[region], district, districts.shapes[at]))
+        shapes += districts.shapes
+    return Made(rows, shapes)
+
+
+def _numbers(numbers: Iterable[int] | None) -> Iterable[int]:
+    return range(len(countries())) if numbers is None else numbers
 
 
 def _row(
@@ -227,8 +210,13 @@ def _row(
 
 
 def _measures(shape: BaseGeometry) -> dict[str, float]:
-    """Return GAUL's own measures, in degrees and square degrees."""
-    return {"Shape_Area": shape.area, "Shape_Leng": shape.length}
+    """Return GAUL's own measures, in degrees and square degrees, to seven digits."""
+    return {"Shape_Area": _rounded(shape.area), "Shape_Leng": _rounded(shape.length)}
+
+
+def _rounded(value: float) -> float:
+    """Return a number of 24 bits: it takes half the room of any other in the file."""
+    return float(np.float32(value))
 
 
 @cache
@@ -247,9 +235,19 @@ def _districts(number: int) -> _Districts:
         regions=[(base + at, name) for at, name in enumerate(region_names)],
         region=[used.index(region) for region in divided.region.tolist()],
         names=names(rng, len(divided.districts), latin),
-        shapes=divided.districts,
+        shapes=_simpler(divided.districts),
         outline={},
     )
+
+
+def _simpler(districts: list[BaseGeometry]) -> list[BaseGeometry]:
+    """Return districts on the grid, with fewer vertices where two of them meet.
+
+    Coasts and the country's borders stay as they are; the districts go on tiling it.
+    """
+    shapes = np.array(snapped(districts), dtype=object)
+    size = float(np.median(np.sqrt(shapely.area(shapes))))
+    return list(shapely.coverage_simplify(shapes, _SIMPLER * size, simplify_boundary=False))
 
 
 def _counts(shape: BaseGeometry) -> tuple[int, int]:
@@ -263,14 +261,16 @@ def _counts(shape: BaseGeometry) -> tuple[int, int]:
 def _american() -> _Districts:
     states = proper_states()
     number = {state.code: at for at, state in enumerate(states)}
-    counties = [c for c in outlines.counties() if (c.code or "")[:2] in number]
+    counties = [c for c in us_outlines.counties() if (c.code or "")[:2] in number]
     counties.sort(key=lambda county: county.code or "")
     return _Districts(
         regions=[(_FIRST_STATE_CODE + at, state.name) for at, state in enumerate(states)],
         region=[number[(county.code or "")[:2]] for county in counties],
         names=[county.name for county in counties],
-        shapes=[county.shape for county in counties],
-        outline={state.name: state.shape for state in states},
+        shapes=snapped([county.shape for county in counties]),
+        outline=dict(
+            zip([s.name for s in states], snapped([s.shape for s in states]), strict=True)
+        ),
     )
 
 

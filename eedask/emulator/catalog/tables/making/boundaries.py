@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-from eedask.emulator.catalog.tables import gaul
-from eedask.emulator.catalog.tables.tables import FeatureTable
+from eedask.emulator.catalog.tables.making import gaul, us_outlines
+from eedask.emulator.catalog.tables.making.made import Made, snapped
 from eedask.emulator.catalog.world import outlines
 
 # FIPS code and postal code of the states and territories.
@@ -98,10 +97,9 @@ _LSIB_NAMES = {
 }
 
 
-@cache
-def tiger_states() -> FeatureTable:
-    """Return ``TIGER/2018/States``, with the territories."""
-    states = sorted(outlines.states(), key=lambda state: state.code or "")
+def tiger_states() -> Made:
+    """Make ``TIGER/2018/States``, with the territories."""
+    states = sorted(us_outlines.states(), key=lambda state: state.code or "")
     rows = [
         {
             "GEOID": state.code,
@@ -114,13 +112,12 @@ def tiger_states() -> FeatureTable:
         }
         for state in states
     ]
-    return FeatureTable.of_shapes(rows, [state.shape for state in states])
+    return Made(rows, snapped([state.shape for state in states]))
 
 
-@cache
-def tiger_counties() -> FeatureTable:
-    """Return ``TIGER/2018/Counties``."""
-    counties = sorted(outlines.counties(), key=lambda county: county.code or "")
+def tiger_counties() -> Made:
+    """Make ``TIGER/2018/Counties``."""
+    counties = sorted(us_outlines.counties(), key=lambda county: county.code or "")
     rows = [
         {
             "GEOID": county.code,
@@ -132,12 +129,11 @@ def tiger_counties() -> FeatureTable:
         }
         for county in counties
     ]
-    return FeatureTable.of_shapes(rows, [county.shape for county in counties])
+    return Made(rows, snapped([county.shape for county in counties]))
 
 
-@cache
-def lsib() -> FeatureTable:
-    """Return ``USDOS/LSIB_SIMPLE/2017``."""
+def lsib() -> Made:
+    """Make ``USDOS/LSIB_SIMPLE/2017``."""
     countries = sorted(outlines.countries(), key=lambda country: country.name)
     rows: list[dict[str, Any]] = []
     for country in countries:
@@ -145,4 +141,4 @@ def lsib() -> FeatureTable:
         if country.name in _LETTERS:
             row["country_co"] = _LETTERS[country.name]
         rows.append(row)
-    return FeatureTable.of_shapes(rows, [country.shape for country in countries])
+    return Made(rows, snapped([country.shape for country in countries]))

@@ -1,11 +1,12 @@
-"""Make ``data/outlines.json.gz`` from two TopoJSON files.
+r"""Make the files of outlines of countries and of states from two TopoJSON files.
 
-    python -m eedask.emulator.catalog.world.build_tables countries-50m.json counties-10m.json
+    python -m eedask.emulator.catalog.tables.making.build_outlines \
+        countries-50m.json counties-10m.json
 
 The files are in the npm packages ``world-atlas`` 2 (Natural Earth 4.1, public domain) and
 ``us-atlas`` 3 (U.S. Census Bureau cartographic boundaries of 2017, a work of the United States
-government and so in the public domain). The result has the quantised arcs, and the code, the name
-and the arcs of every country, land mass, state and county.
+government and so in the public domain). Each result has the quantised arcs, and the code, the name
+and the arcs of every country and land mass, or of every state and county.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-OUTPUT = Path(__file__).parents[1] / "data" / "outlines.json.gz"
+from eedask.emulator.catalog.tables.making import us_outlines
+from eedask.emulator.catalog.world import outlines
 
 
 def compact(topology: dict[str, Any], objects: tuple[str, ...]) -> dict[str, Any]:
@@ -42,18 +44,20 @@ def _geometry(geometry: dict[str, Any]) -> list[Any]:
 
 
 def main() -> None:
-    """Write the file ``data/outlines.json.gz`` of the package."""
+    """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("world", type=Path, help="countries-50m.json of world-atlas")
     parser.add_argument("states", type=Path, help="counties-10m.json of us-atlas")
     arguments = parser.parse_args()
-    outlines = {
-        "world": compact(json.loads(arguments.world.read_text()), ("countries", "land")),
-        "us": compact(json.loads(arguments.states.read_text()), ("states", "counties")),
-    }
-    text = json.dumps(outlines, separators=(",", ":"), ensure_ascii=False)
+    _write(arguments.world, ("countries", "land"), outlines.FILE)
+    _write(arguments.states, ("states", "counties"), us_outlines.FILE)
+
+
+def _write(source: Path, objects: tuple[str, ...], file: Path) -> None:
+    topology = compact(json.loads(source.read_text()), objects)
+    text = json.dumps(topology, separators=(",", ":"), ensure_ascii=False)
     # A fixed time stamp: the same input gives the same file.
-    OUTPUT.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
+    file.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""What the server sends to a render process, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eedask.emulator.answers import Answer
+from eedask.emulator.limits.accounting import Usage
+from eedask.emulator.limits.metering import Budget
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a render process answers from; sent to it as it starts.
+
+    Attributes
+    ----------
+    store : Path
+        The folder in which ids of thumbnails and tables are kept, common to all processes.
+    mounts : mapping
+        Asset id to path.
+    project : str, optional
+        The one project there is; None: every project is there.
+    root_url : str
+        What the discovery document says of where the server is.
+    budget : Budget
+        What each request may take.
+    """
+
+    store: Path
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    project: str | None = None
+    root_url: str = "http://127.0.0.1/"
+    budget: Budget = field(default_factory=Budget)
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request, its body decompressed."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: bytes
+    takes_gzip: bool
+    profiling: bool = False
+
+    def parts(self) -> tuple[Any, ...]:
+        """Return the fields in order: plain tuples pickle several times as fast as objects."""
+        return (
+            self.method,
+            self.path,
+            self.query,
+            self.body,
+            self.takes_gzip,
+            self.profiling,
+        )
+
+
+def parts_of(answer: Answer) -> tuple[Any, ...]:
+    """Return an answer as a plain tuple, for :func:`answer_of` at the other end."""
+    usage = answer.usage
+    cost = None if usage is None else (usage.eecu_seconds, usage.peak_memory, usage.tag)
+    return answer.status, answer.headers, answer.body, cost
+
+
+def answer_of(parts: tuple[Any, ...]) -> Answer:
+    """Return the answer of which :func:`parts_of` made a tuple."""
+    status, headers, body, cost = parts
+    return Answer(status, headers, body, None if cost is None else Usage(*cost))

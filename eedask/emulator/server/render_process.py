@@ -1,0 +1,96 @@
+"""What runs in a render process: a Core that answers requests from a socket, one at a time.
+
+Importing this module imports all algorithms and data sets, a second's work. The server itself
+does not import it unless it renders in threads of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import socket
+import sys
+from dataclasses import replace
+
+from isal import igzip
+
+from eedask.emulator.answers import JSON, Answer
+from eedask.emulator.catalog import Catalog
+from eedask.emulator.rest.rest import Core
+from eedask.emulator.rest.store import Store
+from eedask.emulator.server.channel import Blocking
+from eedask.emulator.server.messages import Request, Settings, parts_of
+
+_GZIP_FROM = 1024
+_GZIP_LEVEL = 1
+_RECURSION = 5000
+_OBJECTS = 20_000
+
+
+def core_of(settings: Settings) -> Core:
+    """Return a Core of these settings; ValueError where a mount is missing or unreadable."""
+    return Core(
+        Catalog(settings.mounts),
+        Store(settings.store),
+        project=settings.project,
+        root_url=settings.root_url,
+        budget=settings.budget,
+    )
+
+
+def render(core: Core, request: Request) -> Answer:
+    """Answer a request, its JSON compressed if the client takes that and it is worth it."""
+    answer = core.answer(
+        request.method, request.path, request.query, request.body, profiling=request.profiling
+    )
+    is_json = answer.headers.get("Content-Type") == JSON
+    if not (request.takes_gzip and is_json and len(answer.body) >= _GZIP_FROM):
+        return answer
+    headers = {**answer.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    body = igzip.compress(answer.body, _GZIP_LEVEL, mtime=0)
+    return replace(answer, headers=headers, body=body)
+
+
+def serve(end: socket.socket, settings: Settings) -> None:
+    """Answer requests from a socket until it ends, as it does when the server does.
+
+    The first message back is None once the process is ready, or what went wrong as it started.
+    """
+    # Ctrl-C reaches the whole process group; the server decides what ends when.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Images of many operations are read through as many calls; a main thread has the stack.
+    sys.setrecursionlimit(_RECURSION)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    channel = Blocking(end)
+    core = _made(channel, settings)
+    settle()
+    while core is not None:
+        try:
+            request = Request(*channel.receive())
+            channel.send(parts_of(render(core, request)))
+        except (EOFError, OSError):
+            return
+        gc.collect(0)  # while nobody waits
+
+
+def settle() -> None:
+    """Make garbage collection rare, and exempt from it every object that exists by now.
+
+    An answer is made of thousands of objects, few of which refer to each other in circles: looking
+    through them, and through all modules, every few hundred took a tenth of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS)
+
+
+def _made(channel: Blocking, settings: Settings) -> Core | None:
+    try:
+        core = core_of(settings)
+    except Exception as error:
+        channel.send(f"{type(error).__name__}: {error}")
+        return None
+    channel.send(None)
+    return core

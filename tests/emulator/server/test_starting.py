@@ -1,0 +1,96 @@
+"""Starting: a person is told what is waited for, and told it all when it fails."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from eedask.emulator import EmulatorFailed
+from eedask.emulator.server.starting import READY, STARTING, Command, Steps
+
+# What the command does at its start, in a few lines and slower.
+_SLOW = f"""
+import sys, time
+print("some library's warning", file=sys.stderr, flush=True)
+for step in ("one", "two", "three"):
+    print("{STARTING}" + step, flush=True)
+    time.sleep(float(sys.argv[1]))
+if len(sys.argv) > 2:
+    print("{READY}http://127.0.0.1:1", flush=True)
+time.sleep(600)
+"""
+
+
+def command(pause, *more, **times):
+    return Command([sys.executable, "-c", _SLOW, str(pause), *more], **times)
+
+
+def test_a_slow_start_is_told_once_with_what_is_waited_for(capfd):
+    child = command(0.5, "ready", patient_s=0.9, still_s=60)
+    child.close()
+    assert child.url == "http://127.0.0.1:1"
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("Waiting for the Earth Engine emulator, 0.9 s so far: ")
+
+
+def test_a_quick_start_is_not_told(capfd):
+    child = command(0, "ready", patient_s=60, still_s=60)
+    child.close()
+    assert capfd.readouterr().err == ""
+
+
+def test_it_is_waited_for_as_long_as_there_are_next_steps():
+    # Longer in all than is waited for a step.
+    child = command(1.5, "ready", patient_s=60, still_s=4)
+    child.close()
+    assert child.process.poll() is not None
+
+
+def test_a_start_that_stands_still_is_given_up_with_what_it_was_at():
+    begin = time.monotonic()
+    with pytest.raises(EmulatorFailed) as caught:
+        command(0, patient_s=60, still_s=3)
+    assert time.monotonic() - begin < 60
+    assert "3 s without a next step (three)" in str(caught.value)
+    assert "some library's warning" in str(caught.value)
+
+
+def test_a_start_that_ends_says_so_at_once():
+    with pytest.raises(EmulatorFailed, match=r"status 7 at its start \(its process.*\):\nno luck"):
+        Command([sys.executable, "-c", "import sys; print('no luck', file=sys.stderr); exit(7)"])
+
+
+def test_the_command_tells_a_person_on_standard_error_and_only_if_slow(capsys):
+    steps = Steps(to_program=False, patient_s=0.2)
+    steps.begin("importing")
+    steps.begin("opening mounts")
+    time.sleep(1)
+    steps.end()
+    said = capsys.readouterr()
+    assert said.err == f"{STARTING}opening mounts ...\n"
+    assert said.out == ""
+    quick = Steps(to_program=False, patient_s=0.2)
+    quick.begin("importing")
+    quick.end()
+    time.sleep(0.4)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_command_tells_a_program_every_step():
+    options = ["--port=0", "--processes=1", "--parent-watch", "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eedask.emulator", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process, process.stdout as stream:
+        lines = []
+        for line in stream:
+            lines.append(line)
+            if line.startswith(READY):
+                process.stdin.close()
+                break
+    assert lines[0].startswith(f"{STARTING}0 of 1 render processes are ready")
+    assert process.wait(60) == 0
