@@ -19,7 +19,7 @@ from tornado.netutil import bind_sockets
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import Compute
-from eedask.emulator.limits.metering import Budget
+from eedask.emulator.limits.budget import Budget
 from eedask.emulator.server.hosts import url_of, warn_of_host
 from eedask.emulator.server.messages import Settings
 from eedask.emulator.server.options import parse_options
