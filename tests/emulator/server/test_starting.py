@@ -94,3 +94,28 @@ def test_the_command_tells_a_program_every_step():
                 break
     assert lines[0].startswith(f"{STARTING}0 of 1 render processes are ready")
     assert process.wait(60) == 0
+
+
+def run(code):
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_the_server_imports_nothing_that_computes():
+    run(
+        "import sys, eedask.emulator.__main__;"
+        "large = {'numpy', 'shapely', 'scipy', 'rasterio', 'pandas', 'pyarrow', 'ee'};"
+        "assert not large & set(sys.modules), large & set(sys.modules)"
+    )
+
+
+def test_a_process_that_starts_and_reads_a_table_imports_neither_the_client_nor_pandas():
+    run(
+        "import sys, eedask.emulator.server.render_process;"
+        "from eedask.emulator.catalog.tables import shipped;"
+        "from eedask.emulator.expression.signatures import signatures;"
+        "from eedask.emulator.protocol.discovery import algorithms_json;"
+        "assert shipped.table('TIGER/2018/States').feature(0).geometry;"
+        "assert signatures() and algorithms_json();"
+        "large = {'ee', 'pandas', 'geopandas', 'scipy.signal', 'scipy.stats'};"
+        "assert not large & set(sys.modules), large & set(sys.modules)"
+    )
