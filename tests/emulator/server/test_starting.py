@@ -1,9 +1,11 @@
 """Starting: a person is told what is waited for, and told it all when it fails."""
 
+import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from eedask.emulator import EmulatorFailed
@@ -94,6 +96,40 @@ def test_the_command_tells_a_program_every_step():
                 break
     assert lines[0].startswith(f"{STARTING}0 of 1 render processes are ready")
     assert process.wait(60) == 0
+
+
+def children_of_a_start(process):
+    """Return the processes that import what renders, stopped while they do."""
+    children = []
+    while len(children) < 2:  # the helper, and multiprocessing's tracker of resources
+        assert process.poll() is None
+        children = psutil.Process(process.pid).children()
+    for child in children:
+        child.suspend()
+    return children
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, None])
+def test_the_command_can_be_ended_while_it_starts(end):
+    arguments = [sys.executable, "-m", "eedask.emulator", "--port=0", "--processes=1"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [*arguments, "--parent-watch"], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+    with process:
+        children = children_of_a_start(process)
+        if end is None:
+            process.stdin.close()
+        else:
+            process.send_signal(end)
+        assert process.wait(30) == 0
+        for child in children:
+            child.resume()
+        output, complaints = process.stdout.read(), process.stderr.read()
+    assert READY not in output
+    assert complaints == ""
+    gone, left = psutil.wait_procs(children, 30)
+    assert (len(gone), left) == (2, [])
 
 
 def run(code):
