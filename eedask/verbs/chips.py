@@ -288,7 +288,7 @@ def chips(
         Folder, local or any fsspec URL, that the workers can write to.
     shape : (int, int), optional
         Rows, columns. Without ``region``, a chip may be larger than the 48 MB that Earth Engine
-        answers at once (https://developers.google.com/earth-engine/apidocs/ee-data-computepixels):
+        answers at once (https://developers.google.com/earth-engine/reference/rest/v1/projects.image/computePixels):
         it is fetched in tiles, which are joined in the worker's memory, up to 2 GiB.
     scale : float, optional
         Metres a pixel.
