@@ -10,7 +10,7 @@ from eedask.errors import InputError
 
 
 def check_scale(scale: Any) -> None:
-    """Raise InputError unless a scale is one, or None."""
+    """Raise InputError unless ``scale`` is a positive number (metres a pixel), or None."""
     if scale is not None and not is_positive(scale):
         raise InputError(f"scale is a positive number of metres; got {scale!r}")
 

@@ -15,7 +15,8 @@ from eedask.errors import InputError
 # (ee.Projection("EPSG:4326").nominalScale() is this number).
 METRES_PER_DEGREE = 111319.49079327358
 
-# Words that users say instead of a crs: each item's own UTM zone; the image's own crs and grid.
+# What users may give instead of a crs: "utm" for each item's own UTM zone, "native" for the image's
+# own crs and grid.
 UTM = "utm"
 
 NATIVE = "native"
@@ -42,7 +43,7 @@ def utm_crs(longitude: ArrayLike, latitude: ArrayLike) -> NDArray[np.str_]:
 
 
 def canonical_crs(crs: Any) -> str:
-    """Return a crs as Earth Engine takes it: an authority code where there is one, else WKT 1.
+    """Return a crs as Earth Engine takes it: an authority code if it has one, else WKT 1.
 
     Raises
     ------
@@ -63,12 +64,12 @@ def canonical_crs(crs: Any) -> str:
 
 
 def crs_name(crs: Any) -> str:
-    """Return what a user says for a crs: "utm" or "native", in any case, or a canonical crs.
+    """Return the crs that a user gives, in one spelling: "utm", "native" or a canonical crs.
 
     Raises
     ------
     InputError
-        If it is neither of the words, and pyproj cannot read it.
+        If it is neither "utm" nor "native", in any case, and pyproj cannot read it.
     """
     if isinstance(crs, str) and crs.lower() in (UTM, NATIVE):
         return crs.lower()
@@ -77,7 +78,7 @@ def crs_name(crs: Any) -> str:
 
 @lru_cache(maxsize=256)
 def metres_per_unit(crs: str) -> float:
-    """Return the length of one unit of the crs, by which Earth Engine turns metres into it."""
+    """Return the metres in one unit of the crs, by Earth Engine's reckoning for scales."""
     parsed = as_pyproj(crs)
     if parsed.is_geographic:
         return METRES_PER_DEGREE

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-# Of what there was too much, by Earth Engine's words.
+# What was too large about a request, by the words of Earth Engine's refusal.
 Cause = Literal[
     "memory",  # that the computation needed
     "time",  # that the computation needed
@@ -41,7 +41,7 @@ class EedaskError(Exception):
 
 
 class InputError(EedaskError, ValueError):
-    """An argument cannot be used as it is, or for one item."""
+    """An argument cannot be used, or a function of the user's fails on an item."""
 
 
 class ItemsError(InputError):
@@ -53,7 +53,10 @@ class SizeError(InputError):
 
 
 class TraceError(EedaskError):
-    """A function of an item used a value in a way that only works on a real one."""
+    """A user's function needs an item's real value, so that it cannot be traced.
+
+    It is then called for each item on the workers; users see the reason in ``plan.notes``.
+    """
 
 
 class DatasetError(EedaskError):
@@ -61,11 +64,13 @@ class DatasetError(EedaskError):
 
 
 class RunStopped(EedaskError):
-    """A run ended before all items were done. What is done is kept; run again to resume."""
+    """A run ended before all items were done. Results so far are kept; run again to resume."""
 
 
 class RequestError(EedaskError):
     """One exchange with Earth Engine did not give what was asked for.
+
+    ``kind`` is a word for the class ("quota", "transient" …), as in the manifest's ``error_kind``.
 
     Parameters
     ----------
@@ -112,11 +117,11 @@ class TooLargeError(RequestError):
     message, status, retry_after
         As of :class:`RequestError`.
     cause : Cause, optional
-        Of what there was too much; None if the words do not say.
+        What was too large; None if the message does not say.
     asked : int, optional
-        The size that the request had, where the words state it: bytes for "request size".
+        The size that the request had, if the message states it: bytes for "request size".
     allowed : int, optional
-        The largest size that is allowed, where the words state it: bytes for "request size" and
+        The largest size that is allowed, if the message states it: bytes for "request size" and
         "payload", pixels for "grid side" and "region pixels", elements for "elements".
     """
 

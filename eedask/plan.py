@@ -1,4 +1,4 @@
-"""A plan: everything is decided, nothing is sent; and its run."""
+"""Plans: what the verbs return. A plan is checked and complete, and runs when it is told to."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from eedask.run.task import Task
 
 logger = logging.getLogger("eedask")
 
-# Seconds that a process keeps what it has for a bag, from one partition to the next.
+# Seconds after a partition of a bag in which a process keeps its threads and connections for the
+# next partition.
 _BAG_IDLE_S = 5.0
 
 
@@ -43,12 +44,24 @@ class Plan:
     Attributes
     ----------
     verb : str
+        Name of the verb that made the plan.
     items : GeoDataFrame
+        The checked items.
     task : Task
+        The work of the workers.
     out : Folder
+        Where results go.
     asked : mapping
-        What determines the result; a folder is resumed only by a plan that asks the same.
+        All arguments that determine the result, as values that JSON can hold. A run resumes what
+        is in the folder only if the plan that began it has an equal ``asked``.
     options : RunOptions
+        Quota, retries and size of partitions, which do not change the result.
+
+    Examples
+    --------
+    >>> plan = eedask.chips(points, image, out="chips", shape=(64, 64), scale=10)  # doctest: +SKIP
+    >>> plan  # its arguments, and notes  # doctest: +SKIP
+    >>> result = plan.run()  # doctest: +SKIP
     """
 
     verb: str
@@ -63,7 +76,7 @@ class Plan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know before running."""
+        """Remarks for the user, such as why a function has to be called on the workers."""
         return self.task.notes
 
     def run(
@@ -73,7 +86,7 @@ class Plan:
         retry_failed: bool = False,
         overwrite: bool = False,
     ) -> Result:
-        """Do all items that are not done, and return what is there.
+        """Do all items that are not done yet, and return the result of all.
 
         Runs on the current ``distributed.Client``; without one, on the threads or in the thread
         that ``dask.config.set(scheduler=…)`` names; without that, on a cluster in this process.
@@ -81,27 +94,30 @@ class Plan:
         Parameters
         ----------
         progress : bool or callable
-            True draws a bar, and prints where the dashboard of a cluster in this process is; a
-            callable is called with :class:`~eedask.run.progress.Progress`.
+            True draws a bar, and prints the address of the dashboard if a cluster is started. A
+            callable is called with an :class:`eedask.Progress` whenever items are done. False
+            shows nothing.
         retry_failed : bool
             Whether items that failed in an earlier run are tried again.
         overwrite : bool
-            Whether a dataset that is in the folder, of this plan or another, is removed first.
+            Whether results that are in the folder, of this plan or another, are removed first.
             Files that no run has written stay.
 
         Returns
         -------
         Result
+            With all items, those of earlier runs included.
 
         Raises
         ------
         InputError
-            If Dask's scheduler is one that cannot keep the quota; or if what Earth Engine answers
-            to the first questions, about bands and grids, shows that the plan cannot work.
+            If Dask's scheduler is one on which the quota cannot be kept, such as "processes"; or if
+            Earth Engine's answers about bands and grids show that the plan cannot work.
         DatasetError
-            If ``out`` holds something else.
+            If ``out`` holds the results of another plan, or other files.
         RunStopped
-            If the run could not go on; what is done is kept.
+            If the run could not go on: credentials, compute budget, a full disk, a cluster without
+            workers, first items that all fail alike. What is done is kept.
         """
         check_scheduler()
         dataset, partitions = self._stage(overwrite)
@@ -113,7 +129,7 @@ class Plan:
                 # Not print, whose text would stand at the end of the bar.
                 tell = tqdm.write if progress is True else logger.info
                 self._execute(partitions, spec, Counter(before, listen), tell)
-                # Reports from other processes may be late; what is written is what counts.
+                # Counts from other processes may come late; the rows that are written count.
                 listen(self._progress_so_far(retry_failed=False))
         self.out.sweep()
         return Result(dataset, self._retry)
@@ -121,9 +137,9 @@ class Plan:
     def bag(self) -> db.Bag:
         """Return a lazy bag of manifest rows, as dictionaries; computing it does the work.
 
-        The items are written to ``out`` here and now, and what has to be asked before the first
-        item is asked: the bands and grid for a table, the grid of an image that all chips with
-        ``crs="native"`` share. For other chips nothing is sent.
+        When this is called, the items are written to ``out``, and the requests that come before the
+        first item are sent: for the bands and grid of a table, and for the grid of an image that
+        all chips with ``crs="native"`` share. Other chips need none.
 
         Dask computes the bag, and what is made of it, on the current ``distributed.Client``, or
         else by threads. Its scheduler "processes" is refused, as each of its processes would send
@@ -157,14 +173,14 @@ class Plan:
         return self.run(progress=progress, retry_failed=True)
 
     def _stage(self, overwrite: bool = False) -> tuple[Dataset, int]:
-        """Return the dataset, laid out, and how many partitions it has."""
+        """Write items and plan to the folder; return its dataset and the number of partitions."""
         dataset = Dataset(self.out)
         size = self.options.partition_of(len(self.items))
         plan = dataset.stage(self.items, self.asked, size, overwrite)
         return dataset, plan["partitions"]
 
     def _spec(self, dataset: Dataset, retry_failed: bool = False) -> RunSpec:
-        """Return what workers have to know, once what has to be asked first is answered."""
+        """Send the requests that come before the first item; return what workers have to know."""
         task = self._prepared()
         if task.schema is not None:
             dataset.state_schema(task.schema)
@@ -179,8 +195,8 @@ class Plan:
         )
 
     def _prepared(self) -> Task:
-        """Return the task with what has to be asked once before any item."""
-        # All items hang on this: however few tries one of them is worth, it is worth the usual.
+        """Return the task with the answers that it needs before the first item."""
+        # All items depend on these requests, so they get at least the usual number of tries.
         tries = max(self.options.retry.tries, RetryPolicy().tries)
         policy = replace(self.options.retry, tries=tries)
         try:

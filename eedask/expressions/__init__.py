@@ -1,4 +1,4 @@
-"""From the user's function to a graph that is bound to an item in microseconds.
+"""From a user's function of an item to the Earth Engine expression of each item.
 
 In goes a function of an item, or an ``ee`` object.
 Out comes an :class:`~eedask.expressions.compile.Expression`, whose ``encode(item)`` is the graph

@@ -1,10 +1,11 @@
 """From a user's function of an item to an encoded Earth Engine expression for each item.
 
-The function is called once, with a symbolic item whose values are variables; the encoded graph
-is kept as a :class:`Template`, and binding an item to it adds its values as nodes of their own,
-which costs microseconds where building and encoding with the client costs milliseconds. A
-function that cannot be traced, or that traces to something other than what it builds for real
-items, is kept as it is and called for every item on the workers.
+The function is *traced*: called once, with a symbolic item whose values are variables. The graph
+that it builds is encoded and kept as a :class:`Template`. To *bind* an item to the template is to
+add the item's values to the graph as nodes. That takes microseconds, while calling the function and
+encoding its graph with the ``ee`` client takes milliseconds. A function that cannot be traced, or
+whose traced graph differs from the graphs that it builds for real items, is kept as it is, and is
+called for every item on the workers.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ Function = Callable[[Any], Any]
 
 
 class Expression(Protocol):
-    """What every item is asked of Earth Engine."""
+    """What Earth Engine is to compute for each item."""
 
     def encode(self, item: WorkItem) -> Encoded:
         """Return the item's expression, ``{"result": …, "values": …}``."""
 
     @property
     def depends_on_item(self) -> bool:
-        """Whether items differ in their expressions."""
+        """Whether the expression may differ from item to item."""
 
     @property
     def reason(self) -> str | None:
         """Why the user's function is called for every item, on the workers; None if it is not."""
 
     def likeness(self, item: WorkItem) -> Hashable:
-        """Return a key: items with equal keys have equal expressions."""
+        """Return a key; items with equal keys have equal expressions and can share a request."""
 
 
 def built_on_workers(expressions: Mapping[str, Expression]) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ def built_on_workers(expressions: Mapping[str, Expression]) -> tuple[str, ...]:
     Parameters
     ----------
     expressions : mapping of str to Expression
-        By what the user calls them, such as ``"image"``.
+        Expressions by the name of the argument that they come from, such as ``"image"``.
     """
     return tuple(
         f"the {what} is built for every item on the workers: {expression.reason}"
@@ -68,10 +69,10 @@ class Template:
     result : str
         Key of the result in ``values``.
     values : mapping
-        The nodes. Slots are referred to but not there.
+        The nodes of the graph, by key. Keys in ``slots`` are referred to but have no node.
     slots : mapping of str to str
-        The field of an item (``"geometry"``, ``"id"``, ``"utm_crs"``, ``"column:NAME"``) that
-        each missing node stands for.
+        For the key of each missing node, the field of the item that it stands for: ``"geometry"``,
+        ``"id"``, ``"utm_crs"`` or ``"column:NAME"``.
     """
 
     result: str
@@ -80,12 +81,12 @@ class Template:
 
     @property
     def depends_on_item(self) -> bool:
-        """Whether there are slots."""
+        """Whether the graph has slots, so that it uses values of the item."""
         return bool(self.slots)
 
     @property
     def reason(self) -> None:
-        """None, as the function was called once and for all."""
+        """None: the function is not called on the workers."""
         return None
 
     def likeness(self, item: WorkItem) -> str:
@@ -117,16 +118,16 @@ class Builder:
 
     @property
     def depends_on_item(self) -> bool:
-        """True, as nobody knows what a function does with an item."""
+        """True: a function may use any value of the item."""
         return True
 
     def likeness(self, item: WorkItem) -> Hashable:
-        """Return the item's id: no two are known to be alike."""
+        """Return the item's id: no two items are known to have equal expressions."""
         key: Hashable = item.id
         return key
 
     def encode(self, item: WorkItem) -> Encoded:
-        """Return what the function builds for the item, encoded.
+        """Return the encoded graph that the function builds for the item.
 
         Raises
         ------
@@ -139,16 +140,17 @@ class Builder:
 def compile_expression(
     what: Any, samples: Sequence[WorkItem], *, expect: type | None = None
 ) -> Expression:
-    """Return the cheapest expression that builds what the user's function builds.
+    """Return a template if the user's function can be traced, else a builder.
 
     Parameters
     ----------
     what : ee object or callable
         The same object for all items, or a function from an item to one.
     samples : sequence of WorkItem
-        A few items. They are built for real, and the traced graph must equal what they give.
+        A few items. The function is called for each, and the traced graph, bound to the item, must
+        equal the graph that it builds.
     expect : type, optional
-        The class of ``ee`` object that is needed, such as ``ee.Image``.
+        The class that the function's result must have, such as ``ee.Image``; None: any.
 
     Raises
     ------
@@ -174,7 +176,7 @@ def compile_expression(
 
 
 def digest_of(expression: Expression, samples: Sequence[WorkItem]) -> str:
-    """Return a hash of what all samples are asked for, so that a function that changed is noticed.
+    """Return a hash of the samples' expressions, by which a changed function is noticed.
 
     Raises
     ------
@@ -196,13 +198,13 @@ def digest_of(expression: Expression, samples: Sequence[WorkItem]) -> str:
 
 
 class _FunctionError(InputError):
-    """A user's function raises an error, or gives what cannot be encoded."""
+    """A user's function raised an error, or returned something that cannot be encoded."""
 
 
 def _built(
     what: Function, samples: Sequence[WorkItem], expect: type | None
 ) -> tuple[list[Encoded], _FunctionError | None]:
-    """Return what a function builds, and the error of an item on which it fails, if any."""
+    """Return the graphs that a function builds, and its first error if it fails on an item."""
     built: list[Encoded] = []
     failure: _FunctionError | None = None
     for item in samples:
@@ -230,7 +232,7 @@ def _build(what: Function, item: WorkItem, expect: type | None) -> Encoded:
 def _check_type(value: Any, expect: type | None) -> None:
     if expect is None or isinstance(value, expect):
         return
-    # A plain ComputedObject is what algorithms of unknown return type give; it may be anything.
+    # Algorithms of unknown return type give a plain ComputedObject, which may be of any class.
     if type(value) is ee.ComputedObject:
         return
     raise InputError(
@@ -245,7 +247,7 @@ def _encode(value: Any) -> Encoded:
 
 
 def _template(value: Any) -> Template:
-    """Encode, and turn every reference to a symbolic value into one to an open slot."""
+    """Return the encoded graph as a template: references to symbols become slots."""
     encoded = _encode(value)
     slots: dict[str, str] = {}
 

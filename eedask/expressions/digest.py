@@ -1,4 +1,4 @@
-"""What tells two encoded expressions apart, however an encoder has shared their nodes."""
+"""Hashes of encoded expressions, equal for equal computations however nodes are shared."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from eedask.earthengine.nodes import Encoded
 def digest(expression: Encoded) -> str:
     """Return a hash that two encoded expressions share when they ask for the same thing.
 
-    References are followed, and constants are equal however they are nested into nodes, so
-    what is shared, inlined or collapsed by an encoder makes no difference.
+    An encoder may share nodes, write them in place, or merge constants into one node: that makes no
+    difference to the hash.
     """
     values = expression["values"]
     memo: dict[str, str] = {}
@@ -50,7 +50,7 @@ def digest(expression: Encoded) -> str:
 
 
 def hash_of(kind: str, content: Any) -> str:
-    """Return the hash of a kind of thing with its content, which JSON can write."""
+    """Return the SHA-256, in hexadecimal, of ``content``, which JSON can write, and its kind."""
     text = json.dumps([kind, content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,7 +1,8 @@
-"""What a user's function is called with: an item of real values, or of variables.
+"""The two kinds of item that a user's function is called with.
 
-Called with a :class:`TracedItem`, whose values are variables of an expression, the function yields
-one graph for all items; called with a :class:`BoundItem`, the graph of that item alone.
+The values of a :class:`TracedItem` are variables of an expression: called with it, the function
+builds one graph for all items. The values of a :class:`BoundItem` are those of a real item: called
+with it, the function builds the graph of that item alone.
 """
 
 from __future__ import annotations
@@ -19,15 +20,22 @@ from eedask.earthengine.nodes import WITHOUT_EDGES
 from eedask.errors import TraceError
 from eedask.items.item import WorkItem
 
-# What no Earth Engine script would call a variable of its own.
+# Prefix of the variables' names, unlike any name that a user's script would have.
 _PREFIX = "eedask item "
 
 
 class Item(Protocol):
-    """What a user's function gets.
+    """One work item, as a function that the user passes to a verb gets it.
 
-    While the function is traced, all values are ``ee`` objects that stand for any item's; where
-    it is called for a real item, the geometry is an ``ee.Geometry`` and the others are Python's.
+    While the function is traced, all values are ``ee`` objects that stand for the values of any
+    item. When the function is called for a real item, the geometry is an ``ee.Geometry`` and all
+    other values are Python's own.
+
+    Examples
+    --------
+    >>> def image(item: eedask.Item) -> ee.Image:  # doctest: +SKIP
+    ...     images = ee.ImageCollection("USDA/NAIP/DOQQ").filterBounds(item.geometry)
+    ...     return images.filterDate(item["start"], item["end"]).mosaic()
     """
 
     @property
@@ -40,10 +48,10 @@ class Item(Protocol):
 
     @property
     def utm_crs(self) -> Any:
-        """EPSG code of the UTM zone that the geometry's centroid lies in."""
+        """EPSG code of the UTM zone of the geometry's centroid, such as "EPSG:32613"."""
 
     def __getitem__(self, name: str) -> Any:
-        """Return the value of a column; None where it is missing."""
+        """Return the item's value in a column; None if it is missing."""
 
 
 class BoundItem:
@@ -73,7 +81,7 @@ class BoundItem:
         return self._item.value(f"column:{name}")
 
     def __getattr__(self, name: str) -> Any:
-        # Called only for what is not there; columns of a GeoDataFrame's row would be.
+        # Called only for unknown attributes. Users of geopandas may expect columns to be some.
         raise AttributeError(
             f"an item has .id, .geometry, .utm_crs and its columns as item[NAME], not .{name};"
             f" the columns are {self._columns}"
@@ -108,7 +116,7 @@ class TracedItem:
 
     @property
     def utm_crs(self) -> Any:
-        """The item's UTM zone, as a variable."""
+        """EPSG code of the item's UTM zone, as a variable."""
         return self._variable("utm_crs")
 
     def __getitem__(self, name: str) -> Any:
@@ -122,14 +130,14 @@ class TracedItem:
 
 
 def slot_of(reference: Any) -> str | None:
-    """Return the field that an argument reference stands for, if it stands for one."""
+    """Return the field of the item that a variable stands for; None for other variables."""
     if isinstance(reference, str) and reference.startswith(_PREFIX):
         return reference.removeprefix(_PREFIX)
     return None
 
 
 def to_ee_geometry(shape: BaseGeometry) -> ee.Geometry:
-    """Return a shape in EPSG:4326 as Earth Engine's, edges planar."""
+    """Return a shape in EPSG:4326 as an ``ee.Geometry`` with planar edges."""
     if shape.geom_type == "GeometryCollection":
         parts = [to_ee_geometry(part) for part in shapely.get_parts(shape)]
         given = {"geometries": parts, "geodesic": False}
@@ -165,7 +173,7 @@ def _ee_class(value: Any) -> Any:
 
 @cache
 def _guarded(base: Any) -> Any:
-    """Return a subclass whose objects refuse what only real values can do.
+    """Return a subclass whose objects raise TraceError where Python needs their real value.
 
     Without this, ``if item["x"] == 3`` would silently take one branch for all items.
     """
@@ -178,7 +186,7 @@ def _guarded(base: Any) -> Any:
 
     names = ("bool", "str", "format", "int", "float", "index", "iter", "len", "contains", "eq")
     guards: dict[str, Any] = {f"__{name}__": refuse for name in names}
-    # Where ee.Number and ee.String keep a literal; the client reads it without looking for it.
+    # Attributes in which ee.Number and ee.String keep a literal; the client expects them to exist.
     guards |= {"_number": None, "_string": None}
     # Defining __eq__ alone would make the objects unhashable, and the client hashes them.
     guards["__hash__"] = base.__hash__

@@ -1,4 +1,4 @@
-"""Work items: what is asked for, one row an item, in a GeoDataFrame whose index is their ids."""
+"""Checks of work items: a GeoDataFrame with one row an item, whose index holds their ids."""
 
 from __future__ import annotations
 
@@ -28,16 +28,22 @@ def check_items(
     geometry : bool
         Whether items need a geometry.
     reserved : sequence of str
-        Column names that the result needs for itself.
+        Names that the items' columns may not have, as the result uses them.
     missing : bool
-        Whether some geometries may be missing or empty, to become failures of their own.
+        Whether some geometries may be missing or empty. Such items fail in the run, each with its
+        own row.
     wrapped : bool
-        Whether longitudes may lie beyond 180 degrees, as of shapes across the antimeridian.
+        Whether longitudes may lie beyond 180 degrees, as in shapes across the antimeridian.
+
+    Returns
+    -------
+    GeoDataFrame
+        The items as given; a DataFrame gets a geometry column of None.
 
     Raises
     ------
     ItemsError
-        Naming the items that cannot be used, and what to do.
+        If they cannot be used. The message names the items, and says what to do.
     """
     if not isinstance(items, pd.DataFrame):
         raise ItemsError(f"items is a GeoDataFrame, one row an item; got {type(items).__name__}")
@@ -106,13 +112,13 @@ def _check_geometry(items: gpd.GeoDataFrame, *, missing: bool, east_most: int) -
 
 
 def some(values: Any, most: int = 5) -> str:
-    """Return the first few of some values, for a message."""
+    """Return the first few of the values as text, for a message."""
     listed = [repr(v) for v in list(values)[: most + 1]]
     return ", ".join(listed[:most]) + (" …" if len(listed) > most else "")
 
 
 def check_storable(items: gpd.GeoDataFrame) -> None:
-    """Refuse columns that no Parquet file holds.
+    """Raise ItemsError if a Parquet file cannot hold the items' columns.
 
     Raises
     ------

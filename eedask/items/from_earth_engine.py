@@ -1,4 +1,4 @@
-"""Work items that Earth Engine has: the features of a collection."""
+"""Work items from Earth Engine: the features of a collection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eedask.earthengine.endpoint import endpoint_of_client
 from eedask.earthengine.methods import ask, compute_features, reading
 from eedask.quota.asking import Asking
 
-# The property under which ids travel; no table has a column of this name.
+# The property that carries ids in answers; no table has a column of this name.
 _ID = "eedask:id"
 
 # Properties, and the geometry where there is one.
@@ -29,27 +29,39 @@ def from_features(
     properties: Sequence[str] | None = None,
     geometry: bool = False,
 ) -> gpd.GeoDataFrame:
-    """Fetch the features of a collection, page by page.
+    """Fetch the features of a collection, page by page, as work items.
+
+    The requests count against the same quota as those of runs.
 
     Parameters
     ----------
     features : ee.FeatureCollection
+        The collection, filtered as needed.
     properties : sequence of str, optional
         The properties to fetch; all when not given.
     geometry : bool
-        Whether to fetch the geometries. They are large, and a request that filters by id on
-        Earth Engine's side does not need them.
+        Whether to fetch the geometries. They are large, and not needed where a verb is told the
+        regions by ``region=``, as a filter of the collection by id.
 
     Returns
     -------
     GeoDataFrame
-        One row a feature, in EPSG:4326, ``system:index`` as the index; geometries are None
-        unless asked for. A property that a feature lacks is null.
+        One row a feature, with a column for each property, in EPSG:4326. The index, named "id",
+        holds ``system:index`` (text). Geometries are None unless asked for. A property that a
+        feature lacks is null.
 
     Raises
     ------
+    InputError
+        If ``ee`` is not initialised.
     RequestError
-        If Earth Engine refuses.
+        If Earth Engine refuses, or the tries are used up.
+
+    Examples
+    --------
+    >>> gaul = ee.FeatureCollection("FAO/GAUL/2015/level1")  # doctest: +SKIP
+    >>> colorado = gaul.filter(ee.Filter.eq("ADM1_NAME", "Colorado"))  # doctest: +SKIP
+    >>> eedask.items.from_features(colorado, ["ADM1_CODE"], geometry=True)  # doctest: +SKIP
     """
 
     def trim(feature: ee.Feature) -> ee.Feature:

@@ -1,4 +1,4 @@
-"""One work item as it travels to workers: an id, a shape and plain values."""
+"""One work item in the form that is sent to workers: an id, a geometry and plain values."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ class WorkItem:
     geometry : shapely geometry, optional
         Longitude and latitude in degrees; edges are planar, as everywhere in geopandas.
     values : mapping
-        The item's columns.
-    crs, bounds : str and (left, bottom, right, top), optional
-        The crs that the item was given in, where it is another, and the geometry's bounds in it.
+        The item's value in each column, by the column's name.
+    crs : str, optional
+        The crs that the user's GeoDataFrame has; None if that is EPSG:4326.
+    bounds : (left, bottom, right, top), optional
+        The geometry's bounds in ``crs``, before it was reprojected.
     """
 
     id: Any
@@ -48,7 +50,11 @@ class WorkItem:
         return str(utm_crs(centre.x, centre.y))
 
     def fields(self) -> dict[str, Any]:
-        """Return all that an expression may depend on, by field name, as plain values."""
+        """Return the values that an expression may depend on, by field.
+
+        Fields are "id", "geometry", "utm_crs" and "column:NAME" for each column. Values are those
+        of Python; the geometry is a shapely geometry.
+        """
         named = {f"column:{name}": plain(value) for name, value in self.values.items()}
         own = {"id": plain(self.id)}
         if self.geometry is not None:
@@ -56,7 +62,7 @@ class WorkItem:
         return own | named
 
     def value(self, name: str) -> Any:
-        """Return the plain value of a field."""
+        """Return the value of one field; see :meth:`fields`."""
         if name == "geometry":
             if self.geometry is None:
                 raise ItemsError(f"item {self.id!r} has no geometry")
@@ -67,7 +73,7 @@ class WorkItem:
 
 
 def plain(value: Any) -> Any:
-    """Return a value of a column as Python's own type; missing values are None."""
+    """Return a column's value as one of Python's own types; a missing value is None."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or value is pd.NaT or value is pd.NA:
@@ -81,12 +87,12 @@ def plain(value: Any) -> Any:
     return value
 
 
-# How many items besides the first stand for all others.
+# How many items, besides the first, are tried to find out what holds for all.
 _SAMPLES = 5
 
 
 def work_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
-    """Return the items one by one, in EPSG:4326."""
+    """Return each row as a WorkItem, reprojected to EPSG:4326."""
     given = items.geometry
     values = items.drop(columns=given.name)
     if given.crs is None or given.crs == "EPSG:4326":
@@ -100,14 +106,14 @@ def work_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
 
 
 def sample_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
-    """Return the first item and a few others, the same ones for the same items."""
+    """Return the first item and up to five others; equal items give the same choice."""
     others = random.Random(0).sample(range(len(items)), min(_SAMPLES, len(items)))
     return work_items(items.iloc[[0, *others]])
 
 
 def made_items(values: pd.DataFrame, shapes: Iterable[BaseGeometry | None]) -> list[WorkItem]:
-    """Return items from columns, whose index has the ids, and shapes in EPSG:4326."""
-    # Older pandas returns none at all where there are no columns.
+    """Return items made of columns, whose index holds the ids, and shapes in EPSG:4326."""
+    # Of a frame without columns, older pandas returns no records at all.
     records: Any = values.to_dict("records") or [{}] * len(values)
     ids = values.index.tolist()
     return [WorkItem(*parts) for parts in zip(ids, shapes, records, strict=True)]

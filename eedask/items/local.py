@@ -1,4 +1,4 @@
-"""Work items made here, without asking Earth Engine; and items as a Dask bag."""
+"""Work items that are made without a request to Earth Engine; and items as a Dask bag."""
 
 from __future__ import annotations
 
@@ -28,13 +28,19 @@ def random_points(regions: gpd.GeoDataFrame, n: int, seed: int | None = None) ->
     Returns
     -------
     GeoDataFrame
-        ``n * len(regions)`` points in EPSG:4326, the regions' columns repeated; the ids are
-        ``"REGION-NUMBER"``.
+        ``n * len(regions)`` points in EPSG:4326, each with the columns of its region. The index,
+        named "id", holds ``"REGION-NUMBER"``, numbers from 0.
 
     Raises
     ------
+    InputError
+        If n is less than 1.
     ItemsError
-        If a region has no area, or no geometry.
+        If a region has no area, or no geometry, or the regions cannot be used as items.
+
+    Examples
+    --------
+    >>> points = eedask.items.random_points(ecoregions, 1000, seed=42)  # doctest: +SKIP
     """
     if n < 1:
         raise InputError(f"n is the number of points a region, at least 1; got {n}")
@@ -53,11 +59,12 @@ def random_points(regions: gpd.GeoDataFrame, n: int, seed: int | None = None) ->
 
 
 def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
-    """Return the items as a Dask bag, for those who compose their own work.
+    """Return the items as a Dask bag, to process them with functions of your own.
 
     Parameters
     ----------
     items : GeoDataFrame
+        One row an item; the index holds unique ids, all integers or all strings.
     partition_size : int
         Items in a partition; neighbours in the frame stay together.
 
@@ -69,8 +76,15 @@ def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
 
     Raises
     ------
+    ItemsError
+        If there are no items, or they have a column "id", or cannot be used as they are.
     InputError
-        If the items are none, or have a column that is called as the ids are.
+        If ``partition_size`` is less than 1.
+
+    Examples
+    --------
+    >>> bag = eedask.to_bag(points, partition_size=100)  # doctest: +SKIP
+    >>> bag.map(lambda item: item["geometry"].x).compute()  # doctest: +SKIP
     """
     checked = check_items(items, geometry=False)
     if "id" in checked.columns:

@@ -1,17 +1,20 @@
-"""How many requests at once the server really takes, found from what it throttles.
+"""The limit of requests at once, adapted to how many the server accepts.
 
-A throttled request tells more than "too many": what was under way beside it was taken, so that
-number is the quota, or what others left of it. The limit therefore goes straight to it, and one
-burst of rejections is the price of finding a quota. When throttling goes on in the next window,
-the limit is cut by a factor, once a window.
+The limit is revised once in a window of about a second.
 
-Upwards: below the level at which throttling was last met, halfway to it each window; at that
-level, one more after a time of patience that doubles whenever it was in vain; beyond it, one
-more, then two, then up to a quarter each window. A rejected probe costs about one request.
-
-Throttling that does not heed how many requests are under way (faults, or somebody else's
-requests) cannot be cured by sending fewer: where half as many are throttled in the same
-proportion, the limit stays at that half, as long as more succeed than not and that holds true.
+- *Down.* When a request is throttled (refused with status 429), the number of other requests under
+  way at that moment is what the server accepts: the quota, or what other programs leave of it. The
+  limit drops to that number at once, so that finding a quota costs one burst of refusals. If
+  requests are still throttled in the next window, the limit is multiplied by ``DECREASE``, once a
+  window.
+- *Up.* The *wall* is the limit at which requests were last throttled. Below the wall, the limit
+  goes half of the way to it each window. At the wall, it is raised by one after a time of patience,
+  which doubles each time this ends in a refusal. Above the wall, it is raised by one, then by two,
+  up to a quarter of itself each window. A refused attempt costs about one request.
+- *Blind throttling.* Throttling may not depend on how many requests are under way here: faults, or
+  the requests of another program. Sending fewer then does not help. Throttling is taken to be blind
+  if, at half the limit, requests are throttled in about the same proportion as before, and not more
+  than half of them. The limit then stays at that half until the proportion changes much.
 """
 
 from __future__ import annotations
@@ -20,19 +23,20 @@ from dataclasses import dataclass
 
 # Seconds that a window lasts at least; a mean latency where that is longer.
 MIN_WINDOW_S = 1.0
-# The limit after a window in which throttling went on. In simulations with quotas that others use
-# too, anything from 0.6 to 0.9 did equally well: what was held mostly says more.
+# Factor on the limit after a window in which throttling went on. In simulations of quotas that
+# other programs use too, all values from 0.6 to 0.9 did equally well: the limit mostly follows from
+# how many requests the server held.
 DECREASE = 0.8
-# The share of throttled requests in a window below which it counts as noise.
+# If a smaller part of a window's requests is throttled, it counts as noise.
 NOISE = 0.02
-# Seconds before a level at which throttling was met is tried again, at first and at most.
+# Seconds without throttling before more requests than the wall are tried, at first and at most.
 MIN_PATIENCE_S, MAX_PATIENCE_S = 5.0, 60.0
-# Requests between two such tries, so that few are wasted where requests are slow.
+# Requests between two such attempts, so that few are wasted where requests are slow.
 REQUESTS_A_PROBE = 150
-# Requests throttled, or to be throttled going by the share so far, in a window that is to show
-# whether throttling heeds the limit: fewer might come or stay away by chance.
+# To judge whether throttling is blind, a window needs so many throttled requests, or so many that
+# would be throttled if the proportion were as before: fewer could be chance.
 EXPECTED = 10
-# Seconds without another such verdict once it was found wrong.
+# Seconds in which throttling is not called blind again, after that was found wrong.
 SIGHTED_S = 30.0
 # Weight of a new mean latency over the old one.
 _NEW = 0.3
@@ -40,7 +44,7 @@ _NEW = 0.3
 
 @dataclass
 class _Tally:
-    """One window: when it began, at which limit, and what came of its requests."""
+    """The counts of one window, with the time in seconds and the limit at which it began."""
 
     since: float
     limit: int
@@ -55,27 +59,27 @@ class _Tally:
 
     @property
     def share(self) -> float:
-        """Of requests that were throttled."""
+        """The part of the requests that was throttled, from 0 to 1."""
         return self.throttled / self.requests if self.requests else 0.0
 
 
 @dataclass
 class _Trouble:
-    """Windows in a row in which requests were throttled: how it began."""
+    """A row of windows with throttling: the limit, and the throttled part, in its first window."""
 
     limit: int
     share: float
 
 
 class AdaptiveLimit:
-    """A limit between 1 and a ceiling that follows what the server takes.
+    """A limit of requests at once, from 1 to a ceiling, that follows what the server accepts.
 
     Parameters
     ----------
     ceiling : int
         Requests at once. The limit begins here: a stated quota is mostly right.
     now : float
-        Seconds, as in all methods, on a clock that never goes back.
+        The time in seconds, as in all methods, on a clock that never goes back.
     """
 
     def __init__(self, ceiling: int, now: float) -> None:
@@ -94,7 +98,7 @@ class AdaptiveLimit:
 
     @property
     def window(self) -> float:
-        """Seconds between two steps."""
+        """Seconds that a window lasts at least."""
         return max(MIN_WINDOW_S, self.latency or 0.0)
 
     @property
@@ -103,24 +107,24 @@ class AdaptiveLimit:
         return self._window.lowered
 
     def set_ceiling(self, ceiling: int) -> None:
-        """Take another ceiling; a limit that never met its own moves with it."""
+        """Change the ceiling. A limit that is at the old one, and was never refused, goes along."""
         if self.limit == self.ceiling and self._wall is None:
             self.limit = ceiling
         self.ceiling = ceiling
         self.limit = min(self.limit, ceiling)
 
     def observe(self, now: float, done: int, throttled: int, latency: float, held: int) -> None:
-        """Hear of requests that ended.
+        """Count requests that ended; lower the limit if some were throttled.
 
         Parameters
         ----------
         now : float
         done, throttled : int
-            Requests.
+            Requests that succeeded, and that were throttled, since the last call.
         latency : float
-            Seconds that those done took, in sum.
+            Seconds that the requests that succeeded took, added up.
         held : int
-            Requests that the server held when it throttled.
+            Requests that the server had accepted and was working on when it refused others.
         """
         self._window.done += done
         self._window.throttled += throttled
@@ -136,13 +140,13 @@ class AdaptiveLimit:
                 self._lower(held)
 
     def tick(self, now: float, hungry: bool) -> None:
-        """Close the window if it is over.
+        """End the window and revise the limit, if the window has lasted long enough to judge it.
 
         Parameters
         ----------
         now : float
         hungry : bool
-            Whether more requests wait than the limit lets in: no use to raise it otherwise.
+            Whether there are more requests than the limit allows. Only then is it raised.
         """
         self._window.hungry |= hungry
         if now - self._window.since < self.window or not self._tells(now):
@@ -156,7 +160,7 @@ class AdaptiveLimit:
         self._window = _Tally(now, self.limit)
 
     def _tells(self, now: float) -> bool:
-        """Return whether the window saw enough to judge it."""
+        """Return whether the window had enough requests to judge it."""
         window, began = self._window, self._trouble
         if self._blind and began is not None:
             return window.requests * began.share >= EXPECTED
@@ -180,7 +184,7 @@ class AdaptiveLimit:
             self._trouble = _Trouble(self._window.limit, share)
         elif self._blind:
             if share > min(0.5, 2 * began.share):
-                # It did heed the limit.
+                # Throttling did depend on how many requests are under way.
                 self._blind, self._trouble = False, None
                 self._sighted_until = now + SIGHTED_S
             elif share < began.share / 4:
@@ -196,7 +200,7 @@ class AdaptiveLimit:
             self.limit = min(self.limit, max(1, int(self._window.limit * DECREASE)))
 
     def _seems_blind(self, now: float, began: _Trouble, share: float) -> bool:
-        """Return whether half the requests or less met the same throttling as before."""
+        """Return whether throttling goes on in the same proportion at half the limit or less."""
         if 2 * self.limit > began.limit or 2 * self._window.throttled < EXPECTED:
             return False
         return began.share / 2 < share <= 0.5 and now >= self._sighted_until

@@ -1,8 +1,8 @@
-"""Questions before there are items to work on: what plans and builders ask, under the one quota.
+"""Requests that are sent before a run, by plans and builders of items, under the one quota.
 
-A run's own requests are sent by its request threads. These come before: the bands and the grid
-that a plan has to know, the features that items are made of. They count against the same quota,
-and what may succeed later is tried again in the same way.
+A plan asks for bands and grids; :func:`eedask.items.from_features` asks for features. Both happen
+before there are partitions and request threads. Their requests count against the same quota as
+those of runs, and are retried by the same rules.
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ from eedask.quota.messages import DEFAULT_CEILING, Ceiling
 
 
 class Asking:
-    """Sends questions one after the other, as a context; nothing is opened before the first.
+    """A context that sends requests one after the other.
+
+    The connection, and the membership in the quota, begin with the first request and end with the
+    context.
 
     Parameters
     ----------
     endpoint : Endpoint
     label : str
-        What asks, for the log.
+        Names the sender in the log.
     policy : RetryPolicy, optional
+        The default policy when not given.
     ceiling : Ceiling, optional
-        The quota, as the user has stated it; it then holds for all that use it. When not given,
-        what was stated before counts, or else Earth Engine's default.
+        The quota as the user states it, which then holds for all processes that share it. When
+        not given, the quota stated before holds, or else Earth Engine's default.
     """
 
     def __init__(
@@ -45,7 +49,13 @@ class Asking:
         self._ceiling = ceiling
 
     def send(self, request: Request, check: Callable[[bytes], None] | None = None) -> bytes:
-        """Return the body of an answer; see :class:`eedask.earthengine.methods.Send`.
+        """Wait for a slot, send a request, and return the body of the answer.
+
+        Parameters
+        ----------
+        request : Request
+        check : callable, optional
+            Raises if the body is not whole; the request is then retried.
 
         Raises
         ------

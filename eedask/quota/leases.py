@@ -1,4 +1,4 @@
-"""One quota for all: who sends requests asks here, whatever it runs on.
+"""Access to a quota for every process that sends requests, on a cluster or not.
 
 Before a run, from the process that has the client (None: without a cluster)::
 
@@ -9,16 +9,17 @@ In a process that sends requests, inside a Dask task or not::
     limiter = leases.limiter_for(key, Ceiling(40, rate=100))
     with limiter.slot():                 # in any thread
         answer = connection.send(request)     # raises QuotaError when throttled
-    limiter.close()                      # stop: who waits for a slot gets RunStopped
+    limiter.close()                      # stop: threads that wait for a slot get RunStopped
     limiter.release()                    # at the end of the run, once
 
-``key`` names the quota, as :func:`key_of` does. All runs that use a key share its quota: within
-one process through one limiter, on a cluster through the scheduler, where each process is a
-member that renews its lease from a daemon thread; the process that has the client is one as well,
-while it plans. Without a cluster, or with one that is all within this process, the owner is here.
+``key`` names the quota; :func:`key_of` makes it. All runs with the same key share one quota.
+Within a process, they share one limiter. On a cluster, the owner of the quota is on the scheduler,
+and each process is a member that renews its lease from a daemon thread. The process that has the
+client is a member as well, while it plans. Without a cluster, or with one that lies wholly within
+this process, the owner is in this process.
 
-When the scheduler does not answer, a process goes on with its lease until that ends, then with
-one request at a time, and comes back once the scheduler answers again, also if it is a new one.
+When the scheduler does not answer, a process goes on with its lease until that ends, and then with
+one request at a time. It renews its lease once a scheduler answers, the old one or a new one.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ from distributed.protocol.pickle import dumps
 
 from eedask.earthengine.endpoint import Endpoint
 from eedask.quota.limiter import Limiter, Slot, Ticket
-from eedask.quota.messages import Ceiling, Lease, Report
+from eedask.quota.messages import Ceiling, Lease, Usage
 from eedask.quota.owner import RENEW_S
 from eedask.quota.scheduler_plugin import CEILING, OWNERS, PLUGIN, RENEW, SNAPSHOT, QuotaPlugin
 
 logger = logging.getLogger("eedask")
 
-# Seconds between an alarm and the report: a burst of rejections makes one report.
+# Seconds between an alarm and the message to the owner: a burst of refusals makes one message.
 _ALARM_S = 0.05
 # Seconds to wait for the scheduler's answer.
 _TIMEOUT_S = 5.0
@@ -63,21 +64,22 @@ def current_client() -> distributed.Client | None:
 
 
 def install(client: distributed.Client) -> None:
-    """Put the owners on a cluster's scheduler, if they are not there.
+    """Register the plugin with the owners of quotas on a cluster's scheduler, unless it is there.
 
-    Workers do it as well when they find none, after a restart of the scheduler for instance.
+    Workers register it as well when it is missing, for instance after a restart of the scheduler.
     """
     client.register_plugin(QuotaPlugin(), name=PLUGIN)
 
 
 def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -> None:
-    """State a quota; it holds at once, for all that use it.
+    """State the ceiling of a quota. It holds at once, for all processes that share the quota.
 
     Parameters
     ----------
     client : Client, optional
-        Of a cluster, on whose scheduler the quota is from then on; None: for this process.
+        A client of the cluster whose scheduler owns the quota; None: this process owns it.
     key : str
+        Names the quota, see :func:`key_of`.
     ceiling : Ceiling
     """
     if client is None:
@@ -88,7 +90,7 @@ def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -
 
 
 def snapshot(client: distributed.Client | None, key: str) -> dict[str, Any] | None:
-    """Return the state of a quota, see ``snapshot``; None if unknown."""
+    """Return the state of a quota, see :meth:`Owner.snapshot`; None if it has no owner."""
     if client is None:
         return OWNERS.snapshot(key)
     found: dict[str, Any] = _ask(client, SNAPSHOT, key=key)
@@ -101,8 +103,9 @@ def limiter_for(key: str, ceiling: Ceiling) -> RunLimiter:
     Parameters
     ----------
     key : str
+        Names the quota, see :func:`key_of`.
     ceiling : Ceiling
-        Counts if none was stated by :func:`set_ceiling`.
+        Holds if none was stated by :func:`set_ceiling`.
     """
     worker = _current_worker()
     link: _Local | _Cluster | _ByClient = _Local() if worker is None else _Cluster()
@@ -145,9 +148,9 @@ class RunLimiter:
         return self._limiter.slots
 
     def slot(self) -> Slot:
-        """Return a context that waits for a slot and holds it; see ``Slot``.
+        """Return a context that waits for a slot and holds it; see :class:`Slot`.
 
-        Wait only with a request at hand: who waits counts as demand.
+        Enter it only with a request to send: each waiting thread counts as demand for a slot.
         """
         return self._limiter.slot(self)
 
@@ -156,7 +159,7 @@ class RunLimiter:
         return self._limiter.take(self)
 
     def restricted(self) -> None:
-        """Tell that an answer carried ``parallelism_restricted=true``."""
+        """Note that an answer carried ``parallelism_restricted=true``."""
         self._limiter.restricted()
 
     def close(self) -> None:
@@ -164,7 +167,7 @@ class RunLimiter:
         self._limiter.close(self)
 
     def release(self) -> None:
-        """End the run's access. Does not wait; the last run's end gives the lease back."""
+        """End the run's access, without waiting. The process's last run gives the lease back."""
         self.close()
         with _LOCK:
             if not self._released:
@@ -182,23 +185,23 @@ def _current_worker() -> Any:
 
 
 class _Local:
-    """The owner is in this process."""
+    """The way to an owner in this process."""
 
     broken = False
 
-    def renew(self, key: str, member: str, ceiling: Ceiling, report: Report) -> Lease:
-        return OWNERS.renew(key, member, ceiling, report)
+    def renew(self, key: str, member: str, ceiling: Ceiling, usage: Usage) -> Lease:
+        return OWNERS.renew(key, member, ceiling, usage)
 
 
 class _Cluster:
-    """The owner is on the scheduler; any worker of this process knows the way."""
+    """The way to an owner on the scheduler, through any of the workers in this process."""
 
     def __init__(self) -> None:
         self._workers: list[Any] = []
         self._installed = False
 
     def add(self, worker: Any) -> None:
-        """Know one more worker."""
+        """Add a worker through which the scheduler can be reached."""
         if worker not in self._workers:
             self._workers = [*self._workers, worker]
 
@@ -208,10 +211,10 @@ class _Cluster:
         self._workers = [w for w in self._workers if w.status not in _ENDED]
         return not self._workers
 
-    def renew(self, key: str, member: str, ceiling: Ceiling, report: Report) -> Lease:
+    def renew(self, key: str, member: str, ceiling: Ceiling, usage: Usage) -> Lease:
         worker = self._workers[0]
         message = {"key": key, "member": member, "where": worker.address}
-        message |= {"ceiling": asdict(ceiling), "report": asdict(report)}
+        message |= {"ceiling": asdict(ceiling), "usage": asdict(usage)}
         installed, self._installed = self._installed, False
         if not installed:
             plugin = dumps(QuotaPlugin())
@@ -225,7 +228,7 @@ class _Cluster:
 
 
 class _ByClient:
-    """The owner is on the scheduler of a client's cluster, and this process is none of its workers.
+    """The way to an owner on the scheduler, through a client: this process is not a worker.
 
     Parameters
     ----------
@@ -241,9 +244,9 @@ class _ByClient:
         """Whether the client is closed."""
         return self._client.status in ("closing", "closed")
 
-    def renew(self, key: str, member: str, ceiling: Ceiling, report: Report) -> Lease:
+    def renew(self, key: str, member: str, ceiling: Ceiling, usage: Usage) -> Lease:
         message = {"key": key, "member": member, "where": self._client.id}
-        message |= {"ceiling": asdict(ceiling), "report": asdict(report)}
+        message |= {"ceiling": asdict(ceiling), "usage": asdict(usage)}
         installed, self._installed = self._installed, False
         if not installed:
             install(self._client)
@@ -269,14 +272,15 @@ class _Tenancy:
         self._place, self._ceiling = place, ceiling
         self._member = uuid.uuid4().hex
         self._silent = self._had_slots = False
-        # It starts to renew when the first run has come.
+        # The thread waits in _keep until limiter_for has added the first run.
         threading.Thread(target=self._keep, name="eedask-lease", daemon=True).start()
 
     def _keep(self) -> None:
         self.wake.wait()
         while self._wanted():
             self.wake.clear()
-            # Who waits for the very first slot is not kept waiting for others to join it.
+            # An alarm is delayed, so that several become one message. Not before the first slot:
+            # somebody waits for it.
             if self.wake.wait(self._renew()) and self._had_slots:
                 time.sleep(_ALARM_S)
         if self.link.broken:
@@ -294,11 +298,11 @@ class _Tenancy:
     def _renew(self, leaving: bool = False) -> float:
         """Renew the lease; return the seconds until that is due again."""
         asked = time.monotonic()
-        report = self.limiter.report(leaving)
+        usage = self.limiter.next_usage(leaving)
         try:
-            lease = self.link.renew(self._place[0], self._member, self._ceiling, report)
+            lease = self.link.renew(self._place[0], self._member, self._ceiling, usage)
         except Exception as error:
-            # Whatever is wrong, the lease runs out and the limiter goes down by itself.
+            # Whatever is wrong: the lease runs out, and then the limiter allows one request.
             if not (self._silent or leaving):
                 logger.warning("the owner of the quota does not answer: %r", error)
             self._silent = True
@@ -313,7 +317,7 @@ class _Tenancy:
 
 
 def _call(worker: Any, op: str, **message: Any) -> Any:
-    """Return what the scheduler answers, asked through a worker's event loop."""
+    """Call the scheduler through a worker's event loop, and return its answer."""
     done: concurrent.futures.Future[Any] = concurrent.futures.Future()
     tasks = []
 
@@ -328,7 +332,7 @@ def _call(worker: Any, op: str, **message: Any) -> Any:
         else:
             done.set_result(answer)
 
-    # The coroutine begins to exist in the loop, for a loop that has ended would not await it.
+    # The coroutine is made in the loop: one made here would never be awaited if the loop has ended.
     loop = worker.loop.asyncio_loop
     loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(call())))
     return done.result(2 * _TIMEOUT_S)

@@ -1,15 +1,17 @@
-"""The worker's side of a quota: slots and tokens for requests, in one process.
+"""The part of a quota that one process has: slots that its threads wait for.
 
-:class:`~eedask.quota.share.Share` is the model, without threads; :class:`Limiter` lets threads wait
-for it::
+A *slot* allows one request to be under way. A *token* allows one request to start: tokens come at
+the rate of the quota. :class:`~eedask.quota.share.Share` counts both, without threads;
+:class:`Limiter` lets threads wait for them::
 
     with limiter.slot():          # waits for a slot and a token, first come, first served
         answer = connection.send(request)
 
-What comes of the request is seen from how the block ends: without an error it succeeded and its
-time counts; with :class:`~eedask.errors.QuotaError` it was throttled; any ``retry_after`` is
-kept; with :class:`SlotUnused` nothing was sent, and the token is given back. A slot is held for
-the exchange alone: not while backing off, decoding or writing.
+How the block ends tells what came of the request. Without an error, it succeeded, and the time that
+it took is counted. With :class:`~eedask.errors.QuotaError`, it was throttled. With any error that
+has a ``retry_after``, no request starts for so many seconds. With :class:`SlotUnused`, no request
+was sent, and the token is given back. A slot is held during the exchange only, not while backing
+off, decoding or writing.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ from types import TracebackType
 from typing import Any
 
 from eedask.errors import QuotaError, RequestError, RunStopped
-from eedask.quota.messages import Ceiling, Lease, Report
+from eedask.quota.messages import Ceiling, Lease, Usage
 from eedask.quota.share import Share
 
 
 class SlotUnused(Exception):
-    """Ends a slot under which no request was sent, so that none is counted."""
+    """Raised within a slot's block, ends it as unused: no request was sent, none is counted."""
 
 
 class Slot:
@@ -38,9 +40,10 @@ class Slot:
     Parameters
     ----------
     begin : callable
-        Waits for a slot; returns when it began.
+        Waits for a slot; returns the time at which it was taken, in seconds.
     end : callable
-        Gives back a slot that began then, with the error that its block ended with.
+        Gives the slot back. Called with that time, and with the error that the block ended with,
+        or None.
     """
 
     __slots__ = ("_begin", "_end", "_started")
@@ -66,14 +69,17 @@ class Slot:
 
 
 class Ticket:
-    """A slot that a thread has taken before it knew what for; it is used or given back, once.
+    """A slot that is taken already, to be used for one exchange or given back.
+
+    A request thread takes a slot first and a job second; the ticket is how it hands the slot on to
+    the job.
 
     Parameters
     ----------
     started : float
-        When it was taken.
+        Time at which the slot was taken, in seconds.
     end : callable
-        Gives the slot back, as that of :class:`Slot`.
+        Gives the slot back, as in :class:`Slot`.
     """
 
     __slots__ = ("_claimed", "_end", "_started")
@@ -98,7 +104,7 @@ class Ticket:
 class _Waiter:
     """A thread that waits for a slot.
 
-    It sleeps on a bare lock, at a fraction of what a ``threading.Event`` costs each request.
+    It sleeps on a bare lock, which takes a fraction of the time of a ``threading.Event``.
     """
 
     __slots__ = ("_asleep", "closed", "group", "started")
@@ -111,25 +117,27 @@ class _Waiter:
         self._asleep.acquire()
 
     def wake(self) -> None:
-        """End the sleep, or the next one. Only one thread calls this at a time."""
+        """End the thread's sleep, or its next one if it is awake. Only with the limiter's lock."""
         if self._asleep.locked():
             self._asleep.release()
 
     def sleep(self, timeout: float | None) -> None:
-        """Wait to be woken; only the waiting thread does."""
+        """Sleep until woken, or for ``timeout`` seconds; only the waiting thread calls this."""
         self._asleep.acquire(timeout=-1 if timeout is None else timeout)
 
 
 class Limiter:
-    """Slots of a process, for threads.
+    """Hands out the slots of a process to its threads.
 
     Parameters
     ----------
     slots : int, optional
-        Requests at once, for good; None: none before the first :meth:`apply`.
+        Requests at once, without a lease and without an end. When not given, no request may start
+        before :meth:`apply` puts a lease in force.
     rate : float, optional
-        Requests a second, with ``slots``.
+        Requests a second, if ``slots`` is given; None: not limited.
     clock : callable
+        Returns seconds, never going back.
     """
 
     def __init__(
@@ -144,9 +152,10 @@ class Limiter:
         self._queue: deque[_Waiter] = deque()
         self._closed = False
         self._closed_groups: weakref.WeakSet[Any] = weakref.WeakSet()
-        # Called, in the lock and without waiting, when the owner should hear of something now.
+        # Called when the owner should hear of something at once, with the lock held: so it must not
+        # wait for anything.
         self.alarm: Callable[[], None] = _nothing
-        # Whether the owner believes that most of the slots are needed here.
+        # Whether, by the last message, more than half of the slots are needed here.
         self._seemed_busy = False
         if slots is not None:
             ceiling = Ceiling(slots, rate)
@@ -174,8 +183,12 @@ class Limiter:
         Parameters
         ----------
         group : object, optional
-            What :meth:`close` may name; who waits then gets
-            :class:`~eedask.errors.RunStopped`.
+            Groups threads for :meth:`close`: the run that they belong to.
+
+        Raises
+        ------
+        RunStopped
+            On entering the context, if the limiter is closed, for the group or for all.
         """
         return Slot(partial(self._acquire, group), self._end)
 
@@ -190,26 +203,26 @@ class Limiter:
         return Ticket(self._acquire(group), self._end)
 
     def restricted(self) -> None:
-        """Tell that an answer carried the header of restricted mode."""
+        """Note that an answer carried the header of restricted mode."""
         with self._lock:
             self._share.restricted()
 
     def apply(self, lease: Lease, asked: float | None = None) -> None:
-        """Put a lease in force; see :meth:`Share.apply`. What is under way goes on."""
+        """Put a lease in force; see :meth:`Share.apply`. Requests under way go on."""
         with self._lock:
             self._share.apply(lease, self._clock(), asked)
             self._serve()
 
-    def report(self, leaving: bool = False) -> Report:
-        """Return the next report to the owner."""
+    def next_usage(self, leaving: bool = False) -> Usage:
+        """Return the next message to the owner."""
         with self._lock:
             self._serve()
-            report = self._share.report(self._clock(), len(self._queue), leaving)
-            self._seemed_busy = 2 * report.demand > report.slots
-            return report
+            usage = self._share.next_usage(self._clock(), len(self._queue), leaving)
+            self._seemed_busy = 2 * usage.demand > usage.slots
+            return usage
 
     def close(self, group: object = None) -> None:
-        """Refuse those of a group who wait or come later, or all, with an error."""
+        """Let threads of a group (None: all) that wait for a slot, or ask later, get RunStopped."""
         with self._lock:
             if group is None:
                 self._closed = True
@@ -248,21 +261,25 @@ class Limiter:
                     raise _closed()
                 if waiter.started is not None:
                     return waiter.started
-                # The first in the queue looks after the time, for all.
+                # The first in the queue wakes by itself when the next request may start; the others
+                # are woken.
                 timeout = delay if self._queue[0] is waiter else None
             waiter.sleep(timeout)
-            if waiter.started is not None:  # and that is for good
+            if waiter.started is not None:  # it does not change any more: no lock is needed
                 return waiter.started
 
     def _serve(self) -> float | None:
-        """Start who may; return the seconds until the next may, None if that is not known."""
+        """Start waiting requests that may; return the seconds until the next may.
+
+        None if none waits, or if the next one needs something else to happen first.
+        """
         now = self._clock()
         while self._queue:
             delay = self._share.delay(now)
             if delay is None:
                 return None
             if delay > 0:
-                # Who has come to the front takes over the watch.
+                # The thread now at the front wakes up to find out how long to sleep.
                 self._queue[0].wake()
                 return delay
             waiter = self._queue.popleft()
@@ -297,7 +314,7 @@ class Limiter:
             if self._queue:
                 self._serve()
             elif self._seemed_busy and 2 * self._share.in_flight <= self._share.allowed(now):
-                # Others may be waiting for what is not needed here any more.
+                # Another process may wait for the slots that are not needed here any more.
                 self._seemed_busy = False
                 self.alarm()
 

@@ -1,8 +1,8 @@
-"""What the owner of a quota and those who use it tell each other.
+"""The messages between the owner of a quota and its members, the processes that send requests.
 
-Times on the wire are spans in seconds, never points in time: the clocks of two machines differ.
-Counts are totals since a member joined, so that a report that got lost loses nothing and one
-that came twice counts once.
+Times in a message are spans in seconds, never points in time: the clocks of two machines differ.
+Counts are totals since a member joined, so that nothing is lost with a message that got lost, and
+a message that arrives twice counts once.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from eedask.arguments import is_count, is_positive
 from eedask.errors import InputError
 
-# Requests that a project may have under way at once, unless Google raised it, and that it may
-# send a second (https://developers.google.com/earth-engine/guides/usage).
+# Requests that a project may have under way at once, and requests that it may send a second,
+# unless Google raised them (https://developers.google.com/earth-engine/guides/usage).
 DEFAULT_CONCURRENCY = 40
 DEFAULT_RATE = 100.0
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What the user says the quota is; never exceeded.
+    """The quota as the user states it: bounds that are never exceeded.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Ceiling:
     rate: float | None = None
 
     def __post_init__(self) -> None:
-        """Check both, and make numbers of NumPy Python's own, which travel to schedulers."""
+        """Check both numbers, and turn NumPy's into Python's, which a message can carry."""
         if not is_count(self.concurrency):
             raise InputError(
                 f"concurrency is a whole number of requests at once, 1 or more; got"
@@ -53,31 +53,33 @@ DEFAULT_CEILING = Ceiling(DEFAULT_CONCURRENCY, DEFAULT_RATE)
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a member tells the owner.
+class Usage:
+    """The message of a member to the owner: what it has under way, and how its requests went.
 
     Attributes
     ----------
     sequence : int
-        Number of this report, from 1.
+        Number of this message, from 1.
     lease : int
         Number of the lease that is in force; 0 before the first.
     slots : int
-        Of that lease.
+        Requests at once that this lease allows.
     in_flight, waiting : int
-        Requests under way, and those that wait for a slot or a token.
+        Requests under way, and requests that wait until the quota lets them start.
     held : int, optional
-        Set if requests were throttled since the lease came: how many the server did hold.
+        If requests were throttled since the lease came: how many others the server had accepted
+        and was working on when it refused; else None.
     done, throttled : int
-        Requests that succeeded and that were throttled, in all.
+        Requests that succeeded, and requests that were throttled, since the member joined.
     latency : float
-        Seconds that those done took, in sum.
+        Seconds that all of the ``done`` requests took, added up.
     pause : float
-        Seconds for which the server asked to send nothing more (``Retry-After``).
+        Seconds, from now, for which the server asked to send nothing (``Retry-After``).
     restricted : bool
-        Whether the server told, since the last report, that the project is in restricted mode.
+        Whether an answer since the last message said that the project is in restricted mode, that
+        is, that its compute quota is used up.
     leaving : bool
-        Whether this is the member's last report.
+        Whether this is the member's last message.
     """
 
     sequence: int
@@ -106,25 +108,26 @@ class Report:
 
 @dataclass(frozen=True)
 class Lease:
-    """What the owner grants a member.
+    """The owner's answer to a member: what it may have under way, and until when.
 
     Attributes
     ----------
     number : int
-        Leases of one member count up from 1; 0 stands for none.
+        Number of the lease among those of its member, from 1; 0 stands for no lease.
     answers : int
-        Sequence number of the report that it answers.
+        Sequence number of the :class:`Usage` that it answers.
     slots : int
-        Requests that may be under way at once. When that is less than are, they go on to their
-        end and no new one starts until enough have ended.
+        Requests that the member may have under way at once. If it has more, they go on to their
+        end, and none starts until enough have ended.
     rate : float, optional
         Requests a second; None: not limited.
     pause : float
         Seconds in which no request may start.
     valid : float
-        Seconds, from when the report was sent, after which one slot is left without a new lease.
+        Seconds that the lease lasts, counted from when the :class:`Usage` was sent. A member that
+        has no newer lease by then may have one request under way.
     renew : float
-        Seconds after which the next report is due.
+        Seconds after which the member is to send its next :class:`Usage`.
     """
 
     number: int

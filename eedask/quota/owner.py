@@ -1,21 +1,22 @@
-"""The owner of one quota: who may have how many requests under way, cluster-wide.
+"""The owner of one quota: it decides how many requests each process may have under way.
 
-A model without threads, sleep or network, given a clock. Its members (worker processes) report
-every half second and get a lease in return::
+It has no threads, no sleep and no network, and is given a clock. Its members (processes that send
+requests) send a message every half second, and get a lease in return::
 
-    member ── Report: in flight, waiting, done, throttled … ──▶ owner
+    member ── Usage: in flight, waiting, done, throttled … ───▶ owner
            ◀─ Lease: slots, rate, pause, valid … ──────────────
 
-- *Shares* follow demand: nobody gets less than its even share if it can use it, and what one
-  cannot use goes to those who wait. With more members than slots, turns are taken.
-- *Shrink before growth*: slots are granted again only when the member that had them reports
-  that fewer requests are under way; until then they are booked on it.
-- A member that is gone keeps its booking for a time of grace: Earth Engine still works on
-  requests whose client has died. One that is silent is taken for gone when its lease is over.
-- The *rate* is shared out in proportion to slots.
+- *Shares* follow demand. A member that can use its even share gets at least that; what a member
+  cannot use goes to members whose requests wait. With more members than slots, members take turns.
+- *Bookings*: a member's booking is the most requests that it may have under way, as far as the
+  owner knows. A slot is granted to another member only when its old holder has said that fewer of
+  its requests are under way; until then, it stays booked on the old holder.
+- The booking of a member that is gone lasts for a *grace* period: Earth Engine still works on
+  requests whose client has died. A member that sends nothing is taken for gone when its lease ends.
+- The *rate* is shared out in proportion to the slots.
 
-The sum of bookings never grows beyond the limit; it is above it only after the limit has fallen,
-until the requests in question have ended.
+The sum of bookings never grows beyond the limit. It is above the limit only after the limit was
+lowered, until enough of the requests under way have ended.
 """
 
 from __future__ import annotations
@@ -26,29 +27,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eedask.quota.adaptive import AdaptiveLimit
-from eedask.quota.messages import Ceiling, Lease, Report
+from eedask.quota.messages import Ceiling, Lease, Usage
 
 logger = logging.getLogger("eedask")
 
 Clock = Callable[[], float]
 
-# Seconds between renewals; for who could use more slots; and while a share is in motion.
+# Seconds between renewals: usually; of a member that could use more slots; and while slots are on
+# their way from one member to another.
 RENEW_S, HUNGRY_S, SOON_S = 0.5, 0.2, 0.1
-# Members that may renew soon at once without a burden on the scheduler: 200 calls a second.
+# Up to so many members renew every SOON_S seconds, 200 calls a second for the scheduler; more of
+# them renew less often.
 _SOON_MEMBERS = 20
 # Seconds that a lease is valid without renewal: more than a worker is ever busy elsewhere.
 VALID_S = 10.0
 # Seconds, at least, that Earth Engine goes on with requests whose client is gone; twice the mean
 # latency where that is longer, and never more than its own limit of 5 minutes.
 GRACE_S, MAX_GRACE_S = 5.0, 300.0
-# Seconds of silence after which a member is forgotten; until then one slot stays booked on it,
-# for that is what it falls back to.
+# Seconds without a message after which a member is forgotten. Until then, one slot stays booked on
+# it: a member without a lease goes on with one request at a time.
 FORGOTTEN_S = 300.0
-# Seconds until all members of an owner that was started anew have told what they hold.
+# Seconds that an owner on a restarted scheduler waits for all members to say what they have.
 SETTLE_S = 1.5
-# Seconds without any member after which what was found of the quota is out of date.
+# Seconds without any member after which the limit that was found is out of date.
 STALE_S = 600.0
-# Seconds of a turn, where there are more members than slots.
+# Seconds of a turn, when there are more members than slots.
 TURN_S = 5.0
 # Requests at once while the project is in restricted mode, that is when its compute quota is
 # used up (https://developers.google.com/earth-engine/guides/usage). The page tells no number:
@@ -64,16 +67,17 @@ def shares(capacity: int, demands: Mapping[str, int]) -> dict[str, int]:
     Parameters
     ----------
     capacity : int
-        Slots.
-    demands : mapping
-        Slots that each member could use. Where slots are fewer than members, the first get one.
+        Slots that there are.
+    demands : mapping of str to int
+        Slots that each member could use now. If there are fewer slots than members with demand,
+        the first members get one each.
 
     Returns
     -------
-    dict
-        Slots for each member: never less than the smaller of demand and an even share, and
-        never more than the capacity in sum. What nobody asked for goes to those with demand
-        as well, that they need not ask for it.
+    dict of str to int
+        Slots for each member: at least the smaller of its demand and an even share, and together
+        not more than the capacity. Slots that nobody demands are shared out among the members
+        with demand, so that they have them when they need more.
     """
     given = dict.fromkeys(demands, 0)
     left = max(0, capacity)
@@ -95,12 +99,26 @@ def shares(capacity: int, demands: Mapping[str, int]) -> dict[str, int]:
 class _Member:
     """What the owner knows of a member.
 
-    ``booked`` is the most that it may have under way, as far as is known; ``until`` is when
-    the booking of one that is gone ends.
+    Attributes
+    ----------
+    joined, seen : float
+        Times of the first and of the last message, in seconds of the owner's clock.
+    usage : Usage
+        The last message.
+    slots, number : int
+        Of its last lease.
+    booked : int
+        The most requests that it may have under way, as far as is known.
+    until : float, optional
+        When the booking ends, of a member that is gone; None for others.
+    speed : float
+        Requests that succeed, a second.
+    latency : float, optional
+        Mean seconds of its latest requests that succeeded.
     """
 
     joined: float
-    report: Report
+    usage: Usage
     slots: int = 0
     booked: int = 0
     number: int = 0
@@ -110,22 +128,22 @@ class _Member:
     latency: float | None = None
 
     def heard(self, now: float) -> bool:
-        """Return whether its lease is in force."""
+        """Return whether the member's lease is in force."""
         return self.until is None and now - self.seen <= VALID_S
 
     @property
     def held(self) -> int:
-        """Requests that the server presumably holds for it."""
+        """Requests of the member that the server is presumably working on."""
         if self.until is not None:
             return self.booked
-        if self.report.held is not None:
-            return self.report.held
-        return min(self.slots, self.report.demand)
+        if self.usage.held is not None:
+            return self.usage.held
+        return min(self.slots, self.usage.demand)
 
 
 @dataclass
 class _Totals:
-    """Since the owner began."""
+    """Requests of all members that succeeded, and that were throttled, since the owner began."""
 
     done: int = 0
     throttled: int = 0
@@ -140,8 +158,9 @@ class Owner:
     Parameters
     ----------
     ceiling : Ceiling
+        The quota as the user states it.
     clock : callable
-        Seconds, never going back.
+        Returns seconds, never going back.
     """
 
     ceiling: Ceiling
@@ -159,7 +178,7 @@ class Owner:
 
     @property
     def limit(self) -> int:
-        """Requests at once, now."""
+        """Requests that all members together may have under way now."""
         limit = self._adaptive.limit
         return min(limit, RESTRICTED_CONCURRENCY) if self.restricted else limit
 
@@ -174,26 +193,26 @@ class Owner:
         return sum(member.booked for member in self._members.values())
 
     def knows(self, name: str) -> bool:
-        """Whether somebody is a member, or was until a moment ago."""
+        """Return whether a member of this name has joined and is not forgotten yet."""
         return name in self._members
 
     def set_ceiling(self, ceiling: Ceiling) -> None:
-        """Change what is never exceeded; those who have more give it back as requests end."""
+        """Change the ceiling; members that have more give slots back as their requests end."""
         self.ceiling = ceiling
         self._adaptive.set_ceiling(ceiling.concurrency)
 
-    def renew(self, name: str, report: Report) -> Lease:
-        """Hear a member's report and return its lease; an unknown member joins."""
+    def renew(self, name: str, usage: Usage) -> Lease:
+        """Take a member's message and return its lease; an unknown member joins."""
         now = self.clock()
         self._forget(now)
         if now - self._heard_at > STALE_S:
             self._adaptive = AdaptiveLimit(self.ceiling.concurrency, now)
         self._heard_at = now
-        member = self._member(name, report, now)
-        self._hear(member, report, now)
-        if report.leaving:
-            self._end(name, report.in_flight, now)
-            return Lease(0, report.sequence, 0)
+        member = self._member(name, usage, now)
+        self._hear(member, usage, now)
+        if usage.leaving:
+            self._end(name, usage.in_flight, now)
+            return Lease(0, usage.sequence, 0)
         targets = self._targets(now)
         target = targets[name]
         free = self.limit - (self.booked - member.booked)
@@ -203,7 +222,7 @@ class Owner:
         member.booked = max(member.booked, slots)
         return Lease(
             member.number,
-            report.sequence,
+            usage.sequence,
             slots,
             self._rate(slots),
             max(0.0, self._pause_until - now),
@@ -212,13 +231,13 @@ class Owner:
         )
 
     def remove(self, name: str) -> None:
-        """Take a member for gone; its share is granted to others after the grace."""
+        """Take a member for gone. Its slots are granted to others after the grace period."""
         member = self._members.get(name)
         if member is not None and member.until is None:
             self._end(name, member.booked, self.clock())
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the state for progress and dashboards, JSON-able; times in seconds."""
+        """Return the state as a dictionary that JSON can hold; times in seconds."""
         now = self.clock()
         self._forget(now)
         live = [m for m in self._members.values() if m.until is None]
@@ -228,8 +247,8 @@ class Owner:
             "limit": self.limit,
             "leased": sum(m.slots for m in live),
             "booked": self.booked,
-            "in_flight": sum(m.report.in_flight for m in live),
-            "waiting": sum(m.report.waiting for m in live),
+            "in_flight": sum(m.usage.in_flight for m in live),
+            "waiting": sum(m.usage.waiting for m in live),
             "done": self._totals.done,
             "throttled": self._totals.throttled,
             "latency": self._adaptive.latency,
@@ -239,27 +258,28 @@ class Owner:
             "members": {name: _describe(m, now) for name, m in self._members.items()},
         }
 
-    def _member(self, name: str, report: Report, now: float) -> _Member:
+    def _member(self, name: str, usage: Usage, now: float) -> _Member:
         member = self._members.get(name)
         if member is None:
-            # Who comes with a lease had it from an owner that is no more, as may others: let
-            # them all come before anybody gets more. Its counts until now were that owner's.
-            base = report if report.lease else Report(0)
-            member = _Member(now, base, report.slots, report.slots, report.lease, now)
+            # A new member that has a lease got it from an owner before this one. Other members may
+            # have leases of that owner too: nobody gets more slots until all had time to come. The
+            # counts so far were that owner's.
+            base = usage if usage.lease else Usage(0)
+            member = _Member(now, base, usage.slots, usage.slots, usage.lease, now)
             self._members[name] = member
-            if report.lease:
+            if usage.lease:
                 self._settled_at = now + SETTLE_S
         return member
 
-    def _hear(self, member: _Member, report: Report, now: float) -> None:
-        before, span = member.report, now - member.seen
-        done = max(0, report.done - before.done)
-        throttled = max(0, report.throttled - before.throttled)
-        latency = max(0.0, report.latency - before.latency)
-        # Only the member that has the last lease in force says what it may have under way.
-        known = member.slots if report.lease == member.number else member.booked
-        member.booked = max(known, report.in_flight)
-        member.report, member.seen, member.until = report, now, None
+    def _hear(self, member: _Member, usage: Usage, now: float) -> None:
+        before, span = member.usage, now - member.seen
+        done = max(0, usage.done - before.done)
+        throttled = max(0, usage.throttled - before.throttled)
+        latency = max(0.0, usage.latency - before.latency)
+        # Until the member says that its newest lease is in force, it may act on an older one.
+        known = member.slots if usage.lease == member.number else member.booked
+        member.booked = max(known, usage.in_flight)
+        member.usage, member.seen, member.until = usage, now, None
         if span > 0:
             weight = min(1.0, span / 2)
             member.speed += weight * (done / span - member.speed)
@@ -269,13 +289,14 @@ class Owner:
         self._totals.throttled += throttled
         held = sum(m.held for m in self._members.values())
         if self._adaptive.lowered:
-            # Slots that are on their way from one member to another were not refused.
+            # Slots that are on their way from one member to another hold no request just now, and
+            # the server did not refuse them.
             held += max(0, self._adaptive.limit - self.booked)
         self._adaptive.observe(now, done, throttled, latency, held)
-        demand = sum(m.report.demand for m in self._members.values() if m.until is None)
+        demand = sum(m.usage.demand for m in self._members.values() if m.until is None)
         self._adaptive.tick(now, demand > self._adaptive.limit)
-        self._pause_until = max(self._pause_until, now + report.pause)
-        if report.restricted:
+        self._pause_until = max(self._pause_until, now + usage.pause)
+        if usage.restricted:
             self._restrict(now)
 
     def _restrict(self, now: float) -> None:
@@ -289,7 +310,7 @@ class Owner:
         self._restricted_until = now + RESTRICTED_S
 
     def _targets(self, now: float) -> dict[str, int]:
-        live = {n: m.report.demand for n, m in self._members.items() if m.heard(now)}
+        live = {n: m.usage.demand for n, m in self._members.items() if m.heard(now)}
         capacity = self.limit - sum(m.booked for m in self._members.values() if not m.heard(now))
         if now >= self._next_turn:
             self._next_turn = now + max(TURN_S, 2 * (self._adaptive.latency or 0.0))
@@ -298,7 +319,7 @@ class Owner:
         return shares(capacity, {n: live[n] for n in order})
 
     def _turn(self, capacity: int, live: Mapping[str, int]) -> None:
-        """Put those who had a slot behind those who had none, if not all can have one."""
+        """If there are fewer slots than members with demand, move those that had one to the end."""
         hungry = [n for n in self._members if live.get(n, 0) > 0]
         if 0 < capacity < len(hungry):
             for name in hungry[:capacity]:
@@ -307,7 +328,7 @@ class Owner:
     def _rate(self, slots: int) -> float | None:
         if self.ceiling.rate is None:
             return None
-        # Bookings above the limit still send, until they hear of it.
+        # Members whose bookings exceed the limit send at their old rate until they renew.
         return self.ceiling.rate * max(slots, 0.01) / max(self.limit, self.booked)
 
     def _renew_in(self, now: float, member: _Member, targets: Mapping[str, int]) -> float:
@@ -316,7 +337,7 @@ class Owner:
         if moving or any(now - m.joined <= 2 * RENEW_S for _, m in live):
             soon = SOON_S
         else:
-            soon = HUNGRY_S if len(live) > 1 and member.report.demand > member.slots else RENEW_S
+            soon = HUNGRY_S if len(live) > 1 and member.usage.demand > member.slots else RENEW_S
         return min(RENEW_S, soon * max(1.0, len(live) / _SOON_MEMBERS))
 
     def _end(self, name: str, booked: int, now: float) -> None:
@@ -328,7 +349,7 @@ class Owner:
         member.until = now + self._grace()
 
     def _forget(self, now: float) -> None:
-        """Free what was booked on members that are gone, or silent for too long."""
+        """Free the bookings of members that are gone, or have sent nothing for too long."""
         for name, member in list(self._members.items()):
             silent = now - member.seen
             over = now >= member.until if member.until is not None else silent > FORGOTTEN_S
@@ -345,10 +366,10 @@ def _describe(member: _Member, now: float) -> dict[str, Any]:
     return {
         "slots": member.slots,
         "booked": member.booked,
-        "in_flight": member.report.in_flight,
-        "waiting": member.report.waiting,
-        "done": member.report.done,
-        "throttled": member.report.throttled,
+        "in_flight": member.usage.in_flight,
+        "waiting": member.usage.waiting,
+        "done": member.usage.done,
+        "throttled": member.usage.throttled,
         "latency": member.latency,
         "requests_per_s": member.speed,
         "seen": now - member.seen,

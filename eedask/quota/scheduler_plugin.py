@@ -1,6 +1,6 @@
-"""The owners of quotas in one place, and the plugin that puts them on Dask's scheduler.
+"""The owners of all quotas of a process, and the plugin that puts them on Dask's scheduler.
 
-Nothing secret goes through here: a key names an endpoint and a project, the rest are counts.
+No message holds a secret: a key names an endpoint and a project; the rest are counts.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 import distributed
 
-from eedask.quota.messages import Ceiling, Lease, Report
+from eedask.quota.messages import Ceiling, Lease, Usage
 from eedask.quota.owner import Clock, Owner
 
 PLUGIN = "eedask-quota"
-# Dask event topic of the totals.
+# Dask event topic under which totals are published.
 TOPIC = "eedask-quota"
-# Names of the calls that the scheduler answers.
+# Names of the handlers that the plugin adds to the scheduler.
 RENEW, CEILING, SNAPSHOT = "eedask_quota_renew", "eedask_quota_ceiling", "eedask_quota_snapshot"
-# Seconds between two events of the totals of one quota, at least.
+# Least seconds between two events with the totals of one quota.
 PUBLISH_S = 1.0
 
 
@@ -40,22 +40,30 @@ class Owners:
         self._lock = threading.Lock()
 
     def set_ceiling(self, key: str, ceiling: Ceiling) -> None:
-        """State the ceiling of a quota; the last statement holds for all."""
+        """State the ceiling of a quota. The last one stated holds, for all members."""
         with self._lock:
             self._stated.add(key)
             self._owner(key, ceiling).set_ceiling(ceiling)
 
-    def renew(self, key: str, member: str, ceiling: Ceiling, report: Report) -> Lease:
-        """Hear a report and return the lease.
+    def renew(self, key: str, member: str, ceiling: Ceiling, usage: Usage) -> Lease:
+        """Take a member's message and return its lease.
 
-        ``ceiling`` is what the member was started with. Where none was stated, that of the
-        member who came last counts.
+        Parameters
+        ----------
+        key : str
+            Names the quota.
+        member : str
+            Names the member.
+        ceiling : Ceiling
+            The ceiling that the member was started with. If none was stated by
+            :meth:`set_ceiling`, that of the member that joined last holds.
+        usage : Usage
         """
         with self._lock:
             owner = self._owner(key, ceiling)
             if key not in self._stated and not owner.knows(member) and owner.ceiling != ceiling:
                 owner.set_ceiling(ceiling)
-            return owner.renew(member, report)
+            return owner.renew(member, usage)
 
     def remove(self, key: str, member: str) -> None:
         """Take a member for gone."""
@@ -79,24 +87,24 @@ class Owners:
         return self._owners[key]
 
 
-# Those of this process: of what it sends without a cluster, and with one that is all within it.
+# The owners in this process, for runs without a cluster and for clusters wholly within the process.
 OWNERS = Owners()
 
 
 class QuotaPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
     """Owns the quotas of a cluster, on its scheduler.
 
-    Idempotent: whoever registers it again, client or worker, finds what is there. Totals of
-    each quota are published as events of the topic ``eedask-quota``.
+    Clients and workers may register it again: the first one stays. The totals of each quota are
+    published as events of the topic ``eedask-quota``.
     """
 
     name = PLUGIN
     idempotent = True
 
     def start(self, scheduler: Any) -> None:
-        """Begin to answer."""
+        """Add the handlers to the scheduler."""
         self._scheduler = scheduler
-        # One quota for all that this process sends, whether or not a cluster within it sends it.
+        # A cluster within this process shares its quota with runs without a cluster.
         self.owners = OWNERS if scheduler.address.startswith("inproc://") else Owners()
         self._where: dict[tuple[str, str], str] = {}
         self._published: dict[str, float] = {}
@@ -105,20 +113,24 @@ class QuotaPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         )
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
-        """Take the members on a worker for gone."""
+        """Take the members on a worker that has left for gone."""
         self._remove(worker)
 
     def remove_client(self, scheduler: Any, client: str, **_: Any) -> None:
-        """Take the members that planned with a client for gone."""
+        """Take the members of a client that has left for gone."""
         self._remove(client)
 
     async def close(self) -> None:
-        """Take all members for gone: the owners of a cluster within a process outlive it."""
+        """Take all members for gone: a cluster within this process ends before its owners do."""
         for where in set(self._where.values()):
             self._remove(where)
 
     def snapshot(self, key: str | None = None) -> dict[str, Any]:
-        """Return the state of one quota or all, by key; each member says on which worker it is."""
+        """Return the state of one quota, or of all, by key.
+
+        Each is as :meth:`Owner.snapshot` gives it, and each member has its place added as
+        ``worker``: a worker's address, or the id of a client.
+        """
         found = {}
         for each in self.owners.keys() if key is None else [key]:
             state = self.owners.snapshot(each)
@@ -137,9 +149,9 @@ class QuotaPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         self.owners.set_ceiling(key, Ceiling(**ceiling))
 
     def _renew(
-        self, key: str, member: str, where: str, ceiling: dict[str, Any], report: dict[str, Any]
+        self, key: str, member: str, where: str, ceiling: dict[str, Any], usage: dict[str, Any]
     ) -> dict[str, Any]:
-        heard = Report(**report)
+        heard = Usage(**usage)
         lease = self.owners.renew(key, member, Ceiling(**ceiling), heard)
         if heard.leaving:
             self._where.pop((key, member), None)

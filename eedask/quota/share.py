@@ -1,35 +1,35 @@
-"""The model of a process's share of a quota: what may be under way now, without threads.
+"""A process's share of a quota, without threads: how many of its requests may be under way now.
 
-It reacts at once to throttling, before the quota's owner hears of it: no more than the server held
-beside the throttled request go under way until the next lease.
+It reacts to a throttled request before the owner of the quota hears of it: until the next lease,
+not more requests are under way than were accepted when that one was refused.
 """
 
 from __future__ import annotations
 
 import logging
 
-from eedask.quota.messages import Lease, Report
+from eedask.quota.messages import Lease, Usage
 
 logger = logging.getLogger("eedask")
 
-# Seconds' worth of tokens that may be saved up.
+# A token allows one request to start. Unused tokens of so many seconds are kept.
 _BURST_S = 0.1
-# Seconds without any request after one that was throttled though no other was under way; twice
-# as long each time.
+# Seconds without any request after one that was throttled although no other was under way; twice
+# as long each time, up to the second number.
 _MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 5.0
-# Seconds of a pause that the user should hear of.
+# Seconds of a pause from which on the user is told of it.
 _LONG_PAUSE_S = 60.0
 
 
 class Share:
-    """What a process may have under way, and what it has.
+    """The requests that a process may have under way, and those that it has.
 
     Parameters
     ----------
     now : float
-        Seconds, as in all methods, on a clock that never goes back.
+        The time in seconds, as in all methods, on a clock that never goes back.
     patience : float
-        Seconds without a first lease after which one slot is there all the same.
+        Seconds after which one request may be under way even if no lease has come.
     """
 
     def __init__(self, now: float, patience: float = 10.0) -> None:
@@ -46,43 +46,46 @@ class Share:
         self._backoff = _MIN_BACKOFF_S
 
     def allowed(self, now: float) -> int:
-        """Return how many requests may be under way."""
+        """Return how many requests may be under way at once."""
         if now >= self._expires:
             return 1
         slots = self._lease.slots
         return slots if self._cap is None else min(slots, self._cap)
 
     def delay(self, now: float) -> float | None:
-        """Return the seconds until a request may start; None: not before something happens."""
+        """Return the seconds until a request may start.
+
+        None if that depends on the end of another request, or on the next lease.
+        """
         if self.in_flight >= self.allowed(now):
             return None
         return max(0.0, self._pause_until - now, self._token_delay(now))
 
     def start(self, now: float) -> None:
-        """Begin a request. Only when :meth:`delay` is 0."""
+        """Count a request as under way. To be called only when :meth:`delay` is 0."""
         self._refill(now)
         self._tokens -= 1
         self.in_flight += 1
 
     def succeeded(self, latency: float) -> None:
-        """End a request that was answered after so many seconds."""
+        """End a request that was answered; ``latency`` is the seconds that it took."""
         self.in_flight -= 1
         self._done += 1
         self._latency += latency
         self._backoff = _MIN_BACKOFF_S
 
     def failed(self) -> None:
-        """End a request that tells nothing of the quota."""
+        """End a request that failed for a reason other than the quota."""
         self.in_flight -= 1
 
     def unused(self) -> None:
-        """End what was begun and not sent."""
+        """End a request that was counted and not sent."""
         self.in_flight -= 1
-        # What is more than may be saved up goes with the next refill.
+        # The next refill takes away tokens beyond those that may be kept.
         self._tokens += 1
 
     def throttled(self, now: float, retry_after: float | None = None) -> None:
-        """End a request that was refused."""
+        """End a request that was throttled; ``retry_after`` is the pause asked for, in seconds."""
         self.in_flight -= 1
         self._throttled += 1
         self._cap = max(1, min(self.in_flight, self.allowed(now)))
@@ -93,8 +96,8 @@ class Share:
         self.pause(now, retry_after or 0.0)
 
     def pause(self, now: float, seconds: float) -> None:
-        """Start nothing for so many seconds, because the server asked for it."""
-        # Once for all requests that are refused together.
+        """Start no request for so many seconds, because the server asked for it."""
+        # Requests that are refused together make one warning.
         if seconds > _LONG_PAUSE_S and now + seconds > self._own_pause_until + _LONG_PAUSE_S:
             logger.warning(
                 "the server asks to be left alone (Retry-After): no request of the project is sent"
@@ -105,7 +108,7 @@ class Share:
         self._pause_until = max(self._pause_until, self._own_pause_until)
 
     def restricted(self) -> None:
-        """Note that the server told of restricted mode."""
+        """Note that the server said that the project is in restricted mode."""
         self._restricted = True
 
     def apply(self, lease: Lease, now: float, asked: float | None = None) -> None:
@@ -116,7 +119,8 @@ class Share:
         lease : Lease
         now : float
         asked : float, optional
-            When the report that it answers was made; validity counts from there.
+            Time at which the message that the lease answers was made: its validity counts from
+            there. ``now`` when not given.
         """
         self._refill(now)
         if lease.answers >= self._capped_in:
@@ -125,11 +129,20 @@ class Share:
         self._expires = (now if asked is None else asked) + lease.valid
         self._pause_until = max(self._pause_until, now + lease.pause)
 
-    def report(self, now: float, waiting: int = 0, leaving: bool = False) -> Report:
-        """Return the next report to the owner."""
+    def next_usage(self, now: float, waiting: int = 0, leaving: bool = False) -> Usage:
+        """Return the next message to the owner.
+
+        Parameters
+        ----------
+        now : float
+        waiting : int
+            Requests that wait for a slot.
+        leaving : bool
+            Whether the process leaves the quota with it.
+        """
         self._sequence += 1
         restricted, self._restricted = self._restricted, False
-        return Report(
+        return Usage(
             self._sequence,
             self._lease.number,
             self._lease.slots,
@@ -155,7 +168,7 @@ class Share:
 
     def _token_delay(self, now: float) -> float:
         self._refill(now)
-        # A sum of small refills may stay a hair below the whole.
+        # A sum of small refills may be just below 1, by rounding.
         if self._lease.rate is None or self._tokens >= 1 - 1e-9:
             return 0.0
         return (1 - self._tokens) / self._lease.rate

@@ -1,4 +1,4 @@
-"""What came out of a run, to look at and to use.
+"""The results of a run: opened, as tables, and as pages to look at.
 
 In goes a dataset's folder.
 Out come the manifest, tables, opened chips, a contact sheet and a report.

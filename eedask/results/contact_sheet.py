@@ -1,4 +1,4 @@
-"""Many pictures on one sheet, each with a label."""
+"""The contact sheet: many pictures in one image, each with a label."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Labelled:
     picture : PIL image, optional
         None draws an empty frame.
     label : str
+        Text below the picture, cut off if it is wider.
     """
 
     picture: Image.Image | None
@@ -29,11 +30,12 @@ class Labelled:
 
 
 def contact_sheet(pictures: Sequence[Labelled], columns: int = 8, side: int = 160) -> Image.Image:
-    """Return a sheet of labelled pictures.
+    """Return one image with all pictures, row by row.
 
     Parameters
     ----------
     pictures : sequence of Labelled
+        In reading order.
     columns : int
         Pictures in a row.
     side : int

@@ -1,4 +1,4 @@
-"""The page that a run leaves for people to look at."""
+"""The report: an HTML page about the results of a run."""
 
 from __future__ import annotations
 
@@ -39,11 +39,13 @@ def report_html(
     plan : mapping
         The content of ``plan.json``.
     manifest : GeoDataFrame
+        One row an item, see :attr:`eedask.Result.manifest`.
     summary : str
+        A few lines of text, see :meth:`eedask.Result.summary`.
     sheet : str, optional
-        File name of the contact sheet.
+        File name of the contact sheet, relative to the page; None if there are no chips.
     values : DataFrame, optional
-        Of a dataset that has a table.
+        The table's values, one column each; None if the dataset has no table.
     """
     asked = plan["asked"]
     title = f"{asked['verb']}: {len(manifest)} items"
@@ -121,7 +123,7 @@ def _asked_rows(asked: Mapping[str, Any]) -> list[list[Any]]:
 
 
 def _told(value: Any) -> Any:
-    # Of use to see that two reports are of the same items or image, and for that a part will do.
+    # A hash serves to see that two reports are of the same items or image. Its beginning will do.
     is_digest = isinstance(value, str) and DIGEST.fullmatch(value)
     return f"SHA-256 {value[:12]}…" if is_digest else value
 

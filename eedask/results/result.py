@@ -1,4 +1,4 @@
-"""What a run left: a manifest with one row for every item, and the files."""
+"""The result of a run: a manifest with one row for every item, and the files or the table."""
 
 from __future__ import annotations
 
@@ -27,20 +27,26 @@ from eedask.run.progress import Listener
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-# Whole numbers stay whole where some are missing.
+# pandas' types for columns that would lose their type to nulls: whole numbers would become floats.
 _NULLABLE = {pa.int64(): pd.Int64Dtype()}
 
 Rerun = Callable[[bool | Listener], "Result"]
 
 
 class Result:
-    """A dataset that a run has filled.
+    """The folder that a run has filled; made by ``plan.run()`` and :func:`eedask.open_result`.
 
     Parameters
     ----------
     dataset : Dataset
+        The folder's contents.
     rerun : callable, optional
-        Runs the plan's failed items again.
+        Runs the plan again, with its failed items; None for a result opened from a folder.
+
+    Examples
+    --------
+    >>> result = eedask.open_result("chips")  # doctest: +SKIP
+    >>> result.failed[["error_kind", "error"]]  # doctest: +SKIP
     """
 
     def __init__(self, dataset: Dataset, rerun: Rerun | None = None) -> None:
@@ -49,16 +55,30 @@ class Result:
 
     @property
     def path(self) -> str:
-        """The folder, as it was given."""
+        """The folder: the path, or URL, that was given as ``out``."""
         return self._dataset.folder.url
 
     @cached_property
     def manifest(self) -> gpd.GeoDataFrame:
         """The items in their own order, with what became of each.
 
-        The columns ``status`` ("ok", "failed", or null where a run was cut short), ``path``
-        (relative to the folder), ``nbytes``, ``attempts``, ``elapsed_s``, ``error_kind``,
-        ``error`` and ``finished`` stand after the items' own; the index holds the ids.
+        The index holds the ids. After the items' own columns stand:
+
+        ``status`` : str
+            "ok", "failed", or null for an item that no run has come to yet.
+        ``path`` : str
+            The item's file, or the part of the table with its rows, relative to the folder.
+        ``nbytes`` : int
+            Bytes of the file, or the item's share of the answer with its rows.
+        ``attempts`` : int
+            Requests that were sent for the item, alone or with others.
+        ``elapsed_s`` : float
+            Seconds that they took, waiting and retries included.
+        ``error_kind``, ``error`` : str
+            Of a failed item: the kind of the error (see :mod:`eedask.errors`), and its message,
+            in Earth Engine's own words if it answered.
+        ``finished`` : timestamp, UTC
+            When the item was done, or failed.
 
         The manifest of chips has four more, which say where a chip's pixels lie:
 
@@ -80,17 +100,30 @@ class Result:
 
     @property
     def failed(self) -> gpd.GeoDataFrame:
-        """The rows of the manifest whose items failed."""
+        """The rows of :attr:`manifest` whose status is "failed"."""
         return self.manifest[self.manifest["status"] == FAILED]
 
     def retry_failed(self, *, progress: bool | Listener = True) -> Result:
         """Try the failed items again and return the new result.
 
+        Parameters
+        ----------
+        progress : bool or callable
+            As in :meth:`eedask.Plan.run`: True draws a bar; a callable gets each
+            :class:`eedask.Progress`.
+
+        Returns
+        -------
+        Result
+            A new result; this one's manifest stays as it was.
+
         Raises
         ------
         DatasetError
-            If this result was opened from a folder: repeat the plan and use
+            If this result was opened from a folder: make the same plan again and call
             ``plan.run(retry_failed=True)``.
+        RunStopped
+            As :meth:`eedask.Plan.run`.
         """
         if self._rerun is None:
             raise DatasetError(
@@ -100,20 +133,25 @@ class Result:
         return self._rerun(progress)
 
     def table(self) -> gpd.GeoDataFrame:
-        """Return the values, with the items' own columns and geometries before them.
+        """Return the table of values, with the items' own columns and geometries before them.
 
         Returns
         -------
         GeoDataFrame
-            Indexed by item id, in the items' own order: one row an item, or as many as it has
-            in a long table. An item without values (failed, or not done) has one row of nulls.
-            A column of the items that is named like a value is called ``NAME_item``, with one
-            more ``_item`` for as long as that is taken too.
+            Indexed by item id, in the items' own order: one row an item; of a time series, one row
+            for each of its images, by time. An item without values (failed, or not done) has one
+            row of nulls. Whole numbers are Int64, other numbers float64, times timestamps in UTC.
+            If a column of the items has the name of a value, it is called ``NAME_item``, with more
+            ``_item`` added while that name is taken as well.
 
         Raises
         ------
         DatasetError
-            If the dataset has no table.
+            If the dataset has no table, as that of chips.
+
+        Examples
+        --------
+        >>> eedask.open_result("heights").table()["elevation"].describe()  # doctest: +SKIP
         """
         values = self._all_values()
         items = self._dataset.items()
@@ -128,13 +166,13 @@ class Result:
         Parameters
         ----------
         folder : str or path
-            Local or any fsspec URL; it is made where it is missing.
+            Where the files go, local or any fsspec URL. It is made if it is missing.
 
         Returns
         -------
         list of str
-            The files' paths, in the items' own order. Items that failed have none; one whose
-            series has no image has a file of its head alone.
+            The files' paths, in the items' own order. An item that failed has no file. An item
+            whose series has no image has a file with the header alone.
 
         Raises
         ------
@@ -151,31 +189,37 @@ class Result:
             rows = values.iloc[places.get(id_, [])]
             target.write(name, rows.to_csv(index=False).encode())
             paths.append(target.path(name))
-        # Scripts take all that is in the folder for CSV files.
+        # No other file may stay in the folder: scripts read all that is there as CSV.
         target.sweep()
         return paths
 
     def _all_values(self) -> pd.DataFrame:
-        """Return the values of all items, those of an item by time where they have one."""
+        """Return the values of all items; those of a time series are sorted by time."""
         found = self._dataset.table()
         if found is None:
             raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
         values = _values(found)
-        # A column of that name alone may hold anything.
+        # Both columns, as other tables may have one that is called "time" and holds anything.
         is_series = {IMAGE, WHEN} <= set(values.columns)
         return values.sort_values(WHEN, kind="stable") if is_series else values
 
     def dataframe(self) -> dd.DataFrame:
-        """Return the values as a lazy Dask DataFrame: a partition for each part, with its ids.
+        """Return the values as a lazy Dask DataFrame, indexed by item id.
 
-        The items' own columns are not in it; they are in ``items.parquet``.
+        Each Parquet file of the table is a partition. The items' own columns are not in it; they
+        are in ``items.parquet``.
+
+        Returns
+        -------
+        dask.dataframe.DataFrame
+            Columns and dtypes are those of the values in :meth:`table`.
 
         Raises
         ------
         DatasetError
             If the dataset has no table.
         """
-        # A third of the time that importing eedask would take, in every worker.
+        # Imported here: at the top, every worker would import it, which takes long.
         import dask.dataframe as dd
 
         schema = self._dataset.table_schema()
@@ -185,7 +229,7 @@ class Result:
         parts = self._dataset.table_parts()
         if not parts:
             return dd.from_pandas(meta, npartitions=1)
-        # Not dask's read_parquet, which gives each part the types that its own nulls ask for.
+        # Not dask's read_parquet: it lets the nulls in a file decide the types of its partition.
         return dd.from_map(partial(_part_values, self._dataset), parts, meta=meta)
 
     def open(self, item_id: Any) -> Any:
@@ -194,17 +238,18 @@ class Result:
         Parameters
         ----------
         item_id : int or str
+            The item's id, as in the index of the manifest.
 
         Returns
         -------
         PIL.Image.Image, numpy.ndarray or rasterio.DatasetReader
-            For pictures; NumPy files (structured, shape (rows, columns), one field a band);
-            GeoTIFFs (needs rasterio).
+            A picture for PNG and JPEG; a structured array, shape (rows, columns), with a field for
+            each band, for NumPy files; an open dataset for GeoTIFFs, which needs rasterio.
 
         Raises
         ------
         InputError
-            If there is no such item, it has no file, or what reads the file is not installed.
+            If there is no such item, or it has no file, or rasterio is needed and not installed.
         """
         self._check_files()
         path = self._path_of(item_id)
@@ -229,15 +274,20 @@ class Result:
         Parameters
         ----------
         n : int
+            Chips on the sheet; all if there are fewer.
         columns : int
             Chips in a row.
         side : int
             Pixels of a chip's longer side on the sheet.
 
+        Returns
+        -------
+        PIL.Image.Image
+
         Raises
         ------
         InputError
-            If there are no chips, or what reads them is not installed.
+            If there are no chips, or they are GeoTIFFs and rasterio is not installed.
         """
         self._check_files()
         done = self.manifest[self.manifest["status"] == OK]
@@ -251,7 +301,7 @@ class Result:
         return contact_sheet(pictures, columns, side)
 
     def summary(self) -> str:
-        """Return a few lines: how many items are done, how large, how long, what failed."""
+        """Return a few lines of text: items done and failed, bytes, seconds, kinds of errors."""
         manifest = self.manifest
         counts = manifest["status"].value_counts()
         done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
@@ -262,7 +312,7 @@ class Result:
         if done:
             elapsed = manifest["elapsed_s"]
             words = f"median {elapsed.median():.2f}, slowest {elapsed.max():.2f}"
-            # Items of a table share requests, so that their sum would be of nothing.
+            # Not for tables, whose items share requests: the sum would count them several times.
             if self._dataset.table_schema() is None:
                 words += f"; requests: {int(manifest['attempts'].sum())}"
             lines.append(f"seconds an item: {words}")
@@ -271,7 +321,7 @@ class Result:
         return "\n".join(lines)
 
     def report(self) -> str:
-        """Write ``report.html`` into the folder, with a sheet of chips if there are some.
+        """Write the page ``report.html`` into the folder, with a contact sheet if there are chips.
 
         Returns
         -------
@@ -303,7 +353,7 @@ def _values(table: pa.Table) -> pd.DataFrame:
 
 
 def _other_names(own: Iterable[str], values: Collection[str]) -> dict[str, str]:
-    """Return other names for the items' columns that are named like values."""
+    """Return new names for those of the items' columns that have the name of a value."""
     names = list(own)
     given: dict[str, str] = {}
     for name in names:
@@ -327,10 +377,19 @@ def open_result(path: str | os.PathLike[str]) -> Result:
     path : str or path
         The ``out`` of the run: a folder, local or any fsspec URL.
 
+    Returns
+    -------
+    Result
+        With all methods but ``retry_failed``, for which the plan's functions are needed.
+
     Raises
     ------
     DatasetError
-        If it is none.
+        If no run has filled the folder, or it is damaged.
+
+    Examples
+    --------
+    >>> eedask.open_result("lst").to_csv_per_item("csv")  # doctest: +SKIP
     """
     dataset = Dataset(Folder(os.fspath(path)))
     dataset.plan()

@@ -1,4 +1,4 @@
-"""Where a plan's partitions run: a cluster that is there, Dask's threads, or one of our own."""
+"""Runs a plan's partitions: on the user's cluster, on Dask's threads, or on its own cluster."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PARTITIONS_IN_FLIGHT = 4
 # How often a partition whose worker died is run again. Each time only what is missing is done,
 # so this only ends runs whose workers die of the work itself.
 REPEATS = 20
-# Seconds for the workers to hear that a run is stopped.
+# Seconds that the workers have to answer when they are told that a run is stopped.
 _STOP_S = 4.0
 # Seconds between looks for partitions that have ended.
 _POLL_S = 0.05
@@ -45,7 +45,7 @@ _IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
 
 
 class RowsBag(db.Bag):  # type: ignore[misc]
-    """A bag that Dask computes by threads, unless told otherwise, and not by processes."""
+    """A bag that Dask computes by threads, unless it is told otherwise; not by processes."""
 
     __dask_scheduler__ = staticmethod(dask.threaded.get)
 
@@ -57,7 +57,7 @@ def rows_bag(partitions: int, spec: RunSpec) -> db.Bag:
 
 
 def check_scheduler() -> None:
-    """See that a run has somewhere to execute, before it sends or writes anything.
+    """Check that the scheduler of Dask's configuration is one that a run can use.
 
     Raises
     ------
@@ -86,26 +86,27 @@ def execute(
     counter: Counter,
     tell: Callable[[str], None] = logger.info,
 ) -> None:
-    """Run all partitions to their end, wherever the user's Dask configuration says.
+    """Run all partitions to their end.
 
-    In order: the current ``distributed.Client`` if there is one; the scheduler that
-    ``dask.config`` names; else a cluster in this very process, which is closed at the end.
+    On the current ``distributed.Client`` if there is one; else on the scheduler that
+    ``dask.config`` names; else on a cluster in this process, which is closed at the end.
 
     Parameters
     ----------
     partitions : int
+        How many there are; they are numbered from 0.
     spec : RunSpec
     counter : Counter
-        Hears of every item.
+        Counts each item that is done.
     tell : callable
-        Is told where the dashboard of a cluster of our own is.
+        Called with a line of text that has the address of the dashboard, if a cluster is started.
 
     Raises
     ------
     RunStopped
         If the run could not go on; what is done is kept.
     KeyboardInterrupt
-        If it was interrupted; likewise.
+        If the user interrupted it; what is done is kept.
     """
     if (client := leases.current_client()) is not None:
         _on_cluster(partitions, spec, counter, client)
@@ -121,7 +122,7 @@ def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
     with watching(spec.run_id, counter):
         try:
             bag = _bag(partitions, spec, _stops)
-            # Threads of the user's own are as many as they are.
+            # An executor of the user's has its own number of threads.
             own = isinstance(dask.config.get("scheduler"), concurrent.futures.Executor)
             threads = {} if own else {"num_workers": PARTITIONS_IN_FLIGHT}
             _check_outcome(bag.compute(**threads))
@@ -149,7 +150,7 @@ def _on_cluster(
 
 
 def _check_can_travel(spec: RunSpec) -> None:
-    """Refuse what cannot be sent to workers, where Dask would log pages and name none of it."""
+    """Raise InputError if the task cannot be pickled; Dask would log pages without the reason."""
     try:
         cloudpickle.dumps(spec.task)
     except Exception as error:
@@ -160,23 +161,23 @@ def _check_can_travel(spec: RunSpec) -> None:
 
 
 def _release_workers(client: distributed.Client, run_id: str, reason: str | None = None) -> None:
-    """End the run on all workers, as far as they are there and answer soon."""
+    """Tell all workers that the run has ended. Workers that do not answer soon are left alone."""
 
     async def ask() -> None:
         await client.run(_release_worker, run_id, reason, on_error="ignore")
 
-    # What ends a run may well have ended workers, or the cluster.
+    # The run may have ended because workers, or the cluster, are gone.
     with contextlib.suppress(Exception):
         client.sync(ask, callback_timeout=_STOP_S)
 
 
 async def _release_worker(run_id: str, reason: str | None) -> None:
-    # It may take a moment, and must not hold up the worker's messages.
+    # In a thread: it may take a moment, during which the worker has to answer the scheduler.
     await asyncio.to_thread(release, run_id, reason)
 
 
 def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None:
-    """Run all partitions, forgetting each as it ends, and repeat those whose worker died."""
+    """Run all partitions and repeat those whose worker died; release each as it ends."""
     futures = client.compute(_bag(partitions, spec, _stops).to_delayed())
     left = {future.key: (number, REPEATS, future) for number, future in enumerate(futures)}
     ending = distributed.as_completed(futures, loop=client.loop)
@@ -200,7 +201,7 @@ def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None
 def _as_they_end(
     ending: distributed.as_completed, presence: Presence
 ) -> Iterator[distributed.Future]:
-    """Yield futures as they end, also such as are added meanwhile."""
+    """Yield futures as they end, including those that are added meanwhile."""
     while not ending.is_empty():
         if ending.has_ready():
             yield next(ending)
@@ -212,10 +213,9 @@ def _as_they_end(
 def _again(
     client: distributed.Client, number: int, spec: RunSpec, repeats: int
 ) -> distributed.Future:
-    """Have a partition run once more, before those that have not run yet.
+    """Submit a partition once more, to run before those that have not run yet.
 
-    Under a new name, because what the scheduler knows of the old one is not to be relied on while
-    workers die.
+    It gets a new key: while workers die, the scheduler may still act on the state of the old key.
     """
     key = f"{_stops.__name__}-{spec.run_id}-{number}-{repeats}"
     return client.submit(_stops, [number], spec, key=key, priority=1)
@@ -257,6 +257,6 @@ def _stops(numbers: Iterable[int], spec: RunSpec) -> list[str | None]:
 
 
 def _bag(partitions: int, spec: RunSpec, function: Any) -> db.Bag:
-    # Each task carries the spec. One node for all would die with the worker that holds it, and take
-    # all partitions along.
+    # Each Dask task carries the spec. If it were one node that all depend on, all partitions would
+    # fail with the worker that holds it.
     return db.from_sequence(range(partitions), partition_size=1).map_partitions(function, spec)

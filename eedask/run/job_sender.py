@@ -1,4 +1,4 @@
-"""How a job's requests are sent: each under a slot of the quota, and again where that can help."""
+"""Sends the requests of a job, each under a slot of the quota, with retries."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ class JobSender:
     Parameters
     ----------
     process : Process
+        What the run has in this process.
     number : int
-        Of the partition.
+        The partition's number.
     job : Job
-        Its attempts are counted.
+        Its ``attempts`` are counted up.
     ticket : Ticket
-        With which the job was taken. Its slot serves the first exchange; any other waits for one.
+        The slot that the request thread took before it took the job. The first exchange uses it;
+        each later one waits for a slot of its own.
     """
 
     def __init__(self, process: Process, number: int, job: Job, ticket: Ticket) -> None:
@@ -33,7 +35,7 @@ class JobSender:
         self._ticket = ticket
 
     def send(self, request: Request, check: Check | None = None) -> bytes:
-        """Return the answer's body, once a slot was free, trying again what may succeed."""
+        """Wait for a slot, send the request, with retries, and return the body of the answer."""
 
         def exchange() -> bytes:
             with self._slot():
@@ -50,13 +52,13 @@ class JobSender:
         self._ticket.give_back()
 
     def recruit(self, work: Callable[[], None], hands: int) -> None:
-        """Have threads that become idle help with the job, after what its partition has left."""
+        """Let idle request threads help with the job, once its partition has no jobs left."""
         hands = min(hands, self._process.spec.ceiling.concurrency)
         self._process.pool.backlog(self._number, _help, [work] * hands)
 
     @property
     def sizes(self) -> Any:
-        """What the task keeps for all jobs of this process."""
+        """What the task's ``sizes()`` returned, for all of the run's jobs in this process."""
         return self._process.sizes
 
     def _slot(self) -> Slot:

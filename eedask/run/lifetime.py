@@ -1,8 +1,9 @@
-"""From when to when a process takes part in a run.
+"""The beginning and the end of a process's part in a run.
 
-Its part begins with the first partition that it works on. It ends when somebody says that the run
-has ended; or, where nobody will, some seconds after the last partition, and then begins anew with
-the next.
+The part begins with the first partition that the process works on: then its threads, connections
+and membership in the quota are made. It ends with :func:`release`. Where nobody calls that (bags,
+whose end only Dask knows), it ends some seconds after the last partition, and begins anew if
+another one comes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _OVER = "the run has ended"
 
 
 class _Stay:
-    """What a process has of a run, and how many partitions are worked on with it."""
+    """A process's part in a run, with the number of partitions that are being worked on."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -41,14 +42,14 @@ _CHANGED = threading.Condition()
 
 @contextlib.contextmanager
 def working(spec: RunSpec) -> Iterator[Process]:
-    """Yield what this process has of a run, while a partition is worked on.
+    """Yield this process's part in a run, for the time that a partition is worked on.
 
     Raises
     ------
     RunStopped
         If the run has ended.
     InputError
-        If this process is none that shares the run's quota.
+        If this process cannot share the run's quota.
     """
     stay = _begin(spec)
     try:
@@ -60,14 +61,13 @@ def working(spec: RunSpec) -> Iterator[Process]:
 def release(run_id: str, reason: str | None = None) -> None:
     """End this process's part in a run, if it has one, for good.
 
-    When it returns, none of the run's partitions writes any more, unless one hangs for longer
-    than a few seconds.
+    It waits for the run's partitions to write their rows, for a few seconds at most.
 
     Parameters
     ----------
     run_id : str
     reason : str, optional
-        For partitions that are still being worked on.
+        The message of the RunStopped that partitions still being worked on get.
     """
     with _CHANGED:
         _RELEASED.add(run_id)
@@ -100,14 +100,14 @@ def _finish(stay: _Stay) -> None:
         _CHANGED.notify_all()
         if stay.partitions or idle_s is None:
             return
-    # A little later, so that the time is surely over by then.
+    # A little longer than idle_s, so that _retire does not find that it is too early.
     timer = threading.Timer(idle_s + 0.1, _retire, [stay, idle_s])
     timer.daemon = True
     timer.start()
 
 
 def _retire(stay: _Stay, idle_s: float) -> None:
-    """End what no partition has used for a while."""
+    """End a process's part in a run if no partition has used it for ``idle_s`` seconds."""
     run_id = stay.process.spec.run_id
     with _CHANGED:
         used = stay.partitions or time.monotonic() - stay.idle_since < idle_s
@@ -118,7 +118,7 @@ def _retire(stay: _Stay, idle_s: float) -> None:
 
 
 def _end(stay: _Stay, reason: str) -> None:
-    """Stop, and wait, not for long, until the partitions have written their rows."""
+    """Stop, wait GRACE_S seconds at most for the partitions to write their rows, and close."""
     stay.process.stop(reason)
     with _CHANGED:
         _CHANGED.wait_for(lambda: not stay.partitions, GRACE_S)

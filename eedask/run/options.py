@@ -14,15 +14,16 @@ _LARGEST_PARTITION = 250
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a plan runs; none of it changes the result.
+    """How a plan runs. No option changes the result.
 
     Attributes
     ----------
     ceiling : Ceiling
         Requests at once and a second, over all workers.
     retry : RetryPolicy
+        How often a request is tried, and the waits in between.
     partition_size : int, optional
-        Items in a Dask partition.
+        Items in a Dask partition; None: chosen by :meth:`partition_of`.
     """
 
     ceiling: Ceiling = DEFAULT_CEILING
@@ -36,10 +37,10 @@ class RunOptions:
             )
 
     def with_partition(self, size: int) -> RunOptions:
-        """Return the options with a partition size, unless they state one."""
+        """Return the options with this partition size, unless they have one already."""
         return self if self.partition_size else replace(self, partition_size=size)
 
     def partition_of(self, count: int) -> int:
-        """Return the items in a partition, of so many in all."""
+        """Return how many items a partition has when there are ``count`` in all."""
         # At least 16 partitions where there are items enough, so that all workers get some.
         return int(self.partition_size or min(_LARGEST_PARTITION, -(-count // 16)))

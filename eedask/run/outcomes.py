@@ -1,4 +1,4 @@
-"""What becomes of a job's items: a row of the manifest each, and a file or rows of the table."""
+"""Does one job, and turns its outcome into rows of the manifest, files, and rows of the table."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ class Done:
 
 
 def do(process: Process, number: int, job: Job, ticket: Ticket) -> list[Done] | Split:
-    """Return what became of each item of a job, whatever happens, or what to do instead.
+    """Do a job; return a :class:`Done` for each of its items, or smaller jobs in its place.
 
-    If what happened is not the items' own fault and the run cannot go on, the run is stopped
-    and nothing is returned for them.
+    An error fails the job's items, except one that would stop all items (credentials, budget, the
+    disk): that stops the run, and nothing is returned.
 
     Parameters
     ----------
     process : Process
+        What the run has in this process.
     number : int
-        Of the partition.
+        The partition's number.
     job : Job
     ticket : Ticket
-        With which the job was taken.
+        The slot that the request thread took before it took the job.
     """
     started = time.monotonic()
     try:
@@ -105,10 +106,10 @@ def _write(spec: RunSpec, file: File) -> None:
 
 
 def flush(process: Process, number: int, rows: list[Row], table: pa.Table | None) -> None:
-    """Write the rows of a partition that there are, of the table and of the manifest."""
+    """Write a partition's rows so far, of the table and of the manifest."""
     try:
         if table is not None:
-            # First, so that whatever the manifest says is done is there.
+            # The table first: items that the manifest calls done then have their rows.
             process.spec.dataset.write_table(number, table)
         process.spec.dataset.write_rows(number, rows)
     except OSError as error:

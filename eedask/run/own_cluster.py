@@ -1,7 +1,7 @@
-"""A Dask cluster in this process, for runs whose user has none.
+"""A Dask cluster in this process, for users who have none.
 
-Its dashboard is loaded when somebody first looks at it: that imports Bokeh, which takes longer
-than all else that happens before a run's first request.
+Its dashboard is loaded when it is first opened in a browser: it imports Bokeh, which takes longer
+than everything else before a run's first request.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from eedask.run.profiler import without_profiler
 
 @contextlib.contextmanager
 def own_cluster(threads: int, tell: Callable[[str], None]) -> Iterator[distributed.Client]:
-    """Start a worker in this process: without new interpreters, scripts need no main guard.
+    """Yield a client of a cluster with one worker, all in this process.
+
+    No interpreter is started, so that scripts need no ``if __name__ == "__main__"``.
 
     Parameters
     ----------
     threads : int
-        Tasks that it runs at once.
+        Dask tasks that the worker runs at once.
     tell : callable
-        Is told where the dashboard is.
+        Called with a line of text that has the address of the dashboard.
     """
     with without_profiler():
         cluster = distributed.LocalCluster(
@@ -47,13 +49,13 @@ def own_cluster(threads: int, tell: Callable[[str], None]) -> Iterator[distribut
 
 
 def _add_late_dashboard(scheduler: distributed.Scheduler) -> None:
-    """Have the first request for a page that is not there load Dask's dashboard."""
+    """Let the first request for a page of the dashboard load it."""
     pages = web.Application([(r".*", _FirstLook, {"scheduler": scheduler})])
     scheduler.http_application.add_application(pages)
 
 
 class _FirstLook(web.RequestHandler):
-    """Puts the dashboard in its own application's place, and sends the browser there again."""
+    """Replaces its own web application by the dashboard, and redirects the browser to it."""
 
     def initialize(self, scheduler: Any) -> None:
         self._scheduler = scheduler

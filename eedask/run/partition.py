@@ -1,4 +1,4 @@
-"""The work of a Dask worker: the items of a partition, through the requests of its process."""
+"""The work of one Dask task: the items of a partition, done by the process's request threads."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _POLL_S = 0.25
 
 
 def run_partition(number: int, spec: RunSpec) -> list[Row]:
-    """Do the items of one partition that are not done yet; return the rows of all of them.
+    """Do the items of one partition that are not done yet; return the rows of all its items.
 
-    Rows are written as they come, so that whatever ends this call loses at most the last few
-    seconds; calling it again does only what is missing.
+    Rows are written every few seconds: if the process dies, those since the last time are lost.
+    Called again, it does only the items without a row.
 
     Raises
     ------
     RunStopped
         If the run is stopped; what is done is written.
     """
-    # Those of items that are tried again stay until others take their place.
+    # The old row of an item that is tried again stays until a new one takes its place.
     rows = {row.id: row for row in spec.dataset.rows(number)}
     done = {id_ for id_, row in rows.items() if row.status == OK or not spec.retry_failed}
     items = spec.dataset.partition(number)
@@ -49,14 +49,15 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
 
 
 class PartitionRows:
-    """What there is of a partition: rows of the manifest by id, and rows of the table.
+    """The rows of a partition so far: of the manifest, by id, and of the table.
 
     Parameters
     ----------
     number : int
+        The partition's number.
     spec : RunSpec
     rows : dict
-        Of earlier runs; those that come are added.
+        Rows of the manifest that earlier runs have written; new ones are added to it.
     """
 
     def __init__(self, number: int, spec: RunSpec, rows: dict[Any, Row]) -> None:
@@ -70,12 +71,12 @@ class PartitionRows:
             self._table = spec.dataset.table_rows(number, self._schema, known)
 
     def add(self, done: Done) -> None:
-        """Add an item."""
+        """Add the rows of an item that is done."""
         self.rows[done.row.id] = done.row
         self._fresh.extend({ITEM_ID: done.row.id, **record} for record in done.records)
 
     def table(self) -> pa.Table | None:
-        """Return the table's rows that there are; None where the work makes files."""
+        """Return the rows of the table so far; None if the task makes files."""
         if self._table is not None and self._fresh:
             fresh = pa.Table.from_pylist(self._fresh, schema=self._schema)
             self._table, self._fresh = pa.concat_tables([self._table, fresh]), []
@@ -83,9 +84,9 @@ class PartitionRows:
 
 
 def reason_of_stop(number: int, spec: RunSpec) -> str | None:
-    """Do a partition; return why the run was stopped meanwhile, None if it was not.
+    """Do a partition; return None, or the reason if the run was stopped.
 
-    Returned and not raised, because Dask logs what tasks raise, once for every partition.
+    The reason is returned, not raised: Dask would log the error once for every partition.
     """
     try:
         run_partition(number, spec)
@@ -95,7 +96,7 @@ def reason_of_stop(number: int, spec: RunSpec) -> str | None:
 
 
 def _collect(found: PartitionRows, process: Process, backlog: Backlog) -> None:
-    """Wait for rows, writing and reporting them every few seconds and at the end."""
+    """Collect rows until all jobs have ended; write them every few seconds and at the end."""
     spec, verdict = process.spec, process.verdict
     flushed, fresh = time.monotonic(), 0
     over = False

@@ -8,7 +8,8 @@ from eedask.run.request_pool import RequestPool
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import Verdict
 
-# Backing off holds a thread but no slot; with spare threads others use the slots meanwhile.
+# Request threads beyond the number of slots. A thread that waits before a retry holds no slot; a
+# spare thread uses the slot meanwhile.
 SPARE_THREADS = 8
 # Seconds that the end of a run waits for request threads before it leaves them behind.
 _JOIN_S = 1.0
@@ -17,8 +18,8 @@ _JOIN_S = 1.0
 class Process:
     """What the partitions of one run share in one process.
 
-    It ends in two steps: :meth:`stop`, which anybody may call, so that nothing more is sent; and
-    :meth:`close`, once no partition is worked on any more.
+    It ends in two steps. :meth:`stop`, which any thread may call, ends the sending of requests.
+    :meth:`close` follows when no partition is worked on any more.
 
     Parameters
     ----------
@@ -33,20 +34,21 @@ class Process:
         self.connection = Connection(
             spec.task.endpoint, connections=threads, on_restricted=self.limiter.restricted
         )
-        # The limiter closes by itself when the worker does. Then partitions write what they have.
+        # When the Dask worker closes, so does the limiter. Then stop() lets the partitions write
+        # their rows.
         self.pool = RequestPool(
             threads, self.limiter, f"eedask-{spec.run_id}", lambda error: self.stop(str(error))
         )
         self.sizes = spec.task.sizes()
 
     def stop(self, reason: str) -> None:
-        """Send nothing more. What is under way may end, and is not waited for."""
+        """Send no more requests. Requests under way may end; nobody waits for them."""
         self.verdict.stop(reason)
         self.limiter.close()
         self.pool.close()
 
     def close(self) -> None:
-        """Give back what a run that is stopped has of the quota, its threads and connections."""
+        """Leave the quota, and end the threads and connections. To be called after :meth:`stop`."""
         self.limiter.release()
         self.pool.join(_JOIN_S)
         self.connection.close()

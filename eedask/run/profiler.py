@@ -1,4 +1,4 @@
-"""Dask's profiler, which can bring the interpreter of a worker to a stop."""
+"""Turns Dask's profiler off on interpreters that it can hang."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WAIT_S = 1.0
 
 
 def without_profiler() -> contextlib.AbstractContextManager[object]:
-    """Have clusters that are started in this context do without it, where it may hang."""
+    """Return a context in which clusters start without the profiler, if it can hang."""
     if sys.version_info >= MENDED_IN:
         return contextlib.nullcontext()
     off: contextlib.AbstractContextManager[object] = dask.config.set(
@@ -28,7 +28,7 @@ def without_profiler() -> contextlib.AbstractContextManager[object]:
 
 
 def stop_profiler() -> None:
-    """Stop it on this worker, if this is one, where it may hang; the dashboard shows less then."""
+    """Stop this Dask worker's profiler, if it can hang; the dashboard then shows no profile."""
     if sys.version_info >= MENDED_IN:
         return
     try:

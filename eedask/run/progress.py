@@ -1,4 +1,4 @@
-"""Progress item by item, from wherever the items are done to whoever watches."""
+"""Progress of a run: from the processes that do the items to the listener of the user."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ from eedask.dataset.rows import FAILED, Row
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """How far a run is; what a callable that is passed as ``progress=`` gets.
 
     Attributes
     ----------
     total : int
         Items of the plan.
     done : int
-        Items that have their row, those of earlier runs included.
+        Items that have a row in the manifest, failed ones and those of earlier runs included.
     failed : int
-        Those of them that failed.
+        Items, of those done, that failed.
+
+    Examples
+    --------
+    >>> plan.run(progress=lambda now: print(f"{now.done} of {now.total}"))  # doctest: +SKIP
     """
 
     total: int
@@ -35,7 +39,7 @@ class Progress:
 
 Listener = Callable[[Progress], None]
 
-# Runs whose rows are made in this very process, with who wants to hear of them.
+# For each run whose items are done in this process: what to call with (items done, items failed).
 _LOCAL: dict[str, Callable[[int, int], None]] = {}
 
 
@@ -45,7 +49,7 @@ def topic(run_id: str) -> str:
 
 
 def tell_done(run_id: str, rows: Sequence[Row]) -> None:
-    """Tell that rows are done, from a Dask worker or from this process."""
+    """Add rows to the progress of a run, from this process or from a Dask worker."""
     if not rows:
         return
     failed = sum(row.status == FAILED for row in rows)
@@ -58,12 +62,12 @@ def tell_done(run_id: str, rows: Sequence[Row]) -> None:
 
 
 class Counter:
-    """Adds up what is done and tells a listener.
+    """Adds up the items that are done, and calls a listener with the sum.
 
     Parameters
     ----------
-    total, done, failed : int
-        To begin with.
+    progress : Progress
+        How far the run is at its start.
     listener : callable
         Called with a :class:`Progress`, one call at a time.
     """
@@ -77,7 +81,7 @@ class Counter:
         """Count more items."""
         with self._lock:
             now = self._now
-            # What a worker told before it died, and had not written, is told again.
+            # Items whose rows were lost with a worker are done again, and must not count twice.
             sums = min(now.total, now.done + done), min(now.total, now.failed + failed)
             self._now = Progress(now.total, *sums)
             self._listener(self._now)
@@ -87,14 +91,14 @@ class Counter:
 def watching(
     run_id: str, counter: Counter, client: distributed.Client | None = None
 ) -> Iterator[None]:
-    """Send what is reported of a run to a counter.
+    """Return a context in which the events of a run's progress go to a counter.
 
     Parameters
     ----------
     run_id : str
     counter : Counter
     client : Client, optional
-        Of the cluster that does the work; this process does it when None.
+        A client of the cluster that does the items; None: this process does them.
     """
     if client is None:
         _LOCAL[run_id] = counter.add
@@ -112,14 +116,14 @@ def watching(
     try:
         yield
     finally:
-        # What ends a run may have ended the client; that is not to hide why the run has ended.
+        # The client may be gone; an error about that must not hide the reason why the run ended.
         with contextlib.suppress(Exception):
             client.unsubscribe_topic(topic(run_id))
 
 
 @contextlib.contextmanager
 def listener(show: bool | Listener, description: str) -> Iterator[Listener]:
-    """Yield a progress bar (True), nothing (False) or the user's own listener."""
+    """Yield the listener that ``show`` asks for: a progress bar, none, or the user's callable."""
     if callable(show):
         yield show
     elif not show:

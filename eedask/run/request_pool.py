@@ -1,10 +1,11 @@
-"""Request threads of a process: oldest partition first, and a slot before a job.
+"""The request threads of a process.
 
-All partitions that a process works on share one pool, which serves the oldest first: partitions
-then end one by one instead of all at once, and the pool stays full across their boundaries. A
-thread takes its slot of the quota before it takes a job, so that jobs wait in the queue, in
-their order, and not in threads that took them long ago. No more threads wait for slots than
-there are jobs in the queue: who waits counts as demand, and a slot costs a token of the rate.
+All partitions that a process works on share one pool of threads, and the jobs of the oldest
+partition come first. Partitions then end one by one, instead of all at the same time, and the
+threads always have work. A thread takes a slot of the quota before it takes a job, so that jobs
+stay in the queue, in their order, until they can be sent. Not more threads wait for a slot than
+there are jobs in the queue: each waiting thread counts as demand, and each slot costs a token of
+the rate.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from eedask.quota.limiter import Ticket
 
 @dataclass(frozen=True)
 class Split:
-    """What a job returns that others have to do in its place, before all that is queued.
+    """Returned by the work of a job that is to be done as several smaller jobs.
 
     Attributes
     ----------
     jobs : iterable
+        The smaller jobs, which come before all others of the partition.
     """
 
     jobs: Iterable[Any]
@@ -39,16 +41,16 @@ Work = Callable[[Any, Ticket], Any]
 
 
 class Slots(Protocol):
-    """What hands out slots; see :class:`eedask.quota.leases.RunLimiter`."""
+    """Hands out slots of the quota; see :class:`eedask.quota.leases.RunLimiter`."""
 
     def take(self) -> Ticket:
         """Wait for a slot and return its ticket."""
 
 
 class Backlog:
-    """The jobs of one partition, and what came of them; made by :meth:`RequestPool.backlog`.
+    """The jobs of one partition, and their results; made by :meth:`RequestPool.backlog`.
 
-    One object for many jobs, as a future for each would cost more than some requests.
+    It stands for many jobs, as a future for each job would take more time than some requests.
     """
 
     def __init__(self, work: Work) -> None:
@@ -57,14 +59,14 @@ class Backlog:
         self._results: deque[Any] = deque()
         self._error: BaseException | None = None
         self._open = 0
-        # Whether it stands in the pool's queue; the pool's own.
+        # Whether it is in the pool's queue; only the pool reads and writes this.
         self.queued = False
         self._lock = threading.Lock()
         self._over = threading.Event()
 
     @property
     def over(self) -> bool:
-        """Whether all jobs have ended, or never will begin."""
+        """Whether all jobs have ended or were cancelled."""
         return self._over.is_set()
 
     @property
@@ -73,12 +75,12 @@ class Backlog:
         return len(self._jobs)
 
     def take(self, timeout: float) -> list[Any]:
-        """Return the results that nobody has taken; wait for the last job, but not for long.
+        """Return the results since the last call, after ``timeout`` seconds or the last job.
 
         Raises
         ------
         BaseException
-            That a job raised.
+            The error that the work of a job raised.
         """
         self._over.wait(timeout)
         if self._error is not None:
@@ -108,7 +110,7 @@ class Backlog:
             return self._jobs.popleft(), bool(self._jobs)
 
     def _do(self, job: Any, ticket: Ticket) -> bool:
-        """Do a job; return whether it has left others in its place."""
+        """Do a job; return whether it was split into others."""
         split = False
         try:
             result = self._work(job, ticket)
@@ -137,11 +139,13 @@ class RequestPool:
     Parameters
     ----------
     threads : int
+        How many.
     slots : Slots
+        Where a thread takes its slot before each job.
     name : str
-        Of the threads.
+        Beginning of the threads' names.
     refused : callable, optional
-        Called by each thread that ends because there are no slots any more.
+        Called with the error by each thread that ends because no slots are given any more.
     """
 
     def __init__(
@@ -167,10 +171,16 @@ class RequestPool:
             thread.start()
 
     def backlog(self, rank: int, work: Work, jobs: Iterable[Any]) -> Backlog:
-        """Queue ``work(job, held)`` for each job; those of the lowest rank start first.
+        """Queue ``work(job, ticket)`` for each job.
 
-        ``held`` is the slot, taken already: the context of the first request that the work sends.
-        The work may return a :class:`Split`.
+        Parameters
+        ----------
+        rank : int
+            Jobs of the lowest rank start first.
+        work : callable
+            Does a job. Its ticket is a slot that is taken already, for the first request. It
+            returns the job's result, or a :class:`Split`.
+        jobs : iterable
         """
         backlog = Backlog(work)
         backlog._add(jobs)
@@ -178,7 +188,7 @@ class RequestPool:
         return backlog
 
     def close(self) -> None:
-        """Forget what is queued. What is under way ends by itself."""
+        """Cancel all jobs that are queued. Jobs that have begun go on."""
         with self._changed:
             self._closed = True
             for _, _, backlog in self._queue:
@@ -241,7 +251,7 @@ class RequestPool:
                 with contextlib.suppress(IndexError):  # it was cancelled
                     job, more = backlog._next()
                 if not more:
-                    # Nobody shall take a slot for an empty one.
+                    # No thread is to take a slot for a backlog without jobs.
                     heapq.heappop(self._queue)
                     backlog.queued = False
                 if job is not None:

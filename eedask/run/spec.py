@@ -1,4 +1,4 @@
-"""What a worker has to know of a run."""
+"""The description of a run that is sent to workers."""
 
 from __future__ import annotations
 
@@ -26,28 +26,31 @@ def _this_process() -> str:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What a worker has to know of a run; picklable and free of secrets.
+    """The description of a run that is sent to workers; picklable and free of secrets.
 
     Attributes
     ----------
     run_id : str
         Tells runs in one process apart.
     dataset : Dataset
+        The folder that the run fills.
     task : Task
+        The work of the run's verb.
     policy : RetryPolicy
+        How often a request is tried, and the waits in between.
     ceiling : Ceiling
         Requests at once and a second, over all processes.
     flush_s : float
-        Seconds between writing what is done.
+        Seconds after which new rows are written.
     retry_failed : bool
         Whether items that failed in an earlier run are tried again.
     resumes : bool
         Whether items of the dataset are done already, by an earlier run.
     idle_s : float, optional
-        Seconds without a partition after which a process gives up what it has of the run, until
-        the next; None where somebody says when the run ends, by :func:`release`.
+        Seconds without a partition after which a process ends its part in the run; it begins anew
+        with the next partition. None: the part ends with :func:`eedask.run.lifetime.release`.
     home : str
-        The process that made this.
+        Names the process that made the spec.
     """
 
     run_id: str
@@ -67,12 +70,15 @@ class RunSpec:
         return key_of(self.task.endpoint)
 
     def __dask_tokenize__(self) -> str:
-        # Tasks hold functions of users, which Dask cannot name reliably; and no run is another.
+        # Not from the fields: Dask cannot reliably hash users' functions. No two runs share an id.
         return self.run_id
 
 
 def check_place(spec: RunSpec) -> None:
-    """Raise InputError in a process that would not share the quota: no Dask worker, nor home."""
+    """Raise InputError unless this process is a Dask worker, or the one that made the spec.
+
+    Any other process would not share the quota with the rest.
+    """
     if spec.home == _this_process():
         return
     with contextlib.suppress(ValueError):  # there is none

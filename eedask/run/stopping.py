@@ -1,4 +1,4 @@
-"""When a run is not worth going on with: one process's view of it."""
+"""Decides, in one process, when a run is to be stopped before its end."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import threading
 
 from eedask.errors import AuthorizationError, BudgetError, DatasetError, RunStopped
 
-# So many first items that all fail for the same reason are taken for all others as well.
+# If so many items fail at the start, all for the same reason, all others are expected to fail.
 ALIKE = 50
-# What would fail again, whatever the item.
+# Kinds of errors that would come again with the same request.
 _HOPELESS = ("permanent", "input", "unexpected")
-# Ids and figures differ between messages that say the same.
+# Parts of a message that may differ although the reason is the same: ids and numbers.
 _DETAILS = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
 
 
-# What is nobody's item's fault and stands in the way of all of them.
+# Errors that do not depend on the item: they stop the run.
 STOPPING = (AuthorizationError, BudgetError, DatasetError, RunStopped)
 
 _AUTHORIZATION = (
@@ -29,7 +29,7 @@ _BUDGET = (
 
 
 def reason_to_stop(error: Exception) -> str:
-    """Return what to tell the user of an error that ends a run, and what to do about it."""
+    """Return the message for the user about an error that stops a run, with what to do."""
     if isinstance(error, AuthorizationError):
         return _AUTHORIZATION.format(error=error)
     if isinstance(error, BudgetError):
@@ -38,13 +38,13 @@ def reason_to_stop(error: Exception) -> str:
 
 
 class Verdict:
-    """Hears of every item, and says when to stop.
+    """Counts how items end, and decides when the run is to be stopped.
 
     Parameters
     ----------
     first : bool
-        Whether the items are the first of their dataset: if others went well before, or were
-        found to fail and are tried again all the same, many failures are no sign that all fail.
+        Whether no item of the dataset was done before. If items have succeeded before, or failed
+        ones are tried again, many failures do not show that all items fail.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Verdict:
         Parameters
         ----------
         kind, error : str, optional
-            Of a failed item.
+            Kind and message of a failed item's error; None for an item that succeeded.
         """
         with self._lock:
             if not self._open:

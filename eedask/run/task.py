@@ -1,4 +1,4 @@
-"""What a verb's work is made of: jobs of one item or many, and what each item gets from them."""
+"""The interface between verbs and runs: a verb's task, its jobs, and the outcome of each item."""
 
 from __future__ import annotations
 
@@ -18,43 +18,46 @@ Check = Callable[[bytes], None]
 
 
 class Sender(Protocol):
-    """What sends a job's requests: it waits for its turn, and tries again what may succeed.
+    """Sends the requests of a job under the quota, with retries.
 
     Safe to share between the threads that work on the job.
     """
 
     def send(self, request: Request, check: Check | None = None) -> bytes:
-        """Return the body of the answer; ``check`` raises if it is not whole."""
+        """Return the body of the answer. ``check`` raises if the body is not whole."""
 
     def rest(self) -> None:
-        """Give back the slot that the job was taken with: it waits for something else first."""
+        """Give the job's slot back, before the job waits for something other than a request."""
 
     def recruit(self, work: Callable[[], None], hands: int) -> None:
-        """Have threads of the process that become idle call ``work``, at most so many of them.
+        """Let up to ``hands`` idle threads of the process call ``work``.
 
-        It may be called late, or never if the run ends: it is help, nothing to wait for.
+        They may call it late, or never if the run ends, so nothing may wait for their help.
         """
 
     @property
     def sizes(self) -> Any:
-        """Which sizes of requests work, as far as the run's jobs have learned in this process."""
+        """The object of :meth:`Task.sizes`, in which jobs note which sizes of requests work."""
 
 
 @dataclass(frozen=True)
 class File:
-    """An item's image file, with where its pixels lie.
+    """The outcome of an item whose result is an image file.
 
     Attributes
     ----------
     path : str
-        Relative to the dataset.
+        Relative to the dataset's folder.
     data : bytes
+        The file's content.
     height, width : int
         Rows and columns of its pixels.
     crs : str, optional
-        As :class:`~eedask.grid.PixelGrid` has it; None if only Earth Engine knows it.
+        The crs of its pixels, as in :class:`~eedask.grid.PixelGrid`; None if only Earth Engine
+        knows it.
     transform : tuple of 6 floats, optional
-        Likewise, from (column, row) to coordinates of the crs.
+        From (column, row) to coordinates of the crs, in the order of ``rasterio.Affine``; None if
+        only Earth Engine knows it.
     """
 
     path: str
@@ -67,37 +70,38 @@ class File:
 
 @dataclass(frozen=True)
 class Records:
-    """An item's rows of the dataset's table.
+    """The outcome of an item whose result is rows of the dataset's table.
 
     Attributes
     ----------
     rows : sequence of mapping
-        Values by column; a column that a row lacks is null there.
+        Values by column. A column that a row does not have is null.
     nbytes : int
-        The item's share of the answer.
+        The item's share of the bytes of the answer.
     """
 
     rows: Sequence[Mapping[str, Any]]
     nbytes: int = 0
 
 
-# What an item gets: its result, or the error that stood in the way of it.
+# The outcome of an item: its result, or the error because of which it has none.
 Outcome = File | Records | Exception
 
 
 @dataclass
 class Job:
-    """Items that are asked for together.
+    """One or more items that are done together, often by one request.
 
     Attributes
     ----------
     items : tuple of WorkItem
     laid_out : object
-        What of the work needs no request; an exception stands for what cannot be laid out.
+        What the task has prepared without a request, such as a chip's grid. An exception fails the
+        job's items.
     attempts : Attempts
         Requests that were sent for these items, those before a split included.
     elapsed_s : float
-        Seconds that were spent on them before a split.
+        Seconds that were spent on these items before a split.
     """
 
     items: tuple[WorkItem, ...]
@@ -113,11 +117,14 @@ class Job:
 
 
 class Task(Protocol):
-    """The work of a verb."""
+    """The work of a verb: how items become jobs, and how a job is done.
+
+    Tasks are pickled and sent to workers.
+    """
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where requests go."""
+        """The service and project that requests go to."""
 
     @property
     def needs_client(self) -> bool:
@@ -132,30 +139,31 @@ class Task(Protocol):
         """The columns of the table that the work fills; None for files."""
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> Task:
-        """Return the task with what had to be asked once, before any item.
+        """Return the task, complete with what it has to ask Earth Engine before the first item.
 
         Parameters
         ----------
         send : Send
+            Sends a request and returns the body of the answer.
         items : sequence of WorkItem
-            A few, as examples.
+            A few of the items, as examples.
 
         Raises
         ------
         InputError
             If the answers show that the plan cannot work.
         RequestError
-            If there are none.
+            If Earth Engine refuses.
         """
 
     def sizes(self) -> Any:
-        """Return a new object in which a run's jobs in one process note which sizes work."""
+        """Return a new object for the jobs of a run in one process, to note which sizes work."""
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
         """Return the jobs of a partition's items; each item is in one of them."""
 
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets; an error that is raised is that of all of them."""
+        """Do a job; return the outcome of each item. An error that is raised fails all of them."""
 
     def split(self, job: Job, error: Exception) -> Sequence[Job]:
-        """Return smaller or lighter jobs that may succeed where this one failed; none if none."""
+        """Return jobs to do instead of one that failed with ``error``; none: its items fail."""

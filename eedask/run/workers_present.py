@@ -1,4 +1,4 @@
-"""Whether a cluster has workers: a run that waits for one says so, and does not wait for ever."""
+"""Notices when a cluster has no worker: the user is told, and the run ends after some minutes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ logger = logging.getLogger("eedask")
 
 # Seconds between two looks.
 LOOK_S = 5.0
-# Seconds without a worker before it is said: a nanny needs a few to start another.
+# Seconds without a worker after which the user is told: a nanny needs a few to start another.
 WARN_S = 15.0
-# Seconds that a run which has lost all workers waits for one. Clusters that queue for machines
-# start out empty, and are waited for without an end.
+# Seconds that a run which has lost all workers waits for a new one. A cluster that has had no
+# worker yet, as it queues for machines, is waited for without a limit.
 PATIENCE_S = 300.0
 
 
 class Presence:
     """Notices when a cluster has no worker.
 
-    Dask itself waits in silence, for ever. It gives up a worker for good when its process is
-    killed while it starts, for instance.
+    Dask itself would wait in silence, for ever: a worker whose process is killed while it starts,
+    for instance, is not started again.
 
     Parameters
     ----------
     count : callable
-        Returns how many workers there are. What it raises tells nothing, and is passed over:
-        a scheduler that is gone shows in the futures.
+        Returns how many workers there are. Its errors are ignored: if the scheduler is gone, the
+        futures show it.
     """
 
     def __init__(self, count: Callable[[], int]) -> None:
@@ -39,7 +39,7 @@ class Presence:
         self._warned = False
 
     def look(self) -> None:
-        """Look, if it is time to; say it if there has been no worker for a while.
+        """Count the workers, if that is due; tell the user if there was none for a while.
 
         Raises
         ------

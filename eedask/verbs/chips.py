@@ -1,4 +1,4 @@
-"""What a user asks of chips, checked, and turned into the task of the workers."""
+"""The verb ``chips``: one image file for each item."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ Region = float | Callable[[Any], ee.Geometry]
 
 @dataclass(frozen=True)
 class ChipRequest:
-    """The arguments of :func:`eedask.chips` that say what the chips are; checked together.
+    """The arguments of :func:`eedask.chips` that say what the chips are, checked together.
 
     Raises
     ------
     InputError
-        If they cannot be, or do not fit each other.
+        If one of them cannot be used, or they do not fit each other.
     """
 
     image: Any
@@ -83,12 +83,12 @@ class ChipRequest:
 
     @cached_property
     def kind(self) -> ImageFormat:
-        """The format."""
+        """The file format, as an object."""
         return image_format(self.format)
 
     @cached_property
     def rows_columns(self) -> tuple[int, int] | None:
-        """The shape, if one is asked for."""
+        """The chip's rows and columns, if ``shape`` was given."""
         if self.shape is None:
             return None
         try:
@@ -111,12 +111,20 @@ class ChipRequest:
         return Layout(lattice, self.rows_columns)
 
     def task(self, items: gpd.GeoDataFrame, endpoint: Endpoint) -> tuple[ChipTask, dict[str, Any]]:
-        """Return the workers' task, and what determines its results, as JSON.
+        """Return the task of the workers, and the arguments that determine its results.
 
         Parameters
         ----------
         items : GeoDataFrame
+            Checked items, see :func:`~eedask.items.check.check_items`.
         endpoint : Endpoint
+            Where requests go.
+
+        Returns
+        -------
+        ChipTask
+        dict
+            Values that JSON can hold. A folder is resumed only by a plan with an equal one.
         """
         self._check_items(items)
         samples = sample_items(items)
@@ -193,11 +201,11 @@ class ChipRequest:
         return self.image(item) if callable(self.image) else self.image
 
     def _recipe(self) -> Any:
-        """Return the image, or the function to it; cut to the region if there is one."""
+        """Return the image, or a function from an item to it, cut to the region if there is one."""
         return self.image if self.region is None else self._clipped
 
     def _clipped(self, item: Any) -> ee.Image:
-        """Return an item's image cut to its region, as the client does it for thumbnails."""
+        """Return an item's image cut to its region, in the way of the client's ``getThumbURL``."""
         image, region, crs = self._image_of(item), self.region, self._region_crs
         place = region(item) if callable(region) else item.geometry.buffer(region).bounds()
         if crs is not None:
@@ -257,77 +265,100 @@ def chips(
     credentials: str | os.PathLike[str] | None = None,
     partition_size: int | None = None,
 ) -> Plan:
-    """Plan one image file an item: the pixels around a point, or of a polygon.
+    """Plan one image file (a chip) for each item: the pixels around a point, or of a polygon.
 
-    The pixels are found in one of two ways. With ``scale`` (or ``crs="native"``), they lie on
-    the lattice of the crs: ``shape`` of them around each item's centroid, or as many as cover
-    its bounding box. That of items in the chips' own crs is taken as it is: a box on pixel edges
-    has just those pixels. With ``region``, Earth Engine itself works out the place from the
-    region's bounds, and ``shape`` or ``scale`` say how many pixels it is cut into.
+    There are two ways to say which pixels a chip has. With ``scale`` (or ``crs="native"``), pixel
+    corners lie on whole multiples of the pixel size, counted from the origin of the crs, so that
+    neighbouring chips fit together. A chip has ``shape`` pixels around the item's centroid; without
+    ``shape``, it has the pixels that cover the item's bounding box. The box of items that are in
+    the chips' crs is not changed by reprojection: if it lies on pixel edges, the chip has exactly
+    its pixels. With ``region``, the chip covers the bounds of a region that Earth Engine computes,
+    and ``shape`` or ``scale`` says how many pixels that is divided into.
 
     Parameters
     ----------
     items : GeoDataFrame
         One row an item; the index holds unique ids, all integers or all strings. Any crs.
     image : ee.Image or callable
-        The image, or a function from an item to it. ``item.geometry`` is the item's geometry,
-        ``item["NAME"]`` the value of a column, ``item.id`` its id. The function is traced once;
-        one that cannot be is called for every item on the workers.
+        The image, or a function from an :class:`eedask.Item` to it. ``item.geometry`` is the
+        item's geometry, ``item["NAME"]`` the value of a column, ``item.id`` its id. The function
+        is called once, with symbols in place of values, and the graph that it builds serves all
+        items. A function that needs real values is called for every item on the workers.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     shape : (int, int), optional
-        Rows, columns. A chip on the lattice of a crs may be larger than Earth Engine answers at
-        once: it is asked for in tiles and put together again, in the worker's memory.
+        Rows, columns. Without ``region``, a chip may be larger than the 48 MB that Earth Engine
+        answers at once (https://developers.google.com/earth-engine/reference/rest/v1/projects.image/computePixels):
+        it is fetched in tiles, which are joined in the worker's memory, up to 2 GiB.
     scale : float, optional
         Metres a pixel.
     crs : str or anything pyproj takes, optional
-        The chips' crs: a code, ``"utm"`` for each item's own UTM zone (the default with
-        ``scale``), or ``"native"`` for the grid of the image itself, which is asked for with one
-        more request an item, or one in all where items share the image. With ``region`` the
-        default is the image's own, EPSG:4326 for a composite.
+        The chips' crs: an EPSG code, ``"utm"`` for each item's own UTM zone (the default with
+        ``scale``), or ``"native"`` for the grid of the image itself. The native grid takes one
+        more request for each item, or one in all if the items share the image. With ``region``,
+        the default is the image's own crs; a composite has EPSG:4326.
     region : float or callable, optional
-        The bounds of a buffer of so many metres, or a function from an item to an
-        ``ee.Geometry``: ``lambda item: item.geometry.buffer(127).bounds()``.
+        Metres by which each item's geometry is buffered, the bounds of the buffer being the
+        region; or a function from an item to an ``ee.Geometry``:
+        ``lambda item: item.geometry.buffer(127).bounds()``.
     format : {"png", "jpg", "npy", "tif"}
-        Pictures (1 or 3 bands, 8 bit) or data (NumPy structured array, GeoTIFF). A chip of
-        several requests has the same pixels as one of one, but for JPEG: there it is decoded
-        and written anew, at a high quality. Joining GeoTIFFs needs rasterio on the workers.
+        Pictures (1 or 3 bands, 8 bit) or data (NumPy structured array, GeoTIFF). A chip that is
+        joined from tiles has the same pixels as one from a single request, except for JPEG, which
+        is decoded and compressed again, at a high quality. Joining GeoTIFFs needs rasterio on the
+        workers.
     bands : sequence of str, optional
         The bands to fetch; all when not given.
     vis_params : mapping, optional
-        ``bands``, ``min``, ``max``, ``palette``, ``gamma``, ``opacity`` for pictures.
+        How values become colours, with the keys of ``ee.Image.visualize``: ``bands``, ``min``,
+        ``max``, ``palette``, ``gamma``, ``opacity``. For pictures only.
     folder_by : str, optional
-        Column whose values name subfolders.
+        Column whose values name subfolders of ``out``.
     method : {"compute_pixels", "thumb_url", "download_url"}
-        One request an item, or a URL that is created and then fetched, as ``getThumbURL``
-        (pictures) and ``getDownloadURL`` (data) do. The files are the same.
+        ``computePixels`` takes one request a chip. The others create a URL and fetch it, as
+        ``getThumbURL`` (pictures) and ``getDownloadURL`` (data) do. The files are the same.
     concurrency : int
-        Requests at once, over all workers and all runs of the project on the cluster; Earth
-        Engine's default quota is 40. Where it grants less, the run finds that out.
+        Requests at once, over all workers and all runs of the project on the cluster. Earth
+        Engine's default quota is 40 (https://developers.google.com/earth-engine/guides/usage).
+        Where Earth Engine grants less, the run adapts to that.
     rate : float, optional
-        Requests a second, likewise; Earth Engine's default quota is 100. None: not limited.
+        Requests a second, over all of them; the default quota is 100. None: not limited.
     retry : RetryPolicy, optional
+        How often a request that may succeed later is tried, and the waits in between; 8 tries
+        when not given.
     deadline : float
-        Seconds for one request.
+        Seconds that one request may take, from its start to the last byte of its answer.
     workload_tag : str, optional
-        Sent with each request; the default is what ``ee.data.setWorkloadTag`` says.
-    credentials : str or path, optional
-        Whose credentials workers in other processes use. "default": each its own
-        (``earthengine authenticate``, or Google's application default credentials); "client":
-        short-lived tokens of yours, renewed by this process while it runs; a path: a service
-        account's key file that is there on every worker. When not given, a worker's own if it
-        has any, else tokens of yours.
+        A label sent with each request, by which Google's monitoring tells costs apart; the
+        default is what ``ee.data.setWorkloadTag`` has set.
+    credentials : {"default", "client"} or path, optional
+        The credentials that workers in other processes use. "default": each worker's own
+        (``earthengine authenticate``, or Google's application default credentials). "client":
+        short-lived tokens of yours, renewed by this process while it runs. A path: a service
+        account's key file, at this path on every worker. When not given: a worker's own
+        credentials if it has any, else tokens of yours.
     partition_size : int, optional
-        Items in a Dask partition.
+        Items in a Dask partition. When not given: a 16th of the items, at most 250.
 
     Returns
     -------
     Plan
+        ``plan.run()`` writes a file for each item and returns a :class:`eedask.Result`, whose
+        ``manifest`` has the files' paths and grids and ``open(id)`` reads one.
 
     Raises
     ------
     InputError
-        If the plan cannot work; nothing was sent.
+        If an argument cannot be used, or the arguments do not fit each other.
+    ItemsError
+        If the items cannot be used as they are.
+
+    Examples
+    --------
+    >>> naip = ee.ImageCollection("USDA/NAIP/DOQQ").filterDate("2019", "2020").mosaic()
+    >>> plan = eedask.chips(
+    ...     points, naip, out="chips", shape=(256, 256), scale=1, bands=["R", "G", "B"]
+    ... )  # doctest: +SKIP
+    >>> plan.run().manifest[["status", "path", "crs"]]  # doctest: +SKIP
     """
     sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     request = ChipRequest(

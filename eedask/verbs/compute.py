@@ -1,4 +1,4 @@
-"""The verb ``compute``: any value of Earth Engine's for each item."""
+"""The verb ``compute``: any value that Earth Engine computes, for each item."""
 
 from __future__ import annotations
 
@@ -38,38 +38,63 @@ def compute(
     credentials: str | os.PathLike[str] | None = None,
     partition_size: int | None = None,
 ) -> Plan:
-    """Plan a table of whatever Earth Engine computes for each item.
+    """Plan a table with one row an item: the value that a function of the item gives.
 
     Parameters
     ----------
     items : GeoDataFrame or DataFrame
-        One row an item; the index holds unique ids, all integers or all strings. Geometries only
-        where the function uses them.
+        One row an item; the index holds unique ids, all integers or all strings. Geometries are
+        needed only if the function uses them.
     function : callable
-        From an item to any ``ee`` object that ``getInfo`` gives the value of; see
-        :func:`eedask.chips` for what an item has.
+        From an :class:`eedask.Item` to any ``ee`` object whose value ``getInfo`` would return.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     schema : pyarrow.Schema or mapping, optional
         The columns and their types: ``{"count": "int64", "name": str}``. When not given, they
         are inferred from a few items, numbers as float64.
     batch_size : int
-        Items in a request at most.
-    concurrency, rate, retry, deadline, workload_tag, credentials, partition_size
-        As for :func:`eedask.chips`.
+        Items in a request at most, up to 2,500.
+    concurrency : int
+        Requests at once, over all workers and all runs of the project on the cluster. Earth
+        Engine's default quota is 40 (https://developers.google.com/earth-engine/guides/usage).
+        Where Earth Engine grants less, the run adapts to that.
+    rate : float, optional
+        Requests a second, over all of them; the default quota is 100. None: not limited.
+    retry : RetryPolicy, optional
+        How often a request that may succeed later is tried, and the waits in between; 8 tries
+        when not given.
+    deadline : float
+        Seconds that one request may take, from its start to the last byte of its answer.
+    workload_tag : str, optional
+        A label sent with each request, by which Google's monitoring tells costs apart; the
+        default is what ``ee.data.setWorkloadTag`` has set.
+    credentials : {"default", "client"} or path, optional
+        The credentials that workers in other processes use; see :func:`eedask.chips`.
+    partition_size : int, optional
+        Items in a Dask partition. When not given: a 16th of the items, from 1,000 to 10,000.
 
     Returns
     -------
     Plan
-        Its result's ``table()`` has a column for each key of a dictionary, or each property of a
-        feature; ``value`` for any other value. Lists and dictionaries in them are lists and
-        structs (maps, where the keys are numbers); dates are times in UTC. Keys that a later
-        item has and the columns have not make a failure row of it.
+        Its result's ``table()`` has a column for each key of a dictionary, or for each property of
+        a feature; any other value stands in one column ``value``. In Parquet, nested lists are
+        lists, and nested dictionaries are structs (maps, if the keys are numbers); dates are
+        timestamps in UTC. An item whose value has a key that is not among the columns fails.
 
     Raises
     ------
     InputError
-        If the plan cannot work; nothing was sent.
+        If an argument cannot be used, or the arguments do not fit each other.
+    ItemsError
+        If the items cannot be used as they are.
+
+    Examples
+    --------
+    >>> lst = ee.ImageCollection("MODIS/061/MOD11A2")
+    >>> plan = eedask.compute(
+    ...     fields, lambda item: lst.filterBounds(item.geometry).size(), out="counts"
+    ... )  # doctest: +SKIP
+    >>> plan.run().table()["value"]  # doctest: +SKIP
     """
     sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     if not callable(function):

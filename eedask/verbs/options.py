@@ -18,19 +18,19 @@ from eedask.quota.messages import Ceiling
 from eedask.run.options import RunOptions
 from eedask.run.task import Task
 
-# Items in a partition of a table: several requests' worth, as requests are laid out within
-# partitions.
+# Items in a partition of a table, at least and at most. Items share requests only within a
+# partition, so a partition should hold enough items for several requests.
 _LEAST_PARTITION, _MOST_PARTITION = 1000, 10_000
 
 
 @dataclass(frozen=True)
 class Sending:
-    """The arguments of how requests are sent, which all verbs share; see :func:`eedask.chips`.
+    """The arguments about sending requests, which all verbs have; see :func:`eedask.chips`.
 
     Raises
     ------
     InputError
-        If one of them cannot be.
+        If one of them cannot be used.
     """
 
     concurrency: int
@@ -42,23 +42,23 @@ class Sending:
     partition_size: int | None
 
     def __post_init__(self) -> None:
-        """Build the options, which checks them before anything else of a verb is looked at."""
+        """Check the arguments, by making the options, before a verb looks at its others."""
         _ = self.options
 
     @cached_property
     def options(self) -> RunOptions:
-        """How the plan runs."""
+        """The options of the plan: quota, retries, size of partitions."""
         ceiling = Ceiling(self.concurrency, self.rate)
         return RunOptions(ceiling, self.retry or RetryPolicy(), self.partition_size)
 
     @cached_property
     def endpoint(self) -> Endpoint:
-        """Where requests go: where ``ee.Initialize`` points, with these arguments.
+        """The service that ``ee.Initialize`` was told, with these arguments.
 
         Raises
         ------
         InputError
-            If ``ee`` is not initialised, or the deadline or credentials cannot be.
+            If ``ee`` is not initialised, or the deadline or credentials cannot be used.
         """
         return endpoint_of_client(
             workload_tag=self.workload_tag, deadline=self.deadline, credentials=self.credentials
@@ -71,12 +71,24 @@ class Sending:
         terms: dict[str, Any],
         out: str | os.PathLike[str],
     ) -> Plan:
-        """Return the plan of a table, ``terms`` being what determines its values."""
+        """Return the plan of a table.
+
+        Parameters
+        ----------
+        items : GeoDataFrame
+            Checked items.
+        task : Task
+            The work of the workers.
+        terms : dict
+            All that determines the table's values, "verb" included, as values that JSON can hold.
+        out : str or path
+            The folder of the dataset.
+        """
         size = min(_MOST_PARTITION, max(_LEAST_PARTITION, -(-len(items) // 16)))
         options = self.options.with_partition(size)
         return Plan(str(terms["verb"]), items, task, Folder(os.fspath(out)), terms, options)
 
 
 def id_type(items: gpd.GeoDataFrame) -> pa.DataType:
-    """Return the type of a table's ids."""
+    """Return the type of the table's column of item ids: int64 or string, as in the index."""
     return pa.int64() if items.index.inferred_type == "integer" else pa.string()

@@ -47,64 +47,94 @@ def reduce_regions(
     credentials: str | os.PathLike[str] | None = None,
     partition_size: int | None = None,
 ) -> Plan:
-    """Plan a table with one row an item: a reducer over each item's region.
+    """Plan a table with one row an item: a reducer over the pixels in each item's region.
 
-    Neighbouring regions share requests, as many as fit by vertices and expected pixels. A
-    request that is too large for Earth Engine is cut in two, down to one item, and then asked
-    with a larger ``tileScale``; what is learned of sizes holds for the requests after it.
+    Neighbouring regions share a request, as many as their vertices and expected pixels allow. A
+    request that Earth Engine finds too large is split in two, again and again down to one item,
+    which is then sent with a larger ``tileScale``. Later requests are laid out by what was learned
+    of the sizes that work.
 
     Parameters
     ----------
     items : GeoDataFrame
         One row an item; the index holds unique ids, all integers or all strings. Any crs; edges
-        are straight lines in longitude and latitude. Columns of any kind: they are never sent,
-        and joined to the result.
+        are straight lines in longitude and latitude. Columns are not sent to Earth Engine; they
+        stand in the result's table beside the values.
     image : ee.Image or callable
         The image, or a function from an item to it; see :func:`eedask.chips`. Items whose images
-        are equal share requests; images that differ share the request's round trip.
+        are equal share a computation; items with different images share only the request.
     reducer : str, sequence of str or ee.Reducer
-        "mean", ["mean", "stdDev", "count"], "p95" …, or a reducer of your own.
+        A name ("mean", "stdDev", "count" … as in ``ee.Reducer``; "p95" for a percentile), several
+        names, or a reducer of your own.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     scale : float, optional
-        Metres a pixel. When neither it nor ``crs`` is given, the pixels are the image's own;
-        a composite has none, so there it is needed.
+        Metres a pixel. When neither ``scale`` nor ``crs`` is given, the pixels are the image's own.
+        A composite has no pixels of its own: there ``scale`` is needed.
     crs : str or anything pyproj takes, optional
         The crs that pixels lie in: a code, ``"utm"`` for each item's own zone, or ``"native"``
         (the default) for that of the image's first band.
     region : callable, optional
-        From an item to its region, where Earth Engine has it (an ``ee.Geometry``, ``ee.Feature``
-        or ``ee.FeatureCollection``): ``lambda item: table.filter(ee.Filter.eq("ID", item["ID"]))``.
-        No geometry is moved then; the items need none.
+        A function from an item to a region that Earth Engine has (an ``ee.Geometry``,
+        ``ee.Feature`` or ``ee.FeatureCollection``), such as
+        ``lambda item: table.filter(ee.Filter.eq("ID", item["ID"]))``. The items then need no
+        geometry, and none is sent.
     weighted : bool
         Whether pixels count by the fraction of them that lies inside and by their mask, as Earth
         Engine's "mean", "sum", "stdDev" and "variance" do; otherwise every pixel whose centre is
         inside counts whole (https://developers.google.com/earth-engine/guides/reducers_weighting).
     tile_scale : float
-        From 1 to 16: larger values take less memory at Earth Engine, and longer.
+        Earth Engine's ``tileScale``, from 1 to 16: larger values need less memory at Earth
+        Engine, and more time.
     invalid : {"fail", "repair"}
-        What becomes of items whose geometry is not valid: a failure row, or they are made valid
-        as ``shapely.make_valid`` does it by structure; what has no area then is a failure row.
+        What happens to an item whose geometry is not valid. "fail": it gets a row with status
+        "failed" in the manifest. "repair": its geometry is made valid with
+        ``shapely.make_valid(method="structure")``; if no area is left, it fails.
     simplify : float, optional
-        Metres by which outlines may be moved to have fewer vertices. Not done unless asked:
-        coordinates are sent as they are, and an outline whose request is longer than Earth
-        Engine takes (10 MB, some 250,000 vertices) is a failure row that says so.
+        Metres by which outlines may be moved to have fewer vertices. When not given, coordinates
+        are sent as they are, and an item whose outline is longer than Earth Engine takes (a
+        request of 10 MB, some 250,000 vertices) fails with a message that says so.
     batch_size : int
         Items in a request at most, up to 2,500.
-    concurrency, rate, retry, deadline, workload_tag, credentials, partition_size
-        As for :func:`eedask.chips`.
+    concurrency : int
+        Requests at once, over all workers and all runs of the project on the cluster. Earth
+        Engine's default quota is 40 (https://developers.google.com/earth-engine/guides/usage).
+        Where Earth Engine grants less, the run adapts to that.
+    rate : float, optional
+        Requests a second, over all of them; the default quota is 100. None: not limited.
+    retry : RetryPolicy, optional
+        How often a request that may succeed later is tried, and the waits in between; 8 tries
+        when not given.
+    deadline : float
+        Seconds that one request may take, from its start to the last byte of its answer.
+    workload_tag : str, optional
+        A label sent with each request, by which Google's monitoring tells costs apart; the
+        default is what ``ee.data.setWorkloadTag`` has set.
+    credentials : {"default", "client"} or path, optional
+        The credentials that workers in other processes use; see :func:`eedask.chips`.
+    partition_size : int, optional
+        Items in a Dask partition. When not given: a 16th of the items, from 1,000 to 10,000.
 
     Returns
     -------
     Plan
-        Its result's ``table()`` has a column for each band, or ``BAND_REDUCER`` where there are
-        several reducers. Counts and picks (min, max, first …) of whole-numbered bands are
-        nullable integers, all others floats. Where nothing is unmasked the row holds nulls.
+        Its result's ``table()`` has one row an item, in the items' order, with a column ``BAND``
+        for each band, or ``BAND_REDUCER`` if there are several reducers. Counts, and values picked
+        from whole-numbered bands (min, max, first …), are Int64; all others are float64. An item
+        without an unmasked pixel has nulls.
 
     Raises
     ------
     InputError
-        If the plan cannot work; nothing was sent.
+        If an argument cannot be used, or the arguments do not fit each other.
+    ItemsError
+        If the items cannot be used as they are.
+
+    Examples
+    --------
+    >>> dem = ee.Image("USGS/SRTMGL1_003")
+    >>> plan = eedask.reduce_regions(fields, dem, ["mean", "p95"], out="relief")  # doctest: +SKIP
+    >>> plan.run().table()[["elevation_mean", "elevation_p95"]]  # doctest: +SKIP
     """
     sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
@@ -121,18 +151,18 @@ def reduce_regions(
 
 
 def check_regions(items: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoDataFrame:
-    """Return items that are regions, or say which Earth Engine has, checked."""
+    """Return checked items, which need geometries unless Earth Engine has their regions."""
     own = region is None
     return check_items(items, geometry=own, reserved=RESERVED, missing=True, wrapped=True)
 
 
 def outlines_as(invalid: str, simplify: float | None) -> Outlines:
-    """Return what is done to the outlines of regions.
+    """Return how the outlines of regions are treated; see :func:`reduce_regions`.
 
     Raises
     ------
     InputError
-        If that cannot be.
+        If an argument cannot be used.
     """
     if invalid not in ("fail", "repair"):
         raise InputError(f"invalid={invalid!r} is not known; choose one of fail, repair")

@@ -1,4 +1,4 @@
-"""A reduction as the user states it, for regions, points and time series: checked, compiled."""
+"""The arguments of a reduction over regions, points or time series, checked and compiled."""
 
 from __future__ import annotations
 
@@ -34,16 +34,22 @@ class Reduction:
 
     Attributes
     ----------
-    image : ee object or callable
+    image : ee.Image, ee.ImageCollection or callable
+        What is reduced (of a collection, each of its images), or a function from an item to it.
     reducer : Reducer
     region : callable, optional
+        From an item to its region; None: the items' own geometries are the regions.
     scale : float, optional
+        Metres a pixel; None: the image's own.
     crs : str or anything pyproj takes, optional
+        The crs that pixels lie in; None: the image's own.
     tile_scale : float
+        Earth Engine's ``tileScale``, from 1 to 16.
     expect : type
-        Of ``image``: an image, or a collection that stands for each of its images.
+        The class that ``image`` must have or give: ``ee.Image`` or ``ee.ImageCollection``.
     described : ee.Image or callable, optional
-        Has the bands and the projection; ``image`` itself if None.
+        An image, or a function from an item to one, that has the same bands and projection as all
+        that is reduced; ``image`` itself when None.
     """
 
     image: Any
@@ -64,11 +70,18 @@ class Reduction:
 
     @cached_property
     def lattice(self) -> Lattice:
-        """The pixels that are reduced; the image's own unless a crs is stated."""
+        """The crs and scale of the pixels that are reduced; the image's own unless stated."""
         return Lattice(NATIVE if self.crs is None else self.crs, self.scale)
 
     def query(self, items: gpd.GeoDataFrame, *, points: bool = False) -> RegionQuery:
-        """Return what is asked for checked items, which may be points."""
+        """Return the question to Earth Engine about checked items.
+
+        Parameters
+        ----------
+        items : GeoDataFrame
+        points : bool
+            Whether the items are points, of which the pixel that each lies in is sampled.
+        """
         samples = sample_items(items)
         return RegionQuery(
             image=compile_expression(self.image, samples, expect=self.expect),
@@ -80,12 +93,12 @@ class Reduction:
         )
 
     def maker(self, items: gpd.GeoDataFrame, batching: Batching, outlines: Outlines) -> RegionJobs:
-        """Return how checked items become jobs."""
+        """Return the object that makes jobs of checked items."""
         own = outlines if self.region is None else None
         return RegionJobs(batching, own, float(self.tile_scale), len(items))
 
     def terms(self, items: gpd.GeoDataFrame, query: RegionQuery) -> dict[str, Any]:
-        """Return what determines the results of a question about checked items."""
+        """Return all that determines the results of a question, as values that JSON can hold."""
         samples = sample_items(items)
         region = None if query.region is None else digest_of(query.region, samples)
         return {
@@ -127,13 +140,14 @@ class Reduction:
 
 
 def reduced_table(items: gpd.GeoDataFrame, own: Mapping[str, pa.DataType] | None = None) -> Table:
-    """Return the table of what is reduced, whose columns of values are not known yet.
+    """Return the table of a reduction; its columns of values are filled in before the run.
 
     Parameters
     ----------
     items : GeoDataFrame
+        Checked items, which give the type of the ids.
     own : mapping of str to pyarrow.DataType, optional
-        Columns besides the items' ids and the values.
+        Further columns between the ids and the values, by name.
     """
     return Table(
         id_type(items),
@@ -144,7 +158,7 @@ def reduced_table(items: gpd.GeoDataFrame, own: Mapping[str, pa.DataType] | None
 
 
 def remarks(items: gpd.GeoDataFrame) -> tuple[str, ...]:
-    """Return what is done to items that their user may want to know."""
+    """Return notes for the user about changes to the items before they are sent."""
     crs = items.crs
     if crs is None or crs == "EPSG:4326" or items.geometry.isna().all():
         return ()

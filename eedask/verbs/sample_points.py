@@ -42,8 +42,8 @@ def sample_points(
 ) -> Plan:
     """Plan a table with one row a point: the values of the pixel that it lies in.
 
-    Points in one input tile (256 x 256 pixels of the image's own grid, which is asked for once)
-    share a request, so that Earth Engine reads the tile once, and so do up to a hundred tiles.
+    Points in the same tile of the image (256 x 256 pixels of its own grid) share a request, so that
+    Earth Engine reads the tile once. A request has points of up to a hundred tiles.
 
     Parameters
     ----------
@@ -54,25 +54,51 @@ def sample_points(
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     scale : float, optional
-        Metres a pixel; the image's own when not given. A composite has none, so there it is
-        needed.
+        Metres a pixel; the image's own when not given. A composite has no pixels of its own: there
+        ``scale`` is needed.
     crs : str or anything pyproj takes, optional
-        The crs that pixels lie in; see :func:`reduce_regions`.
+        The crs that pixels lie in: a code, ``"utm"`` for each point's own zone, or ``"native"``
+        (the default) for that of the image's first band.
     batch_size : int
         Points in a request at most, up to 2,500.
-    concurrency, rate, retry, deadline, workload_tag, credentials, partition_size
-        As for :func:`eedask.chips`.
+    concurrency : int
+        Requests at once, over all workers and all runs of the project on the cluster. Earth
+        Engine's default quota is 40 (https://developers.google.com/earth-engine/guides/usage).
+        Where Earth Engine grants less, the run adapts to that.
+    rate : float, optional
+        Requests a second, over all of them; the default quota is 100. None: not limited.
+    retry : RetryPolicy, optional
+        How often a request that may succeed later is tried, and the waits in between; 8 tries
+        when not given.
+    deadline : float
+        Seconds that one request may take, from its start to the last byte of its answer.
+    workload_tag : str, optional
+        A label sent with each request, by which Google's monitoring tells costs apart; the
+        default is what ``ee.data.setWorkloadTag`` has set.
+    credentials : {"default", "client"} or path, optional
+        The credentials that workers in other processes use; see :func:`eedask.chips`.
+    partition_size : int, optional
+        Items in a Dask partition. When not given: a 16th of the items, from 1,000 to 10,000.
 
     Returns
     -------
     Plan
-        Its result's ``table()`` has a column for each band: nullable integers, or floats. A point
-        on a masked pixel, or outside the image, has nulls.
+        Its result's ``table()`` has one row a point, in the points' order, and a column for each
+        band: Int64 for whole-numbered bands, float64 for others. A point on a masked pixel, or
+        outside the image, has nulls.
 
     Raises
     ------
     InputError
-        If the plan cannot work; nothing was sent.
+        If an argument cannot be used, or the arguments do not fit each other.
+    ItemsError
+        If the items cannot be used as they are.
+
+    Examples
+    --------
+    >>> dem = ee.Image("USGS/SRTMGL1_003")
+    >>> plan = eedask.sample_points(points, dem, out="heights")  # doctest: +SKIP
+    >>> plan.run().table()["elevation"]  # doctest: +SKIP
     """
     sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     asked = Reduction(image, as_reducer("first"), None, scale, crs, 1)

@@ -1,4 +1,4 @@
-"""The verbs whose results are tables: time series, and any value."""
+"""The verb ``time_series``: a reducer over each item's region, for each image of a collection."""
 
 from __future__ import annotations
 
@@ -56,51 +56,97 @@ def time_series(
     credentials: str | os.PathLike[str] | None = None,
     partition_size: int | None = None,
 ) -> Plan:
-    """Plan a long table: a reducer over each item's region, on each image of a collection.
+    """Plan a table with one row an item and image: a reducer over each item's region.
 
-    Every image has its row, also where all of its pixels in the region are masked (the values
-    are null then). Items share requests while their rows fit in one answer; a series that is too
-    long for one is asked for by spans of time.
+    Every image of the collection has a row, with nulls if all of its pixels in the region are
+    masked. Items share a request if their rows fit in one answer; a series that is too long for
+    one answer is fetched in spans of time.
 
     Parameters
     ----------
     items : GeoDataFrame
-        As for :func:`eedask.reduce_regions`; points are regions of the one pixel they lie in.
+        One row an item; the index holds unique ids, all integers or all strings. Any crs; edges
+        are straight lines in longitude and latitude. The region of a point is the pixel that it
+        lies in.
     collection : ee.ImageCollection or callable
         The collection, or a function from an item to it:
         ``lambda item: collection.filterBounds(item.geometry)``.
     reducer : str, sequence of str or ee.Reducer
-        Over the region; see :func:`eedask.reduce_regions`.
+        What is computed of the pixels in the region: a name ("mean", "p95" …), several names, or a
+        reducer of your own.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     scale : float, optional
         Metres a pixel; needed for composites and mosaics, which have no pixels of their own.
     freq : str, optional
-        Composites instead of images: one for each span of time, as pandas names them ("8D",
-        "MS", "YS" …), between ``start`` and ``end``. A span without images has a row of nulls.
+        Reduce composites instead of the images: one composite for each span of time between
+        ``start`` and ``end``, as pandas names spans ("8D", "MS", "YS" …). A span without images
+        has a row of nulls.
     start, end : str or datetime, optional
-        For ``freq``: the first span begins at or after start, the last before end.
+        With ``freq``: the first span begins at or after ``start``, the last before ``end``. UTC,
+        unless they have a time zone.
     composite : {"mean", "median", "min", "max", "sum", "mode", "count", "mosaic"}
-        For ``freq``: how a span's images become one, pixel by pixel.
+        With ``freq``: how the images of a span become one, pixel by pixel.
     mosaic_by_day : bool
-        One mosaic for each day (UTC) that has images, the last on top, instead of its scenes.
-    crs, region, weighted, tile_scale, invalid, simplify, batch_size
-        As for :func:`eedask.reduce_regions`.
-    concurrency, rate, retry, deadline, workload_tag, credentials, partition_size
-        As for :func:`eedask.chips`.
+        Reduce a mosaic for each day (UTC) that has images, instead of the images. Of images that
+        overlap, the last is on top.
+    crs : str or anything pyproj takes, optional
+        The crs that pixels lie in; the image's own when not given.
+    region : callable, optional
+        A function from an item to a region that Earth Engine has; the items then need no geometry.
+    weighted : bool
+        Whether pixels count by the fraction of them that lies inside and by their mask; see
+        :func:`eedask.reduce_regions`.
+    tile_scale : float
+        Earth Engine's ``tileScale``, from 1 to 16: larger values need less memory, and more time.
+    invalid : {"fail", "repair"}
+        What happens to an item whose geometry is not valid: it fails, or is made valid.
+    simplify : float, optional
+        Metres by which outlines may be moved to have fewer vertices; not moved when not given.
+    batch_size : int
+        Items in a request at most, up to 2,500.
+    concurrency : int
+        Requests at once, over all workers and all runs of the project on the cluster. Earth
+        Engine's default quota is 40 (https://developers.google.com/earth-engine/guides/usage).
+        Where Earth Engine grants less, the run adapts to that.
+    rate : float, optional
+        Requests a second, over all of them; the default quota is 100. None: not limited.
+    retry : RetryPolicy, optional
+        How often a request that may succeed later is tried, and the waits in between; 8 tries
+        when not given.
+    deadline : float
+        Seconds that one request may take, from its start to the last byte of its answer.
+    workload_tag : str, optional
+        A label sent with each request, by which Google's monitoring tells costs apart; the
+        default is what ``ee.data.setWorkloadTag`` has set.
+    credentials : {"default", "client"} or path, optional
+        The credentials that workers in other processes use; see :func:`eedask.chips`.
+    partition_size : int, optional
+        Items in a Dask partition. When not given: a 16th of the items, from 1,000 to 10,000.
 
     Returns
     -------
     Plan
-        Its result's ``table()`` has, for each item, a row an image: ``image`` (its
-        ``system:index``; the day, for composites and mosaics), ``time`` (``system:time_start``,
-        UTC) and a column for each band, named as in :func:`eedask.reduce_regions`.
-        ``result.to_csv_per_item(folder)`` writes one CSV an item.
+        Its result's ``table()`` has a row for each item and image, by item and time, with the
+        columns ``image`` (text: the image's ``system:index``; the day, for composites and
+        mosaics), ``time`` (timestamp in UTC: ``system:time_start``) and one for each band, named
+        and typed as in :func:`eedask.reduce_regions`. ``result.to_csv_per_item(folder)`` writes
+        one CSV file for each item.
 
     Raises
     ------
     InputError
-        If the plan cannot work; nothing was sent.
+        If an argument cannot be used, or the arguments do not fit each other.
+    ItemsError
+        If the items cannot be used as they are.
+
+    Examples
+    --------
+    >>> lst = ee.ImageCollection("MODIS/061/MOD11A2").select("LST_Day_1km")
+    >>> plan = eedask.time_series(
+    ...     fields, lst.filterDate("2019", "2020"), "max", out="lst"
+    ... )  # doctest: +SKIP
+    >>> plan.run().table()[["image", "time", "LST_Day_1km"]]  # doctest: +SKIP
     """
     sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
     outlines = outlines_as(invalid, simplify)
@@ -136,12 +182,12 @@ def time_series(
 def _compiled(
     collection: Any, asked: Callable[[ee.ImageCollection], Any], items: gpd.GeoDataFrame
 ) -> Expression:
-    """Return the expression of what is asked of a collection, or of that of an item."""
+    """Return the expression of a question about the collection, or about each item's."""
     return compile_expression(_of(collection, asked), sample_items(items))
 
 
 def _of(collection: Any, make: Callable[[ee.ImageCollection], Any]) -> Any:
-    """Return what is made of a collection; a function from an item to it, if it depends on it."""
+    """Return ``make`` of the collection; a function from an item to it, if items have their own."""
     if callable(collection):
         return lambda item: make(ee.ImageCollection(collection(item)))
     return make(ee.ImageCollection(collection))

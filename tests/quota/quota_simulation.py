@@ -13,7 +13,7 @@ from eedask.quota.messages import Ceiling
 from eedask.quota.owner import Owner
 from eedask.quota.share import Share
 
-# Seconds: half a way to the server, to the scheduler, and between an alarm and its report.
+# Seconds: one way to the server, one way to the scheduler, from an alarm to its message.
 HALF_WAY, TO_OWNER, ALARM = 0.005, 0.002, 0.05
 
 
@@ -148,10 +148,10 @@ class Run:
         worker.renewal += 1
         worker.renewed = asked = self.now
         waiting = min(worker.free, self.left)
-        report = worker.share.report(self.now, waiting)
+        usage = worker.share.next_usage(self.now, waiting)
 
         def arrive() -> None:
-            lease = self.owner.renew(worker.name, report)
+            lease = self.owner.renew(worker.name, usage)
             self.limits[int(self.now)] = self.owner.limit
             self.at(self.now + TO_OWNER, lambda: apply(lease))
 

@@ -15,7 +15,7 @@ from eedask.errors import InputError, QuotaError, RunStopped, TransientError
 from eedask.quota import adaptive, owner
 from eedask.quota.adaptive import AdaptiveLimit
 from eedask.quota.limiter import Limiter, SlotUnused
-from eedask.quota.messages import Ceiling, Lease, Report
+from eedask.quota.messages import Ceiling, Lease, Usage
 from eedask.quota.owner import Owner, shares
 from eedask.quota.share import Share
 
@@ -76,7 +76,7 @@ def test_more_processes_than_slots_take_turns():
     run = play(40, joins=[0.01 * n for n in range(60)])
     assert run.finished_at <= 1.1 * run.ideal
     assert run.refused == 0
-    done = [worker.share.report(0).done for worker in run.workers]
+    done = [worker.share.next_usage(0).done for worker in run.workers]
     assert min(done) > 0
 
 
@@ -118,7 +118,7 @@ def test_a_rate_that_is_lower_than_stated_is_found_through_the_limit():
 def test_late_workers_get_their_share():
     run = play(25, joins=[0.0, 3.0, 6.0, 9.0])
     assert run.finished_at <= 1.03 * run.ideal
-    assert run.workers[3].share.report(0).done > 300
+    assert run.workers[3].share.next_usage(0).done > 300
 
 
 def test_retry_after_stops_all_members():
@@ -198,7 +198,7 @@ class Members:
     def renew(self, name, waiting=60, lost=False):
         share = self.shares[name]
         before = self.owner.booked
-        lease = self.owner.renew(self.id_of(name), share.report(self.clock.now, waiting))
+        lease = self.owner.renew(self.id_of(name), share.next_usage(self.clock.now, waiting))
         assert self.owner.booked <= max(before, self.owner.limit)
         if not lost:
             share.apply(lease, self.clock.now)
@@ -387,8 +387,8 @@ def test_who_leaves_gives_back_at_once_what_it_does_not_use():
     members = Members(10, "ab")
     members.renew("a")
     members.start("a", 4)
-    report = members.shares["a"].report(members.clock.now, leaving=True)
-    assert members.owner.renew("a", report).slots == 0
+    usage = members.shares["a"].next_usage(members.clock.now, leaving=True)
+    assert members.owner.renew("a", usage).slots == 0
     assert members.renew("b").slots == 6
     assert members.owner.knows("a")
     members.clock.now += owner.GRACE_S + 0.1
@@ -401,7 +401,7 @@ def test_a_ceiling_that_changes_holds_at_once():
     members.owner.set_ceiling(Ceiling(4, rate=8.0))
     lease = members.renew("a")
     assert (lease.slots, members.owner.limit) == (4, 4)
-    # What the member had stays booked until its next report.
+    # The member's slots stay booked until its next message.
     assert lease.rate == pytest.approx(8.0 * 4 / 10)
     assert members.renew("a").rate == pytest.approx(8.0)
     members.owner.set_ceiling(Ceiling(12))
@@ -533,20 +533,20 @@ def test_without_renewal_one_slot_is_left():
 
 def test_throttling_caps_until_a_lease_that_knows_of_it():
     share = Share(0.0)
-    share.apply(Lease(1, share.report(0.0).sequence, 20), 0.0)
+    share.apply(Lease(1, share.next_usage(0.0).sequence, 20), 0.0)
     for _ in range(20):
         share.start(0.0)
-    before = share.report(0.1)
+    before = share.next_usage(0.1)
     for _ in range(15):
         share.throttled(0.2)
     assert share.allowed(0.2) == share.in_flight == 5
     share.apply(Lease(2, before.sequence, 20), 0.3)
     assert share.allowed(0.3) == 5
-    report = share.report(0.4)
-    assert (report.held, report.throttled, report.in_flight) == (5, 15, 5)
-    share.apply(Lease(3, report.sequence, 12), 0.5)
+    usage = share.next_usage(0.4)
+    assert (usage.held, usage.throttled, usage.in_flight) == (5, 15, 5)
+    share.apply(Lease(3, usage.sequence, 12), 0.5)
     assert share.allowed(0.5) == 12
-    assert share.report(0.6).held is None
+    assert share.next_usage(0.6).held is None
 
 
 def test_who_holds_nothing_and_is_refused_waits_longer_each_time():
@@ -597,8 +597,8 @@ def test_who_sends_nothing_gives_the_token_back():
     with limiter.slot():
         pass
     assert time.monotonic() - started < 1.5
-    report = limiter.report()
-    assert (report.done, report.throttled, report.in_flight) == (1, 0, 0)
+    usage = limiter.next_usage()
+    assert (usage.done, usage.throttled, usage.in_flight) == (1, 0, 0)
 
 
 def test_tokens_that_come_back_are_not_saved_up_beyond_the_burst():
@@ -623,7 +623,7 @@ def test_tokens_that_come_back_are_not_saved_up_beyond_the_burst():
     [
         lambda: Ceiling(0),
         lambda: Ceiling(4, rate=0),
-        lambda: Report(1, in_flight=-1),
+        lambda: Usage(1, in_flight=-1),
         lambda: Lease(1, 1, -1),
         lambda: Lease(1, 1, 1, rate=-1.0),
         lambda: Limiter(0),
@@ -714,9 +714,9 @@ def test_the_end_of_a_block_tells_what_came_of_it():
         holder.end()
         assert holder.raised is error
         time.sleep(0.12)  # a refusal with nothing else under way stops all for a tenth
-    report = limiter.report()
-    assert (report.done, report.throttled, report.in_flight) == (1, 1, 0)
-    assert report.latency > 0
+    usage = limiter.next_usage()
+    assert (usage.done, usage.throttled, usage.in_flight) == (1, 1, 0)
+    assert usage.latency > 0
     assert alarms == [1]
 
 
@@ -725,7 +725,7 @@ def test_retry_after_holds_back_those_who_come():
     begun = time.monotonic()
     with pytest.raises(TransientError), limiter.slot():
         raise TransientError("wait", 503, retry_after=0.2)
-    assert limiter.report().pause > 0
+    assert limiter.next_usage().pause > 0
     with limiter.slot():
         assert time.monotonic() - begun >= 0.2
 
