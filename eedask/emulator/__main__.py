@@ -1,4 +1,4 @@
-"""The command ``python -m eedask.emulator``: an Earth Engine on this machine."""
+"""The command ``python -m eedask.emulator``, which runs the emulator until it is stopped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from eedask.emulator.server.starting import READY, Steps
 from eedask.emulator.traffic.auth import Tokens
 from eedask.emulator.traffic.quotas import Traffic
 
-# How long answers on their way may take once the server is told to end.
+# Seconds that answers being sent may still take once the server is told to end.
 _FAREWELL_S = 0.2
 
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _serve(options: argparse.Namespace, store: Path) -> None:
     stopping = _stop_event(options.parent_watch)
-    # The models first: they cost nothing, and a wrong option is told at once.
+    # The traffic models come first: they are quick to make, and report a wrong option at once.
     clock = asyncio.get_running_loop().time
     traffic = Traffic(
         options.concurrency,
@@ -78,7 +78,7 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
 
 
 def _pool(settings: Settings, options: argparse.Namespace) -> Pool:
-    """Start what renders, and wait until it can be asked."""
+    """Start the threads or processes that compute answers, and wait until they are ready."""
     steps = Steps(to_program=options.parent_watch)
     total, mounts = options.processes, len(settings.mounts)
 
@@ -105,7 +105,7 @@ def _listening(host: str, port: int) -> list[socket.socket]:
 
 
 def _stop_event(parent_watch: bool) -> asyncio.Event:
-    """Return an event that a signal sets, and if asked the end of standard input."""
+    """Return an event that is set by a signal, and with ``parent_watch`` by the end of stdin."""
     loop, event = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
@@ -121,7 +121,7 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None
     # Nothing is ever written to the pipe: reading it returns when the other end is gone.
     while os.read(0, 4096):
         pass
-    with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+    with contextlib.suppress(RuntimeError):  # the loop may have ended already
         loop.call_soon_threadsafe(event.set)
 
 

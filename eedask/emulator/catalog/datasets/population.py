@@ -1,9 +1,9 @@
-"""``WorldPop/GP/100m/pop``: people on the synthetic land, an image a country and year.
+"""``WorldPop/GP/100m/pop``: people on the synthetic land, one image for a country and year.
 
 Ids (``KEN_2020``), the band and properties are those of
-https://developers.google.com/earth-engine/datasets/catalog/WorldPop_GP_100m_pop. People live where
-the land is built up, more of them in the middle of cities; a few on farms. Water and what lies
-outside the country are masked.
+https://developers.google.com/earth-engine/datasets/catalog/WorldPop_GP_100m_pop. People live on
+built-up land, more densely in the middle of cities, and a few on farms. Pixels of water or outside
+the country are masked.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _NAME = re.compile(r"([A-Z]{3})_(\d{4})")
 
 
 def collection() -> Collection:
-    """Return the collection, by country and year."""
+    """Return the collection, ordered by country and year."""
     return Collection("ImageCollection", _source, SYNTHETIC_IMAGERY, id=ASSET_ID)
 
 
@@ -94,7 +94,7 @@ def _draw(code: str, year: int, grid: Projection, band: str, level: int, window:
     if not inside.any():
         return Pixels(uniform(0, inside.shape, np.float32), uniform(0, inside.shape))
     parts = 1 if level else 2
-    under = ground(grid, level, window, _YEARS[-1], parts)  # towns do not grow, but fill
+    under = ground(grid, level, window, _YEARS[-1], parts)  # towns keep their area over time
     classes = KIND_CLASSES.take(under.kind)
     built, farmed = share(classes == BUILT, parts), share(classes == CROPS, parts)
     at = spots(grid, level, window)
@@ -107,7 +107,7 @@ def _draw(code: str, year: int, grid: Projection, band: str, level: int, window:
 
 @lru_cache(maxsize=32)
 def _inside(code: str, grid: Projection, level: int, window: Window) -> NDArray[np.bool_]:
-    """Return the pixels whose middles are in a country."""
+    """Return which pixels of a window have their centres in a country, as bool."""
     scale = 2.0**level
     t = compose(grid.transform, Affine(scale, 0, window.col * scale, 0, scale, window.row * scale))
     east, south = t.c + t.a * window.width, t.f + t.e * window.height
