@@ -54,9 +54,9 @@ class Paged:
 class Pager:
     """Cuts lazy sequences into pages.
 
-    Where a page ended, the iterator is kept (up to a few of them), so that walking through a
-    table computes each of its elements once; a page asked for twice is computed again. A token
-    is bound to what was asked, and says nothing to another process but where to go on.
+    The iterators of the last few pages are kept, so that going through a table page by page
+    computes each element once; a page that is asked for twice is computed again. A token belongs
+    to one request. In another process, which has no iterator, it tells the position to go on from.
 
     Parameters
     ----------

@@ -43,10 +43,10 @@ from eedask.emulator.traffic.quotas import TOO_MANY_AGGREGATIONS, Traffic
 
 logger = logging.getLogger(__name__)
 
-# Bodies are read on where they are too long, but kept only up to just over the limit:
-# enough for the core to see that they are too long.
+# A body that is too long is read to its end, but only this much of it is kept: one byte more
+# than the limit, so that the core refuses it.
 _KEPT_BODY = MAX_PAYLOAD + 1
-# Beyond this no more is read: a few kilobytes unpack to gigabytes.
+# Beyond this no more is read, since a few compressed kilobytes may unpack to gigabytes.
 _MOST_READ = 16 * MAX_PAYLOAD
 _NO_LIMIT = 2**60
 _DRIPS = 20
