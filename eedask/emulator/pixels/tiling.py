@@ -20,7 +20,8 @@ LEAST_TILE = 256
 https://developers.google.com/earth-engine/guides/debugging
 """
 
-Window = tuple[int, int, int, int]  # column, row, width, height
+PixelRectangle = tuple[int, int, int, int]
+"""Column, row, width and height of a rectangle in pixels of a projection."""
 
 
 def least_side(tile_scale: float) -> int:
@@ -28,7 +29,7 @@ def least_side(tile_scale: float) -> int:
     return max(1, int(LEAST_TILE / tile_scale))
 
 
-def quarters(window: Window, least: int) -> list[Window]:
+def quarters(window: PixelRectangle, least: int) -> list[PixelRectangle]:
     """Return the windows that result from halving the sides longer than ``least``.
 
     The list is empty if neither side is longer.
@@ -41,7 +42,7 @@ def quarters(window: Window, least: int) -> list[Window]:
     return list(tiles(window, half_width, half_height))
 
 
-def tiles(window: Window, tile_width: int, tile_height: int) -> Iterator[Window]:
+def tiles(window: PixelRectangle, tile_width: int, tile_height: int) -> Iterator[PixelRectangle]:
     """Yield the tiles of a window, row by row; those at its right and bottom may be smaller."""
     col, row, width, height = window
     for y in range(0, height, tile_height):
@@ -82,7 +83,7 @@ def read_tiled(band: Band, grid: Grid, tile_scale: float = 1.0) -> Pixels:
     return Pixels(values, uniform(1, grid.shape) if mask is None else mask)
 
 
-def _window(grid: Grid, window: Window) -> Grid:
+def _window(grid: Grid, window: PixelRectangle) -> Grid:
     col, row, width, height = window
     transform = compose(grid.transform, Affine.translation(col, row))
     return replace(grid, transform=transform, width=width, height=height)

@@ -18,8 +18,8 @@ from eedask.emulator.catalog.datasets.modis import Period
 from eedask.emulator.catalog.datasets.photographs import Photograph
 from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.world import outlines
-from eedask.emulator.catalog.world.land import land, land_at
 from eedask.emulator.catalog.world.land_plane import metres
+from eedask.emulator.catalog.world.landscape import land, land_at
 from eedask.emulator.catalog.world.surface import Cells, Scattered
 from eedask.emulator.catalog.world.terrain import is_land
 from eedask.emulator.errors import EarthEngineError

@@ -25,7 +25,7 @@ def main() -> None:
     tiles = np.zeros(TILES, np.bool_)
     for row in range(TILES[1]):
         for zone, col in np.ndindex(TILES[0], TILES[2]):
-            tile = mgrs.Tile(zone + 1, col + 1, FIRST_TILE_ROW + row)
+            tile = mgrs.MgrsTile(zone + 1, col + 1, FIRST_TILE_ROW + row)
             tiles[zone, row, col] = mgrs.has_land(tile)
     output = Path(__file__).parents[1] / FILE
     np.savez_compressed(output, landsat=np.packbits(found), sentinel2=np.packbits(tiles))

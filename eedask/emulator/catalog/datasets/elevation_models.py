@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.datasets.single import BYTE, INT16, Drawn, drawn_image
 from eedask.emulator.catalog.dates import millis_of
 from eedask.emulator.catalog.world.coast import has_land
-from eedask.emulator.catalog.world.ground import ground
-from eedask.emulator.catalog.world.heights import heights, heights_of_points
-from eedask.emulator.catalog.world.spots import Spots, lonlat, noise, spots, spots_of
+from eedask.emulator.catalog.world.ground_cover import ground
+from eedask.emulator.catalog.world.relief import heights, heights_of_points
+from eedask.emulator.catalog.world.sample_points import Spots, lonlat, noise, spots, spots_of
 from eedask.emulator.catalog.world.terrain import is_land_roughly
 from eedask.emulator.pixels.native_sources import Numbers, Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection

@@ -15,7 +15,7 @@ from affine import Affine
 from eedask.emulator.catalog.datasets.single import BYTE, Drawn, drawn_image
 from eedask.emulator.catalog.dates import millis_of, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
-from eedask.emulator.catalog.world.ground import ground
+from eedask.emulator.catalog.world.ground_cover import ground
 from eedask.emulator.catalog.world.palette import TONES, Material
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection, uniform

@@ -23,9 +23,9 @@ from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.footprints import ring
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.catalog.world import climate, scenery
-from eedask.emulator.catalog.world.heights import heights
-from eedask.emulator.catalog.world.spots import Spots, evaluated, spots
-from eedask.emulator.catalog.world.sun import sun
+from eedask.emulator.catalog.world.relief import heights
+from eedask.emulator.catalog.world.sample_points import Spots, evaluated, spots
+from eedask.emulator.catalog.world.solar_position import sun
 from eedask.emulator.pixels.late import LateProperties
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, PixelType, uniform

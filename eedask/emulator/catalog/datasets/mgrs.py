@@ -31,7 +31,7 @@ _SOUTH, _NORTH = -56.0, 83.0  # latitudes between which Sentinel-2 takes images
 _NAME = re.compile(r"(\d{2})([C-HJ-NP-X])([A-HJ-NP-Z])([A-HJ-NP-V])")
 
 
-class Tile(NamedTuple):
+class MgrsTile(NamedTuple):
     """A tile of Sentinel-2.
 
     Attributes
@@ -88,7 +88,7 @@ class Tile(NamedTuple):
 
 
 @lru_cache(maxsize=20_000)
-def _middle(tile: Tile) -> tuple[float, float]:
+def _middle(tile: MgrsTile) -> tuple[float, float]:
     half = SIZE / 2
     lon, lat = to_degrees(tile.crs).transform(tile.left + half, tile.top - half)
     return float(lon), float(lat)
@@ -99,7 +99,7 @@ def _band(lat: float) -> str:
 
 
 @lru_cache(maxsize=20_000)
-def parse(name: str) -> Tile | None:
+def parse(name: str) -> MgrsTile | None:
     """Return the tile with a name such as ``10SEH``, or None if there is none."""
     match = _NAME.fullmatch(name)
     if match is None or not 1 <= int(match[1]) <= 60:
@@ -110,18 +110,18 @@ def parse(name: str) -> Tile | None:
     south = (_BANDS.index(match[2]) * 8 - 80) * 110.6 / 100 - 3
     for row in range(int(np.floor(south)), int(np.floor(south)) + 20):
         if (row - letter) % 20 == 0:
-            tile = Tile(zone, col, row)
+            tile = MgrsTile(zone, col, row)
             return tile if col and exists(tile) and tile.name == name else None
     return None
 
 
-def exists(tile: Tile) -> bool:
+def exists(tile: MgrsTile) -> bool:
     """Whether a tile has scenes, as the shipped file of places tells."""
     row = tile.row - FIRST_TILE_ROW
     return 0 <= row < TILES[1] and bool(places().sentinel2[tile.zone - 1, row, tile.col - 1])
 
 
-def has_land(tile: Tile) -> bool:
+def has_land(tile: MgrsTile) -> bool:
     """Whether a tile reaches into its zone, contains land and lies in Sentinel-2's latitudes."""
     at = np.linspace(0, 1, 9)
     left, top = tile.square
@@ -133,7 +133,7 @@ def has_land(tile: Tile) -> bool:
     return bool(is_land(np.clip(lon, -180, 180), lat).any())
 
 
-def tiles(bounds: tuple[float, float, float, float]) -> Iterator[Tile]:
+def tiles(bounds: tuple[float, float, float, float]) -> Iterator[MgrsTile]:
     """Yield the tiles that may meet a box in degrees, ordered by zone, row and column."""
     west, south, east, north = bounds
     south, north = max(south, _SOUTH - 1), min(north, _NORTH + 1)
@@ -148,7 +148,7 @@ def tiles(bounds: tuple[float, float, float, float]) -> Iterator[Tile]:
 
 def _zone_tiles(
     zone: int, turn: float, bounds: tuple[float, float, float, float]
-) -> Iterator[Tile]:
+) -> Iterator[MgrsTile]:
     west, south, east, north = bounds
     middle = 6 * zone - 183
     lon = np.clip(np.array([west, (west + east) / 2, east]) - turn, middle - 12, middle + 12)
@@ -158,6 +158,6 @@ def _zone_tiles(
     cols = range(max(1, int(x.min() // _STEP) - 1), min(8, int(x.max() // _STEP) + 1) + 1)
     for row in range(int(y.min() // _STEP) - 1, int(y.max() // _STEP) + 2):
         for col in cols:
-            tile = Tile(zone, col, row)
+            tile = MgrsTile(zone, col, row)
             if exists(tile):
                 yield tile

@@ -3,7 +3,7 @@
 A quarter quadrangle is a cell of 3.75' by 3.75'. The years in which it was photographed follow
 from the states it lies in, the days from a hash. Names, bands and properties are those of
 https://developers.google.com/earth-engine/datasets/catalog/USDA_NAIP_DOQQ; pixels come from
-:mod:`~eedask.emulator.catalog.world.land`.
+:mod:`~eedask.emulator.catalog.world.landscape`.
 """
 
 from __future__ import annotations

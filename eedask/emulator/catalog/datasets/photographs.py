@@ -12,8 +12,8 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.world import patterns
-from eedask.emulator.catalog.world.land import land, land_at
 from eedask.emulator.catalog.world.land_plane import lookup, lookup_at
+from eedask.emulator.catalog.world.landscape import land, land_at
 from eedask.emulator.catalog.world.palette import colors
 from eedask.emulator.catalog.world.surface import Cells, Scattered
 from eedask.emulator.pixels.native_sources import WHOLE, NativeSource, Numbers, Window

@@ -23,11 +23,11 @@ from eedask.emulator.catalog.datasets.land_cover import BUILT, CROPS, KIND_CLASS
 from eedask.emulator.catalog.datasets.single import FLOAT, Drawn, drawn_image
 from eedask.emulator.catalog.dates import millis_of, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
-from eedask.emulator.catalog.world.ground import ground
+from eedask.emulator.catalog.world.averaging import pixel_means
+from eedask.emulator.catalog.world.ground_cover import ground
 from eedask.emulator.catalog.world.iso import countries
-from eedask.emulator.catalog.world.parts import share
 from eedask.emulator.catalog.world.regions import Trait, place
-from eedask.emulator.catalog.world.spots import evaluated, spots
+from eedask.emulator.catalog.world.sample_points import evaluated, spots
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection, compose, uniform
 from eedask.emulator.values.values import Collection, Query
@@ -96,12 +96,12 @@ def _draw(code: str, year: int, grid: Projection, band: str, level: int, window:
     parts = 1 if level else 2
     under = ground(grid, level, window, _YEARS[-1], parts)  # towns keep their area over time
     classes = KIND_CLASSES.take(under.kind)
-    built, farmed = share(classes == BUILT, parts), share(classes == CROPS, parts)
+    built, farmed = pixel_means(classes == BUILT, parts), pixel_means(classes == CROPS, parts)
     at = spots(grid, level, window)
     urban = evaluated(lambda lon, lat: place(lon, lat, (Trait.TOWNS,))[0], at, 13, (0, 0))
     people = built * (2 + 60 * np.clip(urban, 0, 1) ** 2) + np.float32(0.25) * farmed + 0.01
     people = people * (1 + _GROWTH) ** (year - 2010)
-    dry_land = share(~under.water, parts) > 0.5
+    dry_land = pixel_means(~under.water, parts) > 0.5
     return Pixels(people.astype(np.float32), (inside & dry_land).astype(np.float32))
 
 

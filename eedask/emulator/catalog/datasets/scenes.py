@@ -14,9 +14,9 @@ from shapely.geometry.polygon import orient
 
 from eedask.emulator.catalog.footprints import to_degrees
 from eedask.emulator.catalog.world import climate
-from eedask.emulator.catalog.world.ground import broad_places
+from eedask.emulator.catalog.world.ground_cover import broad_places
 from eedask.emulator.catalog.world.palette import TONES, Material
-from eedask.emulator.catalog.world.spots import lonlat, spots
+from eedask.emulator.catalog.world.sample_points import lonlat, spots
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Projection, apply, uniform

@@ -131,7 +131,7 @@ def _moment(millis: float | None, otherwise: dt.datetime) -> dt.datetime:
     return since + max(-limit, min(limit, dt.timedelta(milliseconds=millis)))
 
 
-def _over(query: Query) -> list[tuple[mgrs.Tile, Pass]]:
+def _over(query: Query) -> list[tuple[mgrs.MgrsTile, Pass]]:
     """Return each tile and pass whose footprint meets a query's box."""
     bounds = query.bounds or (-180, -90, 180, 90)
     name = query.equals.get("MGRS_TILE")
@@ -152,7 +152,7 @@ def _meets(box: tuple[float, ...], bounds: tuple[float, float, float, float]) ->
 
 
 def _between(
-    over: list[tuple[mgrs.Tile, Pass]], start: dt.datetime, end: dt.datetime
+    over: list[tuple[mgrs.MgrsTile, Pass]], start: dt.datetime, end: dt.datetime
 ) -> Iterator[Scene]:
     scenes = [scene for tile, one in over for scene in _scenes(tile, one, start, end)]
     yield from sorted(scenes, key=lambda scene: (scene.sensed, scene.index))
@@ -175,8 +175,8 @@ def _everywhere(start: dt.datetime, end: dt.datetime) -> Iterator[Scene]:
 
 
 @lru_cache(maxsize=8)
-def _of_turn(turn: int) -> list[tuple[mgrs.Tile, Pass]]:
-    found: dict[mgrs.Tile, Pass] = {}
+def _of_turn(turn: int) -> list[tuple[mgrs.MgrsTile, Pass]]:
+    found: dict[mgrs.MgrsTile, Pass] = {}
     node = float(_NODES[turn])
     for lat in np.arange(83.0, -57.0, -1.0):
         corners = strip(_ORBIT, node, float(lat), _HALF_SWATH, 0.5)
@@ -197,13 +197,13 @@ def _node(turn: int) -> float:
 _NODES = np.array([_node(turn) for turn in range(_TURNS)])
 
 
-def passes(tile: mgrs.Tile) -> tuple[Pass, ...]:
+def passes(tile: mgrs.MgrsTile) -> tuple[Pass, ...]:
     """Return the passes that see a tile."""
     found = (_pass(tile, turn) for turn in np.flatnonzero(_away(tile)[1]).tolist())
     return tuple(over for over in found if over is not None)
 
 
-def _away(tile: mgrs.Tile) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _away(tile: mgrs.MgrsTile) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the degrees of longitude by which each turn passes east of a tile.
 
     The second array tells whether the turn may see the tile. Both have shape (143,).
@@ -216,7 +216,7 @@ def _away(tile: mgrs.Tile) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 
 @lru_cache(maxsize=16_384)
-def _pass(tile: mgrs.Tile, turn: int) -> Pass | None:
+def _pass(tile: mgrs.MgrsTile, turn: int) -> Pass | None:
     """Return a turn's pass over a tile, or None if it sees too little of it."""
     away, near = _away(tile)
     if not near[turn]:
@@ -240,7 +240,9 @@ def _sides(swath: shapely.Polygon) -> tuple[tuple[float, float, float], ...]:
     return tuple((a, b, c) for a, b, c in planes if abs(a) > abs(b))
 
 
-def _scenes(tile: mgrs.Tile, over: Pass, start: dt.datetime, end: dt.datetime) -> Iterator[Scene]:
+def _scenes(
+    tile: mgrs.MgrsTile, over: Pass, start: dt.datetime, end: dt.datetime
+) -> Iterator[Scene]:
     """Yield the scenes of a pass whose datatake or sensing time is between two moments."""
     start, end = max(start, _FIRST), min(end, _END)
     before = dt.timedelta(seconds=over.seconds)
@@ -256,7 +258,7 @@ def _scenes(tile: mgrs.Tile, over: Pass, start: dt.datetime, end: dt.datetime) -
         n += 1
 
 
-def _scene(tile: mgrs.Tile, over: Pass, crossing: dt.datetime, second: bool) -> Scene:
+def _scene(tile: mgrs.MgrsTile, over: Pass, crossing: dt.datetime, second: bool) -> Scene:
     began = (crossing - _LEAD).replace(microsecond=0)
     named = began - _NAMED_BEFORE
     return Scene(

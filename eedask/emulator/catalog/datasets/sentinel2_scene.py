@@ -26,7 +26,7 @@ from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.footprints import ring
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.catalog.world import scenery
-from eedask.emulator.catalog.world.sun import sun
+from eedask.emulator.catalog.world.solar_position import sun
 from eedask.emulator.pixels.late import LateProperties
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Band, Image, Pixels, PixelType, uniform
@@ -100,7 +100,7 @@ class Scene:
     """
 
     index: str
-    tile: mgrs.Tile
+    tile: mgrs.MgrsTile
     sensed: dt.datetime
     began: dt.datetime
     satellite: str

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from eedask.emulator.catalog.datasets.single import BYTE, INT8, Drawn, drawn_image
 from eedask.emulator.catalog.dates import millis_of
-from eedask.emulator.catalog.world.ground import ground
-from eedask.emulator.catalog.world.parts import share
-from eedask.emulator.catalog.world.spots import noise, spots
+from eedask.emulator.catalog.world.averaging import pixel_means
+from eedask.emulator.catalog.world.ground_cover import ground
+from eedask.emulator.catalog.world.sample_points import noise, spots
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection, uniform
 
@@ -57,7 +57,7 @@ def surface_water() -> Image:
 def _occurrence(level: int, window: Window) -> NDArray[np.float32]:
     """Return the percentage of the time in which there is water."""
     parts = 1 if level else 2
-    water = share(ground(_GRID, level, window, _YEAR, parts).water, parts)
+    water = pixel_means(ground(_GRID, level, window, _YEAR, parts).water, parts)
     at = spots(_GRID, level, window)
     seldom = noise(at, 700, 93)
     often = np.clip(100 * water - 8 * (1 + seldom) * (water < 1) - 1.5 * (1 + seldom), 0, 100)

@@ -23,8 +23,8 @@ from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.world import scenery
 from eedask.emulator.catalog.world.climate import sky
 from eedask.emulator.catalog.world.coast import coast_distance
-from eedask.emulator.catalog.world.ground import ground
-from eedask.emulator.catalog.world.spots import evaluated, lonlat, noise, spots
+from eedask.emulator.catalog.world.ground_cover import ground
+from eedask.emulator.catalog.world.sample_points import evaluated, lonlat, noise, spots
 from eedask.emulator.catalog.world.terrain import is_land_roughly
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, PixelType, Projection

@@ -21,8 +21,8 @@ from eedask.emulator.neighbours.texture import MEASURES, measures
 from eedask.emulator.pixels.bands import Array, derived
 from eedask.emulator.pixels.pixel_types import DOUBLE, floating
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
-from eedask.emulator.reducers.runs import entropy as entropy_of
-from eedask.emulator.reducers.runs import run_counts
+from eedask.emulator.reducers.run_lengths import entropy as entropy_of
+from eedask.emulator.reducers.run_lengths import run_counts
 
 _LARGEST = 16
 _EIGHT = kernels.shaped("square", 1, "pixels", False, 1.0)

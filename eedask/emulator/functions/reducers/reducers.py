@@ -26,7 +26,7 @@ from eedask.emulator.reducers.accumulators import (
     Several,
     Sum,
 )
-from eedask.emulator.reducers.reduce import LISTS_OF_INPUT, Part, Reducer
+from eedask.emulator.reducers.reduce import LISTS_OF_INPUT, Reducer, Statistic
 
 _MOST_INPUTS = 1024
 _MOST_CELLS = 2**22
@@ -41,7 +41,7 @@ def _register(
     nulls: bool = False,
 ) -> None:
     names = tuple(outputs) or (name,)
-    part = Part(make, tuple(range(inputs)), len(names), weighted, nulls, name)
+    part = Statistic(make, tuple(range(inputs)), len(names), weighted, nulls, name)
     value = Reducer(inputs, names, (part,))
 
     def function() -> Reducer:
@@ -154,7 +154,7 @@ def _gathered(
     ranks: tuple[int, ...] = (),
 ) -> Reducer:
     columns = tuple(range(inputs))
-    part = Part(lambda: Gather(outputs, inputs), columns, len(names), weighted, ranks=ranks)
+    part = Statistic(lambda: Gather(outputs, inputs), columns, len(names), weighted, ranks=ranks)
     return Reducer(inputs, tuple(names), (part,))
 
 
@@ -163,9 +163,9 @@ def _extreme(rule: str, inputs: int) -> Reducer:
         raise EarthEngineError(f"Reducer.{rule}: numInputs must be from 1 to {_MOST_INPUTS}.")
     if inputs == 1:
         make = _least_value if rule == "min" else _greatest_value
-        return Reducer(1, (rule,), (Part(make, weighted=False, kind=rule),))
+        return Reducer(1, (rule,), (Statistic(make, weighted=False, kind=rule),))
     names = (rule, *(f"{rule}{i}" for i in range(1, inputs)))
-    part = Part(lambda: Pick(rule, inputs), tuple(range(inputs)), inputs, weighted=False)
+    part = Statistic(lambda: Pick(rule, inputs), tuple(range(inputs)), inputs, weighted=False)
     return Reducer(inputs, names, (part,))
 
 
@@ -260,7 +260,7 @@ def _collected(
         raise EarthEngineError(
             f"Reducer: Cannot collect {inputs} inputs of which {optional} are optional."
         )
-    part = Part(
+    part = Statistic(
         lambda: Gather(outputs, inputs),
         tuple(range(inputs)),
         weighted=False,

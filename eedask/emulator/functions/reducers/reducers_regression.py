@@ -8,7 +8,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.reducers import correlations, regressions
 from eedask.emulator.reducers.accumulators import Gather
-from eedask.emulator.reducers.reduce import Part, Reducer
+from eedask.emulator.reducers.reduce import Reducer, Statistic
 from eedask.emulator.reducers.statistics import Outputs
 
 _MOST_INPUTS = 1024
@@ -22,7 +22,7 @@ def _reducer(
     ranks: Sequence[int] = (),
     weighted: bool = False,
 ) -> Reducer:
-    part = Part(
+    part = Statistic(
         lambda: Gather(outputs, inputs),
         tuple(range(inputs)),
         len(names),
