@@ -55,7 +55,7 @@ eedask.emulator.functions.regions: distance painting samples statistics styling 
 eedask.emulator.functions.values: dates filters matrices numbers pixel_types profile
   projections strings arrays dictionaries filter_expressions lists number_expressions
 eedask.emulator.geometry: crs sphere geometry geodesy
-eedask.emulator.learning: classifiers confusion decision_trees k_means learning learners
+eedask.emulator.learning: classifiers confusion decision_trees k_means training_data learners
 eedask.emulator.limits: accounting answer_size metering interrupting profiles
 eedask.emulator.neighbours: connected costs kernels texture neighbourhoods gradients
 eedask.emulator.output: own_grid png gif encode table_files formats pixel_grids rendering
@@ -72,7 +72,7 @@ eedask.emulator.rest: fields listing_terms paging store tiles calls listing
 eedask.emulator.server: channel hosts starting launcher options messages render_process
   renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
-eedask.emulator.values: dates formulas truth values comparison elements filtering joda
+eedask.emulator.values: dates formulas truth value_types comparison elements filtering joda
   typenames coercion info
 eedask.expressions: digest symbols compile
 eedask.items: check from_earth_engine item local

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from eedask.emulator.catalog.datasets import (
 )
 from eedask.emulator.catalog.tables import shipped
 from eedask.emulator.catalog.tables.tables import SYNTHETIC
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 # Titles of the collections whose id does not tell what they hold.
 _TITLES = {

@@ -11,7 +11,7 @@ from eedask.emulator.catalog import builtin, descriptions
 from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import EVERYTHING, Collection, Query
+from eedask.emulator.values.value_types import EVERYTHING, Collection, Query
 
 ASSET_PROJECTS = ("earthengine-public", "earthengine-legacy")
 """Projects of public assets, whose ids are written without the project."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 # From the most specific to the least. A pattern must not have digits right before or after it.
 _PATTERNS = (

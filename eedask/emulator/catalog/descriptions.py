@@ -13,7 +13,7 @@ import shapely
 
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.raster import Band, Image, PixelType, Projection
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 _PUBLIC_FOLDER = "projects/earthengine-public/assets/"
 

@@ -23,7 +23,7 @@ from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.limits.metering import metered_call, metered_function
 from eedask.emulator.values.info import too_deep
 from eedask.emulator.values.truth import is_true
-from eedask.emulator.values.values import Kept
+from eedask.emulator.values.value_types import Kept
 
 if TYPE_CHECKING:
     from eedask.emulator.catalog import Catalog

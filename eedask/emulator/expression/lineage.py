@@ -19,7 +19,7 @@ from eedask.emulator.expression.linking import Node
 from eedask.emulator.expression.signatures import signature
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, Keeps
 from eedask.emulator.values.formulas import Formula, parse
-from eedask.emulator.values.values import NOTHING_KEPT, Kept
+from eedask.emulator.values.value_types import NOTHING_KEPT, Kept
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Lineage:
         Whether it is made from the argument and its footprint lies within the argument's. If
         not, it is a constant image, which has no footprint.
     changed : frozenset of str, optional
-        As in :class:`~eedask.emulator.values.values.Kept`.
+        As in :class:`~eedask.emulator.values.value_types.Kept`.
     """
 
     bounded: bool

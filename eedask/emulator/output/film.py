@@ -22,7 +22,7 @@ from eedask.emulator.output.encode import Picture, planes_of
 from eedask.emulator.output.formats import VideoFormat, image_format, video_format
 from eedask.emulator.output.rendering import THUMBNAIL, Rendering, prepare
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 MAX_PIXELS = 26214400
 """Of all frames together."""

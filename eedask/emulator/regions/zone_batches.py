@@ -26,7 +26,7 @@ from eedask.emulator.regions.zones import (
     pixel_weights,
     reduce_zone,
 )
-from eedask.emulator.values.values import Feature
+from eedask.emulator.values.value_types import Feature
 
 # How many features are collected before their statistics are computed.
 _BATCH = 128

@@ -24,7 +24,7 @@ from shapely.geometry.base import BaseGeometry
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.values.elements import INDEX, geometry_of, property_of
-from eedask.emulator.values.values import EVERYTHING, Query
+from eedask.emulator.values.value_types import EVERYTHING, Query
 
 STRING = r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^'\\]|\\.)*'"
 """A pattern of strings in either kind of quotes."""

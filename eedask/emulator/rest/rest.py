@@ -39,7 +39,7 @@ from eedask.emulator.rest.paging import Paged, Pager, page_size
 from eedask.emulator.rest.store import Store
 from eedask.emulator.rest.tiles import tile_grid
 from eedask.emulator.values.info import feature_json, to_info, too_deep
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from eedask.emulator.catalog.world.terrain import is_land
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.native_tiles import native_pixels
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 CATALOG = Catalog()
 NAIP = "USDA/NAIP/DOQQ"

@@ -9,7 +9,7 @@ import shapely
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.tables import shipped
 from eedask.emulator.catalog.tables.making import iso, made, outlines
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 ASSET = "WCMC/WDPA/current/polygons"
 CATALOG = Catalog()

@@ -21,7 +21,7 @@ from eedask.emulator.catalog.datasets import land_cover, mgrs
 from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.world.solar_position import sun
 from eedask.emulator.pixels.raster import Grid
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 CATALOG = Catalog()
 S2, L8 = "COPERNICUS/S2_SR_HARMONIZED", "LANDSAT/LC08/C02/T1_L2"

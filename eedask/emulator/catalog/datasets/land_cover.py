@@ -19,7 +19,7 @@ from eedask.emulator.catalog.world.ground_cover import ground
 from eedask.emulator.catalog.world.palette import TONES, Material
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection, uniform
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 YEARS = {"ESA/WorldCover/v100": 2020, "ESA/WorldCover/v200": 2021}
 

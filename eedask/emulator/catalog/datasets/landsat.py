@@ -27,7 +27,7 @@ from eedask.emulator.catalog.dates import millis, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.catalog.world.terrain import is_land
 from eedask.emulator.pixels.raster import Image, Projection
-from eedask.emulator.values.values import Collection, Counted, Query
+from eedask.emulator.values.value_types import Collection, Counted, Query
 
 _PATHS, _ROWS = PATHS, 248
 _ORBIT = Orbit(98.2, 5933.0)

@@ -27,7 +27,7 @@ from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.raster import Image, PixelType, Projection
 from eedask.emulator.pixels.sampling import source_bands
-from eedask.emulator.values.values import EVERYTHING, Collection, Query
+from eedask.emulator.values.value_types import EVERYTHING, Collection, Query
 
 ASSET_ID = "USDA/NAIP/DOQQ"
 BANDS = ("R", "G", "B", "N")

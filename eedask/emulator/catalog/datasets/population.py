@@ -30,7 +30,7 @@ from eedask.emulator.catalog.world.regions import Trait, place
 from eedask.emulator.catalog.world.sample_points import evaluated, spots
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection, compose, uniform
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 ASSET_ID = "WorldPop/GP/100m/pop"
 

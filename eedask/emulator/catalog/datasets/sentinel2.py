@@ -26,7 +26,7 @@ from eedask.emulator.catalog.datasets.sentinel2_scene import Scene, scene_image
 from eedask.emulator.catalog.dates import millis, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import Collection, Counted, Query
+from eedask.emulator.values.value_types import Collection, Counted, Query
 
 ASSET_ID = sentinel2_scene.ASSET_ID
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from eedask.emulator.catalog.dates import millis, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 SYNTHETIC: Mapping[str, Any] = {
     "eedask:synthetic": 1,

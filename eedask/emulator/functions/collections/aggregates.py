@@ -17,7 +17,7 @@ from eedask.emulator.values.comparison import sort_key
 from eedask.emulator.values.elements import property_of
 from eedask.emulator.values.info import to_info
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 def column(items: Collection, name: str) -> list[Any]:

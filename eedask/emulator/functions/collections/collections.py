@@ -26,7 +26,7 @@ from eedask.emulator.values.elements import (
 )
 from eedask.emulator.values.filtering import Filter
 from eedask.emulator.values.info import to_info
-from eedask.emulator.values.values import (
+from eedask.emulator.values.value_types import (
     EVERYTHING,
     NOTHING_KEPT,
     Collection,

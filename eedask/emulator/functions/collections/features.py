@@ -24,7 +24,7 @@ from eedask.emulator.values.elements import (
     with_properties,
 )
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Collection, ErrorMargin, Feature, Query
+from eedask.emulator.values.value_types import Collection, ErrorMargin, Feature, Query
 
 
 @algorithm("Feature")

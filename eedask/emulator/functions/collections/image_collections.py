@@ -16,7 +16,7 @@ from eedask.emulator.pixels.pixel_types import BYTE, from_dictionary
 from eedask.emulator.pixels.raster import DEFAULT_PROJECTION, Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.pixels.sampling import masked
 from eedask.emulator.values.elements import index_of
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 _MOST_BANDS = 5000
 

@@ -18,7 +18,7 @@ from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.reducers.accumulators import Output
 from eedask.emulator.reducers.reduce import Reducer, Run
 from eedask.emulator.regions.zones import input_groups, output_names
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 Layers = Callable[[Grid], Iterable[list[Pixels]]]
 """``layers(grid)`` yields, for each value to reduce, the reducer's inputs at all pixels."""

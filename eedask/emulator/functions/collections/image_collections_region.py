@@ -16,7 +16,7 @@ from eedask.emulator.pixels.projection import requested
 from eedask.emulator.pixels.raster import Image, Projection
 from eedask.emulator.regions.zones import Tile, Zone
 from eedask.emulator.values.elements import index_of
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 _MOST_VALUES = 1048576
 

@@ -14,7 +14,7 @@ from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.values.comparison import sort_key
 from eedask.emulator.values.elements import index_of, property_of, with_properties
 from eedask.emulator.values.filtering import Filter
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 Match = tuple[Any, float | None]
 """An element of the secondary collection, and the condition's measure of how well it fits."""

@@ -8,7 +8,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.reducers.reduce import Reducer, reduce_columns
 from eedask.emulator.values.elements import property_of
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 def _check(reducer: Reducer, given: int, where: str) -> None:

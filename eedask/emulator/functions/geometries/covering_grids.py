@@ -14,7 +14,7 @@ from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.geometry.geometry import Geometry, placed, rectangle
 from eedask.emulator.pixels.projection import at_scale
 from eedask.emulator.pixels.raster import Projection
-from eedask.emulator.values.values import Feature, collection_of
+from eedask.emulator.values.value_types import Feature, collection_of
 
 _MOST_CELLS = 1_000_000
 

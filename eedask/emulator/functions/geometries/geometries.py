@@ -31,7 +31,7 @@ from eedask.emulator.geometry.geometry import (
 from eedask.emulator.geometry.sphere import RADIUS
 from eedask.emulator.pixels.raster import Projection
 from eedask.emulator.values.elements import geometry_of
-from eedask.emulator.values.values import ErrorMargin, Feature
+from eedask.emulator.values.value_types import ErrorMargin, Feature
 
 Margin = ErrorMargin | None
 Proj = Projection | None

@@ -29,7 +29,7 @@ from eedask.emulator.geometry.geometry import (
     rings,
 )
 from eedask.emulator.pixels.raster import Projection
-from eedask.emulator.values.values import ErrorMargin
+from eedask.emulator.values.value_types import ErrorMargin
 
 
 def _points(value: Any, where: str) -> Any:

@@ -21,7 +21,13 @@ from eedask.emulator.geometry import geodesy
 from eedask.emulator.geometry.geometry import Geometry, Shape, parts
 from eedask.emulator.values.elements import property_of, with_properties
 from eedask.emulator.values.info import to_info
-from eedask.emulator.values.values import Collection, ErrorMargin, Feature, Query, collection_of
+from eedask.emulator.values.value_types import (
+    Collection,
+    ErrorMargin,
+    Feature,
+    Query,
+    collection_of,
+)
 
 _MOST = 10_000_000
 

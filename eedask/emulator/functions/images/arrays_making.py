@@ -19,7 +19,7 @@ from eedask.emulator.pixels.bands import both, combined, constant, derived
 from eedask.emulator.pixels.pixel_types import of_rank, union
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.pixels.sampling import masked
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 _MOST_BYTES = 2**31
 

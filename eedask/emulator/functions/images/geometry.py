@@ -38,7 +38,7 @@ from eedask.emulator.pixels.resampling import read_through
 from eedask.emulator.pixels.sampling import masked
 from eedask.emulator.regions.coverage import coverage
 from eedask.emulator.regions.shapes import shape_in
-from eedask.emulator.values.values import Collection, ErrorMargin, Feature
+from eedask.emulator.values.value_types import Collection, ErrorMargin, Feature
 
 
 @algorithm("Image.clip", takes_arrays=True, keeps=Keeps.FIRST)

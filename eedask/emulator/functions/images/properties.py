@@ -12,7 +12,7 @@ from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 from eedask.emulator.pixels.sampling import masked
 from eedask.emulator.values.elements import ordinary, property_of, with_properties
-from eedask.emulator.values.values import Collection, Date
+from eedask.emulator.values.value_types import Collection, Date
 
 
 @algorithm("Image.date", takes_arrays=True)

@@ -13,9 +13,9 @@ from eedask.emulator.learning import learners
 from eedask.emulator.learning.classifiers import Classifier, Training
 from eedask.emulator.learning.confusion import ConfusionMatrix, of_pairs
 from eedask.emulator.learning.decision_trees import Growth
-from eedask.emulator.learning.learning import answered_image, number_of, training_table
+from eedask.emulator.learning.training_data import answered_image, number_of, training_table
 from eedask.emulator.pixels.raster import Image, PixelType
-from eedask.emulator.values.values import Collection, Feature
+from eedask.emulator.values.value_types import Collection, Feature
 
 _CLASSES_ONLY = ("CLASSIFICATION",)
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.learning.k_means import FARTHEST, METRICS, PLUS_PLUS, RANDOM, Clusters, k_means
-from eedask.emulator.learning.learning import Floats, answered_image, number_of, training_table
+from eedask.emulator.learning.training_data import Floats, answered_image, number_of, training_table
 from eedask.emulator.pixels.raster import Image, PixelType
-from eedask.emulator.values.values import Collection, Feature
+from eedask.emulator.values.value_types import Collection, Feature
 
 _MOST_ITERATIONS = 500
 

@@ -10,7 +10,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.learning.confusion import ConfusionMatrix, of_pairs
 from eedask.emulator.values.elements import property_of
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 @algorithm("ConfusionMatrix")

@@ -18,7 +18,7 @@ from eedask.emulator.geometry.sphere import RADIUS, to_vectors
 from eedask.emulator.pixels.pixel_types import DOUBLE
 from eedask.emulator.pixels.projection import degrees_bounds, locate, window_grid
 from eedask.emulator.pixels.raster import DEFAULT_PROJECTION, Band, Grid, Image, Pixels, Projection
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from eedask.emulator.pixels.pixel_types import DOUBLE, cast, of_number, union
 from eedask.emulator.pixels.raster import DEFAULT_PROJECTION, Band, Grid, Image, Pixels
 from eedask.emulator.reducers.reduce import Reducer
 from eedask.emulator.regions import painting
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 @algorithm("Collection.reduceToImage")

@@ -30,7 +30,7 @@ from eedask.emulator.regions.zones import (
     region_of,
 )
 from eedask.emulator.values.elements import index_of, ordinary, with_index
-from eedask.emulator.values.values import Collection, Feature
+from eedask.emulator.values.value_types import Collection, Feature
 
 _PIXEL_BYTES = 128
 

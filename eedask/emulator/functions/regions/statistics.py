@@ -19,7 +19,7 @@ from eedask.emulator.regions.zones import (
     reduce_zone,
     region_of,
 )
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 
 @algorithm("Image.reduceRegion", takes_arrays=True)

@@ -11,7 +11,7 @@ from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.pixels.pixel_types import BYTE
 from eedask.emulator.pixels.raster import DEFAULT_PROJECTION, Band, Grid, Image, Pixels
 from eedask.emulator.regions.styling import Style, picture
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 _NAMES = ("vis-red", "vis-green", "vis-blue")
 

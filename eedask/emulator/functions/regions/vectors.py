@@ -29,7 +29,7 @@ from eedask.emulator.regions.zones import (
     region_of,
 )
 from eedask.emulator.values.elements import with_index
-from eedask.emulator.values.values import Collection, Feature, collection_of
+from eedask.emulator.values.value_types import Collection, Feature, collection_of
 
 _NAME = "Image.reduceToVectors"
 _KINDS = ("polygon", "bb", "centroid")

@@ -23,7 +23,7 @@ from eedask.emulator.values.dates import (
 )
 from eedask.emulator.values.elements import property_of
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Date, DateRange, Feature
+from eedask.emulator.values.value_types import Date, DateRange, Feature
 
 
 def moment(value: Any, time_zone: str | None, where: str) -> float:

@@ -15,7 +15,7 @@ from eedask.emulator.pixels.array_values import check_axes
 from eedask.emulator.pixels.raster import Image
 from eedask.emulator.values.truth import is_true
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Feature
+from eedask.emulator.values.value_types import Feature
 
 Dictionary = Mapping[str, Any]
 

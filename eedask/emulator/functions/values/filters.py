@@ -1,7 +1,7 @@
 """Filter.*: conditions on properties and geometries.
 
-A filter also has a :class:`~eedask.emulator.values.values.Query`, which tells sources of elements
-which ones they need not make because the filter would drop them.
+A filter also has a :class:`~eedask.emulator.values.value_types.Query`, which tells sources of
+elements which ones they need not make because the filter would drop them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from eedask.emulator.values.dates import to_datetime
 from eedask.emulator.values.elements import GEOMETRY_SELECTORS, geometry_of, property_of
 from eedask.emulator.values.filtering import Filter
 from eedask.emulator.values.typenames import is_of_type, type_name
-from eedask.emulator.values.values import EVERYTHING, DateRange, ErrorMargin, Query
+from eedask.emulator.values.value_types import EVERYTHING, DateRange, ErrorMargin, Query
 
 Get = Callable[[Any], Any]
 
