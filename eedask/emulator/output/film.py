@@ -154,7 +154,7 @@ def _pixels(frame: Rendering) -> int:
 
 
 def _same_size(frames: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Return frames of the largest one's size: what they lack at right and below is clear."""
+    """Return frames of the largest one's size, padded with clear pixels at right and bottom."""
     height, width = (max(frame.shape[axis] for frame in frames) for axis in (0, 1))
     if height * width * len(frames) > 2 * MAX_PIXELS:
         raise EarthEngineError("The sizes of the collection's frames differ too much.")

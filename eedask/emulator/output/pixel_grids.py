@@ -52,7 +52,7 @@ def requested_grid(
     Raises
     ------
     EarthEngineError
-        400: a grid that is none, or no bounds to complete it from.
+        400: an invalid grid, or no bounds from which to complete it.
     """
     if not grid and region is None:
         return output_grid(image, default_size=default_size)

@@ -96,7 +96,7 @@ def comparison(name: str, sign: str, text: str) -> Condition:
         literal = literals.get(_kind(own))
         return literal is not None and compare(own, literal)
 
-    # What catalogues find by a number is a number there; indices are always text.
+    # A literal that reads as a number is queried as one, except for the index, which is text.
     wanted = literals.get(str if key == INDEX else float, literals[str])
     return Condition(keep, Query(equals={key: wanted}) if sign == "=" else EVERYTHING)
 
@@ -190,14 +190,14 @@ def _millis(text: str) -> float:
 
 
 def _kind(value: Any) -> type | None:
-    """Return which of the kinds that are compared a value is of, None if of none."""
+    """Return the type by which a value is compared, or None if it cannot be compared."""
     if isinstance(value, str):
         return str
     return float if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _literals(text: str) -> Mapping[type | None, Any]:
-    """Return what a literal is by the kind that it is compared with."""
+    """Return the values of a literal by the type with which it may be compared."""
     if text[0] in "\"'":
         return {str: _unquoted(text)}
     try:

@@ -30,16 +30,16 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Paged:
-    """What is cut into pages.
+    """A sequence that is cut into pages.
 
     Attributes
     ----------
     start : callable
-        Gives the elements from the first.
+        Returns an iterator of all elements.
     keep : callable
-        Which of them a page holds.
+        Tells whether an element belongs in a page.
     show : callable
-        What a page holds of one.
+        Converts an element to the JSON that a page holds.
     patience : float
         Seconds after which a page ends before it is full. Of a sequence of which little is
         kept, pages may be empty, and yet be followed by others.

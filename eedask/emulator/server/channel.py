@@ -109,7 +109,7 @@ class Channel(asyncio.BufferedProtocol):
         Raises
         ------
         TimeoutError
-            There is none after so many seconds.
+            No answer came within the time.
         EOFError
             The other end is gone.
         """

@@ -162,7 +162,7 @@ class Front(HTTPServerConnectionDelegate):
         return answer or Answer(499)
 
     async def _unmetered(self, request: Request) -> Answer:
-        """Return what initialises a client, rendered once."""
+        """Return the answer that initialises a client, which is computed once and kept."""
         key = (request.path, request.takes_gzip)
         if key in self._kept and "fields" not in request.query:
             return self._kept[key]
@@ -182,7 +182,7 @@ class Front(HTTPServerConnectionDelegate):
         return replace(answer, headers={**answer.headers, **dict([_RESTRICTED])})
 
     def _control(self, request: Request) -> Answer:
-        """Answer what is not Earth Engine's: the tally, tokens, changes of quotas and faults."""
+        """Answer the emulator's own methods: statistics, tokens, changes of quotas and faults."""
         try:
             match request.method, request.path:
                 case "GET", "/emulator/stats":

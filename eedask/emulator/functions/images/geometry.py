@@ -225,7 +225,7 @@ def _divided(crs: str, bounds: tuple[float, float, float, float], width: int, he
 def longest_side_grid(crs: str, bounds: tuple[float, float, float, float], longest: int) -> Grid:
     """Return a grid that divides bounds exactly, with ``longest`` pixels on the longer side.
 
-    The number on the shorter side is that which makes pixels most nearly square (a guess).
+    The number on the shorter side makes pixels as nearly square as possible (a guess).
     """
     left, bottom, right, top = bounds
     size = max(right - left, top - bottom) / longest
