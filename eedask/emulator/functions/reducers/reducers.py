@@ -275,7 +275,7 @@ def _collected(
 def histogram(
     max_buckets: int | None = None, min_width: float | None = None, max_raw: int | None = None
 ) -> Reducer:
-    """Return a histogram as a dictionary of bucket edges and counts."""
+    """Return a histogram as a dictionary: counts, means, lower end and width of its buckets."""
     del max_raw
     return _gathered(statistics.histogram(max_buckets, min_width), ("histogram",))
 
