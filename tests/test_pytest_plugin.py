@@ -85,7 +85,9 @@ def test_other_packages_test_on_it(pytester):
     result = pytester.runpytest_subprocess(*OPTIONS, "-s", timeout=240)
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["*initialized at the end: False"])
-    assert result.stderr.str() == ""
+    # On a slow machine it is told what is waited for; there is nothing else to tell.
+    told = result.stderr.str().splitlines()
+    assert all(line.startswith("Waiting for the Earth Engine emulator") for line in told)
     (line,) = (line for line in result.outlines if "pid " in line)
     assert not psutil.pid_exists(int(line.split("pid ")[1].rstrip(".")))
 
@@ -107,7 +109,9 @@ def test_it_is_not_felt_where_it_is_not_used(pytester):
     pytester.makepyfile(UNUSED)
     result = pytester.runpytest_subprocess(*OPTIONS, timeout=60)
     result.assert_outcomes(passed=1)
-    assert result.stderr.str() == ""
+    # On a slow machine it is told what is waited for; there is nothing else to tell.
+    told = result.stderr.str().splitlines()
+    assert all(line.startswith("Waiting for the Earth Engine emulator") for line in told)
 
 
 def test_pytest_finds_it():

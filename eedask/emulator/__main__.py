@@ -10,7 +10,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -19,7 +20,7 @@ from tornado.netutil import bind_sockets
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import Compute
-from eedask.emulator.limits.metering import Budget
+from eedask.emulator.limits.budget import Budget
 from eedask.emulator.server.hosts import url_of, warn_of_host
 from eedask.emulator.server.messages import Settings
 from eedask.emulator.server.options import parse_options
@@ -40,17 +41,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         warn_of_host(options.host)
         with TemporaryDirectory(prefix="eedask-emulator-") as store:
-            asyncio.run(_serve(options, Path(store)))
+            _run(options, Path(store))
+    except KeyboardInterrupt:  # told to end before it was up
+        return 0
     except (EarthEngineError, ValueError, OSError) as error:
         print(f"eedask-emulator: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(options: argparse.Namespace, store: Path) -> None:
-    stopping = _stop_event(options.parent_watch)
+def _run(options: argparse.Namespace, store: Path) -> None:
     # The traffic models come first: they are quick to make, and report a wrong option at once.
-    clock = asyncio.get_running_loop().time
+    clock = time.monotonic  # as event loops have it
     traffic = Traffic(
         options.concurrency,
         options.rate,
@@ -65,10 +67,24 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
     url = url_of(options.host, sockets[0].getsockname()[1])
     budget = Budget(round(options.memory * 2**20), options.timeout)
     settings = Settings(store, dict(options.mount), options.project, url, budget)
+    # Outside the event loop, which would hear of signals only after what may take minutes.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.parent_watch:
+        Thread(target=_watch_parent, daemon=True).start()
     pool = _pool(settings, options)
+    asyncio.run(
+        _serve(Front(pool, traffic, tokens), sockets, pool, lambda: _announce(url, options))
+    )
+
+
+async def _serve(
+    front: Front, sockets: list[socket.socket], pool: Pool, announce: Callable[[], None]
+) -> None:
+    """Answer until told to end."""
+    stopping = _stop_event()
     try:
-        server = Front(pool, traffic, tokens).serve(sockets)
-        _announce(url, options)
+        server = front.serve(sockets)
+        announce()
         await stopping.wait()
         server.stop()
         with contextlib.suppress(TimeoutError):
@@ -104,25 +120,27 @@ def _listening(host: str, port: int) -> list[socket.socket]:
         ) from error
 
 
-def _stop_event(parent_watch: bool) -> asyncio.Event:
-    """Return an event that is set by a signal, and with ``parent_watch`` by the end of stdin."""
+def _stop_event() -> asyncio.Event:
+    """Return an event that is set by the signals that end programs."""
     loop, event = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(number, event.set)
         except NotImplementedError:  # Windows has no signal handlers in event loops
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(event.set))
-    if parent_watch:
-        Thread(target=_watch_parent, args=(loop, event), daemon=True).start()
     return event
 
 
-def _watch_parent(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+def _watch_parent() -> None:
+    """End this program when the other end of its standard input is gone."""
     # Nothing is ever written to the pipe: reading it returns when the other end is gone.
     while os.read(0, 4096):
         pass
-    with contextlib.suppress(RuntimeError):  # the loop may have ended already
-        loop.call_soon_threadsafe(event.set)
+    if sys.platform == "win32":
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        # Unlike the above, this also interrupts what the main thread waits for.
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _announce(url: str, options: argparse.Namespace) -> None:

@@ -247,7 +247,7 @@ class _ByClient:
         installed, self._installed = self._installed, False
         if not installed:
             install(self._client)
-        answer = _ask(self._client, RENEW, **message)
+        answer = _ask(self._client, RENEW, _TIMEOUT_S, **message)
         if answer is None:
             raise ConnectionError("the scheduler has lost its quotas; they are installed anew")
         self._installed = True
@@ -334,11 +334,15 @@ def _call(worker: Any, op: str, **message: Any) -> Any:
     return done.result(2 * _TIMEOUT_S)
 
 
-def _ask(client: distributed.Client, op: str, **message: Any) -> Any:
+def _ask(
+    client: distributed.Client, op: str, timeout_s: float | None = None, **message: Any
+) -> Any:
+    """Return the scheduler's answer; without a time-out, whenever it comes."""
+
     async def ask() -> Any:
         return await getattr(client.scheduler, op)(**message)
 
-    return client.sync(ask, callback_timeout=_TIMEOUT_S)
+    return client.sync(ask, callback_timeout=timeout_s)
 
 
 _ENDED = (

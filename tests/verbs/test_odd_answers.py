@@ -4,8 +4,6 @@ They are tried again like any other fault that passes. Those that stay are failu
 that they were for, or end the run in words where all items hang on them.
 """
 
-import importlib
-
 import ee
 import geopandas as gpd
 import pytest
@@ -19,6 +17,8 @@ from mounted import SCENE, SERIES
 import eedask
 from eedask.earthengine.methods import projection_of, value_of
 from eedask.errors import RequestError, RunStopped, TransientError
+from eedask.items import from_features
+from eedask.quota import asking
 from eedask.tables.features import features_by_item
 
 pytestmark = pytest.mark.usefixtures("threads")
@@ -235,14 +235,13 @@ PAGES = {
 
 @pytest.mark.parametrize("body", PAGES.values(), ids=PAGES)
 def test_pages_of_features_that_are_odd_are_asked_for_again(proxy, body, monkeypatch):
-    module = importlib.import_module("eedask.items.from_earth_engine")
-    monkeypatch.setattr(module, "RetryPolicy", lambda: AT_ONCE)
+    monkeypatch.setattr(asking, "RetryPolicy", lambda: AT_ONCE)
     made = ee.FeatureCollection([ee.Feature(ee.Geometry.Point([1, 2]), {"a": k}) for k in range(3)])
     proxy.spoil(body, "computeFeatures", times=1)
-    assert module.from_features(made, geometry=True)["a"].tolist() == [0, 1, 2]
+    assert from_features(made, geometry=True)["a"].tolist() == [0, 1, 2]
     proxy.spoil(body, "computeFeatures")
     with pytest.raises(RequestError, match="answer"):
-        module.from_features(made, geometry=True)
+        from_features(made, geometry=True)
     assert proxy.spoilt == TRIES
 
 

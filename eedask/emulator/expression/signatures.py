@@ -11,12 +11,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib import resources
 from typing import Any
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, Implementation
 from eedask.emulator.pixels.bands import need_numbers
+from eedask.emulator.protocol.discovery import algorithms_json
 from eedask.emulator.values.coercion import Coercer, Mismatch, coercer
 from eedask.emulator.values.typenames import type_name
 
@@ -125,8 +125,7 @@ class Signature:
 @lru_cache(maxsize=1)
 def signatures() -> dict[str, Signature]:
     """Return all of Earth Engine's algorithms by name."""
-    text = (resources.files("ee") / "tests" / "algorithms.json").read_text(encoding="utf-8")
-    found = (_signature(entry) for entry in json.loads(text)["algorithms"])
+    found = (_signature(entry) for entry in json.loads(algorithms_json())["algorithms"])
     return {signature.name: signature for signature in found}
 
 

@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from eedask.emulator.limits.metering import OPERATIONS_PER_EECU_SECOND, Meter
-
-REQUEST_HEADER = "X-Earth-Engine-Computation-Profiling"
-RESPONSE_HEADER = "x-earth-engine-computation-profile"
+from eedask.emulator.limits.budget import OPERATIONS_PER_EECU_SECOND
+from eedask.emulator.limits.metering import Meter
 
 Row = Mapping[str, Any]
 _UNITS = ("", "k", "M", "G", "T")

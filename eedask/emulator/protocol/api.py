@@ -16,6 +16,12 @@ from eedask.emulator.protocol.schemas import field_type
 MAX_PAYLOAD = 10485760
 """Bytes that the body of a request may have, decompressed."""
 
+PROFILING_HEADER = "X-Earth-Engine-Computation-Profiling"
+"""The header of a request that is to be profiled."""
+
+PROFILE_HEADER = "x-earth-engine-computation-profile"
+"""The header of an answer that has the id of its request's profile."""
+
 
 @dataclass(frozen=True)
 class Method:

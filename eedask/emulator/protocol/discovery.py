@@ -16,6 +16,8 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 
@@ -35,4 +37,8 @@ def discovery_document(root_url: str) -> dict[str, Any]:
 
 def algorithms_json() -> bytes:
     """Return the body that answers ``projects.algorithms.list``."""
-    return resources.files("ee").joinpath("tests/algorithms.json").read_bytes()
+    # Not by resources.files, which imports the package: a fifth of a second in each process.
+    spec = find_spec("ee")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).with_name("tests").joinpath("algorithms.json").read_bytes()

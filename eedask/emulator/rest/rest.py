@@ -21,14 +21,15 @@ from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.expression.expression import Context, evaluate
 from eedask.emulator.limits.accounting import Usage
 from eedask.emulator.limits.answer_size import check_json, check_value
+from eedask.emulator.limits.budget import Budget
 from eedask.emulator.limits.interrupting import processor_time
-from eedask.emulator.limits.metering import Budget, MemoryLimit, current, metered
-from eedask.emulator.limits.profiles import RESPONSE_HEADER, profile_of
+from eedask.emulator.limits.metering import MemoryLimit, current, metered
+from eedask.emulator.limits.profiles import profile_of
 from eedask.emulator.output.film import Filmstrip, Video, prepare_filmstrip, prepare_video
 from eedask.emulator.output.formats import table_format
 from eedask.emulator.output.rendering import PIXELS, THUMBNAIL, prepare
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.protocol.api import MAX_PAYLOAD, refusal, route
+from eedask.emulator.protocol.api import MAX_PAYLOAD, PROFILE_HEADER, refusal, route
 from eedask.emulator.protocol.discovery import algorithms_json, discovery_document
 from eedask.emulator.protocol.validation import parse_body, parse_query
 from eedask.emulator.rest.asset_methods import AssetMethods
@@ -132,7 +133,7 @@ class Core:
         headers = answer.headers
         if profiling:
             profile = self._store.put("profiles", {"rows": profile_of(meter)})
-            headers = {**headers, RESPONSE_HEADER: profile}
+            headers = {**headers, PROFILE_HEADER: profile}
         return Answer(answer.status, headers, answer.body, usage)
 
     def _guarded(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:

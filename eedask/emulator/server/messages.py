@@ -9,7 +9,7 @@ from typing import Any
 
 from eedask.emulator.answers import Answer
 from eedask.emulator.limits.accounting import Usage
-from eedask.emulator.limits.metering import Budget
+from eedask.emulator.limits.budget import Budget
 
 
 @dataclass(frozen=True)

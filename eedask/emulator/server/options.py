@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from eedask.emulator.limits.metering import Budget
+from eedask.emulator.limits.budget import Budget
 from eedask.emulator.server.hosts import LOOPBACK
 
 

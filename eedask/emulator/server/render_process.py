@@ -6,6 +6,7 @@ does not import it unless it renders in threads of its own.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import signal
@@ -64,15 +65,13 @@ def serve(end: socket.socket, settings: Settings) -> None:
     sys.setrecursionlimit(_RECURSION)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     channel = Blocking(end)
-    core = _made(channel, settings)
-    settle()
-    while core is not None:
-        try:
+    with contextlib.suppress(EOFError, OSError):  # the server has ended
+        core = _made(channel, settings)
+        settle()
+        while core is not None:
             request = Request(*channel.receive())
             channel.send(parts_of(render(core, request)))
-        except (EOFError, OSError):
-            return
-        gc.collect(0)  # while nobody waits
+            gc.collect(0)  # while nobody waits
 
 
 def settle() -> None:

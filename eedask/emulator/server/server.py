@@ -33,8 +33,7 @@ from tornado.iostream import StreamClosedError
 
 from eedask.emulator.answers import Answer, error_answer, json_answer
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.limits.profiles import REQUEST_HEADER
-from eedask.emulator.protocol.api import MAX_PAYLOAD, route
+from eedask.emulator.protocol.api import MAX_PAYLOAD, PROFILING_HEADER, route
 from eedask.emulator.server.messages import Request
 from eedask.emulator.server.pool import Pool
 from eedask.emulator.traffic.auth import Tokens
@@ -266,7 +265,7 @@ class _Exchange(HTTPMessageDelegate):
             dict(parse_qsl(query, keep_blank_values=True)) if query else {},
             bytes(self._body),
             "gzip" in self._headers.get("Accept-Encoding", ""),
-            REQUEST_HEADER in self._headers,
+            PROFILING_HEADER in self._headers,
         )
 
     async def deliver(

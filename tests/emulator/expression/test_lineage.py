@@ -20,7 +20,8 @@ from eedask.emulator.expression.linking import link
 from eedask.emulator.expression.signatures import signature
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, Keeps
 from eedask.emulator.geometry.geometry import Geometry
-from eedask.emulator.limits.metering import Budget, metered
+from eedask.emulator.limits.budget import Budget
+from eedask.emulator.limits.metering import metered
 from eedask.emulator.pixels.raster import Grid
 from eedask.emulator.values.value_types import NOTHING_KEPT, Collection, Kept, Query
 

@@ -2,13 +2,13 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 import zlib
 from datetime import UTC, datetime
-from pathlib import Path
 
 import ee
 import numpy as np
@@ -19,7 +19,8 @@ from graphs import call, encode
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import OVER_DAILY_QUOTA, Compute, Usage
-from eedask.emulator.limits.profiles import REQUEST_HEADER, RESPONSE_HEADER, as_text, fitted, merged
+from eedask.emulator.limits.profiles import as_text, fitted, merged
+from eedask.emulator.protocol.api import PROFILE_HEADER, PROFILING_HEADER
 from eedask.emulator.rest.rest import Core
 from eedask.emulator.rest.store import Store
 from eedask.emulator.traffic.quotas import Traffic
@@ -151,11 +152,11 @@ def test_tags_of_bodies_queries_and_what_is_fetched_later(core):
 
 
 def test_profiles_by_id(core):
-    assert RESPONSE_HEADER not in post(core, reduction(10)).headers
+    assert PROFILE_HEADER not in post(core, reduction(10)).headers
     first = post(core, reduction(10), profiling=True)
     failed = post(core, call("Image.load", id="nothing"), profiling=True)
     assert failed.status == 400
-    ids = [answer.headers[RESPONSE_HEADER] for answer in (first, failed)]
+    ids = [answer.headers[PROFILE_HEADER] for answer in (first, failed)]
     asked = post(core, call("Profile.getProfiles", ids=ids, format="json"))
     rows = {row["description"]: row for row in json.loads(asked.body)["result"]}
     assert rows["Algorithm Image.load"]["count"] == 2
@@ -205,7 +206,7 @@ def test_restricted_mode_is_told_and_a_used_up_day_refuses(client):
     client.set_quotas(monthly_eecu_hours=None, daily_eecu_seconds=0)
     body = json.dumps({"expression": encode(1)}).encode()
     url = f"{client.url}/v1/projects/{client.project}/value:compute"
-    request = urllib.request.Request(url, body, {REQUEST_HEADER: "1"})
+    request = urllib.request.Request(url, body, {PROFILING_HEADER: "1"})
     with pytest.raises(urllib.error.HTTPError) as refusal, urllib.request.urlopen(request):
         pass
     with refusal.value as error:
@@ -270,11 +271,12 @@ def test_what_a_request_costs_depends_on_nothing_but_the_request(tmp_path):
     assert costs(requests, tmp_path) == here
     assert costs(requests[::-1], tmp_path) == here[::-1]
     code = (
-        "import json, sys; sys.path.insert(0, sys.argv[1]); from test_accounting import costs;"
-        "print(json.dumps(costs(json.load(sys.stdin)[::-1], sys.argv[2])))"
+        "import json, sys; from test_accounting import costs;"
+        "print(json.dumps(costs(json.load(sys.stdin)[::-1], sys.argv[1])))"
     )
     there = subprocess.run(
-        [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)],
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         input=json.dumps(requests),
         capture_output=True,
         text=True,

@@ -13,7 +13,8 @@ from graphs import call, encode, function
 
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.limits import metering
-from eedask.emulator.limits.metering import Budget, MemoryLimit, Meter, TimeLimit, metered
+from eedask.emulator.limits.budget import Budget
+from eedask.emulator.limits.metering import MemoryLimit, Meter, TimeLimit, metered
 from eedask.emulator.rest.rest import Core
 from eedask.emulator.rest.store import Store
 
@@ -185,8 +186,8 @@ def test_the_same_request_costs_the_same(mounts, tmp_path):
 
 
 def test_time_is_what_is_computed(ask):
-    enough = metering.Budget(timeout=0.2)
-    tight = metering.Budget(timeout=0.02)
+    enough = Budget(timeout=0.2)
+    tight = Budget(timeout=0.02)
     assert "green" in result(ask(mean(1), budget=enough))
     assert message(ask(mean(1), budget=tight)) == TIME
 

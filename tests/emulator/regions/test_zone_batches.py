@@ -17,6 +17,7 @@ from eedask.emulator.catalog.mounts.raster_file import RasterFile, read_header
 from eedask.emulator.composites.mosaics import mosaic
 from eedask.emulator.geometry.geometry import Geometry, touches, touching
 from eedask.emulator.limits import metering
+from eedask.emulator.limits.budget import Budget
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.projection import transformer, window_grid
@@ -339,7 +340,7 @@ def test_what_points_of_a_mosaic_cost_is_what_their_grids_do():
     places = list(grids_near(-100.0, 40.0, 1.0))
     costs = []
     for read in (band.read.points, lambda places: [band.read(place.grid) for place in places]):
-        with metering.metered(metering.Budget()) as meter:
+        with metering.metered(Budget()) as meter:
             read(places)
         costs.append(meter.operations)
     # But for the listing of photographs, which is shared.

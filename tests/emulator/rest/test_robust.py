@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.expression.signatures import signatures
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
-from eedask.emulator.limits.metering import Budget
+from eedask.emulator.limits.budget import Budget
 from eedask.emulator.protocol.api import METHODS
 from eedask.emulator.rest.rest import Core
 from eedask.emulator.rest.store import Store

@@ -1,9 +1,11 @@
 """Starting: a person is told what is waited for, and told it all when it fails."""
 
+import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from eedask.emulator import EmulatorFailed
@@ -94,3 +96,62 @@ def test_the_command_tells_a_program_every_step():
                 break
     assert lines[0].startswith(f"{STARTING}0 of 1 render processes are ready")
     assert process.wait(60) == 0
+
+
+def children_of_a_start(process):
+    """Return the processes that import what renders, stopped while they do."""
+    children = []
+    while len(children) < 2:  # the helper, and multiprocessing's tracker of resources
+        assert process.poll() is None
+        children = psutil.Process(process.pid).children()
+    for child in children:
+        child.suspend()
+    return children
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, None])
+def test_the_command_can_be_ended_while_it_starts(end):
+    arguments = [sys.executable, "-m", "eedask.emulator", "--port=0", "--processes=1"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [*arguments, "--parent-watch"], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+    with process:
+        children = children_of_a_start(process)
+        if end is None:
+            process.stdin.close()
+        else:
+            process.send_signal(end)
+        assert process.wait(30) == 0
+        for child in children:
+            child.resume()
+        output, complaints = process.stdout.read(), process.stderr.read()
+    assert READY not in output
+    assert complaints == ""
+    gone, left = psutil.wait_procs(children, 30)
+    assert (len(gone), left) == (2, [])
+
+
+def run(code):
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_the_server_imports_nothing_that_computes():
+    run(
+        "import sys, eedask.emulator.__main__;"
+        "large = {'numpy', 'shapely', 'scipy', 'rasterio', 'pandas', 'pyarrow', 'ee'};"
+        "assert not large & set(sys.modules), large & set(sys.modules)"
+    )
+
+
+def test_a_process_that_starts_and_reads_a_table_imports_neither_the_client_nor_pandas():
+    run(
+        "import sys, eedask.emulator.server.render_process;"
+        "from eedask.emulator.catalog.tables import shipped;"
+        "from eedask.emulator.expression.signatures import signatures;"
+        "from eedask.emulator.protocol.discovery import algorithms_json;"
+        "assert shipped.table('TIGER/2018/States').feature(0).geometry;"
+        "assert signatures() and algorithms_json();"
+        "large = {'ee', 'pandas', 'geopandas', 'scipy.signal', 'scipy.stats'};"
+        "assert not large & set(sys.modules), large & set(sys.modules)"
+    )

@@ -7,7 +7,7 @@ by are read for all rows, the others only for the row groups with matching rows.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,8 @@ class ShippedRows:
 
     def boxes(self) -> NDArray[np.float64]:
         """Return west, south, east and north of all rows, shape (n, 4)."""
-        columns = self._file.read([BOX]).column(0).combine_chunks().flatten()
-        return np.column_stack(columns).astype(np.float64)
+        sides = self._file.read([BOX]).column(0).combine_chunks().flatten()
+        return _beside(sides).astype(np.float64)
 
     def groups(self) -> int:
         """Return the number of row groups of the file."""
@@ -112,12 +112,18 @@ class ShippedRows:
         column = self._file.read_row_group(group, [GEOMETRY]).column(0).combine_chunks()
         offsets = []
         while hasattr(column, "offsets"):
-            offsets.append(np.asarray(column.offsets))
+            offsets.append(np.from_dlpack(column.offsets))
             column = column.flatten()
-        xy = np.column_stack(column.flatten())
+        xy = _beside(column.flatten())
         whole = shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, xy, offsets[::-1])
         parts = shapely.get_num_geometries(whole)
         return [
             shapely.get_geometry(shape, 0) if count == 1 else shape
             for shape, count in zip(whole, parts.tolist(), strict=True)
         ]
+
+
+def _beside(columns: Iterable[Any]) -> NDArray[Any]:
+    """Return columns of numbers, which have no nulls, side by side in one array."""
+    # Other ways from pyarrow to NumPy import pandas: a fifth of a second in each process.
+    return np.column_stack([np.from_dlpack(column) for column in columns])
