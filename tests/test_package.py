@@ -35,9 +35,9 @@ eedask.emulator.catalog.mounts: properties pyramids raster_file sidecars mounts
 eedask.emulator.catalog.tables: tables shipped making build
 eedask.emulator.catalog.tables.making: made names us_outlines subdivision build_outlines
   ecoregions gaul protected boundaries
-eedask.emulator.catalog.world: coastline land_plane laying noise outlines palette parts
-  sun tiling iso spectra spots surface terrain climate coast patterns regions broad canvas
-  country crops heights towns fields land ground scenery
+eedask.emulator.catalog.world: coastline land_plane laying noise outlines palette averaging
+  solar_position tiling iso spectra sample_points surface terrain climate coast patterns
+  regions broad canvas country crops relief towns fields landscape ground_cover scenery
 eedask.emulator.composites: mosaic_points reduction_bands mosaics
 eedask.emulator.expression: linking signatures lineage expression
 eedask.emulator.functions: registry geometries images learning reducers values collections
@@ -55,7 +55,7 @@ eedask.emulator.functions.regions: distance painting samples statistics styling 
 eedask.emulator.functions.values: dates filters matrices numbers pixel_types profile
   projections strings arrays dictionaries filter_expressions lists number_expressions
 eedask.emulator.geometry: crs sphere geometry geodesy
-eedask.emulator.learning: classifiers confusion decision_trees k_means learning learners
+eedask.emulator.learning: classifiers confusion decision_trees k_means training_data learners
 eedask.emulator.limits: accounting answer_size budget metering interrupting profiles
 eedask.emulator.neighbours: connected costs kernels texture neighbourhoods gradients
 eedask.emulator.output: own_grid png gif encode table_files formats pixel_grids rendering
@@ -64,15 +64,15 @@ eedask.emulator.pixels: array_values late raster pixel_types projection tiling b
   native_sources position_hash scattered native_tiles pixel_plans source_points sampling
   resampling
 eedask.emulator.protocol: discovery schema_types json_scalars schemas api fitting validation
-eedask.emulator.reducers: accumulators runs correlations reduce regressions statistics
-  nested
+eedask.emulator.reducers: accumulators run_lengths correlations reduce regressions
+  statistics nested
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
 eedask.emulator.rest: fields listing_terms paging store tiles calls listing
   asset_methods rest
 eedask.emulator.server: channel hosts starting launcher options messages render_process
   renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
-eedask.emulator.values: dates formulas truth values comparison elements filtering joda
+eedask.emulator.values: dates formulas truth value_types comparison elements filtering joda
   typenames coercion info
 eedask.expressions: digest symbols compile
 eedask.items: check from_earth_engine item local

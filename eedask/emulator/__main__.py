@@ -1,4 +1,4 @@
-"""The command ``python -m eedask.emulator``: an Earth Engine on this machine."""
+"""The command ``python -m eedask.emulator``, which runs the emulator until it is stopped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from eedask.emulator.server.starting import READY, Steps
 from eedask.emulator.traffic.auth import Tokens
 from eedask.emulator.traffic.quotas import Traffic
 
-# How long answers on their way may take once the server is told to end.
+# Seconds that answers being sent may still take once the server is told to end.
 _FAREWELL_S = 0.2
 
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, store: Path) -> None:
-    # The models first: they cost nothing, and a wrong option is told at once.
+    # The traffic models come first: they are quick to make, and report a wrong option at once.
     clock = time.monotonic  # as event loops have it
     traffic = Traffic(
         options.concurrency,
@@ -94,7 +94,7 @@ async def _serve(
 
 
 def _pool(settings: Settings, options: argparse.Namespace) -> Pool:
-    """Start what renders, and wait until it can be asked."""
+    """Start the threads or processes that compute answers, and wait until they are ready."""
     steps = Steps(to_program=options.parent_watch)
     total, mounts = options.processes, len(settings.mounts)
 

@@ -1,4 +1,4 @@
-"""What the emulator answers: a status, headers and a body."""
+"""Answers to requests: a status, headers and a body."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ JSON = "application/json; charset=UTF-8"
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response, without what the transport adds.
+    """An HTTP response, without the headers that the transport adds.
 
     Attributes
     ----------
     status : int
     headers : mapping
-        ``Content-Type`` and what else the content asks for.
+        ``Content-Type`` and others that describe the body.
     body : bytes
     usage : Usage, optional
-        What it cost.
+        The resources that computing it took.
     """
 
     status: int
@@ -35,26 +35,26 @@ class Answer:
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:
-    """Return a JSON answer. JSON has no NaN and infinities: they come as strings.
+    """Return a JSON answer; NaN and infinities, which JSON lacks, are written as strings.
 
-    That is how protocol buffers write a double; what Earth Engine does is a guess.
+    That is the JSON form of protocol buffers; whether Earth Engine does so is a guess.
     """
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except ValueError:
         text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
-    # Half a surrogate pair comes as it may come in: escaped.
+    # A lone surrogate cannot be encoded in UTF-8, so it is escaped.
     return Answer(status, {"Content-Type": JSON}, text.encode(errors="backslashreplace"))
 
 
 def error_answer(error: EarthEngineError, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return the answer that tells of an error."""
+    """Return an error as an answer with Earth Engine's JSON body."""
     answer = json_answer(error.body(), error.code)
     return Answer(answer.status, {**answer.headers, **(headers or {})}, answer.body)
 
 
 def file_answer(data: bytes, content_type: str, filename: str | None = None) -> Answer:
-    """Return raw bytes, as a download if they have a file name."""
+    """Return an answer of raw bytes, marked as a download if there is a file name."""
     headers = {"Content-Type": content_type}
     if filename is not None:
         safe = "".join(

@@ -1,4 +1,4 @@
-"""The emulator's own error: what Earth Engine would answer in place of a result."""
+"""The errors that the emulator answers in place of a result."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ class EarthEngineError(Exception):
     Parameters
     ----------
     message : str
-        The words of the answer, Earth Engine's own where they are known.
+        The message of the answer, in Earth Engine's own words where they are known.
     code : int
-        HTTP status. Everything that a different request would mend is 400: clients retry 5xx.
+        HTTP status. It is 400 wherever sending the same request again is useless, since clients
+        retry 5xx.
     """
 
     def __init__(self, message: str, code: int = HTTPStatus.BAD_REQUEST) -> None:
@@ -42,7 +43,10 @@ class EarthEngineError(Exception):
 
 
 class NotSupported(EarthEngineError):
-    """What Earth Engine can do and the emulator cannot (yet): always 400, naming the thing."""
+    """A feature of Earth Engine that the emulator does not have: always 400.
+
+    ``what`` names the feature.
+    """
 
     def __init__(self, what: str) -> None:
         super().__init__(f"The eedask emulator does not support {what}.")

@@ -1,14 +1,14 @@
 """A pytest plugin: tests of other packages run on an emulator of Earth Engine.
 
-A module of its own beside the package, and everything imported in the fixtures, because every
-pytest run of an environment loads it, whether its tests use Earth Engine or not.
+Every pytest run in an environment loads this module, whether its tests use Earth Engine or not.
+Therefore everything is imported inside the fixtures.
 
 A test asks for Earth Engine by an argument::
 
     def test_sum(earth_engine):
         assert ee.Number(1).add(1).getInfo() == 2
 
-What the emulator is to mount, or to be told besides, stands in ``conftest.py``::
+Options of the emulator, such as files to mount, are set in ``conftest.py``::
 
     @pytest.fixture(scope="session")
     def earth_engine_options():
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def earth_engine_options() -> dict[str, Any]:
-    """Return keyword arguments of the Emulator; override it in the top conftest.py."""
+    """Return keyword arguments for the Emulator; override it in the top-level ``conftest.py``."""
     return {}
 
 
@@ -41,13 +41,13 @@ def earth_engine_options() -> dict[str, Any]:
 def earth_engine(earth_engine_options: dict[str, Any]) -> Iterator[Emulator]:
     """Initialise ``ee`` on an Earth Engine on this machine, offline, for the session.
 
-    Its value is the eedask.emulator.Emulator, for ``url``, ``project``, ``credentials``,
-    ``stats()``, ``set_faults()``. It renders in two processes unless the options say otherwise.
-    At the session's end the emulator ends and ``ee`` is reset.
+    The fixture's value is the ``eedask.emulator.Emulator``, which has ``url``, ``project``,
+    ``credentials``, ``stats()`` and ``set_faults()``. It computes in two processes unless the
+    options set another number. When the session ends, the emulator stops and ``ee`` is reset.
     """
     from eedask.emulator import Emulator
 
-    # On a machine of many CPUs, starting a process for each would be most of a short run.
+    # On a machine with many CPUs, starting a process for each would take most of a short run.
     options = {"processes": 2, **earth_engine_options}
     with Emulator(**options) as emulator, emulator.initialized():
         yield emulator

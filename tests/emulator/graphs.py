@@ -6,7 +6,7 @@ from typing import Any
 
 from eedask.emulator.expression.expression import Context, evaluate
 from eedask.emulator.values.info import to_info
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 
 @dataclass(frozen=True)

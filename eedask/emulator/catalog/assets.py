@@ -1,4 +1,4 @@
-"""The three kinds of assets, as the catalogue holds them: how to load each."""
+"""The three kinds of assets in a catalogue, each with the function that loads it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CollectionAsset:
 
 @dataclass(frozen=True)
 class TableAsset:
-    """A table; ``size`` counts its features where that is cheap."""
+    """A table; ``size`` counts its features, and is None where counting is expensive."""
 
     load: Callable[[], Collection]
     size: Callable[[], int] | None = None

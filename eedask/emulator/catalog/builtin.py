@@ -21,9 +21,9 @@ from eedask.emulator.catalog.datasets import (
 )
 from eedask.emulator.catalog.tables import shipped
 from eedask.emulator.catalog.tables.tables import SYNTHETIC
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
-# What collections say of themselves, where the id does not.
+# Titles of the collections whose id does not tell what they hold.
 _TITLES = {
     "COPERNICUS/S2_SR_HARMONIZED": "Synthetic Sentinel-2 surface reflectance, Level-2A",
     "ECMWF/ERA5_LAND/DAILY_AGGR": "Synthetic ERA5-Land, daily",
@@ -44,7 +44,7 @@ _TITLES = {
 
 
 def assets() -> dict[str, Asset]:
-    """Return the built-in assets by id; none is made until it is loaded."""
+    """Return the built-in assets by id. Their images and tables are made when they are loaded."""
     found: dict[str, Asset] = {
         elevation_models.SRTM: ImageAsset(elevation_models.srtm),
         elevation_models.NASADEM: ImageAsset(elevation_models.nasadem),

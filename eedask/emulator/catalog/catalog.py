@@ -1,4 +1,4 @@
-"""The assets of the emulator by their ids: built in, or the user's own."""
+"""The catalogue: all assets of the emulator by id, built in or mounted by the user."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from eedask.emulator.catalog import builtin, descriptions
 from eedask.emulator.catalog.assets import Asset, CollectionAsset, ImageAsset, TableAsset
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import EVERYTHING, Collection, Query
+from eedask.emulator.values.value_types import EVERYTHING, Collection, Query
 
 ASSET_PROJECTS = ("earthengine-public", "earthengine-legacy")
-"""Projects that hold everybody's assets; ids of what is in them are written without them."""
+"""Projects of public assets, whose ids are written without the project."""
 
 _PUBLIC = tuple(f"projects/{name}/assets/" for name in ASSET_PROJECTS)
 _HOMES = "projects/earthengine-legacy/assets"
@@ -22,17 +22,17 @@ _GONE = "not found (does not exist or caller does not have access)."
 
 
 class Catalog:
-    """What can be loaded.
+    """All assets that can be loaded, by id.
 
-    Nothing built in is made before it is asked for, so a catalogue is cheap to construct; one
+    Built-in assets are made when they are first loaded, so a catalogue is cheap to construct. It
     is pickled as its mounts.
 
     Parameters
     ----------
     mounts : mapping, optional
-        Asset id to path: a raster is an image, a folder of rasters an image collection (its
-        images loadable as ``ID/stem``), a vector file a table. A mounted id shadows a built-in
-        one.
+        Asset id to path. A raster becomes an image, a folder of rasters an image collection
+        (whose images are ``ID/stem``), a vector file a table. A mounted asset hides a built-in
+        one of the same id.
 
     Raises
     ------
@@ -56,7 +56,7 @@ class Catalog:
         Raises
         ------
         EarthEngineError
-            400 if there is none of this id, or it is something else.
+            400 if no asset has this id, or it is of another kind.
         """
         image = self._image(plain_id(asset_id))
         if image is None:
@@ -64,14 +64,14 @@ class Catalog:
         return image
 
     def load_collection(self, asset_id: str) -> Collection:
-        """Return an image collection; errors as those of :meth:`load_image`."""
+        """Return an image collection; raises as :meth:`load_image`."""
         asset = self._assets.get(plain_id(asset_id))
         if not isinstance(asset, CollectionAsset):
             self._refuse("ImageCollection.load", asset_id, "ImageCollection")
         return asset.load()
 
     def load_table(self, asset_id: str) -> Collection:
-        """Return a table of features; errors as those of :meth:`load_image`."""
+        """Return a table of features; raises as :meth:`load_image`."""
         asset = self._assets.get(plain_id(asset_id))
         if not isinstance(asset, TableAsset):
             self._refuse("Collection.loadTable", asset_id, "Collection")
@@ -100,19 +100,19 @@ class Catalog:
         raise EarthEngineError(f"Asset '{asset_id}' {_GONE}", HTTPStatus.NOT_FOUND)
 
     def is_collection(self, asset_id: str) -> bool:
-        """Whether an image collection has this id."""
+        """Whether this is the id of an image collection."""
         return isinstance(self._assets.get(plain_id(asset_id)), CollectionAsset)
 
     def list_assets(self, parent: str, query: Query = EVERYTHING) -> Iterator[dict[str, Any]]:
-        """Yield the descriptions of what is in an image collection or a folder.
+        """Yield the descriptions of the images of a collection, or of the assets in a folder.
 
         Parameters
         ----------
         parent : str
-            An image collection (its images that the query does not exclude), or the beginning
-            of ids: ``projects/P/assets``, ``FAO/GAUL``.
+            The id of an image collection, or a folder, which is a prefix of ids:
+            ``projects/P/assets``, ``FAO/GAUL``.
         query : Query
-            What of a collection to leave out.
+            Images of a collection that it excludes are left out.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class Catalog:
         raise EarthEngineError(f"{algorithm}: {kind} asset '{asset_id}' {_GONE}")
 
     def _is_folder(self, name: str) -> bool:
-        """Whether ids begin so; a project's own folder is there even when it is empty."""
+        """Whether this is a folder: a prefix of ids, or a project's own folder, even if empty."""
         if name.startswith("projects/") and name.endswith("/assets") and name.count("/") == 2:
             return True
         return any(known.startswith(f"{name}/") for known in self._assets) or not name
@@ -165,14 +165,14 @@ class Catalog:
 def _mounted(mounts: Mapping[str, Path]) -> dict[str, Asset]:
     if not mounts:
         return {}
-    # Only here: what reads files of every kind takes most of a second to import.
+    # Imported here because the readers of all file formats take most of a second to import.
     from eedask.emulator.catalog.mounts.mounts import mount
 
     return {asset_id: mount(asset_id, path) for asset_id, path in mounts.items()}
 
 
 def plain_id(asset_id: str) -> str:
-    """Return an id without the project of public assets, and without a slash at its end."""
+    """Return an id without the project of public assets and without a trailing slash."""
     name = asset_id.rstrip("/")
     for prefix in _PUBLIC:
         if name.startswith(prefix):

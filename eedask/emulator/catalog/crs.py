@@ -1,4 +1,4 @@
-"""What Earth Engine calls a coordinate reference system that a file holds."""
+"""Earth Engine's name for the coordinate reference system of a file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def crs_name(wkt: str) -> str:
     crs = CRS.from_wkt(wkt)
     if _is_modis_sinusoidal(crs):
         return MODIS_SINUSOIDAL
-    # 100 would miss files that leave out the axis order; below 70 pyproj guesses.
+    # A confidence of 100 would miss files that omit the axis order; below 70 pyproj guesses.
     code = crs.to_epsg(min_confidence=70)
     return f"EPSG:{code}" if code is not None and _same_place(crs, CRS(code)) else wkt
 
 
 def _same_place(crs: CRS, known: CRS) -> bool:
-    """Whether coordinates mean the same: pyproj may take an unknown datum for a known one."""
+    """Whether coordinates mean the same place: pyproj may match an unknown datum to a known one."""
     if known.area_of_use is None:
         return False
     west, south, east, north = known.area_of_use.bounds

@@ -1,13 +1,13 @@
-"""Dates in file names, and dates as Earth Engine keeps them: milliseconds since 1970 UTC."""
+"""Dates in file names, and dates in Earth Engine's form: milliseconds since 1970 UTC."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
 
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
-# From the most telling to the least; digits on either side would make them part of a number.
+# From the most specific to the least. A pattern must not have digits right before or after it.
 _PATTERNS = (
     (re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)"), "%Y%m%d"),
     (re.compile(r"(?<!\d)(\d{4})_(\d{2})_(\d{2})(?!\d)"), "%Y%m%d"),
@@ -21,8 +21,8 @@ _YEARS = range(1900, 2101)
 def date_in_name(name: str) -> dt.datetime | None:
     """Return the first date in a file name, or None.
 
-    Read are YYYY-MM-DD, YYYY_MM_DD, YYYYMMDD, and years with days of the year, YYYY_DDD,
-    YYYY-DDD and YYYYDDD.
+    It may be written YYYY-MM-DD, YYYY_MM_DD or YYYYMMDD, or with the day of the year as
+    YYYY-DDD, YYYY_DDD or YYYYDDD.
     """
     for pattern, form in _PATTERNS:
         for match in pattern.finditer(name):
@@ -30,14 +30,14 @@ def date_in_name(name: str) -> dt.datetime | None:
                 found = dt.datetime.strptime("".join(match.groups()), form)
             except ValueError:
                 continue
-            # strptime takes day 366 of any year, for the next year's first.
+            # strptime reads day 366 of any year, which may be the first of the next one.
             if found.year in _YEARS and found.year == int(match[1]):
                 return found.replace(tzinfo=dt.UTC)
     return None
 
 
 def millis(moment: dt.datetime | dt.date) -> int:
-    """Return milliseconds since 1970; a time without a zone is UTC."""
+    """Return a date or time in milliseconds since 1970; a time without a zone counts as UTC."""
     if not isinstance(moment, dt.datetime):
         moment = dt.datetime(moment.year, moment.month, moment.day)
     if moment.tzinfo is None:
@@ -46,12 +46,12 @@ def millis(moment: dt.datetime | dt.date) -> int:
 
 
 def within(moment: float, query: Query) -> bool:
-    """Whether milliseconds since 1970 are in a query's time."""
+    """Whether a moment, in milliseconds since 1970, is in a query's time range."""
     return (query.start is None or moment >= query.start) and (
         query.end is None or moment < query.end
     )
 
 
 def millis_of(year: int, month: int, day: int) -> int:
-    """Return a day's beginning in milliseconds since 1970."""
+    """Return the start of a day (UTC) in milliseconds since 1970."""
     return millis(dt.date(year, month, day))

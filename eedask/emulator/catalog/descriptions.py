@@ -1,4 +1,4 @@
-"""Assets as the REST API describes them (``EarthEngineAsset``).
+"""Descriptions of assets in the form of the REST API (``EarthEngineAsset``).
 
 https://developers.google.com/earth-engine/reference/rest/v1/projects.assets
 """
@@ -13,18 +13,18 @@ import shapely
 
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.raster import Band, Image, PixelType, Projection
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 _PUBLIC_FOLDER = "projects/earthengine-public/assets/"
 
 
 def resource_name(asset_id: str) -> str:
-    """Return ``projects/P/assets/x``; ids without a project are public ones."""
+    """Return an id as ``projects/P/assets/x``; one without a project is a public asset."""
     return asset_id if asset_id.startswith("projects/") else _PUBLIC_FOLDER + asset_id
 
 
 def describe(kind: str, asset_id: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what assets of all kinds have; system properties are fields of their own."""
+    """Return the fields that assets of all kinds have, some of them made of system properties."""
     description: dict[str, Any] = {
         "type": kind,
         "name": resource_name(asset_id),
@@ -42,7 +42,7 @@ def describe(kind: str, asset_id: str, properties: Mapping[str, Any]) -> dict[st
 
 
 def describe_image(image: Image) -> dict[str, Any]:
-    """Return an image's description with its bands' types and grids."""
+    """Return the description of an image, with the types and grids of its bands."""
     description = describe("IMAGE", image.id or "", image.properties)
     if image.footprint is not None:
         description["geometry"] = _geojson(image.footprint)
@@ -53,12 +53,12 @@ def describe_image(image: Image) -> dict[str, Any]:
 
 
 def describe_collection(asset_id: str, collection: Collection) -> dict[str, Any]:
-    """Return an image collection's description."""
+    """Return the description of an image collection."""
     return describe("IMAGE_COLLECTION", asset_id, collection.properties)
 
 
 def describe_table(asset_id: str, collection: Collection, size: int | None) -> dict[str, Any]:
-    """Return a table's description."""
+    """Return the description of a table; ``size`` is its number of features, if known."""
     description = describe("TABLE", asset_id, collection.properties)
     if size is not None:
         description["featureCount"] = str(size)
@@ -86,7 +86,7 @@ def _band(band: Band) -> dict[str, Any]:
 
 
 def _data_type(kind: PixelType) -> dict[str, Any]:
-    """Return precision and range; as in all of this API's JSON, a zero is left out."""
+    """Return precision and range of a pixel type; as everywhere in this API, zeros are left out."""
     described: dict[str, Any] = {"precision": kind.precision.upper()}
     limits = {"min": kind.min, "max": kind.max}
     span = {name: limit for name, limit in limits.items() if limit}

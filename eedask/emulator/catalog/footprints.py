@@ -19,16 +19,16 @@ from eedask.emulator.pixels.raster import Projection, apply
 _SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 _EDGE_POINTS = 4
 _WORLD = shapely.box(-180, -90, 180, 90)
-_transformers = local()  # pyproj's are for one thread at a time
+_transformers = local()  # a pyproj transformer must not be shared by threads
 
 
 def to_degrees(crs: str) -> Transformer:
-    """Return the thread's transformer from a crs to longitude and latitude."""
+    """Return this thread's transformer from a crs to longitude and latitude."""
     return _transformer(crs, "EPSG:4326")
 
 
 def from_degrees(crs: str) -> Transformer:
-    """Return the thread's transformer from longitude and latitude to a crs."""
+    """Return this thread's transformer from longitude and latitude to a crs."""
     return _transformer("EPSG:4326", crs)
 
 
@@ -46,8 +46,8 @@ def _crs(name: str) -> CRS:
 def footprint(projection: Projection, width: int, height: int) -> Geometry:
     """Return the outline of a raster as a planar polygon in EPSG:4326.
 
-    Straight edges of the raster become several straight edges in degrees. A raster that
-    reaches outside what its crs can express, like a world in sinusoidal, covers the world.
+    Edges of the raster become several straight edges in degrees. If corners of the raster lie
+    outside of its crs, as those of the whole world in a sinusoidal, the result is the world.
     """
     t = projection.transform
     cols, rows = _rectangle()
@@ -61,15 +61,15 @@ def footprint(projection: Projection, width: int, height: int) -> Geometry:
 
 
 def ring(outline: Geometry) -> Geometry:
-    """Return an outline as the property ``system:footprint`` has it: a linear ring."""
+    """Return an outline as a linear ring, the form of the property ``system:footprint``."""
     return replace(outline, shape=cast(shapely.Polygon, outline.shape).exterior)
 
 
 @cache
 def _rectangle() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return places along the edges of a raster, counterclockwise on the ground.
+    """Return points along the edges of a raster, as fractions of its width and height.
 
-    In shares of its width and height.
+    They run counterclockwise on the ground.
     """
     forth = np.arange(_EDGE_POINTS) / _EDGE_POINTS
     back = 1 - forth

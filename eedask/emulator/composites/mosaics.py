@@ -28,7 +28,7 @@ from eedask.emulator.pixels.raster import (
     is_opaque,
 )
 from eedask.emulator.pixels.sampling import masked, over
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 # A collection of at most this many images is listed once. Of a larger one only this many are
 # listed, to learn the bands, and each grid queries the collection for the images that it needs.

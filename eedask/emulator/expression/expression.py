@@ -1,11 +1,11 @@
-"""Evaluating an expression graph: what a request's ``expression`` stands for.
+"""Evaluating an expression graph: the value of a request's ``expression``.
 
 A graph is a dictionary of nodes that refer to each other
 (https://developers.google.com/earth-engine/reference/rest/v1/Expression). It is first linked
 (:mod:`eedask.emulator.expression.linking`), then evaluated on demand with a stack of its own, so
-that no depth of nesting exhausts Python's. Every node is computed at most once in each frame, and a
-node's frame is that of the innermost function whose arguments it depends on: what does not depend
-on a mapped element is computed once for all elements.
+that deep nesting does not exhaust Python's. Each call of a function has a frame, which holds the
+values of nodes. A node is computed at most once in the frame of the innermost function whose
+arguments it depends on: one that does not depend on a mapped element is computed once for all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.limits.metering import metered_call, metered_function
 from eedask.emulator.values.info import too_deep
 from eedask.emulator.values.truth import is_true
-from eedask.emulator.values.values import Kept
+from eedask.emulator.values.value_types import Kept
 
 if TYPE_CHECKING:
     from eedask.emulator.catalog import Catalog
@@ -33,21 +33,21 @@ Frame = dict[int, Any]
 
 @dataclass(frozen=True)
 class Context:
-    """What an evaluation draws on besides the expression.
+    """What an evaluation needs besides the expression.
 
     Attributes
     ----------
     catalog : Catalog
         Where images, collections and tables are loaded from.
     profiles : callable, optional
-        ``profiles(id)`` gives the rows of an earlier request's profile.
+        ``profiles(id)`` returns the rows of the profile of an earlier request.
     """
 
     catalog: Catalog
     profiles: Callable[[str], list[Any]] | None = None
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Compute an algorithm, by its arguments in order, of the types that it declares."""
+        """Compute an algorithm from arguments in order that already have the declared types."""
         implementation = IMPLEMENTATIONS.get(name)
         if implementation is None:
             raise NotSupported(f"the algorithm {name}")
@@ -55,7 +55,10 @@ class Context:
         return implementation.function(*before, *arguments)
 
     def apply(self, name: str, *values: Any) -> Any:
-        """Call an algorithm on values of any types, in order; 400 where they do not fit."""
+        """Compute an algorithm from arguments in order, coerced to the declared types.
+
+        Raises Earth Engine's 400 if that is impossible.
+        """
         algorithm = signature(name)
         names = [argument.name for argument in algorithm.arguments]
         if len(values) > len(names):
@@ -90,12 +93,12 @@ class Function:
 
     @property
     def kept(self) -> Kept:
-        """What results are sure to have of the argument that they are made of."""
+        """What a result keeps of the function's argument: its place, and which properties."""
         assert self._scope.body is not None
         return kept(self._scope.body, self._scope.level, self._frames[0])
 
     def __call__(self, *values: Any, **named: Any) -> Any:
-        """Evaluate the body; 400 where the number or names of the arguments do not fit."""
+        """Evaluate the body; raise Earth Engine's 400 for a wrong number or names of arguments."""
         if len(values) + len(named) != len(self.names):
             raise EarthEngineError(
                 f"A function of {len(self.names)} arguments was called with "
@@ -112,7 +115,7 @@ class Function:
 
 
 def _force(root: Node, frames: tuple[Frame, ...], context: Context) -> Any:
-    """Return a node's value in the frames, computing whatever it needs that is not there yet."""
+    """Return a node's value in the frames, after computing those nodes it needs that lack one."""
     stack = [root]
     while stack:
         node = stack[-1]
@@ -130,7 +133,7 @@ def _force(root: Node, frames: tuple[Frame, ...], context: Context) -> Any:
 
 
 def _needs(node: Node, frames: tuple[Frame, ...]) -> list[Node]:
-    """Return the nodes that have to be known first; of a conditional only the branch it takes."""
+    """Return the nodes whose values a node needs; of a conditional only the branch it takes."""
     if not (node.kind == "call" and node.name == "If"):
         return node.inputs
     inputs = dict(zip(node.keys, node.inputs, strict=True))

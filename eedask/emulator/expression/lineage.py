@@ -1,11 +1,11 @@
-"""What a function's result is sure to have of its argument, told from the expression alone.
+"""Which footprint and properties a mapped function keeps of its argument, from its graph alone.
 
-A composite needs those images of a collection that lie on its grid. Of a mapped collection they
-can be told before the function is called, if the function leaves an image where it is: most
-calculate with bands, mask pixels and set properties. The body of a function is walked from its
-result to its argument. What an algorithm keeps is said where it is registered
-(:class:`~eedask.emulator.functions.registry.Keeps`); where that is nothing, the walk ends, and
-nothing is known of the function's results.
+A composite needs those images of a collection that lie on its grid. In a mapped collection they
+can be selected before the function is called, if the function leaves images in their place, as
+most do: they calculate with bands, mask pixels and set properties. To find out, the function's body
+is followed from its result back to its argument. What each algorithm keeps is stated where it is
+registered (:class:`~eedask.emulator.functions.registry.Keeps`); one that keeps nothing ends the
+search, and nothing is known of the function's results.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from eedask.emulator.expression.linking import Node
 from eedask.emulator.expression.signatures import signature
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, Keeps
 from eedask.emulator.values.formulas import Formula, parse
-from eedask.emulator.values.values import NOTHING_KEPT, Kept
+from eedask.emulator.values.value_types import NOTHING_KEPT, Kept
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where a value of an expression comes from.
+    """What a value inside a function has from the function's argument.
 
     Attributes
     ----------
     bounded : bool
-        Whether it is made of the argument and lies within it; else it is a constant image,
-        which lies nowhere.
+        Whether it is made from the argument and its footprint lies within the argument's. If
+        not, it is a constant image, which has no footprint.
     changed : frozenset of str, optional
-        As in :class:`~eedask.emulator.values.values.Kept`.
+        As in :class:`~eedask.emulator.values.value_types.Kept`.
     """
 
     bounded: bool
     changed: frozenset[str] | None = frozenset()
 
     def with_changed(self, names: frozenset[str] | None) -> Lineage:
-        """Return the lineage of the value with other properties; None: with any."""
+        """Return the lineage after these properties were changed; None: after any may have been."""
         if self.changed is None or names is None:
             return replace(self, changed=None)
         return replace(self, changed=self.changed | names)
@@ -52,16 +52,16 @@ _Constants = Mapping[int, Any]
 
 
 def kept(body: Node, level: int, constants: Mapping[int, Any]) -> Kept:
-    """Return what results of a function of one argument keep of it.
+    """Return what the results of a function of one argument keep of that argument.
 
     Parameters
     ----------
     body : Node
-        The function's.
+        The function's result.
     level : int
-        Of its scope.
+        The level of the function's scope.
     constants : mapping
-        Values of the expression's constants, by slot.
+        Values of the constants of the expression, by slot.
     """
     found: dict[int, Lineage | None] = {}
 
@@ -74,7 +74,7 @@ def kept(body: Node, level: int, constants: Mapping[int, Any]) -> Kept:
         if id(node) in found:
             stack.pop()
             continue
-        # Nodes of other levels know nothing of the argument.
+        # Nodes of outer levels do not depend on the argument.
         inputs = node.inputs if node.kind in ("call", "apply", "list") else []
         waiting = [n for n in inputs if n.level == level and id(n) not in found]
         if waiting:
@@ -101,7 +101,7 @@ def _outside(node: Node, level: int, constants: _Constants) -> Lineage | None:
 
 
 def _lineage(node: Node, known: _Known, constants: _Constants) -> Lineage | None:
-    """Return the lineage of a value, given those of what it is made of."""
+    """Return the lineage of a value, given those of its inputs."""
     if node.kind == "argument":
         return _ARGUMENT
     if node.kind not in ("call", "apply"):
@@ -122,7 +122,7 @@ def _lineage(node: Node, known: _Known, constants: _Constants) -> Lineage | None
 
 
 def _keeps(node: Node) -> Keeps:
-    """Return what the result of a call keeps; nothing of an algorithm that there is not."""
+    """Return what the result of a call keeps; nothing if the algorithm is unknown."""
     implementation = IMPLEMENTATIONS.get(node.name)
     return Keeps.NOTHING if implementation is None else implementation.keeps
 
@@ -153,7 +153,7 @@ def _joined(inputs: Mapping[str, Node], known: _Known, _: _Constants) -> Lineage
 
 
 def _chosen(inputs: Mapping[str, Node], known: _Known, constants: _Constants) -> Lineage | None:
-    """Return the lineage of ``If``, where both branches agree; what is null is dropped."""
+    """Return the lineage of ``If`` if both branches have the same; a null branch does not count."""
     nodes = [inputs[name] for name in ("trueCase", "falseCase") if name in inputs]
     branches = [known(node) for node in nodes if not _is_null(node, constants)]
     if not branches or not all(branch is not None and branch.bounded for branch in branches):
@@ -188,7 +188,7 @@ def _set_many(inputs: Mapping[str, Node], known: _Known, _: _Constants) -> Linea
 
 
 def _copied(inputs: Mapping[str, Node], known: _Known, _: _Constants) -> Lineage | None:
-    """Return the lineage of an element with properties that are the argument's, or any."""
+    """Return the lineage of ``copyProperties``, by whether its source is the argument itself."""
     destination, source = inputs.get("destination"), inputs.get("source")
     before = known(destination) if destination is not None else None
     if before is None or source is None:

@@ -1,9 +1,8 @@
 """Linking an expression graph: references resolved, and every node assigned to a scope.
 
 JSON nodes become drafts, whose references are resolved, and drafts become :class:`Node` objects. A
-node that uses no argument of a function belongs to the global scope, level 0; else to the innermost
-function (level 1, 2, …) among those whose arguments it uses, and a draft in two functions becomes
-two nodes.
+node belongs to the scope of the innermost function (level 1, 2, …) whose arguments it uses, or if
+it uses none to the global scope (level 0). A draft that is used in two functions becomes two nodes.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from eedask.emulator.errors import EarthEngineError
 
 @dataclass(eq=False)
 class Scope:
-    """The arguments of one function definition (or none: the global scope)."""
+    """The scope of one function definition with its arguments; the global scope has none."""
 
     level: int
     names: tuple[str, ...] = ()
@@ -26,7 +25,7 @@ class Scope:
     slots: int = 0
 
     def binder(self, name: str) -> Scope:
-        """Return the innermost scope, from this one outwards, that has an argument."""
+        """Return the innermost scope, from this one outwards, with an argument of this name."""
         scope: Scope | None = self
         while scope is not None:
             if name in scope.names:
@@ -42,7 +41,7 @@ class Scope:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One computation: where its value is kept, and what it is computed from."""
+    """One computation: its kind, its inputs, and the level and slot that hold its value."""
 
     kind: str  # constant, argument, list, dict, call, apply or define
     level: int
@@ -59,7 +58,7 @@ def link(expression: Mapping[str, Any]) -> tuple[Node, dict[int, Any]]:
     Raises
     ------
     EarthEngineError
-        400 for whatever is no expression graph: dangling references, cycles, unknown nodes.
+        400 if it is no valid graph: dangling references, cycles, unknown nodes.
     """
     values = expression.get("values") if isinstance(expression, Mapping) else None
     if not isinstance(values, Mapping):
@@ -70,9 +69,9 @@ def link(expression: Mapping[str, Any]) -> tuple[Node, dict[int, Any]]:
 
 @dataclass(eq=False, slots=True)
 class _Draft:
-    """A node as it is written, its references resolved.
+    """A node of the JSON graph with its references resolved.
 
-    ``free`` are the arguments that it, or what it is made of, uses and does not define.
+    ``free`` are the arguments that it or its inputs use without defining them.
     """
 
     kind: str
@@ -84,14 +83,14 @@ class _Draft:
 
 
 class _Reader:
-    """Makes drafts of JSON nodes."""
+    """Makes drafts from JSON nodes."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
         self._drafts: dict[int, _Draft] = {}
 
     def read(self, result: Any) -> _Draft:
-        """Return the draft of the node that a key refers to, and with it of all below."""
+        """Return the draft of the node that a key refers to, with those of all its inputs."""
         root = self._lookup(result)
         path: set[int] = set()
         stack = [(root, self._open(root), 0)]
@@ -139,7 +138,7 @@ class _Reader:
 
     @staticmethod
     def _open(node: dict[str, Any]) -> _Draft:
-        """Return the draft of a node, its parts still JSON."""
+        """Return the draft of a node, with its parts still JSON."""
         kinds = [key for key in node if key in _OPENERS]
         if len(kinds) != 1:
             raise EarthEngineError(f"Invalid expression: not a value: {str(node)[:80]}.")
@@ -150,7 +149,7 @@ class _Reader:
 
     @staticmethod
     def _close(draft: _Draft) -> None:
-        """Note which arguments a draft uses, once its parts are drafts."""
+        """Set which arguments a draft uses, once its parts are drafts."""
         if draft.kind == "argument":
             draft.free = frozenset([draft.name])
             return
@@ -162,7 +161,7 @@ class _Reader:
 
 
 def _is_leaf(node: dict[str, Any]) -> bool:
-    """Whether a node is a constant and nothing besides: most are."""
+    """Whether a node is a plain constant, as most are."""
     return len(node) == 1 and "constantValue" in node
 
 
@@ -206,7 +205,7 @@ _OPENERS: dict[str, Callable[[Any], _Draft]] = {
 
 
 class _Linker:
-    """Makes nodes of drafts, one for each scope that a draft is in."""
+    """Makes nodes from drafts, one for each scope in which a draft is used."""
 
     def __init__(self) -> None:
         self._global = Scope(0)
@@ -248,7 +247,7 @@ class _Linker:
         return max((scope.binder(name) for name in draft.free), key=lambda s: s.level)
 
     def _inner_scope(self, draft: _Draft, home: Scope) -> Scope:
-        """Return the scope that a definition opens, the same one every time it is asked for."""
+        """Return the scope of a function definition; the same object at every call."""
         key = (id(draft), id(home))
         if key not in self._scopes:
             names = draft.keys

@@ -1,7 +1,7 @@
-"""Earth Engine's algorithms: their arguments, types and defaults, and how calls are bound to them.
+"""The signatures of Earth Engine's algorithms, and binding the arguments of calls to them.
 
-The list is the one that is installed with the client (``ee/tests/algorithms.json``), so that
-client and emulator always agree on it.
+They are read from the list that is installed with the client (``ee/tests/algorithms.json``), so
+that client and emulator always agree.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of an algorithm."""
+    """One declared argument of an algorithm."""
 
     name: str
     type: str
@@ -34,12 +34,12 @@ class Argument:
 
     @cached_property
     def coerce(self) -> Coercer:
-        """The function that makes values of the declared type."""
+        """The function that converts a value to the declared type."""
         return coercer(self.type)
 
     @property
     def nullable(self) -> bool:
-        """Whether null may be given: to what is optional, and where anything goes."""
+        """Whether null may be given: if the argument is optional, or its type is Object."""
         return self.optional or self.type == "Object"
 
 
@@ -58,12 +58,12 @@ class Signature:
 
     @cached_property
     def images(self) -> tuple[int, ...]:
-        """Which of the arguments are images."""
+        """The positions of the arguments that are images."""
         return tuple(i for i, a in enumerate(self.arguments) if a.type.startswith("Image<"))
 
     @cached_property
     def implementation(self) -> Implementation:
-        """The Python function that computes it; 400 if there is none."""
+        """The Python function that computes it; raises 400 if the emulator has none."""
         implementation = IMPLEMENTATIONS.get(self.name)
         if implementation is None:
             raise NotSupported(f"the algorithm {self.name}")
@@ -75,8 +75,8 @@ class Signature:
         Raises
         ------
         EarthEngineError
-            400 for an argument that is not the algorithm's, one that is missing, and a value
-            that cannot be of its type.
+            400 for an unknown argument, a missing one, or a value that cannot be converted to
+            the declared type.
         """
         if not given.keys() <= self.names:
             unknown = sorted(given.keys() - self.names)
@@ -114,7 +114,7 @@ class Signature:
         except (EarthEngineError, RecursionError, MemoryError):
             raise
         except Exception as error:
-            # A fault of the emulator's, yet 400: clients would retry a 500, in vain.
+            # This is a fault of the emulator, yet 400: clients would retry a 500 in vain.
             logger.exception("%s failed", self.name)
             raise EarthEngineError(
                 f"{self.name}: Internal error of the eedask emulator: "

@@ -1,4 +1,4 @@
-"""Which Python function computes which of Earth Engine's algorithms, and facts about these."""
+"""The table of implementations: Earth Engine's algorithms by name, and facts about each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Keeps(Enum):
     """
 
     NOTHING = auto()
-    """Nothing is known of the result. This is always safe to say."""
+    """Nothing is known of the result. This is always correct, if slow."""
 
     CONSTANT = auto()
     """The result is an image of constants, which has no footprint."""
@@ -29,16 +29,16 @@ class Keeps(Enum):
     """The result keeps the first argument."""
 
     FIRST_IF_SAME_FOOTPRINT = auto()
-    """As FIRST, unless the argument ``sameFootprint`` is anything but true."""
+    """The result keeps the first argument if ``sameFootprint`` is true, else nothing."""
 
     FIRST_OR_SECOND = auto()
-    """Of two images the first, or the second if the first is a constant: arithmetic."""
+    """Arithmetic: the result keeps the first image, or the second if the first is a constant."""
 
     FIRST_OF_LIST = auto()
     """The result keeps the first image of the list ``images``."""
 
     BRANCHES = auto()
-    """The result is one of ``trueCase`` and ``falseCase``."""
+    """The result is either ``trueCase`` or ``falseCase``."""
 
     FIRST_BUT_ONE_PROPERTY = auto()
     """The result keeps ``object``, but for the property named by ``key``."""
@@ -52,7 +52,7 @@ class Keeps(Enum):
 
 @dataclass(frozen=True)
 class Implementation:
-    """A function that computes an algorithm, and what is known of it.
+    """A function that computes an algorithm, and facts about it.
 
     Attributes
     ----------
@@ -60,8 +60,8 @@ class Implementation:
     needs_context : bool
         Whether its first argument is the evaluation's context.
     takes_arrays : bool
-        Whether its images may have pixels that are arrays. If not, these are refused beforehand,
-        since the function would fail in the middle of an answer, in NumPy's words.
+        Whether its images may have pixels that are arrays. If not, such images are refused before
+        the call: otherwise the function would fail while pixels are read, with a message of NumPy.
     keeps : Keeps
     """
 

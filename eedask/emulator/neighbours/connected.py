@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 from numpy.typing import NDArray
 
 from eedask.emulator.pixels.raster import Pixels
@@ -44,7 +44,7 @@ def objects(pixels: Pixels, offsets: Sequence[Offset]) -> Labels:
     for col, row in offsets:
         if (col, row) == (0, 0) or abs(row) >= shape[0] or abs(col) >= shape[1]:
             continue
-        a, b = _overlap(col, row)
+        a, b = neighbour_slices(col, row)
         same = valid[a] & valid[b] & (pixels.values[a] == pixels.values[b])
         starts.append(index[a][same])
         ends.append(index[b][same])
@@ -59,7 +59,7 @@ def objects(pixels: Pixels, offsets: Sequence[Offset]) -> Labels:
     return np.where(valid, numbers[labels].reshape(shape), -1).astype(np.int32)
 
 
-def _overlap(col: int, row: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def neighbour_slices(col: int, row: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Return the slices of the pixels that have a neighbour at an offset, and of the neighbours."""
 
     def pair(step: int) -> tuple[slice, slice]:

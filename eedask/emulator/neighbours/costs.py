@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 from numpy.typing import NDArray
 
 from eedask.emulator.geometry.crs import WGS84
 from eedask.emulator.geometry.sphere import to_vectors
+from eedask.emulator.neighbours.connected import neighbour_slices
 from eedask.emulator.pixels.projection import locate, unit_metres
 from eedask.emulator.pixels.raster import Grid, Pixels, Projection
 
@@ -49,7 +50,7 @@ def cheapest(
     index = np.arange(values.size).reshape(values.shape)
     starts, ends, weights = [], [], []
     for col, row in _STEPS:
-        here, there = _pair(col, row)
+        here, there = neighbour_slices(col, row)
         both = passable[here] & passable[there]
         length = _lengths(grid, here, there, geodetic)
         step = length * (values[here] + values[there]) / 2
@@ -84,17 +85,6 @@ def _steps(total: Array, before: Array) -> Array:
         steps += steps[parent]
         parent = parent[parent]
     return np.where(np.isfinite(total), steps, math.inf)
-
-
-def _pair(col: int, row: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the slices of the pixels that have a neighbour at an offset, and of the neighbours."""
-
-    def axis(step: int) -> tuple[slice, slice]:
-        first, second = slice(0, -abs(step) or None), slice(abs(step), None)
-        return (first, second) if step >= 0 else (second, first)
-
-    (rows, other_rows), (cols, other_cols) = axis(row), axis(col)
-    return (rows, cols), (other_rows, other_cols)
 
 
 def _lengths(grid: Grid, here: Any, there: Any, geodetic: bool) -> Array:

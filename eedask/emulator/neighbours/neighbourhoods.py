@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 from affine import Affine
 from numpy.typing import NDArray
 
@@ -20,7 +20,7 @@ from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.neighbours.kernels import Stencil
 from eedask.emulator.pixels.raster import Band, Grid, Pixels, compose, is_opaque, uniform
 from eedask.emulator.reducers.accumulators import Output
-from eedask.emulator.reducers.reduce import Part, Reducer, Run
+from eedask.emulator.reducers.reduce import Reducer, Run, Statistic
 
 Array = NDArray[Any]
 
@@ -132,12 +132,12 @@ def reduce_around(
     with np.errstate(all="ignore"):  # infinite values and NaN go through
         found = {
             i: _filtered(part, inputs, mask, stencil, input_weight)
-            for i, part in enumerate(reducer.parts)
+            for i, part in enumerate(reducer.statistics)
         }
-    slow = [part for i, part in enumerate(reducer.parts) if found[i] is None]
+    slow = [part for i, part in enumerate(reducer.statistics) if found[i] is None]
     rest = iter(_reduced(slow, inputs, mask, stencil, input_weight) if slow else [])
     outputs: list[Output] = []
-    for i, part in enumerate(reducer.parts):
+    for i, part in enumerate(reducer.statistics):
         quick = found[i]
         outputs += [next(rest) for _ in range(part.outputs)] if quick is None else [quick]
     return outputs
@@ -151,7 +151,7 @@ def _some_weights(stencil: Stencil) -> NDArray[np.bool_]:
 
 
 def _filtered(
-    part: Part, inputs: Sequence[Pixels], mask: Array, stencil: Stencil, input_weight: str
+    part: Statistic, inputs: Sequence[Pixels], mask: Array, stencil: Stencil, input_weight: str
 ) -> Output | None:
     """Return a statistic computed by filtering whole arrays; None if it has no such method."""
     _some_weights(stencil)
@@ -184,7 +184,7 @@ def _is_binary(mask: Array) -> bool:
 
 
 def _reduced(
-    parts: list[Part],
+    parts: list[Statistic],
     inputs: Sequence[Pixels],
     mask: Array,
     stencil: Stencil,

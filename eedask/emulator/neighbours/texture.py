@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eedask.emulator.reducers.runs import entropy, run_counts
+from eedask.emulator.reducers.run_lengths import entropy, run_counts
 
 Array = NDArray[Any]
 

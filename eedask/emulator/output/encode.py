@@ -27,9 +27,10 @@ from eedask.emulator.pixels.raster import Grid, Pixels, is_opaque
 
 Plane = NDArray[np.uint8]
 Picture = Callable[[list[Plane], Plane | None], tuple[bytes, str]]
-"""``draw(planes, alpha)`` makes a file, and names its content type.
+"""``draw(planes, alpha)`` returns the bytes of a file and its content type.
 
-There are 1 (grey) or 3 planes of one shape. Alpha has that shape too; None if all is opaque."""
+Planes are 1 (grey) or 3 (red, green, blue) of uint8, shape (height, width). Alpha has that shape
+as well, or is None if all pixels are opaque."""
 
 _JPEG_QUALITY = 90
 # GeoTIFFs with a side longer than this are tiled.
@@ -94,8 +95,8 @@ def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes | None:
 def encode_geotiff(layers: Sequence[Layer], grid: Grid, has_nodata: bool = True) -> bytes:
     """Return a GeoTIFF of all bands, in the narrowest type that holds all of theirs.
 
-    64-bit integers come as float64 with a nodata value of minus infinity that no pixel has: so
-    users report it.
+    64-bit integers are written as float64 with a nodata value of minus infinity, as users report
+    it of Earth Engine.
 
     Parameters
     ----------
@@ -123,7 +124,7 @@ def encode_geotiff(layers: Sequence[Layer], grid: Grid, has_nodata: bool = True)
             nodata=nodata,
             compress="lzw",
             interleave="pixel",
-            # Else GDAL takes the fourth of four byte bands for alpha, and warns of the nodata.
+            # Otherwise GDAL takes the last of four byte bands for alpha and warns of nodata.
             photometric="MINISBLACK",
             **({"tiled": True, "blockxsize": 256, "blockysize": 256} if tiled else {}),
         ) as dataset:

@@ -22,7 +22,7 @@ from eedask.emulator.output.encode import Picture, planes_of
 from eedask.emulator.output.formats import VideoFormat, image_format, video_format
 from eedask.emulator.output.rendering import THUMBNAIL, Rendering, prepare
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 MAX_PIXELS = 26214400
 """Of all frames together."""
@@ -154,7 +154,7 @@ def _pixels(frame: Rendering) -> int:
 
 
 def _same_size(frames: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Return frames of the largest one's size: what they lack at right and below is clear."""
+    """Return frames of the largest one's size, padded with clear pixels at right and bottom."""
     height, width = (max(frame.shape[axis] for frame in frames) for axis in (0, 1))
     if height * width * len(frames) > 2 * MAX_PIXELS:
         raise EarthEngineError("The sizes of the collection's frames differ too much.")

@@ -1,7 +1,7 @@
-"""The tables of output formats: of images, tables and videos.
+"""The output formats of images, tables and videos, one table each.
 
-A format that the API names (``protocol/data/discovery.json``) is served if it has a row here. All
-else that the emulator does with formats, it does by what the rows say.
+A format that the API names (``protocol/data/discovery.json``) is served if it has a row here. The
+rest of the emulator reads everything that it needs to know about a format from its row.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class ImageFormat:
     draw : Picture, optional
         Makes a picture of 1 or 3 planes of bytes. Filmstrips are such pictures only.
     encode : callable, optional
-        ``encode(content) -> Answer``, of what is no picture.
+        ``encode(content) -> Answer`` of formats that are no pictures.
     methods : tuple of str
         What may be asked for in this format: ``pixels``, ``thumbnails``.
     most_bands : int

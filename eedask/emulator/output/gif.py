@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 _OPAQUE = 128  # of 255: GIF knows no half transparent pixels
-_CLEAR = 255  # the colour of a GIF's palette that is none
+_CLEAR = 255  # the index of the palette that stands for a clear pixel
 
 
 def encode_gif(frames: Sequence[NDArray[np.uint8]], per_second: float) -> bytes:

@@ -1,4 +1,4 @@
-"""On which pixels an image is rendered when a request does not say."""
+"""The grid on which an image is read if a request names none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNBOUNDED = (
 
 
 def output_grid(image: Image, *, default_size: int | None = None) -> Grid:
-    """Return the grid of an image's own: its first band's projection over its extent.
+    """Return an image's own grid: the projection of its first band over the image's extent.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The pixels that a request names, in whole, in part or not at all.
+"""The grid of a request: its PixelGrid, with missing members completed from region and image.
 
-https://developers.google.com/earth-engine/reference/rest/v1/PixelGrid. How what is left out is
-completed is documented only for a grid that is absent; the rest is a guess.
+https://developers.google.com/earth-engine/reference/rest/v1/PixelGrid. Earth Engine documents only
+what happens if the whole grid is missing; how single members are completed is a guess.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def requested_grid(
     Raises
     ------
     EarthEngineError
-        400: a grid that is none, or no bounds to complete it from.
+        400: an invalid grid, or no bounds from which to complete it.
     """
     if not grid and region is None:
         return output_grid(image, default_size=default_size)

@@ -1,9 +1,9 @@
 """PNG files of eight bits a sample, written for speed.
 
-A general writer tries five filters on each row of pixels and keeps the best; here all rows are
-differences from the row above, taken at once, and compressed by Intel's library, at a quarter of
-the time that zlib takes for files of the same size: most of what answers of pixels cost was their
-compression. https://www.w3.org/TR/png-3/
+A general writer tries five filters on each row of pixels and keeps the best. Here all rows are
+stored as differences from the row above, computed at once, and compressed by Intel's ISA-L. That
+takes a quarter of zlib's time for files of the same size; compression used to be most of the cost
+of an answer with pixels. https://www.w3.org/TR/png-3/
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # grey, with alpha, colours, with alpha
-_LEVEL = 1  # of four; those above gain little, and nought gives up a fifth
+_LEVEL = 1  # of 0 to 3: higher ones gain little, and files of 0 are a fifth larger
 _UP = 2  # the filter type: the difference from the pixel above
 
 

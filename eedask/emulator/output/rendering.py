@@ -28,24 +28,24 @@ _MASK_BYTES = 1
 
 @dataclass(frozen=True)
 class Limits:
-    """How large the answer to a method may be, and what formats do there.
+    """The limits on a method's answer, and how formats behave in it.
 
     What each format allows is in :mod:`eedask.emulator.output.formats`.
 
     Attributes
     ----------
     method : str
-        What formats call it.
+        Name of the method in the table of formats.
     bytes : int
-        Of all bands' values and their mask bytes.
+        Most bytes of all bands' values and masks.
     value_bytes : int, optional
-        Of all bands' values alone.
+        Most bytes of all bands' values alone.
     side : int
-        Pixels.
+        Most pixels of a side.
     first_three : bool
         Whether a picture of more than three bands shows the first three, or is refused.
     picture_size : int, optional
-        Pixels of a picture's longer side if neither request nor image say.
+        Pixels of a picture's longer side if neither the request nor the image sets a size.
     has_nodata : bool
         Whether a GeoTIFF has a nodata value, or zeros where pixels are masked.
     """
@@ -60,7 +60,7 @@ class Limits:
 
 
 PIXELS = Limits()
-# Only of getPixels the reference says that what is missing is encoded as zeroes.
+# Only for getPixels does the reference say that masked pixels are encoded as zeros.
 ASSET_PIXELS = Limits(has_nodata=False)
 # 32 MB and 10000 pixels: https://developers.google.com/earth-engine/apidocs/ee-image-getdownloadurl.
 # That both this and the general limit hold is a guess.
@@ -103,7 +103,7 @@ def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -
     Raises
     ------
     EarthEngineError
-        400: bands that are not there, a format that cannot be, a grid that is none, too large.
+        400: unknown bands, an unsuitable format, an invalid grid, or too large an answer.
     """
     file_format = image_format(request)
     file_format.check(limits.method)

@@ -1,9 +1,9 @@
-r"""Pixels that are arrays, as NumPy holds them.
+r"""Bands whose pixels are arrays: how NumPy arrays hold them.
 
-The values of a band of arrays are either one block of shape (height, width, \*shape), where all
-pixels' arrays have one shape, or, where they differ, an object array of shape (height, width)
-whose elements are the pixels' arrays. Both are made and taken apart here only; what a masked
-pixel holds means nothing.
+If all pixels' arrays have one shape, the values of the band are one block of shape (height, width,
+\*shape). If shapes differ, they are an object array of shape (height, width) whose elements are
+the pixels' arrays. Only this module makes and takes apart either. The value of a masked pixel is
+arbitrary.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from eedask.emulator.errors import EarthEngineError
 
 Array = NDArray[Any]
 Made = Array | tuple[Array, Array] | list[tuple[Array, Array]]
-r"""What a function makes of n pixels: a block of shape (n, \*shape); that and which pixels are
-valid; or blocks of other shapes with the numbers of the pixels that each is for."""
+r"""What a function of n pixels may return: a block of shape (n, \*shape); such a block with a
+bool array of the valid pixels; or, for results of different shapes, a list of (indices of pixels,
+block of these pixels)."""
 
 
 class Arrays(NamedTuple):
@@ -43,7 +44,7 @@ _MOST_ELEMENTS = 2**27
 
 
 def check_axes(where: str, *axes: int) -> None:
-    """Raise Earth Engine's 400 unless arrays can have such axes."""
+    """Raise Earth Engine's 400 unless arrays can have axes of these numbers."""
     for axis in axes:
         if not 0 <= axis < _MOST_AXES:
             raise EarthEngineError(f"{where}: Invalid axis {axis}.")
@@ -56,7 +57,7 @@ def check_size(*lengths: int) -> None:
 
 
 def is_ragged(values: Array) -> bool:
-    """Whether the pixels' arrays need not be of one shape."""
+    """Whether values are an object array, whose pixels' arrays may differ in shape."""
     return values.dtype == object
 
 
@@ -68,17 +69,17 @@ def each(
     rank: int,
     keys: Array | None = None,
 ) -> Arrays:
-    r"""Apply a function to the arrays of all valid pixels, those of equal shapes at once.
+    r"""Apply a function to the arrays of all valid pixels, in one call for each set of shapes.
 
     Parameters
     ----------
     function : callable
-        ``function(*blocks, *numbers)`` of blocks of shape (n, \*shape), one for each input, and of
-        one pixel's keys, which all n pixels share.
+        ``function(*blocks, *numbers)``: a block of shape (n, \*shape) for each input, and the
+        keys, which are the same for all n pixels.
     inputs : sequence of ndarray
-        Values of bands, of numbers or of arrays.
+        Values of bands, whose pixels are numbers or arrays.
     mask : ndarray of float32, shape (height, width)
-        Pixels of mask 0 are left out, and stay masked.
+        Pixels of mask 0 are not computed, and stay masked.
     dtype : numpy dtype
         Of the result.
     rank : int
@@ -106,17 +107,18 @@ def each(
 
 
 def _is_one(values: Array) -> bool:
-    """Whether all pixels are known to hold one value, without a look at them."""
+    """Whether all pixels are known to hold one value without reading them (strides of 0)."""
     return not is_ragged(values) and values.size > 0 and values.strides[:2] == (0, 0)
 
 
 def as_keys(columns: Sequence[tuple[Array, Array | None, int]]) -> Array:
-    """Return bands of numbers, or vectors, as the keys of :func:`each`.
+    """Return the ``keys`` of :func:`each` from bands of numbers or of vectors.
 
     Parameters
     ----------
     columns : sequence of (ndarray, ndarray or None, int)
-        Values, whether they are there (None: where it matters), and what stands for them if not.
+        For each band: its values, its mask (None if all that matter are valid), and the value
+        that replaces masked ones.
     """
     whole = []
     for values, there, default in columns:
@@ -138,7 +140,7 @@ def as_keys(columns: Sequence[tuple[Array, Array | None, int]]) -> Array:
 def _groups(
     flat: Sequence[Array], keys: Array | None, mask: NDArray[np.float32]
 ) -> Iterator[tuple[Any, list[int]]]:
-    """Yield the valid pixels by the shapes of their arrays and their keys."""
+    """Yield the valid pixels, grouped by the shapes of their arrays and by their keys."""
     valid = mask.ravel() > 0
     if not valid.any():
         return
@@ -218,7 +220,7 @@ def _assembled(
 
 
 def choose(condition: NDArray[np.bool_], these: Array, others: Array) -> Array:
-    """Return ``numpy.where`` for numbers or arrays: each pixel's from one of two bands' values."""
+    """Return ``numpy.where`` of two bands' values, whose pixels may be numbers or arrays."""
     if these.ndim == others.ndim == condition.ndim:
         return np.where(condition, these, others)
     if these.shape == others.shape:
@@ -228,7 +230,7 @@ def choose(condition: NDArray[np.bool_], these: Array, others: Array) -> Array:
 
 
 def objects(values: Array) -> Array:
-    """Return values of two axes as an object array of each pixel's array."""
+    """Return values as an object array of shape (height, width) of the pixels' arrays."""
     if is_ragged(values):
         return values
     cells = np.empty(values.shape[0] * values.shape[1], object)
@@ -244,7 +246,7 @@ def picked(values: Array, at: Any) -> list[Any]:
 
 
 def column(values: Array, at: Any) -> Array:
-    """Return some pixels' values as a column of a reducer: shape (n, 1), arrays as objects."""
+    """Return some pixels' values as a reducer's column: shape (n, 1), object dtype for arrays."""
     chosen = values[at]
     if chosen.ndim == 1:
         return chosen[:, None]
@@ -255,17 +257,17 @@ def column(values: Array, at: Any) -> Array:
 
 
 def _of_rank(cell: Array, rank: int) -> Array:
-    """Return an array as one of so many axes: an empty list does not tell how many it has."""
+    """Return an array with ``rank`` axes: an empty list does not tell how many it has."""
     return cell if cell.size else cell.reshape((0,) * rank if cell.ndim != rank else cell.shape)
 
 
 def flat_row(values: Array) -> Array:
-    """Return all pixels' values as a row of a reducer: shape (1, n), arrays as objects."""
+    """Return all pixels' values as a reducer's row: shape (1, n), object dtype for arrays."""
     return (values if values.ndim == 2 else objects(values)).reshape(1, -1)
 
 
 def packed(cells: Sequence[Any], shape: tuple[int, int], dtype: np.dtype[Any], rank: int) -> Array:
-    """Return the values of a band from each pixel's array, row by row; None where masked."""
+    """Return the values of a band from a list of pixels' arrays, row by row; None is masked."""
     index = [i for i, cell in enumerate(cells) if cell is not None]
     try:
         blocks = [_of_rank(np.asarray(cells[i], dtype), rank) for i in index]

@@ -1,4 +1,4 @@
-"""Making bands out of bands: pairing, masks, and readers that wrap readers."""
+"""Bands computed from other bands: constants, functions of one or more bands, masks, pairing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LARGEST = int(np.finfo(np.float64).max)
 
 
 def both(a: Mask, b: Mask) -> Mask:
-    """Return the mask of pixels that are valid in two masks: the lesser of both."""
+    """Return the lesser of two masks at each pixel."""
     if a is b or is_opaque(b) or is_clear(a):
         return a
     if is_opaque(a) or is_clear(b):
@@ -76,9 +76,9 @@ def constant(value: Any) -> Image:
 
 
 def number(value: Any) -> int | float:
-    """Return a number of a constant image, or raise."""
+    """Return a value as the number of a constant image; raise Earth Engine's 400 if it is none."""
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        # Larger than a pixel's widest whole number: a double, as it is in JSON.
+        # An integer of more than 64 bits becomes a double, as in JSON.
         return float(min(max(value, -_LARGEST), _LARGEST))
     if isinstance(value, bool | int | float | np.number):
         return value.item() if isinstance(value, np.number) else value
@@ -88,9 +88,9 @@ def number(value: Any) -> int | float:
 def unary(
     band: Band, function: Callable[[Array], Array], kind: PixelType, name: str | None = None
 ) -> Band:
-    """Return the band of a function of a band's values; the mask stays.
+    """Return a band of a function of another band's values; the mask is the same.
 
-    Of a band of arrays it is a function of their elements.
+    In a band of arrays the function is applied to the elements.
     """
     if band.type.dimensions:
         return combined([band], function, of_rank(kind, band.type.dimensions), name or band.id)
@@ -112,10 +112,10 @@ def binary(
     name: str | None = None,
     dtype: np.dtype[Any] | None = None,
 ) -> Band:
-    """Return the band of a function of two bands' values, masked where either is.
+    """Return a band of a function of two bands' values; its mask is the lesser of theirs.
 
-    It has the left band's projection, or the right one's where the left has none of its own
-    (a guess).
+    Its projection is the left band's, or if that has only the default one, the right band's (a
+    guess).
     """
     work = dtype or common(left.type, right.type, kind)
     if left.type.dimensions or right.type.dimensions:
@@ -147,14 +147,14 @@ def _elementwise(
 
 @dataclass(frozen=True)
 class Key:
-    """A band of numbers that the shape of a result depends on.
+    """A band whose values determine the shape of a result, such as the length of a slice.
 
     Attributes
     ----------
     band : Band
-        Of integers, or of arrays of one axis and length.
+        Its pixels are integers, or vectors of one length.
     default : int, optional
-        Its value where it is masked; the result is masked there if None.
+        Replaces masked pixels; if None, the result is masked there.
     """
 
     band: Band
@@ -168,9 +168,9 @@ def combined(
     name: str,
     keys: Sequence[Key] = (),
 ) -> Band:
-    """Return the band of a function of several bands' arrays, masked where any band is.
+    """Return a band of a function of several bands of arrays, masked where any band is.
 
-    It has the projection of the first band that has one of its own.
+    Its projection is that of the first band that has other than the default one.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def combined(
     function : callable
         See :func:`eedask.emulator.pixels.array_values.each`.
     kind : PixelType
-        With the result's dimensions.
+        The type of the result, with its number of axes.
     name : str
     keys : sequence of Key
     """
@@ -206,10 +206,11 @@ def combined(
 
 
 def pairs(left: Image, right: Image, algorithm: str) -> list[tuple[Band, Band, str]]:
-    """Return which bands of two images go together, and the names of the results.
+    """Return the pairs of bands on which an algorithm of two images works, and the results' names.
 
-    A single band goes with all of the other image. Otherwise bands go together by name if the
-    names are the same, in order if their number is, and else those whose names match.
+    A single band is paired with every band of the other image. Otherwise bands are paired by name
+    if both images have the same names, by order if they have the same number of bands, and else
+    only those whose names occur in both are paired.
     https://developers.google.com/earth-engine/apidocs/ee-image-add
     """
     a, b = left.bands, right.bands
@@ -237,9 +238,10 @@ def pairs(left: Image, right: Image, algorithm: str) -> list[tuple[Band, Band, s
 
 
 def derived(image: Image, bands: Sequence[Band], other: Image | None = None) -> Image:
-    """Return the result of arithmetic: of the first image's properties its index stays.
+    """Return an image of computed bands, as arithmetic on images returns it.
 
-    The footprint is the first image's, or the second's where the first is unbounded.
+    Of the first image's properties only ``system:index`` is kept. The footprint is the first
+    image's, or the other's if the first is unbounded.
     """
     kept = {k: image.properties[k] for k in ("system:index",) if k in image.properties}
     footprint = image.footprint
@@ -249,7 +251,7 @@ def derived(image: Image, bands: Sequence[Band], other: Image | None = None) -> 
 
 
 def with_mask(band: Band, change: Callable[[Grid, Mask], Mask]) -> Band:
-    """Return a band with another mask; its values are read first, unless nothing is left."""
+    """Return a band whose mask is ``change(grid, mask)``; values are read only if some remain."""
 
     def read(grid: Grid) -> Pixels:
         pixels = band.read(grid)
@@ -259,9 +261,9 @@ def with_mask(band: Band, change: Callable[[Grid, Mask], Mask]) -> Band:
 
 
 def as_mask(pixels: Pixels) -> Mask:
-    """Return a band's values as a mask: within 0 to 1, and 0 where the band is masked.
+    """Return a band's values as a mask: clamped to 0 to 1, and 0 where the band is masked.
 
-    That negative values mask is a guess.
+    That negative values count as 0 is a guess.
     """
     if pixels.values.ndim > 2 or is_ragged(pixels.values):
         raise EarthEngineError("A mask must be of numbers, not of arrays. See Image.arrayMask.")
@@ -273,7 +275,7 @@ def as_mask(pixels: Pixels) -> Mask:
 
 
 def unique_names(names: Sequence[str], algorithm: str) -> None:
-    """Raise if a band name appears twice."""
+    """Raise Earth Engine's 400 if a band name appears twice."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -282,7 +284,7 @@ def unique_names(names: Sequence[str], algorithm: str) -> None:
 
 
 def footprint_or_none(geometry: Geometry | None) -> Geometry | None:
-    """Return a footprint, None if it is unbounded."""
+    """Return a footprint, or None if it is unbounded."""
     return None if geometry is None or geometry.unbounded else geometry
 
 

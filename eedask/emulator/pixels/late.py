@@ -1,7 +1,7 @@
-"""Properties that take long to find out, found out when they are asked for.
+"""Properties of elements that are computed when they are first needed.
 
-How cloudy a scene is takes a hundred times as long to compute as its name and time, and most
-questions to a collection ask for the latter alone.
+The cloudiness of a scene takes a hundred times as long to compute as its name and time, and most
+requests need only the latter.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 
 class LateProperties(Mapping[str, Any]):
-    """Properties, some of them computed at first need, all together.
+    """Properties some of which are computed, all at once, when the first of them is needed.
 
     Parameters
     ----------
     known : mapping
-        Those that are there.
+        The properties whose values are given.
     names : tuple of str
-        Of the others.
+        The names of the others.
     make : callable
-        Gives the others, by name; called once at most by this and all that was changed from it.
+        Returns the others by name.
     """
 
     def __init__(
@@ -55,14 +55,17 @@ class LateProperties(Mapping[str, Any]):
         return f"LateProperties({self._known!r}, {self._names!r})"
 
     def changed(self, changes: Mapping[str, Any]) -> LateProperties:
-        """Return a copy with other properties; None removes one."""
+        """Return a copy with properties replaced or added; the value None removes one."""
         known = {k: v for k, v in {**self._known, **changes}.items() if v is not None}
         names = tuple(name for name in self._names if name not in changes)
         return LateProperties(known, names, self._make)
 
 
 def changed(properties: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return properties with others; None removes one. What is late stays late."""
+    """Return properties with some replaced or added; the value None removes one.
+
+    Late properties are not computed for it.
+    """
     if isinstance(properties, LateProperties):
         return properties.changed(changes)
     return {k: v for k, v in {**properties, **changes}.items() if v is not None}

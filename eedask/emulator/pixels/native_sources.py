@@ -1,4 +1,4 @@
-"""What native rasters are: pixels on one grid, and a pyramid of coarser levels."""
+"""Native rasters: sources of pixels on one grid, with a pyramid of coarser levels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Window(NamedTuple):
 class NativeSource(ABC):
     """One raster: all its bands on one grid, with a pyramid of coarser levels.
 
-    Level k has pixels ``2**k`` as large as level 0, ``ceil(width / 2**k)`` by
+    Level k has pixels ``2**k`` times as wide and high as level 0, ``ceil(width / 2**k)`` by
     ``ceil(height / 2**k)`` of them, from the same corner.
 
     Every subclass is made a frozen dataclass. Two sources are equal if they are of one class and
@@ -39,11 +39,11 @@ class NativeSource(ABC):
     (:mod:`eedask.emulator.pixels.native_tiles`), so whatever its pixels depend on has to be a
     field, or constant; fields have to be hashable.
 
-    A source whose pixels can be had by themselves has a method
-    ``read_points(band, level, cols, rows) -> Pixels | None`` as well, shape (1, n), and if none of
-    its pixels is masked an attribute ``is_opaque`` that is true. Its class may have a static
-    method ``read_ahead(parts)``, called with several of its sources, each with a level, columns
-    and rows, before these are read one by one.
+    Optional members: A source that can compute single pixels has a method
+    ``read_points(band, level, cols, rows) -> Pixels | None``, whose result has shape (1, n). If
+    none of its pixels is masked, it also has an attribute ``is_opaque`` that is true. Its class
+    may have a static method ``read_ahead(parts)``, which is called with several sources, each with
+    a level, columns and rows, before these are read one by one.
     """
 
     projection: Projection
@@ -58,10 +58,10 @@ class NativeSource(ABC):
         """Make the pixels of one band (from 0) in a window that lies inside a level."""
 
     def tile_side(self, level: int) -> int | None:
-        """Return in which pieces a level's pixels are cached: the side of square tiles in pixels.
+        """Return the side in pixels of the square tiles in which a level is drawn and cached.
 
-        Few pixels where each takes long to make, many where every call does. 0 (``WHOLE``):
-        windows are cached just as they are asked for. None: nothing is cached.
+        Small tiles suit sources that take long for each pixel, large ones those that take long for
+        each call. 0 (``WHOLE``): windows are cached as they are asked for. None: no caching.
         """
         del level
         return None
@@ -69,7 +69,7 @@ class NativeSource(ABC):
     @final
     @cached_property
     def identity(self) -> tuple[Any, ...]:
-        """The class and all fields: what tells a source from all others."""
+        """The class and the values of all fields, which distinguish a source from all others."""
         return (type(self), *(getattr(self, field.name) for field in fields(self)))  # type: ignore[arg-type]
 
     @cached_property
@@ -91,16 +91,16 @@ WHOLE = 0
 
 
 def level_of(ratio: float, source: NativeSource) -> int:
-    """Return the level for pixels so many times as large as the source's own."""
+    """Return the level to read for pixels ``ratio`` times as large as the source's own."""
     return min(_highest(max(source.width, source.height)), _fitting(ratio))
 
 
 def _highest(side: int) -> int:
-    """Return the level of one pixel: how often a side can be halved, rounded up."""
+    """Return the level at which a side of this many pixels is a single pixel."""
     return (side - 1).bit_length() if side > 1 else 0
 
 
-# The images of a mosaic are asked about the same pixels one after the other.
+# Cached because the images of a mosaic are asked for the same pixel size one after the other.
 @lru_cache(maxsize=1024)
 def _fitting(ratio: float) -> int:
     return max(0, math.floor(math.log2(max(ratio, 1.0) * (1 + EDGE))))

@@ -1,4 +1,4 @@
-"""Reading native sources, by way of a cache of the pixels that were read or drawn lately.
+"""Reading native sources through a cache of recently used pixels.
 
 Pixels are cached under the source itself, the band, the level and the window. A source equals
 another only if both are of one class and all their fields are equal
@@ -27,8 +27,8 @@ _LARGE = 1024 * 1024
 def native_pixels(source: NativeSource, band: int, level: int, window: Window) -> Pixels:
     """Return the pixels of one band (from 0) in a window of a level.
 
-    A source that has tiles is asked to draw at most once: one window, of all tiles that are
-    missing.
+    A source with tiles is asked to draw at most once: one window around all tiles that are not
+    in the cache.
     """
     side = source.tile_side(level)
     if side is None or window.width * window.height > _LARGE:
@@ -54,7 +54,7 @@ def _tiled(source: NativeSource, band: int, level: int, window: Window, side: in
         block = source.draw(band, level, around)
         for tile in tiles:
             values, mask = _part(block, around, tile)
-            # Copies, since parts would keep the whole block in memory.
+            # Copied, since a view would keep the whole block in memory.
             mask = uniform(1, mask.shape) if is_opaque(mask) else mask.copy()
             _STORE.put((source, band, level, tile), Pixels(values.copy(), mask))
         return _part(block, around, window)
@@ -65,7 +65,7 @@ def _tiled(source: NativeSource, band: int, level: int, window: Window, side: in
 
 
 def _tiles_around(window: Window, size: tuple[int, int], side: int) -> Window:
-    """Return the least window of whole tiles, cut at the edges, around a window."""
+    """Return the smallest window of whole tiles around a window, cut at the level's edges."""
     left, top = window.col // side * side, window.row // side * side
     right = min(size[0], -(-(window.col + window.width) // side) * side)
     bottom = min(size[1], -(-(window.row + window.height) // side) * side)
@@ -73,7 +73,7 @@ def _tiles_around(window: Window, size: tuple[int, int], side: int) -> Window:
 
 
 def _tiles(window: Window, side: int) -> list[Window]:
-    """Return the tiles that a window of whole tiles is made of, cut as it is."""
+    """Return the tiles that make up a window of whole tiles, cut at its edges."""
     right, bottom = window.col + window.width, window.row + window.height
     return [
         Window(col, row, min(side, right - col), min(side, bottom - row))
@@ -83,14 +83,14 @@ def _tiles(window: Window, side: int) -> list[Window]:
 
 
 def _part(block: Pixels, around: Window, window: Window) -> Pixels:
-    """Return the pixels of a window within another's."""
+    """Return the pixels of a window from those of a larger window around it."""
     rows = slice(window.row - around.row, window.row - around.row + window.height)
     cols = slice(window.col - around.col, window.col - around.col + window.width)
     return Pixels(block.values[rows, cols], block.mask[rows, cols])
 
 
 def _joined(tiles: list[tuple[Window, Pixels]], around: Window) -> Pixels:
-    """Return the pixels of a window that tiles fill."""
+    """Return the pixels of a window put together from those of its tiles."""
     shape = (around.height, around.width)
     opaque = all(is_opaque(pixels.mask) for _, pixels in tiles)
     values = np.empty(shape, tiles[0][1].values.dtype)
@@ -105,7 +105,7 @@ def _joined(tiles: list[tuple[Window, Pixels]], around: Window) -> Pixels:
 
 
 class _Store:
-    """The results last used, up to a number of bytes."""
+    """A cache of the most recently used pixels, up to ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -132,7 +132,7 @@ class _Store:
 
 
 def _size(pixels: Pixels) -> int:
-    """Return bytes; an array that repeats one number takes none."""
+    """Return the size in bytes; an array that repeats one number (strides of 0) counts 0."""
     return sum(array.nbytes for array in pixels if any(array.strides))
 
 

@@ -1,4 +1,4 @@
-"""Where the pixels of a grid lie in a raster: which window of it has to be read, and what of that.
+"""Plans for reading a grid from a raster: the window to read, and the pixel of it for each pixel.
 
 https://developers.google.com/earth-engine/guides/scale
 """
@@ -18,14 +18,14 @@ from eedask.emulator.pixels.raster import Grid, Pixels, Projection, is_opaque, u
 
 
 class Picked(NamedTuple):
-    """Where pixels of a grid are in a source: those that are in it at all.
+    """Positions in a source of those pixels of a grid that lie inside it.
 
     Attributes
     ----------
     at : ndarray, shape (n,)
-        Which of those that were asked for.
+        Indices of these pixels among those that were asked for.
     rows, cols : ndarray, shape (n,)
-        Of the level.
+        Their positions in the level of the source's pyramid.
     """
 
     at: NDArray[np.intp]
@@ -34,7 +34,10 @@ class Picked(NamedTuple):
 
 
 class Slices(NamedTuple):
-    """The grid is a window of the source, but for what sticks out of it."""
+    """A plan for a grid that is a window of the source, perhaps reaching beyond its edges.
+
+    ``rows`` and ``cols`` are the part of the grid, of shape ``shape``, that the window fills.
+    """
 
     window: Window
     shape: tuple[int, int]
@@ -60,7 +63,11 @@ class Slices(NamedTuple):
 
 
 class Axes(NamedTuple):
-    """Rows and columns are picked apart from each other; -1 is outside."""
+    """A plan for a grid parallel to the source: rows and columns are mapped separately.
+
+    ``rows`` and ``cols`` hold, for each row and column of the grid, that of the window; -1 is
+    outside.
+    """
 
     window: Window
     rows: NDArray[np.intp]
@@ -89,7 +96,7 @@ class Axes(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """Every pixel is picked by itself."""
+    """A plan for any other grid: an index into the window for each pixel."""
 
     window: Window
     flat: NDArray[np.intp]  # into the flattened window; 0 where outside
@@ -111,12 +118,12 @@ class Lookup(NamedTuple):
         return Picked(start + np.flatnonzero(inside), self.window.row + r, self.window.col + c)
 
 
-# One grid is usually read from several bands of one source, one after the other.
+# Cached because several bands of a source are usually read on one grid in turn.
 @lru_cache(maxsize=4)
 def nearest_plan(
     grid: Grid, projection: Projection, width: int, height: int
 ) -> Slices | Axes | Lookup | None:
-    """Return where the nearest pixels of a raster lie; None where there are none."""
+    """Return the plan for nearest neighbours; None if the grid lies outside the raster."""
     located = locate(grid, projection)
     with np.errstate(invalid="ignore"):
         cols = np.floor(located.cols + EDGE)
@@ -164,8 +171,8 @@ def _separable_plan(
 class Interpolation(NamedTuple):
     """Bilinear or bicubic interpolation between pixel centres.
 
-    The weights of masked pixels are left out and the others scaled up to 1; a pixel is masked
-    as its nearest source pixel is (a guess: Earth Engine does not say what becomes of masks).
+    Masked source pixels are left out and the weights of the others scaled to a sum of 1. The
+    mask is that of the nearest source pixel (a guess: Earth Engine does not document it).
     """
 
     window: Window
@@ -204,7 +211,10 @@ class Interpolation(NamedTuple):
 def taps(
     position: NDArray[np.float64], bicubic: bool
 ) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-    """Return the source pixels around positions and their weights (Keys' cubic, a = -1/2)."""
+    """Return, for each pixel around positions on one axis, its index and weight.
+
+    There are 2 for linear interpolation, 4 for bicubic (Keys' cubic, a = -1/2).
+    """
     base = np.floor(position)
     t = position - base
     first = base.astype(np.intp)
@@ -222,7 +232,7 @@ def taps(
 def interpolation_plan(
     grid: Grid, projection: Projection, width: int, height: int
 ) -> Interpolation | None:
-    """Return between which pixels of a raster those of a grid lie; None outside of it."""
+    """Return the plan for interpolation; None if the grid lies outside the raster."""
     located = locate(grid, projection)
     cols, rows = np.broadcast_arrays(located.cols, located.rows)
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""What type the pixels of a result have.
+"""The pixel types of computed bands.
 
 Earth Engine carries ranges of integers through arithmetic, so that the difference of two
 unsigned 16-bit bands is a signed type wide enough for it. Where its rule is not documented, the
@@ -48,7 +48,10 @@ def of_number(value: Any) -> PixelType:
 
 
 def limits(kind: PixelType) -> tuple[float, float]:
-    """Return the least and the greatest value of a type."""
+    """Return the least and the greatest value of a type.
+
+    They are infinite for float types, and those of 64 bits for an integer type that states none.
+    """
     if kind.precision != "int":
         return (-math.inf, math.inf)
     return (
@@ -58,14 +61,14 @@ def limits(kind: PixelType) -> tuple[float, float]:
 
 
 def whole(low: float, high: float) -> PixelType:
-    """Return the type of integers in a range; doubles where 64 bits do not hold it."""
+    """Return the type of integers in a range, or double if 64 bits do not hold the range."""
     if low < -(2.0**63) or high > 2.0**63:
         return DOUBLE
     return PixelType("int", low, high)
 
 
 def floating(*kinds: PixelType) -> PixelType:
-    """Return a float type that holds all values of the types: double for over 16 bits."""
+    """Return float if it holds all values of the types (integers of up to 16 bits), else double."""
     return FLOAT if all(_is_small(kind) for kind in kinds) else DOUBLE
 
 
@@ -89,7 +92,7 @@ def union(kinds: Iterable[PixelType]) -> PixelType:
 
 
 def of_rank(kind: PixelType, rank: int) -> PixelType:
-    """Return the type of arrays of so many axes; of numbers for 0."""
+    """Return the type with pixels that are arrays of ``rank`` axes, or numbers for 0."""
     return kind if kind.dimensions == rank else replace(kind, dimensions=rank)
 
 
@@ -97,7 +100,7 @@ Corner = Callable[[float, float], float]
 
 
 def by_corners(operation: Corner) -> Callable[[PixelType, PixelType], PixelType]:
-    """Return a rule: an integer result lies between those of the operands' extremes."""
+    """Return the type rule of an operation whose extremes occur at the operands' limits."""
 
     def rule(a: PixelType, b: PixelType) -> PixelType:
         if a.precision == b.precision == "int":
@@ -109,7 +112,7 @@ def by_corners(operation: Corner) -> Callable[[PixelType, PixelType], PixelType]
 
 
 def bitwise(a: PixelType, b: PixelType) -> PixelType:
-    """Return the type of ``or`` and ``xor``: as many bits as the wider of two operands."""
+    """Return the type of ``or`` and ``xor``: it has as many bits as the wider operand."""
     low = min(limits(a)[0], limits(b)[0])
     high = max(limits(a)[1], limits(b)[1])
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -124,7 +127,7 @@ def common(a: PixelType, b: PixelType, result: PixelType) -> np.dtype[Any]:
 
 
 def cast(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return values in another dtype: fractions are cut off, what is out of range is clamped.
+    """Return values cast to a dtype: truncated to integers, and clamped to its range.
 
     https://developers.google.com/earth-engine/apidocs/ee-array-byte shows the clamping.
     """
@@ -145,7 +148,7 @@ def cast(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def from_dictionary(value: Any) -> PixelType:
-    """Return the type that a name (``int8``) or a description of getInfo's form means."""
+    """Return the type of a name such as ``int8``, or of a description as getInfo returns it."""
     if isinstance(value, PixelType):
         return value
     if isinstance(value, str) and value in NAMED:

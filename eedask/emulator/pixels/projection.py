@@ -1,4 +1,4 @@
-"""Coordinate reference systems, pixel grids, and the way from one to the other.
+"""Coordinate reference systems, pixel grids, and transformations between them.
 
 Positions are fractional pixel coordinates: (0, 0) is the outer corner of the first pixel and
 (0.5, 0.5) its centre. A position that cannot be transformed is infinite.
@@ -27,20 +27,20 @@ Positions = NDArray[np.float64]
 # One degree of the equator of WGS 84: what Earth Engine multiplies degrees by.
 METRES_PER_DEGREE = 111319.49079327358
 
-# Positions this close (in pixels) to a pixel's edge are taken to lie on it: grids that line up
-# on paper must line up in floating point.
+# Positions this close (in pixels) to a pixel's edge count as on it, so that rounding errors do not
+# separate grids that are aligned.
 EDGE = 1e-6
 
 
 @lru_cache(maxsize=256)
 def same_crs(a: str, b: str) -> bool:
-    """Whether two names mean the same coordinates."""
+    """Whether two names stand for the same coordinate reference system."""
     return a == b or crs(a).equals(crs(b), ignore_axis_order=True)
 
 
 @lru_cache(maxsize=256)
 def unit_metres(name: str) -> float:
-    """Return the size in metres of a system's unit, at its point of true scale."""
+    """Return the size in metres of a crs's unit, at its point of true scale."""
     system = crs(name)
     factor = float(system.axis_info[0].unit_conversion_factor) if system.axis_info else 1.0
     return math.degrees(factor) * METRES_PER_DEGREE if system.is_geographic else factor
@@ -59,7 +59,7 @@ def nominal_scale(projection: Projection) -> float:
 
 
 def at_scale(projection: Projection, metres: float) -> Projection:
-    """Return the projection with pixels of another size, about the same origin.
+    """Return the projection with pixels of another size in metres, and the same origin.
 
     https://developers.google.com/earth-engine/apidocs/ee-projection-atscale
     """
@@ -69,14 +69,14 @@ def at_scale(projection: Projection, metres: float) -> Projection:
     scaled = compose(projection.transform, Affine.scale(factor))
     t = projection.transform
     if t.b == t.d == 0 and abs(t.a) == abs(t.e):
-        # Whole metres stay whole: the pixel size is not taken through a division.
+        # Computed without the old size, so that whole metres stay exact.
         size = metres / unit_metres(projection.crs)
         scaled = Affine(math.copysign(size, t.a), 0, t.c, 0, math.copysign(size, t.e), t.f)
     return Projection(projection.crs, scaled)
 
 
 def affine_of(numbers: Sequence[Any]) -> Affine:
-    """Return the transform of a ``crsTransform`` list (row-major, six numbers)."""
+    """Return the transform of a ``crsTransform`` list: six numbers, row by row."""
     if len(numbers) != 6:
         raise EarthEngineError("The transform of a projection must have 6 elements.")
     result = Affine(*(float(n) for n in numbers))
@@ -110,7 +110,7 @@ def requested(
 
 
 def grid_covering(projection: Projection, bounds: Bounds) -> tuple[Grid, int, int]:
-    """Return the whole pixels of a projection that a box in its crs touches.
+    """Return the grid of all pixels of a projection that a box in its crs touches.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def window_grid(projection: Projection, col: int, row: int, width: int, height: 
 
 
 def transform_bounds(bounds: Bounds, source: str, target: str) -> Bounds:
-    """Return a box in ``target`` around a box in ``source``, its edges densified."""
+    """Return the box in ``target`` around a box in ``source``, whose edges are densified."""
     if same_crs(source, target):
         return bounds
     # pyproj's own transform_bounds breaks the box at the antimeridian; a plain hull is wanted.
@@ -158,14 +158,14 @@ def transform_bounds(bounds: Bounds, source: str, target: str) -> Bounds:
     if not good.any():
         return (-math.inf, -math.inf, math.inf, math.inf)
     u, v = u[good], v[good]
-    # The far side of a curved edge between two samples: one part in a thousand of the box.
+    # A curved edge may bulge between two samples: by less than a thousandth of the box.
     du, dv = (u.max() - u.min()) * 1e-3, (v.max() - v.min()) * 1e-3
     return (u.min() - du, v.min() - dv, u.max() + du, v.max() + dv)
 
 
 @lru_cache(maxsize=64)
 def degrees_bounds(grid: Grid) -> Bounds:
-    """Return a box of degrees around a grid."""
+    """Return the box (west, south, east, north) in degrees around a grid."""
     return transform_bounds(grid.bounds, grid.crs, "EPSG:4326")
 
 
@@ -177,7 +177,8 @@ class Located(NamedTuple):
     cols, rows : ndarray of float64
         Shapes (1, width) and (height, 1) when ``separable``, else (height, width).
     separable : bool
-        The grids are parallel: columns depend on columns only, rows on rows only.
+        Whether the grids are parallel: a column's position depends on the column only, a row's
+        on the row only.
     """
 
     cols: Positions
@@ -188,8 +189,8 @@ class Located(NamedTuple):
 def locate(grid: Grid, projection: Projection) -> Located:
     """Return the positions of a grid's pixel centres in the pixels of a projection.
 
-    Between different systems the positions are interpolated and good to far better than a
-    pixel; those so close to a pixel's edge that this could change the pixel are exact.
+    Between two crs's the positions are interpolated, with errors far below a pixel. Those so
+    close to a pixel's edge that the error could change the pixel are computed exactly.
     """
     if same_crs(grid.crs, projection.crs):
         return _affine_positions(grid, compose(~projection.transform, grid.transform))
@@ -241,7 +242,7 @@ def _make_edges_exact(
 
 @dataclass(frozen=True)
 class _Warp:
-    """Pixel centres in another crs, and by how much they may be off (crs units)."""
+    """Pixel centres in another crs, with a bound of their error (crs units)."""
 
     x: Positions
     y: Positions
@@ -250,7 +251,7 @@ class _Warp:
 
 @lru_cache(maxsize=8)
 def _crs_positions(grid: Grid, target: str) -> _Warp:
-    """Transform all pixel centres, by a lattice where that is good enough.
+    """Transform all pixel centres, by interpolation in a lattice where that is accurate enough.
 
     The error of interpolating a lattice is measured at the midpoints of its edges; then the
     lattice of twice the density, which those midpoints complete, is used: its error is about a
@@ -290,8 +291,8 @@ def _midpoint_error(nodes: Positions) -> float:
 def _refined(nodes: Positions, grid: Grid, step: int) -> Positions:
     """Interpolate nodes ``step`` pixels apart to all pixels.
 
-    Not as a product of matrices: the threads of the library behind those cost more than the
-    work where several requests are served at once.
+    This is no product of matrices: the threads of BLAS cost more than the work when several
+    requests are served at once.
     """
     left, right_share = _between(grid.width, nodes.shape[1], step)
     across = nodes[:, left] * (1 - right_share) + nodes[:, left + 1] * right_share
@@ -321,7 +322,7 @@ def _transform_centres(
 
 
 def _pixel_in(grid: Grid, target: str) -> float:
-    """Return the size of the grid's middle pixel in another crs's units (nan if outside)."""
+    """Return the side of the grid's middle pixel in units of another crs; NaN if outside it."""
     col, row = grid.width / 2, grid.height / 2
     cols, rows = np.array([col, col + 1, col]), np.array([row, row, row + 1])
     x, y = _transform_centres(grid, target, cols, rows)
@@ -332,9 +333,9 @@ def _pixel_in(grid: Grid, target: str) -> float:
 
 @lru_cache(maxsize=256)
 def pixel_ratio(grid: Grid, projection: Projection) -> float:
-    """Return how many pixels of a projection go along the side of one of the grid's.
+    """Return the side of a grid's pixel in pixels of a projection.
 
-    Measured in the projection's crs at the middle of the grid; 1 where that does not exist.
+    It is measured in the projection's crs at the middle of the grid; 1 if that lies outside.
     """
     if same_crs(grid.crs, projection.crs):
         return math.sqrt(abs(grid.transform.determinant / projection.transform.determinant))

@@ -1,4 +1,4 @@
-"""Lazy rasters: an image is a recipe for pixels, read only when an output grid asks for them.
+"""Lazy rasters: an image computes its pixels only when they are read on an output grid.
 
 An :class:`Image` holds :class:`Band` objects; a band holds a ``read`` function from a
 :class:`Grid` to ``(values, mask)``. Operations wrap the readers of their inputs, so a chain of
@@ -28,7 +28,10 @@ _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def compose(outer: Affine, inner: Affine) -> Affine:
-    """Return the transform that does ``inner`` first (releases of affine differ in operators)."""
+    """Return the transform that applies ``inner``, then ``outer``.
+
+    Written out because releases of the package affine differ in the operator.
+    """
     return Affine(
         outer.a * inner.a + outer.b * inner.d,
         outer.a * inner.b + outer.b * inner.e,
@@ -40,13 +43,13 @@ def compose(outer: Affine, inner: Affine) -> Affine:
 
 
 def apply(transform: Affine, x: Any, y: Any) -> tuple[Any, Any]:
-    """Return where a transform takes points, numbers or arrays."""
+    """Return the coordinates (numbers or arrays) to which a transform maps points."""
     t = transform
     return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
 
 
 class Pixels(NamedTuple):
-    """Pixels of one band on one grid; not to be written to, since readers share them.
+    """Pixels of one band on one grid. Readers share them: the arrays must not be written to.
 
     Attributes
     ----------
@@ -55,7 +58,7 @@ class Pixels(NamedTuple):
         (see :mod:`eedask.emulator.pixels.array_values`).
     mask : ndarray of float32, shape (height, width)
         0 (masked) to 1 (valid). A mask that is the same everywhere may be one number with
-        strides of 0 (see :func:`uniform`), which :func:`is_opaque` knows without looking.
+        strides of 0 (see :func:`uniform`), which :func:`is_opaque` recognises by its strides.
     """
 
     values: NDArray[Any]
@@ -67,7 +70,7 @@ def uniform(value: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> NDAr
     one = np.asarray(value, dtype=dtype)
     if one.ndim or one.dtype.hasobject:
         return np.broadcast_to(one, shape)
-    # What broadcast_to makes of a number, in a third of the time: every read has two of these.
+    # The same as broadcast_to in a third of the time, since every read makes two of these.
     array = np.ndarray(shape, one.dtype, one, 0, (0,) * len(shape))
     array.flags.writeable = False
     return array
@@ -147,7 +150,7 @@ DEFAULT_PROJECTION = Projection("EPSG:4326", Affine.identity())
 
 @dataclass(frozen=True)
 class Grid:
-    """The pixels that are asked for.
+    """The pixel grid on which an image is read.
 
     Attributes
     ----------
@@ -157,7 +160,7 @@ class Grid:
     width, height : int
         Pixels.
     resampling : str
-        How source pixels are interpolated; ``Image.resample`` changes it on the way down.
+        How source pixels are interpolated; ``Image.resample`` sets it for its input.
     """
 
     crs: str
@@ -192,7 +195,7 @@ class Grid:
         return (min(xs), min(ys), max(xs), max(ys))
 
 
-@dataclass(frozen=True, eq=False)  # equal if the same: arrays are not compared
+@dataclass(frozen=True, eq=False)  # compared by identity, since it holds arrays
 class Places:
     """Some pixels of a grid.
 
@@ -216,13 +219,13 @@ class Band:
     id : str
     type : PixelType
     projection : Projection
-        The default projection: the native grid of an asset, or what operations leave of it.
+        The default projection: that of the asset, or what operations made of it.
     read : callable
-        ``read(grid) -> Pixels`` with the dtype of ``type`` where that matters; pure. It may have
-        an attribute ``points``: ``read.points(places) -> Pixels | None`` takes a list of
-        :class:`Places` and returns what their grids have there, shape (1, n), or None; and
-        ``source``, the :class:`~eedask.emulator.pixels.native_sources.NativeSource` that it reads,
-        if none of its pixels is masked.
+        ``read(grid) -> Pixels``, a pure function. It may have two attributes:
+        ``read.points(places) -> Pixels | None`` returns the same pixels as reading the grids of
+        a list of :class:`Places` would, shape (1, n), or None if it cannot; ``read.source`` is
+        the :class:`~eedask.emulator.pixels.native_sources.NativeSource` that it reads, if none
+        of its pixels is masked.
     dimensions : (int, int), optional
         (width, height) in pixels of the band's footprint on its projection, if bounded.
     origin : (int, int), optional
@@ -237,12 +240,12 @@ class Band:
     origin: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        # Every read there is goes through here: what it costs is counted.
+        # Every read is metered, so that its cost is counted.
         object.__setattr__(self, "read", metered_read(self.read))
 
     @property
     def has_default_projection(self) -> bool:
-        """Whether the band has no scale of its own (a composite, a constant)."""
+        """Whether the band has only the default projection, as composites and constants do."""
         return self.projection == DEFAULT_PROJECTION
 
 
@@ -277,9 +280,9 @@ class Image:
         return [band.id for band in self.bands]
 
     def with_bands(self, bands: tuple[Band, ...]) -> Image:
-        """Return a copy with other bands; properties and footprint stay."""
+        """Return a copy with other bands, and the same properties and footprint."""
         return Image(bands, self.properties, self.footprint, self.id, self.version, self.sized)
 
     def with_properties(self, **properties: Any) -> Image:
-        """Return a copy with more properties; None removes one."""
+        """Return a copy with properties replaced or added; the value None removes one."""
         return replace(self, properties=changed(self.properties, properties))

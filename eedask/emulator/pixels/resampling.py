@@ -1,4 +1,4 @@
-"""Reading something that is computed on a grid of its own from another grid."""
+"""Reading an image that is computed in a fixed projection from any grid."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from eedask.emulator.pixels.projection import EDGE, locate, same_crs, window_gri
 from eedask.emulator.pixels.raster import Grid, Pixels, Projection, compose
 from eedask.emulator.pixels.sampling import masked
 
-# A reprojection finer than what asks for it can need any number of pixels.
+# A projection much finer than the grid needs very many pixels; more than this are refused.
 _MOST_PIXELS = 2**26
 
 
 def read_through(
     read: Callable[[Grid], Pixels], projection: Projection, grid: Grid, dtype: Any
 ) -> Pixels:
-    """Return the pixels of a reader on ``projection``, picked from there for ``grid``.
+    """Return pixels for ``grid`` from those that a reader computes in ``projection``.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def read_through(
 
 
 def _aligned(grid: Grid, projection: Projection) -> bool:
-    """Whether a grid's pixels are pixels of a projection."""
+    """Whether all of a grid's pixels are pixels of a projection."""
     if not same_crs(grid.crs, projection.crs):
         return False
     mapping = compose(~projection.transform, grid.transform)

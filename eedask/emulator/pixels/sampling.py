@@ -1,4 +1,4 @@
-"""From a native raster to bands that answer on any grid.
+"""Bands of a native raster, which can be read on any grid.
 
 A band's reader picks the level of the raster's pyramid whose pixels are the largest that are
 not larger than those asked for, finds the source pixel under each pixel centre, and reads the
@@ -75,12 +75,12 @@ def _read(source: NativeSource, band: int, dtype: np.dtype[Any], grid: Grid) -> 
 
 
 def masked(shape: tuple[int, int], dtype: Any) -> Pixels:
-    """Return pixels that are masked everywhere."""
+    """Return pixels of a shape that are all masked."""
     return Pixels(uniform(0, shape, dtype), uniform(0, shape))
 
 
 def over(top: Pixels, bottom: Pixels) -> Pixels:
-    """Lay pixels over others: where the top is masked, the bottom shows."""
+    """Return the pixels of ``top``, and those of ``bottom`` where the top is masked."""
     if is_opaque(top.mask) or is_clear(bottom.mask):
         return top
     if is_clear(top.mask):

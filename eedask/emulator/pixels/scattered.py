@@ -1,4 +1,4 @@
-"""Where pixels of many grids lie in another projection, and the grids around them."""
+"""Positions of single pixels of many grids in another crs, transformed all at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from eedask.emulator.pixels.raster import Places, Projection, apply
 Doubles = NDArray[np.float64]
 Positions = tuple[Doubles, Doubles]
 
-# Of a grid: its middle, the pixels' sides from there, and eight points around it.
+# Points of a grid that are transformed as well: three about its middle, which give the size of a
+# pixel, and eight on its outline.
 _MIDDLE = np.array([(0.5, 0.5)] * 3)
 _STEPS = (0.0, 0.5, 1.0)
 _AROUND = np.array([(x, y) for x in _STEPS for y in _STEPS if (x, y) != (0.5, 0.5)])
@@ -27,16 +28,16 @@ _PROBES = np.concatenate([_MIDDLE, _AROUND])
 
 
 class Scatter(NamedTuple):
-    """Places in the coordinates of another system.
+    """The pixels of several :class:`Places` in the coordinates of another crs.
 
     Attributes
     ----------
     x, y : ndarray, shape (n,)
-        Centres of the n pixels of all places, one place after the other.
+        Centres of the n pixels of all places, place after place.
     around : (ndarray, ndarray), shapes (places, 8)
-        Corners and middles of the edges of each grid.
+        x and y of the corners of each grid and of the middles of its edges.
     sizes : ndarray, shape (places,)
-        The size of each grid's middle pixel; nan outside of the system.
+        The side of each grid's middle pixel; NaN if it lies outside the crs.
     """
 
     x: Doubles
@@ -46,10 +47,11 @@ class Scatter(NamedTuple):
 
 
 def scatter(places: tuple[Places, ...], crs: str) -> Scatter | None:
-    """Return places in another system; None if their grids are of several or of this one.
+    """Return the pixels of places in another crs.
 
-    All are transformed at once, since every transformation takes longer to begin than to make;
-    some of those that were asked for last are taken from these.
+    None if the places' grids have several crs's, or have this one already. All are transformed in
+    one call, since a call costs more than the points in it. If the places were part of the last
+    call for this crs, its result is used.
     """
     last = _LAST.get(crs)
     if last is not None and len(places) < len(last.numbers) and last.holds(places):
@@ -63,7 +65,7 @@ def scatter(places: tuple[Places, ...], crs: str) -> Scatter | None:
 
 
 class _Last(NamedTuple):
-    """The places that were last transformed into a system."""
+    """The places that were last transformed to a crs, and the result."""
 
     numbers: dict[Places, int]
     spans: list[slice]
@@ -79,7 +81,7 @@ class _Last(NamedTuple):
         return Scatter(x[pixels], y[pixels], (around[0][at], around[1][at]), sizes[at])
 
 
-# Of each system: there are a few tens of them.
+# By crs, of which there are a few dozen.
 _LAST: dict[str, _Last] = {}
 
 
@@ -109,7 +111,7 @@ def _scattered(places: tuple[Places, ...], crs: str) -> Scatter | None:
 
 
 def positions(transform: Affine, x: Doubles, y: Doubles) -> Positions:
-    """Return columns and rows, fractional, of coordinates."""
+    """Return the fractional columns and rows of coordinates."""
     inverse = ~transform
     cols, rows = inverse.a * x + inverse.c, inverse.e * y + inverse.f
     if inverse.b or inverse.d:
@@ -124,15 +126,15 @@ def ratios(sizes: Doubles, projection: Projection) -> list[float]:
 
 
 def lying(cols: Doubles, rows: Doubles, width: Doubles, height: Doubles) -> list[bool | None]:
-    """Return whether all of each grid lies within a raster, or beyond an edge of it; else None.
+    """Return for each grid True if it lies inside a raster, False if outside, else None.
 
     Parameters
     ----------
     cols, rows : ndarray, shape (places, 8)
-        The points around each grid, in pixels of the raster: corners, and between them the
-        middles of the edges, which show how much these bend.
+        The points on the outline of each grid in pixels of the raster: its corners and the
+        middles of its edges, from which the curvature of the edges is estimated.
     width, height : ndarray, shape (places,)
-        Of the raster in those pixels.
+        Size of the raster in those pixels.
     """
     inside = np.asarray((np.isfinite(cols) & np.isfinite(rows)).all(axis=1))
     outside = np.zeros(len(cols), np.bool_)
@@ -149,7 +151,7 @@ def lying(cols: Doubles, rows: Doubles, width: Doubles, height: Doubles) -> list
 
 
 def _bend(at: Doubles) -> Doubles:
-    """Return how far, at most, the middles of edges are from the lines between corners."""
+    """Return the greatest distance of an edge's middle from the line between its corners."""
     northwest, west, southwest, north, south, northeast, east, southeast = at.T
     away = (
         west - (northwest + southwest) / 2,
@@ -162,6 +164,6 @@ def _bend(at: Doubles) -> Doubles:
 
 
 def counted(places: Sequence[Places]) -> list[slice]:
-    """Return where the pixels of each place are among those of all."""
+    """Return the slice of each place's pixels among the pixels of all places."""
     ends = np.cumsum([len(place.rows) for place in places]).tolist()
     return [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]

@@ -1,4 +1,4 @@
-"""Pixels of sources by themselves, of many small grids at once."""
+"""Reading single pixels of native sources, for many small grids at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eedask.emulator.pixels.scattered import counted, lying, positions, ratios, 
 def read_points(
     source: Any, band: int, dtype: np.dtype[Any], places: Sequence[Places]
 ) -> Pixels | None:
-    """Return the pixels of places, shape (1, n), each on the level that its grid is read on."""
+    """Return the pixels of places, shape (1, n), from the pyramid levels that suit their grids."""
     n = sum(len(place.rows) for place in places)
     values, mask = np.zeros((1, n), dtype), np.zeros((1, n), np.float32)
     if any(place.grid.resampling != "nearest" for place in places):
@@ -33,7 +33,7 @@ def read_points(
 
 
 def read_ahead(wanted: Sequence[tuple[Any, Sequence[Places]]]) -> None:
-    """Let sources of a kind draw together what will be read of each by itself.
+    """Let the sources of each class draw at once the pixels that are going to be read of each.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ def read_ahead(wanted: Sequence[tuple[Any, Sequence[Places]]]) -> None:
 
 
 def covers(source: NativeSource, places: tuple[Places, ...]) -> list[bool | None] | None:
-    """Return of each grid whether it lies in a source wholly or not at all; None if it is open.
+    """Return for each grid True if it lies inside a source, False if outside, None if unknown.
 
-    None for all where that is not known.
+    The whole result is None if it is unknown for all.
     """
     if any(place.grid.resampling != "nearest" for place in places):
         return None
@@ -70,10 +70,10 @@ def covers(source: NativeSource, places: tuple[Places, ...]) -> list[bool | None
     return lying(cols, rows, source.width / factor, source.height / factor)
 
 
-# The bands of a source are asked for the same places one after the other.
+# Cached because the bands of a source are read at the same places in turn.
 @lru_cache(maxsize=64)
 def _picked(source: NativeSource, places: tuple[Places, ...]) -> dict[int, Picked]:
-    """Return where the pixels of places are in a source, by level."""
+    """Return the positions of the pixels of places in a source, by pyramid level."""
     found = scatter(places, source.projection.crs) if places else None
     if found is None:
         return _picked_one_by_one(source, places)

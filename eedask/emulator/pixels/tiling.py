@@ -12,24 +12,28 @@ from eedask.emulator.limits import metering
 from eedask.emulator.pixels.raster import Band, Grid, Pixels, compose, is_opaque, uniform
 
 READ_TILE = 1024
-"""Pixels of the side of what is read at once, where memory suffices."""
+"""The side in pixels of the tiles that are read at once if memory suffices."""
 
 LEAST_TILE = 256
-"""Earth Engine's own tiles, which ``tileScale`` divides.
+"""The side in pixels of Earth Engine's own tiles, which ``tileScale`` divides.
 
 https://developers.google.com/earth-engine/guides/debugging
 """
 
-Window = tuple[int, int, int, int]  # column, row, width, height
+PixelRectangle = tuple[int, int, int, int]
+"""Column, row, width and height of a rectangle in pixels of a projection."""
 
 
 def least_side(tile_scale: float) -> int:
-    """Return the side of the smallest tiles that are tried."""
+    """Return the side in pixels of the smallest tiles into which a read is divided."""
     return max(1, int(LEAST_TILE / tile_scale))
 
 
-def quarters(window: Window, least: int) -> list[Window]:
-    """Return a window in parts, its sides halved where longer than ``least``; else none."""
+def quarters(window: PixelRectangle, least: int) -> list[PixelRectangle]:
+    """Return the windows that result from halving the sides longer than ``least``.
+
+    The list is empty if neither side is longer.
+    """
     _, _, width, height = window
     if max(width, height) <= least:
         return []
@@ -38,8 +42,8 @@ def quarters(window: Window, least: int) -> list[Window]:
     return list(tiles(window, half_width, half_height))
 
 
-def tiles(window: Window, tile_width: int, tile_height: int) -> Iterator[Window]:
-    """Yield the parts of a window, row by row."""
+def tiles(window: PixelRectangle, tile_width: int, tile_height: int) -> Iterator[PixelRectangle]:
+    """Yield the tiles of a window, row by row; those at its right and bottom may be smaller."""
     col, row, width, height = window
     for y in range(0, height, tile_height):
         for x in range(0, width, tile_width):
@@ -47,12 +51,12 @@ def tiles(window: Window, tile_width: int, tile_height: int) -> Iterator[Window]
 
 
 def read_tiled(band: Band, grid: Grid, tile_scale: float = 1.0) -> Pixels:
-    """Return a band's pixels on a grid, read in tiles as large as memory allows.
+    """Return a band's pixels on a grid, read in tiles as large as the memory budget allows.
 
     Raises
     ------
     MemoryLimit
-        Even tiles of Earth Engine's size, divided by ``tile_scale``, take more than the budget.
+        Even a tile of Earth Engine's size divided by ``tile_scale`` exceeds the budget.
     """
     whole = (0, 0, grid.width, grid.height)
     if max(grid.width, grid.height) > READ_TILE:
@@ -79,7 +83,7 @@ def read_tiled(band: Band, grid: Grid, tile_scale: float = 1.0) -> Pixels:
     return Pixels(values, uniform(1, grid.shape) if mask is None else mask)
 
 
-def _window(grid: Grid, window: Window) -> Grid:
+def _window(grid: Grid, window: PixelRectangle) -> Grid:
     col, row, width, height = window
     transform = compose(grid.transform, Affine.translation(col, row))
     return replace(grid, transform=transform, width=width, height=height)

@@ -36,7 +36,7 @@ class Method:
     patterns : mapping
         Path parameter to the regular expression that its value matches.
     query : mapping
-        Query parameter to what it holds.
+        Query parameter to its type.
     body, response : str, optional
         Message names; a response of ``HttpBody`` is raw bytes.
     """
@@ -113,7 +113,7 @@ def route(verb: str, path: str) -> tuple[Method, dict[str, str]]:
     Raises
     ------
     EarthEngineError
-        404: there is none. 400: it would start a batch task.
+        404 if no method has this path, 400 if the method would start a batch task.
     """
     found = _found(verb, path)
     if found is not None:

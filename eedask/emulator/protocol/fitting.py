@@ -1,8 +1,8 @@
-"""A quick check of request bodies, which says that something is wrong but not what.
+"""A quick check of request bodies, which finds whether anything is wrong, but not what.
 
-Requests have hundreds of nodes, and nearly all of them are right. This check keeps no track of
-where in the body it is. If it fails, :mod:`~eedask.emulator.protocol.validation` checks the body
-once more, slowly, and says which fields are at fault.
+Requests have hundreds of nodes, and nearly all are valid. To be fast, this check does not track its
+position in the body. If it fails, :mod:`~eedask.emulator.protocol.validation` checks the body once
+more, slowly, and reports which fields are at fault.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Scalar = Callable[[Any], Any]
 
 
 class Unfit(Exception):
-    """A value is not what the API has there."""
+    """A value does not have the type that the API declares for its field."""
 
 
 def fitted(payload: dict[str, Any], message: str) -> dict[str, Any]:
@@ -42,13 +42,13 @@ def fitted(payload: dict[str, Any], message: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _field(kind: FieldType) -> _Reader:
-    """Return what reads a field's value; it is told how deep in messages it is."""
+    """Return a function that checks a field's value, given the depth of nested messages."""
     if kind.container == "list":
         return partial(_list, _field(kind.one))
     if kind.container == "map":
         return partial(_map, _field(kind.one))
     if kind.name in MESSAGES:
-        # Messages hold each other: each is looked up when it is first met.
+        # Looked up when the value is read, since messages may contain each other.
         return lambda value, depth: _message(kind.name)(value, depth)
     scalar = _scalar(kind)
     assert scalar is not None
@@ -56,7 +56,7 @@ def _field(kind: FieldType) -> _Reader:
 
 
 def _scalar(kind: FieldType) -> _Scalar | None:
-    """Return what reads a field's single value that is no message; None if it is none such."""
+    """Return a function that checks a single scalar; None if the field is no scalar."""
     if kind.container != "one" or kind.name in MESSAGES:
         return None
     return partial(enum_name, ENUMS[kind.name]) if kind.name in ENUMS else SCALARS[kind.name]
@@ -75,7 +75,7 @@ def _map(one: _Reader, value: Any, depth: int) -> dict[str, Any]:
 
 
 def _known(camel: str, kind: FieldType) -> tuple[str, bool, _Scalar | None, _Reader]:
-    """Return a field's name, whether it may be null, and what reads it."""
+    """Return a field's name, whether it may be null, and the functions that check its value."""
     return camel, kind.name == "value", _scalar(kind), _field(kind)
 
 

@@ -33,7 +33,7 @@ _ENUM_NAMES = {rule["first"]: name for name, rule in _RULES["enums"].items()}
 
 
 def field_type(described: Mapping[str, Any]) -> FieldType:
-    """Return what a field or parameter holds, from its description in the document."""
+    """Return the type of a field or parameter from its description in the document."""
     if "$ref" in described:
         return FieldType(described["$ref"])
     if "enum" in described:

@@ -119,7 +119,7 @@ def _load(body: bytes) -> Any:
         return _DECODER.decode(text)
     except Invalid as error:
         token = str(error)
-        # Inside a string the token is legal: this is the first outside one.
+        # The token is legal inside strings: find the first one outside.
         outside = re.sub(r'"(?:[^"\\]|\\.)*"', lambda found: "·" * len(found[0]), text)
         raise _unexpected(text, outside.find(token)) from error
     except json.JSONDecodeError as error:
@@ -133,7 +133,7 @@ def _refuse_constant(token: str) -> Any:
 
 
 def _whole_number(text: str) -> int:
-    """Return a number without a fraction; JSON's are doubles, so what is larger is none."""
+    """Return an integer; one beyond the range of doubles is refused, since JSON's are doubles."""
     if len(text) > _MAX_DIGITS:
         raise EarthEngineError(f"{_PAYLOAD} Number is out of range: {text[:20]}...")
     return int(text)
@@ -151,7 +151,7 @@ def _unexpected(text: str, position: int) -> EarthEngineError:
 
 
 class _Checker:
-    """Walks a value beside its type, gathering what does not fit."""
+    """Compares a value with its type and collects all violations."""
 
     def __init__(self) -> None:
         self.violations: list[tuple[str, str]] = []
@@ -176,7 +176,7 @@ class _Checker:
         return fields
 
     def value(self, kind: FieldType, value: Any, path: str, depth: int) -> Any:
-        """Return a field's value as its type has it, noting what is wrong with it."""
+        """Return a field's value converted to its type, recording violations."""
         one = kind.one
         if kind.container == "list":
             if not isinstance(value, list):
@@ -216,7 +216,7 @@ class _Checker:
         missing = [name for name in message.required if name not in fields]
         if message.any_of and not any(name in fields for name in message.any_of):
             missing.append(" or ".join(message.any_of))
-        # An unknown name is most often the missing one misspelt: one complaint will do.
+        # An unknown name is usually the missing one misspelt, so only the former is reported.
         if missing and not self.violations:
             text = f"Missing required field: {_join(path, missing[0])}."
             self.violations.append((path, text))

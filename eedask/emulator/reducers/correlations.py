@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 from numpy.typing import NDArray
 
 from eedask.emulator.errors import EarthEngineError

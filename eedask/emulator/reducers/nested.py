@@ -15,9 +15,9 @@ from eedask.emulator.reducers.accumulators import Accumulator, Array, Output, We
 from eedask.emulator.reducers.reduce import (
     AS_INPUT,
     Nested,
-    Part,
     Reducer,
     Run,
+    Statistic,
     as_column,
     plain,
     shifted,
@@ -27,8 +27,8 @@ from eedask.emulator.values.comparison import sort_key
 _MOST_COPIES = 10_000
 
 
-def _part(reducer: Reducer, make: Callable[[], Nested], inputs: int, outputs: int) -> Part:
-    return Part(
+def _part(reducer: Reducer, make: Callable[[], Nested], inputs: int, outputs: int) -> Statistic:
+    return Statistic(
         make,
         tuple(range(inputs)),
         outputs,
@@ -57,7 +57,7 @@ class _Repeated(Nested):
     ) -> tuple[Sequence[Array], Weights, Weights]:
         # Columns of array pixels (m > 1) have dtype object too, but never hold nulls.
         objects = [c for c in columns if c.dtype == object and c.shape[1] == 1]
-        if not objects or all(part.nulls for part in self._reducer.parts):
+        if not objects or all(part.nulls for part in self._reducer.statistics):
             return columns, weights, counted
         rows = range(len(weights))
         there = np.array([all(c[k, 0] is not None for c in objects) for k in rows], bool)
@@ -183,15 +183,19 @@ def split_weights(reducer: Reducer) -> Reducer:
     for i in range(reducer.inputs):
         place[i] = at
         at += 2 if i in weighted else 1
-    return Reducer(at, reducer.outputs, tuple(_with_weights(part, place) for part in reducer.parts))
+    return Reducer(
+        at, reducer.outputs, tuple(_with_weights(part, place) for part in reducer.statistics)
+    )
 
 
-def _with_weights(part: Part, place: Mapping[int, int]) -> Part:
+def _with_weights(part: Statistic, place: Mapping[int, int]) -> Statistic:
     values = tuple(place[i] for i in part.columns)
     if not part.weighted:
-        return Part(part.make, values, part.outputs, False, part.nulls, part.kind, part.optional)
+        return Statistic(
+            part.make, values, part.outputs, False, part.nulls, part.kind, part.optional
+        )
     columns = (*values, *(i + 1 for i in values))
-    return Part(lambda: _Split(part.make, len(values)), columns, part.outputs, weighted=False)
+    return Statistic(lambda: _Split(part.make, len(values)), columns, part.outputs, weighted=False)
 
 
 class _Apart(Nested):
@@ -309,7 +313,7 @@ def for_each_element(reducer: Reducer) -> Reducer:
 class _Kept(Nested):
     """A statistic of which only some outputs are kept."""
 
-    def __init__(self, part: Part, kept: Sequence[int]) -> None:
+    def __init__(self, part: Statistic, kept: Sequence[int]) -> None:
         self._inner, self._kept = part.make(), kept
 
     def add_both(self, columns: Sequence[Array], weights: Weights, counted: Weights) -> None:
@@ -333,7 +337,7 @@ def with_outputs(reducer: Reducer, names: Sequence[str]) -> Reducer:
             f"Reducer.setOutputs: Need {len(reducer.outputs)} output names. Got {len(names)}."
         )
     at, parts = 0, []
-    for part in reducer.parts:
+    for part in reducer.statistics:
         kept = [i for i in range(part.outputs) if names[at + i]]
         at += part.outputs
         if len(kept) == part.outputs:

@@ -23,7 +23,7 @@ LISTS_OF_INPUT = -2
 
 
 @dataclass(frozen=True)
-class Part:
+class Statistic:
     """One statistic of a reducer.
 
     Attributes
@@ -71,38 +71,40 @@ class Reducer:
     inputs : int
         The number of inputs.
     outputs : tuple of str
-        The names of the outputs of all parts, in their order.
-    parts : tuple of Part
+        The names of the outputs of all statistics, in their order.
+    statistics : tuple of Statistic
         The statistics.
     """
 
     inputs: int
     outputs: tuple[str, ...]
-    parts: tuple[Part, ...]
+    statistics: tuple[Statistic, ...]
 
     def unweighted(self) -> Reducer:
         """Return the reducer with no statistic taking weights."""
-        return replace(self, parts=tuple(replace(part, weighted=False) for part in self.parts))
+        return replace(
+            self, statistics=tuple(replace(part, weighted=False) for part in self.statistics)
+        )
 
     @property
     def is_weighted(self) -> bool:
         """Whether any statistic takes weights."""
-        return any(part.weighted for part in self.parts)
+        return any(part.weighted for part in self.statistics)
 
     @property
     def ranks(self) -> list[int]:
-        """The number of axes of each output's values (see :class:`Part`)."""
-        return [rank for p in self.parts for rank in p.ranks or (0,) * p.outputs]
+        """The number of axes of each output's values (see :class:`Statistic`)."""
+        return [rank for p in self.statistics for rank in p.ranks or (0,) * p.outputs]
 
     @property
     def is_counted(self) -> bool:
         """Whether any statistic, or one in a reducer that a statistic runs, takes no weights."""
-        return any(part.mixed or not part.weighted for part in self.parts)
+        return any(part.mixed or not part.weighted for part in self.statistics)
 
     @property
     def weighted_inputs(self) -> list[int]:
         """The positions of the inputs that are weighted, ascending."""
-        return sorted({i for part in self.parts if part.weighted for i in part.columns})
+        return sorted({i for part in self.statistics if part.weighted for i in part.columns})
 
 
 class Nested:
@@ -135,7 +137,7 @@ class Run:
 
     def __init__(self, reducer: Reducer) -> None:
         self._reducer = reducer
-        self._accumulators = [part.make() for part in reducer.parts]
+        self._accumulators = [part.make() for part in reducer.statistics]
         self._objects = False  # whether it was given anything but numbers
 
     def add(
@@ -161,7 +163,7 @@ class Run:
         self._objects = self._objects or any(column.dtype == object for column in columns)
         present = (weights if counted is None else counted) > 0
         with self._explained():
-            for part, accumulator in zip(self._reducer.parts, self._accumulators, strict=True):
+            for part, accumulator in zip(self._reducer.statistics, self._accumulators, strict=True):
                 used = [columns[i] for i in part.columns]
                 given = weights if part.weighted else present.astype(np.float64)
                 if isinstance(accumulator, Nested):
@@ -232,7 +234,7 @@ def reduce_columns(
     if len(columns) != reducer.inputs:
         raise EarthEngineError(f"The reducer needs {reducer.inputs} inputs. Got {len(columns)}.")
     results: list[Any] = []
-    for part in reducer.parts:
+    for part in reducer.statistics:
         used = [columns[i] for i in part.columns]
         rows = _rows(part, used)
         accumulator = part.make()
@@ -254,7 +256,7 @@ def reduce_columns(
     return dict(zip(reducer.outputs, results, strict=True))
 
 
-def _rows(part: Part, columns: Sequence[Sequence[Any]]) -> list[int]:
+def _rows(part: Statistic, columns: Sequence[Sequence[Any]]) -> list[int]:
     """Return the numbers of the rows that a statistic takes: by default those without nulls."""
     n = len(columns[0]) if columns else 0
     if part.nulls:
@@ -264,7 +266,7 @@ def _rows(part: Part, columns: Sequence[Sequence[Any]]) -> list[int]:
 
 
 def _row_weights(
-    part: Part, weights: Mapping[int, Sequence[float]], rows: Sequence[int]
+    part: Statistic, weights: Mapping[int, Sequence[float]], rows: Sequence[int]
 ) -> NDArray[np.float64]:
     given = [[weights[i][k] for k in rows] for i in part.columns if i in weights]
     if not given:
@@ -315,12 +317,12 @@ def combined(first: Reducer, second: Reducer, prefix: str, shared: bool) -> Redu
     return Reducer(
         first.inputs + (0 if shared else second.inputs),
         names,
-        (*first.parts, *shifted(second, shift)),
+        (*first.statistics, *shifted(second, shift)),
     )
 
 
-def shifted(reducer: Reducer, by: int) -> tuple[Part, ...]:
-    """Return a reducer's parts with the positions of their inputs increased by a number."""
+def shifted(reducer: Reducer, by: int) -> tuple[Statistic, ...]:
+    """Return a reducer's statistics with the positions of their inputs increased by a number."""
     return tuple(
-        replace(part, columns=tuple(c + by for c in part.columns)) for part in reducer.parts
+        replace(part, columns=tuple(c + by for c in part.columns)) for part in reducer.statistics
     )

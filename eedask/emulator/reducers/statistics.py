@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from eedask.emulator.pixels.pixel_types import cast
 from eedask.emulator.reducers.accumulators import Array, Output, Weights, as_objects
-from eedask.emulator.reducers.runs import run_counts
+from eedask.emulator.reducers.run_lengths import run_counts
 from eedask.emulator.values.elements import with_index
-from eedask.emulator.values.values import Collection, Feature, collection_of
+from eedask.emulator.values.value_types import Collection, Feature, collection_of
 
 _MOST_STEPS = 1000
 _NEARLY = 1e-12

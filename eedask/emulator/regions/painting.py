@@ -16,7 +16,7 @@ from eedask.emulator.pixels.raster import Grid
 from eedask.emulator.reducers.reduce import Reducer, Run
 from eedask.emulator.regions.coverage import Cover
 from eedask.emulator.regions.shapes import shape_in
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 
 def drawn(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from eedask.emulator.limits import metering
 from eedask.emulator.pixels.projection import window_grid
 from eedask.emulator.pixels.raster import Band, Pixels, Places, Projection
-from eedask.emulator.pixels.tiling import LEAST_TILE, Window
+from eedask.emulator.pixels.tiling import LEAST_TILE, PixelRectangle
 
 _SMALL = 64  # pixels: a window with a longer side is read by itself
 # Reading this many pixels costs about as much as the overhead of one read.
@@ -31,33 +31,33 @@ class SharedReads:
     ----------
     projection : Projection
         The windows are in its pixels.
-    windows : sequence of Window
+    windows : sequence of PixelRectangle
         The windows that will be read. Any other window is read by itself.
     """
 
-    def __init__(self, projection: Projection, windows: Sequence[Window]) -> None:
+    def __init__(self, projection: Projection, windows: Sequence[PixelRectangle]) -> None:
         self._projection = projection
         self._around = _grouped(windows)
         # The band is kept with its pixels: its id is part of the key and must not be used again.
-        self._kept: OrderedDict[tuple[int, Window], tuple[Band, Pixels]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, PixelRectangle], tuple[Band, Pixels]] = OrderedDict()
         self._bytes = 0
-        self._places: tuple[Sequence[Window], tuple[Places, ...]] | None = None
+        self._places: tuple[Sequence[PixelRectangle], tuple[Places, ...]] | None = None
 
-    def read(self, band: Band, window: Window) -> Pixels:
+    def read(self, band: Band, window: PixelRectangle) -> Pixels:
         """Return the pixels of a band in a window."""
         around = self._around.get(window)
         if around is not None and (block := self._fitting(band, around)) is not None:
             return _cut_out(block, around, window)
         return band.read(window_grid(self._projection, *window))
 
-    def together(self, windows: Sequence[Window]) -> list[list[int]]:
+    def together(self, windows: Sequence[PixelRectangle]) -> list[list[int]]:
         """Return the positions of windows in groups, one group for each shared read."""
-        groups: dict[Window, list[int]] = {}
+        groups: dict[PixelRectangle, list[int]] = {}
         for k, window in enumerate(windows):
             groups.setdefault(self._around.get(window, window), []).append(k)
         return list(groups.values())
 
-    def points(self, band: Band, windows: Sequence[Window]) -> Pixels | None:
+    def points(self, band: Band, windows: Sequence[PixelRectangle]) -> Pixels | None:
         """Return the pixels of n windows of one pixel each, shape (1, n).
 
         They are in the order of the groups of :meth:`together`. None if the band cannot read
@@ -75,7 +75,7 @@ class SharedReads:
             return None  # smaller reads may fit into memory
         return found
 
-    def _placed(self, windows: Sequence[Window]) -> tuple[Places, ...]:
+    def _placed(self, windows: Sequence[PixelRectangle]) -> tuple[Places, ...]:
         places = []
         for group in self.together(windows):
             around = self._around.get(windows[group[0]], windows[group[0]])
@@ -83,7 +83,7 @@ class SharedReads:
             places.append(Places(grid, *_within(around, [windows[k] for k in group])))
         return tuple(places)
 
-    def group(self, band: Band, windows: Sequence[Window]) -> Pixels:
+    def group(self, band: Band, windows: Sequence[PixelRectangle]) -> Pixels:
         """Return the pixels, (1, n), of a group of one-pixel windows that share a read."""
         around = self._around.get(windows[0])
         if around is not None and (block := self._fitting(band, around)) is not None:
@@ -92,7 +92,7 @@ class SharedReads:
         alone = [self.read(band, window) for window in windows]
         return Pixels(*(np.concatenate(arrays, axis=1) for arrays in zip(*alone, strict=True)))
 
-    def _fitting(self, band: Band, around: Window) -> Pixels | None:
+    def _fitting(self, band: Band, around: PixelRectangle) -> Pixels | None:
         """Return the pixels of a shared read; None if it takes more memory than allowed.
 
         From then on the windows in it are read by themselves, since each may fit alone.
@@ -103,7 +103,7 @@ class SharedReads:
             self._around = {w: a for w, a in self._around.items() if a != around}
             return None
 
-    def _block(self, band: Band, around: Window) -> Pixels:
+    def _block(self, band: Band, around: PixelRectangle) -> Pixels:
         key = (id(band), around)
         if key in self._kept:
             return self._kept[key][1]
@@ -116,27 +116,29 @@ class SharedReads:
         return pixels
 
 
-def _within(around: Window, windows: Sequence[Window]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _within(
+    around: PixelRectangle, windows: Sequence[PixelRectangle]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the rows and columns of windows' first pixels, counted from those of ``around``."""
     cols, rows, _, _ = np.array(windows, np.intp).T
     return rows - around[1], cols - around[0]
 
 
-def _cut_out(block: Pixels, around: Window, window: Window) -> Pixels:
+def _cut_out(block: Pixels, around: PixelRectangle, window: PixelRectangle) -> Pixels:
     col, row, width, height = window
     left, top, _, _ = around
     at = np.s_[row - top : row - top + height, col - left : col - left + width]
     return Pixels(block.values[at], block.mask[at])
 
 
-def _grouped(windows: Sequence[Window]) -> dict[Window, Window]:
+def _grouped(windows: Sequence[PixelRectangle]) -> dict[PixelRectangle, PixelRectangle]:
     """Return the shared window to read for each small window, where sharing costs less."""
-    groups: dict[tuple[int, int], list[Window]] = {}
+    groups: dict[tuple[int, int], list[PixelRectangle]] = {}
     for window in windows:
         col, row, width, height = window
         if width <= _SMALL and height <= _SMALL:
             groups.setdefault((col // LEAST_TILE, row // LEAST_TILE), []).append(window)
-    around: dict[Window, Window] = {}
+    around: dict[PixelRectangle, PixelRectangle] = {}
     for group in groups.values():
         if len(group) > 1:
             union = _union(group)
@@ -145,7 +147,7 @@ def _grouped(windows: Sequence[Window]) -> dict[Window, Window]:
     return around
 
 
-def _union(windows: Sequence[Window]) -> Window:
+def _union(windows: Sequence[PixelRectangle]) -> PixelRectangle:
     cols, rows, widths, heights = np.array(windows).T
     left, top = int(cols.min()), int(rows.min())
     return (left, top, int((cols + widths).max()) - left, int((rows + heights).max()) - top)

@@ -21,7 +21,7 @@ from eedask.emulator.pixels.projection import degrees_bounds
 from eedask.emulator.pixels.raster import Grid, apply
 from eedask.emulator.regions.coverage import coverage
 from eedask.emulator.regions.shapes import shape_in
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 Colour = tuple[float, float, float, float]  # red, green, blue, opacity, each from 0 to 1
 

@@ -15,7 +15,7 @@ import shapely
 from eedask.emulator.geometry.crs import WGS84, convert
 from eedask.emulator.pixels.projection import EDGE, same_crs
 from eedask.emulator.pixels.raster import Band, Image, Pixels, Projection, apply
-from eedask.emulator.pixels.tiling import Window
+from eedask.emulator.pixels.tiling import PixelRectangle
 from eedask.emulator.reducers.reduce import Nested, Reducer, Run, plain
 from eedask.emulator.regions.shared_reads import SharedReads
 from eedask.emulator.regions.zones import (
@@ -26,7 +26,7 @@ from eedask.emulator.regions.zones import (
     pixel_weights,
     reduce_zone,
 )
-from eedask.emulator.values.values import Feature
+from eedask.emulator.values.value_types import Feature
 
 # How many features are collected before their statistics are computed.
 _BATCH = 128
@@ -38,7 +38,7 @@ class Batch:
     Attributes
     ----------
     features : list of Feature
-    points : dict of int to Window
+    points : dict of int to PixelRectangle
         The pixel of each feature that is a point, by the feature's position in ``features``.
     zones : dict of int to Zone
         The zone of each other feature that has a geometry, by its position.
@@ -100,7 +100,7 @@ def with_statistics(
     tile_scale : float
         See :func:`~eedask.emulator.regions.zones.in_pieces`.
     """
-    many = not any(isinstance(part.make(), Nested) for part in reducer.parts)
+    many = not any(isinstance(part.make(), Nested) for part in reducer.statistics)
     for batch in batches(features, projection):
         found = _at_points(image, reducer, batch, algorithm) if many else None
         for k, feature in enumerate(batch.features):
@@ -118,7 +118,7 @@ def with_statistics(
             yield feature.with_properties(**statistics)
 
 
-def _points(features: Sequence[Feature], projection: Projection) -> dict[int, Window]:
+def _points(features: Sequence[Feature], projection: Projection) -> dict[int, PixelRectangle]:
     """Return the pixel of each feature that is a point in EPSG:4326, by the feature's position."""
     numbers = [
         k

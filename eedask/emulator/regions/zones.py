@@ -32,7 +32,7 @@ from eedask.emulator.pixels.raster import (
     apply,
     compose,
 )
-from eedask.emulator.pixels.tiling import READ_TILE, Window, least_side, quarters
+from eedask.emulator.pixels.tiling import READ_TILE, PixelRectangle, least_side, quarters
 from eedask.emulator.reducers.reduce import Reducer, Run
 from eedask.emulator.regions.coverage import Cover
 from eedask.emulator.regions.shapes import shape_in
@@ -136,7 +136,7 @@ class Tile:
         self,
         cover: Cover | _PointCover,
         projection: Projection,
-        window: Window,
+        window: PixelRectangle,
         reads: SharedReads | None = None,
     ) -> None:
         self._cover, self._projection, self.window = cover, projection, window
@@ -196,7 +196,7 @@ class Zone:
         metering.foresee(self.pixels * bands)
 
     @cached_property
-    def window(self) -> Window | None:
+    def window(self) -> PixelRectangle | None:
         """The rectangle of pixels that the region's bounds touch; None if the region is empty."""
         if self.shape.is_empty:
             return None

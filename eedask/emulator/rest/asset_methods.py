@@ -1,4 +1,4 @@
-"""The methods of assets: what there is, of what it consists, and its pixels and features.
+"""The methods of assets: listing and describing them, and reading their pixels and features.
 
 https://developers.google.com/earth-engine/reference/rest/v1/projects.assets.
 """
@@ -22,7 +22,8 @@ from eedask.emulator.values.info import feature_json
 
 _PAGE = {"BASIC": 10000}
 _PAGE_FULL = 1000
-# "The server may return fewer assets than requested": where a filter leaves little of much.
+# After this time a page ends early, as may happen if a filter keeps few of many assets. The
+# reference allows it: "The server may return fewer assets than requested".
 _PATIENCE_S = 20.0
 
 
@@ -40,7 +41,7 @@ class AssetMethods:
         self._pager = pager
 
     def handlers(self) -> Mapping[str, Handler]:
-        """Return what answers which method."""
+        """Return the function that answers each method, by the method's id."""
         return {
             "projects.listAssets": self._list,
             "projects.assets.listAssets": self._list,
@@ -57,7 +58,7 @@ class AssetMethods:
             parent += "/assets"
         view = call.query.get("view", "FULL")
         most = _PAGE.get(view, _PAGE_FULL)
-        # Folders are listed whole: filters are for collections.
+        # Filters apply to image collections only.
         images = self._catalog.is_collection(parent)
         text = call.query.get("filter") if images else None
         listed = self._images(parent, view, text) if images else self._folder(parent, view)
@@ -65,12 +66,12 @@ class AssetMethods:
         with _Resource(parent):
             query = ["listAssets", parent, view, text]
             page = self._pager.page(query, size, call.query.get("pageToken"), listed)
-        # Empty lists are left out, like all that is not said.
+        # An empty list is left out, as all default values are in this API.
         assets = {"assets": page.elements} if page.elements else {}
         return json_answer(with_token(assets, page.next_token))
 
     def _images(self, parent: str, view: str, text: str | None) -> Paged:
-        """Return a collection's images, of which nothing is computed that is not asked for."""
+        """Return a collection's images; properties are computed only if the view shows them."""
         keeps = parse_filter(text)
         return Paged(
             lambda: self._catalog.load_collection(parent).elements(keeps.hint),
@@ -109,7 +110,7 @@ class AssetMethods:
         return prepare(image, call.body, ASSET_PIXELS).answer()
 
     def _feature_view(self, call: Call) -> Answer:
-        """Refuse: a map of a FeatureView is drawn of an asset of that type, and there is none."""
+        """Refuse the request: it needs a FeatureView asset, and the emulator has none."""
         name = call.body["asset"]
         with _Resource(name):
             kind = self._catalog.asset(name)["type"]
@@ -120,7 +121,7 @@ class AssetMethods:
 
 
 class _Resource:
-    """Turns a missing asset, 400 inside an expression, into the 404 of a missing resource."""
+    """A context in which a missing asset, an error 400 in expressions, becomes a 404."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""A checked request on its way to the method that answers it, and pages of what it asks for."""
+"""A checked request to a method, and the pages of features that methods answer."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Tree = dict[str, "Tree"]
 def select_fields(value: Any, mask: str) -> Any:
     """Return the part of a JSON answer that a mask such as ``name,bands(id,grid/crsCode)`` names.
 
-    Lists are looked through; ``*`` is every field; what is named and not there is left out.
+    A mask applies to each element of a list; ``*`` is every field; missing fields are left out.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""Filters of asset and feature lists: the language of https://google.aip.dev/160, read.
+"""Parsing the filters of asset and feature lists, in the language of https://google.aip.dev/160.
 
-Comparisons, ``:`` and ``intersects(…)`` (:mod:`eedask.emulator.rest.listing_terms`) are joined by
-AND, by OR, which binds closer, and by standing next to each other, which is AND closest of all but
-for OR; NOT and a minus turn what follows; parentheses group. A comma between them stands for AND:
-https://developers.google.com/earth-engine/apidocs/ee-data-listfeatures has filters separated by
-commas. Words that stand alone, which the language looks for anywhere, are refused.
+Conditions are comparisons, ``:`` and ``intersects(…)`` (:mod:`eedask.emulator.rest.listing_terms`).
+From the loosest to the closest, they are joined by AND or a comma, by standing next to each other
+(which also means AND), and by OR. NOT and a minus sign negate the next condition; parentheses
+group. Commas are from https://developers.google.com/earth-engine/apidocs/ee-data-listfeatures.
+Single words, which the language would search for in all fields, are refused.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _DEEPEST = 50
 
 
 class _Token(NamedTuple):
-    """A bracket, a word of the language or ``,`` by its text; or a condition."""
+    """A bracket, a keyword or ``,``, given by its text; or a condition."""
 
     text: str
     condition: Condition | None = None
@@ -90,7 +90,7 @@ def _token(found: re.Match[str]) -> _Token:
 
 
 class _Parser:
-    """Recursive descent, a method a rule of the grammar."""
+    """A recursive descent parser with a method for each rule of the grammar."""
 
     def __init__(self, text: str, tokens: Sequence[_Token]) -> None:
         self._text = text
@@ -130,5 +130,5 @@ class _Parser:
         return found
 
     def refusal(self) -> EarthEngineError:
-        """Return the error for what does not follow the grammar."""
+        """Return the error for a text that does not follow the grammar."""
         return EarthEngineError(f"Invalid filter: {self._text}.")

@@ -1,8 +1,8 @@
-"""What a filter of a list is made of: conditions on one image or feature.
+"""The terms of a list's filter: conditions on one image or feature.
 
 ``startTime``, ``endTime`` and ``properties.X`` are compared with ``=``, ``!=``, ``<``, ``<=``,
-``>``, ``>=``; ``properties.X:*`` asks whether there is such a property, ``properties.X:v`` whether
-it is ``v`` or a list that holds it; ``intersects("<GeoJSON or WKT>")`` asks of the place.
+``>``, ``>=``. ``properties.X:*`` tests whether the property exists, ``properties.X:v`` whether it
+is ``v`` or a list that contains it, ``intersects("<GeoJSON or WKT>")`` whether the geometry does.
 https://developers.google.com/earth-engine/reference/rest/v1/projects.assets/listAssets
 """
 
@@ -24,7 +24,7 @@ from shapely.geometry.base import BaseGeometry
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.values.elements import INDEX, geometry_of, property_of
-from eedask.emulator.values.values import EVERYTHING, Query
+from eedask.emulator.values.value_types import EVERYTHING, Query
 
 STRING = r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^'\\]|\\.)*'"
 """A pattern of strings in either kind of quotes."""
@@ -45,9 +45,10 @@ def _always(_: Any) -> bool:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a list keeps, and what of it a catalogue may leave out beforehand.
+    """A condition on the elements of a list.
 
-    ``keeps(element)`` asks of an image or a feature; ``hint`` excludes nothing that is kept.
+    ``keeps(element)`` tells whether an image or feature meets it. ``hint`` is a query that
+    excludes only elements that do not, so that a catalogue need not make them.
     """
 
     keeps: Callable[[Any], bool] = _always
@@ -59,7 +60,7 @@ class Condition:
 
 
 def every(parts: Sequence[Condition]) -> Condition:
-    """Return what all conditions keep."""
+    """Return the condition that all of several conditions hold."""
     if len(parts) == 1:
         return parts[0]
     hint = reduce(operator.and_, (part.hint for part in parts))
@@ -67,22 +68,22 @@ def every(parts: Sequence[Condition]) -> Condition:
 
 
 def some(parts: Sequence[Condition]) -> Condition:
-    """Return what any of the conditions keeps."""
+    """Return the condition that any of several conditions holds."""
     if len(parts) == 1:
         return parts[0]
     return Condition(lambda element: any(part(element) for part in parts))
 
 
 def opposite(part: Condition) -> Condition:
-    """Return what a condition does not keep."""
+    """Return the negation of a condition."""
     return Condition(lambda element: not part(element))
 
 
 def comparison(name: str, sign: str, text: str) -> Condition:
-    """Return the condition that a property, or a time, compares so with a literal.
+    """Return the condition that a property, or a time, compares with a literal by ``sign``.
 
-    A literal in quotes is a string. One without is whatever the property is, as the language
-    has it. Values of different kinds, and no value at all, satisfy nothing.
+    A literal in quotes is a string; one without quotes has the property's type, as the language
+    says. A missing value, or one of another type, does not meet the condition.
     """
     compare = _COMPARISONS[sign]
     if name in _TIMES:
@@ -95,13 +96,13 @@ def comparison(name: str, sign: str, text: str) -> Condition:
         literal = literals.get(_kind(own))
         return literal is not None and compare(own, literal)
 
-    # What catalogues find by a number is a number there; indices are always text.
+    # A literal that reads as a number is queried as one, except for the index, which is text.
     wanted = literals.get(str if key == INDEX else float, literals[str])
     return Condition(keep, Query(equals={key: wanted}) if sign == "=" else EVERYTHING)
 
 
 def has(name: str, text: str) -> Condition:
-    """Return the condition that a property is there (``*``), is a value, or is a list with it."""
+    """Return the condition that a property exists (``*``), is a value, or is a list that has it."""
     key = name.removeprefix("properties.")
     literals = _literals(text)
 
@@ -116,14 +117,14 @@ def has(name: str, text: str) -> Condition:
 
 
 def intersects(quoted: str) -> Condition:
-    """Return the condition that an element's place meets a region, written as a string."""
+    """Return the condition that an element's geometry meets a region, given as a quoted string."""
     region = parse_region(_unquoted(quoted))
     hint = EVERYTHING if region.is_empty else Query(bounds=region.bounds)
     return Condition(intersecting(region), hint)
 
 
 def intersecting(region: BaseGeometry) -> Callable[[Any], bool]:
-    """Return whether an element's place meets a region in degrees, its edges straight there."""
+    """Return a test of whether an element's geometry meets a region (planar, in degrees)."""
 
     def keep(element: Any) -> bool:
         place = geometry_of(element)
@@ -189,14 +190,14 @@ def _millis(text: str) -> float:
 
 
 def _kind(value: Any) -> type | None:
-    """Return which of the kinds that are compared a value is of, None if of none."""
+    """Return the type by which a value is compared, or None if it cannot be compared."""
     if isinstance(value, str):
         return str
     return float if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _literals(text: str) -> Mapping[type | None, Any]:
-    """Return what a literal is by the kind that it is compared with."""
+    """Return the values of a literal by the type with which it may be compared."""
     if text[0] in "\"'":
         return {str: _unquoted(text)}
     try:

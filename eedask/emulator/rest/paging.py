@@ -30,16 +30,16 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Paged:
-    """What is cut into pages.
+    """A sequence that is cut into pages.
 
     Attributes
     ----------
     start : callable
-        Gives the elements from the first.
+        Returns an iterator of all elements.
     keep : callable
-        Which of them a page holds.
+        Tells whether an element belongs in a page.
     show : callable
-        What a page holds of one.
+        Converts an element to the JSON that a page holds.
     patience : float
         Seconds after which a page ends before it is full. Of a sequence of which little is
         kept, pages may be empty, and yet be followed by others.
@@ -54,9 +54,9 @@ class Paged:
 class Pager:
     """Cuts lazy sequences into pages.
 
-    Where a page ended, the iterator is kept (up to a few of them), so that walking through a
-    table computes each of its elements once; a page asked for twice is computed again. A token
-    is bound to what was asked, and says nothing to another process but where to go on.
+    The iterators of the last few pages are kept, so that going through a table page by page
+    computes each element once; a page that is asked for twice is computed again. A token belongs
+    to one request. In another process, which has no iterator, it tells the position to go on from.
 
     Parameters
     ----------

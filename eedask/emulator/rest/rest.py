@@ -1,8 +1,7 @@
-"""The core: an HTTP request to an answer, without HTTP.
+"""The core, which computes the answer to a request; no socket or process is involved.
 
-:class:`Core` finds the method of a path, checks the request against the API's tables, computes,
-and puts what comes out into the form of the REST API v1. Whatever is wrong with the request is
-answered as Earth Engine's error JSON. Servers and pools are elsewhere.
+:class:`Core` finds the method of a path, checks the request against the API's schemas, computes,
+and returns the result in the form of the REST API v1. Errors become Earth Engine's error JSON.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from eedask.emulator.rest.paging import Paged, Pager, page_size
 from eedask.emulator.rest.store import Store
 from eedask.emulator.rest.tiles import tile_grid
 from eedask.emulator.values.info import feature_json, to_info, too_deep
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +186,7 @@ class Core:
                     403,
                 )
 
-    # What a value, an image and a table of an expression are.
+    # Evaluating a request's expression to a value, an image or a table.
 
     def _evaluate(self, call_body: Mapping[str, Any]) -> Any:
         return evaluate(call_body["expression"], Context(self._catalog, self._profile))
@@ -283,7 +282,7 @@ class Core:
 
     def _created(self, kind: str, call: Call) -> Answer:
         request = {name: value for name, value in call.body.items() if name != "name"}
-        # What is made under a tag is fetched under it.
+        # The cost of fetching a created object is charged to the workload tag it was created with.
         tag = call.query.get("workloadTag")
         key = self._store.put(kind, {**request, "workloadTag": tag} if tag else request)
         return json_answer({"name": f"{call.path['parent']}/{kind}/{key}", **request})
@@ -310,7 +309,7 @@ class Core:
 
 
 def _described(image: Any) -> dict[str, Any]:
-    """Return an image as an asset; what was computed has no name (a guess)."""
+    """Return an image's description as an asset; a computed image has no name (a guess)."""
     if not isinstance(image, Image):
         raise EarthEngineError("The expression does not evaluate to a collection of images.")
     description = describe_image(image)

@@ -24,14 +24,14 @@ _ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}")
 
 
 class Store:
-    """Requests by id, in a directory.
+    """Stores requests under ids, as files in a directory.
 
     Parameters
     ----------
     directory : Path
         Existing; may be shared by processes.
     lifetime_s : float
-        An id is forgotten this long after it was last made.
+        Seconds after the last :meth:`put` of a request at which its id expires.
     clock : callable
         Seconds since the epoch.
     """

@@ -1,9 +1,9 @@
 """Messages between the server and its render processes, over a pair of sockets.
 
-A message is its length and then itself, pickled. Questions and answers take turns, so that
-whoever reads never has the beginning of a next message in hand. The server's end lives in its
-event loop: nothing there ever waits for the rest of a message, nor for room to write one.
-Sockets, not the pipes of multiprocessing: event loops watch sockets on every system.
+A message is its length followed by its pickle. Requests and answers alternate, so that a reader
+never receives part of a next message. The server's end runs in its event loop, and never blocks to
+read the rest of a message or to write one. Sockets are used instead of multiprocessing's pipes
+because event loops can watch sockets on every system.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _USUAL = 65536
 
 
 def packed(message: Any) -> bytes:
-    """Return the bytes of a message. Of built-in types, and little else: others cost time."""
+    """Return the bytes of a message; built-in types pickle fastest."""
     body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     return _LENGTH.pack(len(body)) + body
 
 
 class _Inbox:
-    """The message that is coming in: where its next bytes go, and itself once it is whole."""
+    """The buffer of a message that is being received."""
 
     def __init__(self) -> None:
         self._usual = self._view = memoryview(bytearray(_USUAL))
@@ -109,7 +109,7 @@ class Channel(asyncio.BufferedProtocol):
         Raises
         ------
         TimeoutError
-            There is none after so many seconds.
+            No answer came within the time.
         EOFError
             The other end is gone.
         """

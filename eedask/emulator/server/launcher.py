@@ -72,15 +72,15 @@ class Emulator:
     url : str
     project : str
     credentials : google.auth.credentials.Credentials
-        Anonymous; with ``token_seconds``, such as have tokens from the emulator's own server.
+        Anonymous, or with ``token_seconds`` ones that get tokens from the emulator's own server.
 
     Raises
     ------
     ValueError
-        A setting that is none.
+        A setting is invalid.
     EmulatorFailed
-        It ended as it started, or made no headway for ten minutes. After five seconds a line on
-        standard error says that it is waited for.
+        The emulator ended while starting, or made no progress for ten minutes. (If starting takes
+        five seconds, a line on standard error says so.)
 
     Examples
     --------

@@ -14,7 +14,7 @@ from eedask.emulator.limits.budget import Budget
 
 @dataclass(frozen=True)
 class Settings:
-    """What a render process answers from; sent to it as it starts.
+    """The settings of a render process, which are sent to it when it starts.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class Settings:
     project : str, optional
         The one project there is; None: every project is there.
     root_url : str
-        What the discovery document says of where the server is.
+        URL of the server for the discovery document.
     budget : Budget
-        What each request may take.
+        Limits on the time and memory of each request.
     """
 
     store: Path
@@ -68,6 +68,6 @@ def parts_of(answer: Answer) -> tuple[Any, ...]:
 
 
 def answer_of(parts: tuple[Any, ...]) -> Answer:
-    """Return the answer of which :func:`parts_of` made a tuple."""
+    """Return the answer from the tuple that :func:`parts_of` made of it."""
     status, headers, body, cost = parts
     return Answer(status, headers, body, None if cost is None else Usage(*cost))

@@ -30,7 +30,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
-    """Add where it listens, what it shows, and what it computes with."""
+    """Add the options of address, output, assets and processes."""
     add = parser.add_argument
     add("--host", default=LOOPBACK, help="address to listen on (default: this machine only)")
     add("--port", type=_whole, default=8778, help="0 takes a free one (default: 8778)")
@@ -52,7 +52,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_budgets(parser: argparse.ArgumentParser) -> None:
-    """Add what a request, a day and a month may take."""
+    """Add the limits on a request's resources, and on compute time by day and month."""
     add = parser.add_argument
     add(
         "--memory",
@@ -82,7 +82,7 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_traffic(parser: argparse.ArgumentParser) -> None:
-    """Add quotas, delays and faults."""
+    """Add the options of quotas, delays and faults."""
     add = parser.add_argument
     add("--concurrency", type=int, help="requests in flight; more are answered 429")
     add("--rate", type=float, help="requests a second; more are answered 429")
@@ -107,7 +107,7 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_starting(parser: argparse.ArgumentParser) -> None:
-    """Add how it stands to what started it."""
+    """Add the options for a program that starts the command."""
     add = parser.add_argument
     add("--quiet", action="store_true", help="print the one line with the URL and no more")
     add(

@@ -22,7 +22,7 @@ class Pool(Protocol):
         """Return the answer, or None if it was no longer wanted when its turn came."""
 
     def close(self) -> None:
-        """End what was started."""
+        """Stop the threads or processes."""
 
 
 class ThreadPool:
@@ -44,7 +44,7 @@ class ThreadPool:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """End the threads, after what they are at."""
+        """Stop the threads once they have finished their present requests."""
         self._threads.shutdown(cancel_futures=True)
 
 

@@ -148,7 +148,7 @@ def _context() -> Any:
 
 
 def _serve(end: socket.socket, settings: Settings) -> None:
-    # Imported in the process, not by the server, which has no use for what it imports.
+    # Imported in the render process only: the server does not need its dependencies.
     from eedask.emulator.server.render_process import serve
 
     serve(end, settings)

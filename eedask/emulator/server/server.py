@@ -42,10 +42,10 @@ from eedask.emulator.traffic.quotas import TOO_MANY_AGGREGATIONS, Traffic
 
 logger = logging.getLogger(__name__)
 
-# Bodies are read on where they are too long, but kept only up to just over the limit:
-# enough for the core to see that they are too long.
+# A body that is too long is read to its end, but only this much of it is kept: one byte more
+# than the limit, so that the core refuses it.
 _KEPT_BODY = MAX_PAYLOAD + 1
-# Beyond this no more is read: a few kilobytes unpack to gigabytes.
+# Beyond this no more is read, since a few compressed kilobytes may unpack to gigabytes.
 _MOST_READ = 16 * MAX_PAYLOAD
 _NO_LIMIT = 2**60
 _DRIPS = 20
@@ -161,7 +161,7 @@ class Front(HTTPServerConnectionDelegate):
         return answer or Answer(499)
 
     async def _unmetered(self, request: Request) -> Answer:
-        """Return what initialises a client, rendered once."""
+        """Return the answer that initialises a client, which is computed once and kept."""
         key = (request.path, request.takes_gzip)
         if key in self._kept and "fields" not in request.query:
             return self._kept[key]
@@ -181,7 +181,7 @@ class Front(HTTPServerConnectionDelegate):
         return replace(answer, headers={**answer.headers, **dict([_RESTRICTED])})
 
     def _control(self, request: Request) -> Answer:
-        """Answer what is not Earth Engine's: the tally, tokens, changes of quotas and faults."""
+        """Answer the emulator's own methods: statistics, tokens, changes of quotas and faults."""
         try:
             match request.method, request.path:
                 case "GET", "/emulator/stats":

@@ -1,4 +1,4 @@
-"""Starting the command, and waiting for it: what each end says while that takes its time."""
+"""Starting the command and waiting until it answers, with progress messages on both sides."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ PATIENT_S = 5.0
 """Seconds of starting after which a person is told what is waited for."""
 
 READY = "eedask-emulator listening on "
-"""What the command prints before its URL once it answers."""
+"""The prefix of the line with its URL that the command prints once it answers."""
 
 STARTING = "eedask-emulator starting: "
-"""What the command prints before each step until then, to a program that waits for it."""
+"""The prefix of the line that the command prints for each step of starting before that."""
 
 _STILL_S = 600.0
 _END_S = 5.0
 
 
 class EmulatorFailed(RuntimeError):
-    """The emulator did not come up; the message has its own words."""
+    """The emulator did not start; the message holds what it wrote to standard error."""
 
 
 class Steps:
-    """The steps of starting, as the command itself tells of them.
+    """Reports the steps of starting, inside the command's process.
 
     Parameters
     ----------
     to_program : bool
-        Whether a program waits at the other end of standard output: it is told every step. A
-        person is told on standard error, if starting takes longer than some seconds.
+        Whether a program reads standard output, which then gets a line for every step. Otherwise
+        the step is written to standard error once starting takes longer than ``patient_s``.
     patient_s : float
-        How many.
+        Seconds after which a person is told.
     """
 
     def __init__(self, to_program: bool, patient_s: float = PATIENT_S) -> None:
@@ -52,13 +52,13 @@ class Steps:
             self._timer.start()
 
     def begin(self, step: str) -> None:
-        """Begin a step, told in words that go on from "starting:"."""
+        """Begin a step; ``step`` is a phrase that follows "starting: " in the message."""
         self._step = step
         if self._to_program:
             print(f"{STARTING}{step}", flush=True)
 
     def end(self) -> None:
-        """Tell no more: the last step has ended, or failed."""
+        """Stop reporting, because the last step has ended or failed."""
         self._timer.cancel()
 
     def _tell(self) -> None:

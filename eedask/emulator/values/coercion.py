@@ -23,7 +23,7 @@ from eedask.emulator.values.dates import parse_date
 from eedask.emulator.values.elements import geometry_of, is_element, with_index
 from eedask.emulator.values.filtering import Filter
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import (
+from eedask.emulator.values.value_types import (
     Collection,
     Date,
     DateRange,

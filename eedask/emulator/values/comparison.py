@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from eedask.emulator.geometry.geometry import Geometry
-from eedask.emulator.values.values import Date
+from eedask.emulator.values.value_types import Date
 
 
 def equal(a: Any, b: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from eedask.emulator.geometry.geometry import UNBOUNDED, Geometry
 from eedask.emulator.pixels.late import changed
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import Collection, Feature
+from eedask.emulator.values.value_types import Collection, Feature
 
 INDEX = "system:index"
 _OF_ASSETS = {"system:id": "id", "system:version": "version"}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from eedask.emulator.values.values import EVERYTHING, Query
+from eedask.emulator.values.value_types import EVERYTHING, Query
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from eedask.emulator.geometry.geometry import Geometry, shape_json, to_geojson
 from eedask.emulator.pixels.raster import Band, Image, PixelType, Projection
 from eedask.emulator.values.elements import INDEX, index_of
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Collection, Date, DateRange, ErrorMargin, Feature
+from eedask.emulator.values.value_types import Collection, Date, DateRange, ErrorMargin, Feature
 
 MAX_ELEMENTS = 5000
 """The most elements of a collection that one answer of getInfo can hold."""

@@ -6,7 +6,7 @@ import pytest
 
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 CATALOG = Catalog()
 IMAGE = "MODIS/061/MOD11A2/2019_01_01"

@@ -12,7 +12,7 @@ from eedask.emulator.catalog.datasets import land_cover
 from eedask.emulator.catalog.dates import millis
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.raster import Grid
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 CATALOG = Catalog()
 IOWA, AMAZON, SAHARA = (-93.5, 42.1), (-62.0, -5.0), (10.0, 24.0)

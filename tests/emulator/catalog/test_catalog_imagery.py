@@ -18,14 +18,14 @@ from eedask.emulator.catalog.datasets.modis import Period
 from eedask.emulator.catalog.datasets.photographs import Photograph
 from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.world import outlines
-from eedask.emulator.catalog.world.land import land, land_at
 from eedask.emulator.catalog.world.land_plane import metres
+from eedask.emulator.catalog.world.landscape import land, land_at
 from eedask.emulator.catalog.world.surface import Cells, Scattered
 from eedask.emulator.catalog.world.terrain import is_land
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.native_tiles import native_pixels
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 CATALOG = Catalog()
 NAIP = "USDA/NAIP/DOQQ"

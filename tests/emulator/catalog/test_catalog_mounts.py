@@ -25,7 +25,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.raster import Pixels
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 

@@ -20,7 +20,7 @@ def test_places_with_land_are_in_the_file():
 
 @pytest.mark.parametrize("row", [FIRST_TILE_ROW, -31, 43, FIRST_TILE_ROW + TILES[1] - 1])
 def test_tiles_with_land_are_in_the_file(row):
-    found = [mgrs.Tile(zone, col, row) for zone in range(1, 61, 3) for col in range(1, 9)]
+    found = [mgrs.MgrsTile(zone, col, row) for zone in range(1, 61, 3) for col in range(1, 9)]
     assert [mgrs.exists(tile) for tile in found] == [mgrs.has_land(tile) for tile in found]
     assert any(map(mgrs.exists, found))
     assert not all(map(mgrs.exists, found))
@@ -28,6 +28,6 @@ def test_tiles_with_land_are_in_the_file(row):
 
 @pytest.mark.parametrize("row", [FIRST_TILE_ROW - 1, FIRST_TILE_ROW + TILES[1]])
 def test_there_are_no_tiles_beyond_the_file(row):
-    found = [mgrs.Tile(zone, col, row) for zone in range(1, 61) for col in range(1, 9)]
+    found = [mgrs.MgrsTile(zone, col, row) for zone in range(1, 61) for col in range(1, 9)]
     assert not any(map(mgrs.has_land, found))
     assert not any(map(mgrs.exists, found))

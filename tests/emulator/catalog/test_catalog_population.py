@@ -13,7 +13,7 @@ from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.world import iso, outlines
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.raster import Grid
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 CATALOG = Catalog()
 NAIROBI = (36.82, -1.28)

@@ -10,7 +10,7 @@ from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.tables import shipped
 from eedask.emulator.catalog.tables.making import made
 from eedask.emulator.catalog.world import iso, outlines
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 ASSET = "WCMC/WDPA/current/polygons"
 CATALOG = Catalog()

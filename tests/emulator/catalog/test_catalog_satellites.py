@@ -19,9 +19,9 @@ from scipy import ndimage
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.datasets import land_cover, mgrs
 from eedask.emulator.catalog.dates import millis
-from eedask.emulator.catalog.world.sun import sun
+from eedask.emulator.catalog.world.solar_position import sun
 from eedask.emulator.pixels.raster import Grid
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 CATALOG = Catalog()
 S2, L8 = "COPERNICUS/S2_SR_HARMONIZED", "LANDSAT/LC08/C02/T1_L2"
@@ -218,9 +218,9 @@ def test_tiles_lie_where_their_names_say():
     assert (mgrs.parse("10SEH").left, mgrs.parse("10SEH").top) == (499_980, 4_300_020)
     assert (mgrs.parse("11SMS").left, mgrs.parse("11SMS").top) == (399_960, 3_700_020)
     assert (mgrs.parse("43QCA").left, mgrs.parse("43QCA").top) == (300_000, 2_100_000)
-    at_sea = mgrs.Tile(53, 5, -41)
+    at_sea = mgrs.MgrsTile(53, 5, -41)
     assert (at_sea.name, at_sea.left, at_sea.top) == ("53HNV", 499_980, 6_000_040)
-    assert (mgrs.Tile(53, 5, -40).name, mgrs.Tile(53, 5, -40).top) == ("53HNA", 6_100_000)
+    assert (mgrs.MgrsTile(53, 5, -40).name, mgrs.MgrsTile(53, 5, -40).top) == ("53HNA", 6_100_000)
     assert mgrs.parse("10SIO") is None
     assert mgrs.parse("61SEH") is None
 

@@ -13,7 +13,7 @@ from affine import Affine
 
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.dates import millis
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 STAMP = "2021-06-05T18:49:21.024Z"
 TAKEN = 1622918961024

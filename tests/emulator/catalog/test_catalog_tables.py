@@ -6,7 +6,7 @@ import shapely
 
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.catalog.tables.making import made
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 CATALOG = Catalog()
 COLORADO = shapely.box(-109.05, 37.0, -102.05, 41.0)

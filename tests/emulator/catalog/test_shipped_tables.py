@@ -10,7 +10,7 @@ import shapely
 from eedask.emulator.catalog.tables import build, shipped
 from eedask.emulator.catalog.tables.making import boundaries, gaul, made, protected, us_outlines
 from eedask.emulator.catalog.world import coastline
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 NAMES = sorted(set(shipped.FILES.values()))
 

@@ -15,7 +15,7 @@ from eedask.emulator.pixels import native_tiles
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.raster import Grid
-from eedask.emulator.values.values import Query
+from eedask.emulator.values.value_types import Query
 
 CATALOG = Catalog()
 # Of which collections which images, besides the first three: whose days or places coincide.

@@ -12,7 +12,7 @@ from eedask.emulator.expression.expression import Context, evaluate
 from eedask.emulator.expression.signatures import signature
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.values.info import to_info
-from eedask.emulator.values.values import Feature
+from eedask.emulator.values.value_types import Feature
 
 
 def add(left, right):

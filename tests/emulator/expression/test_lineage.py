@@ -23,7 +23,7 @@ from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.limits.budget import Budget
 from eedask.emulator.limits.metering import metered
 from eedask.emulator.pixels.raster import Grid
-from eedask.emulator.values.values import NOTHING_KEPT, Collection, Kept, Query
+from eedask.emulator.values.value_types import NOTHING_KEPT, Collection, Kept, Query
 
 MANY = 90
 NAMES = ["red", "nir", "qa"]

@@ -10,7 +10,7 @@ from graphs import Tables, call, function, info_of, value_of
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry.geometry import Geometry, rectangle
 from eedask.emulator.values.info import feature_json
-from eedask.emulator.values.values import Feature
+from eedask.emulator.values.value_types import Feature
 
 
 def fails(item, catalog=None):

@@ -17,7 +17,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.array_values import is_ragged
 from eedask.emulator.pixels.raster import PixelType
 from eedask.emulator.values.info import to_info
-from eedask.emulator.values.values import collection_of
+from eedask.emulator.values.value_types import collection_of
 
 BANDS, HEIGHT, WIDTH = 6, 3, 4
 CUBE = np.random.default_rng(5).integers(-50, 50, (BANDS, HEIGHT, WIDTH)).astype(np.int16)

@@ -22,7 +22,7 @@ from eedask.emulator.pixels.raster import (
     Projection,
     apply,
 )
-from eedask.emulator.values.values import Collection, Date, Feature, Query, collection_of
+from eedask.emulator.values.value_types import Collection, Date, Feature, Query, collection_of
 
 POINT = Grid(UTM, TRANSFORM, 1, 1)
 

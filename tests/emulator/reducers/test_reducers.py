@@ -13,7 +13,7 @@ from scipy import stats as scipy_stats
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.reducers.reduce import reduce_columns
-from eedask.emulator.values.values import Feature, collection_of
+from eedask.emulator.values.value_types import Feature, collection_of
 
 
 def reducer(name, *arguments):

@@ -12,7 +12,7 @@ from scipy import stats
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.reducers.reduce import reduce_columns
 from eedask.emulator.values.info import to_info
-from eedask.emulator.values.values import collection_of
+from eedask.emulator.values.value_types import collection_of
 
 GENERATOR = np.random.default_rng(11)
 ROWS = GENERATOR.normal(size=(40, 2))

@@ -11,7 +11,7 @@ from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.geometry.sphere import RADIUS
 from eedask.emulator.pixels.projection import locate
 from eedask.emulator.pixels.raster import Grid, Projection
-from eedask.emulator.values.values import Feature, collection_of
+from eedask.emulator.values.value_types import Feature, collection_of
 
 
 def features(*geometries):

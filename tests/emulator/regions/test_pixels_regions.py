@@ -17,7 +17,7 @@ from eedask.emulator.pixels.projection import transformer
 from eedask.emulator.pixels.raster import Projection
 from eedask.emulator.reducers.reduce import reduce_columns
 from eedask.emulator.regions import zones
-from eedask.emulator.values.values import Feature, collection_of
+from eedask.emulator.values.value_types import Feature, collection_of
 
 MAX = 1e7
 

@@ -9,7 +9,7 @@ from pixel_images import UTM, cell, planar, run
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.raster import Grid
 from eedask.emulator.regions import styling
-from eedask.emulator.values.values import Feature, collection_of
+from eedask.emulator.values.value_types import Feature, collection_of
 
 GRID = Grid(UTM, Affine(10, 0, 500000, 0, -10, 4400000), 40, 30)
 

@@ -16,7 +16,7 @@ from zonal_oracle import Raster, great_circle
 
 from eedask.emulator.catalog.mounts.mounts import MountedImage
 from eedask.emulator.geometry.geometry import Geometry
-from eedask.emulator.values.values import Feature, collection_of
+from eedask.emulator.values.value_types import Feature, collection_of
 
 # rasterstats multiplies transforms as newer releases of affine deprecate.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")

@@ -15,7 +15,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.raster import Projection
 from eedask.emulator.regions import zones
-from eedask.emulator.values.values import Feature, collection_of
+from eedask.emulator.values.value_types import Feature, collection_of
 
 RADIUS = 6371007.180918474
 WORLD = Affine(0.5, 0, -180, 0, -0.5, 90)

@@ -26,7 +26,7 @@ from eedask.emulator.pixels.sampling import source_bands
 from eedask.emulator.pixels.scattered import scatter
 from eedask.emulator.regions import zone_batches
 from eedask.emulator.regions.shared_reads import SharedReads
-from eedask.emulator.values.values import Feature, Query, collection_of
+from eedask.emulator.values.value_types import Feature, Query, collection_of
 
 REDUCERS = [
     ("mean",),

@@ -24,7 +24,7 @@ from eedask.emulator.rest.listing_terms import parse_region
 from eedask.emulator.rest.paging import Paged, Pager, page_size
 from eedask.emulator.rest.store import LIFETIME_S, Store
 from eedask.emulator.rest.tiles import tile_grid
-from eedask.emulator.values.values import EVERYTHING, Feature
+from eedask.emulator.values.value_types import EVERYTHING, Feature
 
 # Ids.
 

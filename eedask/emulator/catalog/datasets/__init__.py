@@ -1,6 +1,6 @@
-"""Data sets under public ids, one module each.
+"""Synthetic data sets under the ids of public ones, one module each.
 
-In go the world, and an id and dates as the public data set has them.
-Out come images and collections with its bands, grids, dates, quality bits and properties.
-The catalog's list of what is built in imports them; they import the world and the tables.
+In go the synthetic world, an id and dates.
+Out come images with the bands, grids, dates, quality bits and properties of the public data set.
+``catalog.builtin`` imports them; they import the world and the tables.
 """

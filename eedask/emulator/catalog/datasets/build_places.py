@@ -1,8 +1,8 @@
-"""Make ``data/places.npz``: look for land in every place of Landsat and tile of Sentinel-2.
+"""Make ``data/places.npz``, which tells the Landsat scenes and Sentinel-2 tiles with land.
 
     python -m eedask.emulator.catalog.datasets.build_places
 
-To be done again when the outlines change, or where scenes lie.
+To be run again when the outlines of the land or the places of the scenes change.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from eedask.emulator.catalog.datasets.places import FILE, FIRST_TILE_ROW, PATHS,
 
 
 def main() -> None:
-    """Write the package file."""
-    # Row by row, since the land of a row is looked up together.
+    """Write the file into the package."""
+    # Row by row, since neighbours in a row need the same outlines.
     found = np.zeros((PATHS, ROWS), np.bool_)
     for row in range(ROWS):
         for path in range(PATHS):
@@ -25,7 +25,7 @@ def main() -> None:
     tiles = np.zeros(TILES, np.bool_)
     for row in range(TILES[1]):
         for zone, col in np.ndindex(TILES[0], TILES[2]):
-            tile = mgrs.Tile(zone + 1, col + 1, FIRST_TILE_ROW + row)
+            tile = mgrs.MgrsTile(zone + 1, col + 1, FIRST_TILE_ROW + row)
             tiles[zone, row, col] = mgrs.has_land(tile)
     output = Path(__file__).parents[1] / FILE
     np.savez_compressed(output, landsat=np.packbits(found), sentinel2=np.packbits(tiles))

@@ -2,9 +2,10 @@
 
 Grids, bands and properties are those of
 https://developers.google.com/earth-engine/datasets/catalog/UCSB-CHG_CHIRPS_DAILY and
-https://developers.google.com/earth-engine/datasets/catalog/ECMWF_ERA5_LAND_DAILY_AGGR, of the
-latter's 150 bands those that scripts ask for most. It rains where the day's clouds are thick, the
-same ones that the optical sensors see; both tell the same rain. The sea is masked.
+https://developers.google.com/earth-engine/datasets/catalog/ECMWF_ERA5_LAND_DAILY_AGGR; of the
+latter's 150 bands there are those that scripts use most. It rains where the day's clouds are thick;
+they are the clouds of the optical sensors, and both data sets have the same rain. The sea is
+masked.
 """
 
 from __future__ import annotations
@@ -57,7 +58,11 @@ _ONE_DAY = dt.timedelta(days=1)
 
 
 class Places(NamedTuple):
-    """What is known of the pixels of a window, whatever the day."""
+    """Properties of the pixels of a window that do not depend on the day.
+
+    All are arrays of shape (height, width): degrees, dryness from 0 to 1, metres, and whether
+    there is land.
+    """
 
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
@@ -94,7 +99,7 @@ SERIES = {
 
 @lru_cache(maxsize=32)
 def places(projection: Projection, level: int, window: Window) -> Places:
-    """Return what is known of the middles of a window's pixels."""
+    """Return the properties of a window of pyramid level ``level``, at its pixels' centres."""
     t, size = projection.transform, 2.0**level
     x = t.c + t.a * size * (window.col + np.arange(window.width) + 0.5)
     y = t.f + t.e * size * (window.row + np.arange(window.height) + 0.5)
@@ -129,13 +134,13 @@ def _weather(band: str, date: dt.date, at: Places) -> NDArray[np.floating]:
     if band == "volumetric_soil_water_layer_1":
         return np.clip(0.38 - 0.28 * at.dry + 0.08 * _cloud(date, at), 0.02, 0.5)
     air = air_temperature(at.lon, at.lat, at.height, date)
-    if band == "total_evaporation_sum":  # downward is positive: evaporation counts below 0
+    if band == "total_evaporation_sum":  # positive is downward, so evaporation is negative
         return -np.clip((air - 268) * 1.1e-4, 0, None) * (1 - 0.85 * at.dry)
     return air + _apart(band, at)
 
 
 def _apart(band: str, at: Places) -> Floats:
-    """Return how far a temperature is from the day's mean of the air."""
+    """Return the difference in kelvins of a band's temperature to the day's mean of the air."""
     swing = 4 + 6 * at.dry
     return {
         "temperature_2m": 0 * swing,

@@ -2,8 +2,8 @@
 
 Bands, types and grids are those of
 https://developers.google.com/earth-engine/datasets/catalog/USGS_SRTMGL1_003 and
-https://developers.google.com/earth-engine/datasets/catalog/NASA_NASADEM_HGT_001. Where a cell of
-one degree has no land there is no data, as in the tiles that the models are distributed in.
+https://developers.google.com/earth-engine/datasets/catalog/NASA_NASADEM_HGT_001. A cell of one
+degree without land is masked: the real models are distributed in such tiles, and lack these.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.datasets.single import BYTE, INT16, Drawn, drawn_image
 from eedask.emulator.catalog.dates import millis_of
 from eedask.emulator.catalog.world.coast import has_land
-from eedask.emulator.catalog.world.ground import ground
-from eedask.emulator.catalog.world.heights import heights, heights_of_points
-from eedask.emulator.catalog.world.spots import Spots, lonlat, noise, spots, spots_of
+from eedask.emulator.catalog.world.ground_cover import ground
+from eedask.emulator.catalog.world.relief import heights, heights_of_points
+from eedask.emulator.catalog.world.sample_points import Spots, lonlat, noise, spots, spots_of
 from eedask.emulator.catalog.world.terrain import is_land_roughly
 from eedask.emulator.pixels.native_sources import Numbers, Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection
@@ -39,13 +39,13 @@ _FLOWN = {
     "system:time_start": millis_of(2000, 2, 11),
     "system:time_end": millis_of(2000, 2, 22),
 }
-_ROUGH = 8  # level of a pyramid whose pixels are 8 kilometres
-_YEAR = 2000  # whose crops are on the fields, which heights do not show
+_ROUGH = 8  # the pyramid level with pixels of 8 kilometres
+_YEAR = 2000  # of the land cover that tells where water is
 
 
 @cache
 def srtm() -> Image:
-    """Return the SRTM's heights."""
+    """Return the SRTM image: one band of heights in metres."""
     source = Drawn(_GRID, _WIDTH, _HEIGHT, ("elevation",), _heights, of_points=_srtm_points)
     properties = {"title": "Synthetic SRTM digital elevation, 1 arc second", **_FLOWN}
     return drawn_image(SRTM, source, {"elevation": INT16}, properties)
@@ -53,7 +53,7 @@ def srtm() -> Image:
 
 @cache
 def nasadem() -> Image:
-    """Return NASADEM's heights, number of scenes, and water bodies."""
+    """Return the NASADEM image: heights in metres, number of scenes, and water bodies."""
     bands = {"elevation": INT16, "num": BYTE, "swb": BYTE}
     source = Drawn(_GRID, _WIDTH, _HEIGHT, tuple(bands), _nasadem, of_points=_nasadem_points)
     properties = {"title": "Synthetic NASADEM digital elevation, 1 arc second", **_FLOWN}
@@ -79,7 +79,7 @@ def _nasadem(band: str, level: int, window: Window) -> Pixels:
 
 
 def _reprocessed(level: int, window: Window) -> NDArray[Any]:
-    """Return heights a metre or so off the SRTM's on land, where they are above the sea."""
+    """Return NASADEM's heights, which differ from the SRTM's by about a metre above the sea."""
     at = spots(_GRID, level, window)
     return _noisy(at, heights(at))
 
@@ -90,7 +90,7 @@ def _noisy(at: Spots, true: Floats) -> NDArray[Any]:
 
 
 def _srtm_points(band: str, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
-    """Return the heights of pixels by themselves."""
+    """Return the heights of single pixels, shape (1, n); None if windows have to be read."""
     del band
     found = _true_points(level, cols, rows)
     if found is None:
@@ -115,9 +115,9 @@ def _true_points(level: int, cols: Numbers, rows: Numbers) -> tuple[Spots, Float
 
 
 def _measured(level: int, window: Window) -> NDArray[np.float32]:
-    """Return the mask of a window: 1 in cells of one degree that have land in them.
+    """Return the mask of a window: 1 in cells of one degree that contain land.
 
-    On maps of the world, 1 on land.
+    At coarse pyramid levels it is 1 on land only.
     """
     if level >= _ROUGH:
         lon, lat = np.broadcast_arrays(*lonlat(spots(_GRID, level, window)))
@@ -138,6 +138,6 @@ def _measured_points(level: int, cols: Numbers, rows: Numbers) -> Floats:
 
 
 def _degrees(level: int, cols: Numbers, rows: Numbers) -> tuple[Doubles, Doubles]:
-    """Return the corners, south and west, of the cells of one degree that pixels are in."""
+    """Return the western and southern edges of the cells of one degree that contain pixels."""
     t, size = _GRID.transform, 2**level
     return np.floor(t.c + t.a * size * (cols + 0.5)), np.floor(t.f + t.e * size * (rows + 0.5))

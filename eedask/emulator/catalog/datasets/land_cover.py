@@ -1,4 +1,4 @@
-"""``ESA/WorldCover/v100`` and ``v200``: what covers the synthetic land, at 10 metres.
+"""``ESA/WorldCover/v100`` and ``v200``: land cover of the synthetic land at 10 metres.
 
 The band, its grid and its classes are those of
 https://developers.google.com/earth-engine/datasets/catalog/ESA_WorldCover_v200.
@@ -15,11 +15,11 @@ from affine import Affine
 from eedask.emulator.catalog.datasets.single import BYTE, Drawn, drawn_image
 from eedask.emulator.catalog.dates import millis_of, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
-from eedask.emulator.catalog.world.ground import ground
+from eedask.emulator.catalog.world.ground_cover import ground
 from eedask.emulator.catalog.world.palette import TONES, Material
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection, uniform
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 YEARS = {"ESA/WorldCover/v100": 2020, "ESA/WorldCover/v200": 2021}
 
@@ -63,12 +63,12 @@ _OF_MATERIAL = {
     Material.MEADOW: CROPS,
     Material.TILES: BUILT,
 }
-# The class of each kind of land.
+# WorldCover's class of each kind of land (material and tone).
 KIND_CLASSES = np.repeat([_OF_MATERIAL[material] for material in Material], TONES).astype(np.uint8)
 
 
 def collection(asset_id: str) -> Collection:
-    """Return one of the two collections, of one image each."""
+    """Return one of the two collections, which have one image each."""
 
     def source(query: Query) -> Iterator[Image]:
         year = YEARS[asset_id]

@@ -1,8 +1,8 @@
-"""``LANDSAT/LC08/C02/T1_L2`` and ``LC09``: which scenes there are, without listing them.
+"""``LANDSAT/LC08/C02/T1_L2`` and ``LC09``: finding scenes by place and date, without a list.
 
-Scenes lie on a grid after the Worldwide Reference System 2 (233 paths, 248 rows, one path every
-16 days), those of the daytime side that have land in them. Bands and properties:
-:mod:`~eedask.emulator.catalog.datasets.landsat_scene`.
+Scenes lie on a grid modelled on the Worldwide Reference System 2 (233 paths and 248 rows; a
+satellite repeats a path every 16 days). There are those on the day side that contain land. Bands
+and properties are in :mod:`~eedask.emulator.catalog.datasets.landsat_scene`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from eedask.emulator.catalog.dates import millis, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.catalog.world.terrain import is_land
 from eedask.emulator.pixels.raster import Image, Projection
-from eedask.emulator.values.values import Collection, Counted, Query
+from eedask.emulator.values.value_types import Collection, Counted, Query
 
 _PATHS, _ROWS = PATHS, 248
 _ORBIT = Orbit(98.2, 5933.0)
 _FIRST_NODE = -64.6  # longitude at which path 1 crosses the equator
-_EQUATOR = 60  # row
-_LAST_ROW = ROWS  # of the day
+_EQUATOR = 60  # the row at the equator
+_LAST_ROW = ROWS  # the last row on the day side
 _LOCAL_TIME = 10.2  # hours at the descending node
 _CYCLE = 16  # days
 _SHIFT = 7  # days from a path to its western neighbour
@@ -41,7 +41,7 @@ _HALF_WIDTH, _HALF_LENGTH = 92.5, 90.0  # km
 _PIXEL = 30
 _NAME = re.compile(r"(LC0[89])_(\d{3})(\d{3})_(\d{8})")
 
-# A day on which each flew along path 44.
+# The last date is a day on which the satellite flew along path 44.
 SATELLITES = {
     "LANDSAT/LC08/C02/T1_L2": Satellite(8, dt.date(2013, 3, 18), dt.date(2019, 1, 15)),
     "LANDSAT/LC09/C02/T1_L2": Satellite(9, dt.date(2021, 10, 31), dt.date(2022, 1, 15)),
@@ -51,14 +51,14 @@ _END = dt.date(2026, 1, 1)
 
 
 class Place(NamedTuple):
-    """A path and row."""
+    """A path and row of the reference system."""
 
     path: int
     row: int
 
 
 class Footing(NamedTuple):
-    """The ground of a place's scenes."""
+    """The raster and outline that all scenes of a place share."""
 
     extent: Extent
     polygon: shapely.Polygon  # in metres
@@ -66,7 +66,7 @@ class Footing(NamedTuple):
 
 
 def collection(asset_id: str) -> Collection:
-    """Return a satellite's collection, by day, path and row."""
+    """Return a satellite's collection, ordered by day, path and row."""
 
     def source(query: Query) -> Iterator[Image]:
         if "system:index" in query.equals:
@@ -101,7 +101,7 @@ def image(asset_id: str, index: str) -> Image | None:
 
 
 def _passes(asset_id: str, query: Query) -> Iterator[tuple[Place, dt.date]]:
-    """Yield places and days of the scenes that a query does not exclude."""
+    """Yield the place and day of each scene that a query does not exclude."""
     satellite = SATELLITES[asset_id]
     wanted = _wanted(query)
     first, last = _days(query, satellite)
@@ -121,7 +121,7 @@ def _passes(asset_id: str, query: Query) -> Iterator[tuple[Place, dt.date]]:
 
 
 def _days(query: Query, satellite: Satellite) -> tuple[dt.date, dt.date]:
-    """Return the first and the last day that a query leaves, a day to spare on either side."""
+    """Return the first and the last day of a query's time range, with a day added on both sides."""
     first, last = satellite.first, _END - dt.timedelta(days=1)
     one = dt.timedelta(days=1)
     if query.start is not None and query.start > millis(first):
@@ -137,7 +137,7 @@ def _date(moment: float) -> dt.date:
 
 
 def _wanted(query: Query) -> list[Place]:
-    """Return the places that may meet a query's box, by path and row."""
+    """Return the places whose scenes may meet a query's box, ordered by path and row."""
     found = [Place(p, r) for p in range(1, _PATHS + 1) for r in range(1, _LAST_ROW + 1)]
     for name, at in (("WRS_PATH", 0), ("WRS_ROW", 1)):
         if name in query.equals:
@@ -161,7 +161,7 @@ def _touches(place: Place, query: Query) -> bool:
 
 @cache
 def _middles() -> NDArray[np.float64]:
-    """Return longitudes and latitudes of all places, shape (paths x rows, 2)."""
+    """Return longitude and latitude of the middles of all places, shape (paths x rows, 2)."""
     every = (Place(p, r) for p in range(1, _PATHS + 1) for r in range(1, _LAST_ROW + 1))
     return np.array([_middle(place) for place in every])
 
@@ -175,7 +175,7 @@ def _node(path: int) -> float:
 
 
 def _middle(place: Place, along: float = 0.0) -> tuple[float, float]:
-    """Return longitude and latitude of the track at a row, or some rows further."""
+    """Return longitude and latitude of the track at a place, or ``along`` rows further."""
     angle = _angle(place.row + along)
     lon = _node(place.path) + _ORBIT.east_of_node(angle)
     return (lon + 180) % 360 - 180, _ORBIT.latitude(angle)
@@ -190,12 +190,12 @@ def _meets(
 
 
 def exists(place: Place) -> bool:
-    """Whether there are scenes of a place."""
+    """Whether a place has scenes, as the shipped file of places tells."""
     return bool(places().landsat[place.path - 1, place.row - 1])
 
 
 def has_land(place: Place) -> bool:
-    """Whether there is land in a place's scenes."""
+    """Whether a place's scenes contain land, found by looking it up at 64 points."""
     corners = _corners(place)
     steps = np.linspace(0.05, 0.95, 8)[:, None]
     north = corners[0] + steps * (corners[3] - corners[0])
@@ -206,14 +206,14 @@ def has_land(place: Place) -> bool:
 
 @lru_cache(maxsize=20_000)
 def _corners(place: Place) -> NDArray[np.float64]:
-    """Return north-west, south-west, south-east, north-east in degrees, near the middle."""
+    """Return the corners NW, SW, SE, NE in degrees, shape (4, 2); longitudes may pass 180."""
     lon, lat = _middle(place)
     before, after = _middle(place, -0.1), _middle(place, 0.1)
     east = ((after[0] - before[0] + 180) % 360 - 180) * math.cos(math.radians(lat))
     north = after[1] - before[1]
     length = math.hypot(east, north)
     ahead = np.array([east, north]) / length
-    right = np.array([ahead[1], -ahead[0]])  # of who flies; westwards
+    right = np.array([ahead[1], -ahead[0]])  # as seen in the direction of flight: westwards
     km = 1 / 111.195
     corners = [
         (-_HALF_LENGTH, _HALF_WIDTH),
@@ -231,13 +231,13 @@ def _corners(place: Place) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=12_000)  # there are 11,401 places
 def footing(place: Place) -> Footing:
-    """Return the ground of a place's scenes: pixels of 30 metres in the middle's UTM zone."""
+    """Return a place's raster: pixels of 30 metres in the UTM zone of its middle."""
     lon, _ = _middle(place)
     zone = min(int((lon + 180) // 6) + 1, 60)
-    crs = f"EPSG:326{zone:02d}"  # the north's also in the south, as in the archive
+    crs = f"EPSG:326{zone:02d}"  # northern zones in the south as well, as in the archive
     polygon = projected(_corners(place), crs)
     west, south, east, north = polygon.bounds
-    # Corners of pixels lie half a pixel off the multiples of 30.
+    # Pixel corners are at 15 m from multiples of 30, as in the archive.
     left, right = (math.floor((v - 15) / 30) * 30 + 15 for v in (west, east + 30))
     bottom, top = (math.floor((v - 15) / 30) * 30 + 15 for v in (south, north + 30))
     projection = Projection(crs, Affine(_PIXEL, 0.0, left, 0.0, -_PIXEL, top))
@@ -248,7 +248,7 @@ def footing(place: Place) -> Footing:
 
 
 def _sensed(place: Place, day: dt.date) -> dt.datetime:
-    """Return when a place's middle is seen on a day."""
+    """Return the time at which a satellite sees a place's middle on a day (UTC)."""
     crossing = (_LOCAL_TIME - _node(place.path) / 15) * 3600
     seconds = (crossing - _ORBIT.seconds(_angle(place.row))) % 86_400
     midnight = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)

@@ -1,8 +1,8 @@
 """A scene of ``LANDSAT/LC08/C02/T1_L2``: its bands, its pixels and its properties.
 
-After https://developers.google.com/earth-engine/datasets/catalog/LANDSAT_LC08_C02_T1_L2:
-reflectance is 0.0000275 DN - 0.2, temperature 0.00341802 DN + 149 kelvins. Quality bits tell of
-the clouds that the reflectances show, and of water and snow on the ground.
+It follows https://developers.google.com/earth-engine/datasets/catalog/LANDSAT_LC08_C02_T1_L2:
+reflectance is 0.0000275 DN - 0.2, temperature 0.00341802 DN + 149 kelvins. Quality bits mark the
+clouds that the reflectances show, and water and snow on the ground.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.footprints import ring
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.catalog.world import climate, scenery
-from eedask.emulator.catalog.world.heights import heights
-from eedask.emulator.catalog.world.spots import Spots, evaluated, spots
-from eedask.emulator.catalog.world.sun import sun
+from eedask.emulator.catalog.world.relief import heights
+from eedask.emulator.catalog.world.sample_points import Spots, evaluated, spots
+from eedask.emulator.catalog.world.solar_position import sun
 from eedask.emulator.pixels.late import LateProperties
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, PixelType, uniform
@@ -61,8 +61,8 @@ _SCALE, _OFFSET = 2.75e-5, -0.2
 _KELVIN_SCALE, _KELVIN_OFFSET = 0.00341802, 149.0
 # Bits of QA_PIXEL.
 _DILATED, _CIRRUS, _CLOUD, _SHADOW, _SNOW, _CLEAR, _WATER = (1 << n for n in range(1, 8))
-_LOW, _MEDIUM, _HIGH = 1, 2, 3  # confidences, from bits 8, 10, 12 and 14 on
-_NEAR = 0.06  # less than nothing of cloud that counts as its surroundings
+_LOW, _MEDIUM, _HIGH = 1, 2, 3  # confidences, two bits each from bits 8, 10, 12 and 14 on
+_NEAR = 0.06  # a pixel is near a cloud if its thickness, negative when clear, is above minus this
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Satellite:
 
     @property
     def code(self) -> str:
-        """As in ``LC08``."""
+        """The satellite's part of asset ids, such as ``LC08``."""
         return f"LC{self.number:02d}"
 
 
@@ -87,11 +87,11 @@ class Scene:
     ----------
     path, row : int
     sensed : datetime
-        When the scene's middle was seen.
+        Time at which the scene's middle was seen.
     extent : Extent
-        The raster, and what of it has data.
+        The raster, and the part of it that has data.
     footprint : Polygon
-        In metres.
+        Outline of that part in metres.
     """
 
     asset_id: str
@@ -104,12 +104,12 @@ class Scene:
 
     @property
     def index(self) -> str:
-        """``system:index``."""
+        """The scene's ``system:index``."""
         return f"{self.satellite.code}_{self.path:03d}{self.row:03d}_{self.sensed:%Y%m%d}"
 
     @property
     def day(self) -> dt.date:
-        """The day whose weather it shows."""
+        """The day of sensing (UTC), whose weather the scene shows."""
         return self.sensed.date()
 
 
@@ -166,7 +166,7 @@ def _values(band: str, view: scenery.View) -> NDArray[Any]:
         return np.zeros((view.window.height, view.window.width), np.uint16)
     if band == "SR_QA_AEROSOL":
         water = scenery.shares(view).water >= 0.5
-        return np.where(water, 0b01000100, 0b01000010)  # low; the retrieval valid on land
+        return np.where(water, 0b01000100, 0b01000010)  # low aerosol; valid retrieval on land
     if band == "ST_B10":
         return (_kelvins(view) - _KELVIN_OFFSET) / _KELVIN_SCALE
     return _thermal(band, view)
@@ -194,7 +194,7 @@ def quality(view: scenery.View) -> NDArray[np.uint16]:
 
 
 def _air(at: Spots, day: dt.date) -> Floats:
-    """Return the air's temperature at places, with their heights."""
+    """Return the air temperature in kelvins at places, by day and height."""
 
     def at_sea(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Floats:
         level = np.zeros(lon.shape, np.float32)
@@ -205,7 +205,7 @@ def _air(at: Spots, day: dt.date) -> Floats:
 
 
 def _kelvins(view: scenery.View) -> Floats:
-    """Return the surface's temperature: bare ground is hot, water mild, clouds are cold."""
+    """Return the surface temperature in kelvins: bare ground is hot, water mild, clouds cold."""
     air = _air(spots(view.projection, view.level, view.window), view.day)
     red, infrared = scenery.surface(view, "red"), scenery.surface(view, "nir")
     green = np.clip((infrared - red) / np.maximum(infrared + red, 1), 0, 0.9)
@@ -218,10 +218,10 @@ def _kelvins(view: scenery.View) -> Floats:
 
 
 def _thermal(band: str, view: scenery.View) -> NDArray[Any]:
-    """Return what surface temperature is computed from."""
+    """Return an intermediate band of the surface temperature product, such as ``ST_TRAD``."""
     overhead = scenery.clouds(view._replace(parts=1))
     shape = overhead.cloud.shape
-    if band == "ST_CDIST":  # in hundredths of a kilometre, about
+    if band == "ST_CDIST":  # roughly the distance to clouds in hundredths of a kilometre
         return np.clip(-overhead.cloud * 1500, 0, 24_000)
     if band == "ST_EMIS":
         return 9650 + 230 * scenery.shares(view).water
@@ -300,7 +300,7 @@ def _cloudiness(scene: Scene) -> dict[str, float]:
 
 
 def _scales() -> dict[str, float]:
-    """Return the factors and offsets that each band's metadata has."""
+    """Return the properties with each band's factor and offset from DN to physical units."""
     found: dict[str, float] = {}
     for number in range(1, 8):
         found[f"REFLECTANCE_ADD_BAND_{number}"] = _OFFSET
@@ -311,5 +311,5 @@ def _scales() -> dict[str, float]:
 
 
 def _distance(day: dt.date) -> float:
-    """Return the distance to the sun in astronomical units."""
+    """Return the earth's distance to the sun in astronomical units."""
     return float(1 - 0.0167 * np.cos(2 * np.pi * (day.timetuple().tm_yday - 4) / 365.25))

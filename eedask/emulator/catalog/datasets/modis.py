@@ -2,9 +2,8 @@
 
 One image a day, or every 8 days, on MODIS' global sinusoidal grid. Bands, types and quality bits
 are those of https://developers.google.com/earth-engine/datasets/catalog/MODIS_061_MOD11A2 and
-MODIS_061_MOD11A1. Temperature follows latitude, season, height and dryness, with weather that
-passes; clouds are masked in the temperatures, and named in the quality bands; the sea is masked
-everywhere.
+MODIS_061_MOD11A1. Temperature depends on latitude, season, height, dryness and the weather.
+Clouds are masked in the temperatures and marked in the quality bands; the sea is masked in all.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ _DAILY_BANDS = {
     "Clear_night_cov": _SHORT,
 }
 _SCALE = 0.02  # kelvins a count
-# Pixels of a tile that is drawn for one of them: series are often of single points.
+# Side of the tiles that are drawn; small, since time series are often of single points.
 _SIDE = 32
 
 
@@ -100,7 +99,11 @@ SERIES = {
 
 
 class _Ground(NamedTuple):
-    """What does not change with time, at the pixels of a window."""
+    """Properties of the pixels of a window that do not change with time.
+
+    All are arrays of shape (height, width): degrees, whether there is land, metres, and dryness
+    from 0 to 1.
+    """
 
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
@@ -110,7 +113,11 @@ class _Ground(NamedTuple):
 
 
 class _Weather(NamedTuple):
-    """A period over a window: kelvins, and where clouds hid the ground."""
+    """The weather of a period in a window.
+
+    All are arrays of shape (height, width): temperatures in kelvins by day and night, where
+    clouds hid the ground, and the thickness of clouds (negative where it is clear).
+    """
 
     day: NDArray[np.float32]
     night: NDArray[np.float32]
@@ -120,9 +127,9 @@ class _Weather(NamedTuple):
 
 
 class Period(NativeSource):
-    """One day of the globe, or eight.
+    """The global raster of one period: one day or eight.
 
-    Coarser levels are evaluated at the middles of their own pixels.
+    A coarser level holds the values at the centres of its own pixels, not means.
     """
 
     date: dt.date
@@ -148,7 +155,7 @@ class Period(NativeSource):
         return Pixels(np.where(mask > 0, values, 0).astype(dtype), mask)
 
 
-# Images of many dates are read place by place in turn, as a series of many regions asks for them.
+# Time series of several regions read each window for many dates; the ground is the same for all.
 @lru_cache(maxsize=24)
 def _ground(level: int, window: Window) -> _Ground:
     size = 2**level
@@ -175,7 +182,7 @@ def _weather(date: dt.date, days: int, level: int, window: Window) -> _Weather:
     day = air + (4.0 + 15.0 * ground.dry) * sun + patches * (0.5 + ground.dry)
     night = air - (6.0 + 7.0 * ground.dry) + 0.4 * patches
     if days == 1:
-        # One day's sky is the one that all sensors see.
+        # The sky of a single day is the one in the images of all other sensors.
         cloud = sky(lon, lat, date, octaves=7, dry=ground.dry)[0]
         return _Weather(
             day.astype(np.float32), night.astype(np.float32), cloud > 0, cloud > 0.1, cloud
@@ -198,7 +205,7 @@ def _weather(date: dt.date, days: int, level: int, window: Window) -> _Weather:
 def _band(
     name: str, ground: _Ground, weather: _Weather
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | bool]:
-    """Return a band's counts, and where they are valid on land."""
+    """Return a band's counts (DN), and where they are valid if there is land (bool)."""
     by_night = "Night" in name or "night" in name
     cloudy = weather.cloudy_night if by_night else weather.cloudy_day
     if name.startswith("LST"):
@@ -215,18 +222,18 @@ def _band(
         green = 1 - ground.dry
         emissivity = (0.962 if name == "Emis_31" else 0.968) + 0.018 * green
         return np.rint((emissivity - 0.49) / 0.002), ~cloudy
-    if name.endswith("_cov"):  # a share of the pixel, in two thousandths
+    if name.endswith("_cov"):  # clear-sky coverage in units of 0.0005
         return np.rint(2000 * np.clip(-weather.cloud / 0.2, 0.05, 1)), ~cloudy
     return _clear_days(weather.cloud, cloudy), True
 
 
 def _quality(cloud: NDArray[np.float32], cloudy: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return quality bits.
+    """Return the quality bits of a temperature.
 
     0-1: 0 good, 1 other, 2 not produced because of clouds; 2-3: data quality; 4-5: emissivity
     error up to 0.01, 0.02, 0.04, more; 6-7: temperature error up to 1, 2, 3 K, more.
     """
-    nearness = np.clip((cloud + 0.45) / 0.45, 0, 0.999)  # of clouds, to a clear pixel
+    nearness = np.clip((cloud + 0.45) / 0.45, 0, 0.999)  # of a clear pixel to clouds: 1 is nearest
     error = np.floor(nearness * 4).astype(np.int64)
     other = error > 0
     bits = other | (other << 2) | (np.minimum(error, 2) << 4) | (error << 6)
@@ -234,6 +241,6 @@ def _quality(cloud: NDArray[np.float32], cloudy: NDArray[np.bool_]) -> NDArray[n
 
 
 def _clear_days(cloud: NDArray[np.float32], cloudy: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return a bit for each of the eight days: set when it was clear."""
+    """Return integers with a bit for each of the eight days, set if the day was clear."""
     days = np.clip(np.rint(6 - 6 * (cloud + 0.4)), 1, 8).astype(np.int64)
     return np.where(cloudy, 0, (1 << days) - 1)

@@ -1,10 +1,9 @@
-"""``USDA/NAIP/DOQQ``: an index of synthetic aerial photographs that never has to be listed.
+"""``USDA/NAIP/DOQQ``: finding synthetic aerial photographs by place and date, without a list.
 
-A quarter quadrangle is a cell of 3.75' by 3.75'; its photographs follow from its place by
-arithmetic: which states it meets says in which years it was flown, a hash on which day. Names,
-bands and properties are those of
+A quarter quadrangle is a cell of 3.75' by 3.75'. The years in which it was photographed follow
+from the states it lies in, the days from a hash. Names, bands and properties are those of
 https://developers.google.com/earth-engine/datasets/catalog/USDA_NAIP_DOQQ; pixels come from
-:mod:`~eedask.emulator.catalog.world.land`.
+:mod:`~eedask.emulator.catalog.world.landscape`.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.raster import Image, PixelType, Projection
 from eedask.emulator.pixels.sampling import source_bands
-from eedask.emulator.values.values import EVERYTHING, Collection, Query
+from eedask.emulator.values.value_types import EVERYTHING, Collection, Query
 
 ASSET_ID = "USDA/NAIP/DOQQ"
 BANDS = ("R", "G", "B", "N")
 _BYTE = PixelType("int", 0, 255)
 
-_PER_DEGREE = 16  # quarter quadrangles
+_PER_DEGREE = 16  # quarter quadrangles in a degree
 _BUFFER = 300  # metres that a photograph reaches beyond its quarter quadrangle
 _REACH = 0.012  # degrees: the buffer and the tilt of the UTM grid, with room to spare
 _CONTIGUOUS = (-124.85, 24.4, -66.88, 49.45)  # west, south, east, north of the 48 states
@@ -59,7 +58,7 @@ class Quad(NamedTuple):
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """(west, south, east, north) in degrees."""
+        """West, south, east and north in degrees, without the buffer."""
         n = _PER_DEGREE
         return (self.x / n, self.y / n, (self.x + 1) / n, (self.y + 1) / n)
 
@@ -70,10 +69,10 @@ class Quad(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As in ``3910501_nw``.
+        """Its name, as in ``3910501_nw``.
 
-        Degrees of the block's south-east corner, the number of the 7.5' quadrangle in the
-        block (1 to 64 from the north-west), and its quarter.
+        It is made of latitude and longitude of the south-east corner of its degree cell, the
+        number of the 7.5' quadrangle in that (1 to 64 from the north-west), and the quarter.
         """
         lat, lon = self.y // _PER_DEGREE, -(self.x // _PER_DEGREE) - 1
         column = self.x % _PER_DEGREE // 2
@@ -103,12 +102,12 @@ def parse(index: str) -> tuple[Quad, dt.date] | None:
 
 
 def collection() -> Collection:
-    """Return the collection."""
+    """Return the collection, ordered by name and date."""
     return Collection("ImageCollection", _source, SYNTHETIC_IMAGERY, id=ASSET_ID)
 
 
 def image(index: str) -> Image | None:
-    """Return a photograph by its ``system:index``, or None if it was never taken."""
+    """Return a photograph by its ``system:index``, or None if there is none."""
     parsed = parse(index)
     if parsed is None or parsed[1] not in _dates(parsed[0]):
         return None
@@ -128,11 +127,11 @@ def _source(query: Query) -> Iterator[Image]:
 
 
 def _quads(query: Query) -> Iterator[Quad]:
-    """Yield the quarter quadrangles that have photographs and meet the query, by name."""
+    """Yield the quarter quadrangles that have photographs and meet the query, ordered by name."""
     west, south, east, north = query.bounds or _CONTIGUOUS
     xs = _numbers(max(west, _CONTIGUOUS[0]), min(east, _CONTIGUOUS[2]))
     ys = _numbers(max(south, _CONTIGUOUS[1]), min(north, _CONTIGUOUS[3]))
-    # Names go by blocks of a degree, northwards and then westwards.
+    # Names sort by cells of a degree: by latitude, then by longitude westwards.
     by_degree = [sorted(group) for group in (_degrees(xs), _degrees(ys))]
     for lat in by_degree[1]:
         for lon in reversed(by_degree[0]):
@@ -144,20 +143,20 @@ def _quads(query: Query) -> Iterator[Quad]:
 
 
 def _numbers(low: float, high: float) -> range:
-    """Return the numbers of the cells whose photographs may meet an interval of degrees."""
+    """Return the numbers of the cells along an axis whose photographs may meet an interval."""
     first = math.floor((low - _REACH) * _PER_DEGREE)
     return range(first, math.floor((high + _REACH) * _PER_DEGREE) + 1)
 
 
 def _part(numbers: range, degree: int) -> range:
-    """Return those of the cells' numbers that are in a degree."""
+    """Return those of the cells' numbers that lie in a degree."""
     first = degree * _PER_DEGREE
     return range(max(numbers.start, first), min(numbers.stop, first + _PER_DEGREE))
 
 
 @lru_cache(maxsize=1024)
 def _block(xs: range, ys: range) -> tuple[Quad, ...]:
-    """Return cells of one degree by name."""
+    """Return cells of one degree ordered by name."""
     return tuple(sorted((Quad(x, y) for x in xs for y in ys), key=lambda quad: quad.name))
 
 
@@ -201,14 +200,14 @@ def _dates(quad: Quad) -> tuple[dt.date, ...]:
 
 @lru_cache(maxsize=10_000)
 def _times(quad: Quad) -> tuple[int, ...]:
-    """Return the beginnings of those days in milliseconds since 1970."""
+    """Return the starts of these days in milliseconds since 1970."""
     return tuple(map(millis, _dates(quad)))
 
 
 def _day(quad: Quad, year: int) -> dt.date:
-    """Return the day of a year's flight: the same along a strip of a few quads' width.
+    """Return the day of a year's flight, which is the same for a strip a few cells wide.
 
-    The south is flown from May, the north from July, as crops come into leaf.
+    Flights begin in May in the south and in July in the north, when crops are in leaf.
     """
     strip, block = quad.x // 3, quad.y // 24
     draw = zlib.crc32(f"{strip} {block} {year}".encode()) % 60
@@ -217,7 +216,7 @@ def _day(quad: Quad, year: int) -> dt.date:
 
 
 class _Scene(NamedTuple):
-    """The ground of a quarter quadrangle's photographs: integer metres of its UTM zone."""
+    """The raster of a quarter quadrangle's photographs, in whole metres of its UTM zone."""
 
     left: int
     top: int

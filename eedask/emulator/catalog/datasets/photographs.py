@@ -12,33 +12,33 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.world import patterns
-from eedask.emulator.catalog.world.land import land, land_at
 from eedask.emulator.catalog.world.land_plane import lookup, lookup_at
+from eedask.emulator.catalog.world.landscape import land, land_at
 from eedask.emulator.catalog.world.palette import colors
 from eedask.emulator.catalog.world.surface import Cells, Scattered
 from eedask.emulator.pixels.native_sources import WHOLE, NativeSource, Numbers, Window
 from eedask.emulator.pixels.raster import Pixels, Projection, uniform
 
-# Windows are drawn in pieces of at most this many pixels a side: the land under one, turned and
-# stretched, has to fit a texture.
+# Windows are drawn in pieces of at most this side in pixels, because the land plane under a piece,
+# which is rotated and scaled, must not exceed the size of a texture.
 _PIECE = 384
 
 
 class Photograph(NativeSource):
-    """One flight's picture of one place.
+    """One aerial photograph: a source of red, green, blue and near-infrared bands.
 
-    Bands are red, green, blue and near infrared. Coarser levels are drawn at their own size.
+    Coarser levels are drawn directly, not averaged.
 
     Attributes
     ----------
     zone : int
-        Of UTM.
+        UTM zone.
     left, top : int
-        Metres of the zone.
+        Easting and northing of the north-western corner in metres.
     width, height : int
-        Pixels, which are metres.
+        Size in pixels of one metre.
     date : date
-        Of the flight.
+        Day of the flight.
     """
 
     zone: int
@@ -52,17 +52,17 @@ class Photograph(NativeSource):
 
     @cached_property
     def projection(self) -> Projection:  # type: ignore[override]
-        """The zone of NAD83 / UTM, in pixels of one metre."""
+        """The zone of NAD83 / UTM with pixels of one metre."""
         corner = Affine(1.0, 0.0, self.left, 0.0, -1.0, self.top)
         return Projection(f"EPSG:269{self.zone:02d}", corner)
 
     def tile_side(self, level: int) -> int:
-        """Return that windows are cached as they are: the scene under them is."""
+        """Return WHOLE: windows are cached as they are asked for."""
         del level
         return WHOLE
 
     def read_points(self, band: int, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
-        """Return n pixels of one band, shape (1, n); None if windows have to be read."""
+        """Return n single pixels of one band, shape (1, n); None if windows have to be read."""
         scene = _scene_at(self._spots(level, cols, rows))
         if scene is None:
             return None
@@ -71,7 +71,7 @@ class Photograph(NativeSource):
 
     @staticmethod
     def read_ahead(parts: Sequence[tuple[Photograph, int, Numbers, Numbers]]) -> None:
-        """Draw the land of all photographs of a year together: most are of a few points.
+        """Draw the points of all photographs of a year in one call, since most have few points.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class Photograph(NativeSource):
 
 
 class _Scene(NamedTuple):
-    """What a window shows: kinds of land, and brightness with the camera's own grain."""
+    """The content of a window: codes of land (material and tone), and brightness with grain."""
 
     kind: NDArray[np.intp]
     light: NDArray[np.float32]
@@ -127,7 +127,7 @@ class _Scene(NamedTuple):
 def _scene(
     zone: int, level: int, left: int, top: int, width: int, height: int, year: int
 ) -> _Scene:
-    """Return the scene of a window, kept for the next band and for overlapping scenes."""
+    """Return the scene of a window; it is cached because the other bands need it as well."""
     found = lookup(zone, level, left, top, width, height)
     ground = land(Cells(level, found.col, found.row, found.width, found.height), year)
     kind = ground.kind.reshape(-1).take(found.flat).astype(np.intp)
@@ -138,13 +138,13 @@ def _scene(
 
 
 class _Spots(NamedTuple):
-    """Pixels of a photograph by themselves.
+    """Single pixels of a photograph, as a hashable key.
 
     Attributes
     ----------
     zone, level : int
     lefts, tops : bytes
-        Their corners in metres, as 64-bit integers.
+        Easting, and negative northing, of their north-western corners: arrays of int64 metres.
     year : int
     """
 
@@ -156,26 +156,26 @@ class _Spots(NamedTuple):
 
     @property
     def corners(self) -> NDArray[np.int64]:
-        """Eastings, and northings counted down, shape (2, n)."""
+        """Eastings and negative northings, shape (2, n)."""
         return np.stack([np.frombuffer(self.lefts, np.int64), np.frombuffer(self.tops, np.int64)])
 
 
-# What was drawn for several photographs at once, till they are read.
+# Scenes drawn by the last ``read_ahead``, kept until the next one.
 _AHEAD: dict[_Spots, _Scene] = {}
 
 
-# The bands of a photograph are asked for the same pixels one after the other.
+# Cached because the bands of a photograph are read at the same pixels in turn.
 @lru_cache(maxsize=16)
 def _scene_at(spots: _Spots) -> _Scene | None:
-    """Return the scene of n pixels by themselves, (1, n).
+    """Return the scene of n single pixels, shape (1, n).
 
-    To the bit as :func:`_scene` has it; None where pixels cannot be drawn by themselves.
+    It equals that of :func:`_scene` to the bit; None if they cannot be drawn singly.
     """
     return _AHEAD.get(spots) or _scenes_at([spots]).get(spots)
 
 
 def _scenes_at(group: Sequence[_Spots]) -> dict[_Spots, _Scene]:
-    """Return the scenes of photographs of one level and year; none where that cannot be."""
+    """Return the scenes of photographs of one level and year, empty if that is impossible."""
     level, year = group[0].level, group[0].year
     corners = [spots.corners for spots in group]
     zones = np.repeat([spots.zone for spots in group], [at.shape[1] for at in corners])

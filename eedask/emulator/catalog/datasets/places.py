@@ -1,7 +1,6 @@
-"""Which places the satellites' scenes show: those with land in them.
+"""The Landsat scenes and Sentinel-2 tiles that contain land, read from a file.
 
-To look for land in all places takes a minute, so what was found is in a file
-(:mod:`~eedask.emulator.catalog.datasets.build_places` makes it).
+Finding them takes a minute, so :mod:`~eedask.emulator.catalog.datasets.build_places` did it once.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 
 class Places(NamedTuple):
-    """What there is, as arrays of bool.
+    """Whether each place contains land, as arrays of bool.
 
     Attributes
     ----------
@@ -37,7 +36,7 @@ FILE = "data/places.npz"
 
 @cache
 def places() -> Places:
-    """Return what was found."""
+    """Return the places in the file."""
     with files("eedask.emulator.catalog").joinpath(FILE).open("rb") as file:
         kept = np.load(file)
         return Places(

@@ -1,9 +1,9 @@
-"""``WorldPop/GP/100m/pop``: people on the synthetic land, an image a country and year.
+"""``WorldPop/GP/100m/pop``: people on the synthetic land, one image for a country and year.
 
 Ids (``KEN_2020``), the band and properties are those of
-https://developers.google.com/earth-engine/datasets/catalog/WorldPop_GP_100m_pop. People live where
-the land is built up, more of them in the middle of cities; a few on farms. Water and what lies
-outside the country are masked.
+https://developers.google.com/earth-engine/datasets/catalog/WorldPop_GP_100m_pop. People live on
+built-up land, more densely in the middle of cities, and a few on farms. Pixels of water or outside
+the country are masked.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from eedask.emulator.catalog.datasets.land_cover import BUILT, CROPS, KIND_CLASS
 from eedask.emulator.catalog.datasets.single import FLOAT, Drawn, drawn_image
 from eedask.emulator.catalog.dates import millis_of, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
-from eedask.emulator.catalog.world.ground import ground
+from eedask.emulator.catalog.world.averaging import pixel_means
+from eedask.emulator.catalog.world.ground_cover import ground
 from eedask.emulator.catalog.world.iso import countries
-from eedask.emulator.catalog.world.parts import share
 from eedask.emulator.catalog.world.regions import Trait, place
-from eedask.emulator.catalog.world.spots import evaluated, spots
+from eedask.emulator.catalog.world.sample_points import evaluated, spots
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection, compose, uniform
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 ASSET_ID = "WorldPop/GP/100m/pop"
 
@@ -43,7 +43,7 @@ _NAME = re.compile(r"([A-Z]{3})_(\d{4})")
 
 
 def collection() -> Collection:
-    """Return the collection, by country and year."""
+    """Return the collection, ordered by country and year."""
     return Collection("ImageCollection", _source, SYNTHETIC_IMAGERY, id=ASSET_ID)
 
 
@@ -94,20 +94,20 @@ def _draw(code: str, year: int, grid: Projection, band: str, level: int, window:
     if not inside.any():
         return Pixels(uniform(0, inside.shape, np.float32), uniform(0, inside.shape))
     parts = 1 if level else 2
-    under = ground(grid, level, window, _YEARS[-1], parts)  # towns do not grow, but fill
+    under = ground(grid, level, window, _YEARS[-1], parts)  # towns keep their area over time
     classes = KIND_CLASSES.take(under.kind)
-    built, farmed = share(classes == BUILT, parts), share(classes == CROPS, parts)
+    built, farmed = pixel_means(classes == BUILT, parts), pixel_means(classes == CROPS, parts)
     at = spots(grid, level, window)
     urban = evaluated(lambda lon, lat: place(lon, lat, (Trait.TOWNS,))[0], at, 13, (0, 0))
     people = built * (2 + 60 * np.clip(urban, 0, 1) ** 2) + np.float32(0.25) * farmed + 0.01
     people = people * (1 + _GROWTH) ** (year - 2010)
-    dry_land = share(~under.water, parts) > 0.5
+    dry_land = pixel_means(~under.water, parts) > 0.5
     return Pixels(people.astype(np.float32), (inside & dry_land).astype(np.float32))
 
 
 @lru_cache(maxsize=32)
 def _inside(code: str, grid: Projection, level: int, window: Window) -> NDArray[np.bool_]:
-    """Return the pixels whose middles are in a country."""
+    """Return which pixels of a window have their centres in a country, as bool."""
     scale = 2.0**level
     t = compose(grid.transform, Affine(scale, 0, window.col * scale, 0, scale, window.row * scale))
     east, south = t.c + t.a * window.width, t.f + t.e * window.height

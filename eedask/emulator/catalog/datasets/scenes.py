@@ -1,4 +1,4 @@
-"""What scenes of all optical sensors have in common."""
+"""Masks, outlines and cloud statistics of scenes, the same for all optical sensors."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from shapely.geometry.polygon import orient
 
 from eedask.emulator.catalog.footprints import to_degrees
 from eedask.emulator.catalog.world import climate
-from eedask.emulator.catalog.world.ground import broad_places
+from eedask.emulator.catalog.world.ground_cover import broad_places
 from eedask.emulator.catalog.world.palette import TONES, Material
-from eedask.emulator.catalog.world.spots import lonlat, spots
+from eedask.emulator.catalog.world.sample_points import lonlat, spots
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Projection, apply, uniform
 
 Planes = tuple[tuple[float, float, float], ...]
 
-_SAMPLES = 20  # points a side that tell how cloudy a scene is
+_SAMPLES = 20  # points a side from which a scene's cloudiness is estimated
 _GREEN = (Material.GRASS, Material.CONIFER, Material.BROADLEAF, Material.SHRUB, Material.CROP,
           Material.MEADOW)  # fmt: skip
 
 
 class Extent(NamedTuple):
-    """The part of a raster that a scene fills.
+    """A scene's raster, and the part of it that has data.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Extent(NamedTuple):
     width, height : int
         Pixels.
     planes : tuple of (float, float, float)
-        (a, b, c) in metres: seen where all a x + b y + c >= 0.
+        Half-planes (a, b, c) in the crs: there is data where all a x + b y + c >= 0.
     """
 
     projection: Projection
@@ -47,7 +47,7 @@ class Extent(NamedTuple):
 
 
 class Cover(NamedTuple):
-    """What of a scene's pixels is what, 0 to 1."""
+    """Shares, 0 to 1, of a scene's pixels with data that are cloud, shadow, water and so on."""
 
     cloud: float
     thick: float
@@ -60,14 +60,14 @@ class Cover(NamedTuple):
 
 
 def mask(extent: Extent, projection: Projection, level: int, window: Window) -> NDArray[np.float32]:
-    """Return 1 where a scene has data, else 0, on the pixels of a window."""
+    """Return the mask of a window of pyramid level ``level``: 1 where a scene has data, else 0."""
     t, size = projection.transform, 2.0**level
     shape = (window.height, window.width)
     x = t.c + t.a * size * (window.col + np.arange(window.width) + 0.5)
     y = t.f + t.e * size * (window.row + np.arange(window.height) + 0.5)
     inside = None
     for a, b, c in extent.planes:
-        # A plane that no corner is outside of cuts nothing off.
+        # A half-plane that contains all corners leaves the mask as it is.
         if min(a * x[0], a * x[-1]) + min(b * y[0], b * y[-1]) + c >= 0:
             continue
         part = (a * x)[None, :] + (b * y)[:, None] + c >= 0
@@ -76,19 +76,19 @@ def mask(extent: Extent, projection: Projection, level: int, window: Window) -> 
 
 
 def outline(polygon: shapely.Polygon, crs: str) -> Geometry:
-    """Return a projected polygon's outline in degrees, its sides in a few straight pieces."""
+    """Return a projected polygon in degrees, each side divided into a few straight pieces."""
     line = shapely.segmentize(orient(polygon).exterior, polygon.length / 12)
     x, y = shapely.get_coordinates(line).T
     lon, lat = to_degrees(crs).transform(x, y)
-    lon = np.unwrap(lon, period=360)  # across the date line it runs on
+    lon = np.unwrap(lon, period=360)  # longitudes go on beyond 180 across the date line
     return Geometry(shapely.Polygon(np.column_stack([lon, lat])), geodesic=False)
 
 
 @lru_cache(maxsize=16_384)
 def cover(extent: Extent, day: dt.date) -> Cover:
-    """Return what a scene shows on a day, from some hundred points in it.
+    """Return the cover of a scene on a day, estimated at a few hundred points.
 
-    Clouds are those of its pixels; land is told in broad strokes.
+    Clouds are exactly those of the pixels, the land is a coarse approximation.
     """
     points = _points(extent, day.year)
     if not points.inside.any():

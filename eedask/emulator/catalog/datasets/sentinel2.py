@@ -1,9 +1,9 @@
-"""``COPERNICUS/S2_SR_HARMONIZED``: which scenes there are, without listing them.
+"""``COPERNICUS/S2_SR_HARMONIZED``: finding scenes by place and date, without a list.
 
-Two satellites in one orbit of 143 turns in ten days see every tile at least every five; the
-tracks' place and time follow from those of one pass over California in January 2019, whose public
-id is met to the second. Ids, tiles and times of other passes are of the same make. Bands and
-properties: :mod:`~eedask.emulator.catalog.datasets.sentinel2_scene`.
+Two satellites share an orbit that repeats after 143 turns in ten days, and see every tile at least
+every five days. Place and time of all tracks are computed from one real pass over California in
+January 2019, whose public scene id comes out to the second; those of other passes are synthetic.
+Bands and properties are in :mod:`~eedask.emulator.catalog.datasets.sentinel2_scene`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from eedask.emulator.catalog.datasets.sentinel2_scene import Scene, scene_image
 from eedask.emulator.catalog.dates import millis, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import Collection, Counted, Query
+from eedask.emulator.values.value_types import Collection, Counted, Query
 
 ASSET_ID = sentinel2_scene.ASSET_ID
 
@@ -39,23 +39,27 @@ _HALF_SWATH = 145.0  # km
 _NODE_TIME = dt.datetime(2019, 1, 5, 19, 13, 24, tzinfo=dt.UTC)
 _NODE_LON = -130.85
 _NODE_ORBIT = 70
-# A datatake's name tells when it began, which is so long before.
+# Time from the start of a datatake, which ids hold, to the crossing of the equator.
 _LEAD = dt.timedelta(seconds=1533)
 _NAMED_BEFORE = dt.timedelta(seconds=4)
 _FIRST = dt.datetime(2017, 3, 28, tzinfo=dt.UTC)
 _FIRST_B = dt.datetime(2017, 7, 6, tzinfo=dt.UTC)
 _END = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-_NARROW = 1500.0  # square degrees
-_HALF_TURN = _PERIOD / 2  # nothing is seen longer before or after the equator
-_LEAST = 0.03  # of a tile has to be seen
+_NARROW = 1500.0  # square degrees: a query of less looks up the passes of its tiles first
+_HALF_TURN = _PERIOD / 2  # all of a pass is seen within this time of its crossing of the equator
+_LEAST = 0.03  # share of a tile that a pass must see to make a scene
 _NAME = re.compile(r"(\d{8}T\d{6})_(\d{8}T\d{6})_T(\d{2}[A-Z]{3})")
 
 
 class Pass(NamedTuple):
-    """A relative orbit (turns after the known one) over a tile: what of it is seen."""
+    """The pass of a relative orbit over a tile.
+
+    ``turn`` is the number of turns after the known one; ``extent`` and ``footprint`` are the part
+    of the tile that is seen.
+    """
 
     turn: int
-    seconds: float  # from the tile to the equator
+    seconds: float  # flight time from the tile's middle to the equator
     extent: Extent
     footprint: shapely.Polygon  # in metres
 
@@ -103,7 +107,7 @@ def _seen(query: Query) -> Iterator[Scene]:
 
 
 def _is_narrow(query: Query) -> bool:
-    """Whether few enough tiles meet a query to look them all up first."""
+    """Whether a query meets few enough tiles to look up the passes of all of them first."""
     if isinstance(query.equals.get("MGRS_TILE"), str):
         return True
     if query.bounds is None:
@@ -127,8 +131,8 @@ def _moment(millis: float | None, otherwise: dt.datetime) -> dt.datetime:
     return since + max(-limit, min(limit, dt.timedelta(milliseconds=millis)))
 
 
-def _over(query: Query) -> list[tuple[mgrs.Tile, Pass]]:
-    """Return the passes whose footprints meet a query's box, each with its tile."""
+def _over(query: Query) -> list[tuple[mgrs.MgrsTile, Pass]]:
+    """Return each tile and pass whose footprint meets a query's box."""
     bounds = query.bounds or (-180, -90, 180, 90)
     name = query.equals.get("MGRS_TILE")
     named = [mgrs.parse(name)] if isinstance(name, str) else mgrs.tiles(bounds)
@@ -148,19 +152,20 @@ def _meets(box: tuple[float, ...], bounds: tuple[float, float, float, float]) ->
 
 
 def _between(
-    over: list[tuple[mgrs.Tile, Pass]], start: dt.datetime, end: dt.datetime
+    over: list[tuple[mgrs.MgrsTile, Pass]], start: dt.datetime, end: dt.datetime
 ) -> Iterator[Scene]:
     scenes = [scene for tile, one in over for scene in _scenes(tile, one, start, end)]
     yield from sorted(scenes, key=lambda scene: (scene.sensed, scene.index))
 
 
 def _everywhere(start: dt.datetime, end: dt.datetime) -> Iterator[Scene]:
-    """Yield all scenes pass by pass, looking at one pass's tiles at a time."""
+    """Yield all scenes in the order of time, pass by pass."""
     start, end = max(start, _FIRST), min(end, _END)
     first = math.floor((start - _NODE_TIME - dt.timedelta(hours=2)) / (_PERIOD / 2))
     last = math.ceil((end - _NODE_TIME + dt.timedelta(hours=2)) / (_PERIOD / 2))
     for half in range(first, last + 1):
-        # Turn k of either satellite crosses at k periods, or five days (71.5 periods) off.
+        # Turn k of one satellite crosses the equator at k periods; that of the other five days
+        # (71.5 periods) from then.
         turn = (half // 2 if half % 2 == 0 else (half - _TURNS) // 2) % _TURNS
         time = _NODE_TIME + half * (_PERIOD / 2)
         begin, finish = max(start, time - _HALF_TURN), min(end, time + _HALF_TURN)
@@ -170,8 +175,8 @@ def _everywhere(start: dt.datetime, end: dt.datetime) -> Iterator[Scene]:
 
 
 @lru_cache(maxsize=8)
-def _of_turn(turn: int) -> list[tuple[mgrs.Tile, Pass]]:
-    found: dict[mgrs.Tile, Pass] = {}
+def _of_turn(turn: int) -> list[tuple[mgrs.MgrsTile, Pass]]:
+    found: dict[mgrs.MgrsTile, Pass] = {}
     node = float(_NODES[turn])
     for lat in np.arange(83.0, -57.0, -1.0):
         corners = strip(_ORBIT, node, float(lat), _HALF_SWATH, 0.5)
@@ -192,14 +197,17 @@ def _node(turn: int) -> float:
 _NODES = np.array([_node(turn) for turn in range(_TURNS)])
 
 
-def passes(tile: mgrs.Tile) -> tuple[Pass, ...]:
+def passes(tile: mgrs.MgrsTile) -> tuple[Pass, ...]:
     """Return the passes that see a tile."""
     found = (_pass(tile, turn) for turn in np.flatnonzero(_away(tile)[1]).tolist())
     return tuple(over for over in found if over is not None)
 
 
-def _away(tile: mgrs.Tile) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return how far east of a tile each turn passes, in degrees, and whether it may see it."""
+def _away(tile: mgrs.MgrsTile) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the degrees of longitude by which each turn passes east of a tile.
+
+    The second array tells whether the turn may see the tile. Both have shape (143,).
+    """
     lon, lat = tile.middle
     east = _ORBIT.east_of_node(_ORBIT.angle(lat))
     reach = (_HALF_SWATH * 1.1 + 85) / (111.2 * math.cos(math.radians(lat)))
@@ -208,8 +216,8 @@ def _away(tile: mgrs.Tile) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 
 @lru_cache(maxsize=16_384)
-def _pass(tile: mgrs.Tile, turn: int) -> Pass | None:
-    """Return a turn's pass over a tile, if it sees enough of it."""
+def _pass(tile: mgrs.MgrsTile, turn: int) -> Pass | None:
+    """Return a turn's pass over a tile, or None if it sees too little of it."""
     away, near = _away(tile)
     if not near[turn]:
         return None
@@ -227,13 +235,15 @@ def _pass(tile: mgrs.Tile, turn: int) -> Pass | None:
 
 
 def _sides(swath: shapely.Polygon) -> tuple[tuple[float, float, float], ...]:
-    """Return a swath's western and eastern side: its ends are beyond the tile."""
+    """Return the half-planes of a swath's western and eastern sides; its ends lie off the tile."""
     planes = [tuple(plane) for plane in half_planes(swath).tolist()]
     return tuple((a, b, c) for a, b, c in planes if abs(a) > abs(b))
 
 
-def _scenes(tile: mgrs.Tile, over: Pass, start: dt.datetime, end: dt.datetime) -> Iterator[Scene]:
-    """Yield the scenes of a pass whose datatake or sensing is between two moments."""
+def _scenes(
+    tile: mgrs.MgrsTile, over: Pass, start: dt.datetime, end: dt.datetime
+) -> Iterator[Scene]:
+    """Yield the scenes of a pass whose datatake or sensing time is between two moments."""
     start, end = max(start, _FIRST), min(end, _END)
     before = dt.timedelta(seconds=over.seconds)
     node = _NODE_TIME + over.turn * _PERIOD
@@ -248,7 +258,7 @@ def _scenes(tile: mgrs.Tile, over: Pass, start: dt.datetime, end: dt.datetime) -
         n += 1
 
 
-def _scene(tile: mgrs.Tile, over: Pass, crossing: dt.datetime, second: bool) -> Scene:
+def _scene(tile: mgrs.MgrsTile, over: Pass, crossing: dt.datetime, second: bool) -> Scene:
     began = (crossing - _LEAD).replace(microsecond=0)
     named = began - _NAMED_BEFORE
     return Scene(

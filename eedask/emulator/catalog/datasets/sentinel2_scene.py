@@ -1,10 +1,10 @@
 """A scene of ``COPERNICUS/S2_SR_HARMONIZED``: its bands, its pixels and its properties.
 
-After https://developers.google.com/earth-engine/datasets/catalog/COPERNICUS_S2_SR_HARMONIZED:
-reflectances in ten thousandths, grids of 10, 20 and 60 metres from one corner, ``QA60`` masked
-from 25 January 2022 to 28 February 2024 and ``MSK_CLASSI`` bands before then. The classification
-``SCL``, the probabilities and the quality bits all tell of the same clouds that the reflectances
-show.
+It follows https://developers.google.com/earth-engine/datasets/catalog/COPERNICUS_S2_SR_HARMONIZED:
+reflectances times 10,000, grids of 10, 20 and 60 metres with a common corner, ``QA60`` masked from
+25 January 2022 to 28 February 2024, and the ``MSK_CLASSI`` bands masked before then. The
+classification ``SCL``, the probabilities and the quality bits all agree with the clouds that the
+reflectances show.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.footprints import ring
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.catalog.world import scenery
-from eedask.emulator.catalog.world.sun import sun
+from eedask.emulator.catalog.world.solar_position import sun
 from eedask.emulator.pixels.late import LateProperties
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Band, Image, Pixels, PixelType, uniform
@@ -34,7 +34,7 @@ from eedask.emulator.pixels.sampling import source_bands
 
 ASSET_ID = "COPERNICUS/S2_SR_HARMONIZED"
 
-# Pixel size in metres, type, and what a reflectance is of.
+# Pixel size in metres, pixel type, and for reflectances the spectral band.
 _BANDS: dict[str, tuple[int, PixelType, str]] = {
     "B1": (60, UINT16, "coastal"),
     "B2": (10, UINT16, "blue"),
@@ -66,7 +66,7 @@ _BANDS: dict[str, tuple[int, PixelType, str]] = {
 _SIZES = (10, 20, 60)
 # Classes of SCL.
 DARK, SHADOW, VEGETATION, BARE, WATER, LOW, MEDIUM, HIGH, CIRRUS, SNOW = range(2, 12)
-# Clouds by thickness: less than these is of low and of medium probability.
+# Clouds thinner than these are of low and of medium probability.
 _MEDIUM, _HIGH = 0.05, 0.15
 _OPAQUE_BIT, _CIRRUS_BIT = 1 << 10, 1 << 11
 _NO_QA60 = (dt.date(2022, 1, 25), dt.date(2024, 2, 28))
@@ -88,19 +88,19 @@ class Scene:
     index : str
         ``system:index``.
     sensed, began : datetime
-        When the tile was seen, and when its datatake began.
+        Time at which the tile was seen, and at which its datatake began.
     satellite : str
-        A or B.
+        ``"A"`` or ``"B"``.
     orbit : int
         Relative orbit, 1 to 143.
     extent : Extent
-        What of the tile was seen, on 10 metre pixels.
+        The tile's raster of 10 m pixels, and the part of it that was seen.
     footprint : Polygon
-        In metres.
+        Outline of that part in metres.
     """
 
     index: str
-    tile: mgrs.Tile
+    tile: mgrs.MgrsTile
     sensed: dt.datetime
     began: dt.datetime
     satellite: str
@@ -182,14 +182,14 @@ def _to_sun(scene: Scene) -> tuple[float, float]:
 
 
 def _absent(band: str, day: dt.date) -> bool:
-    """Whether a band is masked altogether on a day."""
+    """Whether a band is fully masked on a day."""
     if band == "QA60":
         return _NO_QA60[0] <= day <= _NO_QA60[1]
     return band.startswith("MSK_CLASSI") and day <= _NO_QA60[1]
 
 
 def _quality(band: str, view: scenery.View) -> NDArray[Any]:
-    """Return a band that is about the pixels."""
+    """Return the values of a band of quality, classification or probability."""
     overhead = scenery.clouds(view._replace(parts=1))
     shape = overhead.cloud.shape
     if band in ("QA10", "QA20"):
@@ -274,7 +274,7 @@ def _clear(shown: Cover) -> float:
     return 1 - shown.cloud - shown.cirrus - shown.shadow
 
 
-# Shares of classes among a scene's pixels, as the cloud cover tells them.
+# Properties of the shares of classes, computed from a scene's cover.
 _SHARES: dict[str, Callable[[Cover], float]] = {
     "CLOUDY_PIXEL_PERCENTAGE": lambda shown: shown.cloud + shown.cirrus,
     "CLOUD_COVERAGE_ASSESSMENT": lambda shown: shown.cloud + shown.cirrus,
@@ -300,7 +300,7 @@ def _percentages(scene: Scene) -> dict[str, float]:
 
 
 def _angles(scene: Scene) -> dict[str, float]:
-    """Return how the bands' detectors looked at the tile: about across the track."""
+    """Return the properties of viewing angles in degrees, which are roughly across the track."""
     azimuth, zenith = (105.0, 5.0) if scene.orbit % 2 else (285.0, 7.5)
     found = {}
     for number, band in enumerate(_IRRADIANCE):
@@ -318,5 +318,5 @@ def _baseline(day: dt.date) -> str:
 
 
 def _sun_distance(day: dt.date) -> float:
-    """Return the correction for the distance to the sun, about 1."""
+    """Return the factor, about 1, that corrects reflectances for the distance to the sun."""
     return float(1 + 0.0334 * np.cos(2 * np.pi * (day.timetuple().tm_yday - 3) / 365.25))

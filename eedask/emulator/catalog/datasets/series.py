@@ -1,4 +1,4 @@
-"""Collections of one image a period: found by date, never listed."""
+"""Collections of one image for each period, found by date without a list."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from eedask.emulator.catalog.dates import millis, within
 from eedask.emulator.catalog.tables.tables import SYNTHETIC_IMAGERY
 from eedask.emulator.pixels.raster import Image
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 
 @dataclass(frozen=True)
 class Series:
-    """The images of a collection, each of one day or of some days from the year's first on.
+    """A collection of one image for each day, or for each period of ``days`` days.
 
     Attributes
     ----------
     asset_id : str
     first, last : date
-        On which the first and the last image begin.
+        Start of the first and of the last image.
     days : int
-        From image to image; with more than one, every year begins anew.
+        Length of a period. If it is more than one, a new period starts each 1 January.
     form : str
-        Of ``system:index``, for strftime.
+        Format of ``system:index``, for strftime.
     make : callable
         ``make(asset_id, date) -> Image``.
     """
@@ -42,7 +42,7 @@ class Series:
         return Collection("ImageCollection", self._source, SYNTHETIC_IMAGERY, id=self.asset_id)
 
     def image(self, index: str) -> Image | None:
-        """Return an image by its ``system:index``, or None."""
+        """Return an image by its ``system:index``, or None if there is none."""
         try:
             date = dt.datetime.strptime(index, self.form).date()
         except ValueError:
@@ -51,7 +51,7 @@ class Series:
         return self.make(self.asset_id, date) if exists and self._begins(date) else None
 
     def end(self, date: dt.date) -> dt.date:
-        """Return the day after an image's last."""
+        """Return the day after the last one of the period that starts on a date."""
         following = date + dt.timedelta(days=self.days)
         return following if self.days == 1 else min(following, dt.date(date.year + 1, 1, 1))
 

@@ -1,4 +1,4 @@
-"""Making the image of an asset out of what draws its pixels."""
+"""Making an asset's image from a function that draws its pixels."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ DOUBLE = PixelType("double")
 
 
 class Drawn(NativeSource):
-    """A raster whose pixels a function draws.
+    """A native source whose pixels a function draws.
 
-    Nothing of it is cached here: what takes long is what all bands show, and functions cache that
-    themselves.
+    Its pixels are not cached: the expensive part is the same for all bands, and the functions
+    cache that themselves.
 
     Attributes
     ----------
     projection : Projection
     width, height : int
-        Pixels.
+        Size in pixels.
     bands : tuple of str
     of_window : callable
-        ``of_window(*about, band, level, window) -> Pixels``: a function of a module.
+        ``of_window(*about, band, level, window) -> Pixels``, a function at a module's top level.
     about : tuple
-        What else the pixels depend on, such as a date.
+        Everything else that the pixels depend on, such as a date.
     of_points : callable, optional
-        ``of_points(*about, band, level, cols, rows) -> Pixels | None``: the same pixels by
-        themselves, shape (1, n), where that is cheaper than the windows around them.
+        ``of_points(*about, band, level, cols, rows) -> Pixels | None``: single pixels, equal to
+        those of windows, shape (1, n); given where that is cheaper.
     """
 
     projection: Projection
@@ -58,7 +58,7 @@ class Drawn(NativeSource):
         return self.of_window(*self.about, self.bands[band], level, window)
 
     def read_points(self, band: int, level: int, cols: Numbers, rows: Numbers) -> Pixels | None:
-        """Return n pixels of one band, shape (1, n); None if windows have to be read."""
+        """Return n single pixels of one band, shape (1, n); None if windows have to be read."""
         if self.of_points is None:
             return None
         return self.of_points(*self.about, self.bands[band], level, cols, rows)
@@ -71,12 +71,12 @@ def drawn_image(
     properties: Mapping[str, Any],
     outline: Geometry | None = None,
 ) -> Image:
-    """Return an image of one grid.
+    """Return the image of a source, whose bands share one grid.
 
     Parameters
     ----------
     properties : mapping
-        Its own; ``system:index``, ``system:footprint`` and ``system:asset_size`` are added.
+        ``system:index``, ``system:footprint`` and ``system:asset_size`` are added to them.
     outline : Geometry, optional
         The footprint; the raster's outline if left out.
     """
@@ -99,7 +99,7 @@ def drawn_image(
 
 
 def counts(values: NDArray[Any], kind: PixelType) -> NDArray[Any]:
-    """Return values as whole numbers of a type without negative ones, cut to its range."""
+    """Return values rounded to an unsigned integer type and clamped to its range."""
     limit = np.iinfo(kind.dtype).max
     rounded = np.rint(values.astype(np.float64 if limit > 2**24 else np.float32, copy=False))
     return np.clip(rounded, 0, limit).astype(kind.dtype)

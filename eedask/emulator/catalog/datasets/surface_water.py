@@ -1,10 +1,10 @@
-"""``JRC/GSW1_4/GlobalSurfaceWater``: how often there was water on the synthetic land.
+"""``JRC/GSW1_4/GlobalSurfaceWater``: how often the synthetic land was under water.
 
 Bands, types and values are those of
 https://developers.google.com/earth-engine/datasets/catalog/JRC_GSW1_4_GlobalSurfaceWater. The
-sea, rivers and the middle of lakes have water always; shores now and then. Where there was none,
-all but the extent is masked. (The public asset's occurrence has a mask in proportion to it; so
-has this one.)
+sea, rivers and the middle of lakes always have water, shores some of the time. Where there never
+was any, all bands but ``max_extent`` are masked. As in the public asset, the mask of
+``occurrence`` is proportional to its value.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from eedask.emulator.catalog.datasets.single import BYTE, INT8, Drawn, drawn_image
 from eedask.emulator.catalog.dates import millis_of
-from eedask.emulator.catalog.world.ground import ground
-from eedask.emulator.catalog.world.parts import share
-from eedask.emulator.catalog.world.spots import noise, spots
+from eedask.emulator.catalog.world.averaging import pixel_means
+from eedask.emulator.catalog.world.ground_cover import ground
+from eedask.emulator.catalog.world.sample_points import noise, spots
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, Projection, uniform
 
@@ -38,12 +38,12 @@ _BANDS = {
     "max_extent": BYTE,
 }
 _YEAR = 2021
-_PERMANENT, _SEASONAL = 1, 4  # of the classes of transition
+_PERMANENT, _SEASONAL = 1, 4  # classes of the band transition
 
 
 @cache
 def surface_water() -> Image:
-    """Return the image."""
+    """Return the image, a single one for all years."""
     properties = {
         "title": "Synthetic surface water mapping layers",
         "system:time_start": millis_of(1984, 3, 16),
@@ -55,9 +55,9 @@ def surface_water() -> Image:
 
 @lru_cache(maxsize=16)
 def _occurrence(level: int, window: Window) -> NDArray[np.float32]:
-    """Return the per cent of the time that there is water."""
+    """Return the percentage of the time in which there is water."""
     parts = 1 if level else 2
-    water = share(ground(_GRID, level, window, _YEAR, parts).water, parts)
+    water = pixel_means(ground(_GRID, level, window, _YEAR, parts).water, parts)
     at = spots(_GRID, level, window)
     seldom = noise(at, 700, 93)
     often = np.clip(100 * water - 8 * (1 + seldom) * (water < 1) - 1.5 * (1 + seldom), 0, 100)

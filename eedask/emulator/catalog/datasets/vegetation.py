@@ -1,9 +1,9 @@
 """``MODIS/061/MOD13Q1`` (and 006): vegetation indices of the synthetic land, every 16 days.
 
 Bands, types and quality bits are those of
-https://developers.google.com/earth-engine/datasets/catalog/MODIS_061_MOD13Q1. Indices come from
-the same reflectances that the finer sensors see, in the middle of the period and without clouds;
-where clouds stayed all the time, quality says so. The sea is masked.
+https://developers.google.com/earth-engine/datasets/catalog/MODIS_061_MOD13Q1. Indices are computed
+from the same reflectances as those of the finer sensors, in the middle of the period and without
+clouds; the quality bands mark pixels that were cloudy all the time. The sea is masked.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from eedask.emulator.catalog.dates import millis
 from eedask.emulator.catalog.world import scenery
 from eedask.emulator.catalog.world.climate import sky
 from eedask.emulator.catalog.world.coast import coast_distance
-from eedask.emulator.catalog.world.ground import ground
-from eedask.emulator.catalog.world.spots import evaluated, lonlat, noise, spots
+from eedask.emulator.catalog.world.ground_cover import ground
+from eedask.emulator.catalog.world.sample_points import evaluated, lonlat, noise, spots
 from eedask.emulator.catalog.world.terrain import is_land_roughly
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Image, Pixels, PixelType, Projection
@@ -56,8 +56,8 @@ _SEEN = {
     "sur_refl_b07": "swir2",
 }
 _DAYS = 16
-_LOOKS = (0, 5, 10, 15)  # days of a period that quality knows the sky of
-_ROUGH = 5  # level of a pyramid whose pixels are 7 kilometres
+_LOOKS = (0, 5, 10, 15)  # days of a period whose clouds enter the quality bands
+_ROUGH = 5  # the pyramid level with pixels of 7 kilometres
 _SHORE = 600.0  # metres from the outlines' coast within which water is the sea
 _RADIUS = 6371007.181
 _GOOD, _MARGINAL, _SNOW, _CLOUDY = range(4)
@@ -91,7 +91,7 @@ def _draw(date: dt.date, band: str, level: int, window: Window) -> Pixels:
 
 @lru_cache(maxsize=16)
 def _land(level: int, window: Window, year: int) -> Floats:
-    """Return 1 on land and on inland water, 0 in the sea and beyond the map of the earth."""
+    """Return the mask: 1 on land and inland water, 0 in the sea and off the sinusoidal's earth."""
     at = spots(_GRID, level, window)
     if level >= _ROUGH:
         land = is_land_roughly(*np.broadcast_arrays(*lonlat(at)))
@@ -127,7 +127,7 @@ def _values(date: dt.date, band: str, view: scenery.View) -> NDArray[Any]:
 
 
 def _solar_zenith(lat: NDArray[np.float64], day: dt.date) -> NDArray[np.float64]:
-    """Return hundredths of a degree, at half past ten."""
+    """Return the sun's zenith angle at 10:30 local time, in hundredths of a degree."""
     declination = -23.44 * np.cos(2 * np.pi * (day.timetuple().tm_yday + 10) / 365.25)
     phi, delta, hour = np.radians(lat), np.radians(declination), np.radians(-22.5)
     sine = np.sin(phi) * np.sin(delta) + np.cos(phi) * np.cos(delta) * np.cos(hour)
@@ -137,7 +137,7 @@ def _solar_zenith(lat: NDArray[np.float64], day: dt.date) -> NDArray[np.float64]
 
 @lru_cache(maxsize=16)
 def _reliability(date: dt.date, view: scenery.View) -> NDArray[np.int8]:
-    """Return SummaryQA: what the clearest of some days was like."""
+    """Return SummaryQA, from the clearest of some days of the period."""
     at = spots(view.projection, view.level, view.window)
 
     def clearest(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Floats:
@@ -153,7 +153,7 @@ def _reliability(date: dt.date, view: scenery.View) -> NDArray[np.int8]:
 
 
 def _detailed(reliability: NDArray[np.int8], view: scenery.View) -> NDArray[Any]:
-    """Return DetailedQA: quality, usefulness, aerosol, clouds beside, water, snow."""
+    """Return the bits of DetailedQA: quality, usefulness, aerosol, adjacent clouds, water, snow."""
     quality = np.select([reliability == _GOOD, reliability == _CLOUDY], [0, 2], 1)
     usefulness = np.select([reliability == _GOOD, reliability == _MARGINAL], [1, 4], 10)
     water = scenery.shares(view).water

@@ -22,7 +22,7 @@ from eedask.emulator.catalog.tables.tables import FeatureTable
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.raster import Image
 from eedask.emulator.pixels.sampling import source_bands
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 _VECTORS = frozenset({".parquet", ".geoparquet", ".geojson", ".json", ".shp", ".gpkg", ".fgb"})
 _RASTERS = frozenset(

@@ -2,9 +2,9 @@
 
     python -m eedask.emulator.catalog.tables.build
 
-writes one GeoParquet file for each table of :data:`TABLES` into
-``data/regions``, and the land masses into ``data/land.npz``. To be run by
-hand, after a change of what makes them; it takes a minute.
+This writes one GeoParquet file for each table of :data:`TABLES` into ``data/regions``, and the
+land masses into ``data/land.npz``. It is run by hand after a change of the code or data that makes
+them, and takes a minute.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ TABLES: Mapping[str, Callable[[], Made]] = {
     "tiger_states": boundaries.tiger_states,
     "wdpa": protected.protected_areas,
 }
-"""What makes each file, by its name without ``.parquet``."""
+"""The function that makes each table, by the name of its file without ``.parquet``."""
 
-# A query that meets few rows reads and decodes about so many vertices.
+# Vertices in a row group: a query that meets few rows reads and decodes about as many.
 _GROUP_VERTICES = 50_000
-_LEVEL = 19  # of zstd
-_PER_DEGREE = 64  # steps to which boxes are widened: a quarter of the bytes of exact ones
+_LEVEL = 19  # of zstd's compression
+_PER_DEGREE = 64  # boxes are widened to 1/64 degree: they take a quarter of the bytes of exact ones
 _SIDES = ["xmin", "ymin", "xmax", "ymax"]
 _ENCODINGS = {pa.float64(): "BYTE_STREAM_SPLIT", pa.int64(): "DELTA_BINARY_PACKED"}
-_INDICES = ("system:index", "WDPA_PID", "GEOID")  # strings that count up
+_INDICES = ("system:index", "WDPA_PID", "GEOID")  # strings that ascend from row to row
 
 
 def table_of(made: Made) -> pa.Table:
-    """Return the columns of a file: the properties, each row's box, and its shape.
+    """Return the columns of a file: the properties, the box and the shape of each row.
 
-    Shapes are GeoParquet's native multipolygons, whose coordinates compress best.
+    Shapes are native GeoParquet multipolygons, whose coordinates compress best.
     """
     names = list(dict.fromkeys(name for row in made.rows for name in row))
     columns = {name: pa.array([row.get(name) for row in made.rows]) for name in names}
@@ -67,7 +67,7 @@ def table_of(made: Made) -> pa.Table:
 
 
 def write(table: pa.Table, vertices: int, path: Path) -> None:
-    """Write a table in row groups of about equal size, the same bytes each time."""
+    """Write a table in row groups of about equal size; the same table gives the same bytes."""
     coordinates = f"{GEOMETRY}.list.element.list.element.list.element."
     encodings = dict.fromkeys((coordinates + "x", coordinates + "y"), "BYTE_STREAM_SPLIT")
     encodings |= {f"{BOX}.{side}": "BYTE_STREAM_SPLIT" for side in _SIDES}
@@ -93,7 +93,7 @@ def land_masses() -> list[shapely.Polygon]:
 
 
 def write_land(path: Path) -> None:
-    """Write the land masses: their vertices, and where rings and polygons begin."""
+    """Write the land masses: their vertices, and the starts of rings and polygons."""
     _, vertices, (rings, polygons) = shapely.to_ragged_array(land_masses())
     np.savez_compressed(path, vertices=vertices, rings=rings, polygons=polygons)
 
@@ -108,7 +108,7 @@ def _multipolygons(made: Made) -> pa.Array:
 
 
 def _geo(boxes: Any) -> dict[str, Any]:
-    """Return the file's metadata; see https://geoparquet.org/releases/v1.1.0."""
+    """Return the file's ``geo`` metadata; see https://geoparquet.org/releases/v1.1.0."""
     column = {
         "encoding": "multipolygon",
         "geometry_types": ["MultiPolygon"],
@@ -120,7 +120,7 @@ def _geo(boxes: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Write the files and print the sizes of the tables."""
-    write_land(coastline.FILE)  # first: ecoregions are made of it
+    write_land(coastline.FILE)  # first, since the ecoregions are made from it
     FOLDER.mkdir(parents=True, exist_ok=True)
     total = 0
     for name, make in TABLES.items():

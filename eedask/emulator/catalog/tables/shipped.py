@@ -1,7 +1,7 @@
 """The region tables that come with the package, read from GeoParquet as queries need them.
 
-The files are made by :mod:`eedask.emulator.catalog.tables.build`. What a query filters on is read
-of all rows, the rest only of the row groups that hold rows it is about.
+The files are made by :mod:`eedask.emulator.catalog.tables.build`. The columns that a query filters
+by are read for all rows, the others only for the row groups with matching rows.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ FILES = {
     "USDOS/LSIB_SIMPLE/2017": "lsib",
     "WCMC/WDPA/current/polygons": "wdpa",
 }
-"""Asset ids of the tables, and the names of the files that hold them."""
+"""The file of each table, by asset id."""
 
-_GROUPS_KEPT = 32  # decoded, of each table; of about 50,000 vertices each
+_GROUPS_KEPT = 32  # decoded row groups in memory for each table, of about 50,000 vertices each
 
 
 def table(asset_id: str) -> FeatureTable:
@@ -61,7 +61,7 @@ class ShippedRows:
     """
 
     def __init__(self, path: Path) -> None:
-        # Not at the module's top: most requests are about no table.
+        # Imported here because most requests need no table.
         from pyarrow import parquet
 
         self._file = parquet.ParquetFile(path, memory_map=True)
@@ -79,7 +79,7 @@ class ShippedRows:
         return self._starts[-1]
 
     def properties(self, row: int) -> dict[str, Any]:
-        """Return the properties that a row has."""
+        """Return the properties of a row, without those that are null."""
         group = bisect_right(self._starts, row) - 1
         return dict(self._properties(group)[row - self._starts[group]])
 
@@ -94,11 +94,11 @@ class ShippedRows:
         return _beside(sides).astype(np.float64)
 
     def groups(self) -> int:
-        """Return how many row groups the file has."""
+        """Return the number of row groups of the file."""
         return len(self._starts) - 1
 
     def groups_read(self) -> int:
-        """Return of how many row groups shapes have been decoded so far."""
+        """Return the number of row groups whose shapes have been decoded so far."""
         return self._shapes.cache_info().misses
 
     def _values(self, name: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Tables of features: a query finds its rows by a spatial index and by their properties."""
+"""Tables of features, in which queries find rows by a spatial index and by properties."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 SYNTHETIC: Mapping[str, Any] = {
     "eedask:synthetic": 1,
@@ -28,10 +28,10 @@ SYNTHETIC_IMAGERY: Mapping[str, Any] = {
 
 
 class Rows(Protocol):
-    """The properties of a table's rows, wherever they are kept."""
+    """Access to the properties of a table's rows, in memory or in a file."""
 
     names: Sequence[str]
-    """Of all properties that rows have."""
+    """The names of all properties that rows have."""
 
     def __len__(self) -> int: ...
 
@@ -43,7 +43,7 @@ class Rows(Protocol):
 
 
 class ListedRows:
-    """Rows that are all in memory.
+    """Rows whose properties are all in memory.
 
     Parameters
     ----------
@@ -70,18 +70,18 @@ class ListedRows:
 class FeatureTable:
     """The rows of one table asset.
 
-    Edges are planar in EPSG:4326, as those of a GeoDataFrame are. (What the public tables'
-    edges are is not documented; the difference shows on long edges only.)
+    Edges are planar in EPSG:4326, as in a GeoDataFrame. (Earth Engine does not document those of
+    the public tables; only on long edges is there a difference.)
 
     Parameters
     ----------
     rows : Rows
-        Their properties; ``system:index`` is added where it is missing.
+        The properties of the rows; ``system:index`` is added where it is missing.
     boxes : ndarray, shape (n, 4)
-        West, south, east, north; a shape may be smaller than its box, never larger.
-        NaN where a row has no geometry.
+        West, south, east, north of boxes that contain the shapes. NaN if a row has no geometry.
     shape : callable
-        Row number to shape in degrees, or None: called for rows that a query does not exclude.
+        ``shape(row)`` returns the shape in degrees, or None; it is called only for rows that a
+        query does not exclude.
     """
 
     def __init__(self, rows: Rows, boxes: Any, shape: Callable[[int], BaseGeometry | None]) -> None:
@@ -97,7 +97,7 @@ class FeatureTable:
     def of_shapes(
         cls, properties: Sequence[Mapping[str, Any]], shapes: Sequence[BaseGeometry | None]
     ) -> FeatureTable:
-        """Return a table of rows and shapes that are all in memory."""
+        """Return a table from properties and shapes that are all in memory."""
         boxes = shapely.bounds(np.array(shapes, dtype=object))
         return cls(ListedRows(properties), boxes, shapes.__getitem__)
 
@@ -115,7 +115,7 @@ class FeatureTable:
                 yield feature
 
     def feature(self, row: int) -> Feature:
-        """Return one row."""
+        """Return a row as a feature."""
         properties = self._rows.properties(row)
         index = properties.setdefault("system:index", f"{row:020x}")
         shape = self._shape(row)
@@ -130,7 +130,7 @@ class FeatureTable:
         )
 
     def columns(self) -> dict[str, str]:
-        """Return the names and types of the rows' properties, in the order of the names."""
+        """Return the types of the rows' properties by name, ordered by name."""
         types = {
             name: {type_name(value) for value in self._rows.values(name) if value is not None}
             for name in self._rows.names
@@ -159,7 +159,7 @@ class FeatureTable:
 
 
 def _common(types: set[str]) -> str:
-    """Return the type of values of several types: of numbers Float, else Object."""
+    """Return the common type of several: Float for numbers of different types, else Object."""
     if types == {"Integer", "Float"}:
         return "Float"
     return next(iter(types)) if len(types) == 1 else "Object"

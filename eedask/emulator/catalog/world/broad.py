@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.world.noise import fractal, mixed, uniform
 from eedask.emulator.catalog.world.palette import TONES, Material
 from eedask.emulator.catalog.world.regions import Trait, place
-from eedask.emulator.catalog.world.spots import Spots, evaluated, lonlat
+from eedask.emulator.catalog.world.sample_points import Spots, evaluated, lonlat
 from eedask.emulator.catalog.world.terrain import is_land, is_land_roughly
 
 Floats = NDArray[np.float32]
@@ -26,7 +26,7 @@ _SHARES = np.cumsum([0.46, 0.17, 0.1, 0.15])
 def broad_ground(at: Spots, year: int) -> NDArray[np.uint16]:
     """Return the kind of land (16 times the material, plus the tone) at places in a year.
 
-    The codes are those of :class:`~eedask.emulator.catalog.world.land.Land`; the array has the
+    The codes are those of :class:`~eedask.emulator.catalog.world.landscape.Land`; the array has the
     shape of the places.
     """
     lon, lat = np.broadcast_arrays(*lonlat(at))

@@ -17,7 +17,8 @@ from eedask.emulator.catalog.world.surface import Cells, Scattered
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Part = tuple[slice, slice | NDArray[np.intp]]  # rows, columns
+CanvasIndex = tuple[slice, slice | NDArray[np.intp]]
+"""The rows and columns of a part of a canvas, as an index into its arrays."""
 
 _FEW = 16  # scattered pixels that are tested one by one rather than as arrays
 # The contrast of textures at pixels of 1, 2, 4 ... metres, relative to their full contrast.
@@ -102,7 +103,7 @@ class Canvas:
         level = self.cells.q
         return np.float32(_CONTRAST[level] if level < len(_CONTRAST) else 0.04)
 
-    def part(self, west: float, north: float, east: float, south: float) -> Part | None:
+    def part(self, west: float, north: float, east: float, south: float) -> CanvasIndex | None:
         """Return the indices of the pixels whose centres are in a rectangle; None for no pixels.
 
         The rectangle is in metres on the land plane. The indices are slices, which make views,
@@ -116,7 +117,7 @@ class Canvas:
 
     def _scattered_part(
         self, cells: Scattered, box: tuple[float, float, float, float]
-    ) -> Part | None:
+    ) -> CanvasIndex | None:
         if len(cells.cols) <= _FEW:
             return self._few_in(box)
         inside = np.ones(len(cells.cols), np.bool_)
@@ -127,7 +128,7 @@ class Canvas:
             return slice(0, 1), slice(0, len(inside))
         return (slice(0, 1), np.flatnonzero(inside)) if inside.any() else None
 
-    def _few_in(self, box: tuple[float, float, float, float]) -> Part | None:
+    def _few_in(self, box: tuple[float, float, float, float]) -> CanvasIndex | None:
         """Return the same as :meth:`part` for a few scattered pixels, in plain Python for speed."""
         cols, rows = self._numbers
         west, east = self._ends(box[0], box[2])
@@ -143,7 +144,7 @@ class Canvas:
         assert isinstance(self.cells, Scattered)
         return self.cells.cols.tolist(), self.cells.rows.tolist()
 
-    def down(self, part: Part) -> Doubles:
+    def down(self, part: CanvasIndex) -> Doubles:
         """Return the ``south`` of a part's pixels in a shape that broadcasts with its ``x``."""
         if isinstance(self.cells, Scattered):
             return self.south[part[1]][None]
@@ -159,7 +160,7 @@ class Canvas:
         start, stop = max(0, start - first), min(count, stop - first)
         return slice(start, stop) if start < stop else None
 
-    def tame(self, part: Part) -> None:
+    def tame(self, part: CanvasIndex) -> None:
         """Remove the plants from a part, and mark it as free of wild tracks."""
         self.trees[part] = 0
         self.shrubs[part] = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eedask.emulator.catalog.world.canvas import Canvas, Part
+from eedask.emulator.catalog.world.canvas import Canvas, CanvasIndex
 from eedask.emulator.catalog.world.laying import Mask, lay
 from eedask.emulator.catalog.world.palette import Material
 
@@ -37,7 +37,7 @@ def growing(chance: Floats) -> NDArray[np.uint8]:
 
 
 def _sow(
-    canvas: Canvas, part: Part, lasting: np.random.Generator, yearly: np.random.Generator
+    canvas: Canvas, part: CanvasIndex, lasting: np.random.Generator, yearly: np.random.Generator
 ) -> None:
     """Paint a rectangular part as a field of one crop, in rows."""
     material, tone = _crop(yearly)
@@ -96,7 +96,7 @@ def paint_strips(
 
 def paint_circle(
     canvas: Canvas,
-    part: Part,
+    part: CanvasIndex,
     west: float,
     north: float,
     lasting: np.random.Generator,
@@ -141,7 +141,7 @@ def _sectors(count: int, x: Floats, y: Floats, turn: float) -> list[Mask]:
 
 def paint_old(
     canvas: Canvas,
-    part: Part,
+    part: CanvasIndex,
     west: float,
     north: float,
     lasting: np.random.Generator,
@@ -181,7 +181,7 @@ def paint_old(
 
 def _stripe(
     canvas: Canvas,
-    part: Part,
+    part: CanvasIndex,
     across: Floats,
     wood: NDArray[np.bool_],
     lasting: np.random.Generator,

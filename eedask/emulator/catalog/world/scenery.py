@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.world import spectra
+from eedask.emulator.catalog.world.averaging import pixel_means
 from eedask.emulator.catalog.world.climate import greenness, sky
-from eedask.emulator.catalog.world.ground import Ground, ground
+from eedask.emulator.catalog.world.ground_cover import Ground, ground
 from eedask.emulator.catalog.world.palette import Material
-from eedask.emulator.catalog.world.parts import share
-from eedask.emulator.catalog.world.spots import evaluated, spots
+from eedask.emulator.catalog.world.sample_points import evaluated, spots
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.raster import Projection
 
@@ -39,7 +39,7 @@ class View(NamedTuple):
     Attributes
     ----------
     projection, level, window : Projection, int, Window
-        Where the pixels are, as :func:`~eedask.emulator.catalog.world.spots.spots` takes them.
+        Where the pixels are, as for :func:`~eedask.emulator.catalog.world.sample_points.spots`.
     day : date
     parts : int
         A pixel is the mean of ``parts`` by ``parts`` points.
@@ -123,7 +123,7 @@ def surface(view: View, band: str) -> Floats:
     land = view._replace(sun=(0.0, 0.0))
     seen = spectra.table(band).take(_index(land))
     seen *= _ground(land).light * np.float32(0.01 * _gain(view.day))
-    return share(seen, view.parts)
+    return pixel_means(seen, view.parts)
 
 
 def seen(view: View, band: str) -> Floats:
@@ -153,7 +153,7 @@ def shares(view: View) -> Shares:
     """Return the shares of a view's pixels that are water, snow or shadow."""
     material = _ground(view).material
     water, snow, dark = (
-        share(material == kind, view.parts)
+        pixel_means(material == kind, view.parts)
         for kind in (Material.WATER, Material.SNOW, Material.SHADOW)
     )
     return Shares(water, snow, dark)

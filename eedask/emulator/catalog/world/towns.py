@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eedask.emulator.catalog.world.canvas import Canvas, Part
+from eedask.emulator.catalog.world.canvas import Canvas, CanvasIndex
 from eedask.emulator.catalog.world.laying import lay
 from eedask.emulator.catalog.world.noise import Floats, hashes, hashes_at, uniform
 from eedask.emulator.catalog.world.palette import Material
@@ -16,14 +16,14 @@ _HALF_STREET = 4.5
 
 
 def paint_town(
-    canvas: Canvas, part: Part, west: float, north: float, lasting: np.random.Generator
+    canvas: Canvas, part: CanvasIndex, west: float, north: float, lasting: np.random.Generator
 ) -> None:
     """Paint one square of a town.
 
     Parameters
     ----------
     canvas : Canvas
-    part : Part
+    part : CanvasIndex
         The pixels of the square.
     west, north : float
         Its north-western corner, in metres on the land plane.
@@ -46,7 +46,7 @@ def paint_town(
 
 
 def _paint_houses(
-    canvas: Canvas, part: Part, west: float, north: float, lasting: np.random.Generator
+    canvas: Canvas, part: CanvasIndex, west: float, north: float, lasting: np.random.Generator
 ) -> None:
     """Paint houses on lots along streets that run east and west."""
     depth = float(lasting.choice([66.0, 80.0, 100.0]))  # from street to street
@@ -112,7 +112,7 @@ def _houses(
 
 
 def _paint_yards(
-    canvas: Canvas, part: Part, west: float, north: float, lasting: np.random.Generator
+    canvas: Canvas, part: CanvasIndex, west: float, north: float, lasting: np.random.Generator
 ) -> None:
     """Paint a shopping centre: large roofs among parking places."""
     canvas.material[part] = Material.ASPHALT

@@ -1,4 +1,8 @@
-"""AggregateFeatureCollection.*: one property over all elements."""
+"""AggregateFeatureCollection.*: statistics of one property over all elements of a collection.
+
+Every function takes the collection and the property's name. Except in ``first``, elements
+without a value are left out.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,11 @@ from eedask.emulator.values.comparison import sort_key
 from eedask.emulator.values.elements import property_of
 from eedask.emulator.values.info import to_info
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 def column(items: Collection, name: str) -> list[Any]:
-    """Return a property's values in order, without nulls."""
+    """Return a property's values in the collection's order, without nulls."""
     values = (property_of(e, name) for e in items.elements())
     return [v for v in values if v is not None]
 
@@ -34,44 +38,44 @@ def _numbers(items: Collection, name: str, where: str) -> list[Any]:
 
 @algorithm("AggregateFeatureCollection.array")
 def array(items: Collection, name: str) -> list[Any]:
-    """Return the values as a list; nulls are left out."""
+    """Return the values of a property as a list."""
     return column(items, name)
 
 
 @algorithm("AggregateFeatureCollection.first")
 def first(items: Collection, name: str) -> Any:
-    """Return the first element's value."""
+    """Return the property's value of the first element."""
     element = next(items.elements(), None)
     return None if element is None else property_of(element, name)
 
 
 @algorithm("AggregateFeatureCollection.count")
 def count(items: Collection, name: str) -> int:
-    """Return the number of values."""
+    """Return how many elements have a value."""
     return len(column(items, name))
 
 
 @algorithm("AggregateFeatureCollection.count_distinct")
 def count_distinct(items: Collection, name: str) -> int:
-    """Return the number of different values."""
+    """Return the number of distinct values."""
     return len({repr(to_info(v)) for v in column(items, name)})
 
 
 @algorithm("AggregateFeatureCollection.min")
 def least(items: Collection, name: str) -> Any:
-    """Return the least value, of numbers or strings."""
+    """Return the least value; the values may be numbers or strings."""
     return min(column(items, name), key=sort_key, default=None)
 
 
 @algorithm("AggregateFeatureCollection.max")
 def greatest(items: Collection, name: str) -> Any:
-    """Return the greatest value, of numbers or strings."""
+    """Return the greatest value; the values may be numbers or strings."""
     return max(column(items, name), key=sort_key, default=None)
 
 
 @algorithm("AggregateFeatureCollection.histogram")
 def histogram(items: Collection, name: str) -> dict[str, int]:
-    """Return how often each value occurs, by the value as a string, in order."""
+    """Return how often each value occurs: keys are the values as strings, in the values' order."""
     counts: dict[str, int] = {}
     for value in sorted(column(items, name), key=sort_key):
         key = text_of(value)
@@ -115,7 +119,7 @@ for _name, _function in _STATISTICS.items():
 
 @algorithm("AggregateFeatureCollection.stats")
 def stats(items: Collection, name: str) -> dict[str, Any]:
-    """Return all statistics of a property of numbers."""
+    """Return all statistics of a numeric property in one dictionary."""
     total = [property_of(e, name) for e in items.elements()]
     values = _numbers(items, name, "AggregateFeatureCollection.stats")
     weight = len(values)

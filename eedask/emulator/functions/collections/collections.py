@@ -1,4 +1,4 @@
-"""Collection.*: features and images in sequence, both kinds by the same algorithms."""
+"""Collection.*: algorithms that feature collections and image collections share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from eedask.emulator.values.elements import (
 )
 from eedask.emulator.values.filtering import Filter
 from eedask.emulator.values.info import to_info
-from eedask.emulator.values.values import (
+from eedask.emulator.values.value_types import (
     EVERYTHING,
     NOTHING_KEPT,
     Collection,
@@ -40,7 +40,7 @@ from eedask.emulator.values.values import (
 
 @algorithm("Collection")
 def collection(features: list[Any]) -> Collection:
-    """Return a collection of elements, their ids counting from 0."""
+    """Return a collection of features; their ids are "0", "1", "2" and so on."""
     images = bool(features) and all(isinstance(f, Image) for f in features)
     return numbered("ImageCollection" if images else "FeatureCollection", features)
 
@@ -49,7 +49,7 @@ def collection(features: list[Any]) -> Collection:
 def from_columns(
     columns: list[list[Any]], names: list[str], _types: list[Any] | None
 ) -> Collection:
-    """Return features without geometry from columns of values."""
+    """Return features without geometry: one list of values for each property name."""
     if len(columns) != len(names) or len({len(c) for c in columns}) > 1:
         raise EarthEngineError("Collection.fromColumns: Columns and names must match in length.")
     rows = zip(*columns, strict=True)
@@ -59,7 +59,7 @@ def from_columns(
 
 @algorithm("Collection.loadTable", needs_context=True)
 def load_table(context: Any, table: str, _column: str | None, _version: int) -> Collection:
-    """Return the features of a table."""
+    """Return the features of a table asset."""
     loaded: Collection = context.catalog.load_table(table)
     return loaded
 
@@ -76,7 +76,7 @@ def filter_collection(context: Any, items: Collection, condition: Any) -> Collec
 
 @algorithm("Collection.limit")
 def limit(items: Collection, most: int | None, key: str | None, ascending: bool) -> Collection:
-    """Return the first elements, in the order of a property if one is given."""
+    """Return the first ``most`` elements, sorted by the property ``key`` first if it is given."""
     if most is not None and most < 0:
         raise EarthEngineError(f"Collection.limit: The limit must not be negative, found {most}.")
 
@@ -89,7 +89,7 @@ def limit(items: Collection, most: int | None, key: str | None, ascending: bool)
 
 
 def _sorted(items: Collection, key: str, ascending: bool) -> Iterator[Any]:
-    """Yield the elements by a property; those without it come last (a guess)."""
+    """Yield the elements sorted by a property; those without it come last (a guess)."""
     keyed = [(property_of(e, key), e) for e in items.elements()]
     having = [pair for pair in keyed if pair[0] is not None]
     having.sort(key=lambda pair: sort_key(pair[0]), reverse=not ascending)
@@ -110,7 +110,7 @@ def size(items: Collection) -> int:
 
 @algorithm("Collection.toList")
 def to_list(items: Collection, count: int, offset: int) -> list[Any]:
-    """Return elements as a list."""
+    """Return ``count`` elements from number ``offset`` on as a list."""
     if count < 0 or offset < 0:
         raise EarthEngineError("Collection.toList: 'count' and 'offset' must not be negative.")
     return list(islice(items.elements(), offset, offset + count))
@@ -120,7 +120,7 @@ def to_list(items: Collection, count: int, offset: int) -> list[Any]:
 def map_collection(
     items: Collection, function: Callable[[Any], Any], drop_nulls: bool
 ) -> Collection:
-    """Return the results of a function of each element, each under the id of its element."""
+    """Return the collection of a function's results for each element; the ids stay."""
 
     def one(element: Any) -> Any:
         index = index_of(element)
@@ -144,7 +144,7 @@ def map_collection(
 
 @algorithm("Collection.iterate")
 def iterate(items: Collection, function: Callable[[Any, Any], Any], start: Any) -> Any:
-    """Return the result of calling a function on each element and the result before."""
+    """Call ``function(element, previous result)`` on one element after another; return the last."""
     result = start
     for element in items.elements():
         result = function(element, result)
@@ -153,7 +153,7 @@ def iterate(items: Collection, function: Callable[[Any, Any], Any], start: Any) 
 
 @algorithm("Collection.merge")
 def merge(one: Collection, other: Collection) -> Collection:
-    """Return two collections in one; ids get ``1_`` and ``2_`` before them."""
+    """Return the elements of two collections; their ids are prefixed with ``1_`` and ``2_``."""
 
     def source(query: Query) -> Iterator[Any]:
         query = _without_index(query)
@@ -165,14 +165,14 @@ def merge(one: Collection, other: Collection) -> Collection:
 
 
 def _without_index(query: Query) -> Query:
-    """Return a query without what it says of ids, for collections that have others inside."""
+    """Return a query without its condition on ids: the ids inside differ from those asked for."""
     equals = {k: v for k, v in query.equals.items() if k != "system:index"}
     return replace(query, equals=equals)
 
 
 @algorithm("Collection.flatten")
 def flatten(items: Collection) -> Collection:
-    """Return the elements of collections in one; an id is the collection's, ``_`` and its own."""
+    """Return one collection of the elements of several; ids become ``collection id_element id``."""
 
     def source(query: Query) -> Iterator[Any]:
         query = _without_index(query)
@@ -190,7 +190,7 @@ def flatten(items: Collection) -> Collection:
 
 @algorithm("Collection.distinct")
 def distinct(items: Collection, properties: Any) -> Collection:
-    """Return the first of the elements that share some properties' values."""
+    """Return the elements without those whose values of ``properties`` an earlier one has too."""
     names = [properties] if isinstance(properties, str) else properties
     if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         raise EarthEngineError("Collection.distinct: 'properties' must be names.")
@@ -208,7 +208,7 @@ def distinct(items: Collection, properties: Any) -> Collection:
 
 @algorithm("Collection.remap")
 def remap(items: Collection, old: list[Any], new: list[int], column: str) -> Collection:
-    """Return the elements whose property is in a list, with the value at its place in another."""
+    """Return the elements whose property is in ``old``, with the value replaced from ``new``."""
     if len(old) != len(new):
         raise EarthEngineError("Collection.remap: 'lookupIn' and 'lookupOut' differ in length.")
     table = dict(zip(old, new, strict=True))
@@ -224,26 +224,26 @@ def remap(items: Collection, old: list[Any], new: list[int], column: str) -> Col
 
 @algorithm("Collection.cache")
 def cache(items: Collection) -> Collection:
-    """Return the collection: nothing here outlives a request."""
+    """Return the collection unchanged: the emulator keeps no collections between requests."""
     return items
 
 
 @algorithm("Collection.geometry")
 def geometry(items: Collection, _: ErrorMargin) -> Geometry:
-    """Return the geometries of all elements as one."""
+    """Return one geometry collection of the geometries of all elements."""
     found = (geometry_of(e) for e in items.elements())
     return merged([g for g in found if g is not None])
 
 
 @algorithm("Collection.bounds")
 def bounds(items: Collection, margin: ErrorMargin, projection: Projection) -> Geometry:
-    """Return the rectangle around all elements."""
+    """Return the bounding rectangle of all elements' geometries."""
     return geometry_bounds(geometry(items, margin), margin, projection)
 
 
 @algorithm("Collection.union")
 def union(items: Collection, _: ErrorMargin | None) -> Collection:
-    """Return one feature with all geometries dissolved."""
+    """Return a collection of one feature whose geometry is the union of all geometries."""
     found = [g for g in map(geometry_of, items.elements()) if g is not None]
     made = Feature(union_of(found), {"system:index": "union_result"}, id="union_result")
     return collection_of("FeatureCollection", [made])

@@ -24,7 +24,7 @@ from eedask.emulator.values.elements import (
     with_properties,
 )
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Collection, ErrorMargin, Feature, Query
+from eedask.emulator.values.value_types import Collection, ErrorMargin, Feature, Query
 
 
 @algorithm("Feature")
@@ -35,13 +35,13 @@ def feature(geometry: Geometry | None, metadata: Mapping[str, Any], _key: str | 
 
 @algorithm("Feature.id")
 def element_id(element: Any) -> str | None:
-    """Return an element's id within its collection, or an image's asset id."""
+    """Return an element's id within its collection; of a loaded image, the asset id."""
     return index_of(element) or (element.id if isinstance(element, Image) else None)
 
 
 @algorithm("Element.get")
 def get(element: Any, name: str) -> Any:
-    """Return a property, null where there is none."""
+    """Return a property's value, or None if the element does not have it."""
     return property_of(element, name)
 
 
@@ -78,13 +78,13 @@ def set_properties(element: Any, properties: Mapping[str, Any]) -> Any:
 
 @algorithm("Element.propertyNames")
 def property_names(element: Any) -> list[str]:
-    """Return the names of the properties; ``system:index`` is one, ``system:id`` an asset's."""
+    """Return the names of the properties, with ``system:index`` and, of an asset, ``system:id``."""
     return names_of(element)
 
 
 @algorithm("Element.toDictionary")
 def to_dictionary(element: Any, names: list[str] | None) -> Mapping[str, Any]:
-    """Return the properties, without the system's unless they are named."""
+    """Return the named properties, or without ``names`` all but those called ``system:…``."""
     if names is None:
         return ordinary(element.properties)
     return {k: element.properties[k] for k in names if k in element.properties}
@@ -94,7 +94,10 @@ def to_dictionary(element: Any, names: list[str] | None) -> Mapping[str, Any]:
 def copy_properties(
     destination: Any, source: Any, names: list[str] | None, exclude: list[str] | None
 ) -> Any:
-    """Return an element with properties of another, the system's only if they are named."""
+    """Return ``destination`` with properties of ``source``.
+
+    Properties called ``system:…`` are copied only if they are named.
+    """
     if destination is None or source is None:
         return destination
     if names is not None and exclude is not None:
@@ -112,7 +115,7 @@ def copy_properties(
 
 @algorithm("Element.replaceProperties")
 def replace_properties(destination: Any, source: Any) -> Any:
-    """Return an element with the properties of another, or with none; its index stays."""
+    """Return ``destination`` with the properties of ``source`` only; its ``system:index`` stays."""
     kept = {k: v for k, v in destination.properties.items() if k == INDEX}
     new = {} if source is None else {k: v for k, v in source.properties.items() if k != INDEX}
     return replace(destination, properties={**new, **kept})
@@ -122,7 +125,7 @@ def replace_properties(destination: Any, source: Any) -> Any:
 def geometry(
     element: Any, margin: ErrorMargin | None, projection: Projection | None, geodesic: bool | None
 ) -> Geometry | None:
-    """Return an element's geometry, in a projection if one is given."""
+    """Return an element's geometry, transformed to ``projection`` if one is given."""
     found = geometry_of(element)
     if found is None or projection is None:
         return found
@@ -132,7 +135,7 @@ def geometry(
 
 @algorithm("Feature.setGeometry")
 def set_geometry(element: Any, shape: Geometry | None) -> Any:
-    """Return a feature with another geometry."""
+    """Return a feature with its geometry replaced."""
     return with_geometry(element, shape)
 
 
@@ -140,7 +143,7 @@ def set_geometry(element: Any, shape: Geometry | None) -> Any:
 def select(
     element: Any, selectors: list[str], names: list[str] | None, retain_geometry: bool
 ) -> Any:
-    """Return a feature with the properties that names or regular expressions select."""
+    """Return a feature with the properties whose names match; selectors are regular expressions."""
     kept = selected(element.properties, selectors, False, "Feature.select")
     if names is not None and len(names) != len(kept):
         raise EarthEngineError(
@@ -157,7 +160,7 @@ def select(
 
 @algorithm("Feature.toArray")
 def to_array(element: Feature, names: list[str]) -> Any:
-    """Return numeric properties as an array."""
+    """Return the named numeric properties as an array of one axis, in the order of the names."""
     values = [property_of(element, name) for name in names]
     if not all(isinstance(v, int | float) for v in values):
         raise EarthEngineError("Feature.toArray: All properties must be numbers.")
@@ -166,7 +169,10 @@ def to_array(element: Feature, names: list[str]) -> Any:
 
 @algorithm("FeatureCollection.makeArray")
 def make_array(items: Collection, names: list[str], name: str) -> Collection:
-    """Return the features whose named properties are all numbers, with an array of them."""
+    """Return features with a new property ``name``: an array of the properties ``names``.
+
+    Features in which one of these is not a number are left out.
+    """
 
     def source(_: Query) -> Iterator[Any]:
         for element in items.elements():

@@ -1,4 +1,4 @@
-"""Image collections: loading, composites, and making one image of many."""
+"""Image collections: loading, mosaics, and images made of all images of a collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eedask.emulator.pixels.pixel_types import BYTE, from_dictionary
 from eedask.emulator.pixels.raster import DEFAULT_PROJECTION, Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.pixels.sampling import masked
 from eedask.emulator.values.elements import index_of
-from eedask.emulator.values.values import Collection, Query
+from eedask.emulator.values.value_types import Collection, Query
 
 _MOST_BANDS = 5000
 
@@ -31,13 +31,13 @@ def load(context: Any, asset: str, version: int | None = None) -> Collection:
 
 @algorithm("ImageCollection.mosaic")
 def mosaic(collection: Collection) -> Image:
-    """Return the composite in which the last unmasked pixel shows."""
+    """Return an image in which each pixel is the last image's that is not masked there."""
     return mosaics.mosaic(collection)
 
 
 @algorithm("ImageCollection.qualityMosaic")
 def quality_mosaic(collection: Collection, band: str) -> Image:
-    """Return the composite of the pixels with the highest value of a quality band."""
+    """Return an image in which each pixel is that of the image with the highest quality band."""
     return mosaics.quality_mosaic(collection, band)
 
 
@@ -61,7 +61,7 @@ def to_bands(collection: Collection) -> Image:
 
 @algorithm("ImageCollection.fromImages")
 def from_images(images: Sequence[Image]) -> Collection:
-    """Return a collection of images; those without an index get their number."""
+    """Return a collection of images; an image without ``system:index`` gets its number."""
     numbered = [
         image if index_of(image) is not None else image.with_properties(**{"system:index": str(i)})
         for i, image in enumerate(images)
@@ -71,9 +71,9 @@ def from_images(images: Sequence[Image]) -> Collection:
 
 @algorithm("ImageCollection.combine")
 def combine(primary: Collection, secondary: Collection, overwrite: bool = False) -> Collection:
-    """Return the images of one collection with the bands of those of the same index in another.
+    """Return the images of ``primary`` with bands added from images of ``secondary``.
 
-    Images without a partner are left out.
+    Images go together by ``system:index``; those without a partner are left out.
     https://developers.google.com/earth-engine/apidocs/ee-imagecollection-combine
     """
 
@@ -89,7 +89,9 @@ def combine(primary: Collection, secondary: Collection, overwrite: bool = False)
 
 @algorithm("ImageCollection.cast")
 def cast(collection: Collection, types: dict[str, Any], order: list[str]) -> Collection:
-    """Return the images with all bands of the order, cast; those that lack one get it masked.
+    """Return the images with the bands ``order``, cast to ``types``.
+
+    An image that lacks one of the bands gets it fully masked.
 
     https://developers.google.com/earth-engine/apidocs/ee-imagecollection-cast
     """

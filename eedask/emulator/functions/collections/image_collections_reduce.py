@@ -1,4 +1,4 @@
-"""Statistics of the images of a collection, and of the bands of an image, pixel by pixel."""
+"""Statistics at each pixel: over the images of a collection, or over the bands of an image."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.reducers.accumulators import Output
 from eedask.emulator.reducers.reduce import Reducer, Run
 from eedask.emulator.regions.zones import input_groups, output_names
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 Layers = Callable[[Grid], Iterable[list[Pixels]]]
-"""``layers(grid)`` yields the inputs of one more value at each pixel."""
+"""``layers(grid)`` yields, for each value to reduce, the reducer's inputs at all pixels."""
 
 
 def _reduced_bands(
@@ -32,7 +32,7 @@ def _reduced_bands(
     template: Band,
     algorithm: str,
 ) -> list[Band]:
-    """Return the bands of a reducer's outputs over layers of pixels, their masks the weights."""
+    """Return a band for each output of a reducer over layers of pixels, weighted by their masks."""
 
     def outputs(grid: Grid) -> list[Output]:
         run = Run(reducer)
@@ -49,10 +49,11 @@ def _reduced_bands(
 def reduce_collection(
     collection: Collection, reducer: Reducer, parallel_scale: float = 1.0
 ) -> Image:
-    """Return a reducer's outputs over a collection's images at each pixel, ``band_output``.
+    """Return an image of a reducer's outputs over the images of a collection at each pixel.
 
-    Masks are the weights. A reducer of several inputs takes all bands together; its outputs
-    keep their names.
+    Pixels are weighted by their masks. A reducer of one input runs on each band by itself, and
+    its outputs become bands ``band_output``. A reducer of several inputs takes all bands
+    together, and its outputs keep their names.
     https://developers.google.com/earth-engine/guides/reducers_image_collection
     """
     del parallel_scale
@@ -99,9 +100,9 @@ for _name in (
 
 @algorithm("Image.reduce", takes_arrays=True, keeps=Keeps.FIRST)
 def reduce_bands(image: Image, reducer: Reducer) -> Image:
-    """Return a reducer's outputs over an image's bands at each pixel.
+    """Return an image of a reducer's outputs over the bands of an image at each pixel.
 
-    A reducer of several inputs takes the bands in tuples, one after the other.
+    A reducer of n inputs takes the bands n at a time.
     https://developers.google.com/earth-engine/guides/reducers_image
     """
     n = reducer.inputs
@@ -122,7 +123,7 @@ def reduce_bands(image: Image, reducer: Reducer) -> Image:
 
 @algorithm("ImageCollection.merge")
 def merge(first: Collection, second: Collection) -> Collection:
-    """Return the images of both collections, under ``1_`` and ``2_`` before their indices.
+    """Return the images of both collections; their indices are prefixed with ``1_`` and ``2_``.
 
     https://developers.google.com/earth-engine/apidocs/ee-imagecollection-merge
     """
@@ -133,7 +134,7 @@ def merge(first: Collection, second: Collection) -> Collection:
 
     def source(query: Any) -> Iterable[Image]:
         for prefix, collection in (("1", first), ("2", second)):
-            # Their indices are other than what may be asked for.
+            # The prefix makes an index that is asked for differ from the one inside.
             hint = replace(query, equals={})
             for image in collection.elements(hint):
                 yield marked(prefix, image)

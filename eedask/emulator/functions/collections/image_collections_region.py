@@ -1,4 +1,4 @@
-"""``ImageCollection.getRegion``: all values of a collection in a region, as a table."""
+"""``ImageCollection.getRegion``: the pixel values of a collection in a region, as a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eedask.emulator.pixels.projection import requested
 from eedask.emulator.pixels.raster import Image, Projection
 from eedask.emulator.regions.zones import Tile, Zone
 from eedask.emulator.values.elements import index_of
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 _MOST_VALUES = 1048576
 
@@ -29,7 +29,7 @@ def get_region(
     crs: Projection | None = None,
     transform: Sequence[float] | None = None,
 ) -> list[Any]:
-    """Return rows of id, longitude, latitude, time and bands for each image and pixel.
+    """Return a row of id, longitude, latitude, time and band values for each image and pixel.
 
     The first row is the header. Masked values are None.
     https://developers.google.com/earth-engine/apidocs/ee-imagecollection-getregion

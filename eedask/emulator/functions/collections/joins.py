@@ -14,28 +14,31 @@ from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.values.comparison import sort_key
 from eedask.emulator.values.elements import index_of, property_of, with_properties
 from eedask.emulator.values.filtering import Filter
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 Match = tuple[Any, float | None]
-"""An element of the secondary collection, and the measure of its fit."""
+"""An element of the secondary collection, and the condition's measure of how well it fits."""
 
 
 @dataclass(frozen=True)
 class Join:
-    """How the results of a join are made: ``results(primary, its matches)``."""
+    """How a join makes its results: ``results(element, matches)`` yields those of one element.
+
+    ``element`` is of the primary collection, ``matches`` are those of the secondary one.
+    """
 
     results: Callable[[Any, list[Match]], Iterator[Any]]
 
 
 @algorithm("Join.simple")
 def simple() -> Join:
-    """Return a join that keeps what has a match."""
+    """Return a join that keeps the primary elements that have a match."""
     return Join(lambda element, matches: iter([element] if matches else []))
 
 
 @algorithm("Join.inverted")
 def inverted() -> Join:
-    """Return a join that keeps what has no match."""
+    """Return a join that keeps the primary elements that have no match."""
     return Join(lambda element, matches: iter([] if matches else [element]))
 
 
@@ -54,7 +57,11 @@ def _measured(match: Match, key: str | None) -> Any:
 def save_first(
     key: str, ordering: str | None, ascending: bool, measure: str | None, outer: bool
 ) -> Join:
-    """Return a join that saves the first match as a property."""
+    """Return a join that saves the first match as the property ``key``.
+
+    Matches are ordered by the property ``ordering``; elements without a match are kept if
+    ``outer``.
+    """
 
     def results(element: Any, matches: list[Match]) -> Iterator[Any]:
         if matches:
@@ -68,7 +75,10 @@ def save_first(
 
 @algorithm("Join.saveBest")
 def save_best(key: str, measure: str, outer: bool) -> Join:
-    """Return a join that saves the match of the least measure as a property."""
+    """Return a join that saves the match of the least measure as the property ``key``.
+
+    Elements without a match are kept if ``outer``.
+    """
 
     def results(element: Any, matches: list[Match]) -> Iterator[Any]:
         if any(m[1] is None for m in matches):
@@ -86,7 +96,11 @@ def save_best(key: str, measure: str, outer: bool) -> Join:
 def save_all(
     key: str, ordering: str | None, ascending: bool, measure: str | None, outer: bool
 ) -> Join:
-    """Return a join that saves the list of matches as a property."""
+    """Return a join that saves the list of matches as the property ``key``.
+
+    Matches are ordered by the property ``ordering``; elements without a match are kept if
+    ``outer``.
+    """
 
     def results(element: Any, matches: list[Match]) -> Iterator[Any]:
         if matches or outer:
@@ -98,7 +112,7 @@ def save_all(
 
 @algorithm("Join.inner")
 def inner(primary: str, secondary: str, measure: str | None) -> Join:
-    """Return a join that makes a feature of every pair."""
+    """Return a join that makes a feature of each pair, whose properties hold both elements."""
 
     def results(element: Any, matches: list[Match]) -> Iterator[Any]:
         for other, fit in matches:
@@ -113,7 +127,7 @@ def inner(primary: str, secondary: str, measure: str | None) -> Join:
 
 @algorithm("Join.apply")
 def apply(join: Join, primary: Collection, secondary: Collection, condition: Filter) -> Collection:
-    """Return the results of a join."""
+    """Return the collection of a join's results."""
 
     def source(_: Query) -> Iterator[Any]:
         others = list(secondary.elements())

@@ -1,4 +1,4 @@
-"""Reducers at work on lists and on columns of collections."""
+"""List.reduce and reduceColumns: reducers on lists and on properties of collections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.reducers.reduce import Reducer, reduce_columns
 from eedask.emulator.values.elements import property_of
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 def _check(reducer: Reducer, given: int, where: str) -> None:
@@ -20,7 +20,7 @@ def _check(reducer: Reducer, given: int, where: str) -> None:
 
 @algorithm("List.reduce")
 def reduce_list(items: list[Any], reducer: Reducer) -> Any:
-    """Return a reducer's only output over a list, or the dictionary of its outputs."""
+    """Return a reducer's output over a list, or a dictionary if it has several outputs."""
     if reducer.inputs == 1:
         columns = [items]
     else:
@@ -35,9 +35,9 @@ def reduce_list(items: list[Any], reducer: Reducer) -> Any:
 def reduce_collection(
     items: Collection, reducer: Reducer, selectors: list[str], weights: list[str] | None
 ) -> dict[str, Any]:
-    """Return a reducer's outputs over columns of properties.
+    """Return a reducer's outputs over properties of a collection, one property for each input.
 
-    Elements that lack a weight weigh nothing.
+    ``weights`` names properties of weights; an element without one has weight 0.
     """
     where = "Collection.reduceColumns"
     _check(reducer, len(selectors), where)

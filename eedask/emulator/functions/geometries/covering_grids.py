@@ -14,16 +14,17 @@ from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.geometry.geometry import Geometry, placed, rectangle
 from eedask.emulator.pixels.projection import at_scale
 from eedask.emulator.pixels.raster import Projection
-from eedask.emulator.values.values import Feature, collection_of
+from eedask.emulator.values.value_types import Feature, collection_of
 
 _MOST_CELLS = 1_000_000
 
 
 @algorithm("Geometry.coveringGrid")
 def covering_grid(geometry: Geometry, projection: Projection, scale: float | None) -> Any:
-    """Return the cells of a projection's pixel grid that meet a geometry, row by row.
+    """Return a feature for each cell of a projection's pixel grid that meets a geometry.
 
-    A scale is in metres at the projection's origin; a cell's id is its column and row.
+    Cells come row by row; a cell's id is made of its column and row. ``scale`` is the side of a
+    cell in metres at the projection's origin; without it cells are the projection's pixels.
     """
     grid = projection if scale is None else at_scale(projection, scale)
     shape = geometry.coordinates_in(projection.crs)

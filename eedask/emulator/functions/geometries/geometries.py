@@ -1,7 +1,7 @@
-"""Geometry.* and Feature.*: measures and relations of geometries, and geometries made of others.
+"""Geometry.* and Feature.*: areas, lengths, distances, set operations, buffers, simplification.
 
-With a projection, the work is done in its plane and in its units; without one on the earth, in
-metres. https://developers.google.com/earth-engine/guides/geometric_operations
+With a projection, an algorithm computes in that plane and in its units; without one it computes
+on the earth, in metres. https://developers.google.com/earth-engine/guides/geometric_operations
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from eedask.emulator.geometry.geometry import (
 from eedask.emulator.geometry.sphere import RADIUS
 from eedask.emulator.pixels.raster import Projection
 from eedask.emulator.values.elements import geometry_of
-from eedask.emulator.values.values import ErrorMargin, Feature
+from eedask.emulator.values.value_types import ErrorMargin, Feature
 
 Margin = ErrorMargin | None
 Proj = Projection | None
@@ -41,7 +41,7 @@ _EARTH = shapely.box(-180, -90, 180, 90)
 
 
 def shape_of(element: Any, where: str) -> Geometry:
-    """Return an element's geometry; 400 where it has none."""
+    """Return an element's geometry; raise Earth Engine's 400 if it has none."""
     geometry = geometry_of(element)
     if geometry is None:
         raise EarthEngineError(f"{where}: The feature has no geometry.")
@@ -49,7 +49,7 @@ def shape_of(element: Any, where: str) -> Geometry:
 
 
 def _in(geometry: Geometry, projection: Proj) -> Shape:
-    """Return a shape to calculate with, in a projection's plane or in longitude and latitude."""
+    """Return the shape of a geometry in a projection's plane, or without one in degrees."""
     if projection is None or projection.crs == WGS84:
         return geometry.lonlat
     return geometry.coordinates_in(projection.crs)
@@ -62,7 +62,7 @@ def _result(shape: Shape, projection: Proj, geodesic: bool) -> Geometry:
 
 
 def _unary(name: str, function: Callable[..., Any], makes_geometry: bool) -> None:
-    """Register a function of a geometry under Geometry. and, of a feature's, under Feature."""
+    """Register a function of one geometry as ``Geometry.name`` and as ``Feature.name``."""
 
     @algorithm(f"Geometry.{name}")
     def of_geometry(geometry: Geometry, margin: Margin, projection: Proj) -> Any:
@@ -75,7 +75,10 @@ def _unary(name: str, function: Callable[..., Any], makes_geometry: bool) -> Non
 
 
 def _binary(name: str, function: Callable[..., Any], makes_geometry: bool = False) -> None:
-    """Register a function of two geometries; a feature that results is the left one."""
+    """Register a function of two geometries as ``Geometry.name`` and as ``Feature.name``.
+
+    If it makes a geometry, the result for features is the left feature with that geometry.
+    """
 
     @algorithm(f"Geometry.{name}")
     def of_geometries(left: Geometry, right: Geometry, margin: Margin, projection: Proj) -> Any:
@@ -96,7 +99,7 @@ def with_geometry(element: Any, geometry: Geometry | None) -> Any:
 
 
 def area(geometry: Geometry, _: Margin, projection: Proj) -> float:
-    """Return square metres, or the projection's square units."""
+    """Return the area in square metres, or in the projection's units squared."""
     if geometry.unbounded:
         return math.inf
     if projection is None:
@@ -105,7 +108,7 @@ def area(geometry: Geometry, _: Margin, projection: Proj) -> float:
 
 
 def _lengths(shape: Shape, polygons: bool) -> float:
-    """Return the length in the plane of all polygons or of all else."""
+    """Return the planar length of all polygons' boundaries, or if not ``polygons`` of all lines."""
     return float(sum(p.length for p in parts(shape) if (p.geom_type == "Polygon") == polygons))
 
 
@@ -172,7 +175,10 @@ def _combination(name: str) -> Callable[[Geometry, Geometry, Proj], Geometry]:
 
 
 def combined(name: str, left: Shape, right: Shape) -> Shape:
-    """Return a set operation of two shapes, which may cross themselves in a projection's plane."""
+    """Return the result of a shapely set operation such as ``"union"`` on two shapes.
+
+    Shapes that cross themselves, as they may after a projection, are mended first.
+    """
     try:
         made: Shape = getattr(left, name)(right)
     except shapely.GEOSException:
@@ -191,7 +197,7 @@ _binary("symmetricDifference", _combination("symmetric_difference"), makes_geome
 
 
 def distance(left: Geometry, right: Geometry, projection: Proj, on_sphere: bool = False) -> float:
-    """Return metres, or a projection's units."""
+    """Return the least distance between two geometries in metres, or in a projection's units."""
     if projection is None:
         return geodesy.distance(left, right, on_sphere)
     return float(_in(left, projection).distance(_in(right, projection)))
@@ -231,7 +237,7 @@ def feature_distance(left: Any, right: Any, _: Margin, projection: Proj, spheric
 def within_distance(
     left: Geometry, right: Geometry, limit: float, _: Margin, projection: Proj
 ) -> bool:
-    """Return whether two geometries are within a distance."""
+    """Return whether two geometries are at most ``limit`` apart (metres or projection units)."""
     return distance(left, right, projection) <= limit
 
 
@@ -239,7 +245,7 @@ def within_distance(
 def feature_within_distance(
     left: Any, right: Any, limit: float, _: Margin, projection: Proj
 ) -> bool:
-    """Return whether two features are within a distance."""
+    """Return whether two features are at most ``limit`` apart (metres or projection units)."""
     one, other = (shape_of(e, "Feature.withinDistance") for e in (left, right))
     return distance(one, other, projection) <= limit
 
@@ -250,10 +256,10 @@ def _margin(margin: Margin) -> float | None:
 
 @algorithm("Geometry.buffer")
 def buffer(geometry: Geometry, metres: float, margin: Margin, projection: Proj) -> Geometry:
-    """Return what is within a distance; less, if the distance is negative.
+    """Return all points within a distance of a geometry; a negative distance shrinks it.
 
-    Nothing on the sphere is further off than half its circumference: from there on it is all of
-    it, or nothing is left.
+    A distance of half the earth's circumference or more gives the whole earth, or nothing if it
+    is negative.
     """
     if not math.isfinite(metres):
         raise EarthEngineError(f"Geometry.buffer: The distance must be finite, but is {metres}.")
@@ -276,7 +282,7 @@ def feature_buffer(feature: Any, metres: float, margin: Margin, projection: Proj
 
 @algorithm("Geometry.simplify")
 def simplify(geometry: Geometry, margin: ErrorMargin, projection: Proj) -> Geometry:
-    """Return a geometry with vertices left out, nowhere further off than the margin."""
+    """Return a geometry with fewer vertices, at most the error margin from the original."""
     if projection is not None:
         shape = geometry.coordinates_in(projection.crs).simplify(margin.value or 0.0)
         return Geometry(shape, projection.crs, False)
@@ -294,7 +300,7 @@ def feature_simplify(feature: Any, margin: ErrorMargin, projection: Proj) -> Any
 def transform(
     geometry: Geometry, projection: Projection, _: Margin, geodesic: bool | None
 ) -> Geometry:
-    """Return a geometry in another projection."""
+    """Return a geometry transformed to another projection."""
     if geometry.unbounded:
         return geometry
     edges = crs.is_geographic(projection.crs) if geodesic is None else geodesic
@@ -319,7 +325,7 @@ def feature_transform(
 
 
 def _cut(geometry: Geometry, distances: list[float], projection: Proj) -> Geometry:
-    """Return lines cut at some distances along them."""
+    """Return the pieces of lines that are cut at the given distances along them."""
     pieces: list[Shape] = []
     for line in parts(_in(geometry, projection)):
         if line.geom_type not in ("LineString", "LinearRing"):
@@ -332,7 +338,7 @@ def _cut(geometry: Geometry, distances: list[float], projection: Proj) -> Geomet
 
 @algorithm("Geometry.cutLines")
 def cut_lines(geometry: Geometry, distances: list[float], _: Margin, projection: Proj) -> Geometry:
-    """Return the lines of a geometry cut at distances along them."""
+    """Return the lines of a geometry, cut at distances along them (metres or projection units)."""
     return _cut(geometry, distances, projection)
 
 
@@ -351,7 +357,7 @@ def coordinates_of(geometry: Geometry) -> list[Any]:
 
 @algorithm("Geometry.edgesAreGeodesics", "Geometry.geodesic")
 def geodesic_edges(geometry: Geometry) -> bool:
-    """Return whether edges are great circles."""
+    """Return whether the geometry's edges are great circles, not straight in its projection."""
     return geometry.geodesic
 
 
@@ -364,7 +370,7 @@ def geometries(geometry: Geometry) -> list[Geometry]:
 
 @algorithm("Geometry.isUnbounded")
 def is_unbounded(geometry: Geometry) -> bool:
-    """Return whether a geometry covers everything."""
+    """Return whether a geometry covers the whole earth."""
     return geometry.unbounded
 
 
@@ -381,9 +387,10 @@ def type_of(geometry: Geometry) -> str:
 
 
 def merged(geometries_: list[Geometry]) -> Geometry:
-    """Return the geometries of a collection as one, without dissolving them.
+    """Return several geometries as one collection, without dissolving them.
 
-    All in one crs and with one kind of edges stay so; else they come planar in EPSG:4326.
+    If all have the same crs and kind of edges the result has them too; otherwise the result is
+    planar in EPSG:4326.
     """
     if not geometries_:
         return Geometry(shapely.GeometryCollection())

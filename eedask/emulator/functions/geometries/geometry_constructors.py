@@ -1,4 +1,8 @@
-"""GeometryConstructors.*: geometries from coordinates, numbers in a projection's coordinates."""
+"""GeometryConstructors.*: geometries from coordinates.
+
+``values`` are coordinates in ``projection`` (EPSG:4326 by default) or geometries in place of
+them; edges are great circles if ``geodesic``.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ from eedask.emulator.geometry.geometry import (
     rings,
 )
 from eedask.emulator.pixels.raster import Projection
-from eedask.emulator.values.values import ErrorMargin
+from eedask.emulator.values.value_types import ErrorMargin
 
 
 def _points(value: Any, where: str) -> Any:
@@ -45,7 +49,7 @@ def _points(value: Any, where: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return coordinates as lists where geometries stand for them."""
+    """Return coordinates as nested lists; a geometry among them is replaced by its own."""
     if isinstance(value, Geometry):
         return coordinates(value.shape)
     return [_plain(item) for item in value] if isinstance(value, list) else value
@@ -65,7 +69,7 @@ def _closed(points: Any) -> Any:
 
 
 def _polygon(rings: Any, where: str) -> Shape:
-    """Return the polygon of rings, or of one ring's points; no rings make an empty one."""
+    """Return the polygon of a list of rings, or of one ring's points; empty for no rings."""
     if rings == []:
         return shapely.Polygon()
     nested = rings if _depth(rings) >= 3 else [rings]
@@ -97,7 +101,7 @@ def _polygons(value: Any, where: str) -> Shape:
 
 
 def _first_geometry(value: Any) -> Geometry | None:
-    """Return one of the geometries that stand among coordinates."""
+    """Return the first geometry among coordinates, or None if there is none."""
     if isinstance(value, Geometry):
         return value
     return _first_geometry(value[0]) if isinstance(value, list) and value else None
@@ -110,7 +114,10 @@ def _made(
     geodesic: bool | None,
     where: str,
 ) -> Geometry:
-    """Return a geometry; crs and edges are those of geometries among the coordinates by default."""
+    """Return a geometry of coordinates.
+
+    If crs and edges are not given, they are those of the first geometry among the coordinates.
+    """
     given = _first_geometry(value)
     try:
         shape = build(value, where)
@@ -129,9 +136,10 @@ def _made(
 
 
 def _inside_left(geometry: Geometry, even_odd: bool) -> Geometry:
-    """Return polygons if both rules mean the same by them.
+    """Return polygons whose inside is the same under both of Earth Engine's rules; refuse others.
 
-    With ``evenOdd`` false, the inside of a clockwise shell is the rest of the world.
+    With ``evenOdd`` false, the inside is what lies left of the ring: of a clockwise shell, the
+    rest of the world. The emulator has no such polygons.
     """
     if not even_odd:
         for part in parts(geometry.shape):
@@ -153,7 +161,7 @@ def point(values: list[float], projection: Projection | None) -> Geometry:
 
 @algorithm("GeometryConstructors.MultiPoint")
 def multi_point(values: list[Any], projection: Projection | None) -> Geometry:
-    """Return many points."""
+    """Return a MultiPoint."""
     where = "GeometryConstructors.MultiPoint"
     return _made(
         lambda v, w: shapely.MultiPoint(_points(v, w)) if v else shapely.MultiPoint(),
@@ -182,7 +190,7 @@ def linear_ring(
     geodesic: bool | None,
     _: ErrorMargin | None,
 ) -> Geometry:
-    """Return a closed line."""
+    """Return a linear ring; if its last point is not its first, that is appended."""
     return _made(_ring, values, projection, geodesic, "GeometryConstructors.LinearRing")
 
 
@@ -193,7 +201,7 @@ def multi_line_string(
     geodesic: bool | None,
     _: ErrorMargin | None,
 ) -> Geometry:
-    """Return many lines."""
+    """Return a MultiLineString."""
     return _made(_lines, values, projection, geodesic, "GeometryConstructors.MultiLineString")
 
 
@@ -218,7 +226,7 @@ def multi_polygon(
     _: ErrorMargin | None,
     even_odd: bool,
 ) -> Geometry:
-    """Return many polygons."""
+    """Return a MultiPolygon."""
     made = _made(_polygons, values, projection, geodesic, "GeometryConstructors.MultiPolygon")
     return _inside_left(made, even_odd)
 
@@ -227,7 +235,7 @@ def multi_polygon(
 def make_rectangle(
     values: list[Any], projection: Projection | None, geodesic: bool | None, _even_odd: bool
 ) -> Geometry:
-    """Return a rectangle from its low and high corners."""
+    """Return the rectangle between its lower left and upper right corner."""
 
     def build(value: Any, where: str) -> Shape:
         corners = _points(value, where)
@@ -239,7 +247,10 @@ def make_rectangle(
 
 @algorithm("GeometryConstructors.BBox")
 def bbox(west: float, south: float, east: float, north: float) -> Geometry:
-    """Return the planar rectangle of meridians and parallels; it may cross the antimeridian."""
+    """Return the planar rectangle between two meridians and two parallels, in degrees.
+
+    It may cross the antimeridian.
+    """
     if south > north:
         raise EarthEngineError("GeometryConstructors.BBox: South must not be over north.")
     if east - west >= 360:

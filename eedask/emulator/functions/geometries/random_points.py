@@ -1,7 +1,7 @@
 """FeatureCollection.randomPoints and Collection.randomColumn.
 
-Earth Engine's own generators are unpublished: the same seed gives the same numbers here every
-time, and others there.
+Earth Engine's own generators are unpublished: a seed gives the same numbers each time here, but
+not those that Earth Engine would give.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ from eedask.emulator.geometry import geodesy
 from eedask.emulator.geometry.geometry import Geometry, Shape, parts
 from eedask.emulator.values.elements import property_of, with_properties
 from eedask.emulator.values.info import to_info
-from eedask.emulator.values.values import Collection, ErrorMargin, Feature, Query, collection_of
+from eedask.emulator.values.value_types import (
+    Collection,
+    ErrorMargin,
+    Feature,
+    Query,
+    collection_of,
+)
 
 _MOST = 10_000_000
 
 
 @algorithm("FeatureCollection.randomPoints")
 def random_points(region: Geometry, count: int, seed: int, _: ErrorMargin) -> Collection:
-    """Return points that are uniform over the region on the sphere (or along its lines)."""
+    """Return random points of a region, uniform by area on the sphere, or by length along lines."""
     if not 0 <= count <= _MOST:
         raise EarthEngineError(f"FeatureCollection.randomPoints: Invalid number of points {count}.")
     shape = region.lonlat
@@ -46,7 +52,7 @@ def uniform_points(shape: Shape, count: int, generator: np.random.Generator) -> 
     Parameters
     ----------
     shape : shapely geometry
-        In EPSG:4326. Of mixed dimensions, the highest counts.
+        In EPSG:4326. If it mixes polygons, lines and points, only the highest dimension counts.
     count : int
     generator : numpy.random.Generator
     """
@@ -83,7 +89,7 @@ def _within(piece: Shape, dimension: int, count: int, generator: Any) -> Any:
 
 
 def _within_polygon(polygon: Shape, count: int, generator: Any) -> Any:
-    """Return points of a polygon: of those uniform in its box, those that are inside."""
+    """Return random points in a polygon: drawn in its bounding box, and kept if they are inside."""
     west, south, east, north = polygon.bounds
     low, high = np.sin(np.radians([south, north]))
     shapely.prepare(polygon)
@@ -106,7 +112,11 @@ def _within_polygon(polygon: Shape, count: int, generator: Any) -> Any:
 def random_column(
     items: Collection, name: str, seed: int, distribution: str, keys: list[str]
 ) -> Collection:
-    """Return elements with a random number each, that depends on the seed and the keys alone."""
+    """Return elements with a random number as the property ``name``.
+
+    The number is a function of the seed and of the values of the properties ``keys``. It lies
+    from 0 up to 1 for ``uniform``, and has mean 0 and deviation 1 for ``normal``.
+    """
     if distribution not in ("uniform", "normal"):
         raise EarthEngineError(f"Collection.randomColumn: Unknown distribution '{distribution}'.")
 
@@ -122,6 +132,6 @@ def random_column(
 
 
 def _hashed(text: str) -> float:
-    """Return a number from 0 up to 1 that looks random."""
+    """Return a hash of a text as a number from 0 (included) to 1 (excluded)."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return (int.from_bytes(digest) >> 11) * 2.0**-53

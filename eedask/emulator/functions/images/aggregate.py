@@ -1,4 +1,4 @@
-"""``Image.reduceResolution``: pixels made of all finer ones under them."""
+"""``Image.reduceResolution``: coarse pixels computed from all finer pixels under them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BLOCK = 2**21
 _MOST_READ = 2**26
 _MOST_COMBINED = 2**20
 
-# Corners of output pixels, and the places among them.
+# Corners of n output pixels in input pixels, shape (n, 4, 2), and their flat indices, shape (n,).
 _Quads = tuple[NDArray[np.float64], NDArray[np.intp]]
 
 
@@ -33,12 +33,13 @@ _Quads = tuple[NDArray[np.float64], NDArray[np.intp]]
 def reduce_resolution(
     image: Image, reducer: Reducer, best_effort: bool = False, max_pixels: int = 64
 ) -> Image:
-    """Return an image whose coarser pixels reduce the finer ones under them.
+    """Return an image that, read at a coarser scale, reduces all input pixels under each pixel.
 
-    The finer pixels are those of the image's default projection; they weigh their mask times
-    the share of the output pixel that they cover. Asked for at their own scale or finer, bands
-    are as they were, if the reducer has one input and one output. With ``best_effort`` pixels
-    of a coarser level of the pyramid stand for those that are too many.
+    The input pixels are those of the image's default projection. The weight of one is its mask
+    times the share of the output pixel that it covers. Read at that scale or finer, the bands
+    are unchanged if the reducer has one input and one output. If there are more than
+    ``max_pixels`` input pixels under an output pixel, that is an error, or with ``best_effort``
+    a coarser level of the input's pyramid is used.
     https://developers.google.com/earth-engine/apidocs/ee-image-reduceresolution
     """
     if max_pixels < 1:
@@ -74,7 +75,7 @@ def _aggregated(
 
 
 def _sides(grid: Grid, projection: Projection) -> tuple[float, float]:
-    """Return how many pixels of a projection lie along the sides of one of the grid's."""
+    """Return the width and height of a grid's pixel, in pixels of a projection."""
     if not same_crs(grid.crs, projection.crs):
         ratio = pixel_ratio(grid, projection)
         return ratio, ratio
@@ -113,7 +114,11 @@ def _reduced(bands: Sequence[Band], reducer: Reducer, grid: Grid, most: int) -> 
 
 
 def _input_projection(projection: Projection, grid: Grid, most: int) -> Projection:
-    """Return the projection whose pixels are reduced: a coarser one where only effort is asked."""
+    """Return the projection whose pixels are reduced.
+
+    ``most`` is maxPixels; a negative number stands for bestEffort, which takes a coarser level
+    instead of raising an error.
+    """
     sides = _sides(grid, projection)
     level = 0
     while _pixels((sides[0] / 2**level, sides[1] / 2**level)) > min(abs(most), _MOST_COMBINED):
@@ -127,7 +132,7 @@ def _input_projection(projection: Projection, grid: Grid, most: int) -> Projecti
 
 
 def _quads(grid: Grid, projection: Projection) -> Iterator[_Quads]:
-    """Yield the output pixels, some rows at a time, as quadrilaterals in the input's pixels."""
+    """Yield the output pixels, some rows at a time, as quadrilaterals in input pixels."""
     width, height = (math.ceil(side) + 1 for side in _sides(grid, projection))
     rows = max(1, _BLOCK // (width * height * grid.width))
     for top in range(0, grid.height, rows):
@@ -149,7 +154,7 @@ def _quads(grid: Grid, projection: Projection) -> Iterator[_Quads]:
 
 
 def _whole(parts: Sequence[tuple[NDArray[np.intp], Output]], size: int) -> Output:
-    """Return an output for all pixels, null where no part has it."""
+    """Return one output for all pixels from those of blocks of rows; null where no block has it."""
     valid = np.zeros(size, bool)
     if not parts:
         return Output(np.zeros(size), valid)

@@ -1,4 +1,4 @@
-"""Image.array*: shapes of per-pixel arrays, and what lies in them.
+"""Image.array*: joining, cutting and reshaping the arrays that are an image's pixels.
 
 Each is the algorithm of the same name on :mod:`~eedask.emulator.functions.values.arrays`, for all
 pixels at once. https://developers.google.com/earth-engine/guides/arrays_array_images
@@ -29,13 +29,13 @@ def mapped(
     kind: Callable[[PixelType], PixelType] = lambda kind: kind,
     keys: Sequence[Key] = (),
 ) -> Image:
-    """Return the image of a function of each band's arrays."""
+    """Return an image of a function applied to the arrays of each band."""
     bands = [combined([b], function, kind(b.type), b.id, keys) for b in image.bands]
     return derived(image, bands)
 
 
 def need(band: Band, least: int, where: str) -> None:
-    """Raise unless a band's arrays have at least so many axes."""
+    """Raise Earth Engine's 400 unless a band's arrays have at least ``least`` axes."""
     if band.type.dimensions < least:
         raise EarthEngineError(
             f"{where}: Band '{band.id}' must have arrays of {least} or more dimensions. "
@@ -44,19 +44,19 @@ def need(band: Band, least: int, where: str) -> None:
 
 
 def need_axis(image: Image, axis: int, where: str) -> None:
-    """Raise unless the arrays of all bands have an axis."""
+    """Raise Earth Engine's 400 unless the arrays of all bands have an axis of this number."""
     check_axes(where, axis)
     for band in image.bands:
         need(band, axis + 1, where)
 
 
 def deep(block: Array, rank: int) -> Array:
-    """Return a block whose arrays have axes of length 1 added to so many."""
+    """Return a block whose arrays have ``rank`` axes; those that are added have length 1."""
     return block.reshape(block.shape + (1,) * (rank + 1 - block.ndim))
 
 
 def along(block: Array, axis: int, part: slice) -> Array:
-    """Return part of a block's arrays along one of their axes."""
+    """Return a slice of a block's arrays along one of their axes."""
     return block[(slice(None),) * (axis + 1) + (part,)]
 
 
@@ -71,7 +71,7 @@ def joined(axis: int, rank: int, where: str, *blocks: Array) -> Array:
 
 @algorithm("Image.arrayCat", takes_arrays=True)
 def array_cat(first: Image, second: Image, axis: int) -> Image:
-    """Return arrays joined along an axis, that may be a new one, band by band."""
+    """Return arrays joined along an axis, band by band; the axis may be a new one."""
     where = "Image.arrayCat"
     check_axes(where, axis)
     bands = []
@@ -84,7 +84,7 @@ def array_cat(first: Image, second: Image, axis: int) -> Image:
 
 @algorithm("Image.arrayDimensions", takes_arrays=True)
 def array_dimensions(image: Image) -> Image:
-    """Return the number of axes, 0 for bands of numbers."""
+    """Return the number of axes of each pixel's array, 0 for bands of numbers."""
     bands = []
     for band in image.bands:
         rank = band.type.dimensions
@@ -98,14 +98,14 @@ def array_dimensions(image: Image) -> Image:
 
 @algorithm("Image.arrayLength", takes_arrays=True)
 def array_length(image: Image, axis: int) -> Image:
-    """Return the length of an axis."""
+    """Return the length of each pixel's array along an axis."""
     need_axis(image, axis, "Image.arrayLength")
     return mapped(image, lambda b: np.full(len(b), b.shape[axis + 1]), lambda _: COUNT)
 
 
 @algorithm("Image.arrayLengths", takes_arrays=True)
 def array_lengths(image: Image) -> Image:
-    """Return the length of each axis."""
+    """Return each pixel's vector of the lengths of its array's axes."""
 
     def lengths(block: Array) -> Array:
         return np.broadcast_to(np.array(block.shape[1:], np.int64), (len(block), block.ndim - 1))
@@ -115,7 +115,7 @@ def array_lengths(image: Image) -> Image:
 
 @algorithm("Image.arrayGet", takes_arrays=True, keeps=Keeps.FIRST)
 def array_get(image: Image, position: Image) -> Image:
-    """Return the element at a position, of as many bands as the arrays have axes."""
+    """Return the element at a position; the image ``position`` has a band for each axis."""
     where = "Image.arrayGet"
     keys = [Key(band) for band in position.bands]
     for band in image.bands:
@@ -139,9 +139,9 @@ def array_get(image: Image, position: Image) -> Image:
 def array_slice(
     image: Image, axis: int, start: Image | None, end: Image | None, step: int
 ) -> Image:
-    """Return part of arrays along an axis; negative positions count from its end.
+    """Return a slice of arrays along an axis; negative positions count from its end.
 
-    A masked start is the start of the axis, a masked end its end.
+    Where ``start`` or ``end`` is masked, the slice starts or ends where the axis does.
     """
     where = "Image.arraySlice"
     need_axis(image, axis, where)
@@ -166,7 +166,10 @@ def array_slice(
 
 
 def _of_band(image: Image, index: int, count: int, where: str) -> Band:
-    """Return the only band of an image of numbers, or the one for a band of another image."""
+    """Return the band of an image that goes with band ``index`` of another one of ``count``.
+
+    An image of one band has that for all of them. The band must hold numbers.
+    """
     if len(image.bands) not in (1, count):
         raise EarthEngineError(f"{where}: Need 1 band, or {count}. Got {len(image.bands)}.")
     band = image.bands[0 if len(image.bands) == 1 else index]
@@ -177,7 +180,7 @@ def _of_band(image: Image, index: int, count: int, where: str) -> Band:
 
 @algorithm("Image.arrayMask", takes_arrays=True)
 def array_mask(image: Image, mask: Image) -> Image:
-    """Return what lies along the elements of a mask of arrays that are not 0."""
+    """Return arrays with only those elements along an axis for which the mask array is not 0."""
     bands = []
     for band in (*image.bands, *mask.bands):
         need(band, 1, "Image.arrayMask")
@@ -199,7 +202,7 @@ def _kept(block: Array, keep: Array) -> Made:
 
 
 def compacted(block: Array, flags: Array, axis: int) -> Made:
-    """Return arrays without what is not flagged along an axis.
+    """Return arrays with only the flagged elements along an axis.
 
     Parameters
     ----------
@@ -223,7 +226,7 @@ def compacted(block: Array, flags: Array, axis: int) -> Made:
 
 @algorithm("Image.arrayPad", takes_arrays=True)
 def array_pad(image: Image, lengths: Sequence[int], value: float) -> Image:
-    """Return arrays filled up to a length along each axis."""
+    """Return arrays filled up with a value to a length along each axis."""
     check_axes("Image.arrayPad", max(len(lengths) - 1, 0))
 
     def pad(block: Array) -> Array:
@@ -245,7 +248,10 @@ def array_pad(image: Image, lengths: Sequence[int], value: float) -> Image:
 
 @algorithm("Image.arrayProject", takes_arrays=True, keeps=Keeps.FIRST)
 def array_project(image: Image, axes: Sequence[int]) -> Image:
-    """Return arrays with some axes only, in their order; the rest have a length of at most 1."""
+    """Return arrays with only the axes ``axes``, in that order; the others must have length 1.
+
+    A pixel where one of the others has length 0 is masked.
+    """
     where = "Image.arrayProject"
     need_axis(image, max(axes, default=0), where)
     if len(set(axes)) < len(axes) or min(axes, default=0) < 0:
@@ -261,7 +267,7 @@ def array_project(image: Image, axes: Sequence[int]) -> Image:
             )
         kept = [block.shape[a + 1] for a in axes]
         if 0 in lengths and 0 not in kept:
-            # Nothing is there to keep: such a pixel is masked.
+            # An axis of length 0 has no element to keep: such a pixel is masked.
             return np.zeros((len(block), *kept), block.dtype), np.zeros(len(block), bool)
         order = [0, *(a + 1 for a in axes), *(a + 1 for a in dropped)]
         return block.transpose(order).reshape(len(block), *kept)
@@ -271,7 +277,7 @@ def array_project(image: Image, axes: Sequence[int]) -> Image:
 
 @algorithm("Image.arrayRepeat", takes_arrays=True)
 def array_repeat(image: Image, axis: int, copies: Image) -> Image:
-    """Return copies of arrays joined along an axis, that may be a new one."""
+    """Return copies of arrays joined along an axis, which may be a new one."""
     where = "Image.arrayRepeat"
     check_axes(where, axis)
     bands = []
@@ -294,7 +300,10 @@ def array_repeat(image: Image, axis: int, copies: Image) -> Image:
 
 @algorithm("Image.arrayReshape", takes_arrays=True)
 def array_reshape(image: Image, lengths: Image, dimensions: int) -> Image:
-    """Return arrays with other axes, whose lengths are arrays; one may be -1: what is left."""
+    """Return arrays reshaped to the lengths that each pixel's vector of ``lengths`` holds.
+
+    A length of -1 stands for the one that fits.
+    """
     where = "Image.arrayReshape"
     check_axes(where, max(dimensions - 1, 0))
     if len(lengths.bands) != 1 or lengths.bands[0].type.dimensions != 1:
@@ -317,7 +326,7 @@ def array_reshape(image: Image, lengths: Image, dimensions: int) -> Image:
 
 
 def _resolved(size: int, shape: Sequence[int]) -> list[int]:
-    """Return lengths with what is left in place of -1; ValueError if they do not fit."""
+    """Return lengths with the one that fits in place of -1; ValueError if there is none."""
     known = int(np.prod([n for n in shape if n != -1]))
     if min(shape, default=0) < -1 or list(shape).count(-1) > 1:
         raise ValueError(shape)
@@ -330,7 +339,7 @@ def _resolved(size: int, shape: Sequence[int]) -> list[int]:
 
 @algorithm("Image.arrayTranspose", "Image.matrixTranspose", takes_arrays=True)
 def array_transpose(image: Image, first: int, second: int) -> Image:
-    """Return arrays with two axes exchanged; a vector becomes a row of a matrix."""
+    """Return arrays with two axes exchanged; a vector becomes a matrix of one row."""
     check_axes("Image.arrayTranspose", first, second)
     top = max(first, second) + 1
 

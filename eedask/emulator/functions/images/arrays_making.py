@@ -1,4 +1,4 @@
-"""Arrays of bands and of collections, pixel by pixel, and bands of arrays again."""
+"""Array images made of bands and of collections, and bands made of array images."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from eedask.emulator.pixels.bands import both, combined, constant, derived
 from eedask.emulator.pixels.pixel_types import of_rank, union
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.pixels.sampling import masked
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 _MOST_BYTES = 2**31
 
 
 @algorithm("Image.toArray", takes_arrays=True, keeps=Keeps.FIRST)
 def to_array(image: Image, axis: int) -> Image:
-    """Return one band, ``array``, of the bands' values joined along an axis.
+    """Return one band ``array``: at each pixel the bands' values joined along an axis.
 
     A pixel is masked if any band is.
     https://developers.google.com/earth-engine/apidocs/ee-image-toarray
@@ -45,7 +45,7 @@ def to_array(image: Image, axis: int) -> Image:
 
 @algorithm("Image.arrayFlatten", takes_arrays=True, keeps=Keeps.FIRST)
 def array_flatten(image: Image, labels: Sequence[Sequence[str]], separator: str = "_") -> Image:
-    """Return a band of numbers for each element of arrays of one shape.
+    """Return a band of numbers for each element of the pixels' arrays, which must have one shape.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-arrayflatten
     """
@@ -77,7 +77,7 @@ def array_flatten(image: Image, labels: Sequence[Sequence[str]], separator: str 
     def read(index: int, grid: Grid) -> Pixels:
         pixels = elements(grid)
         if pixels.values.shape[2] != len(names):
-            return masked(grid.shape, kind.dtype)  # there is no valid pixel
+            return masked(grid.shape, kind.dtype)  # without a valid pixel there are no elements
         return Pixels(pixels.values[..., index], pixels.mask)
 
     kind = of_rank(band.type, 0)
@@ -89,12 +89,12 @@ def array_flatten(image: Image, labels: Sequence[Sequence[str]], separator: str 
 
 @algorithm("Image.bitsToArrayImage", keeps=Keeps.FIRST)
 def bits_to_array_image(image: Image) -> Image:
-    """Return the bits of integers as vectors up to the highest that is 1, the lowest first."""
+    """Return each integer's bits as a vector, from the lowest to the highest that is 1."""
 
     def bits(block: Array) -> Made:
         numbers = block.astype(np.int64)
         flags = numbers[:, None] >> np.arange(64) & 1
-        # 0 has one bit (a guess).
+        # The vector of 0 has one element (a guess).
         lengths = np.maximum(64 - flags[:, ::-1].argmax(axis=1), 1)
         lengths[numbers == 0] = 1
         rows = [np.flatnonzero(lengths == n) for n in np.unique(lengths)]
@@ -108,7 +108,7 @@ def bits_to_array_image(image: Image) -> Image:
 
 @algorithm("Image.matrixIdentity", takes_arrays=True)
 def matrix_identity(size: int) -> Image:
-    """Return the identity matrix everywhere, in a band ``constant``."""
+    """Return a band ``constant`` whose every pixel is the identity matrix."""
     if not 1 <= size <= 1000:
         raise EarthEngineError(f"Image.matrixIdentity: Invalid size {size}.")
     return constant(np.eye(size, dtype=np.int64))
@@ -116,10 +116,10 @@ def matrix_identity(size: int) -> Image:
 
 @algorithm("ImageCollection.toArray")
 def collection_to_array(collection: Collection) -> Image:
-    """Return one band, ``array``, of a row for each image and a column for each band.
+    """Return one band ``array``: at each pixel a matrix of a row an image and a column a band.
 
-    At each pixel only the images are there all of whose bands are valid; a pixel where none is
-    is masked (a guess).
+    An image has no row at a pixel where one of its bands is masked; a pixel without rows is
+    masked (a guess).
     https://developers.google.com/earth-engine/apidocs/ee-imagecollection-toarray
     """
     where = "ImageCollection.toArray"
@@ -131,7 +131,7 @@ def collection_to_array(collection: Collection) -> Image:
     kind = of_rank(union(band.type for band in bands), 2)
     names = [band.id for band in bands]
 
-    @lru_cache(maxsize=1)  # arrays are often sorted by a part of themselves
+    @lru_cache(maxsize=1)  # sorting arrays by a slice of themselves reads them twice
     def read(grid: Grid) -> Pixels:
         images = stack.on(grid)
         _check_memory(grid, len(images) * len(names))
@@ -161,7 +161,7 @@ def _stacked(stack: Stack, where: str) -> list[Band]:
 
 
 def _of_names(image: Image, names: Sequence[str], where: str) -> list[Band]:
-    """Return an image's bands of the collection's names, all of which it must have."""
+    """Return the bands of an image with the given names; raise 400 unless it has exactly these."""
     found = [band_named(image, name) for name in names]
     if None in found or len(image.bands) != len(names):
         raise EarthEngineError(
@@ -173,10 +173,10 @@ def _of_names(image: Image, names: Sequence[str], where: str) -> list[Band]:
 
 @algorithm("ImageCollection.toArrayPerBand")
 def to_array_per_band(collection: Collection, axis: int, drop_masked: bool) -> Image:
-    """Return each band's values of all images joined along an axis.
+    """Return, for each band, the values of all images joined along an axis.
 
-    A pixel is masked where any image is, or, with ``dropMasked``, where all are; then masked
-    images are left out of its array.
+    A pixel is masked where any image is. With ``dropMasked`` a pixel's array leaves out the
+    images that are masked there, and the pixel is masked only where all are.
     https://developers.google.com/earth-engine/apidocs/ee-imagecollection-toarrayperband
     """
     where = "ImageCollection.toArrayPerBand"
@@ -193,7 +193,7 @@ def to_array_per_band(collection: Collection, axis: int, drop_masked: bool) -> I
         def read(
             grid: Grid, name: str = band.id, kind: PixelType = kind, join: Any = join
         ) -> Pixels:
-            # What an image has no pixels of is masked there, so all images count here.
+            # Outside its footprint an image is masked; that masks the result, so all images count.
             images = stack.on(grid) if drop_masked else stack.every()
             _check_memory(grid, len(images))
             layers = [_of_names(i, names, where)[names.index(name)].read(grid) for i in images]

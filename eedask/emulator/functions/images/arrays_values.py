@@ -1,4 +1,4 @@
-"""Image.arrayReduce, arraySort…: statistics and order of the elements of per-pixel arrays."""
+"""Image.arrayReduce, arraySort…: reducing, sorting and searching each pixel's array."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _AS_INPUT = {"min", "max", "first", "last", "mode"}
 
 
 def _output_kind(reducer: Reducer) -> Any:
-    """Return the type rule of a reducer's outputs, doubles unless they are values of the input.
+    """Return a function from the input's pixel type to that of a reducer's outputs.
 
-    Earth Engine does not document it.
+    Outputs that are values of the input (min, first …) have its type, all others are doubles.
+    (Earth Engine does not document this.)
     """
     same = set(reducer.outputs) <= _AS_INPUT
     return lambda kind: kind if same else of_rank(DOUBLE, kind.dimensions)
@@ -30,7 +31,10 @@ def _output_kind(reducer: Reducer) -> Any:
 
 @algorithm("Image.arrayAccum", takes_arrays=True)
 def array_accum(image: Image, axis: int, reducer: Reducer | None) -> Image:
-    """Return the reductions of all elements up to each along an axis; their sums by default."""
+    """Return running reductions along an axis: element i reduces elements 0 to i.
+
+    Without a reducer they are running sums.
+    """
     where = "Image.arrayAccum"
     need_axis(image, axis, where)
     if reducer is None:
@@ -66,7 +70,7 @@ def _need_shape(reducer: Reducer, inputs: int, outputs: int, where: str) -> None
 def _reduced(
     reducer: Reducer, columns: Sequence[Array], where: str
 ) -> tuple[list[Array], list[Array]]:
-    """Return a reducer's outputs over the first axis of its inputs, and where they are valid."""
+    """Return a reducer's outputs over the first axis of its inputs, and which are valid (bool)."""
     shape = columns[0].shape[1:]
     flat = [c.reshape(len(c), int(np.prod(shape))) for c in columns]
     run = Run(reducer)
@@ -86,7 +90,7 @@ def array_reduce(
 ) -> Image:
     """Return arrays whose given axes are reduced to a length of 1.
 
-    With a field axis the reducer's inputs, and its outputs, lie along that. A pixel without
+    The inputs and outputs of a reducer of several lie along ``field_axis``. A pixel without
     elements to reduce is masked (a guess).
     """
     where = "Image.arrayReduce"
@@ -129,7 +133,7 @@ def _fields(moved: Array, reducer: Reducer, where: str) -> list[Array]:
 
 @algorithm("Image.arrayArgmax", takes_arrays=True)
 def array_argmax(image: Image) -> Image:
-    """Return where the greatest element first is, as a vector of positions along each axis."""
+    """Return the position of the first greatest element: a vector of an index for each axis."""
     for band in image.bands:
         need(band, 1, "Image.arrayArgmax")
 
@@ -145,7 +149,7 @@ def array_argmax(image: Image) -> Image:
 
 @algorithm("Image.arrayDotProduct", takes_arrays=True)
 def array_dot_product(first: Image, second: Image) -> Image:
-    """Return the sums of the products of two vectors' elements."""
+    """Return the dot product of two vectors at each pixel."""
     where = "Image.arrayDotProduct"
 
     def dot(left: Array, right: Array) -> Array:
@@ -163,7 +167,7 @@ def array_dot_product(first: Image, second: Image) -> Image:
 
 @algorithm("Image.arraySort", takes_arrays=True)
 def array_sort(image: Image, keys: Image | None) -> Image:
-    """Return arrays in ascending order along the axis of the keys, by them or themselves."""
+    """Return arrays sorted in ascending order, by ``keys`` along their axis or else by value."""
     where = "Image.arraySort"
 
     def sort(block: Array, *given: Array) -> Array:

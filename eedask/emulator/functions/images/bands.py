@@ -1,4 +1,4 @@
-"""Image algorithms that pick, name and join bands, and that tell of them."""
+"""Image algorithms that select, name, join and cast bands, and that list their properties."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eedask.emulator.values.typenames import type_name
 
 @algorithm("Image.select", takes_arrays=True, keeps=Keeps.FIRST)
 def select(image: Image, selectors: Sequence[Any], names: Sequence[str] | None = None) -> Image:
-    """Return the bands that selectors name: patterns, whole names or numbers.
+    """Return the bands that selectors name: names, regular expressions or band numbers from 0.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-select
     """
@@ -28,7 +28,7 @@ def select(image: Image, selectors: Sequence[Any], names: Sequence[str] | None =
     for selector in selectors:
         chosen += _matching(image, selector)
     if names is None:
-        # A band that several patterns match comes once for each of them, under another name.
+        # A band that several patterns match appears once for each of them, under different names.
         return image.with_bands(tuple(_numbered(chosen)))
     return _renamed(image, chosen, names, "Image.select")
 
@@ -64,7 +64,7 @@ def _matching(image: Image, selector: Any) -> list[Band]:
 
 
 def _numbered(bands: Sequence[Band]) -> list[Band]:
-    """Return bands with ``_1``, ``_2``… after names that were there before."""
+    """Return bands of distinct names: to a name that occurs again ``_1``, ``_2``… is added."""
     taken: set[str] = set()
     result = []
     for band in bands:
@@ -90,13 +90,13 @@ def _renamed(image: Image, bands: Sequence[Band], names: Sequence[str], algorith
 
 @algorithm("Image.rename", takes_arrays=True, keeps=Keeps.FIRST)
 def rename(image: Image, names: Sequence[str]) -> Image:
-    """Return the image with other band names, as many as there are bands."""
+    """Return the image with its bands renamed; the number of names must be that of the bands."""
     return _renamed(image, image.bands, names, "Image.rename")
 
 
 @algorithm("Image.regexpRename", takes_arrays=True, keeps=Keeps.FIRST)
 def regexp_rename(image: Image, regex: str, replacement: str, everywhere: bool = True) -> Image:
-    """Return the image with what a pattern matches in band names replaced."""
+    """Return the image with the matches of a pattern in its band names replaced."""
     # Java writes groups as $1, Python as \1.
     template = re.sub(r"\$(\d)", r"\\\1", replacement)
     names = [re.sub(regex, template, n, count=0 if everywhere else 1) for n in image.band_names]
@@ -107,9 +107,10 @@ def regexp_rename(image: Image, regex: str, replacement: str, everywhere: bool =
 def add_bands(
     image: Image, source: Image, names: Sequence[str] | None = None, overwrite: bool = False
 ) -> Image:
-    """Return the image with another's bands behind its own.
+    """Return the image with the bands of ``source`` added after its own.
 
-    Names that are there already get ``_1``, ``_2``…, or replace their band with ``overwrite``.
+    A band whose name exists already gets ``_1``, ``_2``… added to it, or with ``overwrite``
+    replaces the band of that name.
     https://developers.google.com/earth-engine/apidocs/ee-image-addbands
     """
     added = source.bands if names is None else select(source, names).bands
@@ -122,9 +123,9 @@ def add_bands(
 
 @algorithm("Image.cat", needs_context=True, takes_arrays=True, keeps=Keeps.FIRST_OF_LIST)
 def cat(context: Any, values: Sequence[Any]) -> Image:
-    """Return one image of the bands of many, with the properties of the first.
+    """Return one image of the bands of several, with the properties of the first.
 
-    Constants among them become constant images.
+    Numbers among them become constant images.
     """
     images = [_promoted(value, context) for value in values]
     if not images:
@@ -144,7 +145,7 @@ def _promoted(value: Any, context: Any) -> Image:
 
 @algorithm("Image.slice", takes_arrays=True, keeps=Keeps.FIRST)
 def slice_bands(image: Image, start: int, end: int | None = None) -> Image:
-    """Return the bands from one number up to but not including another."""
+    """Return the bands from number ``start`` up to, but not including, number ``end``."""
     return image.with_bands(image.bands[start:end])
 
 
@@ -162,7 +163,7 @@ def band_types(image: Image) -> dict[str, PixelType]:
 
 @algorithm("Image.cast", takes_arrays=True, keeps=Keeps.FIRST)
 def cast_bands(image: Image, types: Mapping[str, Any], order: Sequence[str] | None = None) -> Image:
-    """Return the image with some bands' types changed, and the bands in another order."""
+    """Return the image with bands cast to ``types`` (by name) and in the order ``order``."""
     result = []
     for band in image.bands:
         try:
@@ -177,7 +178,7 @@ def cast_bands(image: Image, types: Mapping[str, Any], order: Sequence[str] | No
 
 
 def cast_band(band: Band, kind: PixelType) -> Band:
-    """Return a band in another pixel type."""
+    """Return a band cast to a pixel type; values are truncated, and clamped to its range."""
     if band.type == kind:
         return band
     return unary(band, lambda values: cast(values, kind.dtype), kind)
@@ -185,7 +186,7 @@ def cast_band(band: Band, kind: PixelType) -> Band:
 
 @algorithm("Image.id", takes_arrays=True)
 def image_id(image: Any) -> str | None:
-    """Return the id: the asset's, or the index in the collection."""
+    """Return the image's id: that of the asset, else its index in the collection."""
     if isinstance(image, Image) and image.id:
         return image.id
     index = image.properties.get("system:index")
@@ -194,7 +195,7 @@ def image_id(image: Any) -> str | None:
 
 @algorithm("Image.metadata", takes_arrays=True, keeps=Keeps.FIRST)
 def metadata(image: Image, name: str, band_name: str | None = None) -> Image:
-    """Return a constant band of a numeric property, with the image's projection."""
+    """Return a band whose every pixel is a numeric property, with the image's projection."""
     value = image.properties.get(name)
     if not isinstance(value, int | float):
         raise EarthEngineError(f"Image.metadata: Property '{name}' is not a number.")

@@ -1,4 +1,4 @@
-"""Image algorithms that tell how far the nearest pixel of some kind is."""
+"""Image algorithms of distance and of the cost of travel to the nearest target pixel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 from numpy.typing import NDArray
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
@@ -29,7 +29,7 @@ _FURTHEST = 1024
 
 
 def _nearest(targets: NDArray[np.bool_], metric: str) -> Array:
-    """Return the distance in pixels of each pixel to the nearest target, infinite without one."""
+    """Return each pixel's distance in pixels to the nearest target; infinite if there is none."""
     if not targets.any():
         return np.full(targets.shape, np.inf)
     ways: dict[str, Callable[[Any], Any]] = {
@@ -46,10 +46,10 @@ def _targets(pixels: Pixels) -> NDArray[np.bool_]:
 
 @algorithm("Image.distance")
 def distance(image: Image, kernel: Kernel | None = None, skip_masked: bool = True) -> Image:
-    """Return each pixel's distance to the nearest one that is not 0, in a kernel's units.
+    """Return each pixel's distance to the nearest pixel that is not 0, in the kernel's units.
 
-    Pixels with none within the kernel's radius are masked. Without a kernel it is a Euclidean
-    one of 100 pixels (a guess).
+    Pixels without one inside the kernel's radius are masked. The default kernel is Euclidean
+    with a radius of 100 pixels (a guess).
     https://developers.google.com/earth-engine/apidocs/ee-image-distance
     """
     used = kernel or _DEFAULT
@@ -64,7 +64,7 @@ def _distance_band(band: Band, kernel: Kernel, skip_masked: bool) -> Band:
     def read(grid: Grid) -> Pixels:
         stencil = kernel.on(grid)
         n = max(stencil.margins)
-        # The weight of the pixel next to the focus is the size of a step.
+        # The kernel's weight right beside its centre is the size of one pixel in its units.
         step = float(stencil.weights[stencil.y, stencil.x + 1]) if n else 0.0
         pixels = band.read(padded(grid, n))
         inner = (slice(n, n + grid.height), slice(n, n + grid.width))
@@ -79,7 +79,7 @@ def _distance_band(band: Band, kernel: Kernel, skip_masked: bool) -> Band:
 
 
 def _radius(kernel: Kernel, grid: Grid, whole: int) -> float:
-    """Return a distance kernel's radius in pixels, with its fraction if it is known."""
+    """Return a distance kernel's radius in pixels, not rounded if the exact value is known."""
     radius = kernel.arguments.get("radius")
     if radius is None:
         return float(whole)
@@ -90,10 +90,10 @@ def _radius(kernel: Kernel, grid: Grid, whole: int) -> float:
 def fast_distance_transform(
     image: Image, neighbourhood: int = 256, units: str = "pixels", metric: str = "squared_euclidean"
 ) -> Image:
-    """Return a band ``distance``: how far the first band's nearest pixel other than 0 is.
+    """Return a band ``distance``: that to the nearest pixel of the first band that is not 0.
 
-    In pixels, for ``squared_euclidean`` squared; masked where there is none within the
-    neighbourhood. The input's mask does not mask (masked pixels are 0).
+    It is in pixels, for the metric ``squared_euclidean`` in pixels squared, and masked where
+    there is no such pixel within the neighbourhood. Masked input pixels count as 0.
     https://developers.google.com/earth-engine/apidocs/ee-image-fastdistancetransform
     """
     name = "Image.fastDistanceTransform"
@@ -122,11 +122,11 @@ def fast_distance_transform(
 
 @algorithm("Image.cumulativeCost")
 def cumulative_cost(cost: Image, source: Image, furthest: float, geodetic: bool = True) -> Image:
-    """Return a band ``cumulative_cost``: that of the cheapest way from a source to each pixel.
+    """Return a band ``cumulative_cost``: the cost of the cheapest path from a source to each pixel.
 
-    Ways go from pixel to neighbouring pixel, diagonally as well; a step costs its length in
-    metres times the mean cost of both pixels (a guess). Sources are pixels of ``source`` other
-    than 0; pixels that no way of at most ``furthest`` metres can reach are masked.
+    Paths go from pixel to neighbouring pixel, diagonally as well; a step costs its length in
+    metres times the mean cost of both pixels (a guess). Sources are the pixels of ``source`` that
+    are not 0; pixels that no path of at most ``furthest`` metres reaches are masked.
     https://developers.google.com/earth-engine/guides/image_cumulative_cost
     """
     name = "Image.cumulativeCost"

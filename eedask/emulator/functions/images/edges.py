@@ -1,11 +1,11 @@
-"""Image algorithms about how values change from pixel to pixel."""
+"""Image algorithms of gradients and edges."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import Keeps, algorithm
@@ -19,10 +19,10 @@ from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 
 @algorithm("Image.gradient", keeps=Keeps.FIRST)
 def gradient(image: Image) -> Image:
-    """Return bands ``x`` and ``y``: the first band's change by metre to the east and the north.
+    """Return bands ``x`` and ``y``: the first band's change per metre to the east and the north.
 
-    From the pixels on both sides, as for terrain; masked where one of the four is. (The units
-    and the direction of ``y`` are guesses.)
+    They are computed from the pixels on both sides, as terrain slopes are, and masked where one
+    of these four is. (The units and the direction of ``y`` are guesses.)
     https://developers.google.com/earth-engine/guides/image_gradients
     """
     if not image.bands:
@@ -44,8 +44,8 @@ def gradient(image: Image) -> Image:
 def derivative(image: Image) -> Image:
     """Return bands ``band_x`` and ``band_y``: half the difference of the pixels on both sides.
 
-    Columns go to the right and rows down; masked where a pixel on either side is. (That the
-    difference is a central one is a guess.)
+    ``x`` goes to the right and ``y`` down. They are masked where a pixel on either side is. (That
+    Earth Engine takes the central difference is a guess.)
     https://developers.google.com/earth-engine/apidocs/ee-image-derivative
     """
     made = (_difference(band, axis) for band in image.bands for axis in ("x", "y"))
@@ -72,9 +72,9 @@ def _difference(band: Band, axis: str) -> Band:
 
 @algorithm("Image.zeroCrossing")
 def zero_crossing(image: Image) -> Image:
-    """Return 1 where the pixel to the right, below, or below to the right has the other sign.
+    """Return 1 where the neighbour to the right, below or diagonally below has the opposite sign.
 
-    Masked neighbours have no sign (a guess).
+    Masked neighbours are not compared (a guess).
     https://developers.google.com/earth-engine/guides/image_edges
     """
 
@@ -99,11 +99,12 @@ def zero_crossing(image: Image) -> Image:
 
 @algorithm("CannyEdgeDetector")
 def canny(image: Image, threshold: float, sigma: float = 1.0) -> Image:
-    """Return the size of the gradient on edges that are over a threshold, 0 elsewhere.
+    """Return the magnitude of the gradient on edges where it exceeds a threshold, 0 elsewhere.
 
-    The image is smoothed by a Gaussian (radius three sigmas), differences are taken across each
-    pixel, and what is not the greatest along the direction of the gradient, of four, is
-    suppressed. There is no second threshold. How Earth Engine does it in detail is not said.
+    The image is smoothed by a Gaussian of radius three sigmas, and the gradient taken by central
+    differences. Pixels that are no maximum along the direction of the gradient (rounded to four
+    directions) are set to 0. There is no second threshold. Earth Engine does not publish its
+    details.
     https://developers.google.com/earth-engine/guides/image_edges
     """
     if sigma < 0:
@@ -148,7 +149,7 @@ def _smoothed(pixels: Pixels, sigma: float, radius: int) -> tuple[Array, Mask]:
 
 
 def _ridges(size: Array, dx: Array, dy: Array) -> Array:
-    """Return where the gradient is no less than on either side of it, along its direction."""
+    """Return where (bool) the gradient is no smaller than on both sides along its direction."""
     angle = np.degrees(np.arctan2(dy, dx))[1:-1, 1:-1] % 180
     sector = (np.floor((angle + 22.5) / 45) % 4).astype(int)
     height, width = sector.shape

@@ -1,4 +1,4 @@
-"""``Image.expression``: formulas of images."""
+"""``Image.expression``: images computed from formulas written as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eedask.emulator.pixels.pixel_types import union
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 from eedask.emulator.values.formulas import Formula, parse
 
-# Functions of formulas that are called otherwise than the algorithm.
+# Functions whose name in a formula differs from that of the algorithm.
 _RENAMED = {"ln": "log"}
 
 
@@ -27,17 +27,17 @@ _RENAMED = {"ln": "log"}
 def parse_expression(
     expression: str, argument: str, variables: Sequence[str], free_are_bands: bool = False
 ) -> Callable[..., Image]:
-    """Return a function of images that computes a formula.
+    """Return a function that computes a formula from images.
 
     Parameters
     ----------
     expression : str
     argument : str
-        The variable whose bands ``b()`` gives.
+        Name of the variable whose bands ``b("name")`` or ``b(number)`` in the formula stands for.
     variables : sequence of str
-        The function's arguments, by position or name.
+        Names of the returned function's arguments, in order.
     free_are_bands : bool
-        Whether other names are bands of that image.
+        Whether any other name in the formula is a band of the image ``argument``.
     """
     tree = parse(expression)
 
@@ -55,7 +55,7 @@ class _Evaluation:
         self._default = scope.get(argument)
 
     def image(self, tree: Formula) -> Image:
-        """Return the image that a formula stands for."""
+        """Return the image that a parsed formula computes."""
         if tree.kind == "number":
             return constant(tree.value)
         if tree.kind == "name":
@@ -101,7 +101,7 @@ class _Evaluation:
 
 
 def _choose(condition: Image, yes: Image, no: Image) -> Image:
-    """Return one image's pixels where a condition is not 0 and another's where it is."""
+    """Return the pixels of ``yes`` where a condition is not 0, and of ``no`` where it is 0."""
     bands = []
     tests = condition.bands
     branches = pairs(yes, no, "Image.parseExpression")

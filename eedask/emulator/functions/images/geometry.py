@@ -1,4 +1,4 @@
-"""Image algorithms about where pixels are: clipping, projections and resampling."""
+"""Image algorithms of clipping, projections and resampling."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from eedask.emulator.pixels.resampling import read_through
 from eedask.emulator.pixels.sampling import masked
 from eedask.emulator.regions.coverage import coverage
 from eedask.emulator.regions.shapes import shape_in
-from eedask.emulator.values.values import Collection, ErrorMargin, Feature
+from eedask.emulator.values.value_types import Collection, ErrorMargin, Feature
 
 
 @algorithm("Image.clip", takes_arrays=True, keeps=Keeps.FIRST)
 def clip(image: Image, geometry: Any) -> Image:
-    """Return the image masked outside a geometry, pixels on its edge by what it covers of them.
+    """Return the image masked outside a geometry; its mask at the edge is the covered fraction.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-clip
     """
@@ -67,7 +67,7 @@ def _clipped(image: Image, geometry: Geometry) -> Image:
 
 
 def within(image: Image, geometry: Geometry) -> Image:
-    """Return the image masked outside a geometry, its footprint as it was."""
+    """Return the image masked outside a geometry, with its footprint unchanged."""
     if geometry.unbounded:
         return image
     bands = (_with_extent(_masked_outside(band, geometry), geometry) for band in image.bands)
@@ -86,7 +86,7 @@ def _masked_outside(band: Band, geometry: Geometry) -> Band:
 
 
 def _with_extent(band: Band, geometry: Geometry) -> Band:
-    """Return a band whose stated dimensions are those of a geometry's bounds."""
+    """Return a band whose ``dimensions`` and ``origin`` are those of a geometry's bounds."""
     if band.has_default_projection or geometry.shape.is_empty:
         return band
     pixel = math.sqrt(abs(band.projection.transform.determinant))
@@ -104,7 +104,7 @@ def _with_extent(band: Band, geometry: Geometry) -> Band:
 
 @lru_cache(maxsize=16)
 def region_mask(geometry: Geometry, grid: Grid) -> Mask:
-    """Return the covered fraction of a grid's pixels, in steps of 1/255.
+    """Return the fraction of each pixel of a grid that a geometry covers, in steps of 1/255.
 
     https://developers.google.com/earth-engine/guides/reducers_weighting
     """
@@ -146,11 +146,12 @@ def clip_to_bounds_and_scale(
     max_dimension: int | None = None,
     scale: float | None = None,
 ) -> Image:
-    """Return the image cut to the bounds of a geometry, on a grid of a stated size or scale.
+    """Return the image cut to the bounds of a geometry, on a grid of a given size or scale.
 
-    The bounds are those in the image's own projection. A width and height divide them into so
-    many pixels exactly; a scale makes pixels about the projection's origin, all that the bounds
-    touch; ``max_dimension`` makes square pixels, so many along the longer side.
+    The bounds are taken in the crs of the image. ``width`` and ``height`` are the number of
+    pixels that divide them exactly. ``scale`` gives pixels of that size aligned with the
+    projection's origin, all that touch the bounds. ``max_dimension`` gives square pixels, that
+    many along the longer side.
     https://developers.google.com/earth-engine/apidocs/ee-image-cliptoboundsandscale
     """
     if not image.bands:
@@ -189,7 +190,7 @@ def _check_sizes(
 def image_bounds(
     image: Image, geometry: Geometry | None, name: str
 ) -> tuple[float, float, float, float]:
-    """Return the bounds of a geometry, or of an image, in the first band's crs."""
+    """Return (left, bottom, right, top) of a geometry, or of an image, in the first band's crs."""
     band = image.bands[0]
     if geometry is not None and not geometry.unbounded:
         shape = shape_in(geometry, band.projection.crs, abs(band.projection.transform.a))
@@ -206,7 +207,7 @@ def image_bounds(
 
 
 def north_up(projection: Projection) -> Projection:
-    """Return the projection with rows that go down the map, as pictures have them."""
+    """Return the projection with rows that run southwards, as in pictures."""
     t = projection.transform
     if t.e > 0 and t.b == t.d == 0:
         return Projection(projection.crs, Affine(t.a, 0, t.c, 0, -t.e, t.f))
@@ -222,9 +223,9 @@ def _divided(crs: str, bounds: tuple[float, float, float, float], width: int, he
 
 
 def longest_side_grid(crs: str, bounds: tuple[float, float, float, float], longest: int) -> Grid:
-    """Return a grid that divides bounds exactly, with so many pixels on the longer side.
+    """Return a grid that divides bounds exactly, with ``longest`` pixels on the longer side.
 
-    The shorter side gets as many as make them most nearly square (a guess).
+    The number on the shorter side makes pixels as nearly square as possible (a guess).
     """
     left, bottom, right, top = bounds
     size = max(right - left, top - bottom) / longest
@@ -236,10 +237,10 @@ def longest_side_grid(crs: str, bounds: tuple[float, float, float, float], longe
 
 
 def _cut_to(band: Band, grid: Grid, bounds: tuple[float, float, float, float]) -> Band:
-    """Return a band with a grid of its own, masked outside bounds in that grid's crs."""
+    """Return a band with ``grid`` as its default, masked outside bounds in that grid's crs."""
     region = Geometry(shapely.box(*bounds), grid.crs, geodesic=False)
-    # The bounds in units of the pixels, a little larger: they must not shave the edge pixels
-    # that were made to fit them.
+    # The bounds are widened by a millionth of a pixel, so that rounding does not mask the outermost
+    # pixels, which fit them exactly.
     margin = 1e-6 * max(abs(grid.transform.a), abs(grid.transform.e))
     left, bottom, right, top = bounds
     padded = (left - margin, bottom - margin, right + margin, top + margin)
@@ -298,7 +299,7 @@ def reproject(
     transform: Sequence[float] | None = None,
     scale: float | None = None,
 ) -> Image:
-    """Return the image computed in a projection, and seen from others by nearest neighbour.
+    """Return the image computed in a projection; other grids get its nearest pixels.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-reproject
     """
@@ -317,7 +318,7 @@ def _fixed(band: Band, projection: Projection) -> Band:
 
 @algorithm("Image.resample", keeps=Keeps.FIRST)
 def resample(image: Image, mode: str = "bilinear") -> Image:
-    """Return the image, its source pixels interpolated where they are reprojected.
+    """Return the image with its source pixels interpolated wherever they are reprojected.
 
     https://developers.google.com/earth-engine/guides/resample
     """
@@ -330,7 +331,7 @@ def resample(image: Image, mode: str = "bilinear") -> Image:
 
         def read(grid: Grid, band: Band = band) -> Pixels:
             wanted: Any = mode
-            # Whoever resamples nearest to the source decides.
+            # A request passes the last ``resample`` first, so the one next to the source decides.
             return band.read(replace(grid, resampling=wanted))
 
         bands.append(replace(band, read=read))
@@ -339,7 +340,7 @@ def resample(image: Image, mode: str = "bilinear") -> Image:
 
 @algorithm("Image.projection", takes_arrays=True)
 def projection_of(image: Image) -> Projection:
-    """Return the default projection, which all bands must share.
+    """Return the default projection; raise Earth Engine's 400 if the bands' differ.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-projection
     """
@@ -361,7 +362,7 @@ def geometry(
     projection: Projection | None = None,
     geodesics: bool | None = None,
 ) -> Geometry:
-    """Return the footprint, everything for an image that is unbounded."""
+    """Return the image's footprint; that of an unbounded image is the whole earth."""
     del max_error, geodesics
     footprint: Geometry | None
     footprint = image.footprint if isinstance(image, Image) else image.geometry

@@ -1,4 +1,8 @@
-"""Kernels, by their names."""
+"""Kernel.*: the algorithms that make and combine kernels.
+
+``radius``, ``x`` and ``y`` are in ``units``, pixels or metres; ``normalize`` scales the weights to
+a sum of ``magnitude``.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ for _name in kernels.EDGES:
 def rectangle(
     x: float, y: float, units: str = "pixels", normalize: bool = True, magnitude: float = 1.0
 ) -> Kernel:
-    """Return a kernel of ones with two radii."""
+    """Return a rectangular kernel of equal weights with the radii ``x`` and ``y``."""
     return kernels.rectangle(x, y, units, normalize, magnitude)
 
 
@@ -54,7 +58,7 @@ def gaussian(
     normalize: bool = True,
     magnitude: float = 1.0,
 ) -> Kernel:
-    """Return samples of a Gaussian."""
+    """Return a kernel of a Gaussian with deviation ``sigma``, cut off at ``radius``."""
     return kernels.gaussian(radius, sigma, units, normalize, magnitude)
 
 
@@ -62,23 +66,23 @@ def gaussian(
 def fixed(
     width: int, height: int, weights: list[list[Any]], x: int, y: int, normalize: bool
 ) -> Kernel:
-    """Return a kernel of given weights."""
+    """Return a kernel of given weights, as rows; (``x``, ``y``) is its focus."""
     return kernels.fixed(weights, width, height, x, y, normalize)
 
 
 @algorithm("Kernel.rotate")
 def rotate(kernel: Kernel, rotations: int) -> Kernel:
-    """Return a kernel turned clockwise by so many right angles."""
+    """Return a kernel rotated clockwise by ``rotations`` times 90 degrees."""
     return kernels.rotated(kernel, rotations)
 
 
 @algorithm("Kernel.add")
 def add(first: Kernel, second: Kernel, normalize: bool = False) -> Kernel:
-    """Return the sum of two kernels, focus on focus."""
+    """Return the sum of two kernels, laid over each other with their focuses at one place."""
     return kernels.added(first, second, normalize)
 
 
 @algorithm("Kernel.inverse")
 def inverse(kernel: Kernel) -> Kernel:
-    """Return a kernel of one over the weights."""
+    """Return a kernel whose weights are one over those of another."""
     return kernels.inverted(kernel)

@@ -1,4 +1,4 @@
-"""Image algorithms about masks, and those that choose between values."""
+"""Image algorithms of masks, and those that replace values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from eedask.emulator.pixels.sampling import over
 
 @algorithm("Image.updateMask", takes_arrays=True, keeps=Keeps.FIRST)
 def update_mask(image: Image, mask: Image) -> Image:
-    """Return the image masked where it was, and by another image where that is less.
+    """Return the image with the lesser of its own mask and the values of another image.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-updatemask
     """
@@ -45,7 +45,7 @@ def update_mask(image: Image, mask: Image) -> Image:
 
 
 def _matched(image: Image, other: Image, name: str) -> list[tuple[Band, Band, str]]:
-    """Pair bands so that the result has the first image's bands, no others."""
+    """Return the first image's bands, each with the band of the other that goes with it."""
     if len(image.bands) == 1 and len(other.bands) > 1:
         raise EarthEngineError(
             f"{name}: Expected 1 band or as many as the image has (1). Got {len(other.bands)}."
@@ -55,7 +55,7 @@ def _matched(image: Image, other: Image, name: str) -> list[tuple[Band, Band, st
 
 @algorithm("Image.mask", takes_arrays=True, keeps=Keeps.FIRST)
 def mask(image: Image, new: Image | None = None) -> Image:
-    """Return the masks as an image; or the image with another mask, whatever it had.
+    """Return the image's masks as bands, or with ``new`` the image with its mask replaced.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-mask
     """
@@ -81,7 +81,7 @@ def _mask_band(band: Band) -> Band:
 
 @algorithm("Image.selfMask", keeps=Keeps.FIRST)
 def self_mask(image: Image) -> Image:
-    """Return the image masked by its own values."""
+    """Return the image masked by its own values: pixels of 0 become masked."""
     bands = []
     for band in image.bands:
 
@@ -95,10 +95,10 @@ def self_mask(image: Image) -> Image:
 
 @algorithm("Image.unmask", takes_arrays=True, keeps=Keeps.FIRST_IF_SAME_FOOTPRINT)
 def unmask(image: Image, value: Image | None = None, same_footprint: bool = True) -> Image:
-    """Return the image with another's values where it is masked.
+    """Return the image with the values of another where it is masked, or 0 without another.
 
-    With ``same_footprint`` what lies outside the footprint stays masked. Where a mask is
-    between 0 and 1 the values are blended (a guess).
+    With ``same_footprint`` pixels outside the footprint stay masked. Where a mask is between 0
+    and 1 the two values are blended (a guess).
     https://developers.google.com/earth-engine/apidocs/ee-image-unmask
     """
     bands = []
@@ -144,7 +144,7 @@ def _filled(band: Band, fill: Band, kind: PixelType) -> Band:
 
 @algorithm("Image.where", takes_arrays=True, keeps=Keeps.FIRST)
 def where(image: Image, test: Image, value: Image) -> Image:
-    """Return the image with another's values where a test is not 0.
+    """Return the image with the values of ``value`` where ``test`` is not 0.
 
     Where the test or the value is masked, the image stays as it is.
     https://developers.google.com/earth-engine/apidocs/ee-image-where
@@ -176,7 +176,7 @@ def _chosen(band: Band, test: Band, new: Band, kind: PixelType) -> Band:
 
 @algorithm("Image.blend")
 def blend(bottom: Image, top: Image) -> Image:
-    """Lay one image over another, its mask being its opacity.
+    """Return ``top`` laid over ``bottom``; the mask of ``top`` is its opacity.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-blend
     """
@@ -195,9 +195,9 @@ def remap(
     default: Any = None,
     band_name: str | None = None,
 ) -> Image:
-    """Return one band, ``remapped``, with values exchanged for others.
+    """Return one band, ``remapped``, in which each value of ``old`` is replaced from ``new``.
 
-    Values that are not in the list become the default, or masked if there is none.
+    Other values become the default, or are masked if there is none.
     https://developers.google.com/earth-engine/apidocs/ee-image-remap
     """
     if len(old) != len(new):
@@ -234,7 +234,7 @@ def _number_or_image(value: Any) -> Band:
 
 @algorithm("Image.clamp", takes_arrays=True, keeps=Keeps.FIRST)
 def clamp(image: Image, low: float, high: float) -> Image:
-    """Return the image with values kept between two limits, in the bands' own types."""
+    """Return the image with values clamped to two limits; the bands' types stay."""
     bands = []
     for band in image.bands:
         kind = union([band.type, of_number(_whole(low)), of_number(_whole(high))])
@@ -252,7 +252,7 @@ def _whole(value: float) -> float:
 
 @algorithm("Image.unitScale", takes_arrays=True, keeps=Keeps.FIRST)
 def unit_scale(image: Image, low: float, high: float) -> Image:
-    """Return (value - low) / (high - low), as floats; what is outside 0 to 1 stays there."""
+    """Return (value - low) / (high - low) as floats; results outside 0 to 1 are not clamped."""
     bands = []
     for band in image.bands:
         kind = floating(band.type)

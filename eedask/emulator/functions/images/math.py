@@ -1,7 +1,7 @@
 """Arithmetic, comparison, logic and bits on images, pixel by pixel.
 
-The rules of pairing are in :func:`eedask.emulator.pixels.bands.pairs`, those of types in
-:mod:`eedask.emulator.pixels.pixel_types`. A result is masked where an operand is.
+Which bands are paired is decided in :func:`eedask.emulator.pixels.bands.pairs`, the type of a
+result in :mod:`eedask.emulator.pixels.pixel_types`. A result is masked where an operand is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 
 from eedask.emulator.functions.images.bands import cast_band
 from eedask.emulator.functions.registry import Keeps, algorithm
@@ -36,17 +36,20 @@ _INT64 = np.dtype(np.int64)
 
 
 def _divide(a: Array, b: Array) -> Array:
-    """Divide; by zero is zero, as the reference has it."""
+    """Return the quotient; division by zero gives 0, as Earth Engine's reference says."""
     return np.where(b == 0, 0, np.divide(a, np.where(b == 0, 1, b)))
 
 
 def _modulo(a: Array, b: Array) -> Array:
-    """Return the remainder with the sign of the dividend; by zero is zero."""
+    """Return the remainder with the sign of the dividend; division by zero gives 0."""
     return np.where(b == 0, 0, np.fmod(a, np.where(b == 0, 1, b)))
 
 
 def _shift(values: Array, by: Array) -> Array:
-    """Shift left, or right where negative; 64 bits and more leave nothing but the sign."""
+    """Shift left by ``by`` bits, or right where that is negative.
+
+    A shift of 64 bits or more leaves 0, or to the right -1 of a negative number.
+    """
     left = np.left_shift(values, np.clip(by, 0, 63))
     right = np.right_shift(values, np.clip(-by, 0, 63))
     return np.where(by > 63, 0, np.where(by >= 0, left, right))
@@ -65,7 +68,7 @@ def _modulo_rule(a: PixelType, b: PixelType) -> PixelType:
 
 
 def _and_rule(a: PixelType, b: PixelType) -> PixelType:
-    """Return the type of a bitwise ``and``: no more than an operand that has no sign."""
+    """Return the type of a bitwise ``and``, which never exceeds an unsigned operand."""
     unsigned = [limits(kind)[1] for kind in (a, b) if limits(kind)[0] >= 0]
     return whole(0, min(unsigned)) if unsigned else bitwise(a, b)
 
@@ -83,7 +86,7 @@ def _shift_rule(sign: int) -> Rule:
 
 
 def _range_of(pick: Callable[..., float]) -> Rule:
-    """Return the rule of ``min`` and ``max``: applied to the ends of the ranges."""
+    """Return the type rule of ``min`` or ``max``: applied to the limits of both types."""
 
     def rule(a: PixelType, b: PixelType) -> PixelType:
         if a.precision == b.precision == "int":
@@ -96,7 +99,7 @@ def _range_of(pick: Callable[..., float]) -> Rule:
 
 @dataclass(frozen=True)
 class Operator:
-    """A function of two arrays, the type of its result, and whether it works on bits."""
+    """A function of two arrays, the rule for its result's type, and whether it works on bits."""
 
     function: Callable[[Array, Array], Array]
     rule: Rule
@@ -151,7 +154,7 @@ def operate(name: str, left: Image, right: Image) -> Image:
     bands = []
     for a, b, band_name in pairs(left, right, f"Image.{name}"):
         if op.bits:
-            # Fractions are cut off before bits are looked at (a guess).
+            # Operands of bitwise operators are truncated to integers (a guess).
             a, b = (x if x.type.precision == "int" else cast_band(x, INT64) for x in (a, b))
         kind = op.rule(a.type, b.type)
         bands.append(binary(a, b, op.function, kind, band_name, _INT64 if op.bits else None))
@@ -175,7 +178,7 @@ for _name in OPERATORS:
 
 @dataclass(frozen=True)
 class Transformation:
-    """A function of one array and the type of its result."""
+    """A function of one array, and the rule for its result's type."""
 
     function: Callable[[Array], Array]
     rule: Callable[[PixelType], PixelType] = floating
@@ -223,7 +226,7 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "signum": Transformation(np.sign, lambda _: PixelType("int", -1, 1)),
     "floor": Transformation(np.floor, _whole_rule),
     "ceil": Transformation(np.ceil, _whole_rule),
-    # Halves go up, as Java's Math.round has it (a guess for negative numbers).
+    # Halves are rounded up, as by Java's Math.round (a guess for negative numbers).
     "round": Transformation(lambda a: np.floor(a + 0.5), _whole_rule),
     "sin": Transformation(np.sin),
     "cos": Transformation(np.cos),
@@ -251,7 +254,7 @@ TRANSFORMATIONS: dict[str, Transformation] = {
 
 
 def transform(name: str, image: Image) -> Image:
-    """Return the result of one of :data:`TRANSFORMATIONS` on every band."""
+    """Return an image of one of :data:`TRANSFORMATIONS` applied to every band."""
     change = TRANSFORMATIONS[name]
     bands = []
     for band in image.bands:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.arrays import mapped
@@ -61,9 +61,9 @@ def _register(
 
 
 def where_possible(function: Callable[[Array], Array]) -> Callable[[Array], Made]:
-    """Return a function of matrices that leaves out those for which it fails.
+    """Return a function of a block of matrices that marks those invalid for which it fails.
 
-    Earth Engine does not say what becomes of a pixel whose matrix is singular: it is masked here.
+    Earth Engine does not document the result for a singular matrix; here the pixel is masked.
     """
 
     def call(block: Array) -> Made:
@@ -112,7 +112,7 @@ def _product(whole: bool, left: Array, right: Array) -> Array:
 
 @algorithm("Image.matrixMultiply", takes_arrays=True)
 def multiply(first: Image, second: Image) -> Image:
-    """Return the products of matrices; of integers as 64-bit ones, so that they hold them.
+    """Return the matrix products; of integers as 64-bit integers, so that they do not overflow.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-matrixmultiply
     """
@@ -126,9 +126,9 @@ def multiply(first: Image, second: Image) -> Image:
 
 @algorithm("Image.matrixSolve", takes_arrays=True)
 def solve(first: Image, second: Image) -> Image:
-    """Return the least-squares solutions of ``first`` times x equal to ``second``.
+    """Return the least-squares solutions x of ``first`` times x = ``second``.
 
-    Where many are as good, it is the shortest one (a guess).
+    If several are equally good, it is the one of the least norm (a guess).
     """
     where = "Image.matrixSolve"
 
@@ -154,7 +154,7 @@ def _matrices(first: Image, second: Image, where: str) -> list[tuple[Band, Band,
 def _register_decomposition(
     name: str, names: Sequence[str], function: Callable[[Array], Sequence[Made]]
 ) -> None:
-    """Register an algorithm that makes an image of several bands of one band's matrices."""
+    """Register a decomposition, which makes several bands from one band of matrices."""
     where = f"Image.{name}"
 
     @algorithm(where, takes_arrays=True)

@@ -1,4 +1,4 @@
-"""Image algorithms that move pixels about: translate, changeProj, displace."""
+"""Image algorithms that move pixels: translate, changeProj, displace."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MOST_PIXELS = 2**26
 
 @algorithm("Image.changeProj")
 def change_proj(image: Image, source: Projection, target: Projection) -> Image:
-    """Return the image moved: what was at a pixel of one projection is at that of another.
+    """Return the image moved so that pixel (c, r) of ``source`` lies at (c, r) of ``target``.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-changeproj
     """
@@ -48,10 +48,10 @@ def change_proj(image: Image, source: Projection, target: Projection) -> Image:
 def translate(
     image: Image, x: float, y: float, units: str = "meters", projection: Projection | None = None
 ) -> Image:
-    """Return the image moved by a vector, of metres or pixels of a projection.
+    """Return the image moved by the vector (x, y), in metres or in pixels of a projection.
 
-    Metres go east and north along the axes of the projection, at its true scale; pixels go
-    along columns and rows (a guess).
+    Metres are measured along the axes of the projection, east and north, at its point of true
+    scale; pixels along its columns and rows (a guess).
     https://developers.google.com/earth-engine/apidocs/ee-image-translate
     """
     if units not in ("meters", "pixels"):
@@ -105,17 +105,17 @@ def _moved_footprint(
 def displace(
     image: Image, displacement: Image, mode: str = "bicubic", most: float | None = None
 ) -> Image:
-    """Return the image whose pixels come from elsewhere, by vectors in metres.
+    """Return the image warped by vectors in metres.
 
-    The first two bands of ``displacement`` are added to a pixel's place, along the axes of its
-    default projection, to find the place in ``image`` that it shows.
+    A pixel at p shows the value of ``image`` at p + d, where d is the first two bands of
+    ``displacement`` there, along the axes of its default projection.
     https://developers.google.com/earth-engine/guides/register
     """
     if mode not in _MODES:
         raise EarthEngineError(f"Image.displace: Unknown mode '{mode}'.")
     if len(displacement.bands) < 2:
         raise EarthEngineError("Image.displace: The displacement must have two bands.")
-    del most  # only the displacements that are there are read around
+    del most  # not needed: the area to read follows from the displacements themselves
     made = (_displaced(band, displacement, mode) for band in image.bands)
     return image.with_bands(tuple(made))
 
@@ -128,7 +128,7 @@ def _displaced(band: Band, displacement: Image, mode: str) -> Band:
         dx, dy = across.read(grid), along.read(grid)
         mask = both(dx.mask, dy.mask)
         unit = unit_metres(crs)
-        # Places are found on pixels of the displacement's crs, of the size that is asked for.
+        # Vectors are added in the displacement's crs, on pixels of the size that is asked for.
         pixels = at_scale(across.projection, nominal_scale(grid.projection))
         if same_crs(grid.crs, crs):
             pixels = grid.projection
@@ -145,7 +145,10 @@ def _displaced(band: Band, displacement: Image, mode: str) -> Band:
 
 
 def _picked(band: Band, projection: Projection, cols: Array, rows: Array, mode: str) -> Pixels:
-    """Return a band's values at positions in a projection's pixels, NaN where there are none."""
+    """Return a band's pixels at positions in a projection, masked where a position is not finite.
+
+    ``cols`` and ``rows`` are fractional pixel coordinates; (0.5, 0.5) is the first centre.
+    """
     known = np.isfinite(cols) & np.isfinite(rows)
     if not known.any():
         return masked(cols.shape, band.type.dtype)
@@ -167,7 +170,10 @@ def _picked(band: Band, projection: Projection, cols: Array, rows: Array, mode: 
 
 
 def _interpolated(block: Pixels, cols: Array, rows: Array, bicubic: bool) -> Array:
-    """Return values between pixel centres; masked neighbours are left out."""
+    """Return values interpolated between pixel centres, without masked neighbours.
+
+    ``cols`` and ``rows`` are fractional; (0, 0) is the centre of the first pixel.
+    """
     total, weight = np.zeros(cols.shape), np.zeros(cols.shape)
     valid = block.mask > 0
     data = np.where(valid, block.values, 0).astype(np.float64)

@@ -1,7 +1,7 @@
-"""Image algorithms that look at the pixels around each: focal filters, convolution, windows.
+"""Image algorithms of neighbourhoods: focal filters, convolution, bands and arrays of neighbours.
 
-They work on the pixels that are asked for, as Earth Engine does: at another scale the result is
-another. https://developers.google.com/earth-engine/guides/image_morph
+Neighbours are pixels of the output grid, as in Earth Engine, so results depend on the scale of the
+request. https://developers.google.com/earth-engine/guides/image_morph
 """
 
 from __future__ import annotations
@@ -89,10 +89,10 @@ for _name in _FILTERS:
 
 @algorithm("Image.convolve", keeps=Keeps.FIRST)
 def convolve(image: Image, kernel: Kernel) -> Image:
-    """Return each band's sum of the pixels under a kernel, weighted, masked where any is.
+    """Return each band's weighted sum of the pixels under a kernel.
 
-    The kernel is laid on as it stands, not turned about as in mathematics (a guess), and the
-    mask is the least of those under weights other than 0 (a guess).
+    The kernel is not reversed as in a mathematical convolution (a guess). The mask is the least
+    of those under weights that are not 0 (a guess).
     https://developers.google.com/earth-engine/guides/image_convolutions
     """
     return derived(image, [_convolved(band, kernel) for band in image.bands])
@@ -120,7 +120,7 @@ def reduce_neighborhood(
     skip_masked: bool = True,
     optimization: str | None = None,
 ) -> Image:
-    """Return a reducer's outputs over the pixels around each, ``band_output``.
+    """Return a reducer's outputs over the neighbourhood of each pixel, as bands ``band_output``.
 
     A reducer of several inputs takes all bands together; its outputs keep their names.
     https://developers.google.com/earth-engine/apidocs/ee-image-reduceneighborhood
@@ -156,9 +156,9 @@ def _around_each(
 
 @algorithm("Image.neighborhoodToBands")
 def neighborhood_to_bands(image: Image, kernel: Kernel) -> Image:
-    """Return a band for each band and pixel of a kernel, ``band_x_y`` by its place from the focus.
+    """Return a band ``band_x_y`` for each band and each pixel (x, y) of a kernel.
 
-    (Whether places count from the focus or from the corner is a guess.)
+    (That x and y count from the focus, not from the corner, is a guess.)
     https://developers.google.com/earth-engine/apidocs/ee-image-neighborhoodtobands
     """
     if kernel.scaled:
@@ -180,10 +180,9 @@ def _neighbour(band: Band, x: int, y: int) -> Band:
 
 @algorithm("Image.neighborhoodToArray")
 def neighborhood_to_array(image: Image, kernel: Kernel, default: float = 0.0) -> Image:
-    """Return the pixels around each as an array, its axes rows and columns.
+    """Return each pixel's neighbourhood as an array of shape (rows, columns).
 
-    Masked neighbours have the default value, of which fractions are cut off and what is out of
-    the band's range is clamped.
+    Masked neighbours have the default value, truncated and clamped to the band's type.
     https://developers.google.com/earth-engine/apidocs/ee-image-neighborhoodtoarray
     """
     if kernel.kind not in ("fixed", "square", "rectangle"):
@@ -213,7 +212,7 @@ def _window_band(band: Band, kernel: Kernel, default: float) -> Band:
 
 
 def _held(value: float, kind: PixelType) -> Array:
-    """Return a value as a pixel of a type holds it."""
+    """Return a value cast to a pixel type, truncated and clamped."""
     if kind.precision == "int":
         low, high = limits(kind)
         value = min(max(math.trunc(value), low), high)

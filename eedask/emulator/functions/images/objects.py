@@ -1,7 +1,7 @@
 """Image algorithms about objects: connected pixels of the same value.
 
-Objects are made of the pixels that are asked for, those around included as far as an object may
-reach. https://developers.google.com/earth-engine/guides/image_objects
+Objects consist of pixels of the output grid. Pixels around it are read as well, as far as an object
+of the largest size can reach. https://developers.google.com/earth-engine/guides/image_objects
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def _middle(values: Any, n: int) -> Any:
 
 @algorithm("Image.connectedPixelCount", keeps=Keeps.FIRST)
 def connected_pixel_count(image: Image, size: int = 100, eight: bool = True) -> Image:
-    """Return the number of pixels of the object that each pixel is of, band by band.
+    """Return the size in pixels of the object that each pixel belongs to, band by band.
 
-    Larger objects count as ``size``.
+    Objects larger than ``size`` count as ``size``.
     https://developers.google.com/earth-engine/apidocs/ee-image-connectedpixelcount
     """
     _checked(size, "Image.connectedPixelCount")
@@ -71,11 +71,11 @@ def connected_pixel_count(image: Image, size: int = 100, eight: bool = True) -> 
 
 @algorithm("Image.connectedComponents")
 def connected_components(image: Image, connectedness: Kernel, size: int) -> Image:
-    """Return the image with a band ``labels``: one number for each object of the first band.
+    """Return the image with a band ``labels``: a unique number for each object of the first band.
 
-    Objects of more than ``size`` pixels are masked in all bands. The number comes from the
-    place of the object's first pixel, so that it is the same whatever extent is asked for
-    (Earth Engine's numbers are not documented but that they are unique).
+    Objects of more than ``size`` pixels are masked in all bands. The number is made from the
+    position of the object's first pixel, so that it does not depend on the extent of the
+    request. (Earth Engine documents only that its numbers are unique.)
     https://developers.google.com/earth-engine/apidocs/ee-image-connectedcomponents
     """
     name = "Image.connectedComponents"
@@ -115,7 +115,7 @@ def connected_components(image: Image, connectedness: Kernel, size: int) -> Imag
 
 
 def _ids(grid: Grid, cols: Any, rows: Any) -> Any:
-    """Return whole numbers from 1 of 53 bits, by the places of pixels."""
+    """Return for pixel positions integers from 1 that a double holds exactly (53 bits)."""
     return (position_hash(grid, cols + 0.5, rows + 0.5, 0) >> np.uint64(11)).astype(np.int64) + 1
 
 
@@ -125,8 +125,8 @@ def reduce_connected_components(
 ) -> Image:
     """Return a reducer's outputs over each object of the label band, at all of its pixels.
 
-    Objects that span more than ``size`` columns or rows are masked. Bands keep their names
-    where the reducer has one output.
+    Objects that span more than ``size`` columns or rows are masked. If the reducer has one
+    output, bands keep their names.
     https://developers.google.com/earth-engine/apidocs/ee-image-reduceconnectedcomponents
     """
     name = "Image.reduceConnectedComponents"

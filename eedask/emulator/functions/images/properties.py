@@ -1,4 +1,4 @@
-"""Properties of images, and images linked to those of a collection."""
+"""Image.date, copyProperties and linkCollection."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 from eedask.emulator.pixels.sampling import masked
 from eedask.emulator.values.elements import ordinary, property_of, with_properties
-from eedask.emulator.values.values import Collection, Date
+from eedask.emulator.values.value_types import Collection, Date
 
 
 @algorithm("Image.date", takes_arrays=True)
 def date(image: Image) -> Date:
-    """Return the start time, ``system:time_start``.
+    """Return the image's start time, its property ``system:time_start``, as a date.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-date
     """
@@ -34,7 +34,7 @@ def copy_properties(
     properties: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
 ) -> Any:
-    """Return the first element with the second's properties: those named, or all but system's.
+    """Return ``destination`` with properties of ``source``: those named, or all but ``system:…``.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-copyproperties
     """
@@ -55,9 +55,10 @@ def link_collection(
     properties: Any = None,
     match: str = "system:index",
 ) -> Image:
-    """Return the image with bands and properties of the matching image of a collection.
+    """Return the image with bands and properties added from the matching image of a collection.
 
-    Without a match the bands are masked and the properties gone.
+    Images match if their property ``match`` is equal. Without a match the bands are masked and
+    the properties missing.
     https://developers.google.com/earth-engine/apidocs/ee-image-linkcollection
     """
     wanted, names = _names(bands), _names(properties)

@@ -1,4 +1,4 @@
-"""Image algorithms that make images out of nothing, or load them."""
+"""Image algorithms that make images without an input image, or load them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 from affine import Affine
 from numpy.typing import NDArray
 
@@ -35,13 +35,13 @@ from eedask.emulator.pixels.raster import (
 
 @algorithm("Image.constant", keeps=Keeps.CONSTANT)
 def constant_image(value: Any) -> Image:
-    """Return a constant image; an image stays what it is."""
+    """Return a constant image of a value; a value that is an image already is returned as it is."""
     return value if isinstance(value, Image) else constant(value)
 
 
 @algorithm("Image.load", needs_context=True)
 def load(context: Any, asset: str, version: int = -1) -> Image:
-    """Return the image of an asset id; versions are not kept, so any number is the only one."""
+    """Return the image of an asset id; ``version`` is ignored, since assets have one only."""
     del version
     image: Image = context.catalog.load_image(asset)
     return image
@@ -49,7 +49,7 @@ def load(context: Any, asset: str, version: int = -1) -> Image:
 
 @algorithm("Image.loadGeoTIFF", needs_context=True)
 def load_geotiff(context: Any, uri: str) -> Image:
-    """Return the image of a GeoTIFF in Cloud Storage: a file mounted under its ``gs://`` name.
+    """Return the image of a file that is mounted under its ``gs://`` name.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-loadgeotiff
     """
@@ -77,7 +77,7 @@ def _positions(kind: PixelType, pick: Callable[[Grid], Array], name: str, base: 
 
 @algorithm("Image.pixelLonLat")
 def pixel_lon_lat() -> Image:
-    """Return the longitude and latitude of pixel centres, in degrees.
+    """Return bands ``longitude`` and ``latitude`` of pixel centres, in degrees.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-pixellonlat
     """
@@ -91,7 +91,7 @@ def pixel_lon_lat() -> Image:
 
 @algorithm("Image.pixelCoordinates")
 def pixel_coordinates(projection: Projection) -> Image:
-    """Return the column (``x``) and row (``y``) of pixel centres in a projection."""
+    """Return bands ``x`` and ``y``: fractional column and row of pixel centres in a projection."""
     bands = (
         _positions(DOUBLE, lambda g: locate(g, projection).cols, "x", projection),
         _positions(DOUBLE, lambda g: locate(g, projection).rows, "y", projection),
@@ -101,10 +101,10 @@ def pixel_coordinates(projection: Projection) -> Image:
 
 @algorithm("Image.pixelArea")
 def pixel_area() -> Image:
-    """Return the area of pixels in square metres, on the sphere of Earth Engine's areas.
+    """Return a band ``area``: pixels' areas in square metres, on Earth Engine's sphere.
 
-    Each pixel's is that of the quadrilateral of its corners in longitude and the sine of
-    latitude, where areas are true.
+    A pixel's area is that of the quadrilateral of its corners in the plane of longitude and sine
+    of latitude, in which areas are true.
     """
     return Image((_positions(FLOAT, _areas, "area", DEFAULT_PROJECTION),))
 
@@ -128,10 +128,10 @@ def _areas(grid: Grid) -> NDArray[np.float64]:
 
 @algorithm("Image.random")
 def random(seed: int = 0, distribution: str = "uniform") -> Image:
-    """Return a random number at each pixel: a hash of the seed and the pixel's position.
+    """Return a band ``random``: at each pixel a hash of the seed and the pixel's position.
 
-    Earth Engine's generator is not published; this one gives the same numbers for the same
-    pixels of the same projection, whatever the extent that is asked for.
+    Earth Engine's generator is not published. This one gives the same number for a pixel of a
+    projection in every request, whatever its extent.
     https://developers.google.com/earth-engine/apidocs/ee-image-random
     """
     if distribution not in ("uniform", "normal"):

@@ -1,4 +1,4 @@
-"""Image algorithms that look at all bands of a pixel, or map its values: colours, fractions."""
+"""Image algorithms of spectra and colours: interpolation, HSV, unmixing, spectral distance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_ENDMEMBERS = 12
 def interpolate(
     image: Image, x: Sequence[float], y: Sequence[float], behavior: str = "extrapolate"
 ) -> Image:
-    """Return the first band's values put through a piecewise linear function.
+    """Return the first band mapped by the piecewise linear function through the points (x, y).
 
     https://developers.google.com/earth-engine/apidocs/ee-image-interpolate
     """
@@ -61,7 +61,7 @@ def interpolate(
 
 @algorithm("Image.polynomial", keeps=Keeps.FIRST)
 def polynomial(image: Image, coefficients: Sequence[float]) -> Image:
-    """Return a polynomial of every band, coefficients from the constant upwards."""
+    """Return a polynomial of every band; the first coefficient is the constant."""
     terms = np.array(coefficients, np.float64)
     if not terms.size:
         raise EarthEngineError("Image.polynomial: There must be at least one coefficient.")
@@ -78,13 +78,16 @@ def _jointly(
     kind: PixelType,
     function: Callable[[Array], Array],
 ) -> list[Band]:
-    """Return bands of a function from (bands, pixels) to (names, pixels), masked where any is."""
+    """Return bands that a function computes from all input bands, masked where any of them is.
+
+    ``function`` maps an array of shape (bands, pixels) to one of shape (names, pixels).
+    """
 
     @lru_cache(maxsize=1)  # the bands of an answer are read one after the other
     def compute(grid: Grid) -> tuple[Array, Mask]:
         pixels = [band.read(grid) for band in bands]
         mask = np.minimum.reduce([p.mask for p in pixels])
-        # Masked pixels may hold anything, NaN as well.
+        # Masked pixels may hold any value, NaN as well.
         values = np.stack([np.where(mask > 0, p.values, 0).ravel() for p in pixels])
         with np.errstate(all="ignore"):
             result = function(values.astype(np.float64))
@@ -109,7 +112,7 @@ def _three(image: Image, name: str) -> Sequence[Band]:
 
 @algorithm("Image.rgbToHsv", keeps=Keeps.FIRST)
 def rgb_to_hsv(image: Image) -> Image:
-    """Return hue, saturation and value of red, green and blue, all from 0 to 1."""
+    """Return bands ``hue``, ``saturation``, ``value`` of red, green and blue, all from 0 to 1."""
     bands = _three(image, "Image.rgbToHsv")
     return derived(image, _jointly(bands, ("hue", "saturation", "value"), FLOAT, _hsv))
 
@@ -130,14 +133,14 @@ def _hsv(rgb: Array) -> Array:
 
 @algorithm("Image.hsvToRgb", keeps=Keeps.FIRST)
 def hsv_to_rgb(image: Image) -> Image:
-    """Return red, green and blue of hue, saturation and value, all from 0 to 1."""
+    """Return bands ``red``, ``green``, ``blue`` of hue, saturation and value, all from 0 to 1."""
     bands = _three(image, "Image.hsvToRgb")
     return derived(image, _jointly(bands, ("red", "green", "blue"), FLOAT, _rgb))
 
 
 def _rgb(hsv: Array) -> Array:
     hue, saturation, value = hsv
-    # Each channel is a trapezium over the circle of hues.
+    # Over the circle of hues, each channel is a trapezoid function.
     corners = np.array([5.0, 3.0, 1.0])[:, None]
     k = (corners + hue * 6) % 6
     result: Array = value - value * saturation * np.clip(np.minimum(k, 4 - k), 0, 1)
@@ -151,7 +154,7 @@ def unmix(
     sum_to_one: bool = False,
     non_negative: bool = False,
 ) -> Image:
-    """Return the least-squares fractions of endmembers in each pixel, ``band_0`` and so on.
+    """Return the least-squares fractions of endmembers in each pixel (``band_0``, ``band_1`` …).
 
     https://developers.google.com/earth-engine/guides/image_transforms
     """
@@ -173,10 +176,13 @@ def unmix(
 
 
 def _fractions(spectra: Array, pixels: Array, sum_to_one: bool) -> Array:
-    """Return the fractions (endmembers, pixels) that fit best, of sum 1 if wanted."""
+    """Return the least-squares fractions, shape (endmembers, pixels), with sum 1 if wanted.
+
+    ``spectra`` has shape (bands, endmembers), ``pixels`` (bands, pixels).
+    """
     result: Array = np.linalg.pinv(spectra) @ pixels
     if sum_to_one:
-        # The way back to sum 1 that costs least, in the metric of the endmembers.
+        # The correction to a sum of 1 that increases the squared residual least.
         inverse = np.linalg.pinv(spectra.T @ spectra)
         ones = np.ones(spectra.shape[1])
         along = inverse @ ones
@@ -185,7 +191,10 @@ def _fractions(spectra: Array, pixels: Array, sum_to_one: bool) -> Array:
 
 
 def _best(spectra: Array, pixels: Array, sum_to_one: bool) -> Array:
-    """Return the best fractions with none below 0: the best fit of some endmembers alone."""
+    """Return the least-squares fractions with none below 0: the best fit of any set of endmembers.
+
+    Shapes are those of :func:`_fractions`.
+    """
     n = spectra.shape[1]
     best = np.zeros((n, pixels.shape[1]))
     cost = np.full(pixels.shape[1], np.inf) if sum_to_one else (pixels**2).sum(axis=0)
@@ -224,10 +233,11 @@ _METRICS = {"sam": _angle, "sid": _divergence, "sed": _squares, "emd": _earth_mo
 
 @algorithm("Image.spectralDistance")
 def spectral_distance(first: Image, second: Image, metric: str = "sam") -> Image:
-    """Return a band ``distance``: how far apart the spectra of two images are at each pixel.
+    """Return a band ``distance``: that between the spectra of two images at each pixel.
 
-    ``sam``: the angle in radians; ``sid``: the divergence of the spectra as shares; ``sed``:
-    the sum of squares; ``emd``: the sum of the running differences (not of shares, a guess).
+    Metrics: ``sam``, the angle in radians; ``sid``, the information divergence of the spectra
+    scaled to sum 1; ``sed``, the sum of squared differences; ``emd``, the sum of the absolute
+    cumulative differences (of spectra not scaled to sum 1, a guess).
     https://developers.google.com/earth-engine/apidocs/ee-image-spectraldistance
     """
     if metric not in _METRICS:
@@ -248,9 +258,9 @@ def spectral_distance(first: Image, second: Image, metric: str = "sam") -> Image
 
 @algorithm("Image.randomVisualizer")
 def random_visualizer(image: Image) -> Image:
-    """Return bands of a colour for each value of the first band, and then all bands.
+    """Return three bands of a random colour for each value of the first band, then all bands.
 
-    Which colours is not documented: here they come from a hash of the value.
+    Earth Engine does not document its colours; here they are a hash of the value.
     """
     if not image.bands:
         raise EarthEngineError("Image.randomVisualizer: The image has no bands.")

@@ -1,7 +1,7 @@
-"""Terrain: slope, aspect and light of elevations.
+"""Terrain.*: slope, aspect and shading of an elevation image.
 
-They work on the pixels that are asked for, as Earth Engine does: at another scale the result is
-another. https://developers.google.com/earth-engine/apidocs/ee-terrain-products
+They use the pixels of the output grid, as in Earth Engine, so results depend on the scale of the
+request. https://developers.google.com/earth-engine/apidocs/ee-terrain-products
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 def _slope_aspect(band: Band, grid: Grid) -> tuple[Array, Array, NDArray[np.float32]]:
     x, y, mask = rises(band, grid)
-    # Not -x: that of 0 is a negative zero, whose angle is 180 degrees; flat ground has 0 (a guess).
+    # 0 - x and not -x: arctan2 of a negative zero is 180 degrees, and flat ground has 0 (a guess).
     return np.arctan(np.hypot(x, y)), np.arctan2(0 - x, 0 - y), mask
 
 
@@ -65,25 +65,25 @@ def _hillshade_band(image: Image, azimuth: float, elevation: float) -> Band:
 
 @algorithm("Terrain.slope")
 def slope(image: Image) -> Image:
-    """Return the slope in degrees."""
+    """Return a band ``slope`` in degrees from the horizontal."""
     return derived(image, [_slope_band(image)])
 
 
 @algorithm("Terrain.aspect")
 def aspect(image: Image) -> Image:
-    """Return the direction that the ground falls in, degrees from north by east."""
+    """Return a band ``aspect``: the downhill direction in degrees clockwise from north."""
     return derived(image, [_aspect_band(image)])
 
 
 @algorithm("Terrain.hillshade")
 def hillshade(image: Image, azimuth: float = 270.0, elevation: float = 45.0) -> Image:
-    """Return the light of a sun on the ground, 0 to 255."""
+    """Return a band ``hillshade`` (0 to 255) for a sun at an azimuth and elevation in degrees."""
     return derived(image, [_hillshade_band(image, azimuth, elevation)])
 
 
 @algorithm("Terrain.products", "Terrain")
 def products(image: Image) -> Image:
-    """Return the image with bands of slope, aspect and hillshade."""
+    """Return the image with bands ``slope``, ``aspect`` and ``hillshade`` added."""
     added = (_slope_band(image), _aspect_band(image), _hillshade_band(image, 270.0, 45.0))
     return image.with_bands((*image.bands, *added))
 
@@ -92,10 +92,10 @@ def products(image: Image) -> Image:
 def hill_shadow(
     image: Image, azimuth: float, zenith: float, size: int = 0, hysteresis: bool = False
 ) -> Image:
-    """Return a band ``shadow``: 1 in the sun, 0 where ground towards it stands above its rays.
+    """Return a band ``shadow``: 1 where the sun shines, 0 where higher ground blocks it.
 
-    Ground is looked at in steps of a pixel towards the sun, as far as ``size`` pixels. (How
-    Earth Engine samples the way is not documented.)
+    ``azimuth`` and ``zenith`` of the sun are in degrees. The ground is sampled towards the sun in
+    steps of a pixel, as far as ``size`` pixels. (How Earth Engine samples is not documented.)
     https://developers.google.com/earth-engine/apidocs/ee-terrain-hillshadow
     """
     if hysteresis:

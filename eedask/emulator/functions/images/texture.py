@@ -1,4 +1,4 @@
-"""Image algorithms about texture: entropy and co-occurring grey levels.
+"""Image algorithms of texture: entropy and grey-level co-occurrence matrices (GLCM).
 
 https://developers.google.com/earth-engine/guides/image_texture
 """
@@ -21,8 +21,8 @@ from eedask.emulator.neighbours.texture import MEASURES, measures
 from eedask.emulator.pixels.bands import Array, derived
 from eedask.emulator.pixels.pixel_types import DOUBLE, floating
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
-from eedask.emulator.reducers.runs import entropy as entropy_of
-from eedask.emulator.reducers.runs import run_counts
+from eedask.emulator.reducers.run_lengths import entropy as entropy_of
+from eedask.emulator.reducers.run_lengths import run_counts
 
 _LARGEST = 16
 _EIGHT = kernels.shaped("square", 1, "pixels", False, 1.0)
@@ -35,9 +35,9 @@ def _whole(image: Image, name: str) -> None:
 
 @algorithm("Image.entropy", keeps=Keeps.FIRST)
 def entropy(image: Image, kernel: Kernel) -> Image:
-    """Return the entropy, in bits, of the values under a kernel's weights other than 0.
+    """Return the entropy in bits of the neighbours where a kernel's weight is not 0.
 
-    Masked pixels do not count; a pixel that is masked itself stays so (a guess).
+    Masked neighbours are left out; a masked pixel stays masked (a guess).
     https://developers.google.com/earth-engine/apidocs/ee-image-entropy
     """
     _whole(image, "Image.entropy")
@@ -64,11 +64,12 @@ def _entropy_band(band: Band, kernel: Kernel) -> Band:
 def glcm_texture(
     image: Image, size: int = 1, kernel: Kernel | None = None, average: bool = True
 ) -> Image:
-    """Return 18 measures of texture of each band, of pairs of pixels in a square around each.
+    """Return 18 measures of each band's co-occurrence matrix in a square around each pixel.
 
-    Pairs lie within the square of ``2 size + 1`` pixels; entropies are in nats (both guesses).
-    Masked pixels make no pairs. The names are ``band_asm`` and so on, and if directions are not
-    averaged the offset follows (a guess).
+    Both pixels of a pair lie in the square of ``2 size + 1`` pixels a side; entropies are in nats
+    (both guesses). Pairs with a masked pixel are left out. Bands are called ``band_asm`` and so
+    on; without ``average`` there is one for each direction, whose offset is added to the name (a
+    guess).
     https://developers.google.com/earth-engine/apidocs/ee-image-glcmtexture
     """
     name = "Image.glcmTexture"
@@ -87,7 +88,7 @@ def glcm_texture(
 
 
 def _directions(stencil: Stencil) -> list[tuple[int, int]]:
-    """Return the offsets of a kernel, along its rows, one of each opposite pair."""
+    """Return the (x, y) offsets of a kernel, row by row, only one of two opposite ones."""
     found: list[tuple[int, int]] = []
     for x, y in stencil.offsets:
         if (x, y) != (0, 0) and (x, y) not in found and (-x, -y) not in found:
@@ -130,7 +131,7 @@ def _texture_bands(
 
 
 def _pairs(places: Array, x: int, y: int) -> tuple[Array, Array]:
-    """Return the places in a window that have a neighbour at an offset in it, and those."""
+    """Return the indices of a window's pixels with a neighbour at (x, y), and of the neighbours."""
     n = len(places)
     rows = slice(max(0, -y), n - max(0, y))
     cols = slice(max(0, -x), n - max(0, x))

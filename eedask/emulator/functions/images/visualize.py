@@ -1,4 +1,4 @@
-"""``Image.visualize``: bands of any type to 8-bit pictures."""
+"""``Image.visualize``: 8-bit pictures of bands of any type."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ def visualize(
     palette: Any = None,
     force_rgb: bool = False,
 ) -> Image:
-    """Return an image of bands ``vis-red``, ``vis-green``, ``vis-blue``, or ``vis-gray``.
+    """Return an image of bands ``vis-red``, ``vis-green``, ``vis-blue``, or of ``vis-gray``.
 
-    ``min`` to ``max`` become 0 to 255, halves rounded up (a guess), what is outside is clamped.
-    Without them the whole range of integers of up to 16 bits, or 0 to 1, is taken; ``gain`` and
-    ``bias`` scale instead. A palette is interpolated between its colours.
+    The range ``min`` (``low``) to ``max`` (``high``) is mapped to 0 to 255; halves are rounded up
+    (a guess) and values outside clamped. By default it is the whole range of integers of up to 16
+    bits, and 0 to 1 for other types. ``gain`` and ``bias`` give the mapping value * gain + bias
+    instead. Colours are interpolated linearly between those of a palette.
     https://developers.google.com/earth-engine/guides/image_visualization
     """
     chosen = _chosen_bands(image, bands)
@@ -79,7 +80,7 @@ def _chosen_bands(image: Image, names: Any) -> tuple[Band, ...]:
 
 
 def _first_elements(band: Band) -> Band:
-    """Return the band of what arrays begin with: that is what is shown of them.
+    """Return a band of the first element of each array, which is what is shown of arrays.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-toarray
     """
@@ -95,7 +96,7 @@ def _first_elements(band: Band) -> Band:
 
 @dataclass(frozen=True)
 class _Stretch:
-    """value → clamp((value - low) / (high - low)) ** (1 / gamma)."""
+    """The mapping value → clamp((value - low) / (high - low), 0, 1) ** (1 / gamma)."""
 
     low: float
     high: float
@@ -108,7 +109,7 @@ class _Stretch:
     def to_unit(self, values: Array) -> NDArray[np.float64]:
         span = self.high - self.low
         x = values.astype(np.float64)
-        # A range of nothing is a threshold.
+        # With low equal to high, values above it are 1 and all others 0.
         x = (x - self.low) / span if span else (x > self.low).astype(np.float64)
         x = np.clip(np.nan_to_num(x), 0, 1)
         return x if self.gamma == 1 else x ** (1 / self.gamma)
@@ -142,7 +143,7 @@ def _stretches(
     gammas = _numbers(gamma, n, "gamma", 1.0)
     if gain is not None or bias is not None:
         gains, biases = _numbers(gain, n, "gain", 1.0), _numbers(bias, n, "bias", 0.0)
-        # value * gain + bias is 0 at the low end and 255 at the high.
+        # low and high are the values for which value * gain + bias is 0 and 255.
         ends = [(-b / g, (255 - b) / g) for g, b in zip(gains, biases, strict=True)]
     else:
         defaults = [_default_range(band.type) for band in bands]
@@ -185,7 +186,7 @@ def _numbers(value: Any, count: int, name: str, default: Any) -> list[Any]:
 
 
 def _palette(value: Any) -> NDArray[np.float64]:
-    """Return colours, shape (n, 3), of CSS names and hexadecimal strings."""
+    """Return the colours 0-255, shape (n, 3), of CSS names and hexadecimal strings."""
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",")]
     if not value:
@@ -204,7 +205,7 @@ def _color(name: str) -> tuple[int, ...]:
 def _visible(
     bands: Sequence[Band], tones: Sequence[tuple[int, Tone]], alpha: np.float32
 ) -> tuple[Band, ...]:
-    """Return bands of bytes, masked where any of the bands is, as opaque as was asked."""
+    """Return bands of bytes, masked where any input band is; the mask is scaled by ``alpha``."""
 
     @lru_cache(maxsize=1)  # the colours of a picture are read one after the other
     def read_all(grid: Grid) -> tuple[list[Array], Mask]:

@@ -13,9 +13,9 @@ from eedask.emulator.learning import learners
 from eedask.emulator.learning.classifiers import Classifier, Training
 from eedask.emulator.learning.confusion import ConfusionMatrix, of_pairs
 from eedask.emulator.learning.decision_trees import Growth
-from eedask.emulator.learning.learning import answered_image, number_of, training_table
+from eedask.emulator.learning.training_data import answered_image, number_of, training_table
 from eedask.emulator.pixels.raster import Image, PixelType
-from eedask.emulator.values.values import Collection, Feature
+from eedask.emulator.values.value_types import Collection, Feature
 
 _CLASSES_ONLY = ("CLASSIFICATION",)
 
@@ -28,7 +28,7 @@ def _growth(most: int | None, least: int, tried: int | None = None) -> Growth:
 
 @algorithm("Classifier.smileCart")
 def cart(most: int | None, least: int) -> Classifier:
-    """Return a single tree."""
+    """Return an untrained decision tree (CART)."""
     growth = _growth(most, least)
     return Classifier("Classifier.smileCart", learners.tree(growth), (growth,))
 
@@ -37,7 +37,11 @@ def cart(most: int | None, least: int) -> Classifier:
 def random_forest(
     trees: int, tried: int | None, least: int, bag: float, most: int | None, seed: int
 ) -> Classifier:
-    """Return a forest of trees, each of a share of the training data."""
+    """Return an untrained random forest; each tree learns from the share ``bag`` of the samples.
+
+    ``tried`` is the number of variables that each split tries, ``least`` the fewest samples of a
+    leaf, ``most`` the most leaves of a tree.
+    """
     if trees < 1 or not 0 < bag <= 1:
         raise EarthEngineError(
             "Classifier.smileRandomForest: There must be trees, and a bag fraction in (0, 1]."
@@ -48,7 +52,7 @@ def random_forest(
 
 @algorithm("Classifier.smileKNN")
 def nearest_neighbours(k: int, _method: str, metric: str) -> Classifier:
-    """Return the vote of the nearest training data, by Euclidean distance."""
+    """Return an untrained classifier by vote of the ``k`` nearest samples (Euclidean distance)."""
     if k < 1 or metric.upper() != "EUCLIDEAN":
         raise EarthEngineError("Classifier.smileKNN: Needs k from 1 on and the metric EUCLIDEAN.")
     return Classifier("Classifier.smileKNN", learners.neighbours(k), (k,))
@@ -56,7 +60,7 @@ def nearest_neighbours(k: int, _method: str, metric: str) -> Classifier:
 
 @algorithm("Classifier.minimumDistance")
 def minimum_distance(metric: str, nearest: int) -> Classifier:
-    """Return the class whose mean is nearest."""
+    """Return an untrained classifier that picks the class whose mean is nearest."""
     if metric not in learners.METRICS or nearest != 1:
         raise EarthEngineError(
             "Classifier.minimumDistance: The emulator has the metrics "
@@ -75,9 +79,9 @@ def train(
     share: float,
     seed: int,
 ) -> Classifier:
-    """Return a classifier that knows its training data; it learns when it is asked.
+    """Return a classifier with its training data; it learns when its first result is needed.
 
-    Without names the numeric properties of the first feature are the variables.
+    The variables are the properties ``names``, or else the numeric ones of the first feature.
     """
     names, table = training_table(features, names, class_property, (share, seed))
     return replace(classifier, training=Training(tuple(names), table[:, :-1], table[:, -1]))
@@ -85,25 +89,25 @@ def train(
 
 @algorithm("Classifier.setOutputMode")
 def set_output_mode(classifier: Classifier, mode: str) -> Classifier:
-    """Return a classifier with another output."""
+    """Return a classifier with another output mode, such as ``PROBABILITY``."""
     return classifier.with_mode(mode)
 
 
 @algorithm("Classifier.mode")
 def output_mode(classifier: Classifier) -> str:
-    """Return the output's kind."""
+    """Return the output mode, such as ``CLASSIFICATION``."""
     return classifier.mode
 
 
 @algorithm("Classifier.schema")
 def schema(classifier: Classifier) -> list[str] | None:
-    """Return the names of the variables, null before training."""
+    """Return the names of the variables, None before training."""
     return None if classifier.training is None else list(classifier.training.names)
 
 
 @algorithm("Classifier.explain")
 def explain(classifier: Classifier) -> dict[str, Any]:
-    """Return what was learned: classes, importance of variables, errors; not the trees."""
+    """Return classes, importance of variables and errors of a trained classifier, not its trees."""
     training = classifier.trained
     found = classifier.model.explain()
     if "importance" in found:
@@ -113,7 +117,7 @@ def explain(classifier: Classifier) -> dict[str, Any]:
 
 @algorithm("Classifier.confusionMatrix")
 def resubstitution(classifier: Classifier) -> ConfusionMatrix:
-    """Return how often training data are put into which class."""
+    """Return the confusion matrix of the classifier on its own training data."""
     training = classifier.trained
     if classifier.mode != "CLASSIFICATION":
         raise EarthEngineError("Classifier.confusionMatrix: The mode must be CLASSIFICATION.")
@@ -123,7 +127,7 @@ def resubstitution(classifier: Classifier) -> ConfusionMatrix:
 
 @algorithm("FeatureCollection.classify")
 def classify_features(features: Collection, classifier: Classifier, name: str) -> Collection:
-    """Return features with what a classifier makes of their properties."""
+    """Return features with a classifier's result as the property ``name``."""
     names = classifier.trained.names
 
     def one(element: Feature) -> Feature:
@@ -135,7 +139,7 @@ def classify_features(features: Collection, classifier: Classifier, name: str) -
 
 @algorithm("Image.classify", keeps=Keeps.FIRST)
 def classify_image(image: Image, classifier: Classifier, name: str) -> Image:
-    """Return an image's classes, masked where any band that the classifier needs is.
+    """Return a band ``name`` of a classifier's results, masked where a band that it needs is.
 
     https://developers.google.com/earth-engine/apidocs/ee-image-classify
     """

@@ -16,16 +16,26 @@ from numpy.typing import NDArray
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.learning.k_means import FARTHEST, METRICS, PLUS_PLUS, RANDOM, Clusters, k_means
-from eedask.emulator.learning.learning import Floats, answered_image, number_of, training_table
+from eedask.emulator.learning.training_data import Floats, answered_image, number_of, training_table
 from eedask.emulator.pixels.raster import Image, PixelType
-from eedask.emulator.values.values import Collection, Feature
+from eedask.emulator.values.value_types import Collection, Feature
 
 _MOST_ITERATIONS = 500
 
 
 @dataclass(frozen=True, eq=False)
 class Clusterer:
-    """A clusterer, trained or not: how it learns, the names of its variables and their values."""
+    """A clusterer, trained or not.
+
+    Attributes
+    ----------
+    learn : callable
+        ``learn(inputs)`` returns the clusters.
+    names : tuple of str, optional
+        The variables; None before training.
+    inputs : ndarray of float64, shape (samples, variables), optional
+        The training data; None before training.
+    """
 
     learn: Callable[[Floats], Clusters]
     names: tuple[str, ...] | None = None
@@ -33,14 +43,14 @@ class Clusterer:
 
     @cached_property
     def clusters(self) -> Clusters:
-        """What it has learned; 400 if it was not trained."""
+        """The clusters that it has learned; raises Earth Engine's 400 if it was not trained."""
         if self.inputs is None:
             raise EarthEngineError("Clusterer has not been trained.")
         return self.learn(self.inputs)
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The names of its variables; 400 if it was not trained."""
+        """The names of its variables; raises Earth Engine's 400 if it was not trained."""
         if self.names is None:
             raise EarthEngineError("Clusterer has not been trained.")
         return self.names
@@ -52,10 +62,10 @@ class Clusterer:
 
 @algorithm("Clusterer.wekaKMeans")
 def weka_k_means(clusters: int, start: int, *rest: Any) -> Clusterer:
-    """Return k-means; what makes Weka's faster changes nothing here.
+    """Return an untrained k-means clusterer.
 
     ``rest`` are canopies, maxCandidates, periodicPruning, minDensity, t1, t2, distanceFunction,
-    maxIterations, preserveOrder, fast and seed.
+    maxIterations, preserveOrder, fast and seed. Those that only make Weka's faster are ignored.
     """
     metric, most, seed = rest[6], rest[7], rest[10]
     if clusters < 1 or metric not in METRICS or (most is not None and most < 1):
@@ -73,20 +83,20 @@ def weka_k_means(clusters: int, start: int, *rest: Any) -> Clusterer:
 def train(
     clusterer: Clusterer, features: Collection, names: list[str] | None, share: float, seed: int
 ) -> Clusterer:
-    """Return a clusterer that knows its training data; it learns when it is asked."""
+    """Return a clusterer with its training data; it learns when its first result is needed."""
     known, table = training_table(features, names, None, (share, seed))
     return replace(clusterer, names=tuple(known), inputs=table)
 
 
 @algorithm("Clusterer.schema")
 def schema(clusterer: Clusterer) -> list[str] | None:
-    """Return the names of the variables, null before training."""
+    """Return the names of the variables, None before training."""
     return None if clusterer.names is None else list(clusterer.names)
 
 
 @algorithm("FeatureCollection.cluster")
 def cluster_features(features: Collection, clusterer: Clusterer, name: str) -> Collection:
-    """Return features with the number of the cluster that each belongs to."""
+    """Return features with the number of their cluster, from 0, as the property ``name``."""
 
     def one(element: Feature) -> Feature:
         row = np.array([[number_of(element, n) for n in clusterer.variables]])
@@ -97,7 +107,7 @@ def cluster_features(features: Collection, clusterer: Clusterer, name: str) -> C
 
 @algorithm("Image.cluster", keeps=Keeps.FIRST)
 def cluster_image(image: Image, clusterer: Clusterer, name: str) -> Image:
-    """Return the numbers of the clusters that pixels belong to, from 0."""
+    """Return a band ``name`` of the numbers of the pixels' clusters, from 0."""
 
     def answer(rows: Floats) -> NDArray[np.intp]:
         return clusterer.clusters.nearest(rows)

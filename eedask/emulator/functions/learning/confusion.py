@@ -1,4 +1,4 @@
-"""Confusion matrices, and making one of two columns."""
+"""ConfusionMatrix.*, and the confusion matrix of two properties of a collection."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.learning.confusion import ConfusionMatrix, of_pairs
 from eedask.emulator.values.elements import property_of
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 @algorithm("ConfusionMatrix")
 def confusion_matrix(array: Any, order: list[int] | None = None) -> ConfusionMatrix:
-    """Return a confusion matrix of an array of counts."""
+    """Return the confusion matrix of a square array of counts: rows actual, columns predicted."""
     if isinstance(array, ConfusionMatrix):
         return array
     if not isinstance(array, np.ndarray):
@@ -28,7 +28,7 @@ def confusion_matrix(array: Any, order: list[int] | None = None) -> ConfusionMat
 def error_matrix(
     items: Collection, actual: str, predicted: str, order: list[int] | None = None
 ) -> ConfusionMatrix:
-    """Return how often values of two properties occur together, where both are there.
+    """Return the confusion matrix of two properties; features that lack one are left out.
 
     https://developers.google.com/earth-engine/apidocs/ee-featurecollection-errormatrix
     """
@@ -45,7 +45,7 @@ def error_matrix(
 
 @algorithm("ConfusionMatrix.accuracy")
 def accuracy(matrix: ConfusionMatrix) -> float:
-    """Return the share of all that is right."""
+    """Return the overall accuracy: the share of samples on the diagonal."""
     return matrix.accuracy
 
 
@@ -57,29 +57,29 @@ def kappa(matrix: ConfusionMatrix) -> float:
 
 @algorithm("ConfusionMatrix.array")
 def array_of(matrix: ConfusionMatrix) -> Any:
-    """Return the counts."""
+    """Return the counts as an array, rows actual and columns predicted values."""
     return matrix.counts
 
 
 @algorithm("ConfusionMatrix.order")
 def order_of(matrix: ConfusionMatrix) -> list[int]:
-    """Return the values that rows and columns stand for."""
+    """Return the class values of the rows and columns, in order."""
     return list(matrix.order)
 
 
 @algorithm("ConfusionMatrix.producersAccuracy")
 def producers_accuracy(matrix: ConfusionMatrix) -> Any:
-    """Return the accuracy of each actual value, one column."""
+    """Return the accuracy of each actual class (row), as an array of shape (n, 1)."""
     return matrix.producers[:, None]
 
 
 @algorithm("ConfusionMatrix.consumersAccuracy")
 def consumers_accuracy(matrix: ConfusionMatrix) -> Any:
-    """Return the accuracy of each predicted value, one row."""
+    """Return the accuracy of each predicted class (column), as an array of shape (1, n)."""
     return matrix.consumers[None, :]
 
 
 @algorithm("ConfusionMatrix.fscore")
 def fscore(matrix: ConfusionMatrix, beta: float = 1.0) -> Any:
-    """Return the score of each value, one axis (a guess)."""
+    """Return the F-score of each class, as an array of shape (n,) (the shape is a guess)."""
     return matrix.fscore(beta)

@@ -1,6 +1,7 @@
-"""The reducers, by their names.
+"""Reducer.*: the algorithms that make the basic reducers.
 
-Those of order and number take no weights: pixels are in a region if their centre is
+Some reducers (count, min, max, first, toList …) take no weights: a pixel counts in full if its
+centre is in the region, else not at all
 (https://developers.google.com/earth-engine/guides/reducers_reduce_region).
 """
 
@@ -25,7 +26,7 @@ from eedask.emulator.reducers.accumulators import (
     Several,
     Sum,
 )
-from eedask.emulator.reducers.reduce import LISTS_OF_INPUT, Part, Reducer
+from eedask.emulator.reducers.reduce import LISTS_OF_INPUT, Reducer, Statistic
 
 _MOST_INPUTS = 1024
 _MOST_CELLS = 2**22
@@ -40,7 +41,7 @@ def _register(
     nulls: bool = False,
 ) -> None:
     names = tuple(outputs) or (name,)
-    part = Part(make, tuple(range(inputs)), len(names), weighted, nulls, name)
+    part = Statistic(make, tuple(range(inputs)), len(names), weighted, nulls, name)
     value = Reducer(inputs, names, (part,))
 
     def function() -> Reducer:
@@ -153,7 +154,7 @@ def _gathered(
     ranks: tuple[int, ...] = (),
 ) -> Reducer:
     columns = tuple(range(inputs))
-    part = Part(lambda: Gather(outputs, inputs), columns, len(names), weighted, ranks=ranks)
+    part = Statistic(lambda: Gather(outputs, inputs), columns, len(names), weighted, ranks=ranks)
     return Reducer(inputs, tuple(names), (part,))
 
 
@@ -162,21 +163,21 @@ def _extreme(rule: str, inputs: int) -> Reducer:
         raise EarthEngineError(f"Reducer.{rule}: numInputs must be from 1 to {_MOST_INPUTS}.")
     if inputs == 1:
         make = _least_value if rule == "min" else _greatest_value
-        return Reducer(1, (rule,), (Part(make, weighted=False, kind=rule),))
+        return Reducer(1, (rule,), (Statistic(make, weighted=False, kind=rule),))
     names = (rule, *(f"{rule}{i}" for i in range(1, inputs)))
-    part = Part(lambda: Pick(rule, inputs), tuple(range(inputs)), inputs, weighted=False)
+    part = Statistic(lambda: Pick(rule, inputs), tuple(range(inputs)), inputs, weighted=False)
     return Reducer(inputs, names, (part,))
 
 
 @algorithm("Reducer.min")
 def least(inputs: int = 1) -> Reducer:
-    """Return the least value, and with more inputs theirs at the same place."""
+    """Return the reducer of the least first input, with the other inputs that came with it."""
     return _extreme("min", inputs)
 
 
 @algorithm("Reducer.max")
 def greatest(inputs: int = 1) -> Reducer:
-    """Return the greatest value, and with more inputs theirs at the same place."""
+    """Return the reducer of the greatest first input, with the other inputs that came with it."""
     return _extreme("max", inputs)
 
 
@@ -184,7 +185,7 @@ def greatest(inputs: int = 1) -> Reducer:
 def median(
     max_buckets: int | None = None, min_width: float | None = None, max_raw: int | None = None
 ) -> Reducer:
-    """Return the weighted median (exact: the buckets of the arguments are not needed)."""
+    """Return the weighted median. It is exact, so the arguments about buckets are ignored."""
     del max_buckets, min_width, max_raw
     return _gathered(statistics.percentiles((50.0,)), ("median",))
 
@@ -193,7 +194,7 @@ def median(
 def mode(
     max_buckets: int | None = None, min_width: float | None = None, max_raw: int | None = None
 ) -> Reducer:
-    """Return the value of the greatest weight (exact)."""
+    """Return the value of the greatest total weight. It is exact: buckets are ignored."""
     del max_buckets, min_width, max_raw
     return _gathered(statistics.mode, ("mode",))
 
@@ -206,7 +207,10 @@ def percentile(
     min_width: float | None = None,
     max_raw: int | None = None,
 ) -> Reducer:
-    """Return percentiles, called ``p5``, ``p50``… unless names are given (exact)."""
+    """Return percentiles (0-100), called ``p5``, ``p50``… unless names are given.
+
+    They are exact, so the arguments about buckets are ignored.
+    """
     del max_buckets, min_width, max_raw
     outputs = names or [f"p{statistics.key(p)}" for p in wanted]
     if len(outputs) != len(wanted) or not wanted:
@@ -224,14 +228,14 @@ def interval_mean(
     min_width: float | None = None,
     max_raw: int | None = None,
 ) -> Reducer:
-    """Return the mean of the values between two percentiles."""
+    """Return the mean of the values between two percentiles (0-100)."""
     del max_buckets, min_width, max_raw
     return _gathered(statistics.interval_mean(low, high), ("mean",))
 
 
 @algorithm("Reducer.toList")
 def to_list(tuple_size: int | None = None, optional: int = 0) -> Reducer:
-    """Return the values as a list; with a tuple size, lists of so many inputs.
+    """Return the values as a list; with ``tuple_size``, a list of lists of that many inputs.
 
     The last ``optional`` inputs may be null.
     """
@@ -242,7 +246,10 @@ def to_list(tuple_size: int | None = None, optional: int = 0) -> Reducer:
 
 @algorithm("Reducer.toCollection")
 def to_collection(names: Sequence[str], optional: int = 0) -> Reducer:
-    """Return the values as features without geometry, a property for each input."""
+    """Return the values as features without geometry, with a property for each input.
+
+    The last ``optional`` inputs may be null.
+    """
     return _collected(statistics.to_features(names), "features", len(names), optional)
 
 
@@ -253,7 +260,7 @@ def _collected(
         raise EarthEngineError(
             f"Reducer: Cannot collect {inputs} inputs of which {optional} are optional."
         )
-    part = Part(
+    part = Statistic(
         lambda: Gather(outputs, inputs),
         tuple(range(inputs)),
         weighted=False,
@@ -268,7 +275,7 @@ def _collected(
 def histogram(
     max_buckets: int | None = None, min_width: float | None = None, max_raw: int | None = None
 ) -> Reducer:
-    """Return a histogram as a dictionary."""
+    """Return a histogram as a dictionary: counts, means, lower end and width of its buckets."""
     del max_raw
     return _gathered(statistics.histogram(max_buckets, min_width), ("histogram",))
 
@@ -280,7 +287,7 @@ def auto_histogram(
     max_raw: int | None = None,
     cumulative: bool = False,
 ) -> Reducer:
-    """Return a histogram as an array of two columns."""
+    """Return a histogram as an array of two columns: start of the bucket and count."""
     del max_raw
     outputs = statistics.auto_histogram(max_buckets, min_width, cumulative)
     return _gathered(outputs, ("histogram",), ranks=(2,))
@@ -288,7 +295,7 @@ def auto_histogram(
 
 @algorithm("Reducer.fixedHistogram")
 def fixed_histogram(low: float, high: float, steps: int, cumulative: bool = False) -> Reducer:
-    """Return a histogram of equal steps as an array of two columns."""
+    """Return a histogram of equal buckets as an array of two columns: start and count."""
     if not 1 <= steps <= _MOST_CELLS or not high > low:
         raise EarthEngineError("Reducer.fixedHistogram: Need at least one step and max > min.")
     outputs = statistics.fixed_histogram(low, high, steps, cumulative)
@@ -299,9 +306,9 @@ def fixed_histogram(low: float, high: float, steps: int, cumulative: bool = Fals
 def fixed_2d_histogram(
     x_low: float, x_high: float, x_steps: int, y_low: float, y_high: float, y_steps: int
 ) -> Reducer:
-    """Return counts of pairs of values, never weighted, and the starts of both axes' buckets.
+    """Return unweighted counts of pairs of values, and the starts of the buckets of both axes.
 
-    The names of the outputs are a guess, and that rows of the counts are buckets of x.
+    The names of the outputs are a guess; so is that the rows of the counts are the buckets of x.
     """
     if min(x_steps, y_steps) < 1 or not (x_high > x_low and y_high > y_low):
         raise EarthEngineError("Reducer.fixed2DHistogram: Need at least one step and max > min.")
@@ -313,8 +320,8 @@ def fixed_2d_histogram(
 
 @algorithm("Reducer.geometricMedian")
 def geometric_median(inputs: int, eta: float = 0.001, step: float = 10.0) -> Reducer:
-    """Return the geometric median of so many inputs: ``median``, ``median1``… (a guess)."""
-    del step  # of Earth Engine's solver
+    """Return the geometric median of vectors of inputs, as ``median``, ``median1``… (a guess)."""
+    del step  # concerns Earth Engine's own solver
     if not 1 <= inputs <= _MOST_INPUTS:
         raise EarthEngineError(f"Reducer.geometricMedian: Cannot have {inputs} inputs.")
     names = ("median", *(f"median{i}" for i in range(1, inputs)))

@@ -12,37 +12,40 @@ from eedask.emulator.reducers.reduce import Reducer, combined
 
 @algorithm("Reducer.combine")
 def combine(first: Reducer, second: Reducer, prefix: str = "", shared: bool = False) -> Reducer:
-    """Return both reducers as one."""
+    """Return a reducer with the outputs of both; ``prefix`` goes before the names of the second.
+
+    With ``shared`` both take the same inputs, else the second takes those after the first's.
+    """
     return combined(first, second, prefix or "", shared)
 
 
 @algorithm("Reducer.repeat")
 def repeat(reducer: Reducer, count: int) -> Reducer:
-    """Return the reducer for so many sets of inputs, with lists as outputs."""
+    """Return a reducer of ``count`` sets of inputs, whose outputs are lists of that length."""
     return nested.repeated(reducer, count)
 
 
 @algorithm("Reducer.group")
 def group(reducer: Reducer, field: int = 0, name: str = "group") -> Reducer:
-    """Return the reducer run apart for each value of one input."""
+    """Return a reducer that runs for each value of input number ``field`` separately."""
     return nested.grouped(reducer, field, name)
 
 
 @algorithm("Reducer.forEach")
 def for_each_name(reducer: Reducer, names: Sequence[str]) -> Reducer:
-    """Return the reducer run once for each of some names."""
+    """Return a reducer that runs once for each name, which prefixes its outputs."""
     return nested.for_each(reducer, names)
 
 
 @algorithm("Reducer.forEachBand", takes_arrays=True)
 def for_each_band(reducer: Reducer, image: Image) -> Reducer:
-    """Return the reducer run once for each band of an image."""
+    """Return a reducer that runs once for each band of an image, whose names prefix its outputs."""
     return nested.for_each(reducer, image.band_names)
 
 
 @algorithm("Reducer.setOutputs")
 def set_outputs(reducer: Reducer, names: Sequence[str]) -> Reducer:
-    """Return the reducer with other output names; those of empty names are dropped."""
+    """Return the reducer with its outputs renamed; outputs given an empty name are dropped."""
     return nested.with_outputs(reducer, names)
 
 
@@ -66,11 +69,11 @@ def split_weights(reducer: Reducer) -> Reducer:
 
 @algorithm("Reducer.disaggregate")
 def disaggregate(reducer: Reducer, axis: int | None = None) -> Reducer:
-    """Return the reducer over the items of lists, dictionaries and arrays."""
+    """Return a reducer of the single items of inputs that are lists, dictionaries or arrays."""
     return nested.disaggregated(reducer, axis)
 
 
 @algorithm("Reducer.forEachElement")
 def for_each_element(reducer: Reducer) -> Reducer:
-    """Return the reducer over each position of arrays."""
+    """Return a reducer of arrays of one shape, which runs at each position separately."""
     return nested.for_each_element(reducer)

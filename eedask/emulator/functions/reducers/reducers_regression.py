@@ -1,4 +1,4 @@
-"""Reducers that fit and correlate: regressions, covariances, correlations."""
+"""Reducer.*: regressions, covariances and correlations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.reducers import correlations, regressions
 from eedask.emulator.reducers.accumulators import Gather
-from eedask.emulator.reducers.reduce import Part, Reducer
+from eedask.emulator.reducers.reduce import Reducer, Statistic
 from eedask.emulator.reducers.statistics import Outputs
 
 _MOST_INPUTS = 1024
@@ -22,7 +22,7 @@ def _reducer(
     ranks: Sequence[int] = (),
     weighted: bool = False,
 ) -> Reducer:
-    part = Part(
+    part = Statistic(
         lambda: Gather(outputs, inputs),
         tuple(range(inputs)),
         len(names),
@@ -48,7 +48,7 @@ def linear_regression(x_count: int, y_count: int = 1) -> Reducer:
 
 @algorithm("Reducer.robustLinearRegression")
 def robust_linear_regression(x_count: int, y_count: int = 1, beta: float | None = None) -> Reducer:
-    """Return the coefficients and residuals of a fit that leaves out outliers."""
+    """Return the coefficients and residuals of a least-squares fit repeated without outliers."""
     inputs = _inputs(x_count, y_count, "robustLinearRegression")
     names = ("coefficients", "residuals")
     return _reducer(regressions.robust(x_count, beta), names, inputs, (2, 1), weighted=True)
@@ -56,7 +56,7 @@ def robust_linear_regression(x_count: int, y_count: int = 1, beta: float | None 
 
 @algorithm("Reducer.ridgeRegression")
 def ridge_regression(x_count: int, y_count: int = 1, shrinkage: float = 0.1) -> Reducer:
-    """Return coefficients with an intercept, residuals and p-values of a shrunk fit."""
+    """Return the coefficients (intercept last), residuals and p-values of a ridge regression."""
     inputs = _inputs(x_count, y_count, "ridgeRegression")
     if shrinkage < 0:
         raise EarthEngineError("Reducer.ridgeRegression: lambda must not be negative.")
@@ -72,7 +72,7 @@ def covariance() -> Reducer:
 
 @algorithm("Reducer.centeredCovariance")
 def centered_covariance() -> Reducer:
-    """Return the covariance matrix of vectors whose means are 0."""
+    """Return the covariance matrix of vectors whose means are already 0."""
     outputs = regressions.covariance(True)
     return _reducer(outputs, ("centeredCovariance",), 1, (2,), weighted=True)
 
@@ -91,7 +91,7 @@ def spearmans_correlation() -> Reducer:
 
 @algorithm("Reducer.kendallsCorrelation")
 def kendalls_correlation(inputs: int = 1) -> Reducer:
-    """Return Kendall's correlation of two inputs, or of one and the order it comes in."""
+    """Return Kendall's correlation of two inputs, or of one input with its order of arrival."""
     if inputs not in (1, 2):
         raise EarthEngineError(f"Reducer.kendallsCorrelation: Cannot have {inputs} inputs.")
     return _reducer(correlations.kendall, ("tau", "p-value"), inputs)

@@ -18,22 +18,22 @@ from eedask.emulator.geometry.sphere import RADIUS, to_vectors
 from eedask.emulator.pixels.pixel_types import DOUBLE
 from eedask.emulator.pixels.projection import degrees_bounds, locate, window_grid
 from eedask.emulator.pixels.raster import DEFAULT_PROJECTION, Band, Grid, Image, Pixels, Projection
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 Array = NDArray[np.float64]
 
-# Pixels are taken in squares of this side, each on a map of its own, on which distances from
-# its middle are true; edges are cut so short (degrees) that they are straight on it.
+# Pixels are computed in squares of this side, each in an azimuthal equidistant projection about
+# its middle; edges are divided into pieces this short (degrees), so that they are straight there.
 _SIDE = 128
 _EDGE = 0.05
 
 
 @algorithm("Collection.distance")
 def distance(collection: Collection, radius: float = 100000.0, max_error: float = 100.0) -> Image:
-    """Return a band ``distance``: metres to the nearest point, line or edge of a polygon.
+    """Return a band ``distance``: metres to the nearest point, line or boundary of a polygon.
 
-    Inside of polygons it is the distance to their edge as well. Pixels with none within the
-    radius are masked. Distances are those of great circles on a sphere.
+    Inside a polygon it is the distance to the boundary, not 0. Pixels further than ``radius``
+    metres from all features are masked. Distances are along great circles of a sphere.
     https://developers.google.com/earth-engine/apidocs/ee-featurecollection-distance
     """
     del max_error
@@ -92,7 +92,7 @@ def _distances(lines: list[BaseGeometry], grid: Grid, radius: float) -> Array:
 
     placed = shapely.transform(np.array(lines, dtype=object), onto)
     pixels = shapely.points(onto(np.column_stack([lon[known], lat[known]])))
-    # Nothing at the far side of the Earth, where the map is torn.
+    # Leaves out lines on the far side of the earth, which the projection tears apart.
     reach = shapely.box(*shapely.total_bounds(pixels)).buffer(2 * radius + 1)
     placed = placed[shapely.intersects(placed, reach)]
     if not placed.size:

@@ -15,15 +15,15 @@ from eedask.emulator.pixels.pixel_types import DOUBLE, cast, of_number, union
 from eedask.emulator.pixels.raster import DEFAULT_PROJECTION, Band, Grid, Image, Pixels
 from eedask.emulator.reducers.reduce import Reducer
 from eedask.emulator.regions import painting
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 
 @algorithm("Collection.reduceToImage")
 def reduce_to_image(collection: Collection, properties: Sequence[str], reducer: Reducer) -> Image:
-    """Return an image of a reducer over the properties of the features at each pixel.
+    """Return an image of a reducer over properties of the features at each pixel.
 
-    A feature is at a pixel if it holds its centre; a point at the pixel it is in. Bands are
-    called by the reducer's outputs.
+    A polygon counts at the pixels whose centres it contains, a point at the pixel it lies in.
+    Bands have the names of the reducer's outputs.
     https://developers.google.com/earth-engine/apidocs/ee-featurecollection-reducetoimage
     """
     if len(properties) != reducer.inputs:
@@ -54,8 +54,8 @@ def reduce_to_image(collection: Collection, properties: Sequence[str], reducer: 
 def paint(image: Image, collection: Collection, color: Any = 0, width: Any = None) -> Image:
     """Return an image with features painted on it, later ones over earlier ones.
 
-    ``color`` is a number or the name of a property, ``width`` the same, in pixels, for
-    outlines; without it features are filled.
+    ``color`` is a pixel value, or the name of a property that holds it. ``width`` is that of
+    outlines in pixels, or the name of a property; without it polygons are filled.
     https://developers.google.com/earth-engine/apidocs/ee-image-paint
     """
     bands = []

@@ -1,4 +1,4 @@
-"""Samples of an image's pixels as features."""
+"""Image.sample, stratifiedSample, sampleRegions, sampleRectangle: pixels as features."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from eedask.emulator.regions.zones import (
     region_of,
 )
 from eedask.emulator.values.elements import index_of, ordinary, with_index
-from eedask.emulator.values.values import Collection, Feature
+from eedask.emulator.values.value_types import Collection, Feature
 
 _PIXEL_BYTES = 128
 
@@ -44,7 +44,11 @@ def _tile_pixels(
     drop_nulls: bool,
     tile_scale: float,
 ) -> list[Pixel]:
-    """Return the values of a tile's pixels with centres in the region, in rows."""
+    """Return the values of a tile's pixels, row by row.
+
+    They are those that ``chosen`` (bool, the tile's shape) marks, or if it is None those whose
+    centres are in the region.
+    """
     inside = tile.centres if chosen is None else chosen
     if not inside.any():
         return []
@@ -113,11 +117,11 @@ def sample(
     tile_scale: float = 1.0,
     geometries: bool = False,
 ) -> Collection:
-    """Return a feature for each pixel in a region, or for some of them.
+    """Return a feature for each pixel in a region, or for a random sample of them.
 
-    ``numPixels`` picks so many, ``factor`` each with a probability; which ones Earth Engine
-    would pick is not published. Pixels with a masked band are left out unless ``dropNulls`` is
-    off.
+    ``numPixels`` (``count``) is the size of the sample; ``factor`` is the probability with which
+    each pixel is kept. Earth Engine does not publish which pixels it picks. Pixels with a masked
+    band are left out unless ``dropNulls`` is False.
     https://developers.google.com/earth-engine/apidocs/ee-image-sample
     """
     name = "Image.sample"
@@ -146,7 +150,10 @@ def sample(
 
 
 class _Lowest:
-    """The pixels with the lowest random numbers, so many of each class."""
+    """A random sample of at most ``count`` pixels of one class, gathered tile by tile.
+
+    Each pixel gets a random number, and those with the lowest numbers are kept.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -155,7 +162,7 @@ class _Lowest:
     def add(
         self, _: int, tile: Tile, candidates: NDArray[np.bool_], random: np.random.Generator
     ) -> None:
-        """Consider a tile's candidates."""
+        """Add the pixels of a tile that ``candidates`` marks (bool, the tile's shape)."""
         rows, cols = np.nonzero(candidates)
         numbers = random.random(len(rows))
         if len(rows) > self.count:
@@ -198,10 +205,11 @@ def stratified_sample(
     tile_scale: float = 1.0,
     geometries: bool = False,
 ) -> Collection:
-    """Return so many random pixels of each class, all of a class that has fewer.
+    """Return ``count`` random pixels of each class, or all of a class that has fewer.
 
-    Classes are the whole numbers of a band, the first unless one is named; some classes may be
-    given other counts. Features come class by class.
+    Classes are the integer values of ``class_band``, by default the first band. ``class_points``
+    are counts for the classes ``class_values`` that replace ``count``. Features come class by
+    class.
     https://developers.google.com/earth-engine/apidocs/ee-image-stratifiedsample
     """
     name = "Image.stratifiedSample"
@@ -237,8 +245,8 @@ def stratified_sample(
 
 
 def _whole(values: NDArray[Any], there: NDArray[np.bool_], name: str) -> NDArray[np.int64]:
-    """Return a class band's values as integers, which they must be."""
-    with np.errstate(invalid="ignore"):  # what is masked may be anything
+    """Return a class band's values as integers; raise Earth Engine's 400 if one is not whole."""
+    with np.errstate(invalid="ignore"):  # masked pixels may hold any value
         whole = values.astype(np.int64, copy=False)
     if (whole != values)[there].any():
         raise EarthEngineError(f"{name}: The classBand must contain integer values.")
@@ -298,8 +306,8 @@ def sample_rectangle(
 ) -> Feature:
     """Return a feature whose properties are the bands' pixels in a region's bounds, as arrays.
 
-    A band of arrays gives an array with their axes behind those of rows and columns; they must
-    be of one shape (a guess).
+    A band of arrays gives an array of shape (rows, columns, …the arrays' shape); the arrays must
+    all have one shape (a guess).
     https://developers.google.com/earth-engine/apidocs/ee-image-samplerectangle
     """
     name = "Image.sampleRectangle"
@@ -322,7 +330,7 @@ def sample_rectangle(
 
 
 def _without_gaps(pixels: Pixels, default: Any, name: str) -> NDArray[Any]:
-    """Return a band's values with a default where it is masked."""
+    """Return a band's values with a default where it is masked; 400 if there is no default."""
     if is_ragged(pixels.values):
         raise EarthEngineError(
             f"Image.sampleRectangle: The arrays of band '{name}' differ in shape."

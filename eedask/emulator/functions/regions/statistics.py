@@ -19,7 +19,7 @@ from eedask.emulator.regions.zones import (
     reduce_zone,
     region_of,
 )
-from eedask.emulator.values.values import Collection, Feature, Query
+from eedask.emulator.values.value_types import Collection, Feature, Query
 
 
 @algorithm("Image.reduceRegion", takes_arrays=True)
@@ -34,10 +34,10 @@ def reduce_region(
     max_pixels: float = 1e7,
     tile_scale: float = 1.0,
 ) -> dict[str, Any]:
-    """Return a reducer's outputs over the pixels of a region.
+    """Return a dictionary of a reducer's outputs over the pixels of a region.
 
-    An only output is called by its band, several are called ``band_output``. Pixels of an
-    image without a projection of its own need a scale.
+    The output of a reducer that has one is called ``band``; those of others ``band_output``. An
+    image without a default projection needs a scale or a crs transform.
     https://developers.google.com/earth-engine/guides/reducers_reduce_region
     """
     name = "Image.reduceRegion"
@@ -61,10 +61,10 @@ def reduce_regions(
     tile_scale: float = 1.0,
     max_pixels: float | None = None,
 ) -> Collection:
-    """Return features with a reducer's outputs as properties; null ones are left out.
+    """Return features with a reducer's outputs as properties; null outputs are left out.
 
-    Outputs are called by the band where an image of several bands has one each, by their own
-    names where it has one band, and ``band_output`` else.
+    Names of the properties: of an image of one band ``output``; of several bands ``band`` if the
+    reducer has one output, else ``band_output``.
     https://developers.google.com/earth-engine/guides/reducers_reduce_regions
     """
     name = "Image.reduceRegions"
@@ -72,7 +72,8 @@ def reduce_regions(
     projection = aggregation_projection(image, name, crs, transform, scale)
 
     def source(query: Query) -> Iterator[Feature]:
-        # Statistics may be asked for by value; what is asked of the rest passes.
+        # Values that a later filter asks for may be those of the statistics, which the features do
+        # not have yet; conditions on place and time hold for the features already.
         features = collection.elements(replace(query, equals={}))
         return with_statistics(image, reducer, features, projection, max_pixels, name, tile_scale)
 

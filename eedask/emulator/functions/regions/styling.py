@@ -1,4 +1,4 @@
-"""Images of features for the eye: ``draw`` and ``style``."""
+"""Pictures of features: ``Collection.draw`` and ``FeatureCollection.style``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.pixels.pixel_types import BYTE
 from eedask.emulator.pixels.raster import DEFAULT_PROJECTION, Band, Grid, Image, Pixels
 from eedask.emulator.regions.styling import Style, picture
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 _NAMES = ("vis-red", "vis-green", "vis-blue")
 
@@ -34,7 +34,7 @@ def _drawn(collection: Collection, style: Style, field: str | None = None) -> Im
 
 @algorithm("Collection.draw")
 def draw(collection: Collection, color: str, radius: int = 3, width: int = 2) -> Image:
-    """Return a picture of features: red, green and blue, their mask the opacity.
+    """Return a picture of features: bands of red, green and blue, whose mask is the opacity.
 
     https://developers.google.com/earth-engine/guides/feature_collections_visualizing
     """
@@ -54,11 +54,11 @@ def style(
     neighbourhood: int = 5,
     line: str = "solid",
 ) -> Image:
-    """Return a picture of features, the style of each changed by a property's dictionary.
+    """Return a picture of features; the property ``field`` may hold a feature's own style.
 
     https://developers.google.com/earth-engine/apidocs/ee-featurecollection-style
     """
-    del neighbourhood  # there are no tiles whose edges could show
+    del neighbourhood  # concerns the edges of Earth Engine's tiles; this has none
     given = {
         "color": color,
         "pointSize": size,

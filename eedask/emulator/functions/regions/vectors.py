@@ -29,7 +29,7 @@ from eedask.emulator.regions.zones import (
     region_of,
 )
 from eedask.emulator.values.elements import with_index
-from eedask.emulator.values.values import Collection, Feature, collection_of
+from eedask.emulator.values.value_types import Collection, Feature, collection_of
 
 _NAME = "Image.reduceToVectors"
 _KINDS = ("polygon", "bb", "centroid")
@@ -52,10 +52,11 @@ def reduce_to_vectors(
     tile_scale: float = 1.0,
     native: bool = False,
 ) -> Collection:
-    """Return a feature for each object of the first band, with a reducer's outputs over it.
+    """Return a feature for each connected set of pixels of one value in the first band.
 
-    Pixels are in the region whose centre is. The reducer takes the other bands, all together or
-    each alone; without one pixels are counted.
+    A pixel belongs to the region if its centre does. Each feature has a reducer's outputs over
+    its pixels of the other bands: a reducer of several inputs takes them together, one of a
+    single input takes each by itself. Without a reducer the pixels are counted.
     https://developers.google.com/earth-engine/guides/reducers_reduce_to_vectors
     """
     del tile_scale
@@ -94,9 +95,9 @@ def reduce_to_vectors(
 def _statistics(
     image: Image, reducer: Reducer | None, grid: Grid, labels: NDArray[np.int32]
 ) -> list[dict[str, Any]]:
-    """Return each object's outputs; null ones are left out."""
+    """Return a dictionary of a reducer's outputs for each label; null outputs are left out."""
     used = reducer or IMPLEMENTATIONS["Reducer.countEvery"].function()
-    # Without other bands there are still pixels to be counted.
+    # An image of one band has no others to reduce, but its pixels can be counted.
     bands = image.bands[1:] or image.bands[:1]
     if used.inputs not in (1, len(bands)):
         raise EarthEngineError(
@@ -130,9 +131,9 @@ def _add(
 
 
 def _shapes(labels: NDArray[np.int32], kind: str, count: int) -> list[BaseGeometry]:
-    """Return each object's geometry in pixels.
+    """Return the geometry of each label in pixel coordinates.
 
-    Parts that touch at corners only make several polygons (a guess).
+    Parts of an object that touch only at corners become separate polygons (a guess).
     """
     if kind == "polygon":
         parts: list[list[shapely.Polygon]] = [[] for _ in range(count)]

@@ -1,6 +1,7 @@
-"""Array.*: arrays of numbers, as NumPy's; elementwise algorithms are those of single numbers.
+"""Array.*: arrays of numbers, held as NumPy arrays.
 
-https://developers.google.com/earth-engine/guides/arrays_intro
+Elementwise algorithms apply those of :mod:`~eedask.emulator.functions.values.numbers` to each
+element. https://developers.google.com/earth-engine/guides/arrays_intro
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ _NOT_ELEMENTWISE = {"clamp", "expression", "format", "parse", "unitScale"}
 
 
 def numeric(values: Any, where: str) -> Any:
-    """Return an array of 64-bit integers or floats; 400 for what is ragged or no number."""
+    """Return nested lists as an array of 64-bit integers or floats.
+
+    Raises Earth Engine's 400 if they are ragged or hold something that is no number.
+    """
     try:
         array = np.asarray(values)
     except ValueError:
@@ -33,7 +37,7 @@ def numeric(values: Any, where: str) -> Any:
 
 
 def _filled(values: Sequence[Any], shape: tuple[int, ...], like: Any) -> Any:
-    """Return an array of results; an empty one has the type of what it was made of."""
+    """Return results as an array of a shape; if it is empty, with the dtype of ``like``."""
     if not values:
         return np.empty(shape, like.dtype)
     return np.array(values).reshape(shape)
@@ -64,7 +68,7 @@ for _full, _implementation in list(IMPLEMENTATIONS.items()):
 
 @algorithm("Array")
 def array(values: Any, pixel_type: PixelType | None) -> Any:
-    """Return an array of nested lists of numbers; an empty one needs a type."""
+    """Return nested lists of numbers as an array; if they are empty, a type must be given."""
     made = numeric(values, "Array")
     if made.size == 0 and pixel_type is None and not isinstance(values, np.ndarray):
         raise EarthEngineError("Array: A pixel type is required for an empty array.")
@@ -76,7 +80,7 @@ def array(values: Any, pixel_type: PixelType | None) -> Any:
 
 
 def axis_of(values: Any, axis: int, where: str) -> int:
-    """Return an axis; 400 if the array has no such one."""
+    """Return the axis; raise Earth Engine's 400 if the array does not have it."""
     if not 0 <= axis < values.ndim:
         raise EarthEngineError(f"{where}: Axis {axis} is out of range of {values.ndim} dimensions.")
     return axis
@@ -84,7 +88,10 @@ def axis_of(values: Any, axis: int, where: str) -> int:
 
 @algorithm("Array.accum")
 def accumulate(values: Any, axis: int, reducer: Reducer | None) -> Any:
-    """Return the reductions of all elements up to each along an axis; their sums by default."""
+    """Return running reductions along an axis: element i reduces elements 0 to i.
+
+    Without a reducer they are running sums.
+    """
     axis_of(values, axis, "Array.accum")
     if reducer is None:
         with np.errstate(all="ignore"):
@@ -107,7 +114,10 @@ def _only(reducer: Reducer, values: list[Any], where: str) -> Any:
 
 @algorithm("Array.reduce")
 def reduce_array(values: Any, reducer: Reducer, axes: list[int], field_axis: int | None) -> Any:
-    """Return an array whose given axes are reduced to a length of 1."""
+    """Return an array whose given axes are reduced to a length of 1.
+
+    The inputs and outputs of a reducer of several lie along ``field_axis``.
+    """
     if len({*axes, field_axis}) <= len(axes):
         raise EarthEngineError(f"Array.reduce: Invalid axes {axes}.")
     for axis in axes:
@@ -123,7 +133,7 @@ def reduce_array(values: Any, reducer: Reducer, axes: list[int], field_axis: int
 
 
 def _reduce_fields(values: Any, reducer: Reducer, axes: list[int], field: int) -> Any:
-    """Return the reduction whose inputs and outputs lie along an axis."""
+    """Return a reduction over axes, with the reducer's inputs and outputs along axis ``field``."""
     axis_of(values, field, "Array.reduce")
     if values.shape[field] != reducer.inputs:
         raise EarthEngineError(
@@ -141,7 +151,7 @@ def _reduce_fields(values: Any, reducer: Reducer, axes: list[int], field: int) -
 
 @algorithm("Array.argmax")
 def argmax(values: Any) -> list[int] | None:
-    """Return where the greatest value first is; null of an empty array."""
+    """Return the position of the first greatest value, an index for each axis; None if empty."""
     if values.size == 0:
         return None
     return [int(i) for i in np.unravel_index(int(values.argmax()), values.shape)]
@@ -149,14 +159,17 @@ def argmax(values: Any) -> list[int] | None:
 
 @algorithm("Array.bitsToArray")
 def bits_to_array(value: Any) -> Any:
-    """Return the bits of an integer, the lowest first."""
+    """Return an integer's bits as a vector, from the lowest to the highest that is 1."""
     number = int(value) % 2**64
     return np.array([number >> i & 1 for i in range(max(1, number.bit_length()))])
 
 
 @algorithm("Array.cat")
 def cat(arrays: list[Any], axis: int) -> Any:
-    """Return arrays joined along an axis, that may be a new one; empty ones of one axis fit all."""
+    """Return arrays joined along an axis, which may be a new one.
+
+    Empty arrays of one axis may be joined to any others.
+    """
     check_axes("Array.cat", axis)
     if not arrays:
         raise EarthEngineError("Array.cat: The list of arrays is empty.")
@@ -170,14 +183,14 @@ def cat(arrays: list[Any], axis: int) -> Any:
 
 @algorithm("Array.cut")
 def cut(values: Any, position: list[int]) -> Any:
-    """Return the slice at a position along each axis, whole where that is -1."""
+    """Return the part at a position along each axis; -1 takes the whole axis."""
     _check_position(values, position, "Array.cut")
     return values[tuple(slice(None) if p == -1 else slice(p, p + 1) for p in position)]
 
 
 @algorithm("Array.get")
 def get(values: Any, position: list[int]) -> Any:
-    """Return one element."""
+    """Return the element at a position, an index for each axis."""
     _check_position(values, position, "Array.get")
     return values[tuple(position)].item()
 
@@ -193,7 +206,7 @@ def _check_position(values: Any, position: list[int], where: str) -> None:
 
 @algorithm("Array.dotProduct")
 def dot_product(left: Any, right: Any) -> Any:
-    """Return the sum of the products of two vectors' elements."""
+    """Return the dot product of two vectors."""
     if left.ndim != 1 or left.shape != right.shape:
         raise EarthEngineError("Array.dotProduct: The arrays must be vectors of one length.")
     with np.errstate(all="ignore"):
@@ -210,13 +223,13 @@ def identity(size: int) -> Any:
 
 @algorithm("Array.length")
 def length(values: Any) -> Any:
-    """Return the length of each axis."""
+    """Return a vector of the lengths of the axes."""
     return np.array(values.shape, dtype=np.int64)
 
 
 @algorithm("Array.mask")
 def mask(values: Any, keep: Any) -> Any:
-    """Return what lies along the elements of a mask that are not 0."""
+    """Return an array with only those elements along an axis for which the mask is not 0."""
     if keep.ndim > values.ndim:
         raise EarthEngineError("Array.mask: The mask has more dimensions than the array.")
     for axis, size in enumerate(keep.shape):
@@ -232,7 +245,7 @@ def mask(values: Any, keep: Any) -> Any:
 
 @algorithm("Array.pad")
 def pad(values: Any, lengths: list[int], value: Any) -> Any:
-    """Return an array filled up to a length along each axis."""
+    """Return an array filled up with a value to a length along each axis."""
     check_axes("Array.pad", max(len(lengths) - 1, 0))
     wanted = [*lengths, *values.shape[len(lengths) :]]
     deep = values.reshape(values.shape + (1,) * (len(wanted) - values.ndim))
@@ -246,7 +259,7 @@ def pad(values: Any, lengths: list[int], value: Any) -> Any:
 
 @algorithm("Array.project")
 def project(values: Any, axes: list[int]) -> Any:
-    """Return an array with some axes only, in their order; the rest must have a length of 1."""
+    """Return an array with only the axes ``axes``, in that order; the others must have length 1."""
     dropped = [a for a in range(values.ndim) if a not in axes]
     for axis in axes:
         axis_of(values, axis, "Array.project")
@@ -261,7 +274,7 @@ def project(values: Any, axes: list[int]) -> Any:
 
 @algorithm("Array.repeat")
 def repeat(values: Any, axis: int, copies: int) -> Any:
-    """Return copies of an array joined along an axis, that may be a new one."""
+    """Return copies of an array joined along an axis, which may be a new one."""
     if not 0 <= copies <= 1_000_000:
         raise EarthEngineError(f"Array.repeat: Invalid number of copies {copies}.")
     check_axes("Array.repeat", axis)
@@ -274,7 +287,7 @@ def repeat(values: Any, axis: int, copies: int) -> Any:
 
 @algorithm("Array.reshape")
 def reshape(values: Any, shape: Any) -> Any:
-    """Return an array with other axes, one of which may be -1: as long as is left."""
+    """Return an array reshaped to the lengths ``shape``, where -1 stands for the one that fits."""
     try:
         return values.reshape([int(n) for n in shape.ravel()])
     except (ValueError, OverflowError) as error:
@@ -283,7 +296,7 @@ def reshape(values: Any, shape: Any) -> Any:
 
 @algorithm("Array.slice")
 def slice_array(values: Any, axis: int, start: int, end: int | None, step: int) -> Any:
-    """Return part of an array along an axis; negative positions count from its end."""
+    """Return a slice of an array along an axis; negative positions count from its end."""
     axis_of(values, axis, "Array.slice")
     if step < 1:
         raise EarthEngineError(f"Array.slice: The step must be positive, found {step}.")
@@ -292,7 +305,7 @@ def slice_array(values: Any, axis: int, start: int, end: int | None, step: int) 
 
 @algorithm("Array.sort")
 def sort(values: Any, keys: Any) -> Any:
-    """Return an array in ascending order along the axis of the keys, by them or itself."""
+    """Return an array sorted in ascending order, by ``keys`` along their axis or else by value."""
     given = values if keys is None else keys
     long = [a for a, n in enumerate(given.shape) if n > 1]
     if len(long) > 1:
@@ -306,7 +319,7 @@ def sort(values: Any, keys: Any) -> Any:
 
 @algorithm("Array.transpose", "Array.matrixTranspose")
 def transpose(values: Any, first: int, second: int) -> Any:
-    """Return an array with two axes exchanged; a vector becomes a row of a matrix."""
+    """Return an array with two axes exchanged; a vector becomes a matrix of one row."""
     check_axes("Array.transpose", first, second)
     top = max(first, second) + 1
     deep = values.reshape(values.shape + (1,) * max(0, top - values.ndim))

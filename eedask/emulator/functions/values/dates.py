@@ -23,11 +23,11 @@ from eedask.emulator.values.dates import (
 )
 from eedask.emulator.values.elements import property_of
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Date, DateRange, Feature
+from eedask.emulator.values.value_types import Date, DateRange, Feature
 
 
 def moment(value: Any, time_zone: str | None, where: str) -> float:
-    """Return the milliseconds of a date, a number, an ISO string or an element's time."""
+    """Return milliseconds since 1970 of a date, a number, an ISO string or an element's start."""
     value = millis(value)
     if isinstance(value, Feature | Image):
         value = property_of(value, "system:time_start")
@@ -42,9 +42,9 @@ def moment(value: Any, time_zone: str | None, where: str) -> float:
 
 @algorithm("Date")
 def date(value: Any, time_zone: str | None) -> Date:
-    """Return a date.
+    """Return a date from whatever :func:`moment` takes.
 
-    Objects may be null elsewhere; that this one may not, wxee relies on.
+    Null is refused, unlike elsewhere where an Object is declared: the package wxee relies on it.
     """
     if value is None:
         raise EarthEngineError("Date: Parameter 'value' is required and may not be null.")
@@ -53,10 +53,10 @@ def date(value: Any, time_zone: str | None) -> Date:
 
 @algorithm("Date.advance")
 def date_advance(start: Date, delta: float, unit: str, time_zone: str | None) -> Date:
-    """Return a date so many units later.
+    """Return the date ``delta`` units later.
 
-    Whole units follow the calendar; what is left over is that part of the unit's average length
-    (a guess: how Earth Engine treats a fraction of a month is unpublished).
+    Whole units follow the calendar; a fraction is that share of the unit's average length (a
+    guess: Earth Engine does not publish how it treats a fraction of a month).
     """
     name = unit_name(unit)
     try:
@@ -69,26 +69,26 @@ def date_advance(start: Date, delta: float, unit: str, time_zone: str | None) ->
 
 @algorithm("Date.difference")
 def difference(end: Date, start: Date, unit: str) -> float:
-    """Return how many average units lie between two dates."""
+    """Return the time between two dates in units of average length."""
     return (end.millis - start.millis) / MILLIS[unit_name(unit)]
 
 
 @algorithm("Date.format")
 def format_date(value: Date, pattern: str | None, time_zone: str | None) -> str:
-    """Return a date written by Joda-Time's patterns; ``2020-08-18T00:00:00`` without one."""
+    """Return a date formatted by a Joda-Time pattern, by default as ``2020-08-18T00:00:00``."""
     pattern = "yyyy-MM-dd'T'HH:mm:ss" if pattern is None else pattern
     return joda.written(to_datetime(value.millis, time_zone), pattern, time_zone)
 
 
 @algorithm("Date.parse")
 def parse(pattern: str, text: str, time_zone: str | None) -> Date:
-    """Return the date that a text written by a Joda-Time pattern stands for."""
+    """Return the date that a text in the form of a Joda-Time pattern holds."""
     return Date(to_millis(joda.read(text, pattern, zone(time_zone))))
 
 
 @algorithm("Date.fromYMD")
 def from_ymd(year: int, month: int, day: int, time_zone: str | None) -> Date:
-    """Return the start of a day."""
+    """Return the moment at which a day starts in a time zone, by default UTC."""
     return Date(parse_date(f"{year:04d}-{month:02d}-{day:02d}", time_zone))
 
 
@@ -101,14 +101,14 @@ def get(value: Date, unit: str, time_zone: str | None) -> int:
 
 @algorithm("Date.getFraction")
 def get_fraction(value: Date, unit: str, time_zone: str | None) -> float:
-    """Return how much of a unit has passed, from 0 to 1."""
+    """Return the share of the unit around a date that has passed, from 0 to 1."""
     start, end = _unit_around(value, unit, time_zone)
     return (value.millis - start) / (end - start)
 
 
 @algorithm("Date.getRange")
 def get_range(value: Date, unit: str, time_zone: str | None) -> DateRange:
-    """Return the unit that a date is in."""
+    """Return the calendar unit, such as the month, that contains a date, as a range."""
     return DateRange(*_unit_around(value, unit, time_zone))
 
 
@@ -120,7 +120,7 @@ def _unit_around(value: Date, unit: str, time_zone: str | None) -> tuple[float, 
 
 @algorithm("Date.getRelative")
 def get_relative(value: Date, unit: str, in_unit: str, time_zone: str | None) -> int:
-    """Return which of the units of a larger one a date is in, from 0."""
+    """Return the number, from 0, of the unit that contains a date within the larger ``in_unit``."""
     name, larger = unit_name(unit), unit_name(in_unit)
     when = to_datetime(value.millis, time_zone)
     start = floor(when, larger)
@@ -142,7 +142,7 @@ def to_number(value: Date) -> int:
 
 @algorithm("Date.unitRatio")
 def unit_ratio(numerator: str, denominator: str) -> float:
-    """Return how many of one unit make another, on average."""
+    """Return the ratio of the average lengths of two units."""
     return MILLIS[unit_name(numerator)] / MILLIS[unit_name(denominator)]
 
 
@@ -157,7 +157,10 @@ def update(
     second: float | None,
     time_zone: str | None,
 ) -> Date:
-    """Return a date with some fields set; other years and months may have fewer days."""
+    """Return a date with some calendar fields replaced.
+
+    A day beyond the end of the new month becomes that month's last day.
+    """
     given: dict[str, Any] = {
         "year": year,
         "month": month,
@@ -183,7 +186,7 @@ def update(
 
 @algorithm("DateRange")
 def date_range(start: Any, end: Any, time_zone: str | None) -> DateRange:
-    """Return a range of dates; of one millisecond without an end."""
+    """Return the range from ``start`` up to ``end``; without an end it is one millisecond long."""
     if isinstance(start, DateRange) and end is None:
         return start
     first = moment(start, time_zone, "DateRange")
@@ -192,7 +195,7 @@ def date_range(start: Any, end: Any, time_zone: str | None) -> DateRange:
 
 @algorithm("DateRange.contains")
 def contains(dates: DateRange, other: Any) -> bool:
-    """Return whether a date, or all of another range, is in the range."""
+    """Return whether a range contains a date, or all of another range."""
     if isinstance(other, DateRange):
         return dates.start <= other.start and other.end <= dates.end
     return dates.start <= moment(other, None, "DateRange.contains") < dates.end
@@ -212,32 +215,32 @@ def range_end(dates: DateRange) -> Date:
 
 @algorithm("DateRange.intersection")
 def intersection(dates: DateRange, other: DateRange) -> DateRange:
-    """Return what two ranges share."""
+    """Return the intersection of two ranges."""
     start = max(dates.start, other.start)
     return DateRange(start, max(start, min(dates.end, other.end)))
 
 
 @algorithm("DateRange.intersects")
 def intersects(dates: DateRange, other: DateRange) -> bool:
-    """Return whether two ranges share a moment."""
+    """Return whether two ranges have a moment in common."""
     return max(dates.start, other.start) < min(dates.end, other.end)
 
 
 @algorithm("DateRange.union")
 def union(dates: DateRange, other: DateRange) -> DateRange:
-    """Return the least range around two."""
+    """Return the smallest range that contains both."""
     return DateRange(min(dates.start, other.start), max(dates.end, other.end))
 
 
 @algorithm("DateRange.isEmpty")
 def is_empty(dates: DateRange) -> bool:
-    """Return whether the range has no moment."""
+    """Return whether the range contains no moment."""
     return dates.start >= dates.end
 
 
 @algorithm("DateRange.isUnbounded")
 def is_unbounded(dates: DateRange) -> bool:
-    """Return whether the range has all moments."""
+    """Return whether the range contains all moments."""
     return math.isinf(dates.start) and math.isinf(dates.end)
 
 

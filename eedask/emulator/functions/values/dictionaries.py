@@ -15,20 +15,20 @@ from eedask.emulator.pixels.array_values import check_axes
 from eedask.emulator.pixels.raster import Image
 from eedask.emulator.values.truth import is_true
 from eedask.emulator.values.typenames import type_name
-from eedask.emulator.values.values import Feature
+from eedask.emulator.values.value_types import Feature
 
 Dictionary = Mapping[str, Any]
 
 
 @algorithm("If", keeps=Keeps.BRANCHES)
 def choose(condition: Any, true_case: Any, false_case: Any) -> Any:
-    """Return one of two values; the evaluator computes only that one."""
+    """Return ``true_case`` or ``false_case``; the evaluator computes only the one needed."""
     return true_case if is_true(condition) else false_case
 
 
 @algorithm("Dictionary")
 def dictionary(value: Any) -> Dictionary:
-    """Return a dictionary from a dictionary, a list of keys and values in turn, or nothing."""
+    """Return a dictionary from a dictionary, a list of alternating keys and values, or None."""
     if value is None:
         return {}
     if isinstance(value, Mapping):
@@ -44,20 +44,23 @@ def dictionary(value: Any) -> Dictionary:
 
 @algorithm("Dictionary.combine")
 def combine(first: Dictionary, second: Dictionary, overwrite: bool) -> Dictionary:
-    """Return two dictionaries in one, without nulls; the second wins unless told otherwise."""
+    """Return two dictionaries merged, without nulls.
+
+    A key of both has the second's value, or without ``overwrite`` the first's.
+    """
     merged = {**first, **second} if overwrite else {**second, **first}
     return {k: v for k, v in merged.items() if v is not None}
 
 
 @algorithm("Dictionary.contains")
 def contains(values: Dictionary, key: str) -> bool:
-    """Return whether there is a key."""
+    """Return whether the dictionary has a key."""
     return key in values
 
 
 @algorithm("Dictionary.fromLists")
 def from_lists(keys: list[str], values: list[Any]) -> Dictionary:
-    """Return the dictionary of parallel lists."""
+    """Return the dictionary of a list of keys and a list of their values."""
     if len(keys) != len(values):
         raise EarthEngineError(
             f"Dictionary.fromLists: There are {len(keys)} keys, but {len(values)} values."
@@ -66,7 +69,7 @@ def from_lists(keys: list[str], values: list[Any]) -> Dictionary:
 
 
 def lookup(values: Dictionary, key: str, where: str) -> Any:
-    """Return the value of a key; 400 where there is none."""
+    """Return the value of a key; raise Earth Engine's 400 if the dictionary does not have it."""
     if key not in values:
         raise EarthEngineError(f"{where}: Dictionary does not contain key: '{key}'.")
     return values[key]
@@ -74,7 +77,7 @@ def lookup(values: Dictionary, key: str, where: str) -> Any:
 
 @algorithm("Dictionary.get")
 def get(values: Dictionary, key: str, default: Any) -> Any:
-    """Return the value of a key, or the default, unless it is null."""
+    """Return the value of a key, or ``default``; raise Earth Engine's 400 if there is neither."""
     if default is not None:
         return values.get(key, default)
     return lookup(values, key, "Dictionary.get")
@@ -105,13 +108,13 @@ def keys(values: Dictionary) -> list[str]:
 
 @algorithm("Dictionary.map")
 def map_values(values: Dictionary, function: Callable[[str, Any], Any]) -> Dictionary:
-    """Return the results of a function of each key and value, without nulls."""
+    """Return the dictionary of ``function(key, value)`` for each key, without null results."""
     results = {k: function(k, v) for k, v in values.items()}
     return {k: v for k, v in results.items() if v is not None}
 
 
 def selected(values: Dictionary, selectors: list[str], ignore_missing: bool, where: str) -> Any:
-    """Return the keys that names or regular expressions select, in the selectors' order."""
+    """Return the keys that names or regular expressions match, in the order of the selectors."""
     found: list[str] = []
     for selector in selectors:
         names = [selector] if selector in values else _matching(values, selector)
@@ -142,7 +145,7 @@ def select(values: Dictionary, selectors: list[str], ignore_missing: bool) -> Di
 
 @algorithm("Dictionary.rename")
 def rename(values: Dictionary, old: list[str], new: list[str], overwrite: bool) -> Dictionary:
-    """Return the dictionary with keys renamed, each to the name at the same place."""
+    """Return the dictionary with each key of ``old`` renamed to its counterpart in ``new``."""
     if len(old) != len(new):
         raise EarthEngineError("Dictionary.rename: 'from' and 'to' must have the same length.")
     for key in old:
@@ -175,7 +178,7 @@ def values_of(values: Dictionary, names: list[str] | None) -> list[Any]:
 
 @algorithm("Dictionary.toImage", needs_context=True)
 def to_image(context: Any, values: Dictionary, names: list[str] | None) -> Any:
-    """Return an image of constants, a band a key, in the order of names or of the keys."""
+    """Return a constant image with a band for each of ``names``, or for each key in order."""
     order = sorted(values) if names is None else names
     constants = context.call("Image.constant", values_of(values, order))
     return context.call("Image.rename", constants, order)
@@ -183,7 +186,7 @@ def to_image(context: Any, values: Dictionary, names: list[str] | None) -> Any:
 
 @algorithm("Dictionary.toArray")
 def to_array(values: Dictionary, names: list[str] | None, axis: int) -> Any:
-    """Return the values of some keys, or of all in order, joined to an array along an axis."""
+    """Return the values of some keys, or of all in order, as an array along an axis."""
     check_axes("Dictionary.toArray", axis)
     columns = [np.asarray(v) for v in values_of(values, names)]
     if any(c.dtype.kind not in "bif" for c in columns):

@@ -32,10 +32,11 @@ _STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 
 @algorithm("Filter.expression")
 def expression(text: str) -> Filter:
-    """Return the filter that a text stands for.
+    """Return the filter that a text describes.
 
-    Comparisons of a property with a constant, ``in`` a list, ``and``/``&&``, ``or``/``||``,
-    ``not``/``!`` and parentheses. Names with a colon (``system:index``) are properties, too.
+    It may have comparisons of a property with a constant, ``in`` with a list, ``and``/``&&``,
+    ``or``/``||``, ``not``/``!`` and parentheses. Property names may have a colon, as in
+    ``system:index``.
     """
     names: list[str] = []
 

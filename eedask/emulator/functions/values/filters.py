@@ -1,4 +1,8 @@
-"""Filter.*: conditions on properties and geometries, with what readers may leave out."""
+"""Filter.*: conditions on properties and geometries.
+
+A filter also has a :class:`~eedask.emulator.values.value_types.Query`, which tells sources of
+elements which ones they need not make because the filter would drop them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from eedask.emulator.values.dates import to_datetime
 from eedask.emulator.values.elements import GEOMETRY_SELECTORS, geometry_of, property_of
 from eedask.emulator.values.filtering import Filter
 from eedask.emulator.values.typenames import is_of_type, type_name
-from eedask.emulator.values.values import EVERYTHING, DateRange, ErrorMargin, Query
+from eedask.emulator.values.value_types import EVERYTHING, DateRange, ErrorMargin, Query
 
 Get = Callable[[Any], Any]
 
@@ -26,7 +30,7 @@ Get = Callable[[Any], Any]
 def _operands(
     where: str, left_field: Any, right_value: Any, right_field: Any, left_value: Any
 ) -> tuple[Get, Get]:
-    """Return how to get the operands from (left element, right element)."""
+    """Return a function that gets the left operand from an element, and one for the right."""
     if left_field is not None and left_value is not None:
         raise EarthEngineError(f"Filter.{where}: Specify only one of 'leftField' and 'leftValue'.")
     if right_field is not None and right_value is not None:
@@ -52,8 +56,8 @@ def _comparison(
 ) -> None:
     """Register a filter that compares two operands.
 
-    ``hint(field, value)`` says what readers may leave out where the left one is a field and the
-    right one a value; ``mirrored`` where it is the other way round.
+    ``hint(field, value)`` is the query of a filter whose left operand is a field and whose right
+    one is a value; ``mirrored(field, value)`` that of one with the field on the right.
     """
 
     def make(left_field: Any, right_value: Any, right_field: Any, left_value: Any) -> Filter:
@@ -70,7 +74,7 @@ def _comparison(
 
 
 def _ordered(test: Callable[[Any, Any], bool | None]) -> Callable[[Any, Any], bool]:
-    """Return a comparison that no null passes, and that refuses what has no order."""
+    """Return a comparison that is False for nulls, and raises 400 for values without an order."""
 
     def compare(a: Any, b: Any) -> bool:
         if a is None or b is None:
@@ -138,8 +142,8 @@ _comparison(_ordered(lambda a, b: _negated(less(a, b))), "greaterThanOrEquals", 
 _comparison(_strings(str.startswith), "stringStartsWith")
 _comparison(_strings(str.endswith), "stringEndsWith")
 _comparison(_strings(lambda a, b: b in a), "stringContains")
-# As documented, inList's left operand is the list; what clients build puts the list on the
-# right for inList and on the left for listContains, so both take the list from wherever it is.
+# Earth Engine documents the list as inList's left operand, but clients send it as the right one;
+# for listContains they send it as the left. Both filters therefore accept it on either side.
 _comparison(lambda a, b: _holds(b, a) or _holds(a, b), "inList")
 _comparison(_holds, "listContains")
 _comparison(_in_range, "dateRangeContains", mirrored=_dates)
@@ -147,7 +151,7 @@ _comparison(lambda a, b: isinstance(b, str) and is_of_type(a, b), "hasType")
 
 
 def _geometry(value: Any) -> Geometry | None:
-    """Return the geometry of an operand, or None where it has none."""
+    """Return the geometry of an operand, or None if it has none."""
     if isinstance(value, Geometry) or value is None:
         return value
     if isinstance(value, Mapping) and "type" in value:
@@ -161,7 +165,11 @@ def _geometry(value: Any) -> Geometry | None:
 
 
 def _spatial(name: str, test: Callable[[Geometry, Geometry], bool], near: bool = False) -> None:
-    """Register a filter on two geometries; ``near`` if whatever passes has to meet the other."""
+    """Register a filter on two geometries.
+
+    ``near`` tells that an element passes only if it meets the other geometry's bounds, so that
+    sources need not make others.
+    """
 
     @algorithm(f"Filter.{name}", needs_context=True)
     def make(
@@ -206,7 +214,7 @@ def _around(geometry: Geometry) -> Query:
 
 
 def _meets(a: Geometry, b: Geometry) -> bool:
-    # The right one, often the same for all elements, is the one that may be prepared.
+    # Shapely's prepared geometry is used for b, which is often the same for all elements.
     return a.unbounded or b.unbounded or bool(b.lonlat.intersects(a.lonlat))
 
 
@@ -215,7 +223,7 @@ _spatial("disjoint", lambda a, b: not _meets(a, b))
 
 
 def _covers(a: Geometry, b: Geometry) -> bool:
-    """Whether one geometry holds another; nothing holds an empty one."""
+    """Whether ``a`` contains ``b``; False if ``b`` is empty."""
     if b.unbounded or b.shape.is_empty:
         return b.unbounded and a.unbounded
     return a.unbounded or bool(a.lonlat.covers(b.lonlat))
@@ -235,7 +243,7 @@ def within_distance(
     left_value: Any,
     _: ErrorMargin,
 ) -> Filter:
-    """Return a filter on geometries that are near each other; the metres are its measure."""
+    """Return a filter of geometries at most ``distance`` apart; their distance is its measure."""
     right_value = _as_geometry(right_value, context)
     left_value = _as_geometry(left_value, context)
     left, right = _operands("withinDistance", left_field, right_value, right_field, left_value)
@@ -251,7 +259,7 @@ def within_distance(
 def max_difference(
     difference: float, left_field: Any, right_value: Any, right_field: Any, left_value: Any
 ) -> Filter:
-    """Return a filter on numbers that are close; their difference is its measure."""
+    """Return a filter of numbers at most ``difference`` apart; their difference is its measure."""
     left, right = _operands("maxDifference", left_field, right_value, right_field, left_value)
 
     def apart(a: Any, b: Any) -> float:
@@ -264,7 +272,7 @@ def max_difference(
 
 @algorithm("Filter.rangeContains")
 def range_contains(field: str, low: Any, high: Any) -> Filter:
-    """Return a filter on a property between two values, both included."""
+    """Return a filter of elements whose property lies between two values, both included."""
     below = _ordered(less)
 
     def passes(element: Any, _: Any) -> bool:
@@ -287,7 +295,10 @@ _FIELDS: dict[str, Callable[[Any], int]] = {
 
 @algorithm("Filter.calendarRange")
 def calendar_range(start: int, end: int | None, field: str) -> Filter:
-    """Return a filter on a calendar field of the time; a range that ends before it starts wraps."""
+    """Return a filter of elements whose time's calendar field lies from ``start`` to ``end``.
+
+    Both are included. If ``end`` is before ``start``, the range wraps, as November to February.
+    """
     get = _FIELDS.get(field)
     if get is None:
         raise EarthEngineError(
@@ -307,19 +318,19 @@ def calendar_range(start: int, end: int | None, field: str) -> Filter:
 
 @algorithm("Filter.dayOfYear")
 def day_of_year(start: int, end: int) -> Filter:
-    """Return a filter on the day of the year."""
+    """Return a filter of elements whose day of the year lies from ``start`` to ``end``."""
     return calendar_range(start, end, "day_of_year")
 
 
 @algorithm("Filter.notNull")
 def not_null(properties: list[str]) -> Filter:
-    """Return a filter on elements that have all of some properties."""
+    """Return a filter of elements in which all of some properties have a value."""
     return Filter(lambda e, _: all(property_of(e, name) is not None for name in properties))
 
 
 @algorithm("Filter.hasGeometry")
 def has_geometry() -> Filter:
-    """Return a filter on elements with a geometry."""
+    """Return a filter of elements that have a geometry."""
     return Filter(lambda e, _: geometry_of(e) is not None)
 
 
@@ -337,7 +348,7 @@ def never() -> Filter:
 
 @algorithm("Filter.area")
 def area(low: float, high: float, _: ErrorMargin | None, selector: str | None) -> Filter:
-    """Return a filter on the square metres of a geometry, bounds included."""
+    """Return a filter of geometries whose area in square metres lies from ``low`` to ``high``."""
 
     def passes(element: Any, _: Any) -> bool:
         geometry = _geometry(property_of(element, selector or ".geo"))
@@ -348,7 +359,7 @@ def area(low: float, high: float, _: ErrorMargin | None, selector: str | None) -
 
 @algorithm("Filter.and")
 def both(filters: list[Filter]) -> Filter:
-    """Return a filter that passes where all do; the last measure is its measure."""
+    """Return a filter that passes if all filters do; its measure is the last one that there is."""
     hint = EVERYTHING
     for part in filters:
         hint = hint & part.hint
@@ -358,13 +369,13 @@ def both(filters: list[Filter]) -> Filter:
 
 @algorithm("Filter.or")
 def either(filters: list[Filter]) -> Filter:
-    """Return a filter that passes where any does."""
+    """Return a filter that passes if any of several filters does."""
     return Filter(lambda a, b: any(f.test(a, b) for f in filters), measure=_measure(filters))
 
 
 @algorithm("Filter.not")
 def inverse(condition: Filter) -> Filter:
-    """Return a filter that passes where another fails."""
+    """Return a filter that passes if another does not."""
     return Filter(lambda a, b: not condition.test(a, b))
 
 

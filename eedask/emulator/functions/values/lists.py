@@ -1,4 +1,4 @@
-"""List.*."""
+"""List.*: lists are Python lists and are never changed in place; indices may be negative."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _INFINITIES = (math.inf, -math.inf)
 
 
 def position(items: List, index: int, where: str, extra: int = 0) -> int:
-    """Return an index counted from the start; 400 outside the list."""
+    """Return an index counted from the start; raise Earth Engine's 400 outside the list.
+
+    ``extra`` more positions after the last element are allowed.
+    """
     found = index + len(items) if index < 0 else index
     if not 0 <= found < len(items) + extra:
         raise EarthEngineError(
@@ -40,7 +43,7 @@ def find(items: List, element: Any) -> int:
 
 @algorithm("List.add")
 def add(items: List, element: Any) -> List:
-    """Return the list with one more element."""
+    """Return the list with an element added at its end."""
     return [*items, element]
 
 
@@ -81,18 +84,18 @@ def distinct(items: List) -> List:
 
 @algorithm("List.equals")
 def equals(items: List, other: List) -> bool:
-    """Return whether two lists hold the same."""
+    """Return whether two lists have equal elements."""
     return equal(items, other)
 
 
 @algorithm("List.filter")
 def filter_list(items: List, condition: Filter) -> List:
-    """Return the elements that pass a filter, whose field is called ``item``."""
+    """Return the elements that pass a filter; to the filter an element is the property ``item``."""
     return [item for item in items if condition.passes(_Item({"item": item}))]
 
 
 class _Item:
-    """An element of a list as a filter sees it."""
+    """A list's element in the form that filters take: something with properties."""
 
     def __init__(self, properties: dict[str, Any]) -> None:
         self.properties = properties
@@ -100,7 +103,7 @@ class _Item:
 
 @algorithm("List.flatten")
 def flatten(items: List) -> List:
-    """Return the list with the elements of lists in it, at any depth, in their place."""
+    """Return the list with nested lists, at any depth, replaced by their elements."""
     flat: List = []
     stack = [iter(items)]
     while stack:
@@ -155,13 +158,13 @@ def _sublists(items: List, target: List) -> list[int]:
 
 @algorithm("List.indexOfSublist")
 def index_of_sublist(items: List, target: List) -> int:
-    """Return where a list first is within the list, or -1."""
+    """Return the position at which another list first occurs within the list, or -1."""
     return min(_sublists(items, target), default=-1)
 
 
 @algorithm("List.lastIndexOfSubList")
 def last_index_of_sublist(items: List, target: List) -> int:
-    """Return where a list last is within the list, or -1."""
+    """Return the position at which another list last occurs within the list, or -1."""
     return max(_sublists(items, target), default=-1)
 
 
@@ -174,7 +177,7 @@ def insert(items: List, index: int, element: Any) -> List:
 
 @algorithm("List.iterate")
 def iterate(items: List, function: Callable[[Any, Any], Any], first: Any) -> Any:
-    """Return the result of calling a function on each element and the result before."""
+    """Call ``function(element, previous result)`` on each element in turn; return the last."""
     result = first
     for item in items:
         result = function(item, result)
@@ -183,7 +186,7 @@ def iterate(items: List, function: Callable[[Any, Any], Any], first: Any) -> Any
 
 @algorithm("List.join")
 def join(items: List, separator: str) -> str:
-    """Return the elements written one after another."""
+    """Return the elements as one string, with a separator between them."""
     return separator.join(text_of(item) for item in items)
 
 
@@ -202,20 +205,20 @@ def map_list(items: List, function: Callable[[Any], Any], drop_nulls: bool) -> L
 
 @algorithm("List.remove")
 def remove(items: List, element: Any) -> List:
-    """Return the list without the first of the elements that equal one."""
+    """Return the list without the first occurrence of an element."""
     at = find(items, element)
     return items if at < 0 else items[:at] + items[at + 1 :]
 
 
 @algorithm("List.removeAll")
 def remove_all(items: List, other: List) -> List:
-    """Return the list without the elements of another."""
+    """Return the list without all elements that are in another list."""
     return [item for item in items if find(other, item) < 0]
 
 
 @algorithm("List.repeat")
 def repeat(value: Any, count: int) -> List:
-    """Return a list of one value, many times."""
+    """Return a list that repeats a value ``count`` times."""
     if not 0 <= count <= _MOST:
         raise EarthEngineError(f"List.repeat: Invalid count {count}.")
     return [value] * count
@@ -223,14 +226,14 @@ def repeat(value: Any, count: int) -> List:
 
 @algorithm("List.replace")
 def replace(items: List, old: Any, new: Any) -> List:
-    """Return the list with the first of the elements that equal one replaced."""
+    """Return the list with the first occurrence of ``old`` replaced."""
     at = find(items, old)
     return items if at < 0 else [*items[:at], new, *items[at + 1 :]]
 
 
 @algorithm("List.replaceAll")
 def replace_all(items: List, old: Any, new: Any) -> List:
-    """Return the list with all elements that equal one replaced."""
+    """Return the list with all occurrences of ``old`` replaced."""
     return [new if equal(item, old) else item for item in items]
 
 
@@ -242,7 +245,7 @@ def reverse(items: List) -> List:
 
 @algorithm("List.rotate")
 def rotate(items: List, distance: int) -> List:
-    """Return the list with its end moved to its start, element by element."""
+    """Return the list rotated: its last ``distance`` elements are moved to the start."""
     if not items:
         return items
     at = -distance % len(items)
@@ -251,7 +254,7 @@ def rotate(items: List, distance: int) -> List:
 
 @algorithm("List.sequence")
 def sequence(start: Any, end: Any, step: Any, count: int | None) -> List:
-    """Return numbers from start to end (inclusive) by step, or so many at equal distances."""
+    """Return numbers from start to end (included) by step, or ``count`` numbers evenly spaced."""
     if end is None and count is None:
         raise EarthEngineError("List.sequence: At least one of 'end' and 'count' is required.")
     if count is not None:
@@ -262,7 +265,7 @@ def sequence(start: Any, end: Any, step: Any, count: int | None) -> List:
     elif step == 0:
         raise EarthEngineError("List.sequence: The step must not be 0.")
     else:
-        # A hair of tolerance: 0 to 1 by 0.1 has eleven numbers, though 0.1 is no exact tenth.
+        # The tolerance lets 0 to 1 by 0.1 have eleven numbers, though 0.1 is not exact in binary.
         count = max(0, math.floor((end - start) / step + 1e-9) + 1)
         if count > _MOST:
             raise EarthEngineError("List.sequence: Too many elements.")
@@ -270,7 +273,7 @@ def sequence(start: Any, end: Any, step: Any, count: int | None) -> List:
 
 
 def _whole(value: Any, start: Any, step: Any) -> Any:
-    """Return a sum of integers as an integer, though the step's default is a float."""
+    """Return ``value`` as an integer if start and step are whole; the default step is a float."""
     integral = isinstance(start, int) and float(step).is_integer()
     return int(value) if integral else value
 
@@ -284,9 +287,9 @@ def set_element(items: List, index: int, element: Any) -> List:
 
 @algorithm("List.shuffle")
 def shuffle(items: List, seed: Any) -> List:
-    """Return the list in random order, the same for a seed; ``False`` for another every time.
+    """Return the list in a random order that depends on the seed only; ``False`` is a random seed.
 
-    Earth Engine's own order is unpublished.
+    Earth Engine does not publish its own order.
     """
     if not (seed is None or isinstance(seed, int | float)) or seed != seed or seed in _INFINITIES:
         raise EarthEngineError(f"List.shuffle: Invalid seed {seed!r}.")
@@ -296,7 +299,7 @@ def shuffle(items: List, seed: Any) -> List:
 
 @algorithm("List.slice")
 def slice_list(items: List, start: int, end: int | None, step: int | None) -> List:
-    """Return part of a list; negative positions count from its end."""
+    """Return a slice of a list; negative positions count from its end."""
     if step is not None and step <= 0:
         raise EarthEngineError(f"List.slice: The step must be positive, found {step}.")
     return items[start:end:step]
@@ -304,7 +307,7 @@ def slice_list(items: List, start: int, end: int | None, step: int | None) -> Li
 
 @algorithm("List.sort")
 def sort(items: List, keys: List | None) -> List:
-    """Return the list in ascending order, of its elements or of keys that go with them."""
+    """Return the list sorted in ascending order, by its elements or by parallel ``keys``."""
     if keys is None:
         return sorted(items, key=sort_key)
     if len(keys) != len(items):
@@ -317,7 +320,7 @@ def sort(items: List, keys: List | None) -> List:
 
 @algorithm("List.splice")
 def splice(items: List, start: int, count: int, other: List | None) -> List:
-    """Return the list with some elements taken out and those of another put in their place."""
+    """Return the list with ``count`` elements from ``start`` on replaced by those of another."""
     at = position(items, start, "List.splice", extra=1)
     return [*items[:at], *(other or []), *items[at + max(0, count) :]]
 
@@ -333,7 +336,7 @@ def swap(items: List, first: int, second: int) -> List:
 
 @algorithm("List.unzip")
 def unzip(items: List) -> List:
-    """Return the first elements of lists, then their second ones, and so on."""
+    """Return the transpose of a list of lists: item i has element i of each of them."""
     if not all(isinstance(item, list) for item in items):
         raise EarthEngineError("List.unzip: The elements of the list must be lists.")
     return [list(row) for row in zip(*items, strict=False)]
@@ -341,5 +344,5 @@ def unzip(items: List) -> List:
 
 @algorithm("List.zip")
 def zip_lists(items: List, other: List) -> List:
-    """Return pairs of elements, as many as the shorter list has."""
+    """Return the list of pairs of elements of two lists; it ends with the shorter one."""
     return [list(pair) for pair in zip(items, other, strict=False)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
@@ -50,11 +50,12 @@ def _diagonal_matrix(matrix: Any) -> Any:
 
 
 def _eigen(matrix: Any) -> Any:
-    """Return rows of an eigenvalue and its vector, the greatest first; real ones only.
+    """Return rows of an eigenvalue and its vector, shape (n, n + 1), greatest eigenvalue first.
 
-    https://developers.google.com/earth-engine/apidocs/ee-array-eigen names the library (EJML)
-    but not the vectors' signs; those here are the printed samples' as far as one rule goes. So
-    is the order of equal eigenvalues, and that EJML takes a matrix of zeros for asymmetric.
+    Complex eigenvalues are refused. The page names the library (EJML) but not the signs of the
+    vectors. These, the order of equal eigenvalues, and that a matrix of zeros counts as asymmetric
+    were chosen to agree with the samples printed there.
+    https://developers.google.com/earth-engine/apidocs/ee-array-eigen
     """
     if not matrix.size:
         raise EarthEngineError("Array.eigen: The matrix is empty.")
@@ -76,10 +77,10 @@ def _symmetric(matrix: Any) -> tuple[Any, Any]:
 
 
 def _asymmetric(matrix: Any) -> tuple[Any, Any]:
-    """Return eigenvalues and vectors found from the triangular form.
+    """Return the eigenvalues and vectors of an asymmetric matrix, from its Schur form.
 
-    The vectors of an eigenvalue that comes several times are independent, but as in EJML
-    (and in the samples) only the first of them need be a true one.
+    The vectors of a repeated eigenvalue are independent, but as in EJML (and in the printed
+    samples) only the first of them is sure to be an eigenvector.
     """
     upper, turn = scipy.linalg.schur(matrix, output="real")
     values = np.diag(upper)
@@ -130,7 +131,7 @@ def multiply(left: Any, right: Any) -> Any:
 
 @algorithm("Array.matrixSolve")
 def solve(left: Any, right: Any) -> Any:
-    """Return the least-squares solution of ``left`` times x equal to ``right``."""
+    """Return the least-squares solution x of ``left`` times x = ``right``."""
     where = "Array.matrixSolve"
     one, other = _matrix(left, where), _matrix(right, where)
     if one.shape[0] != other.shape[0]:

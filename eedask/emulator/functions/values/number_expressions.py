@@ -1,4 +1,4 @@
-"""Number.expression: formulas of numbers, written as Image.expression's are."""
+"""Number.expression: formulas of numbers, in the same language as those of Image.expression."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONSTANTS = {"PI": 3.141592653589793, "E": 2.718281828459045}
 
 @algorithm("Number.expression")
 def expression(text: str, variables: Mapping[str, Any] | None) -> Any:
-    """Return the value of a formula; ``.`` takes a value out of a dictionary."""
+    """Return the value of a formula; ``a.b`` is the value of key ``b`` of the dictionary ``a``."""
     result = _value(parse(text), variables or {})
     if not isinstance(result, int | float):
         raise EarthEngineError("Number.expression: The result is no number.")

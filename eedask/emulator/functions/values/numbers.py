@@ -1,7 +1,7 @@
 """Number.*: arithmetic on single numbers; integers stay integers where the result is one.
 
-Corner cases (division by zero is 0, the remainder has the dividend's sign, ``atan2`` takes x before
-y) are those of the samples in https://developers.google.com/earth-engine/apidocs.
+Edge cases (division by zero is 0, the remainder has the dividend's sign, ``atan2`` takes x before
+y) follow the samples in https://developers.google.com/earth-engine/apidocs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are imported as they are first used
+import scipy  # its subpackages are imported when they are first used
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
@@ -26,7 +26,7 @@ _INT64 = 2**63
 
 
 def _integral(value: Any) -> Number:
-    """Return a whole float as an integer, if it is finite; integers wrap as 64 bits do."""
+    """Return a float without a fraction as an integer; integers wrap around at 64 bits."""
     if isinstance(value, float) and not math.isfinite(value):
         return value
     return _wrapped(int(value))
@@ -84,7 +84,7 @@ def _power(left: Number, right: Number) -> Number:
 
 
 def _single(value: Number) -> float:
-    """Return the nearest number of single precision."""
+    """Return the nearest single-precision number."""
     with np.errstate(over="ignore"):
         return float(np.float32(value))
 
@@ -94,7 +94,10 @@ def _on_bits(function: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
 
 
 def _left_shift(left: int, right: int) -> int:
-    """Shift left, or right where negative; 64 places and more leave nothing but the sign."""
+    """Shift left by ``right`` bits, or right if that is negative.
+
+    A shift of 64 bits or more leaves 0, or to the right -1 of a negative number.
+    """
     return left << min(right, 64) if right >= 0 else left >> min(-right, 2048)
 
 
@@ -188,7 +191,7 @@ _LANCZOS = (
 
 @algorithm("Number.lanczos")
 def lanczos(value: Number) -> float:
-    """Return Lanczos' series; infinite at its poles, -1 to -14."""
+    """Return Lanczos' series at a number; it is infinite at its poles, the integers -1 to -14."""
     if value in range(-14, 0):
         return math.inf
     terms = (c / (value + i) for i, c in enumerate(_LANCZOS[1:], 1))
@@ -215,19 +218,19 @@ _cast(-(2**63), 2**63 - 1, "int64", "toInt64", "long", "toLong")
 
 @algorithm("Number.clamp")
 def clamp(number: Number, low: float, high: float) -> Number:
-    """Return the number, or the nearer of two bounds if it is outside."""
+    """Return the number, or the nearer of two bounds if it lies outside them."""
     return min(max(number, low), high)
 
 
 @algorithm("Number.unitScale")
 def unit_scale(number: Number, low: float, high: float) -> float:
-    """Return where a number lies between two bounds, from 0 to 1 inside."""
+    """Return (number - low) / (high - low): 0 to 1 for a number between the bounds."""
     return (number - low) / (high - low) if high != low else math.nan
 
 
 @algorithm("Number.parse")
 def parse(text: str, radix: int) -> Number:
-    """Return the number that a string holds; decimals and exponents only in base 10."""
+    """Return the number that a string holds; it may have decimals and exponents in base 10 only."""
     with contextlib.suppress(ValueError):
         return int(text.strip(), radix)
     if radix == 10:
@@ -241,7 +244,7 @@ _PATTERN = re.compile(r"([^%]*)%([#\-+ 0,(]*)(\d*)(?:\.(\d+))?([sdoxXeEfgGaA])([
 
 @algorithm("Number.format")
 def format_number(number: Number, pattern: str) -> str:
-    """Return a number written as Java's Formatter does: halves round up."""
+    """Return a number formatted as by Java's Formatter, which rounds halves up."""
     match = _PATTERN.fullmatch(pattern)
     if match is None:
         raise EarthEngineError(f"Number.format: Invalid format string '{pattern}'.")

@@ -22,7 +22,7 @@ for _name in ("float", "double", "int8", "int16", "int32", "int64", "uint8", "ui
 
 @algorithm("PixelType")
 def pixel_type(precision: Any, low: Any, high: Any, dimensions: int) -> PixelType:
-    """Return a type from a precision, or from another type, and the range of its values."""
+    """Return a type from a precision (or another type) and the range of its values."""
     if dimensions < 0:
         raise EarthEngineError(f"PixelType: Invalid number of dimensions {dimensions}.")
     if not isinstance(precision, PixelType | str) or (
@@ -38,23 +38,23 @@ def pixel_type(precision: Any, low: Any, high: Any, dimensions: int) -> PixelTyp
 
 @algorithm("PixelType.precision")
 def precision_of(kind: PixelType) -> str:
-    """Return ``int``, ``float`` or ``double``."""
+    """Return the type's precision: ``int``, ``float`` or ``double``."""
     return kind.precision
 
 
 @algorithm("PixelType.minValue")
 def least_of(kind: PixelType) -> float | None:
-    """Return the least value, null where there is none."""
+    """Return the least value of the type, or None if it has none."""
     return kind.min
 
 
 @algorithm("PixelType.maxValue")
 def greatest_of(kind: PixelType) -> float | None:
-    """Return the greatest value, null where there is none."""
+    """Return the greatest value of the type, or None if it has none."""
     return kind.max
 
 
 @algorithm("PixelType.dimensions")
 def dimensions_of(kind: PixelType) -> int:
-    """Return how many dimensions the arrays of a type have: 0 if they are numbers."""
+    """Return the number of axes of the type's arrays, 0 for numbers."""
     return kind.dimensions

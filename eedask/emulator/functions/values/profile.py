@@ -1,4 +1,4 @@
-"""``Profile.getProfiles``: what requests before this one cost."""
+"""``Profile.getProfiles``: the cost of earlier requests, algorithm by algorithm."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _MOST = 200
 
 @algorithm("Profile.getProfiles", needs_context=True)
 def get_profiles(context: Any, ids: list[str], form: str, most: int | None) -> Any:
-    """Return the profiles of some ids as one, as a table or as a list of dictionaries.
+    """Return the profiles of some ids merged: a table as text, or a list of dictionaries.
 
-    Of more than 200 entries, or as many as are asked for, the cheapest are made one.
+    If there are more than ``most`` entries (200 by default), the cheapest are merged into one.
     """
     if form not in ("text", "json"):
         raise EarthEngineError(f"Profile.getProfiles: Unknown format '{form}'.")

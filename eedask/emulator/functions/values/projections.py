@@ -1,4 +1,4 @@
-"""Projections as values."""
+"""Projection.*: a projection is a crs and a transform from pixels to its coordinates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from eedask.emulator.pixels.raster import Projection, compose
 def projection(
     crs: Any, transform: Sequence[Any] | None = None, wkt: str | None = None
 ) -> Projection:
-    """Return a projection: a crs, and a transform from pixels, the identity unless given."""
+    """Return a projection; without a transform it is the identity."""
     if wkt is not None:
         raise NotSupported("the transformWkt of a Projection")
     if isinstance(crs, Projection):
@@ -45,7 +45,7 @@ def wkt(value: Projection) -> str:
 
 @algorithm("Projection.transform")
 def transform(value: Projection) -> str:
-    """Return the transform as WKT, only what differs from the identity."""
+    """Return the transform as WKT, which lists only the elements that differ from the identity."""
     t = value.transform
     terms = {
         "elt_0_0": (t.a, 1.0),
@@ -62,23 +62,23 @@ def transform(value: Projection) -> str:
 
 @algorithm("Projection.nominalScale")
 def nominal_scale(value: Projection) -> float:
-    """Return the size of a pixel in metres, at the point of true scale."""
+    """Return the size of a pixel in metres at the projection's point of true scale."""
     return projections.nominal_scale(value)
 
 
 @algorithm("Projection.atScale")
 def at_scale(value: Projection, metres: float) -> Projection:
-    """Return the projection with pixels of another size."""
+    """Return the projection with pixels of another size in metres."""
     return projections.at_scale(value, metres)
 
 
 @algorithm("Projection.scale")
 def scale(value: Projection, x: float, y: float) -> Projection:
-    """Return the projection with pixels so many times as large."""
+    """Return the projection with pixels ``x`` times as wide and ``y`` times as high."""
     return Projection(value.crs, compose(value.transform, affine.Affine.scale(x, y)))
 
 
 @algorithm("Projection.translate")
 def translate(value: Projection, x: float, y: float) -> Projection:
-    """Return the projection moved by so many pixels."""
+    """Return the projection moved by ``x`` columns and ``y`` rows."""
     return Projection(value.crs, compose(value.transform, affine.Affine.translation(x, y)))

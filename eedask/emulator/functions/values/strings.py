@@ -1,4 +1,4 @@
-"""String.*."""
+"""String.*, and the algorithms that name and compare values of any type."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _CLASSES = {
 
 
 def compiled(pattern: str, flags: str = "") -> re.Pattern[str]:
-    """Return a compiled RE2-like regular expression; 400 for what is none."""
+    """Return a compiled regular expression; raise Earth Engine's 400 if it is invalid.
+
+    Earth Engine's are RE2's; these are Python's, which agree in what both have.
+    """
     for name, members in _CLASSES.items():
         pattern = pattern.replace(name, members)
     try:
@@ -36,7 +39,7 @@ def compiled(pattern: str, flags: str = "") -> re.Pattern[str]:
 
 
 def text_of(value: Any) -> str:
-    """Return how a value is written where a string is made of it."""
+    """Return the text of a value that becomes part of a string."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -48,7 +51,7 @@ def text_of(value: Any) -> str:
 
 @algorithm("String")
 def string(value: Any) -> str:
-    """Return a value as a string; only strings, numbers and booleans have a defined form."""
+    """Return a value as a string; the form is documented for strings, numbers and booleans only."""
     return text_of(value)
 
 
@@ -66,7 +69,7 @@ def compare_to(first: str, second: str) -> int:
 
 @algorithm("String.decodeJSON")
 def decode_json(text: str) -> Any:
-    """Return what a JSON text stands for."""
+    """Return the value that a JSON text holds."""
     try:
         return json.loads(text)
     except ValueError as error:
@@ -81,19 +84,19 @@ def encode_json(value: Any) -> str:
 
 @algorithm("String.equals")
 def equals(reference: str, target: Any) -> bool:
-    """Return whether something is the same string."""
+    """Return whether ``target`` is an equal string."""
     return isinstance(target, str) and target == reference
 
 
 @algorithm("String.index")
 def index(target: str, pattern: str) -> int:
-    """Return where a string is first found, or -1."""
+    """Return the position at which ``pattern`` first occurs, or -1."""
     return target.find(pattern)
 
 
 @algorithm("String.rindex")
 def rindex(target: str, pattern: str) -> int:
-    """Return where a string is last found, or -1."""
+    """Return the position at which ``pattern`` last occurs, or -1."""
     return target.rfind(pattern)
 
 
@@ -130,13 +133,13 @@ def _group(reference: re.Match[str]) -> str:
 
 @algorithm("String.slice")
 def slice_string(text: str, start: int, end: int | None) -> str:
-    """Return part of a string; negative positions count from its end."""
+    """Return a slice of a string; negative positions count from its end."""
     return text[start:end]
 
 
 @algorithm("String.split")
 def split(text: str, regex: str, flags: str) -> list[str]:
-    """Return the parts between matches, without empty ones at the end."""
+    """Return the parts of a string between matches, without empty ones at the end."""
     if regex == "":
         return list(text)
     parts, position = [], 0
@@ -164,13 +167,13 @@ def to_upper_case(text: str) -> str:
 
 @algorithm("String.trim")
 def trim(text: str) -> str:
-    """Return a string without the blanks around it."""
+    """Return a string without the white space around it."""
     return text.strip()
 
 
 @algorithm("ObjectType")
 def object_type(value: Any) -> str:
-    """Return the name of a value's type."""
+    """Return the name of a value's type, such as ``Integer``."""
     return type_name(value)
 
 

@@ -1,4 +1,4 @@
-"""How the region tables were made: names, borders and codes of all their rows.
+"""The code that made the shipped region tables: names, borders and codes of their rows.
 
 In go the outlines of coasts, countries and counties, and places in ecoregions.
 Out come rows and shapes, the same each time.

@@ -1,4 +1,4 @@
-"""``TIGER/2018`` and ``USDOS/LSIB_SIMPLE/2017``: states, counties and countries, real outlines."""
+"""``TIGER/2018`` and ``USDOS/LSIB_SIMPLE/2017``: real states, counties and countries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CODES = (
     "72PR 78VI"
 )
 _POSTAL = {code[:2]: code[2:] for code in _CODES.split()}
-# The two letters that LSIB has for countries that scripts ask for by them (FIPS 10-4).
+# LSIB's two-letter codes (FIPS 10-4), of the countries that scripts select by them.
 _LETTERS = {
     "Afghanistan": "AF",
     "Argentina": "AR",
@@ -80,7 +80,7 @@ _LETTERS = {
     "Zambia": "ZA",
     "Zimbabwe": "ZI",
 }
-# What LSIB calls them, where Natural Earth has another name.
+# LSIB's names of countries that differ from Natural Earth's.
 _LSIB_NAMES = {
     gaul.UNITED_STATES: "United States",
     "Bosnia and Herz.": "Bosnia & Herzegovina",
@@ -98,7 +98,7 @@ _LSIB_NAMES = {
 
 
 def tiger_states() -> Made:
-    """Make ``TIGER/2018/States``, with the territories."""
+    """Make ``TIGER/2018/States``: the states and territories."""
     states = sorted(us_outlines.states(), key=lambda state: state.code or "")
     rows = [
         {

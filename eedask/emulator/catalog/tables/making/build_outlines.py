@@ -22,7 +22,7 @@ from eedask.emulator.catalog.world import outlines
 
 
 def compact(topology: dict[str, Any], objects: tuple[str, ...]) -> dict[str, Any]:
-    """Return the named objects of a TopoJSON topology, without all that decoding does not need.
+    """Return the named objects of a TopoJSON topology with only the members that decoding needs.
 
     Geometries become ``[code, name, polygons]``. A polygon is a list of rings, and a ring a list of
     arc numbers (``~n`` is arc n reversed).
@@ -56,7 +56,7 @@ def main() -> None:
 def _write(source: Path, objects: tuple[str, ...], file: Path) -> None:
     topology = compact(json.loads(source.read_text()), objects)
     text = json.dumps(topology, separators=(",", ":"), ensure_ascii=False)
-    # A fixed time stamp: the same input gives the same file.
+    # The time stamp is fixed so that the same input gives the same file.
     file.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
 
 

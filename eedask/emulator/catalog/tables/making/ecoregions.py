@@ -1,7 +1,7 @@
-"""``RESOLVE/ECOREGIONS/2017``: real names where they plausibly lie, with invented borders.
+"""``RESOLVE/ECOREGIONS/2017``: real ecoregions in plausible places, with invented borders.
 
 ``ecoregions.csv``, beside this module, has each ecoregion's id, name, biome and realm, and places
-inside it. All land belongs to the ecoregion of the nearest place, with winding borders. The
+inside it. Land belongs to the ecoregion of the nearest place; borders are made to wind. The
 columns are those of
 https://developers.google.com/earth-engine/datasets/catalog/RESOLVE_ECOREGIONS_2017.
 """
@@ -47,7 +47,7 @@ _PROTECTION = {
     3: ("Nature Could Recover", "#F9A91B"),
     4: ("Nature Imperiled", "#EE1E23"),
 }
-_BORDER_WAVES = 3.0  # degrees: scale of the borders' windings
+_BORDER_WAVES = 3.0  # degrees: wave length of the borders' windings
 
 
 def ecoregions() -> Made:
@@ -63,7 +63,7 @@ def _read() -> list[dict[str, str]]:
 
 
 def _cells(regions: list[dict[str, str]]) -> list[BaseGeometry]:
-    """Return for each ecoregion all that is nearest to its places, land and sea."""
+    """Return for each ecoregion the area, of land and sea, that is nearest to its places."""
     places, owner = [], []
     for number, region in enumerate(regions):
         for place in region["places"].split(","):
@@ -88,7 +88,7 @@ def _on_land(cell: BaseGeometry) -> BaseGeometry:
     for part in shapely.get_parts(cell):
         for number in np.sort(_land_tree().query(part)):
             mass = coastline.land()[number]
-            # Cutting the box first leaves the exact overlay a few of a continent's vertices.
+            # Cutting by the box first leaves the exact overlay few of a continent's vertices.
             near = areal(shapely.clip_by_rect(mass, *part.bounds))
             piece = areal(shapely.intersection(near if near.is_valid else mass, part))
             pieces += [polygon for polygon in shapely.get_parts(piece) if not polygon.is_empty]

@@ -1,8 +1,8 @@
-"""Administrative regions: tables in the manner of FAO's GAUL, TIGER and LSIB.
+"""``FAO/GAUL/2015``: countries (level 0), regions (level 1) and districts (level 2).
 
-Countries are Natural Earth's; the states and counties of the United States are real. Everywhere
-else levels 1 and 2 are invented: see :mod:`~eedask.emulator.catalog.tables.making.subdivision`. The
-columns are those of
+Countries are those of Natural Earth; the states and counties of the United States are real.
+Elsewhere levels 1 and 2 are invented by :mod:`~eedask.emulator.catalog.tables.making.subdivision`.
+The columns are those of
 https://developers.google.com/earth-engine/datasets/catalog/FAO_GAUL_2015_level2.
 """
 
@@ -25,7 +25,7 @@ from eedask.emulator.catalog.world import outlines
 UNITED_STATES = "United States of America"
 _FRENCH_GUIANA = "French Guiana"
 
-# Districts and regions of the countries of South America, roughly as many as there are.
+# Numbers of districts and regions of the countries of South America, close to the real ones.
 _SOUTH_AMERICA = {
     "Argentina": (510, 24),
     "Bolivia": (112, 9),
@@ -41,7 +41,7 @@ _SOUTH_AMERICA = {
     "Uruguay": (125, 19),
     "Venezuela": (335, 25),
 }
-# Codes that GAUL itself uses; the other countries have 1000 and their ISO number.
+# GAUL's own codes of some countries; all others get 1000 plus their ISO number.
 _CODES = {
     "Argentina": 12,
     "Bolivia": 33,
@@ -58,7 +58,7 @@ _CODES = {
     "Uruguay": 260,
     "Venezuela": 263,
 }
-# Where Natural Earth abbreviates or differs.
+# Names that Natural Earth abbreviates or has in another form.
 _LONG_NAMES = {
     "Bosnia and Herz.": "Bosnia and Herzegovina",
     "Br. Indian Ocean Ter.": "British Indian Ocean Territory",
@@ -83,11 +83,11 @@ _LONG_NAMES = {
     "W. Sahara": "Western Sahara",
     "eSwatini": "Swaziland",
 }
-_FIRST_STATE_CODE = 3214  # GAUL's Alabama; the others follow by the alphabet
-_TERRITORIES = frozenset({"60", "66", "69", "72", "78"})  # FIPS codes of what is not a state
+_FIRST_STATE_CODE = 3214  # GAUL's code of Alabama; the others follow alphabetically
+_TERRITORIES = frozenset({"60", "66", "69", "72", "78"})  # FIPS codes
 _MOST_DISTRICTS = 6000
 _MOST_REGIONS = 60
-_SIMPLER = 0.09  # side of the area that simplifying may move a border by, in sizes of a district
+_SIMPLER = 0.09  # tolerance of simplification: side of a removed area, in sizes of a district
 
 
 class Country(NamedTuple):
@@ -99,18 +99,18 @@ class Country(NamedTuple):
 
 
 class _Districts(NamedTuple):
-    """A country's level 2 with its level 1: parallel lists."""
+    """The regions and districts of a country, as lists."""
 
     regions: list[tuple[int, str]]  # code, name
-    region: list[int]  # of each district
+    region: list[int]  # for each district, the index of its region
     names: list[str]
     shapes: list[BaseGeometry]
-    outline: Mapping[str, BaseGeometry]  # of regions whose outline is known
+    outline: Mapping[str, BaseGeometry]  # by region name, for regions whose outline is known
 
 
 @cache
 def countries() -> tuple[Country, ...]:
-    """Return the countries by name."""
+    """Return the countries ordered by name."""
     found = []
     for number, (code, name, shape) in enumerate(outlines.countries()):
         if name == "France":
@@ -118,20 +118,20 @@ def countries() -> tuple[Country, ...]:
             found.append(Country(_CODES[_FRENCH_GUIANA], _FRENCH_GUIANA, guiana))
         elif name == UNITED_STATES:
             shape = shapely.coverage_union_all([state.shape for state in proper_states()])
-        # A few territories have no code, or their country's.
+        # A few territories have no code, or that of the country they belong to.
         unique = 1000 + int(code) if code and name != "Ashmore and Cartier Is." else 2000 + number
         found.append(Country(_CODES.get(name, unique), _LONG_NAMES.get(name, name), shape))
     return tuple(sorted(found, key=lambda country: country.name))
 
 
 def proper_states() -> list[outlines.Outline]:
-    """Return the fifty states and the District of Columbia, by name."""
+    """Return the fifty states and the District of Columbia, ordered by name."""
     found = [s for s in us_outlines.states() if s.code not in _TERRITORIES]
     return sorted(found, key=lambda state: state.name)
 
 
 def level0() -> Made:
-    """Make the countries' table."""
+    """Make the table of countries."""
     shapes = snapped([country.shape for country in countries()])
     rows = [
         {
@@ -149,7 +149,7 @@ def level0() -> Made:
 
 
 def level1(numbers: Iterable[int] | None = None) -> Made:
-    """Make the regions of countries, by their numbers in :func:`countries`; of all if None."""
+    """Make the table of regions of some countries (indices in :func:`countries`), or of all."""
     rows: list[dict[str, Any]] = []
     shapes: list[BaseGeometry] = []
     for number in _numbers(numbers):
@@ -163,7 +163,7 @@ def level1(numbers: Iterable[int] | None = None) -> Made:
 
 
 def level2(numbers: Iterable[int] | None = None) -> Made:
-    """Make the districts of countries, by their numbers in :func:`countries`; of all if None."""
+    """Make the table of districts of some countries (indices in :func:`countries`), or of all."""
     rows: list[dict[str, Any]] = []
     shapes: list[BaseGeometry] = []
     for number in _numbers(numbers):
@@ -210,12 +210,12 @@ def _row(
 
 
 def _measures(shape: BaseGeometry) -> dict[str, float]:
-    """Return GAUL's own measures, in degrees and square degrees, to seven digits."""
+    """Return the length (degrees) and area (square degrees) that GAUL has, to seven digits."""
     return {"Shape_Area": _rounded(shape.area), "Shape_Leng": _rounded(shape.length)}
 
 
 def _rounded(value: float) -> float:
-    """Return a number of 24 bits: it takes half the room of any other in the file."""
+    """Return a number rounded to 24 bits, which takes half the space of others in the file."""
     return float(np.float32(value))
 
 
@@ -241,9 +241,9 @@ def _districts(number: int) -> _Districts:
 
 
 def _simpler(districts: list[BaseGeometry]) -> list[BaseGeometry]:
-    """Return districts on the grid, with fewer vertices where two of them meet.
+    """Return districts snapped to the grid, with borders between them simplified.
 
-    Coasts and the country's borders stay as they are; the districts go on tiling it.
+    Coasts and the country's borders stay as they are, and the districts still tile the country.
     """
     shapes = np.array(snapped(districts), dtype=object)
     size = float(np.median(np.sqrt(shapely.area(shapes))))
@@ -251,7 +251,7 @@ def _simpler(districts: list[BaseGeometry]) -> list[BaseGeometry]:
 
 
 def _counts(shape: BaseGeometry) -> tuple[int, int]:
-    """Return a number of districts and regions fit for a country's size."""
+    """Return numbers of districts and of regions that suit a country's size."""
     middle = np.cos(np.radians(shape.centroid.y))
     square_km = shape.area * 111.2**2 * float(middle)
     districts = int(np.clip(square_km / 6000, 4, 1500))
@@ -275,7 +275,7 @@ def _american() -> _Districts:
 
 
 def _split_france(shape: BaseGeometry) -> tuple[BaseGeometry, BaseGeometry]:
-    """Return French Guiana, and France without it (Natural Earth holds them as one)."""
+    """Return French Guiana, and France without it: Natural Earth has them as one."""
     parts = shapely.get_parts(shape)
     box = shapely.box(-55, 2, -51, 6)
     guiana = [part for part in parts if box.contains(part)]

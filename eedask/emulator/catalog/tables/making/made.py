@@ -1,4 +1,4 @@
-"""A table as it is made, and the grid that the vertices of all of them lie on."""
+"""The rows of a table that is made, and the grid to which all vertices are snapped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 QUANTUM = 2.0**-15
-"""Degrees between coordinates, 3.4 m. A power of two, so that few bytes of a double vary."""
+"""Spacing in degrees (3.4 m). It is a power of two, so that few bytes of a double vary."""
 
 
 class Made(NamedTuple):
@@ -22,9 +22,9 @@ class Made(NamedTuple):
 
 
 def snapped(shapes: Sequence[BaseGeometry]) -> list[BaseGeometry]:
-    """Return shapes with all vertices on the grid.
+    """Return shapes with all vertices snapped to the grid.
 
-    Every vertex is rounded by itself, so neighbours that share vertices go on sharing them.
+    A vertex is snapped independently of others, so that neighbours still share vertices.
 
     Raises
     ------

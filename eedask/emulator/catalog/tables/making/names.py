@@ -18,12 +18,12 @@ _ADDITIONS = ("", " do Norte", " do Sul", " de Cima", " Novo")
 
 
 def names(rng: np.random.Generator, count: int, latin: bool) -> list[str]:
-    """Return distinct names; ``latin`` ones sound South American."""
+    """Return ``count`` distinct names, which sound South American if ``latin``."""
     made = _latin(rng) if latin else _other(rng)
     seen: dict[str, None] = {}
     while len(seen) < count:
         name = next(made)
-        # Where one is taken, do as places do that share a name.
+        # If a name is taken, a word is added to it, as real places do that share a name.
         free = [name + end for end in _ADDITIONS[: 5 if latin else 1] if name + end not in seen]
         if free:
             seen[free[0]] = None

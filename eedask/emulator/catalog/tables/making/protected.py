@@ -1,8 +1,8 @@
-"""``WCMC/WDPA/current/polygons``: protected areas, a few of real names, all of invented borders.
+"""``WCMC/WDPA/current/polygons``: protected areas with invented borders, a few with real names.
 
-Columns and their values are those of
+Columns and their possible values are those of
 https://developers.google.com/earth-engine/datasets/catalog/WCMC_WDPA_current_polygons. No row is
-from the real database: ids are beyond any that it has.
+from the real database: ids are greater than any in it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from eedask.emulator.geometry.geometry import Geometry
 _FIRST_ID = 900_000_001
 _DEGREE_KM = 111.195
 _VERTICES = 48
-_MOST = 40  # in a country
+_MOST = 40  # areas in a country
 _SIDE_PER_AREA_KM = 60.0
-# Amplitudes of the border's waves by how many there are around it; of a sum under 1.
+# Amplitudes of the waves of a border, by the number of waves around it; their sum is under 1.
 _WAVES = {2: 0.25, 3: 0.15, 5: 0.08, 9: 0.04}
-# Designation and management category, and how many of a hundred have it.
+# Designation and management category, and the percentage of areas that have them.
 _KINDS = {
     ("Strict Nature Reserve", "Ia"): 6,
     ("Wilderness Area", "Ib"): 4,
@@ -42,14 +42,14 @@ _KINDS = {
     ("World Heritage Site", "Not Applicable"): 2,
     ("UNESCO-MAB Biosphere Reserve", "Not Applicable"): 2,
 }
-_NATIONAL = 7  # of the kinds, the first ones
+_NATIONAL = 7  # the number of national kinds, which come first
 _STATUSES = {"Designated": 86, "Established": 6, "Proposed": 5, "Adopted": 3}
 _WORDS = ("Blue", "Great", "Lower", "North", "Old", "Red", "Upper", "White")
 _LANDS = ("Forest", "Hills", "Lake", "Marsh", "Plain", "Ridge", "River", "Valley")
 
 
 class _Site(NamedTuple):
-    """Where an area is and what it is: degrees, square kilometres, number of a kind."""
+    """A protected area: longitude and latitude of its middle, area in km2, index of its kind."""
 
     name: str
     country: str
@@ -60,7 +60,7 @@ class _Site(NamedTuple):
     year: int
 
 
-# Well-known parks, where they are.
+# Real, well-known parks.
 _KNOWN = (
     _Site("Yellowstone", "USA", -110.5, 44.6, 8980, 2, 1872),
     _Site("Yosemite", "USA", -119.5, 37.85, 3080, 2, 1890),
@@ -80,7 +80,7 @@ _KNOWN = (
 
 
 def protected_areas(countries: Collection[str] | None = None) -> Made:
-    """Make the table, by country, those of a name first; of some countries only if asked."""
+    """Make the table of some countries or of all, ordered by country, real parks first."""
     rows, shapes = [], []
     for number, site in enumerate(_sites()):
         if countries is not None and site.country not in countries:
@@ -101,7 +101,7 @@ def _sites() -> Iterator[_Site]:
         count = int(np.clip(round(side / _SIDE_PER_AREA_KM), 1, _MOST))
         places = scatter(shape, count, rng)
         kinds = rng.choice(len(_KINDS), len(places), p=np.array(list(_KINDS.values())) / 100)
-        # From a hill to a province, and never a large part of the country.
+        # Sizes range from a hill to a province, but are never a large part of the country.
         radii = np.minimum(np.exp(rng.normal(1.8, 0.9, len(places))), side / 8)
         for index, (lon, lat) in enumerate(places):
             words = f"{_WORDS[rng.integers(8)]} {_LANDS[rng.integers(8)]}"
@@ -117,7 +117,7 @@ def _sites() -> Iterator[_Site]:
 
 
 def _shapes(site: _Site, rng: np.random.Generator) -> tuple[BaseGeometry, BaseGeometry]:
-    """Return what of an area is land of its country, and what is sea; either may be empty."""
+    """Return the part of an area on its country's land, and the part at sea; each may be empty."""
     blob = _blob(site, rng)
     country = iso.countries()[site.country]
     shapely.prepare(country)
@@ -132,10 +132,10 @@ def _shapes(site: _Site, rng: np.random.Generator) -> tuple[BaseGeometry, BaseGe
 
 
 def _blob(site: _Site, rng: np.random.Generator) -> BaseGeometry:
-    """Return a round shape of the site's area with a waving border, in degrees, on the map."""
+    """Return a roundish polygon of the site's area with a wavy border, in degrees."""
     turn = np.linspace(0, 2 * np.pi, _VERTICES, endpoint=False)
     waves = [a * np.sin(n * turn + rng.uniform(0, 2 * np.pi)) for n, a in _WAVES.items()]
-    # The mean square of the radius makes the area.
+    # The area is pi times the mean square of the radius.
     size = np.sqrt(site.area / np.pi / (1 + sum(a * a for a in _WAVES.values()) / 2))
     radius = size * (1 + np.sum(waves, axis=0)) / _DEGREE_KM
     lon = site.lon + radius * np.cos(turn) / np.cos(np.radians(site.lat))
@@ -148,7 +148,7 @@ def _polygon(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> shapely.Poly
 
 
 def _near(shape: BaseGeometry, blob: BaseGeometry) -> BaseGeometry:
-    """Return a shape's part in a blob's box: cutting it first leaves overlays few vertices."""
+    """Return the part of a shape in a blob's box, which leaves later overlays few vertices."""
     part = areal(shapely.clip_by_rect(shape, *blob.bounds))
     return part if part.is_valid else shape
 

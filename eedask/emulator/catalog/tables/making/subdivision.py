@@ -1,8 +1,8 @@
 """Synthetic districts: a country divided into regions, and those into districts.
 
-Seeds are scattered in the country, their Voronoi cells given winding borders by a smooth
-displacement of the plane, and the country's outline cut from them. Borders are shared vertex by
-vertex, so the districts tile the country; regions are unions of districts, so they nest.
+Seeds are scattered in the country. Their Voronoi cells get winding borders by a smooth displacement
+of the plane, and are clipped to the country's outline. Neighbours share all vertices of their
+border, so the districts tile the country; regions are unions of districts, so they nest.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-# Degrees: about 0.1 m. Equal vertices of neighbours stay equal after the displacement.
+# Degrees (about 0.1 m) to which vertices are rounded, so that those of neighbours stay equal.
 _GRID = 1e-6
-# Wave length and amplitude of the displacement, in cell sizes. The gradients sum up to under 1,
-# so that the plane is never folded and cells stay valid.
+# Wave lengths and amplitudes of the displacement, in cell sizes. The sum of the gradients is under
+# 1, so that the plane is never folded and cells stay valid.
 _WAVES = ((3.0, 0.11), (1.3, 0.05), (0.55, 0.018))
 
 
 class Subdivision(NamedTuple):
-    """Districts, and for each the number of the region that it lies in."""
+    """Districts, and for each of them the number of its region."""
 
     districts: list[BaseGeometry]
     region: NDArray[np.int64]
 
 
 def seeded(name: str) -> np.random.Generator:
-    """Return a random generator that is the same for a name everywhere."""
+    """Return a random generator that is seeded by a name."""
     return np.random.default_rng(zlib.crc32(name.encode()))
 
 
 def subdivide(
     shape: BaseGeometry, districts: int, regions: int, rng: np.random.Generator
 ) -> Subdivision:
-    """Divide a shape (degrees) into about so many districts in at most so many regions."""
+    """Divide a shape in degrees into about so many districts, in at most so many regions."""
     seeds = scatter(shape, districts, rng)
     cells = winding_cells(seeds, shape.bounds, rng)
     capitals = seeds[rng.permutation(len(seeds))[: max(1, regions)]]
@@ -54,7 +54,7 @@ def winding_cells(
     rng: np.random.Generator,
     waves: float | None = None,
 ) -> list[shapely.Polygon]:
-    """Return one cell with winding borders around each seed, which together cover the bounds.
+    """Return a cell with winding borders around each seed; together they cover the bounds.
 
     ``waves`` is the scale of the windings in degrees, by default the mean size of a cell.
     """
@@ -74,7 +74,7 @@ def winding_cells(
 
 
 def clip(cells: list[shapely.Polygon], shape: BaseGeometry) -> list[BaseGeometry]:
-    """Return what of each cell lies in a shape: polygons, or empty."""
+    """Return the intersection of each cell with a shape: polygons, or empty."""
     shapely.prepare(shape)
     inside = shapely.contains_properly(shape, cells)
     return [
@@ -84,7 +84,7 @@ def clip(cells: list[shapely.Polygon], shape: BaseGeometry) -> list[BaseGeometry
 
 
 def areal(shape: BaseGeometry) -> BaseGeometry:
-    """Return the polygons of a shape, without the points and lines that overlays leave."""
+    """Return the polygons of a shape without the points and lines that overlays may produce."""
     if shape.geom_type in ("Polygon", "MultiPolygon"):
         return shape
     parts = [p for p in shapely.get_parts(shape) if p.geom_type in ("Polygon", "MultiPolygon")]
@@ -92,7 +92,7 @@ def areal(shape: BaseGeometry) -> BaseGeometry:
 
 
 def scatter(shape: BaseGeometry, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return at least one and about ``count`` distinct points in a shape, (n, 2)."""
+    """Return about ``count``, but at least one, distinct points in a shape, as (n, 2) degrees."""
     shapely.prepare(shape)
     west, south, east, north = shape.bounds
     found = [np.array(shape.representative_point().coords)]

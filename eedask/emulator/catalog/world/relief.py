@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eedask.emulator.catalog.world import country
 from eedask.emulator.catalog.world.coast import same_distance
 from eedask.emulator.catalog.world.land_plane import degrees
-from eedask.emulator.catalog.world.spots import Spots, evaluated, lonlat
+from eedask.emulator.catalog.world.sample_points import Spots, evaluated, lonlat
 from eedask.emulator.catalog.world.surface import Cells
 from eedask.emulator.catalog.world.terrain import elevation, is_land_roughly
 from eedask.emulator.catalog.world.tiling import TILE, assembled

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def share(points: NDArray[Any], parts: int) -> NDArray[np.float32]:
+def pixel_means(points: NDArray[Any], parts: int) -> NDArray[np.float32]:
     """Return the mean of each pixel's points, shape (rows / parts, columns / parts).
 
     ``points`` has ``parts`` by ``parts`` points for each pixel.

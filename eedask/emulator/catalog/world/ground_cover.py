@@ -1,8 +1,8 @@
 """The land cover under the pixels of any raster.
 
-It is looked up in the land that :mod:`~eedask.emulator.catalog.world.land` draws, in tiles with
-cells of 8 metres or more, so that every sensor sees the same water, fields and towns. For pixels
-kilometres apart it is computed from the traits of the place alone
+It is looked up in the land that :mod:`~eedask.emulator.catalog.world.landscape` draws, in tiles
+with cells of 8 metres or more, so that every sensor sees the same water, fields and towns. For
+pixels kilometres apart it is computed from the traits of the place alone
 (:mod:`~eedask.emulator.catalog.world.broad`).
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.catalog.world.broad import broad_ground
-from eedask.emulator.catalog.world.land import land
+from eedask.emulator.catalog.world.landscape import land
 from eedask.emulator.catalog.world.palette import TONES, Material
-from eedask.emulator.catalog.world.spots import Spots, spots
+from eedask.emulator.catalog.world.sample_points import Spots, spots
 from eedask.emulator.catalog.world.surface import Cells
 from eedask.emulator.catalog.world.tiling import TILE, assembled
 from eedask.emulator.pixels.native_sources import Window
@@ -58,8 +58,8 @@ class Ground(NamedTuple):
 def ground(projection: Projection, level: int, window: Window, year: int, parts: int = 1) -> Ground:
     """Return the land cover at the centres of a window's pixels, or at several points in each.
 
-    The parameters are those of :func:`~eedask.emulator.catalog.world.spots.spots`. Crops change
-    with the year.
+    The parameters are those of :func:`~eedask.emulator.catalog.world.sample_points.spots`. Crops
+    change with the year.
     """
     at = spots(projection, level, window, parts)
     q = max(at.q, _FINEST)

@@ -14,7 +14,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.pixels.bands import both
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.values.elements import index_of, property_of
-from eedask.emulator.values.values import Collection
+from eedask.emulator.values.value_types import Collection
 
 Floats = NDArray[np.float64]
 
