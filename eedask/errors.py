@@ -24,6 +24,7 @@ from typing import ClassVar, Literal
 
 # Of what there was too much, by Earth Engine's words.
 Cause = Literal[
+    "capacity",  # that Earth Engine could spare
     "memory",  # that the computation needed
     "time",  # that the computation needed
     "output",  # of the computation, before it is encoded
@@ -99,9 +100,29 @@ class QuotaError(RequestError):
 
 
 class TransientError(RequestError):
-    """A fault on the way or at Earth Engine that may be gone the next time."""
+    """A fault on the way or at Earth Engine that may be gone the next time.
+
+    Parameters
+    ----------
+    message, status, retry_after
+        As of :class:`RequestError`.
+    cause : {"capacity", "time"}, optional
+        What Earth Engine lacked for the request, as far as one can tell: memory or machines just
+        then, or time to answer. A smaller request may succeed where this one goes on to fail.
+    """
 
     kind = "transient"
+
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        *,
+        cause: Literal["capacity", "time"] | None = None,
+    ) -> None:
+        super().__init__(message, status, retry_after)
+        self.cause = cause
 
 
 class TooLargeError(RequestError):

@@ -34,8 +34,10 @@ _CONNECT_S = 30.0
 # How often a request is sent with another token each: a token may end on its way, or be renewed
 # by another thread while this one waits.
 _TOKENS_TRIED = 3
-# Bytes at most that are read between two looks at the clock.
+# Bytes, unpacked, that are read at once.
 _PIECE = 1 << 18
+# Bytes of a refusal that are read, which has words for people.
+_MOST_OF_REFUSAL = 1 << 20
 # NaN is no JSON. An encoder is kept, as `json.dumps` makes a new one for each call.
 _to_json = json.JSONEncoder(allow_nan=False).encode
 # https://developers.google.com/earth-engine/guides/noncommercial_tiers
@@ -113,7 +115,6 @@ class Connection:
     def _exchange(
         self, request: Request, token: str | None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        end = time.monotonic() + self.endpoint.deadline
         query = f"?{urlencode(request.query)}" if request.query else ""
         body = None
         if request.body is not None:
@@ -133,29 +134,7 @@ class Connection:
             assert_same_host=not self._before,
             preload_content=False,
         )
-        return response.status, response.headers, self._read(response, end)
-
-    def _read(self, response: urllib3.BaseHTTPResponse, end: float) -> bytes:
-        """Return the body, if it is there in time: the socket's own timeout is for one piece."""
-        pieces: list[bytes] = []
-        try:
-            while (left := end - time.monotonic()) > 0:
-                # Before the first piece, urllib3 has set the timeout, just now.
-                socket = getattr(response.connection, "sock", None)
-                if pieces and socket is not None:
-                    socket.settimeout(left)
-                # One read of the socket at most. At the end, urllib3 compares Content-Length.
-                piece = response.read1(_PIECE)
-                if not piece:
-                    return b"".join(pieces)
-                pieces.append(piece)
-            raise TransientError(f"no whole answer within {self.endpoint.deadline:g} s")
-        finally:
-            # After a whole body both do nothing. Else the pool gets back a connection that is
-            # closed, so that nobody reads the rest for the answer to something else.
-            if response.connection is not None:
-                response.close()
-                response.release_conn()
+        return response.status, response.headers, _body(response, request.most_bytes)
 
     def _headers(self, token: str | None, *, with_body: bool) -> dict[str, str]:
         headers = {"User-Agent": user_agent(), "Accept-Encoding": "gzip"}
@@ -187,7 +166,11 @@ class Connection:
         except urllib3.exceptions.NewConnectionError as error:  # a TimeoutError to urllib3
             raise TransientError(f"the server cannot be reached: {error}") from error
         except urllib3.exceptions.TimeoutError as error:
-            raise TransientError(f"no answer within {deadline:g} s: {error}") from error
+            # To be slow in connecting is nothing that a smaller request would mend.
+            slow = not isinstance(error, urllib3.exceptions.ConnectTimeoutError)
+            raise TransientError(
+                f"no whole answer within {deadline:g} s: {error}", cause="time" if slow else None
+            ) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if is_untrusted(error):
                 raise AuthorizationError(
@@ -198,6 +181,34 @@ class Connection:
             raise TransientError(f"the connection broke: {error}") from error
 
 
+def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
+    """Return an answer's body, unpacked; of a refusal, the beginning.
+
+    Raises
+    ------
+    TransientError
+        If an answer has more than ``most`` bytes. Little more than that was unpacked then.
+    """
+    pieces: list[bytes] = []
+    held, most = 0, most if response.status == 200 else _MOST_OF_REFUSAL
+    try:
+        # At the end, urllib3 compares Content-Length.
+        while held <= most and (piece := response.read1(_PIECE)):
+            pieces.append(piece)
+            held += len(piece)
+    finally:
+        # After a whole body both do nothing. Else the pool gets back a connection that is
+        # closed, so that nobody reads the rest for the answer to something else.
+        if response.connection is not None:
+            response.close()
+            response.release_conn()
+    if held > most and response.status == 200:
+        raise TransientError(
+            f"the answer is longer than {most} bytes, the most that what was asked can have"
+        )
+    return b"".join(pieces)
+
+
 @lru_cache(maxsize=16)
 def _quoted(path: str) -> str:
     """Return a path; that of one method is the same for all items."""
@@ -206,8 +217,12 @@ def _quoted(path: str) -> str:
 
 @lru_cache(maxsize=1)
 def user_agent() -> str:
-    """Return the name and version under which requests are made."""
-    return f"eedask/{metadata.version('eedask')}"
+    """Return the name and version under which requests are made.
+
+    Some of Google's services pack their answers only for a user agent with "gzip" in its name
+    (https://developers.google.com/drive/api/guides/performance).
+    """
+    return f"eedask/{metadata.version('eedask')} (gzip)"
 
 
 def _with_seconds(headers: Mapping[str, str]) -> dict[str, str]:

@@ -221,4 +221,4 @@ class ChipTask:
         if self.method == COMPUTE_PIXELS:
             return sender.send(compute_pixels(self.endpoint, query), check)
         name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
-        return sender.send(get_thumbnail(name), check)
+        return sender.send(get_thumbnail(name, query), check)

@@ -28,7 +28,7 @@ from mounted import SCENE
 
 import eedask
 from eedask.earthengine import credentials as sources
-from eedask.earthengine import tokens
+from eedask.earthengine import token_sharing, tokens
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import (
     Endpoint,
@@ -178,8 +178,8 @@ def test_a_key_file_is_used_where_it_lies(guarded, tmp_path):
 
 def test_what_holds_a_token_hides_it_and_is_not_pickled(guarded):
     own = credentials_of(guarded)
-    bearer, granted = tokens.Bearer(lambda: own), tokens.ClientTokens("origin")
-    grant = tokens.Grant("origin", bearer.token(), 1.0)
+    bearer, granted = tokens.Bearer(lambda: own), token_sharing.ClientTokens("origin")
+    grant = token_sharing.Grant("origin", bearer.token(), 1.0)
     granted.receive(grant)
     found = sources.Found(own, "whose", "remedy")
     for holder in (bearer, granted, grant, found):
@@ -210,8 +210,8 @@ def test_clear_text_to_another_host_warns_once(guarded, caplog, address, is_clea
         unsubscribe_topic=lambda *_: None,
         run=lambda _, grant, **__: sent.append(grant),
     )
-    with tokens.sharing(client, "origin", lambda: credentials_of(guarded)):
-        sharer = tokens._SHARERS[address, "origin"]
+    with token_sharing.sharing(client, "origin", lambda: credentials_of(guarded)):
+        sharer = token_sharing._SHARERS[address, "origin"]
         for _ in range(2):
             sharer._answer(address, "")
     assert len(sent) == 2
@@ -269,8 +269,8 @@ def test_sharing_twice_ends_with_the_last(user, cluster):
         with sharing_tokens(endpoint, client):
             pass
         assert client.submit(compute, endpoint, pure=False).result(20)
-    assert (client.id, endpoint.origin) not in tokens._SHARERS
-    assert tokens.topic(endpoint.origin) in client._event_handlers
+    assert (client.id, endpoint.origin) not in token_sharing._SHARERS
+    assert token_sharing.topic(endpoint.origin) in client._event_handlers
 
 
 def test_a_revoked_credential_stops_the_run_and_says_what_to_do(guarded, cluster, points, tmp_path):
