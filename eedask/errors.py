@@ -37,6 +37,18 @@ Cause = Literal[
 ]
 
 
+def printable(text: str) -> str:
+    r"""Return words from outside on one line, with nothing in them that acts on a terminal.
+
+    Control characters, marks that turn the direction of writing, and halves of surrogate pairs
+    (which cannot be encoded for a file) become escapes such as ``\x1b``.
+    """
+    line = text if text.isprintable() else " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+
+
 class EedaskError(Exception):
     """The root of eedask's errors."""
 
@@ -71,7 +83,8 @@ class RequestError(EedaskError):
     Parameters
     ----------
     message : str
-        Earth Engine's own words where it answered; otherwise what went wrong.
+        Earth Engine's own words where it answered; otherwise what went wrong. It is kept as
+        :func:`printable` has it.
     status : int, optional
         HTTP status, if there was an answer.
     retry_after : float, optional
@@ -83,6 +96,7 @@ class RequestError(EedaskError):
     def __init__(
         self, message: str, status: int | None = None, retry_after: float | None = None
     ) -> None:
+        message = printable(message)
         # All arguments go up, so that the error survives pickling between Dask workers.
         super().__init__(message, status, retry_after)
         self.message = message

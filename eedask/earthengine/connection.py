@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
 from importlib import metadata
 from urllib.parse import quote, urlencode
@@ -97,7 +95,7 @@ class Connection:
         if self._on_restricted is not None and _RESTRICTED in headers.get(_QUOTA_STATUS, ""):
             self._on_restricted()
         if status != 200:
-            raise self._explained(from_response(status, _with_seconds(headers), body))
+            raise self._explained(from_response(status, _lowered(headers), body))
         return body
 
     def close(self) -> None:
@@ -225,15 +223,6 @@ def user_agent() -> str:
     return f"eedask/{metadata.version('eedask')} (gzip)"
 
 
-def _with_seconds(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers, names in lower case, with ``Retry-After`` in seconds.
-
-    It may be a date (RFC 9110, 10.2.3), which is then told by the server's own clock.
-    """
-    lowered = {name.lower(): value for name, value in headers.items()}
-    after = lowered.get("retry-after", "")
-    with contextlib.suppress(ValueError, TypeError):  # seconds already, or neither
-        now = lowered.get("date")
-        start = parsedate_to_datetime(now).timestamp() if now else time.time()
-        lowered["retry-after"] = f"{parsedate_to_datetime(after).timestamp() - start:g}"
-    return lowered
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with names in lower case."""
+    return {name.lower(): value for name, value in headers.items()}
