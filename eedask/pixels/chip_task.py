@@ -25,7 +25,7 @@ from eedask.pixels.query import (
     get_thumbnail,
     name_of_thumbnail,
 )
-from eedask.pixels.tiles import TileSizes, check_chip, fetch_tiled
+from eedask.pixels.tiles import TileSizes, check_chip, divisible, fetch_tiled
 from eedask.pixels.visualization import Visualization
 from eedask.run.task import File, Job, Sender
 
@@ -219,6 +219,10 @@ class ChipTask:
             self.format.check(data, shape)
 
         if self.method == COMPUTE_PIXELS:
-            return sender.send(compute_pixels(self.endpoint, query), check)
-        name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
-        return sender.send(get_thumbnail(name, query), check)
+            request = compute_pixels(self.endpoint, query)
+        else:
+            name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
+            request = get_thumbnail(name, query)
+        if shape is not None and divisible(shape, self.format, self._limits):
+            request = replace(request, divisible=True)
+        return sender.send(request, check)
