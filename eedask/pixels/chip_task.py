@@ -101,13 +101,13 @@ class ChipTask:
         Raises
         ------
         InputError
-            If the image has no grid of its own.
+            If the image has no grid of its own, or one in a crs that cannot be read here.
         """
         if self.projection is None or self.projection.depends_on_item:
             return self
         info = self._projection_info(items[0], send)
         try:
-            return replace(self, native=NativeProjection.from_info(info))
+            return replace(self, native=_placeable(info))
         except PermanentError as error:
             raise InputError(str(error)) from error
 
@@ -169,7 +169,7 @@ class ChipTask:
             return None
         native = self.native
         if native is None:
-            native = NativeProjection.from_info(self._projection_info(item, sender.send))
+            native = _placeable(self._projection_info(item, sender.send))
         return self.layout.grid(item, native)
 
     def _projection_info(self, item: WorkItem, send: Send) -> Mapping[str, Any]:
@@ -226,3 +226,10 @@ class ChipTask:
         if shape is not None and divisible(shape, self.format, self._limits):
             request = replace(request, divisible=True)
         return sender.send(request, check)
+
+
+def _placeable(info: Mapping[str, Any]) -> NativeProjection:
+    """Return an image's grid; raise PermanentError if pixels cannot be placed on it."""
+    native = NativeProjection.from_info(info)
+    native.check_readable()
+    return native
