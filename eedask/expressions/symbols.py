@@ -19,8 +19,9 @@ from eedask.earthengine.nodes import WITHOUT_EDGES
 from eedask.errors import TraceError
 from eedask.items.item import WorkItem
 
-# What no Earth Engine script would call a variable of its own.
-_PREFIX = "eedask item "
+# What no Earth Engine script would call a variable of its own. The field follows in hexadecimal,
+# as a column may have any name, and a variable's is of letters, digits and underscores.
+_PREFIX = "_eedask_item_"
 
 
 class Item(Protocol):
@@ -117,14 +118,19 @@ class TracedItem:
     def _variable(self, name: str) -> Any:
         if name not in self._example:
             raise KeyError(name.removeprefix("column:"))
-        variable = ee.ComputedObject(None, None, varName=_PREFIX + name)
+        variable = ee.ComputedObject(None, None, varName=_variable_of(name))
         return _guarded(_ee_class(self._example[name]))._cast(variable)
+
+
+def _variable_of(field: str) -> str:
+    return _PREFIX + field.encode("utf-8", "surrogatepass").hex()
 
 
 def slot_of(reference: Any) -> str | None:
     """Return the field that an argument reference stands for, if it stands for one."""
     if isinstance(reference, str) and reference.startswith(_PREFIX):
-        return reference.removeprefix(_PREFIX)
+        name = bytes.fromhex(reference.removeprefix(_PREFIX))
+        return name.decode("utf-8", "surrogatepass")
     return None
 
 
