@@ -99,7 +99,7 @@ class _UntilDeadline(io.RawIOBase):
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
-        """Return True, which :class:`io.BufferedReader` asks for."""
+        """Whether it is open for reading, which it always is; ``BufferedReader`` checks it."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:

@@ -24,8 +24,8 @@ from eedask.errors import (
     printable,
 )
 
-# Who is told to come back later than in so many seconds asks again then all the same: it is one
-# answer's word, of a proxy perhaps, and holds back all requests of the project.
+# The longest wait that an answer can ask for, in seconds. A wait holds back all requests of the
+# project, and the answer may be a proxy's, or mistaken.
 MAX_RETRY_AFTER_S = 300.0
 
 # Earth Engine answers most faults of a computation with status 400, and the same fault with

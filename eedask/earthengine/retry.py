@@ -32,6 +32,10 @@ class RetryPolicy:
     it is the server's word about a quota that all of them share. After five minutes one is sent
     all the same.
 
+    The tries of a batch or of a large chip end early where Earth Engine lacks the capacity for it
+    three times in a row, or does not answer in time twice: it is then sent in smaller requests,
+    each with all its tries.
+
     Attributes
     ----------
     tries : int

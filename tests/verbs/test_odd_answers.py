@@ -236,7 +236,7 @@ PAGES = {
 @pytest.mark.parametrize("body", PAGES.values(), ids=PAGES)
 def test_pages_of_features_that_are_odd_are_asked_for_again(proxy, body, monkeypatch):
     module = importlib.import_module("eedask.items.from_earth_engine")
-    monkeypatch.setattr(module, "RetryPolicy", lambda: AT_ONCE)
+    monkeypatch.setattr("eedask.quota.asking.RetryPolicy", lambda: AT_ONCE)
     made = ee.FeatureCollection([ee.Feature(ee.Geometry.Point([1, 2]), {"a": k}) for k in range(3)])
     proxy.spoil(body, "computeFeatures", times=1)
     assert module.from_features(made, geometry=True)["a"].tolist() == [0, 1, 2]
