@@ -21,6 +21,10 @@ UTM = "utm"
 
 NATIVE = "native"
 
+# Names that Earth Engine does not know, and its own for the same: with longitude before latitude,
+# as Earth Engine has it for every crs. GeoParquet files state the first by default.
+_SAME = {"OGC:CRS84": "EPSG:4326", "OGC:CRS83": "EPSG:4269", "OGC:CRS27": "EPSG:4267"}
+
 
 def utm_crs(longitude: ArrayLike, latitude: ArrayLike) -> NDArray[np.str_]:
     """Return the EPSG code of each point's own WGS84 / UTM zone.
@@ -43,12 +47,15 @@ def utm_crs(longitude: ArrayLike, latitude: ArrayLike) -> NDArray[np.str_]:
 
 
 def canonical_crs(crs: Any) -> str:
-    """Return a crs as Earth Engine takes it: an authority code if it has one, else WKT 1.
+    """Return a crs as Earth Engine takes it: an EPSG code where there is one, else WKT 1.
+
+    Codes of other authorities, such as ``ESRI:54009``, are refused by Earth Engine ("cannot be
+    parsed"), all but ``SR-ORG:6974``, which is its own name for MODIS sinusoidal.
 
     Raises
     ------
     InputError
-        If pyproj cannot read it.
+        If pyproj cannot read it, or WKT 1 cannot express it.
     """
     if isinstance(crs, str) and crs.upper() == "SR-ORG:6974":
         return "SR-ORG:6974"
@@ -59,8 +66,36 @@ def canonical_crs(crs: Any) -> str:
             f"crs={crs!r} is not a crs: give an EPSG code such as 'EPSG:32613', 'utm' for each"
             " point's own zone, 'native' for the image's own grid, or anything pyproj reads"
         ) from error
-    authority = parsed.to_authority(min_confidence=100)
-    return ":".join(authority) if authority else str(parsed.to_wkt("WKT1_GDAL"))
+    code = ":".join(parsed.to_authority(min_confidence=100) or ())
+    code = _SAME.get(code, code)
+    if code.startswith("EPSG:"):
+        return code
+    return _wkt1(parsed)
+
+
+def _wkt1(parsed: pyproj.CRS) -> str:
+    try:
+        wkt = parsed.to_wkt("WKT1_GDAL")
+    except pyproj.exceptions.CRSError:
+        wkt = None
+    if not wkt:
+        raise InputError(
+            f"the crs {parsed.name!r} has no EPSG code and cannot be written as WKT 1, in which"
+            " Earth Engine takes such ones; give another crs, such as 'utm'"
+        )
+    return str(wkt)
+
+
+def is_readable(crs: str) -> bool:
+    """Whether pyproj can read a crs that Earth Engine told.
+
+    Earth Engine knows codes that pyproj's database does not have, such as ``SR-ORG:6842``.
+    """
+    try:
+        as_pyproj(crs)
+    except pyproj.exceptions.CRSError:
+        return False
+    return True
 
 
 def crs_name(crs: Any) -> str:

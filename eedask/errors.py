@@ -24,6 +24,7 @@ from typing import ClassVar, Literal
 
 # What was too large about a request, by the words of Earth Engine's refusal.
 Cause = Literal[
+    "capacity",  # that Earth Engine could spare
     "memory",  # that the computation needed
     "time",  # that the computation needed
     "output",  # of the computation, before it is encoded
@@ -34,6 +35,18 @@ Cause = Literal[
     "value",  # computed inside the expression
     "region pixels",  # of a reduction inside the expression
 ]
+
+
+def printable(text: str) -> str:
+    r"""Return words from outside on one line, with nothing in them that acts on a terminal.
+
+    Control characters, marks that turn the direction of writing, and halves of surrogate pairs
+    (which cannot be encoded for a file) become escapes such as ``\x1b``.
+    """
+    line = text if text.isprintable() else " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
 
 
 class EedaskError(Exception):
@@ -75,7 +88,8 @@ class RequestError(EedaskError):
     Parameters
     ----------
     message : str
-        Earth Engine's own words where it answered; otherwise what went wrong.
+        Earth Engine's own words where it answered; otherwise what went wrong. It is kept as
+        :func:`printable` has it.
     status : int, optional
         HTTP status, if there was an answer.
     retry_after : float, optional
@@ -87,6 +101,7 @@ class RequestError(EedaskError):
     def __init__(
         self, message: str, status: int | None = None, retry_after: float | None = None
     ) -> None:
+        message = printable(message)
         # All arguments go up, so that the error survives pickling between Dask workers.
         super().__init__(message, status, retry_after)
         self.message = message
@@ -104,9 +119,29 @@ class QuotaError(RequestError):
 
 
 class TransientError(RequestError):
-    """A fault on the way or at Earth Engine that may be gone the next time."""
+    """A fault on the way or at Earth Engine that may be gone the next time.
+
+    Parameters
+    ----------
+    message, status, retry_after
+        As of :class:`RequestError`.
+    cause : {"capacity", "time"}, optional
+        What Earth Engine lacked for the request, as far as one can tell: memory or machines just
+        then, or time to answer. A smaller request may succeed where this one goes on to fail.
+    """
 
     kind = "transient"
+
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        *,
+        cause: Literal["capacity", "time"] | None = None,
+    ) -> None:
+        super().__init__(message, status, retry_after)
+        self.cause = cause
 
 
 class TooLargeError(RequestError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eedask.arguments import check_scale
-from eedask.crs import NATIVE, crs_name, metres_per_unit
+from eedask.crs import NATIVE, crs_name, is_readable, metres_per_unit
 from eedask.errors import InputError, PermanentError, SizeError
 
 Transform = tuple[float, float, float, float, float, float]
@@ -223,7 +223,7 @@ def _window(
 
 @dataclass(frozen=True)
 class NativeProjection:
-    """The grid of an image: its crs and the transform of its pixels."""
+    """The grid of an image: its crs, as Earth Engine names it, and the transform of its pixels."""
 
     crs: str
     transform: Transform
@@ -248,6 +248,19 @@ class NativeProjection:
                 " State crs= and scale=, or give the image a grid with setDefaultProjection"
             )
         return cls(crs, (a, b, c, d, e, f))
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the crs can be read here, which places pixels in it."""
+        return is_readable(self.crs)
+
+    def check_readable(self) -> None:
+        """Raise PermanentError if the crs cannot be read here."""
+        if not self.is_readable:
+            raise PermanentError(
+                f"the image's crs {self.crs!r} cannot be read by pyproj, so that its pixels cannot"
+                " be placed. State another crs= (such as 'utm') and scale="
+            )
 
     @property
     def scale(self) -> float:

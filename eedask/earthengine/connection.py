@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
 from importlib import metadata
 from urllib.parse import quote, urlencode
@@ -34,8 +32,10 @@ _CONNECT_S = 30.0
 # How often a request is sent with another token each: a token may end on its way, or be renewed
 # by another thread while this one waits.
 _TOKENS_TRIED = 3
-# Bytes at most that are read between two looks at the clock.
+# Bytes, unpacked, that are read at once.
 _PIECE = 1 << 18
+# Bytes of a refusal that are read, which has words for people.
+_MOST_OF_REFUSAL = 1 << 20
 # NaN is no JSON. An encoder is kept, as `json.dumps` makes a new one for each call.
 _to_json = json.JSONEncoder(allow_nan=False).encode
 # https://developers.google.com/earth-engine/guides/noncommercial_tiers
@@ -95,7 +95,7 @@ class Connection:
         if self._on_restricted is not None and _RESTRICTED in headers.get(_QUOTA_STATUS, ""):
             self._on_restricted()
         if status != 200:
-            raise self._explained(from_response(status, _with_seconds(headers), body))
+            raise self._explained(from_response(status, _lowered(headers), body))
         return body
 
     def close(self) -> None:
@@ -113,7 +113,6 @@ class Connection:
     def _exchange(
         self, request: Request, token: str | None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        end = time.monotonic() + self.endpoint.deadline
         query = f"?{urlencode(request.query)}" if request.query else ""
         body = None
         if request.body is not None:
@@ -133,29 +132,7 @@ class Connection:
             assert_same_host=not self._before,
             preload_content=False,
         )
-        return response.status, response.headers, self._read(response, end)
-
-    def _read(self, response: urllib3.BaseHTTPResponse, end: float) -> bytes:
-        """Return the body, if it is there in time: the socket's own timeout is for one piece."""
-        pieces: list[bytes] = []
-        try:
-            while (left := end - time.monotonic()) > 0:
-                # Before the first piece, urllib3 has set the timeout, just now.
-                socket = getattr(response.connection, "sock", None)
-                if pieces and socket is not None:
-                    socket.settimeout(left)
-                # One read of the socket at most. At the end, urllib3 compares Content-Length.
-                piece = response.read1(_PIECE)
-                if not piece:
-                    return b"".join(pieces)
-                pieces.append(piece)
-            raise TransientError(f"no whole answer within {self.endpoint.deadline:g} s")
-        finally:
-            # After a whole body both do nothing. Else the pool gets back a connection that is
-            # closed, so that nobody reads the rest for the answer to something else.
-            if response.connection is not None:
-                response.close()
-                response.release_conn()
+        return response.status, response.headers, _body(response, request.most_bytes)
 
     def _headers(self, token: str | None, *, with_body: bool) -> dict[str, str]:
         headers = {"User-Agent": user_agent(), "Accept-Encoding": "gzip"}
@@ -187,7 +164,11 @@ class Connection:
         except urllib3.exceptions.NewConnectionError as error:  # a TimeoutError to urllib3
             raise TransientError(f"the server cannot be reached: {error}") from error
         except urllib3.exceptions.TimeoutError as error:
-            raise TransientError(f"no answer within {deadline:g} s: {error}") from error
+            # To be slow in connecting is nothing that a smaller request would mend.
+            slow = not isinstance(error, urllib3.exceptions.ConnectTimeoutError)
+            raise TransientError(
+                f"no whole answer within {deadline:g} s: {error}", cause="time" if slow else None
+            ) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if is_untrusted(error):
                 raise AuthorizationError(
@@ -198,6 +179,34 @@ class Connection:
             raise TransientError(f"the connection broke: {error}") from error
 
 
+def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
+    """Return an answer's body, unpacked; of a refusal, the beginning.
+
+    Raises
+    ------
+    TransientError
+        If an answer has more than ``most`` bytes. Little more than that was unpacked then.
+    """
+    pieces: list[bytes] = []
+    held, most = 0, most if response.status == 200 else _MOST_OF_REFUSAL
+    try:
+        # At the end, urllib3 compares Content-Length.
+        while held <= most and (piece := response.read1(_PIECE)):
+            pieces.append(piece)
+            held += len(piece)
+    finally:
+        # After a whole body both do nothing. Else the pool gets back a connection that is
+        # closed, so that nobody reads the rest for the answer to something else.
+        if response.connection is not None:
+            response.close()
+            response.release_conn()
+    if held > most and response.status == 200:
+        raise TransientError(
+            f"the answer is longer than {most} bytes, the most that what was asked can have"
+        )
+    return b"".join(pieces)
+
+
 @lru_cache(maxsize=16)
 def _quoted(path: str) -> str:
     """Return a path; that of one method is the same for all items."""
@@ -206,19 +215,14 @@ def _quoted(path: str) -> str:
 
 @lru_cache(maxsize=1)
 def user_agent() -> str:
-    """Return the name and version under which requests are made."""
-    return f"eedask/{metadata.version('eedask')}"
+    """Return the name and version under which requests are made.
 
-
-def _with_seconds(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers, names in lower case, with ``Retry-After`` in seconds.
-
-    It may be a date (RFC 9110, 10.2.3), which is then told by the server's own clock.
+    Some of Google's services pack their answers only for a user agent with "gzip" in its name
+    (https://developers.google.com/drive/api/guides/performance).
     """
-    lowered = {name.lower(): value for name, value in headers.items()}
-    after = lowered.get("retry-after", "")
-    with contextlib.suppress(ValueError, TypeError):  # seconds already, or neither
-        now = lowered.get("date")
-        start = parsedate_to_datetime(now).timestamp() if now else time.time()
-        lowered["retry-after"] = f"{parsedate_to_datetime(after).timestamp() - start:g}"
-    return lowered
+    return f"eedask/{metadata.version('eedask')} (gzip)"
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with names in lower case."""
+    return {name.lower(): value for name, value in headers.items()}

@@ -26,14 +26,36 @@ STANDARD_URL = "https://earthengine.googleapis.com"
 DEADLINE = 330.0
 
 
+# Bytes that an answer in JSON may have. Earth Engine aggregates 100 MiB at most
+# (https://developers.google.com/earth-engine/guides/usage); of a number of 8 bytes, JSON makes
+# up to 20 characters.
+MAX_JSON_BYTES = 250 * 2**20
+
+
 @dataclass(frozen=True)
 class Request:
-    """What is sent: method, path below ``/v1/``, query and JSON body."""
+    """What is sent, and what of an answer is accepted.
+
+    Attributes
+    ----------
+    method, path : str
+        The path below ``/v1/``.
+    query, body : mapping, optional
+        The body is sent as JSON.
+    most_bytes : int
+        Bytes that the answer may have, unpacked. Reading ends with an error beyond them.
+    divisible : bool
+        Whether smaller requests can take its place. If Earth Engine then lacks the capacity or
+        the time for it again and again, the sender gives up early, with a
+        :class:`~eedask.errors.TooLargeError`.
+    """
 
     method: str
     path: str
     query: Mapping[str, str] | None = None
     body: Mapping[str, Any] | None = None
+    most_bytes: int = MAX_JSON_BYTES
+    divisible: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import os
 import ssl
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,7 @@ def open_pool(url: str, connections: int) -> tuple[urllib3.HTTPConnectionPool, s
         options["ssl_context"] = _trusting(next(filter(None, named), certifi.where()))
     proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
     pool = _manager(proxy, options).connection_from_url(url)
-    pool.ConnectionCls = _whole(pool.ConnectionCls)
+    pool.ConnectionCls = _connection_class(pool.ConnectionCls)
     # A proxy is told where to go by the path itself, unless it only passes TLS on.
     return pool, url if proxy is not None and pool.scheme == "http" else ""
 
@@ -72,13 +75,63 @@ def _trusting(bundle: str) -> ssl.SSLContext:
     return context
 
 
-@lru_cache
-def _whole(plain: type[Any]) -> type[Any]:
-    """Return a class of connections that send requests whole, and say if they end before another.
+class _UntilDeadline(io.RawIOBase):
+    """Reads a socket until a point in time, however small the pieces are that come.
 
-    Headers and body in one piece are a system call and a packet less. A server may close an idle
-    connection just when a request is sent on it. Whether it saw the request is not known, so
-    nothing is sent again here.
+    A socket's own timeout is for one read and begins anew with each, so that a server which sends
+    a byte now and then is waited for without end. Here each read has the time that is left. All
+    of an answer is read through it: status line, headers, sizes of chunks, body and trailers.
+
+    Parameters
+    ----------
+    socket : socket.socket, ssl.SSLSocket or urllib3's SSLTransport
+    seconds : float
+        From now on.
+    """
+
+    def __init__(self, socket: Any, seconds: float) -> None:
+        self._socket = socket
+        self._end = time.monotonic() + seconds
+        self._raw = socket.makefile("rb", buffering=0)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return the buffered file that ``http.client`` asks a socket for."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Whether it is open for reading, which it always is; ``BufferedReader`` checks it."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read once, at most until the deadline.
+
+        Raises
+        ------
+        TimeoutError
+            If nothing came until then, or the deadline is over.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left)
+        count: int | None = self._raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        """Close the file; the connection keeps the socket."""
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+@lru_cache
+def _connection_class(plain: type[Any]) -> type[Any]:
+    """Return a class of connections on top of one of urllib3's.
+
+    They send headers and body in one piece, which saves a system call and a packet. They read an
+    answer within the timeout that is set when reading begins, all of it together. And they say
+    so when the server closed a connection that was kept open: it may do so just when a request
+    is sent, and whether it saw the request is not known, so nothing is sent again here.
     """
 
     class Connection(plain):  # type: ignore[misc]
@@ -103,6 +156,12 @@ def _whole(plain: type[Any]) -> type[Any]:
         def connect(self) -> None:
             self.answered = False
             super().connect()
+
+        def response_class(self, socket: Any, **options: Any) -> http.client.HTTPResponse:
+            # urllib3 has set `timeout` to what is left, for the answer and for a proxy's to
+            # CONNECT.
+            timed: Any = _UntilDeadline(socket, self.timeout)
+            return http.client.HTTPResponse(timed, **options)
 
         def getresponse(self) -> Any:
             try:

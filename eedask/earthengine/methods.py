@@ -128,13 +128,17 @@ def compute_value(endpoint: Endpoint, expression: Encoded) -> Request:
 
 
 def compute_features(
-    endpoint: Endpoint, expression: Encoded, page_token: str | None = None
+    endpoint: Endpoint,
+    expression: Encoded,
+    page_token: str | None = None,
+    page_size: int = PAGE_SIZE,
 ) -> Request:
-    """Return the request for a page of a feature collection."""
-    body = tagged(endpoint, {"expression": expression, "pageSize": PAGE_SIZE})
+    """Return the request for a page of a feature collection, of ``page_size`` features at most."""
+    body = tagged(endpoint, {"expression": expression, "pageSize": page_size})
     if page_token:
         body["pageToken"] = page_token
-    return Request("POST", f"{endpoint.parent}/table:computeFeatures", body=body)
+    path = f"{endpoint.parent}/table:computeFeatures"
+    return Request("POST", path, body=body, divisible=page_size > 1)
 
 
 def tagged(endpoint: Endpoint, body: dict[str, Any]) -> dict[str, Any]:

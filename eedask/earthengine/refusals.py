@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
 
 from eedask.errors import (
     AuthorizationError,
@@ -17,18 +21,22 @@ from eedask.errors import (
     RequestError,
     TooLargeError,
     TransientError,
+    printable,
 )
 
-# Who is told to come back later than in so many seconds asks again then all the same: it is one
-# answer's word, of a proxy perhaps, and holds back all requests of the project.
+# The longest wait that an answer can ask for, in seconds. A wait holds back all requests of the
+# project, and the answer may be a proxy's, or mistaken.
 MAX_RETRY_AFTER_S = 300.0
 
-# Earth Engine answers most faults of a computation with status 400, so within it only the words
-# tell one from another. Sources: developers.google.com/earth-engine/guides/usage and /debugging.
+# Earth Engine answers most faults of a computation with status 400, and the same fault with
+# different statuses, so words are read before the status. Sources: the pages usage, debugging and
+# processing_environments of developers.google.com/earth-engine/guides, and public threads.
 _TOO_LARGE: dict[Cause, str] = {
     "memory": r"memory limit exceeded",
     "time": r"computation timed out",
-    "output": r"output of image computation is too large",
+    "output": (
+        r"output of image computation is too large|reprojection output too large|object too large"
+    ),
     "request size": (r"total request size(?: \((?P<asked>\d+) bytes\) .*?(?P<allowed>\d+) bytes)?"),
     "grid side": r"pixel grid dimensions(?: \(\d+ ?x ?\d+\) .*?(?P<allowed>\d+))?",
     "payload": r"request payload size(?: exceeds the limit: (?P<allowed>\d+) bytes)?",
@@ -41,11 +49,27 @@ _QUOTA = re.compile(
     r"too many concurrent aggregations|too many requests|rate ?limit ?exceeded", re.IGNORECASE
 )
 
+# "Earth Engine capacity exceeded." and "Earth Engine memory capacity exceeded.": of its machines,
+# just then, and not of the user's quota.
+_CAPACITY = re.compile(r"capacity exceeded", re.IGNORECASE)
+
+# The compute budget is counted in EECU-hours or EECU-seconds, of a day or a month. Words name the
+# quota's metric, such as earthengine.googleapis.com/daily_eecu_usage_time.
 _BUDGET = re.compile(
-    r"\bEECU\b.*(exceed|exhaust|used up)|compute (quota|budget)|_eecu_usage_time", re.IGNORECASE
+    r"(?=.*(?:\b|_)eecu(?:\b|_))(?=.*(?:exceed|exhaust|used up))"
+    r"|compute (?:quota|budget)|_eecu_usage_time",
+    re.IGNORECASE,
 )
 
+# "Permission 'earthengine.assets.get' denied on resource 'projects/…/assets/…'": one asset's
+# owner did not share it, and requests without it succeed.
+_ASSET = re.compile(r"\bearthengine\.assets\.", re.IGNORECASE)
+
 _QUOTA_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
+
+# What ends a request that may succeed the next time: a time limit of HTTP's, ABORTED, and
+# CANCELLED (https://cloud.google.com/apis/design/errors).
+_PASSING = (408, 409, 499)
 
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes) -> RequestError:
@@ -60,57 +84,119 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Reque
     body : bytes
         ``{"error": {"code", "message", "status"}}`` from Earth Engine; anything from a proxy.
     """
-    message, reasons = _words(body)
-    message = message or f"Earth Engine answered with status {status} and no message."
-    wait = _retry_after(headers)
-    kind = _class_of(status, message, reasons)
-    return (
-        _too_large(message, status, wait) if kind is TooLargeError else kind(message, status, wait)
-    )
+    said = _words(body)
+    message = said.message or f"Earth Engine answered with status {status} and no message."
+    wait = retry_after(headers)
+    kind = _class_of(status, said)
+    if kind is TooLargeError:
+        # Status 413 without words that are known: by HTTP, the body of the request is too large.
+        cause, sizes = _too_large(message) or ("payload", {})
+        return TooLargeError(message, status, wait, cause=cause, **sizes)
+    if kind is TransientError:
+        return TransientError(message, status, wait, cause=_lack(status, message))
+    return kind(message, status, wait)
 
 
-def _class_of(status: int, message: str, reasons: set[str]) -> type[RequestError]:
-    if _BUDGET.search(message):
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an answer asks to wait, or None if it does not say.
+
+    They are never more than :data:`MAX_RETRY_AFTER_S`. ``Retry-After`` may be a date (RFC 9110,
+    10.2.3), which is told by the server's own clock if it says what that shows. A date in the
+    past is 0.
+
+    Parameters
+    ----------
+    headers : mapping
+        As of :func:`from_response`.
+    """
+    asked = headers.get("retry-after", "")
+    try:
+        seconds = float(asked)
+    except ValueError:
+        until, now = _timestamp(asked), _timestamp(headers.get("date", ""))
+        if until is None:
+            return None
+        seconds = until - (time.time() if now is None else now)
+    # "inf" is a float to Python and no number to HTTP; of many digits, a float is infinite.
+    if not (math.isfinite(seconds) or asked.strip().isdigit()):
+        return None
+    return min(max(0.0, seconds), MAX_RETRY_AFTER_S)
+
+
+def _timestamp(date: str) -> float | None:
+    """Return a header's date as seconds since 1970; None if it is none."""
+    try:
+        found = parsedate_to_datetime(date)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What the body of a refusal says.
+
+    Attributes
+    ----------
+    message : str
+        For people, on one line.
+    reasons : set of str
+        For programs: the ``reason`` of each detail.
+    metadata : str
+        Values of the details' ``metadata``, such as the metric of a quota or a permission.
+    """
+
+    message: str
+    reasons: frozenset[str] = frozenset()
+    metadata: str = ""
+
+
+def _class_of(status: int, said: _Words) -> type[RequestError]:
+    words = f"{said.message} {said.metadata}"
+    if _BUDGET.search(words) or (status == 429 and "eecu" in said.metadata.lower()):
         return BudgetError
-    if status == 429 or _QUOTA.search(message) or reasons & _QUOTA_REASONS:
+    if _CAPACITY.search(words):
+        return TransientError
+    if status == 429 or _QUOTA.search(words) or said.reasons & _QUOTA_REASONS:
         return QuotaError
+    if status == 413 or _too_large(said.message) is not None:
+        return TooLargeError
+    if status == 403 and _ASSET.search(words):
+        return PermanentError
     if status in (401, 403):
         return AuthorizationError
-    if status >= 500 or status == 408:
+    if status >= 500 or status in _PASSING:
         return TransientError
-    if status == 413 or _cause(message) is not None:
-        return TooLargeError
     return PermanentError
 
 
-def _cause(message: str) -> tuple[Cause, dict[str, int]] | None:
+def _lack(status: int, message: str) -> Literal["capacity", "time"] | None:
+    """Return what a smaller request would need less of, where Earth Engine lacked it."""
+    if _CAPACITY.search(message):
+        return "capacity"
+    return "time" if status == 504 else None
+
+
+def _too_large(message: str) -> tuple[Cause, dict[str, int]] | None:
     """Return of what there was too much, and the sizes that the words state, by name."""
     for cause, pattern in _TOO_LARGE.items():
         if found := re.search(pattern, message, re.IGNORECASE):
-            return cause, {name: int(size) for name, size in found.groupdict().items() if size}
+            # More digits than 18 are no size.
+            sizes = {name: size for name, size in found.groupdict().items() if size}
+            return cause, {name: int(size) for name, size in sizes.items() if len(size) <= 18}
     return None
 
 
-def _too_large(message: str, status: int, retry_after: float | None) -> TooLargeError:
-    # Status 413 without words that are known: by HTTP, the body of the request is too large.
-    cause, sizes = _cause(message) or ("payload", {})
-    return TooLargeError(message, status, retry_after, cause=cause, **sizes)
-
-
-def _words(body: bytes) -> tuple[str, set[str]]:
-    """Return the message and the machine-readable reasons of an error body."""
+def _words(body: bytes) -> _Words:
+    """Return what an error body says; its beginning if it is not Earth Engine's."""
     try:
         error: Any = json.loads(body)["error"]
         details = [*error.get("errors", []), *error.get("details", [])]
-        return str(error["message"]), {str(d["reason"]) for d in details if "reason" in d}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return body[:500].decode("utf-8", "replace").strip(), set()
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait, never more than :data:`MAX_RETRY_AFTER_S`."""
-    try:
-        seconds = float(headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return min(max(0.0, seconds), MAX_RETRY_AFTER_S) if math.isfinite(seconds) else None
+        metadata = [value for d in details for value in d.get("metadata", {}).values()]
+        return _Words(
+            printable(str(error["message"])),
+            frozenset(str(d["reason"]) for d in details if "reason" in d),
+            " ".join(map(str, metadata)),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _Words(printable(body[:500].decode("utf-8", "replace").strip()))

@@ -13,11 +13,15 @@ from typing import TypeVar
 from retry.api import retry_call
 
 from eedask.arguments import is_count
-from eedask.errors import InputError, QuotaError, RequestError, TransientError
+from eedask.errors import InputError, QuotaError, RequestError, TooLargeError, TransientError
 
 T = TypeVar("T")
 
 logger = logging.getLogger("eedask")
+
+# After so many answers in a row that Earth Engine lacks something for a request, a smaller one is
+# sent instead where that is possible. Answers that time is lacking take minutes each.
+_ENOUGH = {"capacity": 3, "time": 2}
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class RetryPolicy:
     Where an answer says ``Retry-After``, no request of the project is sent before, by any worker:
     it is the server's word about a quota that all of them share. After five minutes one is sent
     all the same.
+
+    The tries of a batch or of a large chip end early where Earth Engine lacks the capacity for it
+    three times in a row, or does not answer in time twice: it is then sent in smaller requests,
+    each with all its tries.
 
     Attributes
     ----------
@@ -69,7 +77,12 @@ class Attempts:
 
 
 def call_with_retry(
-    exchange: Callable[[], T], policy: RetryPolicy, attempts: Attempts, label: str
+    exchange: Callable[[], T],
+    policy: RetryPolicy,
+    attempts: Attempts,
+    label: str,
+    *,
+    divisible: bool = False,
 ) -> T:
     """Return what an exchange returns, trying again while that can help.
 
@@ -82,11 +95,21 @@ def call_with_retry(
         Counts up with every attempt, also when the call fails.
     label : str
         Names the item in the log.
+    divisible : bool
+        Whether smaller requests can take this one's place.
+
+    Raises
+    ------
+    RequestError
+        That of the last attempt.
+    TooLargeError
+        If the request is divisible, and attempt after attempt Earth Engine lacked the capacity
+        or the time for it.
     """
-    not_before = 0.0
+    not_before, lacking = 0.0, 0
 
     def attempt() -> T:
-        nonlocal not_before
+        nonlocal not_before, lacking
         # retry_call has slept for the policy's delay; Retry-After may ask for more. A sleep of
         # nothing would still hand the interpreter to another thread.
         if (wait := not_before - time.monotonic()) > 0:
@@ -96,6 +119,12 @@ def call_with_retry(
             return exchange()
         except RequestError as error:
             not_before = time.monotonic() + (error.retry_after or 0.0)
+            cause = error.cause if isinstance(error, TransientError) else None
+            lacking = lacking + 1 if cause else 0
+            if divisible and cause and lacking >= min(_ENOUGH[cause], policy.tries):
+                raise TooLargeError(
+                    error.message, error.status, error.retry_after, cause=cause
+                ) from error
             raise
 
     result: T = retry_call(

@@ -20,8 +20,9 @@ from eedask.earthengine.nodes import WITHOUT_EDGES
 from eedask.errors import TraceError
 from eedask.items.item import WorkItem
 
-# Prefix of the variables' names, unlike any name that a user's script would have.
-_PREFIX = "eedask item "
+# What no Earth Engine script would call a variable of its own. The field follows in hexadecimal,
+# as a column may have any name, and a variable's is of letters, digits and underscores.
+_PREFIX = "_eedask_item_"
 
 
 class Item(Protocol):
@@ -125,14 +126,19 @@ class TracedItem:
     def _variable(self, name: str) -> Any:
         if name not in self._example:
             raise KeyError(name.removeprefix("column:"))
-        variable = ee.ComputedObject(None, None, varName=_PREFIX + name)
+        variable = ee.ComputedObject(None, None, varName=_variable_of(name))
         return _guarded(_ee_class(self._example[name]))._cast(variable)
+
+
+def _variable_of(field: str) -> str:
+    return _PREFIX + field.encode("utf-8", "surrogatepass").hex()
 
 
 def slot_of(reference: Any) -> str | None:
     """Return the field of the item that a variable stands for; None for other variables."""
     if isinstance(reference, str) and reference.startswith(_PREFIX):
-        return reference.removeprefix(_PREFIX)
+        name = bytes.fromhex(reference.removeprefix(_PREFIX))
+        return name.decode("utf-8", "surrogatepass")
     return None
 
 

@@ -14,7 +14,8 @@ from ee import serializer
 from shapely.geometry.base import BaseGeometry
 
 from eedask.earthengine.endpoint import endpoint_of_client
-from eedask.earthengine.methods import ask, compute_features, reading
+from eedask.earthengine.methods import PAGE_SIZE, ask, compute_features, reading
+from eedask.errors import TooLargeError
 from eedask.quota.asking import Asking
 
 # The property that carries ids in answers; no table has a column of this name.
@@ -87,13 +88,20 @@ def from_features(
 
 
 def _features(expression: dict[str, Any]) -> Iterator[_Feature]:
-    """Yield the features of a collection, page after page."""
+    """Yield the features of a collection, page after page; smaller ones after one too large."""
     endpoint = endpoint_of_client()
     token: str | None = None
+    size = PAGE_SIZE
     with Asking(endpoint, "features") as asking:
         while True:
-            request = compute_features(endpoint, expression, token)
-            features, token = ask(asking.send, request, _page)
+            request = compute_features(endpoint, expression, token, size)
+            try:
+                features, token = ask(asking.send, request, _page)
+            except TooLargeError:
+                if size == 1:
+                    raise
+                size //= 2
+                continue
             yield from features
             # Pages may be short; only a missing token ends the collection.
             if not token:
@@ -101,7 +109,7 @@ def _features(expression: dict[str, Any]) -> Iterator[_Feature]:
 
 
 def _page(body: bytes) -> tuple[list[_Feature], str]:
-    """Return the features of a page, and the token of the next; empty at the end.
+    """Return the features of a page, and the token of the next; an empty one at the end.
 
     Raises
     ------
@@ -117,8 +125,9 @@ def _page(body: bytes) -> tuple[list[_Feature], str]:
 
 
 def _feature(feature: dict[str, Any]) -> _Feature:
-    properties, geometry = dict(feature["properties"]), feature.get("geometry")
-    if _ID not in properties:
+    """Return a feature's properties and shape; either may be null, or not there at all."""
+    properties, geometry = dict(feature.get("properties") or {}), feature.get("geometry")
+    if properties.setdefault(_ID, feature.get("id")) is None:
         raise ValueError("a feature has no id")
     try:
         return properties, shapely.geometry.shape(geometry) if geometry else None

@@ -25,7 +25,7 @@ from eedask.pixels.query import (
     get_thumbnail,
     name_of_thumbnail,
 )
-from eedask.pixels.tiles import TileSizes, check_chip, fetch_tiled
+from eedask.pixels.tiles import TileSizes, check_chip, divisible, fetch_tiled
 from eedask.pixels.visualization import Visualization
 from eedask.run.task import File, Job, Sender
 
@@ -101,13 +101,13 @@ class ChipTask:
         Raises
         ------
         InputError
-            If the image has no grid of its own.
+            If the image has no grid of its own, or one in a crs that cannot be read here.
         """
         if self.projection is None or self.projection.depends_on_item:
             return self
         info = self._projection_info(items[0], send)
         try:
-            return replace(self, native=NativeProjection.from_info(info))
+            return replace(self, native=_placeable(info))
         except PermanentError as error:
             raise InputError(str(error)) from error
 
@@ -169,7 +169,7 @@ class ChipTask:
             return None
         native = self.native
         if native is None:
-            native = NativeProjection.from_info(self._projection_info(item, sender.send))
+            native = _placeable(self._projection_info(item, sender.send))
         return self.layout.grid(item, native)
 
     def _projection_info(self, item: WorkItem, send: Send) -> Mapping[str, Any]:
@@ -219,6 +219,17 @@ class ChipTask:
             self.format.check(data, shape)
 
         if self.method == COMPUTE_PIXELS:
-            return sender.send(compute_pixels(self.endpoint, query), check)
-        name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
-        return sender.send(get_thumbnail(name), check)
+            request = compute_pixels(self.endpoint, query)
+        else:
+            name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
+            request = get_thumbnail(name, query)
+        if shape is not None and divisible(shape, self.format, self._limits):
+            request = replace(request, divisible=True)
+        return sender.send(request, check)
+
+
+def _placeable(info: Mapping[str, Any]) -> NativeProjection:
+    """Return an image's grid; raise PermanentError if pixels cannot be placed on it."""
+    native = NativeProjection.from_info(info)
+    native.check_readable()
+    return native

@@ -26,6 +26,16 @@ MAX_URL_BYTES = 32 * 2**20
 
 MAX_URL_SIDE = 10_000
 
+# Bytes of the largest value of a band, and rows and columns to which a GeoTIFF's tiles fill it up.
+_VALUE_BYTES, _TILE_SIDE = 8, 512
+# Bytes of a file that are no pixels: headers, the directory of its tiles, metadata, compression
+# of what does not compress.
+_OVERHEAD = 4 * 2**20
+# Bands that a picture has, with its mask.
+_PICTURE_BANDS = 4
+# Bytes of an answer that only names a thumbnail.
+_NAME_BYTES = 2**20
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -90,18 +100,33 @@ class PixelQuery:
             body["visualizationOptions"] = options
         return body
 
+    @property
+    def most_bytes(self) -> int:
+        """How many bytes a file of these pixels may have.
+
+        Where the grid or the number of bands is not known, it is what Earth Engine's limit allows.
+        """
+        most = MAX_PIXEL_BYTES
+        if self.grid is not None and self.bands:
+            rows, columns = (-(-side // _TILE_SIDE) * _TILE_SIDE for side in self.grid.shape)
+            bands = max(_PICTURE_BANDS, len(self.bands))
+            most = min(most, rows * columns * bands * _VALUE_BYTES)
+        return most + _OVERHEAD
+
 
 def compute_pixels(endpoint: Endpoint, query: PixelQuery) -> Request:
     """Return the request that answers with the pixels."""
     body = tagged(endpoint, query.body())
-    return Request("POST", f"{endpoint.parent}/image:computePixels", body=body)
+    path = f"{endpoint.parent}/image:computePixels"
+    return Request("POST", path, body=body, most_bytes=query.most_bytes)
 
 
 def create_thumbnail(endpoint: Endpoint, query: PixelQuery) -> Request:
     """Return the request that answers with the name of a thumbnail or download."""
     tag = {"workloadTag": endpoint.workload_tag} if endpoint.workload_tag else {}
     path = f"{endpoint.parent}/thumbnails"
-    return Request("POST", path, query={"fields": "name", **tag}, body=query.body())
+    asked = {"fields": "name", **tag}
+    return Request("POST", path, asked, query.body(), most_bytes=_NAME_BYTES)
 
 
 def name_of_thumbnail(answer: bytes) -> str:
@@ -119,9 +144,9 @@ def name_of_thumbnail(answer: bytes) -> str:
         return name
 
 
-def get_thumbnail(name: str) -> Request:
-    """Return the request for the pixels of a thumbnail."""
-    return Request("GET", f"{name}:getPixels")
+def get_thumbnail(name: str, query: PixelQuery) -> Request:
+    """Return the request for the pixels of a thumbnail that was created for a query."""
+    return Request("GET", f"{name}:getPixels", most_bytes=query.most_bytes)
 
 
 def check_size(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 
 from eedask.errors import Cause, InputError, TooLargeError
 from eedask.grid import PixelGrid, Window
@@ -26,7 +27,7 @@ Recruit = Callable[[Callable[[], None], int], None]
 # Smaller tiles mend these. The other causes do not depend on how many pixels are asked for: they
 # lie in the expression, or in a reduction, a list or a collection inside it
 # (https://developers.google.com/earth-engine/guides/debugging).
-_OF_COMPUTATION: frozenset[Cause | None] = frozenset({"memory", "time", "output"})
+_OF_COMPUTATION: frozenset[Cause | None] = frozenset({"capacity", "memory", "time", "output"})
 
 # After so many chips without trouble, larger tiles are tried again: what made one item heavy (a
 # dense stack of scenes) need not be true of the rest, and one failure in so many costs little.
@@ -153,6 +154,24 @@ def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Li
     form.check_side(shape)
     if missing := form.missing():
         raise InputError(form.cannot_join(missing))
+
+
+@cache
+def _can_be_joined(form: ImageFormat) -> bool:
+    return form.missing() is None
+
+
+def divisible(shape: tuple[int, int], form: ImageFormat, limits: Limits) -> bool:
+    """Whether pixels can come in smaller tiles where they were too much to compute.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows, columns.
+    form : ImageFormat
+    limits : Limits
+    """
+    return max(shape) >= 2 * limits.smallest_side and _can_be_joined(form)
 
 
 class _Chip:

@@ -70,7 +70,9 @@ class Asking:
                 check(body)
             return body
 
-        return call_with_retry(exchange, self._policy, Attempts(), self._label)
+        return call_with_retry(
+            exchange, self._policy, Attempts(), self._label, divisible=request.divisible
+        )
 
     @cached_property
     def _limiter(self) -> leases.RunLimiter:

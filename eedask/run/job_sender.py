@@ -44,8 +44,15 @@ class JobSender:
                 check(body)
             return body
 
-        policy = self._process.spec.policy
-        return call_with_retry(exchange, policy, self._job.attempts, self._job.label)
+        # A job of several items is halved where its request is too large.
+        divisible = request.divisible or len(self._job.items) > 1
+        return call_with_retry(
+            exchange,
+            self._process.spec.policy,
+            self._job.attempts,
+            self._job.label,
+            divisible=divisible,
+        )
 
     def rest(self) -> None:
         """Give back the slot that the job was taken with, unless it was used."""

@@ -20,14 +20,14 @@ def point_features(points: Sequence[tuple[WorkItem, int]], graph: Graph) -> Node
     """Return the collection of items that are points, their coordinates as one constant."""
     places = shapely.get_coordinates([item.geometry for item, _ in points]).tolist()
     rows = [[x, y, k] for (x, y), (_, k) in zip(places, points, strict=True)]
-    row = argument("eedask row")
+    row = argument("_eedask_row")
     place = call(
         "GeometryConstructors.Point",
         coordinates=call("List.slice", list=row, start=constant(0), end=constant(2)),
     )
     key = call("List.get", list=row, index=constant(2))
     feature = call("Feature", geometry=place, metadata={"dictionaryValue": {"values": {KEY: key}}})
-    make = graph.function(["eedask row"], feature)
+    make = graph.function(["_eedask_row"], feature)
     made = call("List.map", list=constant(rows), baseAlgorithm=make)
     return graph.shared(call("Collection", features=made))
 
@@ -52,9 +52,9 @@ def joined(collections: Sequence[Node]) -> Node:
 
 def slim(graph: Graph, collection: Node) -> Node:
     """Return the collection without geometries, which nobody asked for."""
-    feature = argument("eedask feature")
+    feature = argument("_eedask_feature")
     bare = call("Feature.setGeometry", feature=feature, geometry=constant(None))
-    make = graph.function(["eedask feature"], bare)
+    make = graph.function(["_eedask_feature"], bare)
     return call("Collection.map", collection=collection, baseAlgorithm=make)
 
 

@@ -187,7 +187,9 @@ class RegionQuery:
         told = first_answer(endpoint, self.about, send, items)
         native = None
         try:
-            native = NativeProjection.from_info(told["projection"])
+            found = NativeProjection.from_info(told["projection"])
+            # Earth Engine reduces on a grid that cannot be read here; batches do without it.
+            native = found if found.is_readable else None
         except PermanentError as error:
             if self.lattice.scale is None:
                 raise InputError(str(error)) from error

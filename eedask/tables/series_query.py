@@ -21,7 +21,7 @@ IMAGE_KEY, TIME_KEY = "eedask:image", "system:time_start"
 # (https://developers.google.com/earth-engine/guides/usage).
 MOST_FEATURES = 2000
 
-_IMAGE, _FEATURE = "eedask image", "eedask feature"
+_IMAGE, _FEATURE = "_eedask_image", "_eedask_feature"
 
 
 @dataclass(frozen=True)

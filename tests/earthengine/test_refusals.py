@@ -61,6 +61,33 @@ ANSWERS = [
         errors.TooLargeError,
     ),
     (413, "Payload Too Large", errors.TooLargeError),
+    (400, "Reprojection output too large (40000x30000 pixels).", errors.TooLargeError),
+    (400, "Object too large (123456789 bytes).", errors.TooLargeError),
+    (503, "User memory limit exceeded.", errors.TooLargeError),
+    (500, "Computation timed out.", errors.TooLargeError),
+    (429, "Earth Engine capacity exceeded.", errors.TransientError),
+    (503, "Earth Engine memory capacity exceeded.", errors.TransientError),
+    (400, "Earth Engine capacity exceeded.", errors.TransientError),
+    (409, "The operation was aborted.", errors.TransientError),
+    (499, "The operation was cancelled.", errors.TransientError),
+    (503, "Quota exceeded: Too many concurrent aggregations.", errors.QuotaError),
+    (
+        403,
+        "Permission 'earthengine.assets.get' denied on resource 'projects/q/assets/mine' (or it"
+        " may not exist).",
+        errors.PermanentError,
+    ),
+    (
+        403,
+        "Permission 'earthengine.computations.create' denied on resource 'projects/p'.",
+        errors.AuthorizationError,
+    ),
+    (
+        429,
+        "Quota exceeded for quota metric 'Daily EECU usage time' and limit 'Daily EECU usage time'"
+        " of service 'earthengine.googleapis.com' for consumer 'project_number:1'.",
+        errors.BudgetError,
+    ),
     (
         400,
         "Image.select: Band pattern 'x' did not match any bands. Available bands: [R, G]",
@@ -90,7 +117,90 @@ def test_answers_are_read_by_status_and_words(status, message, kind):
     error = refusals.from_response(status, {}, body(status, message))
     assert type(error) is kind
     assert error.status == status
-    assert message in str(error)
+    assert one_line(message) in str(error)
+
+
+def one_line(message):
+    return " ".join(message.split())
+
+
+DRESSES = {
+    "prefix": "Earth Engine Error: {}",
+    "line breaks": "\n{}\n\n",
+    "request id": "{} (request id: 7f3e4b3c-2d0a-4429-a413-0f1503cd5040)",
+    "all": "Earth Engine Error:\r\n{}\nRequest ID: 429-503-EEC\n",
+}
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_words_are_read_whatever_stands_around_and_between_them(dress):
+    for status, message, kind in ANSWERS:
+        for words in (message, message.replace(" ", "\n")):
+            dressed = DRESSES[dress].format(words)
+            error = refusals.from_response(status, {}, body(status, dressed))
+            assert type(error) is kind, dressed
+            if words is message and kind is errors.TooLargeError:
+                bare = refusals.from_response(status, {}, body(status, message))
+                assert vars(error) | {"message": ""} == vars(bare) | {"message": ""}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "cause"),
+    [
+        (503, "Earth Engine memory capacity exceeded.", "capacity"),
+        (429, "Earth Engine capacity exceeded.", "capacity"),
+        (504, "", "time"),
+        (503, "The service is currently unavailable.", None),
+        (409, "aborted", None),
+    ],
+)
+def test_what_earth_engine_lacked_is_told(status, message, cause):
+    error = refusals.from_response(status, {}, body(status, message))
+    assert (type(error), error.cause) == (errors.TransientError, cause)
+    assert pickle.loads(pickle.dumps(error)).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "metadata", "kind"),
+    [
+        (
+            429,
+            "Quota exceeded.",
+            {"quota_metric": "earthengine.googleapis.com/daily_eecu_usage_time"},
+            errors.BudgetError,
+        ),
+        (
+            429,
+            "Quota exceeded.",
+            {"quota_metric": "earthengine.googleapis.com/read_requests", "quota_limit_value": 9},
+            errors.QuotaError,
+        ),
+        (
+            403,
+            "The caller does not have permission",
+            {"permission": "earthengine.assets.getPixels"},
+            errors.PermanentError,
+        ),
+        (
+            403,
+            "The caller does not have permission",
+            {"service": "earthengine.googleapis.com", "consumer": "projects/1"},
+            errors.AuthorizationError,
+        ),
+    ],
+)
+def test_details_are_read(status, message, metadata, kind):
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "metadata": metadata}
+    answer = body(status, message, details=[info])
+    assert type(refusals.from_response(status, {}, answer)) is kind
+
+
+def test_words_from_outside_are_shown_on_one_line_and_can_be_written_anywhere():
+    words = "no\x1b[31m such\n band \ud800 \u202e\x00"
+    error = refusals.from_response(400, {}, body(400, words))
+    assert error.message == "no\\x1b[31m such band \\ud800 \\u202e\\x00"
+    assert str(errors.TransientError("bad status line: \x1b]0;title\x07")).isprintable()
+    str(error).encode()
 
 
 TOO_LARGE = {
@@ -104,6 +214,8 @@ TOO_LARGE = {
     "Computed value": ("value", None, None),
     "Image.reduceRegion": ("region pixels", None, 10000000),
     "Payload Too": ("payload", None, None),
+    "Reprojection": ("output", None, None),
+    "Object too": ("output", None, None),
 }
 
 
@@ -115,7 +227,7 @@ def test_what_is_too_large_is_read_with_its_cause_and_sizes(status, message):
     error = refusals.from_response(status, {"retry-after": "2"}, body(status, message))
     for one in (error, pickle.loads(pickle.dumps(error))):
         assert (one.cause, one.asked, one.allowed) == wanted
-        assert (one.message, one.status, one.retry_after) == (message, status, 2.0)
+        assert (one.message, one.status, one.retry_after) == (one_line(message), status, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +258,21 @@ def test_what_is_no_json_keeps_its_words():
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"[]", b'{"error": "x"}', b'{"error": {"errors": 3}}', b"\xff"]
+    "answer",
+    [
+        b"",
+        b"[]",
+        b'{"error": "x"}',
+        b'{"error": {"errors": 3}}',
+        b'{"error": {"message": "x", "details": [{"metadata": 3}]}}',
+        b"\xff",
+        b"[" * 100_000,
+        body(400, "Pixel grid dimensions (1x1) must be less than " + "9" * 5000),
+    ],
 )
 def test_no_answer_is_too_strange_to_read(answer):
-    assert type(refusals.from_response(400, {}, answer)) is errors.PermanentError
+    refused = (errors.PermanentError, errors.TooLargeError)
+    assert type(refusals.from_response(400, {}, answer)) in refused
 
 
 @pytest.mark.parametrize(
@@ -162,10 +285,18 @@ def test_no_answer_is_too_strange_to_read(answer):
         ("86400", refusals.MAX_RETRY_AFTER_S),
         ("inf", None),
         ("nan", None),
+        ("9" * 400, refusals.MAX_RETRY_AFTER_S),
+        ("Mon, 30 Nov 2026 02:00:07 GMT", 7.0),
+        ("Mon, 30 Nov 2026 02:00:07 -0000", 7.0),
+        ("Mon, 30 Nov 2026 01:00:00 GMT", 0.0),
+        ("Mon, 30 Nov 9999 02:00:00 GMT", refusals.MAX_RETRY_AFTER_S),
+        ("Mon, 30 Nov 2026 02:00:00 +999999999999", None),
+        ("Mon, 99 Nov 99999999999 02:00:00 GMT", None),
     ],
 )
 def test_retry_after_is_read(header, seconds):
-    error = refusals.from_response(429, {"retry-after": header}, body(429, TOO_MANY))
+    headers = {"retry-after": header, "date": "Mon, 30 Nov 2026 02:00:00 GMT"}
+    error = refusals.from_response(429, headers, body(429, TOO_MANY))
     assert error.retry_after == seconds
 
 

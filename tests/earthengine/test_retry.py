@@ -52,6 +52,36 @@ def test_what_cannot_succeed_costs_one_request(kind):
     assert len(calls) == attempts.count == 1
 
 
+CAPACITY = ("Earth Engine memory capacity exceeded.", 503)
+
+
+@pytest.mark.parametrize(("cause", "sent"), [("capacity", 3), ("time", 2)])
+def test_what_earth_engine_lacks_again_and_again_is_too_large_where_less_can_be_asked(cause, sent):
+    exchange, calls = failing(99, TransientError(*CAPACITY, cause=cause))
+    with pytest.raises(TooLargeError, match="memory capacity exceeded") as caught:
+        call_with_retry(exchange, QUICK, Attempts(), "item 7", divisible=True)
+    assert (caught.value.cause, caught.value.status, len(calls)) == (cause, 503, sent)
+
+
+def test_a_request_that_cannot_be_smaller_keeps_its_tries():
+    exchange, calls = failing(3, TransientError(*CAPACITY, cause="capacity"))
+    assert call_with_retry(exchange, QUICK, Attempts(), "item 7") == "answer"
+    assert len(calls) == 4
+
+
+def test_only_answers_in_a_row_tell_that_a_request_is_too_large():
+    lacks, passes = TransientError(*CAPACITY, cause="capacity"), TransientError("oops", 500)
+    errors = [lacks, lacks, passes, lacks, lacks]
+
+    def exchange():
+        if errors:
+            raise errors.pop()
+        return "answer"
+
+    policy = RetryPolicy(tries=6, delay=0.001, jitter=(0, 0.001))
+    assert call_with_retry(exchange, policy, Attempts(), "item 7", divisible=True) == "answer"
+
+
 def test_retry_after_is_honoured():
     exchange, calls = failing(1, QuotaError("wait", 429, 0.3))
     call_with_retry(exchange, QUICK, Attempts(), "item 7")

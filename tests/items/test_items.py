@@ -1,15 +1,20 @@
 """Work items: drawn locally, fetched page by page, cut into bags."""
 
+import json
+
 import dask.bag as db
 import ee
 import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from loopback import reply, serving
 from watching import requests_since
 
 import eedask
+from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import InputError, ItemsError, PermanentError
+from eedask.items import from_earth_engine
 from eedask.items.from_earth_engine import from_features
 from eedask.items.local import random_points
 
@@ -125,3 +130,57 @@ def test_bags_hold_the_items_in_order():
         eedask.to_bag(regions().rename(index={"b": "a"}), 1)
     with pytest.raises(ItemsError, match="a column 'id'"):
         eedask.to_bag(regions().assign(id=7), 1)
+
+
+class Pages:
+    """A table of 100 features, of which no more than ``most`` fit into an answer."""
+
+    def __init__(self, most=1000, words="", status=400, bare=False):
+        self.error = {"error": {"code": status, "message": words}}
+        self.most, self.bare, self.sizes = most, bare, []
+
+    def answer(self, handler):
+        asked = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        handler.headers.replace_header("Content-Length", "0")
+        size, start = asked["pageSize"], int(asked.get("pageToken", 0))
+        self.sizes.append(size)
+        if size > self.most:
+            return reply(handler, self.error["error"]["code"], json.dumps(self.error).encode())
+        rows = [self.feature(k) for k in range(start, min(100, start + size))]
+        more = {"nextPageToken": str(start + size)} if start + size < 100 else {}
+        return reply(handler, 200, json.dumps({"features": rows, **more}).encode())
+
+    def feature(self, k):
+        if self.bare and k % 2:
+            return {"type": "Feature", "id": str(k)}
+        return {"type": "Feature", "geometry": None, "properties": {"eedask:id": str(k), "a": k}}
+
+
+def fetched(pages, monkeypatch):
+    """Return what is read of a table that a server of the test's own answers with."""
+    with serving(pages.answer) as url:
+        endpoint = Endpoint(url, "p", auth="anonymous")
+        monkeypatch.setattr(from_earth_engine, "endpoint_of_client", lambda: endpoint)
+        return from_features(ee.FeatureCollection([]))
+
+
+@pytest.mark.parametrize(
+    ("most", "words", "status", "sizes"),
+    [
+        (30, "Computed value is too large.", 400, [1000, 500, 250, 125, 62, 31] + [15] * 7),
+        (600, "Deadline expired.", 504, [1000, 1000, 500]),
+    ],
+)
+def test_pages_that_are_too_large_are_halved(earth_engine, monkeypatch, most, words, status, sizes):
+    pages = Pages(most, words, status)
+    frame = fetched(pages, monkeypatch)
+    assert frame["a"].tolist() == list(range(100))
+    assert pages.sizes == sizes
+
+
+def test_features_without_properties_or_geometry_are_items(earth_engine, monkeypatch):
+    pages = Pages(bare=True)
+    frame = fetched(pages, monkeypatch)
+    assert frame.index.tolist() == [str(k) for k in range(100)]
+    assert frame["a"].isna().tolist() == [bool(k % 2) for k in range(100)]
+    assert frame.geometry.isna().all()

@@ -45,12 +45,24 @@ def test_pixels_are_asked_for_on_a_grid_and_never_by_region():
 
 
 def test_thumbnails_carry_the_tag_in_the_query():
-    request = create_thumbnail(ENDPOINT, PixelQuery(EXPRESSION, image_format("jpg")))
+    query = PixelQuery(EXPRESSION, image_format("jpg"))
+    request = create_thumbnail(ENDPOINT, query)
     assert request.path == "projects/p/thumbnails"
     assert request.query == {"fields": "name", "workloadTag": "chips-1"}
     assert request.body == {"expression": EXPRESSION, "fileFormat": "JPEG"}
-    followed = get_thumbnail(name_of_thumbnail(b'{"name": "projects/p/thumbnails/abc"}'))
+    followed = get_thumbnail(name_of_thumbnail(b'{"name": "projects/p/thumbnails/abc"}'), query)
     assert (followed.method, followed.path) == ("GET", "projects/p/thumbnails/abc:getPixels")
+
+
+def test_an_answer_may_be_as_long_as_its_pixels_can_be_and_no_longer():
+    tif = image_format("tif")
+    small = PixelQuery(EXPRESSION, tif, GRID, ("R",))
+    assert 3 * 4 * 8 < compute_pixels(ENDPOINT, small).most_bytes < 20_000_000
+    assert get_thumbnail("t", small).most_bytes == compute_pixels(ENDPOINT, small).most_bytes
+    for unknown in (PixelQuery(EXPRESSION, tif, GRID), PixelQuery(EXPRESSION, tif, None, ("R",))):
+        most = compute_pixels(ENDPOINT, unknown).most_bytes
+        assert MAX_PIXEL_BYTES < most < 1.2 * MAX_PIXEL_BYTES
+    assert create_thumbnail(ENDPOINT, small).most_bytes < 2_000_000
 
 
 @pytest.mark.parametrize("answer", [b"{}", b"[]", b"oops", b'{"name": null}', b'{"name": ["a"]}'])
