@@ -8,7 +8,7 @@ from typing import Any
 
 from eedask.dataset.file_names import safe_name
 from eedask.earthengine.endpoint import Endpoint
-from eedask.earthengine.methods import Send, ask, compute_value, projection_of
+from eedask.earthengine.methods import Send, ask, compute_value, of_one_item, projection_of
 from eedask.errors import InputError, PermanentError
 from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
@@ -133,10 +133,11 @@ class ChipTask:
             If the chip cannot be had.
         """
         (item,) = job.items
-        grid = job.laid_out or self._native_grid(item, sender)
-        expression = self.image.encode(item)
-        query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
-        return [self._file(self.path(item), self._pixels(query, sender), grid)]
+        with of_one_item():
+            grid = job.laid_out or self._native_grid(item, sender)
+            expression = self.image.encode(item)
+            query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
+            return [self._file(self.path(item), self._pixels(query, sender), grid)]
 
     def _file(self, path: str, data: bytes, grid: PixelGrid | None) -> File:
         """Return a chip's file; where its pixels lie is read from it if it was not asked for."""

@@ -193,6 +193,11 @@ class Table:
         """The keys of an answer that columns are filled from."""
         return frozenset(key for column in self.columns for key in column.keys)
 
+    @property
+    def nulls(self) -> dict[str, Any]:
+        """The values of a row of which nothing is known, by column."""
+        return dict.fromkeys(column.name for column in self.columns)
+
     def values(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a row, by column.
 
