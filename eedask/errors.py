@@ -5,7 +5,8 @@
     EedaskError
     ├── InputError (also ValueError)       what was asked cannot be done
     │   ├── ItemsError                     the work items: duplicate ids, no geometry, no crs …
-    │   └── SizeError                      a chip is larger than Earth Engine answers
+    │   ├── SizeError                      a chip is larger than Earth Engine answers
+    │   └── FunctionError                  a function of an item fails on it
     ├── TraceError                         a function cannot be traced; it is built per item
     ├── DatasetError                       the output folder holds something else, or is damaged
     ├── RunStopped                         a run ended early; the dataset can be resumed
@@ -20,6 +21,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import ClassVar, Literal
 
 # Of what there was too much, by Earth Engine's words.
@@ -36,6 +38,21 @@ Cause = Literal[
 ]
 
 
+def escaped(text: str) -> str:
+    """Return a text from outside as it can be shown: characters that are no print are escaped.
+
+    Those steer terminals, reverse lines, or are halves of characters, which no file holds.
+    """
+    return "".join(
+        repr(one)[1:-1] if unicodedata.category(one) in _NO_PRINT and one not in "\n\t" else one
+        for one in text
+    )
+
+
+# Control, format and surrogate characters, and separators of lines and paragraphs.
+_NO_PRINT = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
 class EedaskError(Exception):
     """The root of eedask's errors."""
 
@@ -50,6 +67,10 @@ class ItemsError(InputError):
 
 class SizeError(InputError):
     """A request would be larger than Earth Engine answers."""
+
+
+class FunctionError(InputError):
+    """A function of an item raises an error, or gives what cannot be encoded."""
 
 
 class TraceError(EedaskError):
@@ -82,6 +103,7 @@ class RequestError(EedaskError):
     def __init__(
         self, message: str, status: int | None = None, retry_after: float | None = None
     ) -> None:
+        message = escaped(message)
         # All arguments go up, so that the error survives pickling between Dask workers.
         super().__init__(message, status, retry_after)
         self.message = message

@@ -200,8 +200,9 @@ class ChipTask:
             return self._answer(query, sender)
 
         def ask(grid: PixelGrid) -> bytes:
-            whole = grid is query.grid
-            return self._answer(query if whole else replace(query, grid=grid), sender)
+            if grid is query.grid:
+                return self._answer(query, sender)
+            return self._answer(replace(query, grid=grid), sender, is_tile=True)
 
         return fetch_tiled(
             ask,
@@ -213,11 +214,18 @@ class ChipTask:
             sender.sizes,
         )
 
-    def _answer(self, query: PixelQuery, sender: Sender) -> bytes:
-        shape = None if query.grid is None else query.grid.shape
+    def _answer(self, query: PixelQuery, sender: Sender, *, is_tile: bool = False) -> bytes:
+        """Return the file of the pixels, checked; a tile's is joined with others."""
+        grid = query.grid
+        bands = () if query.visualization is not None else query.bands
 
         def check(data: bytes) -> None:
-            self.format.check(data, shape)
+            self.format.check(data, None if grid is None else grid.shape, bands, grid)
+            if grid is None:
+                with self.format.reading(data):
+                    self.format.grid_of(data)
+            elif is_tile:
+                self.format.check_tile(data)
 
         if self.method == COMPUTE_PIXELS:
             return sender.send(compute_pixels(self.endpoint, query), check)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from eedask.dataset.rows import ITEM_ID
 from eedask.errors import InputError
-from eedask.tables.values import TIME, fit
+from eedask.tables.values import MISFITS, TIME, fit
 
 _COUNTS = ("count", "countDistinct", "countDistinctNonNull", "countEvery")
 
@@ -142,7 +142,7 @@ def fitted(into: Sequence[Column], properties: Mapping[str, Any]) -> dict[str, A
         value = column.pick(properties)
         try:
             row[column.name] = fit(value, column.type)
-        except (ValueError, TypeError, AttributeError) as error:
+        except MISFITS as error:
             raise InputError(
                 f"the value {value!r} does not fit the column {column.name!r} ({column.type}):"
                 f" {error}; choose another reducer, or give all images bands of one kind"

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
+
 from eedask.dataset.rows import IMAGE, WHEN
 from eedask.earthengine.endpoint import Request
 from eedask.earthengine.methods import Send, ask, compute_value, reading, value_of
@@ -33,7 +35,7 @@ from eedask.tables.series_query import (
     series_by_item,
 )
 from eedask.tables.table_task import TableTask
-from eedask.tables.values import to_time
+from eedask.tables.values import MISFITS, fit, to_time
 
 # Where each item has a collection of its own, nobody knows how many images that are.
 _MOST_UNKNOWN = 10
@@ -161,11 +163,17 @@ class SeriesTask(TableTask):
             rows = [self._row(properties) for properties in found]
         except InputError as error:
             return error
+        except MISFITS as error:
+            return InputError(f"an image of the series has an odd name or time: {error}")
         return Records(sorted(rows, key=lambda row: (row[WHEN] is None, row[WHEN])), nbytes)
 
     def _row(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         when = to_time(properties.get(TIME_KEY))
         image = properties.get(IMAGE_KEY)
+        if isinstance(image, int | float) and not isinstance(image, bool):
+            # Whoever makes images anew may give them numbers for names.
+            image = str(int(image)) if float(image).is_integer() else str(image)
+        image = fit(image, pa.string())
         if self.query.composite and when is not None:
             image = f"{when:%Y-%m-%d}"
         # Not by "in": it may be there and null.
