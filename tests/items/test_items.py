@@ -10,6 +10,7 @@ from watching import requests_since
 
 import eedask
 from eedask.errors import InputError, ItemsError, PermanentError
+from eedask.items.check import check_items
 from eedask.items.from_earth_engine import from_features
 from eedask.items.local import random_points
 
@@ -125,3 +126,10 @@ def test_bags_hold_the_items_in_order():
         eedask.to_bag(regions().rename(index={"b": "a"}), 1)
     with pytest.raises(ItemsError, match="a column 'id'"):
         eedask.to_bag(regions().assign(id=7), 1)
+
+
+@pytest.mark.parametrize("ids", [[0.5, 1.5], [1, None], [1, "a"], [True, False]], ids=str)
+def test_a_refusal_of_ids_says_what_to_do(ids):
+    frame = gpd.GeoDataFrame(geometry=[shapely.Point(0, 0)] * 2, index=ids, crs="EPSG:4326")
+    with pytest.raises(ItemsError, match=r"reset_index\(drop=True\)"):
+        check_items(frame, geometry=True)
