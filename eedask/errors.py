@@ -5,7 +5,8 @@
     EedaskError
     ├── InputError (also ValueError)       what was asked cannot be done
     │   ├── ItemsError                     the work items: duplicate ids, no geometry, no crs …
-    │   └── SizeError                      a chip is larger than Earth Engine answers
+    │   ├── SizeError                      a chip is larger than Earth Engine answers
+    │   └── FunctionError                  a function of an item fails on it
     ├── TraceError                         a function cannot be traced; it is built per item
     ├── DatasetError                       the output folder holds something else, or is damaged
     ├── RunStopped                         a run ended early; the dataset can be resumed
@@ -63,6 +64,10 @@ class ItemsError(InputError):
 
 class SizeError(InputError):
     """A request would be larger than Earth Engine answers."""
+
+
+class FunctionError(InputError):
+    """A function of an item raises an error, or gives what cannot be encoded."""
 
 
 class TraceError(EedaskError):

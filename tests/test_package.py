@@ -77,12 +77,12 @@ eedask.emulator.values: dates formulas truth value_types comparison elements fil
 eedask.expressions: digest symbols compile
 eedask.items: check from_earth_engine item local
 eedask.pixels: formats layout visualization query cutting tiles chip_task
-eedask.pixels.formats: stretching base npy pictures png jpg tif registry
+eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet report result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
   process lifetime job_sender outcomes partition execute
-eedask.tables: composites features outlines reducers size_search values batch_sizes batches
+eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
   columns grouping region_jobs region_query series_query table_task compute_task reduce_task
   series_task
 eedask.verbs: options chips compute reduction reduce_regions sample_points time_series

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.nodes import Encoded
-from eedask.errors import TransientError
+from eedask.errors import PermanentError, TransientError
 
 T = TypeVar("T")
 
@@ -27,6 +28,16 @@ _MISREAD = (
     AttributeError,
     OverflowError,
     RecursionError,
+)
+
+
+# What a computation on an image that is null is refused with: `Image.select: Parameter 'input' is
+# required and may not be null.` The names are those of the image that an algorithm works on. How
+# computePixels refuses null itself is not documented; the second are the emulator's words.
+_NULL_IMAGE = re.compile(
+    r"\bImage\.\w+: Parameter '(image1?|input|dstImg|object|value)' is required"
+    r"|\bexpression does not evaluate to an image\b",
+    re.IGNORECASE,
 )
 
 
@@ -85,6 +96,30 @@ def reading(body: bytes, wanted: str) -> Iterator[None]:
         raise TransientError(
             f"asked for {wanted}; the answer ({len(body)} bytes, starting with {body[:40]!r}) has"
             f" none ({type(error).__name__}: {error})"
+        ) from error
+
+
+@contextlib.contextmanager
+def of_one_item() -> Iterator[None]:
+    """Say that an item has no image, where that is what Earth Engine refuses a request of it for.
+
+    ``ee.ImageCollection.first`` of an empty collection is null, and the refusal names the algorithm
+    that got null for an image.
+
+    Raises
+    ------
+    PermanentError
+    """
+    try:
+        yield
+    except PermanentError as error:
+        if not _NULL_IMAGE.search(error.message):
+            raise
+        raise PermanentError(
+            "the item has no image, as first() of a collection that is empty for it: widen the"
+            f" collection's filters, or take mosaic(), which is masked then ({error.message})",
+            error.status,
+            error.retry_after,
         ) from error
 
 

@@ -19,7 +19,7 @@ import ee
 from ee import serializer
 
 from eedask.earthengine.nodes import Encoded, value_node
-from eedask.errors import InputError, TraceError
+from eedask.errors import FunctionError, InputError, TraceError
 from eedask.expressions.digest import digest, hash_of
 from eedask.expressions.symbols import BoundItem, TracedItem, slot_of
 from eedask.items.item import WorkItem
@@ -197,20 +197,16 @@ def digest_of(expression: Expression, samples: Sequence[WorkItem]) -> str:
     return hash_of("items", digests) if others or one is None else one
 
 
-class _FunctionError(InputError):
-    """A user's function raised an error, or returned something that cannot be encoded."""
-
-
 def _built(
     what: Function, samples: Sequence[WorkItem], expect: type | None
-) -> tuple[list[Encoded], _FunctionError | None]:
+) -> tuple[list[Encoded], FunctionError | None]:
     """Return the graphs that a function builds, and its first error if it fails on an item."""
     built: list[Encoded] = []
-    failure: _FunctionError | None = None
+    failure: FunctionError | None = None
     for item in samples:
         try:
             built.append(_build(what, item, expect))
-        except _FunctionError as error:
+        except FunctionError as error:
             failure = failure or error
     return built, failure
 
@@ -223,7 +219,7 @@ def _build(what: Function, item: WorkItem, expect: type | None) -> Encoded:
     except InputError:
         raise
     except Exception as error:
-        raise _FunctionError(
+        raise FunctionError(
             f"the function {getattr(what, '__name__', what)!r} fails on item {item.id!r}:"
             f" {type(error).__name__}: {error}"
         ) from error

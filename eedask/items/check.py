@@ -46,9 +46,12 @@ def check_items(
         If they cannot be used. The message names the items, and says what to do.
     """
     if not isinstance(items, pd.DataFrame):
-        raise ItemsError(f"items is a GeoDataFrame, one row an item; got {type(items).__name__}")
+        raise ItemsError(
+            f"items is a GeoDataFrame, one row an item; got {type(items).__name__}: make one with"
+            " geopandas.GeoDataFrame, or read one with geopandas.read_file"
+        )
     if items.empty and len(items) == 0:
-        raise ItemsError("there are no items: the frame is empty")
+        raise ItemsError("there are no items, the frame is empty: look at what filtered it")
     if not isinstance(items, gpd.GeoDataFrame) or items._geometry_column_name not in items:
         if geometry:
             raise ItemsError("the items have no geometry column; set one with set_geometry")
@@ -58,7 +61,10 @@ def check_items(
         raise ItemsError(f"the columns {taken} are the manifest's own; rename them in the items")
     _check_id_column(items)
     if not items.columns.is_unique:
-        raise ItemsError(f"columns stand twice: {some(items.columns[items.columns.duplicated()])}")
+        raise ItemsError(
+            f"columns stand twice: {some(items.columns[items.columns.duplicated()])}; rename or"
+            " drop one of each"
+        )
     if items.crs is None and not items.geometry.isna().all():
         raise ItemsError("the items have no crs; say which with items.set_crs('EPSG:4326')")
     if geometry:
@@ -76,9 +82,16 @@ def _check_index(index: pd.Index) -> None:
         )
     kind = pd.api.types.infer_dtype(index, skipna=False)
     if kind not in ("integer", "string"):
-        raise ItemsError(f"ids are all integers or all strings; the index holds {kind} values")
+        raise ItemsError(
+            f"ids are all integers or all strings; the index holds {kind} values. Make them one or"
+            " the other, for example with items.set_index(items.index.astype(str)), or number the"
+            " items anew with reset_index(drop=True)"
+        )
     if index.hasnans:
-        raise ItemsError("ids are all integers or all strings; some in the index are missing")
+        raise ItemsError(
+            "ids are all integers or all strings; some in the index are missing: drop those items,"
+            " or number all of them anew with reset_index(drop=True)"
+        )
 
 
 def _check_id_column(items: gpd.GeoDataFrame) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from eedask.dataset.file_names import safe_name
 from eedask.earthengine.endpoint import Endpoint
-from eedask.earthengine.methods import Send, ask, compute_value, projection_of
+from eedask.earthengine.methods import Send, ask, compute_value, of_one_item, projection_of
 from eedask.errors import InputError, PermanentError
 from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
@@ -133,10 +133,11 @@ class ChipTask:
             If the chip cannot be had.
         """
         (item,) = job.items
-        grid = job.laid_out or self._native_grid(item, sender)
-        expression = self.image.encode(item)
-        query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
-        return [self._file(self.path(item), self._pixels(query, sender), grid)]
+        with of_one_item():
+            grid = job.laid_out or self._native_grid(item, sender)
+            expression = self.image.encode(item)
+            query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
+            return [self._file(self.path(item), self._pixels(query, sender), grid)]
 
     def _file(self, path: str, data: bytes, grid: PixelGrid | None) -> File:
         """Return a chip's file; where its pixels lie is read from it if it was not asked for."""
@@ -199,8 +200,9 @@ class ChipTask:
             return self._answer(query, sender)
 
         def ask(grid: PixelGrid) -> bytes:
-            whole = grid is query.grid
-            return self._answer(query if whole else replace(query, grid=grid), sender)
+            if grid is query.grid:
+                return self._answer(query, sender)
+            return self._answer(replace(query, grid=grid), sender, is_tile=True)
 
         return fetch_tiled(
             ask,
@@ -212,18 +214,26 @@ class ChipTask:
             sender.sizes,
         )
 
-    def _answer(self, query: PixelQuery, sender: Sender) -> bytes:
-        shape = None if query.grid is None else query.grid.shape
+    def _answer(self, query: PixelQuery, sender: Sender, *, is_tile: bool = False) -> bytes:
+        """Return the file of the pixels, checked; a tile's is joined with others."""
+        grid = query.grid
+        bands = () if query.visualization is not None else query.bands
 
         def check(data: bytes) -> None:
-            self.format.check(data, shape)
+            self.format.check(data, None if grid is None else grid.shape, bands, grid)
+            if grid is None:
+                with self.format.reading(data):
+                    self.format.grid_of(data)
+            elif is_tile:
+                self.format.check_tile(data)
 
         if self.method == COMPUTE_PIXELS:
             request = compute_pixels(self.endpoint, query)
         else:
             name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
             request = get_thumbnail(name, query)
-        if shape is not None and divisible(shape, self.format, self._limits):
+        grid = query.grid
+        if grid is not None and divisible(grid.shape, self.format, self._limits):
             request = replace(request, divisible=True)
         return sender.send(request, check)
 

@@ -11,14 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 from eedask.dataset.rows import CHIP_COLUMNS, FAILED, OK, Row
-from eedask.errors import DatasetError, EedaskError, RequestError
+from eedask.errors import DatasetError, EedaskError, InputError, RequestError, printable
 from eedask.quota.limiter import Ticket
 from eedask.run.job_sender import JobSender
 from eedask.run.process import Process
 from eedask.run.request_pool import Split
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
-from eedask.run.task import File, Job, Outcome
+from eedask.run.task import File, Job, Outcome, Records
 
 logger = logging.getLogger("eedask")
 
@@ -61,6 +61,7 @@ def do(process: Process, number: int, job: Job, ticket: Ticket) -> list[Done] | 
         outcomes = [error] * len(job.items)
     else:
         job.elapsed_s += time.monotonic() - started
+    outcomes = _storable(outcomes, process.spec.task.schema)
     try:
         return [_done(process, number, job, k, outcome) for k, outcome in enumerate(outcomes)]
     except DatasetError as error:
@@ -72,6 +73,31 @@ def _outcomes(process: Process, number: int, job: Job, ticket: Ticket) -> Sequen
     if isinstance(job.laid_out, Exception):
         raise job.laid_out
     return process.spec.task.do(job, JobSender(process, number, job, ticket))
+
+
+def _storable(outcomes: Sequence[Outcome], schema: pa.Schema | None) -> Sequence[Outcome]:
+    """Return outcomes with an error for each item whose rows the table cannot hold.
+
+    They would fail the whole partition when they are written.
+    """
+    tables = [one for one in outcomes if isinstance(one, Records)]
+    if schema is None or _misfit(tables, schema) is None:
+        return outcomes
+    return [
+        one
+        if not isinstance(one, Records) or (reason := _misfit([one], schema)) is None
+        else InputError(f"the item's rows do not fit the table: {reason}")
+        for one in outcomes
+    ]
+
+
+def _misfit(several: Sequence[Records], schema: pa.Schema) -> str | None:
+    """Return why a table cannot hold rows; None if it can."""
+    try:
+        pa.Table.from_pylist([row for one in several for row in one.rows], schema=schema)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        return str(error)
+    return None
 
 
 def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> Done:
@@ -130,6 +156,7 @@ def _kind(error: Exception) -> str:
 
 
 def _text(error: Exception) -> str:
-    if isinstance(error, EedaskError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
+    """Return an error's words for the manifest, of characters that can be shown and written."""
+    return printable(
+        str(error) if isinstance(error, EedaskError) else f"{type(error).__name__}: {error}"
+    )

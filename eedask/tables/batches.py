@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from eedask.earthengine.methods import of_one_item
 from eedask.earthengine.retry import Attempts
 from eedask.errors import EedaskError, PermanentError, RequestError, SizeError, TooLargeError
 from eedask.items.item import WorkItem
@@ -150,9 +151,13 @@ class BatchedTask:
 
     @contextlib.contextmanager
     def advising(self, job: Job) -> Iterator[None]:
-        """Say what to do where the request of a single item is longer than Earth Engine takes."""
+        """Say what to do where the request of a single item is refused for what the item is.
+
+        That is where it is longer than Earth Engine takes, or the item has no image.
+        """
         try:
-            yield
+            with of_one_item() if len(job.items) == 1 else contextlib.nullcontext():
+                yield
         except SizeError as error:
             if len(job.items) > 1:
                 raise

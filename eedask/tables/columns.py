@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from eedask.dataset.rows import ITEM_ID
 from eedask.errors import InputError
-from eedask.tables.values import TIME, fit
+from eedask.tables.values import MISFITS, TIME, fit
 
 _COUNTS = ("count", "countDistinct", "countDistinctNonNull", "countEvery")
 
@@ -142,7 +142,7 @@ def fitted(into: Sequence[Column], properties: Mapping[str, Any]) -> dict[str, A
         value = column.pick(properties)
         try:
             row[column.name] = fit(value, column.type)
-        except (ValueError, TypeError, AttributeError) as error:
+        except MISFITS as error:
             raise InputError(
                 f"the value {value!r} does not fit the column {column.name!r} ({column.type}):"
                 f" {error}; choose another reducer, or give all images bands of one kind"
@@ -192,6 +192,11 @@ class Table:
     def _keys(self) -> frozenset[str]:
         """The keys of an answer that columns are filled from."""
         return frozenset(key for column in self.columns for key in column.keys)
+
+    @property
+    def nulls(self) -> dict[str, Any]:
+        """The values of a row of which nothing is known, by column."""
+        return dict.fromkeys(column.name for column in self.columns)
 
     def values(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a row, by column.

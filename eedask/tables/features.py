@@ -8,7 +8,16 @@ from typing import Any
 import shapely
 
 from eedask.earthengine.methods import reading, value_of
-from eedask.earthengine.nodes import Graph, Node, argument, call, constant, listed, value_node
+from eedask.earthengine.nodes import (
+    Graph,
+    Node,
+    argument,
+    call,
+    constant,
+    listed,
+    mapped,
+    value_node,
+)
 from eedask.expressions.compile import Expression
 from eedask.items.item import WorkItem
 
@@ -16,8 +25,19 @@ from eedask.items.item import WorkItem
 KEY = "eedask:item"
 
 
-def point_features(points: Sequence[tuple[WorkItem, int]], graph: Graph) -> Node:
-    """Return the collection of items that are points, their coordinates as one constant."""
+def point_features(
+    points: Sequence[tuple[WorkItem, int]], marks: Mapping[str, Node], graph: Graph
+) -> Node:
+    """Return the collection of items that are points, their coordinates as one constant.
+
+    Parameters
+    ----------
+    points : sequence of (WorkItem, int)
+        Each with its number among the items of the request.
+    marks : mapping of str to Node
+        Properties that all of them get besides.
+    graph : Graph
+    """
     places = shapely.get_coordinates([item.geometry for item, _ in points]).tolist()
     rows = [[x, y, k] for (x, y), (_, k) in zip(places, points, strict=True)]
     row = argument("_eedask_row")
@@ -26,20 +46,35 @@ def point_features(points: Sequence[tuple[WorkItem, int]], graph: Graph) -> Node
         coordinates=call("List.slice", list=row, start=constant(0), end=constant(2)),
     )
     key = call("List.get", list=row, index=constant(2))
-    feature = call("Feature", geometry=place, metadata={"dictionaryValue": {"values": {KEY: key}}})
+    feature = call("Feature", geometry=place, metadata=mapped({KEY: key, **marks}))
     make = graph.function(["_eedask_row"], feature)
     made = call("List.map", list=constant(rows), baseAlgorithm=make)
     return graph.shared(call("Collection", features=made))
 
 
 def region_features(
-    regions: Sequence[tuple[WorkItem, int]], region: Expression | None, graph: Graph
+    regions: Sequence[tuple[WorkItem, int]],
+    region: Expression | None,
+    marks: Mapping[str, Node],
+    graph: Graph,
 ) -> Node:
-    """Return the collection of items' regions: their own geometries, or what Earth Engine has."""
+    """Return the collection of items' regions: their own geometries, or what Earth Engine has.
+
+    Parameters
+    ----------
+    regions : sequence of (WorkItem, int)
+        Each with its number among the items of the request.
+    region : Expression, optional
+        From an item to its region; None where items have geometries.
+    marks : mapping of str to Node
+        Properties that all of them get besides.
+    graph : Graph
+    """
     features = []
     for item, k in regions:
         place = value_node(item.geometry) if region is None else graph.embed(region.encode(item))
-        features.append(call("Feature", geometry=place, metadata=constant({KEY: k})))
+        about = mapped({KEY: constant(k), **marks}) if marks else constant({KEY: k})
+        features.append(call("Feature", geometry=place, metadata=about))
     return graph.shared(call("Collection", features=listed(features)))
 
 
@@ -67,11 +102,22 @@ def features_by_item(body: bytes, count: int) -> list[list[Mapping[str, Any]]]:
         If the answer is not a whole one.
     """
     with reading(body, "features of the items"):
-        rows: list[list[Mapping[str, Any]]] = [[] for _ in range(count)]
-        for feature in value_of(body)["features"]:
-            properties = feature["properties"]
-            position = int(properties[KEY])
-            if not 0 <= position < count:
-                raise ValueError(f"there is no item {position} among {count}")
-            rows[position].append(properties)
-        return rows
+        return rows_by_item(value_of(body), count)
+
+
+def rows_by_item(collection: Any, count: int) -> list[list[Mapping[str, Any]]]:
+    """Return the properties of a collection's features, for each item of the request.
+
+    It raises whatever reading JSON of another shape raises; see
+    :func:`~eedask.earthengine.methods.reading`.
+    """
+    rows: list[list[Mapping[str, Any]]] = [[] for _ in range(count)]
+    for feature in collection["features"]:
+        properties = feature["properties"]
+        if not isinstance(properties, dict):
+            raise ValueError(f"{properties!r} are no properties")
+        position = int(properties[KEY])
+        if not 0 <= position < count or position != properties[KEY]:
+            raise ValueError(f"there is no item {properties[KEY]!r} among {count}")
+        rows[position].append(properties)
+    return rows

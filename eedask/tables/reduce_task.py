@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from eedask.earthengine.methods import Send, ask, compute_value
-from eedask.errors import InputError, TransientError
+from eedask.earthengine.methods import Send, ask, compute_value, reading
+from eedask.errors import InputError
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Records, Sender
+from eedask.tables.bands import checked_bands
 from eedask.tables.features import features_by_item
 from eedask.tables.region_jobs import RegionJobs
-from eedask.tables.region_query import RegionQuery
+from eedask.tables.region_query import RegionQuery, columns_by_example
 from eedask.tables.table_task import TableTask
 
 
@@ -26,14 +28,26 @@ class ReduceTask(TableTask):
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> ReduceTask:
         """Return the task with the image's grid, and the columns for its bands."""
-        about = self.query.describe(
-            self.endpoint,
-            send,
-            items,
-            lambda item: self.query.expression([self.maker.mended(item)], self.maker.tile_scale),
-        )
-        table = replace(self.table, columns=about.columns)
-        return replace(self, maker=self._maker_on(about.native), table=table)
+        about = self.query.describe(self.endpoint, send, items)
+        query = self.query
+        if query.image.depends_on_item:
+            query = query.held_to(about)
+        task = replace(self, query=query, maker=self._maker_on(about.native))
+        columns = about.columns
+        if not query.reducer.is_named:
+            columns = columns_by_example(columns, items, partial(task.example, send))
+        return replace(task, table=replace(self.table, columns=columns))
+
+    def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:
+        """Return the results for an item before columns are known; none if its image has no bands.
+
+        Raises
+        ------
+        RequestError, InputError
+        """
+        items = (self.maker.mended(item),)
+        (found,), _ = self._answered(send, items, self.maker.tile_scale)
+        return [] if self.query.nulls(found) else [found]
 
     def _maker_on(self, native: NativeProjection | None) -> RegionJobs:
         """Return how jobs are made on an image's grid."""
@@ -44,20 +58,27 @@ class ReduceTask(TableTask):
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets, of one request."""
-        count = len(job.items)
+        rows, size = self._answered(sender.send, job.items, job.laid_out.tile_scale)
+        return [self._outcome(row, size // len(rows)) for row in rows]
+
+    def _answered(
+        self, send: Send, items: Sequence[WorkItem], tile_scale: float
+    ) -> tuple[list[Mapping[str, Any]], int]:
+        """Return the properties of each item's feature, and the size of the answer in bytes."""
 
         def read(body: bytes) -> tuple[list[Mapping[str, Any]], int]:
-            found = features_by_item(body, count)
-            if any(len(rows) != 1 for rows in found):
-                raise TransientError("the answer does not have one row for every item")
-            return [row for (row,) in found], len(body)
+            with reading(body, "one row for every item"):
+                found = [row for (row,) in features_by_item(body, len(items))]
+                for row in found if self.query.bands is not None else ():
+                    checked_bands(row)
+            return found, len(body)
 
-        expression = self.query.expression(job.items, job.laid_out.tile_scale)
-        rows, size = ask(sender.send, compute_value(self.endpoint, expression), read)
-        return [self._outcome(row, size // count) for row in rows]
+        expression = self.query.expression(items, tile_scale)
+        return ask(send, compute_value(self.endpoint, expression), read)
 
     def _outcome(self, found: Mapping[str, Any], share: int) -> Outcome:
         try:
-            return Records([self.table.values(found)], share)
+            row = self.table.nulls if self.query.nulls(found) else self.table.values(found)
+            return Records([row], share)
         except InputError as error:
             return error

@@ -25,8 +25,9 @@ from eedask.errors import InputError, PermanentError, RequestError, TooLargeErro
 from eedask.expressions.compile import Expression
 from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
+from eedask.tables.bands import BANDS_KEY, ExpectedBands, band_names
 from eedask.tables.columns import Column, columns, is_features_own
-from eedask.tables.features import features_by_item, joined, point_features, region_features, slim
+from eedask.tables.features import joined, point_features, region_features, slim
 from eedask.tables.reducers import Reducer
 from eedask.tables.values import infer
 
@@ -47,10 +48,32 @@ class About:
         Its grid; None where it has none and needs none.
     columns : tuple of Column
         Of each band and result.
+    bands : tuple of str
+        Their names.
     """
 
     native: NativeProjection | None
     columns: tuple[Column, ...]
+    bands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What items of a request are reduced over together.
+
+    Attributes
+    ----------
+    source : Node
+        Their image, or their collection.
+    features : Node
+        They themselves with the results as properties.
+    positions : tuple of int
+        Their numbers among the items of the request.
+    """
+
+    source: Node
+    features: Node
+    positions: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -70,6 +93,9 @@ class RegionQuery:
         Whether items are points.
     lattice : Lattice
         The pixels that are reduced; the image's own by default.
+    bands : ExpectedBands, optional
+        Those that every image is held to; None where all items share one image, and before they
+        are known.
 
     Raises
     ------
@@ -83,6 +109,7 @@ class RegionQuery:
     region: Expression | None = None
     points: bool = False
     lattice: Lattice = _OWN_PIXELS
+    bands: ExpectedBands | None = None
 
     def __post_init__(self) -> None:
         if self.region is not None and (self.points or self.lattice.crs == UTM):
@@ -97,17 +124,17 @@ class RegionQuery:
     def expression(self, items: Sequence[WorkItem], tile_scale: float) -> Encoded:
         """Return the features of all items, with the results as properties."""
         graph = Graph()
-        reduced = [one for _, one in self.reduced(items, tile_scale, graph)]
-        return graph.encode(slim(graph, joined(reduced)))
+        groups = self.groups(items, tile_scale, graph)
+        return graph.encode(slim(graph, joined([group.features for group in groups])))
 
-    def reduced(
+    def groups(
         self,
         items: Sequence[WorkItem],
         tile_scale: float,
         graph: Graph,
         image: Node | None = None,
-    ) -> Iterator[tuple[Node, Node]]:
-        """Yield, for each group, its image or collection, and the features that are reduced.
+    ) -> Iterator[Group]:
+        """Yield the groups of a request.
 
         Parameters
         ----------
@@ -117,23 +144,30 @@ class RegionQuery:
             Takes the nodes that are shared.
         image : Node, optional
             What features are reduced over, if not the group's image itself: one of the group's
-            collection, as a function's argument.
+            collection, as a function's argument. The features do not say which bands it has then.
         """
         reducer = graph.embed(self.reducer.expression)
-        for (key, crs), positions in self._groups(items, graph).items():
-            group = {"valueReference": key}
-            reduced = call(
+        masked = None if self.bands is None else self.bands.masked(graph)
+        for (key, crs), positions in self._grouped(items, graph).items():
+            source = {"valueReference": key}
+            reduced = source if image is None else image
+            marks: dict[str, Node] = {}
+            if self.bands is not None and masked is not None:
+                if image is None:
+                    marks = {BANDS_KEY: graph.shared(band_names(source))}
+                reduced = self.bands.of(reduced, masked)
+            features = call(
                 "Image.reduceRegions",
-                image=group if image is None else image,
-                collection=self._features(items, positions, graph),
+                image=reduced,
+                collection=self._features(items, positions, marks, graph),
                 reducer=reducer,
                 scale=None if self.lattice.scale is None else constant(self.lattice.scale),
                 crs=None if crs is None else constant(crs),
                 tileScale=constant(tile_scale),
             )
-            yield group, reduced
+            yield Group(source, features, tuple(positions))
 
-    def _groups(
+    def _grouped(
         self, items: Sequence[WorkItem], graph: Graph
     ) -> dict[tuple[str, str | None], list[int]]:
         """Return the positions of items by the key of their image, and their crs."""
@@ -152,19 +186,23 @@ class RegionQuery:
             return item.utm_crs
         return None if self.lattice.is_native else self.lattice.crs
 
-    def _features(self, items: Sequence[WorkItem], positions: Sequence[int], graph: Graph) -> Node:
+    def _features(
+        self,
+        items: Sequence[WorkItem],
+        positions: Sequence[int],
+        marks: Mapping[str, Node],
+        graph: Graph,
+    ) -> Node:
         chosen = [(items[k], k) for k in positions]
         if self.points:
-            return point_features(chosen, graph)
-        return region_features(chosen, self.region, graph)
+            return point_features(chosen, marks, graph)
+        return region_features(chosen, self.region, marks, graph)
 
-    def describe(
-        self,
-        endpoint: Endpoint,
-        send: Send,
-        items: Sequence[WorkItem],
-        encode: Callable[[WorkItem], Encoded],
-    ) -> About:
+    def held_to(self, about: About) -> RegionQuery:
+        """Return the question with every image held to the bands of the one that is described."""
+        return replace(self, bands=ExpectedBands(about.bands, about.native))
+
+    def describe(self, endpoint: Endpoint, send: Send, items: Sequence[WorkItem]) -> About:
         """Return what Earth Engine says of the image.
 
         Parameters
@@ -173,9 +211,6 @@ class RegionQuery:
         send : Send
         items : sequence of WorkItem
             A few, as examples.
-        encode : callable
-            From an item to the expression of its features. They are asked for where only the
-            answer tells what a reducer of the user's gives.
 
         Raises
         ------
@@ -193,17 +228,17 @@ class RegionQuery:
         except PermanentError as error:
             if self.lattice.scale is None:
                 raise InputError(str(error)) from error
-        known = About(native, columns(told["types"], told["outputs"]))
-        if self.reducer.is_named:
-            return known
-        rows: list[Mapping[str, Any]] = []
-        for item in items:
-            try:
-                request = compute_value(endpoint, encode(item))
-                rows += ask(send, request, lambda body: features_by_item(body, 1)[0])
-            except REFUSALS:
-                continue
-        return replace(known, columns=_of_rows(known.columns, rows))
+        return About(native, columns(told["types"], told["outputs"]), tuple(told["types"]))
+
+    def nulls(self, found: Mapping[str, Any]) -> bool:
+        """Return whether all values of a row are null, as its image has no bands at all.
+
+        Raises
+        ------
+        InputError
+            If the image has other bands than the table.
+        """
+        return self.bands is not None and self.bands.has_none(found)
 
 
 def first_answer(
@@ -238,8 +273,26 @@ def _about_of(body: bytes) -> dict[str, Any]:
         }
 
 
-def _of_rows(expected: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
-    """Return columns for what some rows hold: those expected, or else one for each key."""
+def columns_by_example(
+    expected: Sequence[Column],
+    items: Sequence[WorkItem],
+    rows_of: Callable[[WorkItem], Sequence[Mapping[str, Any]]],
+) -> tuple[Column, ...]:
+    """Return columns for what the rows of some items hold: those expected, or one for each key.
+
+    Parameters
+    ----------
+    expected : sequence of Column
+    items : sequence of WorkItem
+    rows_of : callable
+        From an item to its rows. Items that it is refused for are left out.
+    """
+    rows: list[Mapping[str, Any]] = []
+    for item in items:
+        try:
+            rows += rows_of(item)
+        except REFUSALS:
+            continue
     keys = dict.fromkeys(key for row in rows for key in row if not is_features_own(key))
     matched = {key for column in expected for key in column.keys}
     if keys.keys() - matched:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from eedask.earthengine.nodes import Encoded, Graph, Node, argument, call, constant, listed
+from eedask.earthengine.methods import reading, value_of
+from eedask.earthengine.nodes import Encoded, Graph, Node, argument, call, constant, listed, mapped
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
+from eedask.tables.bands import BANDS_KEY, band_names, checked_bands
 from eedask.tables.composites import NO_IMAGES
-from eedask.tables.features import joined
+from eedask.tables.features import joined, rows_by_item
 from eedask.tables.grouping import RegionBatching
 from eedask.tables.region_query import RegionQuery
 
@@ -22,6 +25,8 @@ IMAGE_KEY, TIME_KEY = "eedask:image", "system:time_start"
 MOST_FEATURES = 2000
 
 _IMAGE, _FEATURE = "_eedask_image", "_eedask_feature"
+# Of the answer: the features of all items, and how many images each item has.
+_ROWS, _IMAGES = "rows", "images"
 
 
 @dataclass(frozen=True)
@@ -88,16 +93,28 @@ class SeriesQuery:
     def expression(
         self, items: Sequence[WorkItem], tile_scale: float, span: Span | None = None
     ) -> Encoded:
-        """Return the features of all items on all images, or on those within a span of time."""
+        """Return what :func:`series_by_item` reads.
+
+        Parameters
+        ----------
+        items : sequence of WorkItem
+        tile_scale : float
+        span : Span, optional
+            Only images within it are asked for.
+        """
         graph = Graph()
         image = argument(_IMAGE)
         series = []
-        for collection, reduced in self.regions.reduced(items, tile_scale, graph, image):
-            of_image = graph.function([_IMAGE], _labelled(graph, reduced, image))
-            within = _between(collection, span)
-            mapped = call("Collection.map", collection=within, baseAlgorithm=of_image)
-            series.append(call("Collection.flatten", collection=mapped))
-        return graph.encode(joined(series))
+        sizes: list[Node] = [constant(0)] * len(items)
+        for group in self.regions.groups(items, tile_scale, graph, image):
+            of_image = graph.function([_IMAGE], _labelled(graph, group.features, image))
+            within = graph.shared(_between(group.source, span))
+            of_all = call("Collection.map", collection=within, baseAlgorithm=of_image)
+            series.append(call("Collection.flatten", collection=of_all))
+            size = graph.shared(call("Collection.size", collection=within))
+            for position in group.positions:
+                sizes[position] = size
+        return graph.encode(mapped({_ROWS: joined(series), _IMAGES: listed(sizes)}))
 
 
 @dataclass(frozen=True)
@@ -146,15 +163,35 @@ class SeriesBatching:
         return cuts, weights
 
 
+def series_by_item(body: bytes, count: int) -> list[list[Mapping[str, Any]]]:
+    """Return the properties of each item's features, of which there is one for each image.
+
+    Raises
+    ------
+    TransientError
+        If the answer is not a whole one.
+    """
+    with reading(body, "a row for every image of the items"):
+        answer = value_of(body)
+        rows = rows_by_item(answer[_ROWS], count)
+        for of_item, images in zip(rows, answer[_IMAGES], strict=True):
+            if len(of_item) != images:
+                raise ValueError(f"{len(of_item)} rows for {images} images")
+            for row in of_item:
+                checked_bands(row)
+        return rows
+
+
 def _labelled(graph: Graph, reduced: Node, image: Node) -> Node:
-    """Return the features without geometry, and with the image's index and time."""
+    """Return the features without geometry, and with the image's index, bands and time."""
     bare = call("Feature.setGeometry", feature=argument(_FEATURE), geometry=constant(None))
     index = call("Element.get", object=image, property=constant("system:index"))
     named = call("Element.set", object=bare, key=constant(IMAGE_KEY), value=index)
+    banded = call("Element.set", object=named, key=constant(BANDS_KEY), value=band_names(image))
     # Not by Element.set, which takes no null, and not all images have a time.
     timed = call(
         "Element.copyProperties",
-        destination=named,
+        destination=banded,
         source=image,
         properties=constant([TIME_KEY, NO_IMAGES]),
     )

@@ -10,20 +10,21 @@ import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
+
+import pyarrow as pa
 
 from eedask.dataset.rows import IMAGE, WHEN
 from eedask.earthengine.endpoint import Request
 from eedask.earthengine.methods import Send, ask, compute_value, reading, value_of
-from eedask.errors import InputError, PermanentError, TooLargeError, TransientError
+from eedask.errors import InputError, PermanentError, TooLargeError
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables.batch_sizes import BatchSizes
-from eedask.tables.columns import fitted
 from eedask.tables.composites import NO_IMAGES
-from eedask.tables.features import features_by_item
 from eedask.tables.region_jobs import RegionJobs
-from eedask.tables.region_query import REFUSALS
+from eedask.tables.region_query import REFUSALS, columns_by_example
 from eedask.tables.series_query import (
     IMAGE_KEY,
     MOST_FEATURES,
@@ -31,9 +32,10 @@ from eedask.tables.series_query import (
     SeriesBatching,
     SeriesQuery,
     Span,
+    series_by_item,
 )
 from eedask.tables.table_task import TableTask
-from eedask.tables.values import to_time
+from eedask.tables.values import MISFITS, fit, to_time
 
 # Where each item has a collection of its own, nobody knows how many images that are.
 _MOST_UNKNOWN = 10
@@ -52,32 +54,42 @@ class SeriesTask(TableTask):
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> SeriesTask:
         """Return the task with the images' grid, the columns for their bands, and their times."""
         try:
-            about = self.query.regions.describe(
-                self.endpoint,
-                send,
-                items,
-                lambda item: self.query.expression(
-                    [self.maker.mended(item)], self.maker.tile_scale
-                ),
-            )
+            about = self.query.regions.describe(self.endpoint, send, items)
         except PermanentError as error:
             self._refuse_empty(send, items, error)
             raise
-        table = replace(self.table, columns=about.columns)
+        query = replace(self.query, regions=self.query.regions.held_to(about))
+        task = replace(self, query=query)
+        columns = about.columns
+        if not query.regions.reducer.is_named:
+            columns = columns_by_example(columns, items, partial(task.example, send))
+        table = replace(self.table, columns=columns)
         regions = self._batching.regions.on(about.native)
         if not self.query.is_shared:
             fewer = min(_MOST_UNKNOWN, regions.limits.items)
             regions = replace(regions, limits=replace(regions.limits, items=fewer))
             maker = replace(self.maker, batching=SeriesBatching(regions))
-            return replace(self, maker=maker, table=table)
+            return replace(task, maker=maker, table=table)
         times = ask(send, self._times_request(items[0]), _times)
         batching = SeriesBatching(regions, max(1, len(times)))
         return replace(
-            self,
-            query=replace(self.query, times=tuple(sorted(set(times)))),
+            task,
+            query=replace(query, times=tuple(sorted(set(times)))),
             maker=replace(self.maker, batching=batching),
             table=table,
         )
+
+    def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:
+        """Return an item's results on the images that have bands, before columns are known.
+
+        Raises
+        ------
+        RequestError, InputError
+        """
+        expression = self.query.expression([self.maker.mended(item)], self.maker.tile_scale)
+        request = compute_value(self.endpoint, expression)
+        (found,) = ask(send, request, lambda body: series_by_item(body, 1))
+        return [row for row in found if not self.query.regions.nulls(row)]
 
     @property
     def _batching(self) -> SeriesBatching:
@@ -141,11 +153,7 @@ class SeriesTask(TableTask):
         """Return the properties of each item's features, and the size of the answer in bytes."""
 
         def read(body: bytes) -> tuple[list[list[Mapping[str, Any]]], int]:
-            rows = features_by_item(body, len(job.items))
-            counts = {len(of_item) for of_item in rows}
-            if len(counts) > 1 and self.query.is_shared:
-                raise TransientError(f"the answer has {sorted(counts)} rows for items alike")
-            return rows, len(body)
+            return series_by_item(body, len(job.items)), len(body)
 
         expression = self.query.expression(job.items, job.laid_out.tile_scale, span)
         return ask(sender.send, compute_value(self.endpoint, expression), read)
@@ -155,16 +163,23 @@ class SeriesTask(TableTask):
             rows = [self._row(properties) for properties in found]
         except InputError as error:
             return error
+        except MISFITS as error:
+            return InputError(f"an image of the series has an odd name or time: {error}")
         return Records(sorted(rows, key=lambda row: (row[WHEN] is None, row[WHEN])), nbytes)
 
     def _row(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         when = to_time(properties.get(TIME_KEY))
         image = properties.get(IMAGE_KEY)
+        if isinstance(image, int | float) and not isinstance(image, bool):
+            # Whoever makes images anew may give them numbers for names.
+            image = str(int(image)) if float(image).is_integer() else str(image)
+        image = fit(image, pa.string())
         if self.query.composite and when is not None:
             image = f"{when:%Y-%m-%d}"
-        if NO_IMAGES in properties:
-            return {IMAGE: image, WHEN: when, **fitted(self.table.columns, {})}
-        return {IMAGE: image, WHEN: when, **self.table.values(properties)}
+        # Not by "in": it may be there and null.
+        nulls = properties.get(NO_IMAGES) is not None or self.query.regions.nulls(properties)
+        values = self.table.nulls if nulls else self.table.values(properties)
+        return {IMAGE: image, WHEN: when, **values}
 
     def _refuse_empty(self, send: Send, items: Sequence[WorkItem], error: PermanentError) -> None:
         """Raise InputError where no bands are known because there are no images."""

@@ -10,6 +10,18 @@ import pyarrow as pa
 
 from eedask.errors import InputError
 
+# What fitting a value of JSON to a type raises where it does not fit: a list where a number should
+# be, a number beyond the type, a text that is not of whole characters, lists nested too deep.
+MISFITS = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    pa.ArrowException,
+)
+
 TIME = pa.timestamp("ms", tz="UTC")
 # How JSON, which has no numbers for them, carries these.
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -61,7 +73,7 @@ def fit(value: Any, kind: pa.DataType) -> Any:
 
     Raises
     ------
-    ValueError
+    ValueError, or another of :data:`MISFITS`
         If it does not fit.
     """
     if value is None:
@@ -83,8 +95,8 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     if pa.types.is_struct(kind):
         value = _dictionary(value)
         return {field.name: fit(value.get(field.name), field.type) for field in kind}
-    if pa.types.is_string(kind) and not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
+    if pa.types.is_string(kind):
+        return _text(value)
     if pa.types.is_boolean(kind):
         if value not in (0, 1):
             raise ValueError(f"{value!r} is neither true nor false")
@@ -109,7 +121,15 @@ def _whole(value: Any, kind: pa.DataType) -> int:
 
 def _key(text: str, kind: pa.DataType) -> Any:
     """Return a key of JSON, which is text, as one of a map."""
-    return text if pa.types.is_string(kind) else fit(float(text), kind)
+    return _text(text) if pa.types.is_string(kind) else fit(float(text), kind)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    # Half of a pair of surrogates, which JSON can hold and no file can.
+    value.encode()
+    return value
 
 
 def _dictionary(value: Any) -> Mapping[str, Any]:

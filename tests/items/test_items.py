@@ -15,6 +15,7 @@ import eedask
 from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import InputError, ItemsError, PermanentError
 from eedask.items import from_earth_engine
+from eedask.items.check import check_items
 from eedask.items.from_earth_engine import from_features
 from eedask.items.local import random_points
 
@@ -184,3 +185,10 @@ def test_features_without_properties_or_geometry_are_items(earth_engine, monkeyp
     assert frame.index.tolist() == [str(k) for k in range(100)]
     assert frame["a"].isna().tolist() == [bool(k % 2) for k in range(100)]
     assert frame.geometry.isna().all()
+
+
+@pytest.mark.parametrize("ids", [[0.5, 1.5], [1, None], [1, "a"], [True, False]], ids=str)
+def test_a_refusal_of_ids_says_what_to_do(ids):
+    frame = gpd.GeoDataFrame(geometry=[shapely.Point(0, 0)] * 2, index=ids, crs="EPSG:4326")
+    with pytest.raises(ItemsError, match=r"reset_index\(drop=True\)"):
+        check_items(frame, geometry=True)

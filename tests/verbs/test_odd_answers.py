@@ -283,3 +283,54 @@ def test_a_projection_whose_transform_is_none_is_noticed(transform):
     body = b'{"result": {"crs": "EPSG:4326", "transform": %s}}' % transform.encode()
     with pytest.raises(TransientError, match="asked for a projection"):
         projection_of(body)
+
+
+ODD_VALUES = {
+    "half a character": rb'"\ud800"',
+    "a list": b"[1, 2]",
+    "a dictionary": b"{}",
+    "deep": b"[" * 400 + b"]" * 400,
+}
+
+
+@pytest.mark.parametrize("value", ODD_VALUES.values(), ids=ODD_VALUES)
+def test_an_odd_value_is_a_failure_of_its_item_alone(proxy, squares, tmp_path, value):
+    kinds = {"area": float, "one": str}
+    plan = eedask.compute(squares, square_of, schema=kinds, out=tmp_path / "out", retry=AT_ONCE)
+    fine = b'{"area": 1, "one": "fine"}'
+    proxy.spoil(b'{"result": [%s, {"area": 1, "one": %s}]}' % (fine, value), "value:compute")
+    result = plan.run(progress=False)
+    assert result.failed["error_kind"].tolist() == ["input"]
+    assert (result.table()["one"] == "fine").sum() == 1
+
+
+@pytest.mark.parametrize("value", [b"1e999", b'"1"', b"[1]", b"1" * 400])
+def test_an_odd_number_is_a_failure_of_its_item_alone(proxy, squares, tmp_path, value):
+    kinds = {"area": float, "one": int}
+    plan = eedask.compute(squares, square_of, schema=kinds, out=tmp_path / "out", retry=AT_ONCE)
+    body = b'{"result": [{"area": 1, "one": 1}, {"area": 1, "one": %s}]}'
+    proxy.spoil(body % value, "value:compute")
+    result = plan.run(progress=False)
+    assert result.failed["error_kind"].tolist() == ["input"]
+    assert (result.table()["one"] == 1).sum() == 1
+
+
+def test_images_of_odd_names_and_times_do_not_end_a_partition(proxy, squares, tmp_path):
+    def collection(item):
+        times = ee.List(["noon", 1e12, 1e30])
+        image = ee.Image(SCENE).select("R").set("system:time_start", times.get(item["k"]))
+        return ee.ImageCollection([image.set("system:index", 7)])
+
+    three = squares.iloc[[0, 1, 1]].reset_index(drop=True).assign(k=[0, 1, 2])
+    plan = eedask.time_series(three, collection, "mean", out=tmp_path / "out", retry=AT_ONCE)
+    result = plan.run(progress=False)
+    assert result.failed.index.tolist() == [0, 2]
+    assert set(result.failed["error_kind"]) == {"input"}
+    assert len(result.table()["R"].dropna()) == 1
+
+
+def test_words_from_outside_are_shown_escaped():
+    error = RequestError("red \x1b[31m, half \ud800, reversed \u202e;\nthe next line é", 400)
+    shown = "red \\x1b[31m, half \\ud800, reversed \\u202e;\nthe next line é"
+    assert str(error) == f"HTTP 400: {shown}"
+    assert error.message == shown

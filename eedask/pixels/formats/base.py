@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from eedask.errors import InputError, PermanentError, SizeError, TransientError
+from eedask.errors import EedaskError, InputError, PermanentError, SizeError, TransientError
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.formats.stretching import stretched
-
-# What PIL and NumPy raise for bytes that are not what they should be.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError)
 
 
 class Joiner(Protocol):
@@ -81,9 +80,25 @@ class ImageFormat(ABC):
 
     @abstractmethod
     def shape_of(self, data: bytes) -> tuple[int, int]:
-        """Return a file's (rows, columns); raise one of PIL's or NumPy's errors if it is damaged.
+        """Return a file's (rows, columns) by its head.
 
-        A file whose end is missing counts as damaged.
+        It raises whatever PIL or NumPy raise for a file that is damaged, as far as that shows
+        without unpacking the pixels.
+        """
+
+    @abstractmethod
+    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
+        """Return in what a file is not what was asked for, in words; None if in nothing.
+
+        It raises any error where the pixels turn out not to be whole.
+
+        Parameters
+        ----------
+        data : bytes
+        bands : sequence of str
+            Those that were asked for; empty if that is not known.
+        grid : PixelGrid, optional
+            Where its pixels were to lie.
         """
 
     @abstractmethod
@@ -106,25 +121,55 @@ class ImageFormat(ABC):
         """Return where a file says that its pixels lie; None if it does not say."""
         return None
 
-    def check(self, data: bytes, shape: tuple[int, int] | None) -> None:
-        """Raise TransientError unless ``data`` is one whole image.
+    def check(
+        self,
+        data: bytes,
+        shape: tuple[int, int] | None,
+        bands: Sequence[str] = (),
+        grid: PixelGrid | None = None,
+    ) -> None:
+        """Raise TransientError unless ``data`` is one whole image, and the one asked for.
 
         Parameters
         ----------
         data : bytes
         shape : (int, int), optional
             The rows and columns that it must have; None if any will do.
+        bands : sequence of str
+            The bands that it must have; any if empty.
+        grid : PixelGrid, optional
+            Where its pixels must lie, if the format says where they do.
         """
-        try:
+        with self.reading(data):
             found = self.shape_of(data)
-        except _DAMAGE as error:
-            start = data[:16]
-            raise TransientError(
-                f"the answer ({len(data)} bytes, starting with {start!r}) is not a whole"
-                f" {self.name} image: {error}"
-            ) from error
+        # First, so that no memory is taken for a size that nobody asked for.
         if shape is not None and found != shape:
             raise TransientError(f"the image has {found} (rows, columns); {shape} was asked for")
+        with self.reading(data):
+            different = self.difference(data, bands, grid)
+        if different is not None:
+            raise TransientError(f"the image is not what was asked for: {different}")
+
+    def check_tile(self, data: bytes) -> None:
+        """Raise TransientError unless the pixels of a file, which is checked, can be joined."""
+        with self.reading(data):
+            self.as_array(data)
+
+    @contextlib.contextmanager
+    def reading(self, data: bytes) -> Iterator[None]:
+        """Raise TransientError where a file cannot be read, whatever its reader raises.
+
+        Readers of files raise errors of many kinds for bytes that they do not expect.
+        """
+        try:
+            yield
+        except EedaskError:
+            raise
+        except Exception as error:
+            raise TransientError(
+                f"the answer ({len(data)} bytes, starting with {data[:16]!r}) is not a whole"
+                f" {self.name} image ({type(error).__name__}: {error})"
+            ) from error
 
     def join(self, grid: PixelGrid, most: int) -> Joiner:
         """Return what puts the tiles of one chip together.

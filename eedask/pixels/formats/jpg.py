@@ -27,9 +27,8 @@ class Jpg(PictureFormat):
     options: ClassVar[dict[str, Any]] = {"quality": 95, "subsampling": 0}
 
     def shape_of(self, data: bytes) -> tuple[int, int]:
-        """Decode the picture: a JPEG has no other sign that it is whole."""
+        """Read the head; a JPEG has no sign that it is whole but that it can be decoded."""
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            image.load()
             return image.height, image.width
 
     def unread(self, data: bytes) -> JpegImagePlugin.JpegImageFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,14 @@ class Npy(ImageFormat):
             raise ValueError(f"{len(data) - length} bytes for {rows} x {columns} of {dtype}")
         return rows, columns
 
+    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
+        """Compare the names of the fields."""
+        length = 10 + int.from_bytes(data[8:10], "little")
+        _, dtype = _header(data[:length])
+        if bands and dtype.names != tuple(bands):
+            return f"its bands are {list(dtype.names or ())}, not {list(bands)}"
+        return None
+
     def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
         """Return a joiner that writes tiles into the file that is being made."""
         return _Joiner(grid, most)
@@ -55,8 +64,10 @@ def _header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("a version of the format that Earth Engine does not write")
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if len(shape) != 2 or dtype.names is None:
-        raise ValueError(f"an array of {dtype} with {len(shape)} dimensions")
+    if len(shape) != 2 or min(shape) < 1 or dtype.names is None:
+        raise ValueError(f"an array of {dtype} with {len(shape)} dimensions, {shape}")
+    if odd := [name for name in dtype.names if dtype[name].kind not in "iuf"]:
+        raise ValueError(f"the bands {odd} hold no numbers: {dtype}")
     return (shape[0], shape[1]), dtype
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,6 +37,20 @@ class PictureFormat(ImageFormat):
         By the class of the one format and not by ``Image.open``, which takes what has more than
         179 million pixels for an attack. Chips are the user's own, and may be larger once joined.
         """
+
+    def check_pixels(self, data: bytes) -> None:
+        """Raise any error unless all pixels are there, as only unpacking them shows."""
+        self.open(data)
+
+    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
+        """Unpack the pixels, and compare the kind of picture; where it lies, it does not say."""
+        self.check_pixels(data)
+        mode = self.unread(data).mode
+        if mode not in (*_PILLOW_BYTES, "P"):
+            return f"it is a picture of the kind {mode!r}, not of 8 bits, grey or coloured"
+        if len(bands) == 3 and mode in ("L", "LA"):
+            return f"it is grey, where the bands {list(bands)} make colours"
+        return None
 
     def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
         """Return a joiner that pastes tiles on a canvas."""

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import TiffImagePlugin
 
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
+from eedask.pixels.formats.geotiff_tags import misplaced, samples_in, shape_in, tags_of
 
 # rasterio is imported where it is used: it is not installed with eedask, and only those who open
 # GeoTIFFs, or join them, need it.
 if TYPE_CHECKING:
     import rasterio
-
-# Numbers of tags: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf.
-_WIDTH, _HEIGHT = 256, 257
-# Where the pixels stand in the file, and how many bytes they have there, in strips or in tiles.
-_STRIPS, _TILES = (273, 279), (324, 325)
 
 # GeoTIFFs with a longer side are tiled inside, so that a window of one is quick to read.
 _STRIPED = 512
@@ -42,20 +38,14 @@ class Tif(ImageFormat):
 
     def shape_of(self, data: bytes) -> tuple[int, int]:
         """Read the directory of the file, and see that what it points to is there."""
-        directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
-        order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-        entries = int.from_bytes(data[directory.next : directory.next + 2], order)
-        # Pillow only warns where the directory itself is cut off.
-        if directory.next + 2 + 12 * entries + 4 > len(data):
-            raise ValueError("the directory is cut off")
-        file = io.BytesIO(data)
-        file.seek(directory.next)
-        directory.load(file)
-        offsets, counts = _TILES if _TILES[0] in directory else _STRIPS
-        ends = (o + n for o, n in zip(directory[offsets], directory[counts], strict=True))
-        if max(ends) > len(data):
-            raise ValueError("the end of the file is missing")
-        return int(directory[_HEIGHT]), int(directory[_WIDTH])
+        return shape_in(tags_of(data))
+
+    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
+        """Compare the number of bands, and where the pixels lie."""
+        tags = tags_of(data)
+        if bands and samples_in(tags) != len(bands):
+            return f"it has {samples_in(tags)} bands, not {list(bands)}"
+        return None if grid is None else misplaced(tags, grid)
 
     def grid_of(self, data: bytes) -> PixelGrid | None:
         """Return where the pixels lie; None if the file does not say, or without rasterio."""
