@@ -161,13 +161,14 @@ class Plan:
         dataset = Dataset(self.out)
         size = self.options.partition_of(len(self.items))
         plan = dataset.stage(self.items, self.asked, size, overwrite)
+        dataset.forget_lost_files()
         return dataset, plan["partitions"]
 
     def _spec(self, dataset: Dataset, retry_failed: bool = False) -> RunSpec:
         """Return what workers have to know, once what has to be asked first is answered."""
         task = self._prepared()
         if task.schema is not None:
-            dataset.state_schema(task.schema)
+            dataset.values.state(task.schema)
         return RunSpec(
             run_id=uuid.uuid4().hex[:12],
             dataset=dataset,
