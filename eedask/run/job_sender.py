@@ -36,8 +36,7 @@ class JobSender:
         """Return the answer's body, once a slot was free, trying again what may succeed."""
 
         def exchange() -> bytes:
-            with self._slot():
-                body = self._process.connection.send(request)
+            body = self._process.connection.send(request, self._slot)
             if check is not None:
                 check(body)
             return body
