@@ -17,13 +17,14 @@ from tqdm.auto import tqdm
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
 from eedask.dataset.rows import FAILED, OK
+from eedask.dataset.run_lock import one_run
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import RequestError, RunStopped
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
 from eedask.quota.asking import Asking
 from eedask.results.result import Result
-from eedask.run.execute import check_scheduler, execute, rows_bag
+from eedask.run.execute import check_scheduler, execute, rows_bag, stop
 from eedask.run.options import RunOptions
 from eedask.run.progress import Counter, Listener, Progress, listener
 from eedask.run.spec import RunSpec
@@ -99,23 +100,27 @@ class Plan:
             If Dask's scheduler is one that cannot keep the quota; or if what Earth Engine answers
             to the first questions, about bands and grids, shows that the plan cannot work.
         DatasetError
-            If ``out`` holds something else.
+            If ``out`` holds something else, or another run is at work in it.
         RunStopped
             If the run could not go on; what is done is kept.
         """
         check_scheduler()
-        dataset, partitions = self._stage(overwrite)
-        before = self._progress_so_far(retry_failed)
-        with listener(progress, self.verb) as listen:
+        run_id = uuid.uuid4().hex[:12]
+        with (
+            one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
+            listener(progress, self.verb) as listen,
+        ):
+            dataset, partitions = self._stage(overwrite)
+            before = self._progress_so_far(retry_failed)
             listen(before)
             if before.done < before.total:
-                spec = self._spec(dataset, retry_failed)
+                spec = self._spec(dataset, run_id, retry_failed)
                 # Not print, whose text would stand at the end of the bar.
                 tell = tqdm.write if progress is True else logger.info
                 self._execute(partitions, spec, Counter(before, listen), tell)
                 # Reports from other processes may be late; what is written is what counts.
                 listen(self._progress_so_far(retry_failed=False))
-        self.out.sweep()
+            self.out.sweep()
         return Result(dataset, self._retry)
 
     def bag(self) -> db.Bag:
@@ -128,7 +133,8 @@ class Plan:
         Dask computes the bag, and what is made of it, on the current ``distributed.Client``, or
         else by threads. Its scheduler "processes" is refused, as each of its processes would send
         as many requests as the whole quota allows. What a process holds for the bag (threads,
-        connections) is given up a few seconds after its last partition.
+        connections) is given up a few seconds after its last partition. While a bag is computed,
+        the folder is not guarded against other runs: start none in it.
 
         Raises
         ------
@@ -136,8 +142,11 @@ class Plan:
             As :meth:`run`, when what is asked first shows that the plan cannot work, or ``out``
             holds something else.
         """
-        dataset, partitions = self._stage()
-        return rows_bag(partitions, replace(self._spec(dataset), idle_s=_BAG_IDLE_S))
+        run_id = uuid.uuid4().hex[:12]
+        with one_run(self.out, self.verb, lambda reason: stop(run_id, reason)):
+            dataset, partitions = self._stage()
+            spec = self._spec(dataset, run_id)
+        return rows_bag(partitions, replace(spec, idle_s=_BAG_IDLE_S))
 
     def _execute(
         self, partitions: int, spec: RunSpec, counter: Counter, tell: Callable[[str], None]
@@ -164,13 +173,13 @@ class Plan:
         dataset.forget_lost_files()
         return dataset, plan["partitions"]
 
-    def _spec(self, dataset: Dataset, retry_failed: bool = False) -> RunSpec:
+    def _spec(self, dataset: Dataset, run_id: str, retry_failed: bool = False) -> RunSpec:
         """Return what workers have to know, once what has to be asked first is answered."""
         task = self._prepared()
         if task.schema is not None:
             dataset.values.state(task.schema)
         return RunSpec(
-            run_id=uuid.uuid4().hex[:12],
+            run_id=run_id,
             dataset=dataset,
             task=task,
             policy=self.options.retry,

@@ -7,10 +7,12 @@ import fnmatch
 import functools
 import itertools
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from fsspec.implementations.local import LocalFileSystem
 # Where files are written before they are renamed: below the same folder, as a rename cannot cross
 # file systems, and in one place, so that what a kill leaves there is found.
 _UNFINISHED = ".unfinished"
+# Seconds after which a file that is not finished never will be.
+LEFT_OVER_S = 60.0
 # Files read at once, all of which are held in memory.
 _AT_ONCE = 256
 # Numbers the files that this process writes.
@@ -164,14 +168,50 @@ class Folder:
         _sync_folders(paths)
 
     def sweep(self) -> None:
-        """Remove what writers that were killed have left unfinished. None may be at work."""
-        self.remove(_UNFINISHED)
+        """Remove what writers have left unfinished that were killed, and nobody else's files.
+
+        A file that nobody has written to for a while is left over: each is written at once.
+        """
+        if not self.is_local:
+            return
+        _, root = self._opened
+        oldest = time.time() - LEFT_OVER_S
+        for path in Path(root, _UNFINISHED).glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+        self.remove_empty(_UNFINISHED)
+
+    def modified(self, name: str) -> float | None:
+        """Return when a file was written, in seconds of the file system's clock, if it is known."""
+        fs, root = self._opened
+        fs.invalidate_cache()
+        try:
+            with _as_os_errors():
+                return float(fs.modified(f"{root}/{name}").timestamp())
+        except OSError as error:
+            if isinstance(error.__cause__, NotImplementedError):
+                return None
+            raise
+
+    def remove_empty(self, name: str) -> None:
+        """Remove a local subfolder if there is nothing in it. Stores have no folders."""
+        if self.is_local:
+            with contextlib.suppress(OSError):
+                Path(self._opened[1], name).rmdir()
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it, if it is there."""
         fs, root = self._opened
-        if fs.exists(f"{root}/{name}"):
-            fs.rm(f"{root}/{name}", recursive=True)
+        target = f"{root}/{name}"
+        if not fs.exists(target):
+            return
+        if not self.is_local and has_magic(target):
+            # To fs.rm, brackets in the folder's own path are a pattern.
+            for path in fs.find(target):
+                fs.rm_file(path)
+        else:
+            fs.rm(target, recursive=True)
 
 
 @contextlib.contextmanager
