@@ -169,7 +169,7 @@ class ChipTask:
             return None
         native = self.native
         if native is None:
-            native = NativeProjection.from_info(self._projection_info(item, sender.send))
+            native = NativeProjection.from_info(self._projection_info(item, sender.ask))
         return self.layout.grid(item, native)
 
     def _projection_info(self, item: WorkItem, send: Send) -> Mapping[str, Any]:

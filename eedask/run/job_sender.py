@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eedask.earthengine.endpoint import Request
-from eedask.earthengine.retry import call_with_retry
+from eedask.earthengine.retry import Attempts, call_with_retry
 from eedask.quota.limiter import Slot, Ticket
 from eedask.run.process import Process
 from eedask.run.task import Check, Job
@@ -34,15 +34,20 @@ class JobSender:
 
     def send(self, request: Request, check: Check | None = None) -> bytes:
         """Return the answer's body, once a slot was free, trying again what may succeed."""
+        return self._send(request, check, self._job.attempts)
 
+    def ask(self, request: Request, check: Check | None = None) -> bytes:
+        """Return the answer to what has to be known first; no attempt of the items is counted."""
+        return self._send(request, check, Attempts())
+
+    def _send(self, request: Request, check: Check | None, attempts: Attempts) -> bytes:
         def exchange() -> bytes:
             body = self._process.connection.send(request, self._slot)
             if check is not None:
                 check(body)
             return body
 
-        policy = self._process.spec.policy
-        return call_with_retry(exchange, policy, self._job.attempts, self._job.label)
+        return call_with_retry(exchange, self._process.spec.policy, attempts, self._job.label)
 
     def rest(self) -> None:
         """Give back the slot that the job was taken with, unless it was used."""

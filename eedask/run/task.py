@@ -26,6 +26,12 @@ class Sender(Protocol):
     def send(self, request: Request, check: Check | None = None) -> bytes:
         """Return the body of the answer; ``check`` raises if it is not whole."""
 
+    def ask(self, request: Request, check: Check | None = None) -> bytes:
+        """Send what has to be known before the items' own requests, as :meth:`send` does.
+
+        It is not counted among the attempts of the items.
+        """
+
     def rest(self) -> None:
         """Give back the slot that the job was taken with: it waits for something else first."""
 
@@ -95,7 +101,8 @@ class Job:
     laid_out : object
         What of the work needs no request; an exception stands for what cannot be laid out.
     attempts : Attempts
-        Requests that were sent for these items, those before a split included.
+        Requests that were sent for these items, those before a split included; not those of
+        :meth:`Sender.ask`.
     elapsed_s : float
         Seconds that were spent on them before a split.
     """
