@@ -17,13 +17,14 @@ from tqdm.auto import tqdm
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
 from eedask.dataset.rows import FAILED, OK
+from eedask.dataset.run_lock import one_run
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import RequestError, RunStopped
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
 from eedask.quota.asking import Asking
 from eedask.results.result import Result
-from eedask.run.execute import check_scheduler, execute, rows_bag
+from eedask.run.execute import check_scheduler, execute, rows_bag, stop
 from eedask.run.options import RunOptions
 from eedask.run.progress import Counter, Listener, Progress, listener
 from eedask.run.spec import RunSpec
@@ -114,24 +115,29 @@ class Plan:
             If Dask's scheduler is one on which the quota cannot be kept, such as "processes"; or if
             Earth Engine's answers about bands and grids show that the plan cannot work.
         DatasetError
-            If ``out`` holds the results of another plan, or other files.
+            If ``out`` holds the results of another plan, or other files, or another run is at
+            work in it.
         RunStopped
             If the run could not go on: credentials, compute budget, a full disk, a cluster without
             workers, first items that all fail alike. What is done is kept.
         """
         check_scheduler()
-        dataset, partitions = self._stage(overwrite)
-        before = self._progress_so_far(retry_failed)
-        with listener(progress, self.verb) as listen:
+        run_id = uuid.uuid4().hex[:12]
+        with (
+            one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
+            listener(progress, self.verb) as listen,
+        ):
+            dataset, partitions = self._stage(overwrite)
+            before = self._progress_so_far(retry_failed)
             listen(before)
             if before.done < before.total:
-                spec = self._spec(dataset, retry_failed)
+                spec = self._spec(dataset, run_id, retry_failed)
                 # Not print, whose text would stand at the end of the bar.
                 tell = tqdm.write if progress is True else logger.info
                 self._execute(partitions, spec, Counter(before, listen), tell)
                 # Counts from other processes may come late; the rows that are written count.
                 listen(self._progress_so_far(retry_failed=False))
-        self.out.sweep()
+            self.out.sweep()
         return Result(dataset, self._retry)
 
     def bag(self) -> db.Bag:
@@ -144,7 +150,8 @@ class Plan:
         Dask computes the bag, and what is made of it, on the current ``distributed.Client``, or
         else by threads. Its scheduler "processes" is refused, as each of its processes would send
         as many requests as the whole quota allows. What a process holds for the bag (threads,
-        connections) is given up a few seconds after its last partition.
+        connections) is given up a few seconds after its last partition. While a bag is computed,
+        the folder is not guarded against other runs: start none in it.
 
         Raises
         ------
@@ -152,8 +159,11 @@ class Plan:
             As :meth:`run`, when what is asked first shows that the plan cannot work, or ``out``
             holds something else.
         """
-        dataset, partitions = self._stage()
-        return rows_bag(partitions, replace(self._spec(dataset), idle_s=_BAG_IDLE_S))
+        run_id = uuid.uuid4().hex[:12]
+        with one_run(self.out, self.verb, lambda reason: stop(run_id, reason)):
+            dataset, partitions = self._stage()
+            spec = self._spec(dataset, run_id)
+        return rows_bag(partitions, replace(spec, idle_s=_BAG_IDLE_S))
 
     def _execute(
         self, partitions: int, spec: RunSpec, counter: Counter, tell: Callable[[str], None]
@@ -177,15 +187,16 @@ class Plan:
         dataset = Dataset(self.out)
         size = self.options.partition_of(len(self.items))
         plan = dataset.stage(self.items, self.asked, size, overwrite)
+        dataset.forget_lost_files()
         return dataset, plan["partitions"]
 
-    def _spec(self, dataset: Dataset, retry_failed: bool = False) -> RunSpec:
+    def _spec(self, dataset: Dataset, run_id: str, retry_failed: bool = False) -> RunSpec:
         """Send the requests that come before the first item; return what workers have to know."""
         task = self._prepared()
         if task.schema is not None:
-            dataset.state_schema(task.schema)
+            dataset.values.state(task.schema)
         return RunSpec(
-            run_id=uuid.uuid4().hex[:12],
+            run_id=run_id,
             dataset=dataset,
             task=task,
             policy=self.options.retry,

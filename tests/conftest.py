@@ -66,9 +66,9 @@ def sent(monkeypatch):
     bodies = []
     plain = Connection.send
 
-    def send(self, request):
+    def send(self, request, *slot):
         bodies.append(json.dumps(request.body))
-        return plain(self, request)
+        return plain(self, request, *slot)
 
     monkeypatch.setattr(Connection, "send", send)
     return bodies

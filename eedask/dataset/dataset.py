@@ -14,10 +14,9 @@ that a partition which runs twice replaces its own rows and never adds to them.
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,18 +24,19 @@ from typing import Any
 import geopandas as gpd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from eedask.dataset.folder import Folder
 from eedask.dataset.items_file import (
     ITEMS,
     ORDER,
+    check_items,
     items_digest,
     items_file,
     read_items,
     read_partition,
 )
-from eedask.dataset.parts import Parts, read_part
+from eedask.dataset.parts import Parts
+from eedask.dataset.plan_file import FORMAT_VERSION, PLAN, check_same, read_plan
 from eedask.dataset.rows import (
     CHIP_COLUMNS,
     FAILED,
@@ -44,12 +44,15 @@ from eedask.dataset.rows import (
     MANIFEST_COLUMNS,
     OK,
     Row,
+    check_rows,
     chip_names,
-    not_done,
+    is_done,
+    lost,
     rows_frame,
     rows_of,
     rows_table,
 )
+from eedask.dataset.values_table import TABLE, ValuesTable, with_values
 from eedask.errors import DatasetError
 from eedask.items.item import WorkItem
 
@@ -57,13 +60,9 @@ from eedask.items.item import WorkItem
 # to the items' own (see chip_names), and that of the ids is the index, not a column.
 RESERVED = (*MANIFEST_COLUMNS, ORDER)
 
-PLAN, MANIFEST = "plan.json", "manifest"
-CHIPS, TABLE, REPORT, SHEET = "chips", "table", "report.html", "contact_sheet.png"
+MANIFEST = "manifest"
+CHIPS, REPORT, SHEET = "chips", "report.html", "contact_sheet.png"
 RESULTS = (CHIPS, TABLE, REPORT, SHEET)
-_TABLE_SCHEMA = f"{TABLE}/_common_metadata"
-FORMAT_VERSION = 1
-
-DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -114,14 +113,17 @@ class Dataset:
             self._clear()
         else:
             plan = self.plan()
-            _check_same(self.folder.url, plan["asked"], asked)
+            check_same(self.folder.url, plan["asked"], asked)
+            check_items(self.folder, plan["items_sha256"], plan["count"], plan["partitions"])
             return plan
-        self.folder.write(ITEMS, items_file(items, partition_size))
+        data = items_file(items, partition_size)
+        self.folder.write(ITEMS, data)
         plan = {
             "eedask": FORMAT_VERSION,
             "asked": asked,
             "count": len(items),
             "partitions": -(-len(items) // partition_size),
+            "items_sha256": hashlib.sha256(data).hexdigest(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         # Last, so that a folder with a plan always has its items.
@@ -129,30 +131,8 @@ class Dataset:
         return plan
 
     def plan(self) -> dict[str, Any]:
-        """Return the content of ``plan.json``.
-
-        Raises
-        ------
-        DatasetError
-            If there is none, or none that can be read.
-        """
-        url = self.folder.url
-        if not self.folder.exists(PLAN):
-            raise DatasetError(f"{url} is not an eedask dataset: it has no {PLAN}")
-        try:
-            plan: dict[str, Any] = json.loads(self.folder.read(PLAN))
-            version = plan["eedask"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(
-                f"{url}/{PLAN} is damaged ({error}): put a copy back, choose another folder, or"
-                " begin anew with run(overwrite=True)"
-            ) from error
-        if version != FORMAT_VERSION:
-            raise DatasetError(
-                f"{url} has format {version} of eedask's datasets; this version reads"
-                f" {FORMAT_VERSION}"
-            )
-        return plan
+        """Return the content of ``plan.json``; see :func:`read_plan`."""
+        return read_plan(self.folder)
 
     def _clear(self) -> None:
         """Remove what runs and reports have written."""
@@ -172,127 +152,152 @@ class Dataset:
             )
 
     def items(self) -> gpd.GeoDataFrame:
-        """Return all items as they were given, in their own order."""
-        return read_items(self.folder)
+        """Return all items as they were given, in their own order.
+
+        Raises
+        ------
+        DatasetError
+            If their file is damaged, as for all that reads the dataset.
+        """
+        plan = self.plan()
+        items = read_items(self.folder, plan["items_sha256"])
+        if len(items) != plan["count"]:
+            raise DatasetError(
+                f"{self.folder.path(PLAN)} is damaged: it says {plan['count']} items, and there are"
+                f" {len(items)}; put a copy back, or begin anew with run(overwrite=True)"
+            )
+        return items
 
     def partition(self, number: int) -> list[WorkItem]:
         """Return the items of one partition, in EPSG:4326."""
         return read_partition(self.folder, number)
 
     @property
-    def _manifest_parts(self) -> Parts:
-        return Parts(self.folder, MANIFEST)
+    def values(self) -> ValuesTable:
+        """The table, whether or not there is one."""
+        return ValuesTable(self.folder)
 
     @property
-    def _table_parts(self) -> Parts:
-        return Parts(self.folder, TABLE)
+    def _parts(self) -> Parts:
+        return Parts(self.folder, MANIFEST, check_rows)
 
     def rows(self, number: int) -> list[Row]:
         """Return the rows of a partition that were written so far.
 
-        Those of items that are done are left out where the table's part is gone.
+        Where the table has lost an item's values, the item has lost what it had.
         """
-        part = self._manifest_parts.read(number)
+        part = self._parts.read(number)
         if part is None:
             return []
-        if self._has_table and not self._table_parts.exists(number):
-            part = not_done(part)
+        if self.values.exists:
+            there = self.values.parts().read(number)
+            kept = _none(part) if there is None else with_values(part["id"], there)
+            part = lost(part, pc.and_not(is_done(part), kept))
         return rows_of(part)
 
-    def read_part(self, name: str) -> pa.Table:
-        """Return a part of the manifest or of the table, by its name.
-
-        Raises
-        ------
-        DatasetError
-            If it is damaged.
-        """
-        return read_part(self.folder, name)
-
     def write_rows(self, number: int, rows: Sequence[Row]) -> None:
-        """Write all rows of a partition that there are, in place of those written before."""
-        self._manifest_parts.write(number, rows_table(rows))
+        """Write all rows of a partition that there are, in place of those written before.
 
-    def state_schema(self, schema: pa.Schema) -> None:
-        """State the table's columns, the same for all parts and runs.
-
-        Raises
-        ------
-        DatasetError
-            If an earlier run has stated others.
+        The files of chips are on the disk for good when the rows are.
         """
-        there = self.table_schema()
-        if there is None:
-            buffer = io.BytesIO()
-            pq.write_metadata(schema, buffer)
-            self.folder.write(_TABLE_SCHEMA, buffer.getvalue())
-        elif not there.equals(schema):
-            raise DatasetError(
-                f"{self.folder.path(TABLE)} has the columns {_columns(there)}, and what Earth"
-                f" Engine gives now has {_columns(schema)}: the image or its bands have changed."
-                " Choose another folder, or run with overwrite=True"
-            )
+        self._parts.write(number, rows_table(rows))
 
-    def table_schema(self) -> pa.Schema | None:
-        """Return the table's columns; None where there is no table."""
-        if not self._has_table:
-            return None
-        return pq.read_schema(io.BytesIO(self.folder.read(_TABLE_SCHEMA)))
-
-    @property
-    def _has_table(self) -> bool:
-        return self.folder.exists(_TABLE_SCHEMA)
+    def forget_lost_files(self) -> None:
+        """Have items done again whose file is missing, or not as long as the manifest says."""
+        if self.values.exists:
+            return
+        sizes = self.folder.sizes(CHIPS)
+        for number, part in self._all_rows().items():
+            ok, paths, lengths = is_done(part), part["path"], part["nbytes"]
+            known = zip(paths.to_pylist(), lengths.to_pylist(), strict=True)
+            # A store that tells no sizes gives None.
+            whole = [p in sizes and sizes[p] in (n, None) for p, n in known]
+            gone = pc.and_not(ok, pa.array(whole, pa.bool_()))
+            if pc.any(gone).as_py():
+                self._parts.write(number, lost(part, gone))
 
     def table_part(self, number: int) -> str:
         """Return the name of the table's part for a partition, whether or not it is there."""
-        return self._table_parts.name(number)
-
-    def table_parts(self) -> list[str]:
-        """Return the names of the table's parts that there are, in their order."""
-        return self._table_parts.names()
+        return self.values.parts().name(number)
 
     def write_table(self, number: int, table: pa.Table) -> None:
         """Write all rows of a partition's table that there are, in place of those before."""
-        self._table_parts.write(number, table)
+        self.values.parts().write(number, table)
 
     def table_rows(self, number: int, schema: pa.Schema, ids: Sequence[Any]) -> pa.Table:
         """Return the rows of a partition's table that were written for some items."""
-        part = self._table_parts.read(number) if ids else None
+        part = self.values.parts().read(number) if ids else None
         if part is None:
             return schema.empty_table()
-        table = part.cast(schema)
-        return table.filter(pc.is_in(table[ITEM_ID], pa.array(ids, table[ITEM_ID].type)))
+        return part.filter(pc.is_in(part[ITEM_ID], pa.array(ids, part[ITEM_ID].type)))
+
+    def table_partitions(self) -> list[int]:
+        """Return the partitions that have a part of the table."""
+        return [*self.values.parts().names(self.plan()["partitions"])]
+
+    def table_of(self, number: int) -> pa.Table:
+        """Return the rows of the table that one partition has.
+
+        Raises
+        ------
+        DatasetError
+            If they are gone or damaged.
+        """
+        parts = self.values.parts()
+        part = parts.read(number)
+        if part is None:
+            raise DatasetError(_gone(self.folder.path(parts.name(number))))
+        self._check_complete(number, self._parts.read(number), part)
+        return part
 
     def table(self) -> pa.Table | None:
         """Return the table, parts in their order; None where there is none."""
-        schema = self.table_schema()
+        schema = self.values.schema()
         if schema is None:
             return None
-        return pa.concat_tables([schema.empty_table(), *self._table_parts.read_all().values()])
+        rows = self._all_rows()
+        parts = self.values.parts().read_all(self.plan()["partitions"])
+        for number, part in parts.items():
+            self._check_complete(number, rows.get(number), part)
+        return pa.concat_tables([schema.empty_table(), *parts.values()])
+
+    def _check_complete(self, number: int, rows: pa.Table | None, part: pa.Table) -> None:
+        """Raise DatasetError if a part of the table lacks an item that is done."""
+        done = rows["id"].filter(is_done(rows)) if rows is not None else part[ITEM_ID]
+        if not pc.all(with_values(done, part)).as_py():
+            path = self.folder.path(self.table_part(number))
+            raise DatasetError(_gone(f"{path} is damaged: a row of it"))
 
     def write_file(self, name: str, data: bytes) -> None:
-        """Write an item's file, whole or not at all."""
-        self.folder.write(name, data)
+        """Write an item's file, whole or not at all; see :meth:`sync_files`."""
+        self.folder.write(name, data, sync=False)
+
+    def sync_files(self, names: Iterable[str]) -> None:
+        """Have files outlast a power failure, before the manifest says that they are there."""
+        self.folder.sync(names)
 
     def counts(self) -> dict[str, int]:
         """Return how many items have which status, without reading the items."""
         counts = {OK: 0, FAILED: 0}
-        for part in self._all_rows(columns=["status"]):
-            for found in part["status"].value_counts().to_pylist():
+        for part in self._all_rows(columns=["id", "status"]).values():
+            for found in part["status"].drop_null().value_counts().to_pylist():
                 counts[found["values"]] += found["counts"]
         return counts
 
-    def _all_rows(self, columns: list[str] | None = None) -> list[pa.Table]:
-        """Return the manifest's parts, each as :meth:`rows` has it."""
-        parts = self._manifest_parts.read_all(columns)
-        if not self._has_table:
-            return list(parts.values())
-        # A partition's part of the table is called as its part of the manifest is.
-        there = {name.removeprefix(TABLE) for name in self.table_parts()}
-        return [
-            part if name.removeprefix(MANIFEST) in there else not_done(part)
-            for name, part in parts.items()
-        ]
+    def _all_rows(self, columns: list[str] | None = None) -> dict[int, pa.Table]:
+        """Return the manifest's parts by partition.
+
+        Where a part of the table is gone, its items have lost what they had.
+        """
+        partitions = self.plan()["partitions"]
+        parts = self._parts.read_all(partitions, columns)
+        if self.values.exists:
+            there = self.values.parts().names(partitions)
+            parts = {
+                number: part if number in there else lost(part, is_done(part))
+                for number, part in parts.items()
+            }
+        return parts
 
     def manifest(self) -> gpd.GeoDataFrame:
         """Return the items with what became of each; columns are null where nothing did yet.
@@ -300,35 +305,25 @@ class Dataset:
         A table has no chips, and its manifest none of their columns.
         """
         items = self.items()
-        rows = rows_frame(self._all_rows())
-        if self._has_table:
+        rows = rows_frame([*self._all_rows().values()])
+        if not rows.index.is_unique or not rows.index.isin(items.index).all():
+            raise DatasetError(
+                f"{self.folder.path(MANIFEST)} has rows of other items, or more than one of an"
+                " item: remove that folder and run the same plan again to fetch all items anew"
+            )
+        if self.values.exists:
             rows = rows.drop(columns=list(CHIP_COLUMNS))
+        elif rows["path"].str.startswith(f"{TABLE}/").any():
+            raise DatasetError(
+                f"{self.folder.path(TABLE)} has lost the file that states its columns; run the same"
+                " plan again to fetch its items anew"
+            )
         return items.join(rows.rename(columns=chip_names(items.columns)).reindex(items.index))
 
 
-def _columns(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} ({field.type})" for field in schema)
+def _none(part: pa.Table) -> pa.Array:
+    return pa.array([False] * len(part))
 
 
-def _check_same(url: str, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    names = sorted(set(there) | set(asked))
-    differing = [name for name in names if there.get(name) != asked.get(name)]
-    if not differing:
-        return
-    details = "; ".join(_difference(name, there.get(name), asked.get(name)) for name in differing)
-    raise DatasetError(
-        f"out={url!r} holds a different plan ({details}); choose another folder, repeat the plan"
-        " that is there to resume it, or remove it with run(overwrite=True)"
-    )
-
-
-def _difference(name: str, there: Any, asked: Any) -> str:
-    # Two digests would say no more than that they differ.
-    if all(isinstance(value, str) and DIGEST.fullmatch(value) for value in (there, asked)):
-        return f"{name}: not the same as there"
-    return f"{name}: there {_short(there)}, asked {_short(asked)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+def _gone(what: str) -> str:
+    return f"{what} is gone; remove the part and run the same plan again to fetch its items anew"

@@ -7,10 +7,12 @@ import fnmatch
 import functools
 import itertools
 import os
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from fsspec.implementations.local import LocalFileSystem
 # Where files are written before they are renamed: below the same folder, as a rename cannot cross
 # file systems, and in one place, so that what a kill leaves there is found.
 _UNFINISHED = ".unfinished"
+# Seconds after which a file that is not finished never will be.
+LEFT_OVER_S = 60.0
 # Files read at once, all of which are held in memory.
 _AT_ONCE = 256
 # Numbers the files that this process writes.
@@ -86,6 +90,20 @@ class Folder:
             if fnmatch.fnmatchcase(end, pattern) and not end.startswith(".")
         )
 
+    def sizes(self, name: str) -> dict[str, int | None]:
+        """Return the bytes of all files below a subfolder, by name; None where that is not told.
+
+        Takes one listing for each folder, and no request for a file.
+        """
+        fs, root = self._opened
+        fs.invalidate_cache()
+        try:
+            with _as_os_errors():
+                found = fs.find(f"{root}/{name}", detail=True)
+        except FileNotFoundError:
+            return {}
+        return {str(path)[len(root) + 1 :]: about["size"] for path, about in found.items()}
+
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         fs, root = self._opened
@@ -115,12 +133,21 @@ class Folder:
         fs, root = self._opened
         return str(fs.ukey(f"{root}/{name}"))
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write a file whole: renamed into place locally, a single put elsewhere."""
+    def write(self, name: str, data: bytes, *, sync: bool = True) -> None:
+        """Write a file whole: renamed into place locally, a single put elsewhere.
+
+        Parameters
+        ----------
+        name : str
+        data : bytes
+        sync : bool
+            Whether a local file outlasts a power failure once this returns. It is quicker to
+            write many without, and to call :meth:`sync` for all of them.
+        """
         fs, root = self._opened
         target = f"{root}/{name}"
         if self.is_local:
-            _write_local(target, f"{root}/{_UNFINISHED}", data)
+            _write_local(target, f"{root}/{_UNFINISHED}", data, sync)
             return
         with _as_os_errors():
             try:
@@ -130,15 +157,61 @@ class Folder:
                 fs.makedirs(target.rpartition("/")[0], exist_ok=True)
                 fs.pipe_file(target, data)
 
+    def sync(self, names: Iterable[str]) -> None:
+        """Have local files, all of which exist, outlast a power failure; a store's do anyway."""
+        if not self.is_local:
+            return
+        _, root = self._opened
+        paths = [f"{root}/{name}" for name in names]
+        for path in paths:
+            _sync(path)
+        _sync_folders(paths)
+
     def sweep(self) -> None:
-        """Remove what writers that were killed have left unfinished. None may be at work."""
-        self.remove(_UNFINISHED)
+        """Remove what writers have left unfinished that were killed, and nobody else's files.
+
+        A file that nobody has written to for a while is left over: each is written at once.
+        """
+        if not self.is_local:
+            return
+        _, root = self._opened
+        oldest = time.time() - LEFT_OVER_S
+        for path in Path(root, _UNFINISHED).glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+        self.remove_empty(_UNFINISHED)
+
+    def modified(self, name: str) -> float | None:
+        """Return when a file was written, in seconds of the file system's clock, if it is known."""
+        fs, root = self._opened
+        fs.invalidate_cache()
+        try:
+            with _as_os_errors():
+                return float(fs.modified(f"{root}/{name}").timestamp())
+        except OSError as error:
+            if isinstance(error.__cause__, NotImplementedError):
+                return None
+            raise
+
+    def remove_empty(self, name: str) -> None:
+        """Remove a local subfolder if there is nothing in it. Stores have no folders."""
+        if self.is_local:
+            with contextlib.suppress(OSError):
+                Path(self._opened[1], name).rmdir()
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it, if it is there."""
         fs, root = self._opened
-        if fs.exists(f"{root}/{name}"):
-            fs.rm(f"{root}/{name}", recursive=True)
+        target = f"{root}/{name}"
+        if not fs.exists(target):
+            return
+        if not self.is_local and has_magic(target):
+            # To fs.rm, brackets in the folder's own path are a pattern.
+            for path in fs.find(target):
+                fs.rm_file(path)
+        else:
+            fs.rm(target, recursive=True)
 
 
 @contextlib.contextmanager
@@ -152,15 +225,35 @@ def _as_os_errors() -> Iterator[None]:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
-def _write_local(target: str, unfinished: str, data: bytes) -> None:
+def _write_local(target: str, unfinished: str, data: bytes, sync: bool) -> None:
     # Plain strings and not paths, which cost half as much as the system's own work.
     part = f"{unfinished}/{_writer_of(os.getpid())}-{next(_FILES)}"
     try:
         _making_folder(part, lambda: write_whole(part, data))
+        if sync:
+            # Before the file takes the place of an older one.
+            _sync(part)
         _making_folder(target, lambda: os.replace(part, target))  # noqa: PTH105
+        if sync:
+            _sync_folders([target])
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_folders(paths: Iterable[str]) -> None:
+    """Sync the folders of files, which keep their names. Windows keeps a name with its file."""
+    if os.name == "posix":
+        for folder in {path.rpartition("/")[0] for path in paths}:
+            _sync(folder)
 
 
 def write_whole(path: str, data: bytes) -> None:

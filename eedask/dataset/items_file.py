@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import geopandas as gpd
@@ -17,7 +19,7 @@ import shapely
 
 from eedask.crs import canonical_crs
 from eedask.dataset.folder import Folder
-from eedask.errors import ItemsError
+from eedask.errors import DatasetError, ItemsError
 from eedask.items.item import WorkItem, made_items, work_items
 
 ITEMS = "items.parquet"
@@ -57,7 +59,9 @@ def items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
     buffer = io.BytesIO()
     # With index=None a range would be kept as its bounds alone, and no row group has its own ids.
     try:
-        staged.to_parquet(buffer, row_group_size=partition_size, index=True)
+        staged.to_parquet(
+            buffer, row_group_size=partition_size, index=True, write_page_checksum=True
+        )
     except (pa.ArrowException, TypeError) as error:
         # Arrow's words name the column.
         words = "; ".join(map(str, error.args))
@@ -68,33 +72,106 @@ def items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
     return buffer.getvalue()
 
 
-def read_items(folder: Folder) -> gpd.GeoDataFrame:
-    """Return the items as they were given, in their own order."""
-    frame = gpd.read_parquet(io.BytesIO(folder.read(ITEMS)))
-    return frame.sort_values(ORDER).drop(columns=ORDER)
+def check_items(folder: Folder, digest: str, count: int, partitions: int) -> None:
+    """See that the file is the one that was staged, reading it once and keeping none of it.
+
+    Parameters
+    ----------
+    folder : Folder
+    digest : str
+        Of the file, as hexadecimal SHA-256.
+    count, partitions : int
+        Items and partitions that it has.
+
+    Raises
+    ------
+    DatasetError
+        If it is not.
+    """
+    with _or_damaged(folder):
+        with folder.open(ITEMS) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        _check_digest(found, digest)
+        with folder.open(ITEMS) as file:
+            metadata = pq.read_metadata(file)
+        found_counts = metadata.num_rows, metadata.num_row_groups
+        if found_counts != (count, partitions):
+            raise ValueError(
+                f"it has (items, partitions) {found_counts}; plan.json says {(count, partitions)}"
+            )
+
+
+def read_items(folder: Folder, digest: str) -> gpd.GeoDataFrame:
+    """Return the items as they were given, in their own order.
+
+    Parameters
+    ----------
+    folder : Folder
+    digest : str
+        Of the file, as hexadecimal SHA-256.
+
+    Raises
+    ------
+    DatasetError
+        If the file is damaged.
+    """
+    with _or_damaged(folder):
+        data = folder.read(ITEMS)
+        _check_digest(hashlib.sha256(data).hexdigest(), digest)
+        frame = gpd.read_parquet(io.BytesIO(data))
+        return frame.sort_values(ORDER).drop(columns=ORDER)
+
+
+def _check_digest(found: str, digest: str) -> None:
+    if found != digest:
+        raise ValueError("it is not the file that the plan was staged with")
+
+
+@contextlib.contextmanager
+def _or_damaged(folder: Folder) -> Iterator[None]:
+    try:
+        yield
+    # Arrow's and GeoPandas' errors for a file that is not the one expected are of many kinds.
+    except Exception as error:
+        raise DatasetError(
+            f"{folder.path(ITEMS)} is damaged ({error}): put a copy back, choose another folder,"
+            " or begin anew with run(overwrite=True)"
+        ) from error
 
 
 def read_partition(folder: Folder, number: int) -> list[WorkItem]:
-    """Return the items of one row group."""
-    with folder.open(ITEMS) as file:
-        metadata = _parquet_metadata(folder, folder.fingerprint(ITEMS))
-        parquet = pq.ParquetFile(file, metadata=metadata)
-        # Many partitions are read at once; threads for one would only be more of them.
-        table = parquet.read_row_group(number, use_threads=False)
-        frame = table.to_pandas(use_threads=False).drop(columns=ORDER)
-        geo = json.loads(parquet.schema_arrow.metadata[b"geo"])
-    name = geo["primary_column"]
-    shapes = shapely.from_wkb(frame.pop(name).to_numpy())
-    crs = geo["columns"][name].get("crs", "OGC:CRS84")
+    """Return the items of one row group.
+
+    Raises
+    ------
+    DatasetError
+        If the file is damaged.
+    """
+    with _or_damaged(folder):
+        frame, name, crs = _row_group(folder, number)
+        shapes = shapely.from_wkb(frame.pop(name).to_numpy())
     if not _is_degrees(crs):
         return work_items(gpd.GeoDataFrame(frame, geometry=shapes, crs=crs))
     return made_items(frame, shapes)
 
 
-def _is_degrees(crs: Any) -> bool:
-    """Whether a crs of GeoParquet (PROJJSON) says itself that it is EPSG:4326 or none.
+def _row_group(folder: Folder, number: int) -> tuple[pd.DataFrame, str, Any]:
+    """Return the rows of a row group, the name of their geometry column, and its crs."""
+    with folder.open(ITEMS) as file:
+        metadata = _parquet_metadata(folder, folder.fingerprint(ITEMS))
+        parquet = pq.ParquetFile(file, metadata=metadata, page_checksum_verification=True)
+        # Many partitions are read at once; threads for one would only be more of them.
+        table = parquet.read_row_group(number, use_threads=False)
+        frame = table.to_pandas(use_threads=False).drop(columns=ORDER)
+        geo = json.loads(parquet.schema_arrow.metadata[b"geo"])
+    name = geo["primary_column"]
+    return frame, name, geo["columns"][name].get("crs", "OGC:CRS84")
 
-    Asking pyproj costs every thread that asks a new look into its database.
+
+def _is_degrees(crs: Any) -> bool:
+    """Whether a crs of GeoParquet (PROJJSON) is EPSG:4326, or is not given.
+
+    Read from the JSON itself: pyproj opens its database anew in every thread that asks it.
     """
     if crs is None or crs == "OGC:CRS84":
         return True

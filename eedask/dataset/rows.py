@@ -41,8 +41,15 @@ _CHIP_FIELDS: list[tuple[str, pa.DataType]] = [
 
 CHIP_COLUMNS = tuple(name for name, _ in _CHIP_FIELDS)
 
+_ID_TEXTS = (pa.string(), pa.large_string())
+
 # Columns of a long table, before those of the values.
 IMAGE, WHEN = "image", "time"
+
+# What a run writes as a path: names made by safe_name below "chips", or a part of the table. None
+# leads out of the dataset's folder.
+_NAMED = "%()+,=@\\[\\]_~0-9A-Za-z-"
+_PATH = rf"^(chips(/[{_NAMED}][{_NAMED} .]*)+|table/part-[0-9]{{5,}}\.parquet)$"
 
 
 @dataclass(frozen=True)
@@ -52,18 +59,19 @@ class Row:
     Attributes
     ----------
     id : int or str
-    status : {"ok", "failed"}
+    status : {"ok", "failed"}, optional
+        None if what the item had is lost: its file is missing, or is not as long as it was.
     path : str, optional
         The item's file, relative to the dataset.
     nbytes : int
         Of the file.
     attempts : int
-        Requests that were sent.
+        How often the item was tried, in all runs so far.
     elapsed_s : float
         Seconds from taking up the item to its end, waiting included.
     error_kind, error : str, optional
         Why it failed, in Earth Engine's own words where it answered.
-    finished : datetime
+    finished : datetime, optional
         UTC.
     crs, transform, height, width : optional
         Where the pixels of the item's chip lie, as :class:`eedask.run.task.File` has it. None for
@@ -71,23 +79,89 @@ class Row:
     """
 
     id: Any
-    status: str
+    status: str | None
     path: str | None = None
     nbytes: int = 0
     attempts: int = 0
     elapsed_s: float = 0.0
     error_kind: str | None = None
     error: str | None = None
-    finished: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished: datetime | None = field(default_factory=lambda: datetime.now(UTC))
     crs: str | None = None
     transform: Transform | None = None
     height: int | None = None
     width: int | None = None
 
 
-def not_done(part: pa.Table) -> pa.Table:
-    """Return the rows of a part of the manifest whose items are not done."""
-    return part.filter(pc.not_equal(part["status"], OK))
+def lost(part: pa.Table, which: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """Return a part of the manifest in which some items have lost what they had.
+
+    Their rows say how often they were tried, and nothing else.
+
+    Parameters
+    ----------
+    part : Table
+    which : Array of bool
+        True for items that have lost it.
+    """
+    blank = rows_table([Row(None, None, finished=None)])
+    columns = {
+        name: part[name]
+        if name in ("id", "attempts")
+        else pc.if_else(which, pa.scalar(blank[name][0].as_py(), part[name].type), part[name])
+        for name in part.column_names
+    }
+    return pa.table(columns)
+
+
+def is_done(part: pa.Table) -> pa.ChunkedArray:
+    """Return, for each row of a part of the manifest, whether its item is done."""
+    return pc.fill_null(pc.equal(part["status"], OK), False)
+
+
+def check_rows(part: pa.Table) -> None:
+    """See that a part of the manifest, or some of its columns, is as a run writes it.
+
+    Raises
+    ------
+    ValueError
+        If it is not; the message says what is wrong.
+    """
+    _check_types(part)
+    if part["id"].null_count or pc.count_distinct(part["id"]).as_py() != len(part):
+        raise ValueError("an item has no id, or more than one row")
+    if not pc.all(pc.is_in(part["status"], pa.array([OK, FAILED, None]))).as_py():
+        raise ValueError("a status is neither 'ok' nor 'failed'")
+    if "path" in part.column_names:
+        _check_paths(part)
+    for name in {"nbytes", "attempts", "elapsed_s", "height", "width"} & {*part.column_names}:
+        if (pc.min(part[name]).as_py() or 0) < 0:
+            raise ValueError(f"a value of {name!r} is negative")
+    if "transform" in part.column_names:
+        lengths = pc.unique(pc.list_value_length(part["transform"]).drop_null()).to_pylist()
+        if lengths not in ([], [6]) or part["transform"].combine_chunks().flatten().null_count:
+            raise ValueError("a transform has other than 6 numbers")
+
+
+def _check_types(part: pa.Table) -> None:
+    known = dict([*_ROW_FIELDS, *_CHIP_FIELDS])
+    for field_ in part.schema:
+        if field_.name == "id":
+            right = pa.types.is_integer(field_.type) or field_.type in _ID_TEXTS
+        else:
+            right = field_.type == known.get(field_.name)
+        if not right:
+            raise ValueError(f"there is no column {field_.name!r} of type {field_.type}")
+    if missing := [name for name in ("id", "status") if name not in part.column_names]:
+        raise ValueError(f"it has no column {missing[0]!r}")
+
+
+def _check_paths(part: pa.Table) -> None:
+    right = pc.match_substring_regex(part["path"], _PATH)
+    for path in part["path"].filter(pc.invert(pc.fill_null(right, True))).to_pylist()[:1]:
+        raise ValueError(f"the path {path!r} is none that a run writes")
+    if pc.any(pc.and_(is_done(part), part["path"].is_null())).as_py():
+        raise ValueError("an item that is done has no path")
 
 
 def rows_table(rows: Sequence[Row]) -> pa.Table:
@@ -141,9 +215,9 @@ def _transforms(column: pa.ChunkedArray) -> list[Transform | None]:
 
 
 def chip_names(taken: Iterable[str]) -> dict[str, str]:
-    """Return how a chip's columns are called beside columns whose names are taken.
+    """Return the names that a chip's columns get in the manifest, beside the items' columns.
 
-    A name that is taken begins with ``chip_``, as many times as it takes to be another.
+    ``chip_`` is put before a name that the items have already, again and again until it is new.
     """
     others = set(taken)
     names = {}

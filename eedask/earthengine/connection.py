@@ -42,6 +42,9 @@ _to_json = json.JSONEncoder(allow_nan=False).encode
 _QUOTA_STATUS, _RESTRICTED = "x-earth-engine-quota-status", "parallelism_restricted=true"
 
 
+Slots = Callable[[], contextlib.AbstractContextManager[object]]
+
+
 class Connection:
     """Sends requests; safe to share between threads.
 
@@ -74,8 +77,15 @@ class Connection:
             note_worker()
             self._bearer = Bearer(partial(self._find, credentials))
 
-    def send(self, request: Request) -> bytes:
+    def send(self, request: Request, slot: Slots = contextlib.nullcontext) -> bytes:
         """Return the body of the answer.
+
+        Parameters
+        ----------
+        request : Request
+        slot : callable
+            Returns the context that one exchange is within. It is called again for each exchange
+            that repeats the request with another token.
 
         Raises
         ------
@@ -85,13 +95,21 @@ class Connection:
             If the request is longer than Earth Engine takes; nothing was sent.
         """
         token: str | None = None
-        for _ in range(_TOKENS_TRIED):
-            with self._faults():
-                if self._bearer is not None:
-                    token = self._bearer.token(refused=token)
-                status, headers, body = self._exchange(request, token)
-            if status != 401 or self._bearer is None:
-                break
+        for left in reversed(range(_TOKENS_TRIED)):
+            try:
+                with slot():
+                    with self._faults():
+                        if self._bearer is not None:
+                            token = self._bearer.token(refused=token)
+                        status, headers, body = self._exchange(request, token)
+                    return self._checked(status, headers, body)
+            except AuthorizationError as error:
+                if error.status != 401 or self._bearer is None or not left:
+                    raise
+        raise AssertionError("the last exchange returns or raises")
+
+    def _checked(self, status: int, headers: Mapping[str, str], body: bytes) -> bytes:
+        """Return the body of an answer with status 200; raise for any other."""
         if self._on_restricted is not None and _RESTRICTED in headers.get(_QUOTA_STATUS, ""):
             self._on_restricted()
         if status != 200:

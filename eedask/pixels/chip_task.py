@@ -170,7 +170,7 @@ class ChipTask:
             return None
         native = self.native
         if native is None:
-            native = _placeable(self._projection_info(item, sender.send))
+            native = _placeable(self._projection_info(item, sender.ask))
         return self.layout.grid(item, native)
 
     def _projection_info(self, item: WorkItem, send: Send) -> Mapping[str, Any]:

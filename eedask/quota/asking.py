@@ -64,8 +64,7 @@ class Asking:
         """
 
         def exchange() -> bytes:
-            with self._limiter.slot():
-                body = self._connection.send(request)
+            body = self._connection.send(request, self._limiter.slot)
             if check is not None:
                 check(body)
             return body

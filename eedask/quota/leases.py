@@ -46,8 +46,8 @@ logger = logging.getLogger("eedask")
 
 # Seconds between an alarm and the message to the owner: a burst of refusals makes one message.
 _ALARM_S = 0.05
-# Seconds to wait for the scheduler's answer.
-_TIMEOUT_S = 5.0
+# Seconds to wait for the scheduler's answer, and between two looks whether it can still come.
+_TIMEOUT_S, _LOOK_S = 5.0, 0.2
 
 
 def key_of(endpoint: Endpoint) -> str:
@@ -115,7 +115,7 @@ def limiter_for(key: str, ceiling: Ceiling) -> RunLimiter:
     place = (key, scheduler)
     with _LOCK:
         tenancy = _TENANCIES.get(place)
-        if tenancy is None or not tenancy.runs or tenancy.over:
+        if tenancy is None or tenancy.over:
             tenancy = _TENANCIES[place] = _Tenancy(place, ceiling, link)
         tenancy.runs += 1
         if isinstance(tenancy.link, _Cluster):
@@ -167,7 +167,11 @@ class RunLimiter:
         self._limiter.close(self)
 
     def release(self) -> None:
-        """End the run's access, without waiting. The process's last run gives the lease back."""
+        """End the run's access, without waiting.
+
+        Once the last run has ended, and the requests that were under way, the lease is given back:
+        until then those requests are booked, so that the next run does not exceed the quota.
+        """
         self.close()
         with _LOCK:
             if not self._released:
@@ -188,6 +192,7 @@ class _Local:
     """The way to an owner in this process."""
 
     broken = False
+    owner_is_here = True
 
     def renew(self, key: str, member: str, ceiling: Ceiling, usage: Usage) -> Lease:
         return OWNERS.renew(key, member, ceiling, usage)
@@ -198,10 +203,16 @@ class _Cluster:
 
     def __init__(self) -> None:
         self._workers: list[Any] = []
-        self._installed = False
+        self._installed = self._is_here = False
+
+    @property
+    def owner_is_here(self) -> bool:
+        """Whether the scheduler is, or was, in this process: see ``QuotaPlugin``."""
+        return self._is_here
 
     def add(self, worker: Any) -> None:
         """Add a worker through which the scheduler can be reached."""
+        self._is_here = worker.scheduler.address.startswith("inproc://")
         if worker not in self._workers:
             self._workers = [*self._workers, worker]
 
@@ -234,6 +245,9 @@ class _ByClient:
     ----------
     client : Client
     """
+
+    # What is asked while planning ends before the client does.
+    owner_is_here = False
 
     def __init__(self, client: distributed.Client) -> None:
         self._client = client
@@ -290,10 +304,20 @@ class _Tenancy:
 
     def _wanted(self) -> bool:
         with _LOCK:
-            self.over = not self.runs or self.link.broken
-            if self.over and _TENANCIES.get(self._place) is self:
-                del _TENANCIES[self._place]
+            if self.link.broken and self.link.owner_is_here and self.limiter.in_flight:
+                # The cluster is closed; the owner and the requests under way are still here.
+                self.limiter.close()
+                self._forget()
+                self.link = _Local()
+            self.over = self.link.broken or not (self.runs or self.limiter.in_flight)
+            if self.over:
+                self._forget()
             return not self.over
+
+    def _forget(self) -> None:
+        """Let runs that come find another."""
+        if _TENANCIES.get(self._place) is self:
+            del _TENANCIES[self._place]
 
     def _renew(self, leaving: bool = False) -> float:
         """Renew the lease; return the seconds until that is due again."""
@@ -335,7 +359,18 @@ def _call(worker: Any, op: str, **message: Any) -> Any:
     # The coroutine is made in the loop: one made here would never be awaited if the loop has ended.
     loop = worker.loop.asyncio_loop
     loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(call())))
-    return done.result(2 * _TIMEOUT_S)
+    return _result(done, worker)
+
+
+def _result(done: concurrent.futures.Future[Any], worker: Any) -> Any:
+    """Return what was answered; do not wait for a worker that has ended, whose loop may have."""
+    end = time.monotonic() + 2 * _TIMEOUT_S
+    while True:
+        try:
+            return done.result(_LOOK_S)
+        except TimeoutError:
+            if done.done() or worker.status in _ENDED or time.monotonic() > end:
+                raise
 
 
 def _ask(

@@ -9,7 +9,7 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from eedask.dataset.dataset import DIGEST
+from eedask.dataset.plan_file import DIGEST
 from eedask.dataset.rows import FAILED, OK
 
 _STYLE = """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from eedask.dataset.dataset import REPORT, SHEET, Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import Folder
 from eedask.dataset.rows import FAILED, IMAGE, ITEM_ID, OK, WHEN
-from eedask.errors import DatasetError, InputError
+from eedask.errors import DatasetError, EedaskError, InputError
 from eedask.pixels.formats.registry import format_of
 from eedask.results.contact_sheet import Labelled, contact_sheet
 from eedask.results.report import report_html
@@ -222,15 +223,15 @@ class Result:
         # Imported here: at the top, every worker would import it, which takes long.
         import dask.dataframe as dd
 
-        schema = self._dataset.table_schema()
+        schema = self._dataset.values.schema()
         if schema is None:
             raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
         meta = _values(schema.empty_table())
-        parts = self._dataset.table_parts()
-        if not parts:
+        partitions = self._dataset.table_partitions()
+        if not partitions:
             return dd.from_pandas(meta, npartitions=1)
         # Not dask's read_parquet: it lets the nulls in a file decide the types of its partition.
-        return dd.from_map(partial(_part_values, self._dataset), parts, meta=meta)
+        return dd.from_map(partial(_part_values, self._dataset), partitions, meta=meta)
 
     def open(self, item_id: Any) -> Any:
         """Return an item's chip.
@@ -249,24 +250,48 @@ class Result:
         Raises
         ------
         InputError
-            If there is no such item, or it has no file, or rasterio is needed and not installed.
+            If there is no such item, it has no file, or what reads the file is not installed.
+        DatasetError
+            If the file is missing or damaged.
         """
         self._check_files()
-        path = self._path_of(item_id)
+        path, nbytes = self._file_of(item_id)
+        with self._or_damaged(path):
+            return format_of(path).open(self._bytes(path, nbytes))
+
+    def _bytes(self, path: str, nbytes: int) -> bytes:
+        """Return a chip's file; raise ValueError if it is not as long as it was written."""
         data = self._dataset.folder.read(path)
-        return format_of(path).open(data)
+        if len(data) != nbytes:
+            raise ValueError(f"it has {len(data)} bytes, and {nbytes} were written")
+        return data
+
+    @contextlib.contextmanager
+    def _or_damaged(self, path: str) -> Iterator[None]:
+        """Turn what reading a chip's file raises into a DatasetError that says what to do."""
+        try:
+            yield
+        except EedaskError:
+            raise
+        # Each library has errors of its own for files that it cannot read.
+        except Exception as error:
+            raise DatasetError(
+                f"{self._dataset.folder.path(path)} is missing or damaged ({error}); remove it and"
+                " run the same plan again to fetch it anew"
+            ) from error
 
     def _check_files(self) -> None:
-        if self._dataset.table_schema() is not None:
+        if self._dataset.values.schema() is not None:
             raise InputError(f"{self.path} has no chips; its results are rows: see .table()")
 
-    def _path_of(self, item_id: Any) -> str:
+    def _file_of(self, item_id: Any) -> tuple[str, int]:
+        """Return the path of an item's file, relative to the folder, and its bytes."""
         if item_id not in self.manifest.index:
             raise InputError(f"there is no item {item_id!r} in {self.path}")
         row = self.manifest.loc[item_id]
         if row["status"] != OK:
             raise InputError(f"item {item_id!r} has no file: {row['error'] or 'it is not done'}")
-        return str(row["path"])
+        return str(row["path"]), int(row["nbytes"])
 
     def contact_sheet(self, n: int = 48, *, columns: int = 8, side: int = 160) -> Image.Image:
         """Return a sheet with ``n`` chips, spread evenly over the items that have one.
@@ -287,18 +312,22 @@ class Result:
         Raises
         ------
         InputError
-            If there are no chips, or they are GeoTIFFs and rasterio is not installed.
+            If there are no chips, or what reads them is not installed.
+        DatasetError
+            If a file is missing or damaged.
         """
         self._check_files()
         done = self.manifest[self.manifest["status"] == OK]
         if done.empty:
             raise InputError(f"{self.path} has no chips to show")
         chosen = done.iloc[np.unique(np.linspace(0, len(done) - 1, min(n, len(done))).astype(int))]
-        pictures = [
-            Labelled(format_of(path).as_picture(self._dataset.folder.read(path)), str(item_id))
-            for item_id, path in chosen["path"].items()
-        ]
+        files = zip(chosen.index, chosen["path"], chosen["nbytes"], strict=True)
+        pictures = [Labelled(self._picture(path, n), str(item_id)) for item_id, path, n in files]
         return contact_sheet(pictures, columns, side)
+
+    def _picture(self, path: str, nbytes: int) -> Image.Image:
+        with self._or_damaged(path):
+            return format_of(path).as_picture(self._bytes(path, nbytes))
 
     def summary(self) -> str:
         """Return a few lines of text: items done and failed, bytes, seconds, kinds of errors."""
@@ -313,7 +342,7 @@ class Result:
             elapsed = manifest["elapsed_s"]
             words = f"median {elapsed.median():.2f}, slowest {elapsed.max():.2f}"
             # Not for tables, whose items share requests: the sum would count them several times.
-            if self._dataset.table_schema() is None:
+            if self._dataset.values.schema() is None:
                 words += f"; requests: {int(manifest['attempts'].sum())}"
             lines.append(f"seconds an item: {words}")
         causes = self.failed.groupby("error_kind")["error"].agg(["size", "first"])
@@ -330,7 +359,7 @@ class Result:
         """
         folder = self._dataset.folder
         sheet = values = None
-        if self._dataset.table_schema() is not None:
+        if self._dataset.values.schema() is not None:
             values = self._all_values()
         elif (self.manifest["status"] == OK).any():
             buffer = io.BytesIO()
@@ -365,8 +394,8 @@ def _other_names(own: Iterable[str], values: Collection[str]) -> dict[str, str]:
     return given
 
 
-def _part_values(dataset: Dataset, name: str) -> pd.DataFrame:
-    return _values(dataset.read_part(name))
+def _part_values(dataset: Dataset, number: int) -> pd.DataFrame:
+    return _values(dataset.table_of(number))
 
 
 def open_result(path: str | os.PathLike[str]) -> Result:

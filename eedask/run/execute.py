@@ -117,6 +117,13 @@ def execute(
             _on_cluster(partitions, spec, counter, client)
 
 
+def stop(run_id: str, reason: str) -> None:
+    """Stop a run wherever it executes; may be called from any thread."""
+    release(run_id, reason)
+    if (client := leases.current_client()) is not None:
+        _release_workers(client, run_id, reason)
+
+
 def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
     leases.set_ceiling(None, spec.quota, spec.ceiling)
     with watching(spec.run_id, counter):

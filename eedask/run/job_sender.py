@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eedask.earthengine.endpoint import Request
-from eedask.earthengine.retry import call_with_retry
+from eedask.earthengine.retry import Attempts, call_with_retry
 from eedask.quota.limiter import Slot, Ticket
 from eedask.run.process import Process
 from eedask.run.task import Check, Job
@@ -36,10 +36,15 @@ class JobSender:
 
     def send(self, request: Request, check: Check | None = None) -> bytes:
         """Wait for a slot, send the request, with retries, and return the body of the answer."""
+        return self._send(request, check, self._job.attempts)
 
+    def ask(self, request: Request, check: Check | None = None) -> bytes:
+        """Return the answer to what has to be known first; no attempt of the items is counted."""
+        return self._send(request, check, Attempts())
+
+    def _send(self, request: Request, check: Check | None, attempts: Attempts) -> bytes:
         def exchange() -> bytes:
-            with self._slot():
-                body = self._process.connection.send(request)
+            body = self._process.connection.send(request, self._slot)
             if check is not None:
                 check(body)
             return body
@@ -49,7 +54,7 @@ class JobSender:
         return call_with_retry(
             exchange,
             self._process.spec.policy,
-            self._job.attempts,
+            attempts,
             self._job.label,
             divisible=divisible,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,12 +131,28 @@ def _write(spec: RunSpec, file: File) -> None:
         raise _unwritable(spec, error) from error
 
 
-def flush(process: Process, number: int, rows: list[Row], table: pa.Table | None) -> None:
-    """Write a partition's rows so far, of the table and of the manifest."""
+def flush(
+    process: Process, number: int, rows: list[Row], table: pa.Table | None, files: Iterable[str]
+) -> None:
+    """Write the rows of a partition that there are, of the table and of the manifest.
+
+    Parameters
+    ----------
+    process : Process
+    number : int
+        Of the partition.
+    rows : list of Row
+        All that there are.
+    table : Table, optional
+        All rows that there are; None where the work makes files.
+    files : iterable of str
+        Those that were written since the last flush; they are synced before the rows count.
+    """
     try:
         if table is not None:
             # The table first: items that the manifest calls done then have their rows.
             process.spec.dataset.write_table(number, table)
+        process.spec.dataset.sync_files(files)
         process.spec.dataset.write_rows(number, rows)
     except OSError as error:
         process.stop(str(_unwritable(process.spec, error)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from eedask.dataset.rows import ITEM_ID, OK, Row
+from eedask.dataset.rows import FAILED, ITEM_ID, OK, Row
 from eedask.errors import RunStopped
 from eedask.run.lifetime import working
 from eedask.run.outcomes import Done, do, flush
@@ -33,7 +34,8 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     """
     # The old row of an item that is tried again stays until a new one takes its place.
     rows = {row.id: row for row in spec.dataset.rows(number)}
-    done = {id_ for id_, row in rows.items() if row.status == OK or not spec.retry_failed}
+    final = (OK,) if spec.retry_failed else (OK, FAILED)
+    done = {id_ for id_, row in rows.items() if row.status in final}
     items = spec.dataset.partition(number)
     todo = [item for item in items if item.id not in done]
     if todo:
@@ -66,14 +68,29 @@ class PartitionRows:
         self._schema = spec.task.schema
         self._table: pa.Table | None = None
         self._fresh: list[dict[str, Any]] = []
+        # Rows and files since the last flush.
+        self._count = 0
+        self._files: list[str] = []
         if self._schema is not None:
             known = [row.id for row in rows.values() if row.status == OK]
             self._table = spec.dataset.table_rows(number, self._schema, known)
 
     def add(self, done: Done) -> None:
-        """Add the rows of an item that is done."""
-        self.rows[done.row.id] = done.row
-        self._fresh.extend({ITEM_ID: done.row.id, **record} for record in done.records)
+        """Add an item; the attempts of earlier runs count with its own."""
+        row = done.row
+        if (before := self.rows.get(row.id)) is not None:
+            row = replace(row, attempts=row.attempts + before.attempts)
+        self.rows[row.id] = row
+        self._count += 1
+        if self._table is None and row.path is not None:
+            self._files.append(row.path)
+        self._fresh.extend({ITEM_ID: row.id, **record} for record in done.records)
+
+    def flush(self, process: Process) -> None:
+        """Write what there is, unless nothing was added since the last time."""
+        if self._count:
+            flush(process, self.number, [*self.rows.values()], self.table(), self._files)
+            self._count, self._files = 0, []
 
     def table(self) -> pa.Table | None:
         """Return the rows of the table so far; None if the task makes files."""
@@ -98,19 +115,17 @@ def reason_of_stop(number: int, spec: RunSpec) -> str | None:
 def _collect(found: PartitionRows, process: Process, backlog: Backlog) -> None:
     """Collect rows until all jobs have ended; write them every few seconds and at the end."""
     spec, verdict = process.spec, process.verdict
-    flushed, fresh = time.monotonic(), 0
+    flushed = time.monotonic()
     over = False
     while not over and verdict.reason is None:
         over = backlog.over
         done = [one for several in backlog.take(_POLL_S) for one in several]
         for one in done:
             found.add(one)
-        fresh += len(done)
         tell_done(spec.run_id, [one.row for one in done])
-        if fresh and (over or time.monotonic() - flushed > spec.flush_s):
-            flush(process, found.number, list(found.rows.values()), found.table())
-            flushed, fresh = time.monotonic(), 0
-    if fresh:
-        flush(process, found.number, list(found.rows.values()), found.table())
+        if over or time.monotonic() - flushed > spec.flush_s:
+            found.flush(process)
+            flushed = time.monotonic()
+    found.flush(process)
     if verdict.reason is not None:
         raise RunStopped(verdict.reason)

@@ -26,6 +26,12 @@ class Sender(Protocol):
     def send(self, request: Request, check: Check | None = None) -> bytes:
         """Return the body of the answer. ``check`` raises if the body is not whole."""
 
+    def ask(self, request: Request, check: Check | None = None) -> bytes:
+        """Send what has to be known before the items' own requests, as :meth:`send` does.
+
+        It is not counted among the attempts of the items.
+        """
+
     def rest(self) -> None:
         """Give the job's slot back, before the job waits for something other than a request."""
 
@@ -99,7 +105,8 @@ class Job:
         What the task has prepared without a request, such as a chip's grid. An exception fails the
         job's items.
     attempts : Attempts
-        Requests that were sent for these items, those before a split included.
+        Requests that were sent for these items, those before a split included; not those of
+        :meth:`Sender.ask`.
     elapsed_s : float
         Seconds that were spent on these items before a split.
     """

@@ -1,7 +1,9 @@
 """Files appear whole or not at all."""
 
 import asyncio
+import os
 import pickle
+import time
 from pathlib import Path
 
 import fsspec
@@ -33,6 +35,14 @@ def test_files_come_back(folder):
     assert folder.list("a", "*.png") == []
     assert folder.list("nowhere") == []
     assert folder.list() == ["a"]
+
+
+def test_files_and_folders_are_removed(folder):
+    for name in ("a/x", "a/b/y", "c"):
+        folder.write(name, b"1")
+    for name in ("c", "a", "nowhere"):
+        folder.remove(name)
+    assert folder.sizes("") == {}
 
 
 def test_folders_travel_between_processes(folder):
@@ -67,7 +77,12 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
 def test_what_a_kill_leaves_is_swept(tmp_path):
     folder = Folder(str(tmp_path))
     folder.write("x", b"1")
-    (tmp_path / ".unfinished" / "half").write_bytes(b"ha")
+    half = tmp_path / ".unfinished" / "half"
+    half.write_bytes(b"ha")
+    folder.sweep()
+    assert half.exists(), "another run may be writing it"
+    long_ago = time.time() - storage.LEFT_OVER_S - 1
+    os.utime(half, (long_ago, long_ago))
     folder.sweep()
     folder.sweep()
     assert [p.name for p in tmp_path.iterdir()] == ["x"]

@@ -22,6 +22,7 @@ from eedask.errors import (
     QuotaError,
     TransientError,
 )
+from eedask.quota.limiter import Limiter
 
 ASK = Request("POST", "projects/p/value:compute", body={"expression": {"a": "é"}})
 
@@ -261,6 +262,34 @@ def test_a_refused_token_is_renewed_and_then_reported():
     with pytest.raises(AuthorizationError, match="invalid credentials"):
         exchange(lambda h: reply(h, 401, body), credentials=token)
     assert token.renewed == 3
+
+
+def test_each_exchange_takes_a_slot_also_one_that_only_repeats_with_another_token():
+    slots, token = Limiter(1), Token()
+    statuses = [401, 200, 401, 401, 200]
+    with serving(lambda h: reply(h, statuses.pop(0), b"{}")) as url:
+        connection = Connection(Endpoint(url, "p"), token)
+        for _ in range(2):
+            assert connection.send(ASK, slots.slot) == b"{}"
+        connection.close()
+    assert not statuses
+    report = slots.report()
+    assert (report.done, report.in_flight, report.throttled) == (2, 0, 0)
+
+
+def test_a_repeated_exchange_waits_for_a_token_of_the_rate():
+    slots, token = Limiter(4, rate=5), Token()
+    times, statuses = [], [401, 401, 200]
+
+    def answer(handler):
+        times.append(time.monotonic())
+        reply(handler, statuses.pop(0), b"{}")
+
+    with serving(answer) as url:
+        connection = Connection(Endpoint(url, "p"), token)
+        connection.send(ASK, slots.slot)
+        connection.close()
+    assert times[2] - times[0] >= 2 / 5 - 0.05
 
 
 def test_without_initialize_the_error_says_so(monkeypatch):

@@ -119,6 +119,7 @@ def test_the_native_grid_of_images_that_differ_is_asked_for_each(earth_engine, p
     for item_id, asset in zip(points.index, ids, strict=True):
         with result.open(item_id) as chip:
             assert chip.res == ((5, 5) if asset == SCENE else (30, 30))
+    assert (result.manifest["attempts"] == 1).all(), "the question for the grid is no try"
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,65 @@ def test_a_quota_that_nobody_uses_has_no_state(key):
     assert leases.snapshot(None, key) is None
 
 
+def check_that_what_is_under_way_stays_booked(key, limiter, end):
+    """Hold three of four slots beyond the end of their run, and see what the next run gets."""
+    over, held = threading.Event(), []
+
+    def hold(limiter):
+        with limiter.slot():
+            held.append(limiter)
+            over.wait(30)
+
+    def start(limiter, count):
+        threads = [threading.Thread(target=hold, args=[limiter]) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    threads = start(limiter, 3)
+    wait_until(lambda: len(held) == 3)
+    end()
+    following = leases.limiter_for(key, Ceiling(4))
+    try:
+        threads += start(following, 4)
+        wait_until(lambda: len(held) == 4)
+        # Longer than a member that is gone keeps its booking.
+        time.sleep(4 * owner.GRACE_S)
+        assert len(held) == 4, "a fourth slot is free, and no other"
+        over.set()
+        wait_until(lambda: len(held) == 7)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+        following.release()
+    wait_until(lambda: not leases.snapshot(None, key)["members"])
+
+
+def test_requests_that_outlast_their_run_stay_booked(key, monkeypatch):
+    monkeypatch.setattr(owner, "GRACE_S", 0.3)
+    limiter = leases.limiter_for(key, Ceiling(4))
+    check_that_what_is_under_way_stays_booked(key, limiter, limiter.release)
+
+
+def test_requests_that_outlast_a_cluster_in_this_process_stay_booked(key, monkeypatch):
+    monkeypatch.setattr(owner, "GRACE_S", 0.3)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        limiter = client.submit(leases.limiter_for, key, Ceiling(4), pure=False).result()
+
+        def end():
+            limiter.release()
+            client.close()
+            cluster.close()
+
+        check_that_what_is_under_way_stays_booked(key, limiter, end)
+
+
 # -- on a cluster ----------------------------------------------------------------------------
 
 

@@ -23,7 +23,15 @@ from eedask.run.task import Job, Records
 
 COUNT = 8
 NOWHERE = Endpoint("http://127.0.0.1:9", "nobody", auth="anonymous")
-SCHEMA = pa.schema([(ITEM_ID, pa.string()), ("month", pa.int64()), ("value", pa.float64())])
+# A table with the columns of a series has several rows an item.
+SCHEMA = pa.schema(
+    [
+        (ITEM_ID, pa.string()),
+        ("image", pa.string()),
+        ("time", pa.int64()),
+        ("value", pa.float64()),
+    ]
+)
 
 
 class Died(BaseException):
@@ -56,7 +64,7 @@ class Monthly:
         while number >= COUNT // 2 and not self.manifest.exists():
             time.sleep(0.01)
         self.done.append(item.id)
-        return [Records([{"month": m, "value": number + m / 100} for m in (1, 2, 3)])]
+        return [Records([{"image": "a", "time": m, "value": number + m / 100} for m in (1, 2, 3)])]
 
     def split(self, job, error):
         return ()
@@ -81,7 +89,7 @@ def staged(tmp_path):
     items = gpd.GeoDataFrame(geometry=points, index=[f"i{k}" for k in range(COUNT)])
     dataset = Deadly(Folder(str(tmp_path)))
     dataset.stage(items, {"verb": "monthly"}, COUNT)
-    dataset.state_schema(SCHEMA)
+    dataset.values.state(SCHEMA)
     return dataset
 
 
@@ -116,7 +124,7 @@ def test_rows_are_not_doubled_when_a_worker_dies_between_table_and_manifest(stag
     assert sorted(spec.task.done) == sorted({f"i{k}" for k in range(COUNT)} - known)
     assert sorted(row.id for row in rows) == [f"i{k}" for k in range(COUNT)]
     assert {row.status for row in rows} == {OK}
-    expected = [(f"i{k}", m, k + m / 100) for k in range(COUNT) for m in (1, 2, 3)]
+    expected = [(f"i{k}", "a", m, k + m / 100) for k in range(COUNT) for m in (1, 2, 3)]
     assert values(staged) == expected
 
 
@@ -156,25 +164,25 @@ def test_a_part_keeps_the_rows_of_items_that_are_done_and_drops_all_others(stage
     spec = spec_of(staged, "none")
     first = PartitionRows(0, spec, {})
     for name in ("i0", "i1", "i2"):
-        first.add(Done(Row(name, OK), [{"month": 1, "value": 1.0}, {"month": 2, "value": None}]))
+        first.add(Done(Row(name, OK), [{"time": 1, "value": 1.0}, {"time": 2, "value": None}]))
     assert first.table().equals(first.table())
     staged.write_table(0, first.table())
 
     rows = {"i0": Row("i0", OK), "i2": Row("i2", "failed")}
     second = PartitionRows(0, spec, rows)
     assert second.table()[ITEM_ID].to_pylist() == ["i0", "i0"]
-    second.add(Done(Row("i1", OK), [{"month": 5}]))
+    second.add(Done(Row("i1", OK), [{"time": 5}]))
     assert second.table().to_pylist() == [
-        {"id": "i0", "month": 1, "value": 1.0},
-        {"id": "i0", "month": 2, "value": None},
-        {"id": "i1", "month": 5, "value": None},
+        {"id": "i0", "image": None, "time": 1, "value": 1.0},
+        {"id": "i0", "image": None, "time": 2, "value": None},
+        {"id": "i1", "image": None, "time": 5, "value": None},
     ]
     assert set(second.rows) == {"i0", "i1", "i2"}
 
 
 def test_table_rows_of_items_nobody_wrote_are_none(staged):
     assert staged.table_rows(0, SCHEMA, ["i0"]).num_rows == 0
-    staged.write_table(0, pa.Table.from_pylist([{"id": "i0", "month": 1}], schema=SCHEMA))
+    staged.write_table(0, pa.Table.from_pylist([{"id": "i0", "time": 1}], schema=SCHEMA))
     assert staged.table_rows(0, SCHEMA, []).equals(SCHEMA.empty_table())
     assert staged.table_rows(0, SCHEMA, ["i1"]).equals(SCHEMA.empty_table())
     assert staged.table_rows(0, SCHEMA, ["i1", "i0"]).num_rows == 1

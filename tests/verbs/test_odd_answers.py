@@ -331,6 +331,6 @@ def test_images_of_odd_names_and_times_do_not_end_a_partition(proxy, squares, tm
 
 def test_words_from_outside_are_shown_escaped():
     error = RequestError("red \x1b[31m, half \ud800, reversed \u202e;\nthe next line é", 400)
-    shown = "red \\x1b[31m, half \\ud800, reversed \\u202e;\nthe next line é"
+    shown = "red \\x1b[31m, half \\ud800, reversed \\u202e; the next line é"
     assert str(error) == f"HTTP 400: {shown}"
     assert error.message == shown

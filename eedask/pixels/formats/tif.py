@@ -74,7 +74,8 @@ class Tif(ImageFormat):
         self.check_opens()
         import rasterio
 
-        return rasterio.open(io.BytesIO(data))
+        # Of other formats that GDAL knows, some are files that name other files, or addresses.
+        return rasterio.open(io.BytesIO(data), driver="GTiff")
 
     def as_array(self, data: bytes) -> NDArray[Any]:
         """Return the bands; 0 where they have the file's nodata value."""
@@ -94,7 +95,7 @@ class _Joiner:
     def add(self, window: Window, data: bytes) -> None:
         from rasterio.io import MemoryFile
 
-        with MemoryFile(data) as file, file.open() as source:
+        with MemoryFile(data) as file, file.open(driver="GTiff") as source:
             if self._values is None:
                 self._about, self._values = _about(source), self._allocated(source)
             check_same("crs", source.crs, self._about["profile"]["crs"])
