@@ -20,6 +20,7 @@ from tornado.netutil import bind_sockets
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import Compute
 from eedask.emulator.limits.metering import Budget
+from eedask.emulator.readings import Readings
 from eedask.emulator.server.hosts import url_of, warn_of_host
 from eedask.emulator.server.messages import Settings
 from eedask.emulator.server.options import parse_options
@@ -61,13 +62,14 @@ async def _serve(options: argparse.Namespace, store: Path) -> None:
         compute=Compute(options.daily_eecu_seconds, options.monthly_eecu_hours),
     )
     tokens = Tokens(options.token_seconds, clock)
+    readings = Readings.parse(",".join(options.reading))
     sockets = _listening(options.host, options.port)
     url = url_of(options.host, sockets[0].getsockname()[1])
     budget = Budget(round(options.memory * 2**20), options.timeout)
     settings = Settings(store, dict(options.mount), options.project, url, budget)
     pool = _pool(settings, options)
     try:
-        server = Front(pool, traffic, tokens).serve(sockets)
+        server = Front(pool, traffic, tokens, readings).serve(sockets)
         _announce(url, options)
         await stopping.wait()
         server.stop()

@@ -10,6 +10,7 @@ from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import Usage
+from eedask.emulator.readings import reading
 
 JSON = "application/json; charset=UTF-8"
 
@@ -37,12 +38,15 @@ class Answer:
 def json_answer(value: Any, status: int = 200) -> Answer:
     """Return a JSON answer. JSON has no NaN and infinities: they come as strings.
 
-    That is how protocol buffers write a double; what Earth Engine does is a guess.
+    That is how protocol buffers write a double; what Earth Engine does is a guess, and the reading
+    ``non_finite``.
     """
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+        bare = reading("non_finite") == "bare"
+        finite = value if bare else _finite(value)
+        text = json.dumps(finite, ensure_ascii=False, separators=(",", ":"))
     # Half a surrogate pair comes as it may come in: escaped.
     return Answer(status, {"Content-Type": JSON}, text.encode(errors="backslashreplace"))
 

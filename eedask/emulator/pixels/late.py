@@ -54,15 +54,18 @@ class LateProperties(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"LateProperties({self._known!r}, {self._names!r})"
 
-    def changed(self, changes: Mapping[str, Any]) -> LateProperties:
-        """Return a copy with other properties; None removes one."""
-        known = {k: v for k, v in {**self._known, **changes}.items() if v is not None}
+    def changed(self, changes: Mapping[str, Any], keep: bool = False) -> LateProperties:
+        """Return a copy with other properties; None removes one, unless it is to be kept."""
+        known = dict(changed(self._known, changes, keep))
         names = tuple(name for name in self._names if name not in changes)
         return LateProperties(known, names, self._make)
 
 
-def changed(properties: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return properties with others; None removes one. What is late stays late."""
+def changed(
+    properties: Mapping[str, Any], changes: Mapping[str, Any], keep: bool = False
+) -> Mapping[str, Any]:
+    """Return properties with others; None removes one, unless ``keep``. What is late stays late."""
     if isinstance(properties, LateProperties):
-        return properties.changed(changes)
-    return {k: v for k, v in {**properties, **changes}.items() if v is not None}
+        return properties.changed(changes, keep)
+    merged = {**properties, **changes}
+    return {k: v for k, v in merged.items() if v is not None or keep or k not in changes}

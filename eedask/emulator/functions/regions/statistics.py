@@ -19,6 +19,7 @@ from eedask.emulator.regions.zones import (
     reduce_zone,
     region_of,
 )
+from eedask.emulator.values.elements import in_some_order
 from eedask.emulator.values.values import Collection, Feature, Query
 
 
@@ -61,7 +62,7 @@ def reduce_regions(
     tile_scale: float = 1.0,
     max_pixels: float | None = None,
 ) -> Collection:
-    """Return features with a reducer's outputs as properties; null ones are left out.
+    """Return features with a reducer's outputs as properties; null ones are left out or kept.
 
     Outputs are called by the band where an image of several bands has one each, by their own
     names where it has one band, and ``band_output`` else.
@@ -74,6 +75,7 @@ def reduce_regions(
     def source(query: Query) -> Iterator[Feature]:
         # Statistics may be asked for by value; what is asked of the rest passes.
         features = collection.elements(replace(query, equals={}))
-        return with_statistics(image, reducer, features, projection, max_pixels, name, tile_scale)
+        found = with_statistics(image, reducer, features, projection, max_pixels, name, tile_scale)
+        return in_some_order(found)
 
     return collection.with_source(source)
