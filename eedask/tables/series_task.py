@@ -162,7 +162,8 @@ class SeriesTask(TableTask):
         image = properties.get(IMAGE_KEY)
         if self.query.composite and when is not None:
             image = f"{when:%Y-%m-%d}"
-        if NO_IMAGES in properties:
+        # Null, or not there: what copyProperties makes of a property that is missing.
+        if properties.get(NO_IMAGES) is not None:
             return {IMAGE: image, WHEN: when, **fitted(self.table.columns, {})}
         return {IMAGE: image, WHEN: when, **self.table.values(properties)}
 
