@@ -23,7 +23,7 @@ eedask: errors arguments crs earthengine grid quota items dataset expressions ru
 eedask.dataset: file_names folder run_lock plan_file rows parts values_table items_file dataset
 eedask.earthengine: http nodes refusals retry tokens token_sharing credentials endpoint
   connection methods
-eedask.emulator: errors geometry limits protocol answers pixels traffic values catalog
+eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
   learning reducers composites neighbours regions functions expression output rest server
   __main__ pytest_eedask
 eedask.emulator.catalog: assets crs dates descriptions footprints world tables datasets
@@ -56,7 +56,7 @@ eedask.emulator.functions.values: dates filters matrices numbers pixel_types pro
   projections strings arrays dictionaries filter_expressions lists number_expressions
 eedask.emulator.geometry: crs sphere geometry geodesy
 eedask.emulator.learning: classifiers confusion decision_trees k_means training_data learners
-eedask.emulator.limits: accounting answer_size budget metering interrupting profiles
+eedask.emulator.limits: accounting answer_size budget metering capacity interrupting profiles
 eedask.emulator.neighbours: connected costs kernels texture neighbourhoods gradients
 eedask.emulator.output: own_grid png gif encode table_files formats pixel_grids rendering
   film
@@ -69,7 +69,7 @@ eedask.emulator.reducers: accumulators run_lengths correlations reduce regressio
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
 eedask.emulator.rest: fields listing_terms paging store tiles calls listing
   asset_methods rest
-eedask.emulator.server: channel hosts starting launcher options messages render_process
+eedask.emulator.server: channel dressing hosts starting launcher options messages render_process
   renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas truth value_types comparison elements filtering joda

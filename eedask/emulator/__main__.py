@@ -21,6 +21,7 @@ from tornado.netutil import bind_sockets
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import Compute
 from eedask.emulator.limits.budget import Budget
+from eedask.emulator.readings import Readings
 from eedask.emulator.server.hosts import url_of, warn_of_host
 from eedask.emulator.server.messages import Settings
 from eedask.emulator.server.options import parse_options
@@ -63,6 +64,7 @@ def _run(options: argparse.Namespace, store: Path) -> None:
         compute=Compute(options.daily_eecu_seconds, options.monthly_eecu_hours),
     )
     tokens = Tokens(options.token_seconds, clock)
+    readings = Readings.parse(",".join(options.reading))
     sockets = _listening(options.host, options.port)
     url = url_of(options.host, sockets[0].getsockname()[1])
     budget = Budget(round(options.memory * 2**20), options.timeout)
@@ -72,9 +74,8 @@ def _run(options: argparse.Namespace, store: Path) -> None:
     if options.parent_watch:
         Thread(target=_watch_parent, daemon=True).start()
     pool = _pool(settings, options)
-    asyncio.run(
-        _serve(Front(pool, traffic, tokens), sockets, pool, lambda: _announce(url, options))
-    )
+    front = Front(pool, traffic, tokens, readings)
+    asyncio.run(_serve(front, sockets, pool, lambda: _announce(url, options)))
 
 
 async def _serve(

@@ -10,6 +10,7 @@ from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import Usage
+from eedask.emulator.readings import reading
 
 JSON = "application/json; charset=UTF-8"
 
@@ -37,12 +38,15 @@ class Answer:
 def json_answer(value: Any, status: int = 200) -> Answer:
     """Return a JSON answer; NaN and infinities, which JSON lacks, are written as strings.
 
-    That is the JSON form of protocol buffers; whether Earth Engine does so is a guess.
+    That is the JSON form of protocol buffers; whether Earth Engine does so is a guess,
+    and the reading ``non_finite``.
     """
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+        bare = reading("non_finite") == "bare"
+        finite = value if bare else _finite(value)
+        text = json.dumps(finite, ensure_ascii=False, separators=(",", ":"))
     # A lone surrogate cannot be encoded in UTF-8, so it is escaped.
     return Answer(status, {"Content-Type": JSON}, text.encode(errors="backslashreplace"))
 

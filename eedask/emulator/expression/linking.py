@@ -7,11 +7,15 @@ it uses none to the global scope (level 0). A draft that is used in two function
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.readings import reading
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(eq=False)
@@ -178,6 +182,8 @@ def _definition(value: dict[str, Any]) -> _Draft:
     names = value.get("argumentNames", [])
     if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         raise TypeError
+    for name in names:
+        _check_argument(name)
     return _Draft("define", "", tuple(names), [{"valueReference": value["body"]}])
 
 
@@ -189,7 +195,14 @@ def _dictionary(value: dict[str, Any]) -> _Draft:
 def _argument(name: Any) -> _Draft:
     if not isinstance(name, str):
         raise TypeError
+    _check_argument(name)
     return _Draft("argument", name)
+
+
+def _check_argument(name: str) -> None:
+    """Raise Earth Engine's 400 if a function's argument may not be called so."""
+    if reading("argument_names") == "identifiers" and not _IDENTIFIER.fullmatch(name):
+        raise EarthEngineError(f"Invalid expression: invalid argument name '{name}'.")
 
 
 _OPENERS: dict[str, Callable[[Any], _Draft]] = {

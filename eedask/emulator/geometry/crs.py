@@ -11,6 +11,7 @@ import pyproj
 from pyproj.exceptions import CRSError, ProjError
 
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.readings import reading
 
 WGS84 = "EPSG:4326"
 
@@ -19,6 +20,10 @@ _SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_def
 _NAMED = {"SR-ORG:6974": _SINUSOIDAL, "SR-ORG:6842": _SINUSOIDAL, "CRS:84": WGS84}
 # An authority's code, WKT or a PROJ string.
 _NAME = re.compile(r"\s*[A-Za-z-]+:\d+\s*$|\s*[A-Za-z_]+\s*\[|\s*\+proj")
+# EPSG's codes, and WKT 1.
+_PLAIN = re.compile(
+    r"\s*(EPSG:\d+\s*$|(PROJCS|GEOGCS|GEOCCS|LOCAL_CS|COMPD_CS)\s*\[)", re.IGNORECASE
+)
 
 
 @lru_cache(maxsize=256)
@@ -31,6 +36,15 @@ def resolve(name: str) -> pyproj.CRS:
         return pyproj.CRS.from_user_input(_NAMED.get(name, name))
     except CRSError:
         raise _unknown(name) from None
+
+
+def check_requested(name: str) -> None:
+    """Raise Earth Engine's 400 if requests may not name a crs so.
+
+    By the reading ``crs_code`` they may name codes of EPSG and WKT 1 only.
+    """
+    if reading("crs_code") == "epsg" and not _PLAIN.match(name):
+        raise _unknown(name)
 
 
 def _unknown(name: str) -> EarthEngineError:

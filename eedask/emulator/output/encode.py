@@ -24,6 +24,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry.crs import resolve
 from eedask.emulator.output.png import png
 from eedask.emulator.pixels.raster import Grid, Pixels, is_opaque
+from eedask.emulator.readings import reading
 
 Plane = NDArray[np.uint8]
 Picture = Callable[[list[Plane], Plane | None], tuple[bytes, str]]
@@ -65,8 +66,9 @@ def encode_npy(layers: Sequence[Layer]) -> bytes:
     """Return an ``.npy`` file: a structured array of (height, width), a field a band."""
     dtype = np.dtype([(layer.name, layer.dtype) for layer in layers])
     array = np.zeros(layers[0].pixels.values.shape, dtype)
+    zero = reading("npy_masked") == "zero"
     for layer in layers:
-        array[layer.name] = layer.filled()
+        array[layer.name] = layer.filled() if zero else _noisy(layer)
     header = _npy_header(dtype, array.shape)
     if header is not None:
         return header + array.tobytes()
@@ -96,7 +98,8 @@ def encode_geotiff(layers: Sequence[Layer], grid: Grid, has_nodata: bool = True)
     """Return a GeoTIFF of all bands, in the narrowest type that holds all of theirs.
 
     64-bit integers are written as float64 with a nodata value of minus infinity, as users report
-    it of Earth Engine.
+    it of Earth Engine. The readings ``geotiff_nodata`` and ``npy_masked`` are about
+    masked pixels.
 
     Parameters
     ----------
@@ -107,10 +110,11 @@ def encode_geotiff(layers: Sequence[Layer], grid: Grid, has_nodata: bool = True)
         minus infinity of a real one. If False they are 0, and the file states none.
     """
     dtype = np.result_type(*(layer.dtype for layer in layers))
+    has_nodata = has_nodata and _states_nodata(layers)
     nodata = _nodata(dtype) if has_nodata else None
     fill = 0 if nodata is None else nodata
     if dtype in (np.int64, np.uint64):
-        dtype, nodata, fill = np.dtype(np.float64), -np.inf, 0
+        dtype, nodata, fill = np.dtype(np.float64), -np.inf if has_nodata else None, 0
     tiled = max(grid.width, grid.height) > _STRIPED
     with MemoryFile() as memory:
         with memory.open(
@@ -167,7 +171,13 @@ def encode_picture(layers: Sequence[Layer], name: str, draw: Picture) -> tuple[b
 
 
 def as_png(planes: list[Plane], alpha: Plane | None) -> tuple[bytes, str]:
-    """Return a PNG, with alpha unless that is None: a ``Picture``."""
+    """Return a PNG, with alpha unless that is None: a ``Picture``.
+
+    By the reading ``png_alpha`` it is RGBA in any case.
+    """
+    if reading("png_alpha") == "always":
+        planes = planes * (1 if len(planes) == 3 else 3)
+        alpha = np.full_like(planes[0], 255) if alpha is None else alpha
     return png(planes if alpha is None else [*planes, alpha]), "image/png"
 
 
@@ -222,6 +232,23 @@ def _alpha(layers: Sequence[Layer]) -> Plane | None:
 def _eight_bit(layer: Layer) -> Plane:
     values = _cast(layer.pixels.values, np.dtype(np.uint8))
     return _fill_masked(values, layer.pixels.mask, 0)
+
+
+def _noisy(layer: Layer) -> NDArray[Any]:
+    """Return the values of a band, and noise where they are masked."""
+    values = layer.filled()
+    noise = np.random.default_rng(values.size).bytes(values.nbytes)
+    return np.where(
+        layer.pixels.mask > 0, values, np.frombuffer(noise, values.dtype).reshape(values.shape)
+    )
+
+
+def _states_nodata(layers: Sequence[Layer]) -> bool:
+    """Whether a GeoTIFF states a nodata value, by the reading ``geotiff_nodata``."""
+    where = reading("geotiff_nodata")
+    if where == "where_masked":
+        return any((layer.pixels.mask <= 0).any() for layer in layers)
+    return where == "always"
 
 
 def _fill_masked(values: NDArray[Any], mask: NDArray[np.float32], fill: float) -> NDArray[Any]:

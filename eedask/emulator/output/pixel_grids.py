@@ -14,6 +14,7 @@ from affine import Affine
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.geometry import image_bounds, north_up
+from eedask.emulator.geometry.crs import check_requested
 from eedask.emulator.geometry.geometry import from_geojson
 from eedask.emulator.output.own_grid import output_grid
 from eedask.emulator.pixels.projection import (
@@ -57,7 +58,10 @@ def requested_grid(
     if not grid and region is None:
         return output_grid(image, default_size=default_size)
     native = image.bands[0].projection
-    crs = grid.get("crsCode") or grid.get("crsWkt") or native.crs
+    named = grid.get("crsCode") or grid.get("crsWkt")
+    if named:
+        check_requested(named)
+    crs = named or native.crs
     size = _dimensions(grid["dimensions"]) if "dimensions" in grid else None
     transform = _affine(grid["affineTransform"]) if "affineTransform" in grid else None
     if size and transform and region is None:

@@ -22,6 +22,7 @@ from eedask.emulator.output.formats import Content, ImageFormat, image_format
 from eedask.emulator.output.pixel_grids import requested_grid
 from eedask.emulator.pixels.bands import need_numbers
 from eedask.emulator.pixels.raster import Grid, Image
+from eedask.emulator.readings import reading
 
 _MASK_BYTES = 1
 
@@ -112,6 +113,8 @@ def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -
     options = request.get("visualizationOptions")
     if options is not None:
         image = visualize(image, options)
+    if file_format.draw is not None:
+        _check_drawable(image, file_format)
     if file_format.draw is not None and limits.first_three and len(image.bands) > 3:
         image = image.with_bands(image.bands[:3])
     if not image.bands:
@@ -125,6 +128,15 @@ def prepare(image: Image, request: Mapping[str, Any], limits: Limits = PIXELS) -
     grids = _grids(image, request, file_format, limits)
     _check_size(image, grids, limits)
     return Rendering(file_format, Content(image.bands, grids, filename, limits.has_nodata))
+
+
+def _check_drawable(image: Image, file_format: ImageFormat) -> None:
+    """Raise 400 if bands must be visualized before they are drawn (reading ``picture_bands``)."""
+    drawable = len(image.bands) in (1, 3) and all(b.type.dtype == np.uint8 for b in image.bands)
+    if reading("picture_bands") == "refused" and not drawable:
+        raise EarthEngineError(
+            f"{file_format.name} images must have 1 or 3 bands of 8-bit type; visualize the image."
+        )
 
 
 def _grids(

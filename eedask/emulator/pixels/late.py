@@ -54,18 +54,21 @@ class LateProperties(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"LateProperties({self._known!r}, {self._names!r})"
 
-    def changed(self, changes: Mapping[str, Any]) -> LateProperties:
-        """Return a copy with properties replaced or added; the value None removes one."""
-        known = {k: v for k, v in {**self._known, **changes}.items() if v is not None}
+    def changed(self, changes: Mapping[str, Any], keep: bool = False) -> LateProperties:
+        """Return a copy with properties replaced or added; None removes one, unless ``keep``."""
+        known = dict(changed(self._known, changes, keep))
         names = tuple(name for name in self._names if name not in changes)
         return LateProperties(known, names, self._make)
 
 
-def changed(properties: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return properties with some replaced or added; the value None removes one.
+def changed(
+    properties: Mapping[str, Any], changes: Mapping[str, Any], keep: bool = False
+) -> Mapping[str, Any]:
+    """Return properties with some replaced or added; None removes one, unless ``keep``.
 
     Late properties are not computed for it.
     """
     if isinstance(properties, LateProperties):
-        return properties.changed(changes)
-    return {k: v for k, v in {**properties, **changes}.items() if v is not None}
+        return properties.changed(changes, keep)
+    merged = {**properties, **changes}
+    return {k: v for k, v in merged.items() if v is not None or keep or k not in changes}

@@ -26,6 +26,7 @@ from eedask.emulator.regions.zones import (
     pixel_weights,
     reduce_zone,
 )
+from eedask.emulator.values.elements import with_found
 from eedask.emulator.values.value_types import Feature
 
 # How many features are collected before their statistics are computed.
@@ -105,7 +106,7 @@ def with_statistics(
         found = _at_points(image, reducer, batch, algorithm) if many else None
         for k, feature in enumerate(batch.features):
             if found is not None and k in found:
-                yield feature.with_properties(**found[k])
+                yield with_found(feature, found[k])
                 continue
             zone = batch.zone(k)
             if zone is None:
@@ -115,7 +116,7 @@ def with_statistics(
             statistics = reduce_zone(
                 image, reducer, zone, algorithm, "output", tile_scale, batch.reads
             )
-            yield feature.with_properties(**statistics)
+            yield with_found(feature, statistics)
 
 
 def _points(features: Sequence[Feature], projection: Projection) -> dict[int, PixelRectangle]:

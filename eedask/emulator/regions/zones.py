@@ -33,6 +33,7 @@ from eedask.emulator.pixels.raster import (
     compose,
 )
 from eedask.emulator.pixels.tiling import READ_TILE, PixelRectangle, least_side, quarters
+from eedask.emulator.readings import reading
 from eedask.emulator.reducers.reduce import Reducer, Run
 from eedask.emulator.regions.coverage import Cover
 from eedask.emulator.regions.shapes import shape_in
@@ -300,7 +301,8 @@ def output_names(bands: Sequence[str], reducer: Reducer, single: str) -> list[li
     if single == "band" and len(reducer.outputs) == 1:
         return [[band] for band in bands]
     if single == "output":
-        if len(bands) == 1:
+        alone = len(reducer.outputs) == 1 or reading("region_outputs") == "output"
+        if len(bands) == 1 and alone:
             return [list(reducer.outputs)]
         if len(reducer.outputs) == 1:
             return [[band] for band in bands]

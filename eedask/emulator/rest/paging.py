@@ -43,12 +43,15 @@ class Paged:
     patience : float
         Seconds after which a page ends before it is full. Of a sequence of which little is
         kept, pages may be empty, and yet be followed by others.
+    is_short : bool
+        Whether the first page is empty, and the others hold a third of what they may.
     """
 
     start: Callable[[], Iterator[Any]]
     keep: Callable[[Any], bool] = lambda _: True
     show: Callable[[Any], Any] = lambda element: element
     patience: float = math.inf
+    is_short: bool = False
 
 
 class Pager:
@@ -93,6 +96,10 @@ class Pager:
         iterator = self._take(token) if token else None
         if iterator is None:
             iterator = islice(paged.start(), seen, None)
+        if paged.is_short:
+            size = -(-size // 3)
+            if not token:
+                return Page([], self._keep(digest, 0, iterator))
         elements: list[Any] = []
         until = self._clock() + paged.patience
         for element in iterator:

@@ -22,6 +22,7 @@ from eedask.emulator.expression.expression import Context, evaluate
 from eedask.emulator.limits.accounting import Usage
 from eedask.emulator.limits.answer_size import check_json, check_value
 from eedask.emulator.limits.budget import Budget
+from eedask.emulator.limits.capacity import too_heavy
 from eedask.emulator.limits.interrupting import processor_time
 from eedask.emulator.limits.metering import MemoryLimit, current, metered
 from eedask.emulator.limits.profiles import profile_of
@@ -32,12 +33,14 @@ from eedask.emulator.pixels.raster import Image
 from eedask.emulator.protocol.api import MAX_PAYLOAD, PROFILE_HEADER, refusal, route
 from eedask.emulator.protocol.discovery import algorithms_json, discovery_document
 from eedask.emulator.protocol.validation import parse_body, parse_query
+from eedask.emulator.readings import Readings, reading, under
 from eedask.emulator.rest.asset_methods import AssetMethods
 from eedask.emulator.rest.calls import ELEMENTS_PAGE, Call, Handler, feature_page, with_token
 from eedask.emulator.rest.fields import select_fields
 from eedask.emulator.rest.paging import Paged, Pager, page_size
 from eedask.emulator.rest.store import Store
 from eedask.emulator.rest.tiles import tile_grid
+from eedask.emulator.values.elements import in_some_order
 from eedask.emulator.values.info import feature_json, to_info, too_deep
 from eedask.emulator.values.value_types import Collection
 
@@ -111,6 +114,7 @@ class Core:
         body: bytes = b"",
         *,
         profiling: bool = False,
+        readings: Readings | None = None,
     ) -> Answer:
         """Answer a request; never raises.
 
@@ -126,8 +130,10 @@ class Core:
             Decompressed.
         profiling : bool
             Whether the answer's headers are to have the id of a profile.
+        readings : Readings, optional
+            What the answer takes Earth Engine to do; by default the emulator's own.
         """
-        with metered(self._budget) as meter:
+        with metered(self._budget) as meter, under(readings or Readings()):
             answer = self._guarded(method, path, query or {}, body)
         usage = Usage(meter.eecu_seconds, meter.peak, meter.tag)
         headers = answer.headers
@@ -141,9 +147,9 @@ class Core:
             with processor_time(self._budget.processor_seconds):
                 return self._answer(method, unquote(path), query, body)
         except EarthEngineError as error:
-            return error_answer(error)
+            return error_answer(too_heavy(error))
         except MemoryError:
-            return error_answer(MemoryLimit())
+            return error_answer(too_heavy(MemoryLimit()))
         except RecursionError:
             return error_answer(too_deep())
         except Exception as error:
@@ -231,7 +237,9 @@ class Core:
     def _compute_features(self, call: Call) -> Answer:
         body = call.body
         query = ["computeFeatures", body["expression"]]
-        return feature_page(self._pager, query, body, Paged(lambda: self._features(body)))
+        is_short = reading("pages") == "short"
+        paged = Paged(lambda: in_some_order(self._features(body)), is_short=is_short)
+        return feature_page(self._pager, query, body, paged)
 
     def _compute_images(self, call: Call) -> Answer:
         body = call.body

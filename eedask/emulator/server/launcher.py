@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from eedask.emulator.readings import Readings
 from eedask.emulator.server.starting import Command
 from eedask.emulator.traffic.faults import Faults, Latency
 
@@ -64,6 +65,10 @@ class Emulator:
         "Computation timed out.". None: 300.
     processes : int, optional
         That render; 0 renders in threads of the server. None: one a CPU.
+    readings : str, mapping or Readings, optional
+        What Earth Engine is taken to do where no document says it, by the names of
+        :data:`~eedask.emulator.readings.READINGS`: ``{"null_properties": "kept"}``, or
+        ``"all-other"`` for everything that the emulator does not do by itself.
     project : str
         The one project there is.
 
@@ -108,9 +113,11 @@ class Emulator:
         timeout: float | None = None,
         token_seconds: float | None = None,
         processes: int | None = None,
+        readings: Readings | Mapping[str, str] | str | None = None,
         project: str = "eedask-emulator",
     ) -> None:
         self.project = project
+        self._readings = Readings.parse(readings)
         options = {
             "--project": project,
             "--seed": seed,
@@ -124,6 +131,7 @@ class Emulator:
             "--timeout": timeout,
             "--token-seconds": token_seconds,
             "--processes": processes,
+            "--reading": self._readings.spec(),
         }
         # -P: a file in the working directory must not shadow a module of the emulator's.
         command = [sys.executable, "-P", "-m", "eedask.emulator", "--port=0", "--quiet"]
@@ -181,6 +189,16 @@ class Emulator:
         if "latency" in quotas:
             quotas["latency"] = Latency.parse(quotas["latency"]).spec()
         self._control("quotas", quotas)
+
+    @property
+    def readings(self) -> dict[str, str]:
+        """How each reading is set, by name."""
+        return self._readings.all()
+
+    def set_readings(self, readings: Readings | Mapping[str, str] | str | None) -> None:
+        """Set the readings from now on; those that are not named are the emulator's own."""
+        self._readings = Readings.parse(readings)
+        self._control("readings", self._readings.spec())
 
     def revoke(self, token: str | None = None) -> None:
         """Accept a refresh or access token no more; that of :attr:`credentials` if None."""

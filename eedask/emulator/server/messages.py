@@ -39,7 +39,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request, its body decompressed."""
+    """An HTTP request, its body decompressed, and the readings that it is answered by."""
 
     method: str
     path: str
@@ -47,6 +47,7 @@ class Request:
     body: bytes
     takes_gzip: bool
     profiling: bool = False
+    readings: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> tuple[Any, ...]:
         """Return the fields in order: plain tuples pickle several times as fast as objects."""
@@ -57,6 +58,7 @@ class Request:
             self.body,
             self.takes_gzip,
             self.profiling,
+            self.readings,
         )
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from eedask.emulator.limits.budget import Budget
+from eedask.emulator.readings import ALL_OTHER, READINGS
 from eedask.emulator.server.hosts import LOOPBACK
 
 
@@ -97,6 +98,14 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
         default="",
         help='shares of requests, e.g. "429=0.3,429_retry_after=0.1,500=0.05,503=0.05,hang=0.01,'
         'reset=0.01,truncated=0.01,wrong_bytes=0.01,drip=0.01,outage_after=5,outage=20"',
+    )
+    add(
+        "--reading",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what Earth Engine is taken to do where no document says it; may be repeated, and"
+        f" {ALL_OTHER} changes all. There are: {'; '.join(map(str, READINGS.values()))}",
     )
     add(
         "--token-seconds",

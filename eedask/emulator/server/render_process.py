@@ -18,6 +18,7 @@ from isal import igzip
 
 from eedask.emulator.answers import JSON, Answer
 from eedask.emulator.catalog import Catalog
+from eedask.emulator.readings import Readings
 from eedask.emulator.rest.rest import Core
 from eedask.emulator.rest.store import Store
 from eedask.emulator.server.channel import Blocking
@@ -43,7 +44,12 @@ def core_of(settings: Settings) -> Core:
 def render(core: Core, request: Request) -> Answer:
     """Answer a request, its JSON compressed if the client takes that and it is worth it."""
     answer = core.answer(
-        request.method, request.path, request.query, request.body, profiling=request.profiling
+        request.method,
+        request.path,
+        request.query,
+        request.body,
+        profiling=request.profiling,
+        readings=Readings(request.readings),
     )
     is_json = answer.headers.get("Content-Type") == JSON
     if not (request.takes_gzip and is_json and len(answer.body) >= _GZIP_FROM):

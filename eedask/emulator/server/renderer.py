@@ -13,6 +13,9 @@ from typing import Any
 
 from eedask.emulator.answers import Answer, error_answer
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.limits.capacity import too_heavy
+from eedask.emulator.limits.metering import TimeLimit
+from eedask.emulator.readings import Readings, under
 from eedask.emulator.server.channel import Blocking, Channel
 from eedask.emulator.server.messages import Request, Settings, answer_of
 
@@ -70,7 +73,8 @@ class Renderer:
             channel = self._channel or await self._connect()
             return answer_of(await channel.ask(request.parts(), self._deadline_s))
         except TimeoutError:
-            fault = EarthEngineError("Computation timed out.")
+            with under(Readings(request.readings)):
+                fault = too_heavy(TimeLimit())
         except (EOFError, OSError, EarthEngineError):
             fault = EarthEngineError("A render process of the eedask emulator died.", 500)
         except asyncio.CancelledError:

@@ -34,6 +34,8 @@ from tornado.iostream import StreamClosedError
 from eedask.emulator.answers import Answer, error_answer, json_answer
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.protocol.api import MAX_PAYLOAD, PROFILING_HEADER, route
+from eedask.emulator.readings import Readings
+from eedask.emulator.server.dressing import CHUNKED, as_read, takes_gzip
 from eedask.emulator.server.messages import Request
 from eedask.emulator.server.pool import Pool
 from eedask.emulator.traffic.auth import Tokens
@@ -73,9 +75,19 @@ class Front(HTTPServerConnectionDelegate):
         Its clock must be that of the event loop's time (seconds).
     tokens : Tokens, optional
         That are accepted; None: nothing is checked.
+    readings : Readings, optional
+        What Earth Engine is taken to do; by default the emulator's own.
     """
 
-    def __init__(self, pool: Pool, traffic: Traffic, tokens: Tokens | None = None) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        traffic: Traffic,
+        tokens: Tokens | None = None,
+        readings: Readings | None = None,
+    ) -> None:
+        self.readings = readings or Readings()
+        self._server: HTTPServer | None = None
         self._pool = pool
         self._traffic = traffic
         self._tokens = tokens or Tokens(None, lambda: 0.0)
@@ -88,7 +100,14 @@ class Front(HTTPServerConnectionDelegate):
         # A connection may idle as long as its client likes: a timer for each request costs more.
         server.conn_params.header_timeout = None
         server.add_sockets(sockets)
+        self._server = server
+        self._set_readings(self.readings)
         return server
+
+    def _set_readings(self, readings: Readings) -> None:
+        self.readings = readings
+        if self._server is not None:
+            self._server.conn_params.no_keep_alive = readings["keep_alive"] == "closed"
 
     def start_request(
         self, server_conn: object, request_conn: HTTPConnection
@@ -106,7 +125,7 @@ class Front(HTTPServerConnectionDelegate):
         request = exchange.request()
         try:
             if request.path.startswith("/emulator/"):
-                await exchange.deliver(self._control(request))
+                await exchange.deliver(self._control(request), is_plain=True)
             else:
                 await self._answer(exchange, request)
         except StreamClosedError:
@@ -145,6 +164,8 @@ class Front(HTTPServerConnectionDelegate):
                 answer = await self._rendered(exchange, request, verdict.latency)
         finally:
             self._traffic.leave()
+        if answer.status == HTTPStatus.GATEWAY_TIMEOUT and self.readings["capacity"] == "silence":
+            fault = Fault.HANG
         outcome = fault.value if fault in (Fault.RESET, Fault.HANG) else answer.status
         self._traffic.count(label, outcome)
         await exchange.deliver(self._marked(answer), fault, self._traffic.faults)
@@ -190,6 +211,11 @@ class Front(HTTPServerConnectionDelegate):
                     self._traffic.forget()
                 case "POST", "/emulator/faults":
                     self._traffic.faults = json.loads(request.body or b"null")
+                case "GET", "/emulator/readings":
+                    return json_answer(self.readings.all())
+                case "POST", "/emulator/readings":
+                    self._set_readings(Readings.parse(json.loads(request.body or b"null")))
+                    return json_answer(self.readings.all())
                 case "POST", "/emulator/quotas":
                     self._traffic.set_quotas(json.loads(request.body))
                 case "POST", "/emulator/token" | "/emulator/revoke":
@@ -259,19 +285,34 @@ class _Exchange(HTTPMessageDelegate):
     def request(self) -> Request:
         """Return the request."""
         path, _, query = self._start.path.partition("?")
+        readings = self._front.readings
         return Request(
             self._start.method,
             unquote(path),
             dict(parse_qsl(query, keep_blank_values=True)) if query else {},
             bytes(self._body),
-            "gzip" in self._headers.get("Accept-Encoding", ""),
+            takes_gzip(self._headers, readings),
             PROFILING_HEADER in self._headers,
+            readings.given,
         )
 
     async def deliver(
-        self, answer: Answer, fault: Fault | None = None, settings: Faults | None = None
+        self,
+        answer: Answer,
+        fault: Fault | None = None,
+        settings: Faults | None = None,
+        *,
+        is_plain: bool = False,
     ) -> None:
-        """Write an answer, or fail to in the way of a fault.
+        """Write an answer as the readings have it, or fail to in the way of a fault.
+
+        Parameters
+        ----------
+        answer : Answer
+        fault : Fault, optional
+        settings : Faults, optional
+        is_plain : bool
+            Whether the readings leave it alone.
 
         Raises
         ------
@@ -279,6 +320,9 @@ class _Exchange(HTTPMessageDelegate):
             The client has gone away.
         """
         settings = settings or Faults()
+        if not is_plain:
+            readings = self._front.readings
+            answer = as_read(answer, readings, takes_gzip(self._headers, readings))
         body = b"" if self._start.method == "HEAD" else answer.body
         if fault is Fault.RESET:
             self._reset()
@@ -301,7 +345,11 @@ class _Exchange(HTTPMessageDelegate):
 
     async def _write_head(self, answer: Answer, chunk: bytes) -> None:
         headers = HTTPHeaders(dict(answer.headers))
-        headers["Content-Length"] = str(len(answer.body))
+        if headers.get("Transfer-Encoding") != CHUNKED:
+            headers["Content-Length"] = str(len(answer.body))
+        else:
+            # The connection states and does it by itself where a length is not stated.
+            del headers["Transfer-Encoding"]
         reason = responses.get(answer.status, "Unknown")
         line = ResponseStartLine("HTTP/1.1", answer.status, reason)
         await self._connection.write_headers(line, headers, chunk)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from eedask.emulator.geometry.geometry import UNBOUNDED, Geometry
 from eedask.emulator.pixels.late import changed
 from eedask.emulator.pixels.raster import Image
+from eedask.emulator.readings import reading
 from eedask.emulator.values.value_types import Collection, Feature
 
 INDEX = "system:index"
 _OF_ASSETS = {"system:id": "id", "system:version": "version"}
 GEOMETRY_SELECTORS = (".geo", ".all")
+_BLOCK = 500  # elements that are mixed with each other
 
 
 def geometry_of(element: Any) -> Geometry | None:
@@ -54,6 +58,36 @@ def names_of(element: Any) -> list[str]:
 def with_properties(element: Any, properties: Mapping[str, Any]) -> Any:
     """Return a copy of an element with properties added or replaced; a value of None removes."""
     return replace(element, properties=changed(element.properties, properties))
+
+
+def keeps_null() -> bool:
+    """Return whether what was looked for in vain becomes a property that is null.
+
+    That is the reading ``null_properties``. If not, the element has no such property.
+    """
+    return reading("null_properties") == "kept"
+
+
+def with_found(element: Any, properties: Mapping[str, Any]) -> Any:
+    """Return a copy of an element with properties; what is None is removed, or a null kept."""
+    return replace(element, properties=changed(element.properties, properties, keeps_null()))
+
+
+def with_copied(element: Any, properties: Mapping[str, Any]) -> Any:
+    """Return a copy of an element with properties of another; what is None is left, or a null."""
+    keep = keeps_null()
+    there = {k: v for k, v in properties.items() if keep or v is not None}
+    return replace(element, properties=changed(element.properties, there, keep))
+
+
+def in_some_order(elements: Iterator[Any]) -> Iterator[Any]:
+    """Yield elements in their order, or by the reading ``feature_order`` mixed in blocks."""
+    if reading("feature_order") == "as_sent":
+        yield from elements
+        return
+    while block := list(islice(elements, _BLOCK)):
+        random.Random(len(block)).shuffle(block)
+        yield from block
 
 
 def with_index(element: Any, index: str | None) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry.geometry import Geometry, shape_json, to_geojson
 from eedask.emulator.pixels.raster import Band, Image, PixelType, Projection
+from eedask.emulator.readings import reading
 from eedask.emulator.values.elements import INDEX, index_of
 from eedask.emulator.values.typenames import type_name
 from eedask.emulator.values.value_types import Collection, Date, DateRange, ErrorMargin, Feature
@@ -19,6 +20,8 @@ from eedask.emulator.values.value_types import Collection, Date, DateRange, Erro
 MAX_ELEMENTS = 5000
 """The most elements of a collection that one answer of getInfo can hold."""
 
+_UNASKED = {"id": "0_0", "updateTime": "2026-01-01T00:00:00Z", "links": {"self": []}}
+_UNASKED_PROPERTIES = {INDEX: "0_0", "geo": None, "unasked": [{"of": None}, 1.5]}
 _EXACT = 2.0**53  # up to here a double can hold every integer
 
 
@@ -62,13 +65,22 @@ def _info(value: Any) -> Any:
     raise EarthEngineError(f"An object of type {type_name(value)} cannot be computed to JSON.")
 
 
-def number_json(value: float) -> int | float | str:
+def number_json(value: float) -> int | float | str | None:
     """Return a number in the form of Earth Engine's JSON, see :func:`to_info`."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    if not math.isfinite(value):
+        return _not_finite(value)
+    is_whole = value.is_integer() and abs(value) < _EXACT
+    return int(value) if is_whole and reading("whole_numbers") == "integers" else value
+
+
+def _not_finite(value: float) -> float | str | None:
+    """Return what stands for a number that JSON lacks, by the reading ``non_finite``."""
+    match reading("non_finite"):
+        case "null":
+            return None
+        case "bare":
+            return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
 def feature_json(feature: Feature) -> dict[str, Any]:
@@ -83,11 +95,8 @@ def feature_json(feature: Feature) -> dict[str, Any]:
     index = index_of(feature)
     if index is not None:
         properties.setdefault(INDEX, index)
-    return {
-        "type": "Feature",
-        "geometry": None if geometry is None else _info(shape_json(geometry.lonlat)),
-        "properties": properties,
-    }
+    shape = None if geometry is None else _info(shape_json(geometry.lonlat))
+    return _as_read({"type": "Feature", "geometry": shape, "properties": properties})
 
 
 def _geometry(geometry: Geometry) -> Any:
@@ -102,7 +111,17 @@ def _feature(feature: Feature) -> dict[str, Any]:
         "properties": {k: _info(v) for k, v in feature.properties.items() if k != INDEX},
     }
     index = index_of(feature)
-    return result if index is None else {**result, "id": index}
+    return _as_read(result if index is None else {**result, "id": index})
+
+
+def _as_read(feature: dict[str, Any]) -> dict[str, Any]:
+    """Return a feature's JSON by the readings ``feature_members`` and ``extra_properties``."""
+    if reading("extra_properties") == "some":
+        feature = {**_UNASKED, **feature}
+        feature["properties"] = {**_UNASKED_PROPERTIES, **feature["properties"]}
+    if reading("feature_members") == "absent":
+        feature = {k: v for k, v in feature.items() if v is not None and v != {}}
+    return feature
 
 
 def _image(image: Image) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import shapely
 
 from eedask.emulator.geometry.geometry import Geometry, touches
 from eedask.emulator.limits.metering import metered_elements
+from eedask.emulator.pixels.late import changed
 from eedask.emulator.pixels.raster import Image
 
 Bounds = tuple[float, float, float, float]
@@ -60,9 +61,7 @@ class Feature:
 
     def with_properties(self, **properties: Any) -> Feature:
         """Return a copy with properties added or replaced; a value of None removes one."""
-        merged = {**self.properties, **properties}
-        kept = {k: v for k, v in merged.items() if v is not None}
-        return Feature(self.geometry, kept, self.id)
+        return Feature(self.geometry, changed(self.properties, properties), self.id)
 
 
 Element = Feature | Image

@@ -23,7 +23,7 @@ _STRIPED = 512
 
 _BLOCK = {"tiled": True, "blockxsize": 256, "blockysize": 256}
 
-_PROFILE = ("driver", "dtype", "nodata", "count", "crs", "compress", "interleave", "photometric")
+_PROFILE = ("driver", "dtype", "count", "crs", "compress", "interleave", "photometric")
 
 
 class Tif(ImageFormat):
@@ -84,13 +84,17 @@ class Tif(ImageFormat):
 
 
 class _Joiner:
-    """Holds the values of the whole chip, and what the first tile says besides its pixels."""
+    """Holds the values of the whole chip, and what the first tile says besides its pixels.
+
+    The nodata value is that of any tile: a tile without masked pixels may state none.
+    """
 
     def __init__(self, grid: PixelGrid, most: int) -> None:
         self._grid = grid
         self._most = most
         self._values: NDArray[Any] | None = None
         self._about: dict[str, Any] = {}
+        self._nodata: float | None = None
 
     def add(self, window: Window, data: bytes) -> None:
         from rasterio.io import MemoryFile
@@ -101,6 +105,7 @@ class _Joiner:
             check_same("crs", source.crs, self._about["profile"]["crs"])
             check_same("bands", source.descriptions, self._about["descriptions"])
             check_same("types", set(source.dtypes), {self._values.dtype.name})
+            self._nodata = _one_nodata(self._nodata, source.nodata)
             self._values[:, *window.slices] = source.read()
 
     def finish(self) -> bytes:
@@ -125,7 +130,22 @@ class _Joiner:
         rows, columns = self._grid.shape
         place = {"width": columns, "height": rows, "transform": Affine(*self._grid.transform)}
         blocks = _BLOCK if max(rows, columns) > _STRIPED else {}
-        return {**self._about["profile"], **place, **blocks, "bigtiff": "if_safer"}
+        about = {**self._about["profile"], "nodata": self._nodata}
+        return {**about, **place, **blocks, "bigtiff": "if_safer"}
+
+
+def _one_nodata(known: float | None, stated: float | None) -> float | None:
+    """Return the nodata value of a chip of which one more tile states its own, or None.
+
+    Raises
+    ------
+    PermanentError
+        Two tiles state different ones.
+    """
+    if known is None or stated is None:
+        return stated if known is None else known
+    check_same("nodata values", str(stated), str(known))
+    return known
 
 
 def _about(source: rasterio.io.DatasetReader) -> dict[str, Any]:

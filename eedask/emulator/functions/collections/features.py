@@ -21,6 +21,7 @@ from eedask.emulator.values.elements import (
     names_of,
     ordinary,
     property_of,
+    with_copied,
     with_properties,
 )
 from eedask.emulator.values.typenames import type_name
@@ -105,12 +106,11 @@ def copy_properties(
             "Element.copyProperties: 'exclude' cannot be specified with 'properties'."
         )
     if names is not None:
-        found = {n: property_of(source, n) for n in names}
-        copied = {k: v for k, v in found.items() if v is not None}
+        copied = {n: property_of(source, n) for n in names}
     else:
         left_out = exclude or []
         copied = {k: v for k, v in ordinary(source.properties).items() if k not in left_out}
-    return with_properties(destination, copied)
+    return with_copied(destination, copied)
 
 
 @algorithm("Element.replaceProperties")

@@ -12,7 +12,7 @@ from typing import Any
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.values.comparison import sort_key
-from eedask.emulator.values.elements import index_of, property_of, with_properties
+from eedask.emulator.values.elements import index_of, property_of, with_copied, with_properties
 from eedask.emulator.values.filtering import Filter
 from eedask.emulator.values.value_types import Collection, Feature, Query
 
@@ -68,7 +68,7 @@ def save_first(
             found = _ordered(matches, ordering, ascending)[0]
             yield with_properties(element, {key: _measured(found, measure)})
         elif outer:
-            yield element
+            yield with_copied(element, {key: None})
 
     return Join(results)
 
@@ -87,7 +87,7 @@ def save_best(key: str, measure: str, outer: bool) -> Join:
             best = min(matches, key=lambda m: m[1] or 0.0)
             yield with_properties(element, {key: _measured(best, measure)})
         elif outer:
-            yield element
+            yield with_copied(element, {key: None})
 
     return Join(results)
 

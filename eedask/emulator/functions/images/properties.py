@@ -11,7 +11,7 @@ from eedask.emulator.functions.images.bands import add_bands, select
 from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 from eedask.emulator.pixels.sampling import masked
-from eedask.emulator.values.elements import ordinary, property_of, with_properties
+from eedask.emulator.values.elements import ordinary, property_of, with_copied, with_found
 from eedask.emulator.values.value_types import Collection, Date
 
 
@@ -43,8 +43,8 @@ def copy_properties(
     copied = ordinary(source.properties)
     if properties is not None:
         copied = {name: property_of(source, name) for name in properties}
-    copied = {k: v for k, v in copied.items() if v is not None and k not in (exclude or ())}
-    return with_properties(destination, copied)
+    copied = {k: v for k, v in copied.items() if k not in (exclude or ())}
+    return with_copied(destination, copied)
 
 
 @algorithm("Image.linkCollection", takes_arrays=True)
@@ -77,7 +77,7 @@ def link_collection(
             linked = linked.with_bands(tuple(_masked_band(band) for band in linked.bands))
         result = add_bands(result, linked, None, True)
     values = {name: None if found is None else property_of(found, name) for name in names}
-    return result.with_properties(**values) if values else result
+    return with_found(result, values) if values else result
 
 
 def _names(value: Any) -> list[str]:

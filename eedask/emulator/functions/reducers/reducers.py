@@ -14,6 +14,7 @@ import numpy as np
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
+from eedask.emulator.readings import reading
 from eedask.emulator.reducers import statistics
 from eedask.emulator.reducers.accumulators import (
     Accumulator,
@@ -187,7 +188,8 @@ def median(
 ) -> Reducer:
     """Return the weighted median. It is exact, so the arguments about buckets are ignored."""
     del max_buckets, min_width, max_raw
-    return _gathered(statistics.percentiles((50.0,)), ("median",))
+    weighted = reading("percentiles") == "weighted"
+    return _gathered(statistics.percentiles((50.0,)), ("median",), weighted)
 
 
 @algorithm("Reducer.mode")
@@ -217,7 +219,8 @@ def percentile(
         raise EarthEngineError("Reducer.percentile: Need as many output names as percentiles.")
     if not all(0 <= p <= 100 for p in wanted):
         raise EarthEngineError("Reducer.percentile: Percentiles must be between 0 and 100.")
-    return _gathered(statistics.percentiles([float(p) for p in wanted]), outputs)
+    weighted = reading("percentiles") == "weighted"
+    return _gathered(statistics.percentiles([float(p) for p in wanted]), outputs, weighted)
 
 
 @algorithm("Reducer.intervalMean")

@@ -19,6 +19,7 @@ from eedask.emulator.regions.zones import (
     reduce_zone,
     region_of,
 )
+from eedask.emulator.values.elements import in_some_order
 from eedask.emulator.values.value_types import Collection, Feature, Query
 
 
@@ -61,7 +62,7 @@ def reduce_regions(
     tile_scale: float = 1.0,
     max_pixels: float | None = None,
 ) -> Collection:
-    """Return features with a reducer's outputs as properties; null outputs are left out.
+    """Return features with a reducer's outputs as properties; null ones are left out or kept.
 
     Names of the properties: of an image of one band ``output``; of several bands ``band`` if the
     reducer has one output, else ``band_output``.
@@ -75,6 +76,7 @@ def reduce_regions(
         # Values that a later filter asks for may be those of the statistics, which the features do
         # not have yet; conditions on place and time hold for the features already.
         features = collection.elements(replace(query, equals={}))
-        return with_statistics(image, reducer, features, projection, max_pixels, name, tile_scale)
+        found = with_statistics(image, reducer, features, projection, max_pixels, name, tile_scale)
+        return in_some_order(found)
 
     return collection.with_source(source)

@@ -9,7 +9,7 @@ import affine
 
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import algorithm
-from eedask.emulator.geometry.crs import resolve
+from eedask.emulator.geometry.crs import check_requested, resolve
 from eedask.emulator.pixels import projection as projections
 from eedask.emulator.pixels.raster import Projection, compose
 
@@ -25,6 +25,7 @@ def projection(
         return crs if transform is None else Projection(crs.crs, projections.affine_of(transform))
     if not isinstance(crs, str):
         raise EarthEngineError("Projection: The crs must be a string.")
+    check_requested(crs)
     resolve(crs)
     if transform is None:
         return Projection(crs)
