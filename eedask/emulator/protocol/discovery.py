@@ -13,6 +13,7 @@ The list of algorithms is the one that comes with the installed ``earthengine-ap
 
 from __future__ import annotations
 
+import copy
 import json
 from functools import cache
 from importlib import resources
@@ -32,7 +33,8 @@ def read_data(name: str) -> dict[str, Any]:
 def discovery_document(root_url: str) -> dict[str, Any]:
     """Return the service's description for a server at ``root_url``."""
     root = root_url.rstrip("/") + "/"
-    return {**read_data("discovery.json"), "rootUrl": root, "baseUrl": root}
+    # A copy, as Google's client library adds to the description that it builds a client from.
+    return {**copy.deepcopy(read_data("discovery.json")), "rootUrl": root, "baseUrl": root}
 
 
 def algorithms_json() -> bytes:

@@ -331,6 +331,7 @@ def test_regions():
 
 def test_the_discovery_document_builds_a_client():
     document = discovery_document("http://127.0.0.1:1")
+    untouched = json.dumps(document)
     with build_from_document(document, credentials=AnonymousCredentials()) as service:
         projects = service.projects()
         request = projects.assets().listAssets(parent="projects/p/assets/x", pageSize=2)
@@ -340,6 +341,8 @@ def test_the_discovery_document_builds_a_client():
         assert projects.assets().listAssets_next(request, {}) is None
         tile = projects.maps().tiles().get(parent="projects/p/maps/m", zoom=3, x=2, y=1)
         assert tile.uri.endswith("/v1/projects/p/maps/m/tiles/3/2/1?alt=json")
+    # The library adds to what it is given; the next who asks must not get that.
+    assert json.dumps(discovery_document("http://127.0.0.1:1")) == untouched
 
 
 def test_algorithms_are_those_of_the_client():
