@@ -56,7 +56,7 @@ eedask.emulator.functions.values: dates filters matrices numbers pixel_types pro
   projections strings arrays dictionaries filter_expressions lists number_expressions
 eedask.emulator.geometry: crs sphere geometry geodesy
 eedask.emulator.learning: classifiers confusion decision_trees k_means training_data learners
-eedask.emulator.limits: accounting answer_size budget metering capacity interrupting profiles
+eedask.emulator.limits: accounting answer_size budget capacity metering interrupting profiles
 eedask.emulator.neighbours: connected costs kernels texture neighbourhoods gradients
 eedask.emulator.output: own_grid png gif encode table_files formats pixel_grids rendering
   film

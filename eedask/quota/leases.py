@@ -115,7 +115,7 @@ def limiter_for(key: str, ceiling: Ceiling) -> RunLimiter:
     place = (key, scheduler)
     with _LOCK:
         tenancy = _TENANCIES.get(place)
-        if tenancy is None or tenancy.over:
+        if tenancy is None or not tenancy.is_used:
             tenancy = _TENANCIES[place] = _Tenancy(place, ceiling, link)
         tenancy.runs += 1
         if isinstance(tenancy.link, _Cluster):
@@ -299,7 +299,11 @@ class _Tenancy:
                 time.sleep(_ALARM_S)
         if self.link.broken:
             self.limiter.close()
-        else:
+        if self.link.owner_is_here:
+            # Not through a cluster that is about to close: what is then not heard stays booked for
+            # seconds, and the next run would wait for it.
+            self.link = _Local()
+        if not self.link.broken:
             self._renew(leaving=True)
 
     def _wanted(self) -> bool:
@@ -309,10 +313,15 @@ class _Tenancy:
                 self.limiter.close()
                 self._forget()
                 self.link = _Local()
-            self.over = self.link.broken or not (self.runs or self.limiter.in_flight)
+            self.over = self.link.broken or not self.is_used
             if self.over:
                 self._forget()
             return not self.over
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a run has it, or requests of an ended run are still under way."""
+        return not self.over and bool(self.runs or self.limiter.in_flight)
 
     def _forget(self) -> None:
         """Let runs that come find another."""

@@ -273,8 +273,8 @@ def test_each_exchange_takes_a_slot_also_one_that_only_repeats_with_another_toke
             assert connection.send(ASK, slots.slot) == b"{}"
         connection.close()
     assert not statuses
-    report = slots.report()
-    assert (report.done, report.in_flight, report.throttled) == (2, 0, 0)
+    usage = slots.next_usage()
+    assert (usage.done, usage.in_flight, usage.throttled) == (2, 0, 0)
 
 
 def test_a_repeated_exchange_waits_for_a_token_of_the_rate():

@@ -261,16 +261,17 @@ def test_those_that_wait_hold_no_slot():
 
     class Sending(Fake):
         def ask(self, job, sender):
-            sender.send(None)
+            sender.send(SimpleNamespace(divisible=False))
             return [None] * len(job.items)
 
     class Gate:
         def __init__(self):
             self.sent, self.opened = 0, threading.Event()
 
-        def send(self, _):
-            self.sent += 1
-            self.opened.wait(30)
+        def send(self, _, slot):
+            with slot():
+                self.sent += 1
+                self.opened.wait(30)
 
     task, slots, gate = Sending(most=1e9, total=4000.0), CountedSlots(8), Gate()
     sizes, spec = BatchSizes(250, 4000, patience_s=30), SimpleNamespace(policy=RetryPolicy())

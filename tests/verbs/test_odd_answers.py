@@ -183,7 +183,8 @@ def test_items_whose_answers_stay_odd_are_failures_of_theirs(
     result = plan.run(progress=False)
     assert result.failed["error_kind"].tolist() == ["transient"] * len(squares)
     assert all("answer" in error for error in result.failed["error"])
-    assert set(result.failed["attempts"]) == {TRIES}
+    # Where a chip lies is asked before it is tried.
+    assert set(result.failed["attempts"]) == {0 if verb == "native chips" else TRIES}
 
 
 @pytest.mark.parametrize(("verb", "word"), OF_ITEMS + BEFORE_ITEMS)

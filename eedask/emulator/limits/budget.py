@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eedask.emulator.errors import EarthEngineError
+
 OPERATIONS_PER_EECU_SECOND = 1e7
 """Operations that cost one EECU-second. Reading one pixel of one band is one operation."""
 
 PARALLELISM = 10
 """EECU-seconds that a request uses in a modelled second, as if so many machines worked on it."""
+
+
+MEMORY_WORDS = "User memory limit exceeded."
+TIME_WORDS = "Computation timed out."
+
+
+class MemoryLimit(EarthEngineError):
+    """More bytes are held than the budget allows; computing in smaller tiles may help."""
+
+    def __init__(self) -> None:
+        super().__init__(MEMORY_WORDS)
+
+
+class TimeLimit(EarthEngineError):
+    """More has been computed than the budget allows."""
+
+    def __init__(self) -> None:
+        super().__init__(TIME_WORDS)
 
 
 @dataclass(frozen=True)

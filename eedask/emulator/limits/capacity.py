@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.limits.metering import MemoryLimit, TimeLimit
+from eedask.emulator.limits.budget import MemoryLimit, TimeLimit
 from eedask.emulator.readings import reading
 
 _MEMORY_WORDS = "Earth Engine memory capacity exceeded."

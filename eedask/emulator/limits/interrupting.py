@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from eedask.emulator.limits.metering import TimeLimit
+from eedask.emulator.limits.budget import TimeLimit
 
 _AGAIN_S = 0.5
 

@@ -26,8 +26,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.limits.budget import OPERATIONS_PER_EECU_SECOND, Budget
+from eedask.emulator.limits.budget import OPERATIONS_PER_EECU_SECOND, Budget, MemoryLimit, TimeLimit
 
 # Operations charged for each request, call, band of a result, and element of a collection.
 _PER_REQUEST = 1e5
@@ -38,22 +37,6 @@ _PER_ELEMENT = 1e2
 _ELEMENT_BYTES = 256
 _ITEM_BYTES = 8
 _CLOCK_EVERY = 1e6  # operations between looks at the clock
-MEMORY_WORDS = "User memory limit exceeded."
-TIME_WORDS = "Computation timed out."
-
-
-class MemoryLimit(EarthEngineError):
-    """More bytes are held than the budget allows; computing in smaller tiles may help."""
-
-    def __init__(self) -> None:
-        super().__init__(MEMORY_WORDS)
-
-
-class TimeLimit(EarthEngineError):
-    """More has been computed than the budget allows."""
-
-    def __init__(self) -> None:
-        super().__init__(TIME_WORDS)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from affine import Affine
 
-from eedask.emulator.limits import metering
+from eedask.emulator.limits import budget, metering
 from eedask.emulator.pixels.raster import Band, Grid, Pixels, compose, is_opaque, uniform
 
 READ_TILE = 1024
@@ -65,7 +65,7 @@ def read_tiled(band: Band, grid: Grid, tile_scale: float = 1.0) -> Pixels:
         try:
             with metering.scope():
                 return band.read(grid)
-        except metering.MemoryLimit:
+        except budget.MemoryLimit:
             parts = quarters(whole, least_side(tile_scale))
             if not parts:
                 raise

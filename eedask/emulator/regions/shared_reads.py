@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eedask.emulator.limits import metering
+from eedask.emulator.limits import budget, metering
 from eedask.emulator.pixels.projection import window_grid
 from eedask.emulator.pixels.raster import Band, Pixels, Places, Projection
 from eedask.emulator.pixels.tiling import LEAST_TILE, PixelRectangle
@@ -71,7 +71,7 @@ class SharedReads:
             self._places = (windows, self._placed(windows))
         try:
             found: Pixels | None = read(self._places[1])
-        except metering.MemoryLimit:
+        except budget.MemoryLimit:
             return None  # smaller reads may fit into memory
         return found
 
@@ -99,7 +99,7 @@ class SharedReads:
         """
         try:
             return self._block(band, around)
-        except metering.MemoryLimit:
+        except budget.MemoryLimit:
             self._around = {w: a for w, a in self._around.items() if a != around}
             return None
 

@@ -19,7 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.geometry.geometry import Geometry
-from eedask.emulator.limits import metering
+from eedask.emulator.limits import budget, metering
 from eedask.emulator.pixels.array_values import column
 from eedask.emulator.pixels.projection import grid_covering, requested, window_grid
 from eedask.emulator.pixels.raster import (
@@ -393,7 +393,7 @@ def in_pieces(
     try:
         with metering.scope():
             made = work(tile)
-    except metering.MemoryLimit:
+    except budget.MemoryLimit:
         pieces = tile.quarters(least_side(tile_scale))
         if not pieces:
             raise

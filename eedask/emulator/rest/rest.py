@@ -21,10 +21,10 @@ from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.expression.expression import Context, evaluate
 from eedask.emulator.limits.accounting import Usage
 from eedask.emulator.limits.answer_size import check_json, check_value
-from eedask.emulator.limits.budget import Budget
+from eedask.emulator.limits.budget import Budget, MemoryLimit
 from eedask.emulator.limits.capacity import too_heavy
 from eedask.emulator.limits.interrupting import processor_time
-from eedask.emulator.limits.metering import MemoryLimit, current, metered
+from eedask.emulator.limits.metering import current, metered
 from eedask.emulator.limits.profiles import profile_of
 from eedask.emulator.output.film import Filmstrip, Video, prepare_filmstrip, prepare_video
 from eedask.emulator.output.formats import table_format

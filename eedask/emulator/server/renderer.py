@@ -13,8 +13,8 @@ from typing import Any
 
 from eedask.emulator.answers import Answer, error_answer
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.limits.budget import TimeLimit
 from eedask.emulator.limits.capacity import too_heavy
-from eedask.emulator.limits.metering import TimeLimit
 from eedask.emulator.readings import Readings, under
 from eedask.emulator.server.channel import Blocking, Channel
 from eedask.emulator.server.messages import Request, Settings, answer_of

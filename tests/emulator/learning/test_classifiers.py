@@ -10,8 +10,8 @@ from scipy.spatial.distance import cdist
 from eedask.emulator.learning.classifiers import Classifier, Training
 from eedask.emulator.learning.decision_trees import Growth, grow, grow_forest
 from eedask.emulator.learning.learners import centres, forest, neighbours, tree
-from eedask.emulator.limits.budget import Budget
-from eedask.emulator.limits.metering import MemoryLimit, metered
+from eedask.emulator.limits.budget import Budget, MemoryLimit
+from eedask.emulator.limits.metering import metered
 
 RNG = np.random.default_rng(7)
 

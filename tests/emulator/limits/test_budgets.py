@@ -13,8 +13,8 @@ from graphs import call, encode, function
 
 from eedask.emulator.catalog import Catalog
 from eedask.emulator.limits import metering
-from eedask.emulator.limits.budget import Budget
-from eedask.emulator.limits.metering import MemoryLimit, Meter, TimeLimit, metered
+from eedask.emulator.limits.budget import Budget, MemoryLimit, TimeLimit
+from eedask.emulator.limits.metering import Meter, metered
 from eedask.emulator.rest.rest import Core
 from eedask.emulator.rest.store import Store
 

@@ -14,14 +14,11 @@ from eedask.emulator import Emulator
 pytestmark = pytest.mark.usefixtures("threads")
 
 RETRY = eedask.RetryPolicy(tries=4, delay=0.02, max_delay=0.05, jitter=(0.0, 0.0))
-NOT_SPLIT = pytest.mark.xfail(
-    strict=True, reason="issue 13, item 2: answered by 503, 504 or silence, it is never split"
-)
 HOW = [
     pytest.param("capacity=400"),
-    pytest.param("capacity=503", marks=NOT_SPLIT),
-    pytest.param("capacity=504", marks=[NOT_SPLIT, pytest.mark.slow]),
-    pytest.param("capacity=silence", marks=[NOT_SPLIT, pytest.mark.slow]),
+    pytest.param("capacity=503"),
+    pytest.param("capacity=504", marks=pytest.mark.slow),
+    pytest.param("capacity=silence", marks=pytest.mark.slow),
 ]
 
 
