@@ -4,7 +4,7 @@ Draws the same number of points in every RESOLVE ecoregion that Colorado has a p
 a true-colour chip of 256 x 256 metres around each, one request a chip. It runs on the emulator,
 offline, on synthetic imagery; with --project it runs on Earth Engine.
 
-    python examples/naip_chips.py                                    # a minute, a few dozen chips
+    python examples/naip_chips.py                                    # seconds, a few dozen chips
     python examples/naip_chips.py --count 1000 --project my-project  # the whole job
 """
 

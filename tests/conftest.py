@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,11 @@ from eedask.emulator import Emulator
 # eedask/profiler.py. The variable is for worker processes and scripts.
 os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
 dask.config.set({"distributed.worker.profile.enabled": False})
+
+# Where the tests run in the background, a shell has interrupts ignored, and so would all processes
+# that the tests start to interrupt them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more of the machine than of the code: tests have time limits.
 settings.register_profile("eedask", deadline=None)
