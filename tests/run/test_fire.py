@@ -382,24 +382,25 @@ def test_a_script_that_is_killed_again_and_again_comes_to_its_end(bed, tmp_path,
 @pytest.mark.parametrize("where", ["own", "processes"])
 def test_ctrl_c_ends_a_script_which_says_how_to_resume(bed, tmp_path, tell, where):
     items, out = make_items(300, seed=63), tmp_path / "out"
-    # Some requests take longer than a user waits.
-    bed.emulator.set_quotas(latency="median=0.2,slow_share=0.02,slow=8")
+    # Some requests take longer than a user waits, and than a busy machine takes to end processes.
+    slow = 25
+    bed.emulator.set_quotas(latency=f"median=0.2,slow_share=0.02,slow={slow}")
     figures = Figures(f"Ctrl-C ({where})", bed, len(items))
     with Script(bed, items, out, where) as script:
         script.wait_for(50)
         script.signal_all(signal.SIGINT)
         pressed = time.monotonic()
         try:
-            output, _ = script.process.communicate(timeout=30)
+            output, _ = script.process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
-            pytest.fail("the script goes on 30 s after Ctrl-C")
+            pytest.fail("the script goes on 60 s after Ctrl-C")
         seconds = time.monotonic() - pressed
     assert script.process.returncode != 0, "it was done before it was interrupted"
     bed.emulator.set_quotas(latency=0.02)
     # Requests that nobody waits for still hold their slots at the server.
-    wait_until(lambda: bed.emulator.stats()["in_flight"] == 0)
+    wait_until(lambda: bed.emulator.stats()["in_flight"] == 0, 2 * slow)
     tell(figures.line(f"ended {seconds:.1f} s after; {resume(bed, items, out)}"))
-    assert seconds <= 5
+    assert seconds < slow - 5, "it waited for its slowest requests"
     assert re.search(HOW_TO_RESUME, output), output[-3000:]
 
 
