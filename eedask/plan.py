@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
@@ -16,10 +16,12 @@ from tqdm.auto import tqdm
 
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
+from eedask.dataset.question import Question
 from eedask.dataset.rows import FAILED, OK
 from eedask.dataset.run_lock import one_run
+from eedask.dataset.staging import stage
 from eedask.earthengine.retry import RetryPolicy
-from eedask.errors import RequestError, RunStopped
+from eedask.errors import InputError, RequestError, RunStopped
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
 from eedask.quota.asking import Asking
@@ -44,17 +46,15 @@ class Plan:
 
     Attributes
     ----------
-    verb : str
-        Name of the verb that made the plan.
     items : GeoDataFrame
         The checked items.
     task : Task
         The work of the workers.
     out : Folder
         Where results go.
-    asked : mapping
-        All arguments that determine the result, as values that JSON can hold. A run resumes what
-        is in the folder only if the plan that began it has an equal ``asked``.
+    question : Question
+        All that determines the result. A run resumes what is in the folder only if the plan that
+        began it asked the same.
     options : RunOptions
         Quota, retries and size of partitions, which do not change the result.
 
@@ -65,15 +65,19 @@ class Plan:
     >>> result = plan.run()  # doctest: +SKIP
     """
 
-    verb: str
     items: gpd.GeoDataFrame
     task: Task
     out: Folder
-    asked: Mapping[str, Any]
+    question: Question
     options: RunOptions = field(default_factory=RunOptions)
 
     def __post_init__(self) -> None:
         check_storable(self.items)
+
+    @property
+    def verb(self) -> str:
+        """Name of the verb that made the plan."""
+        return str(self.question.terms["verb"])
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -86,8 +90,14 @@ class Plan:
         progress: bool | Listener = True,
         retry_failed: bool = False,
         overwrite: bool = False,
+        extend: bool = False,
     ) -> Result:
         """Do all items that are not done yet, and return the result of all.
+
+        A dataset that is there already is resumed if it is this plan's: the same arguments and
+        function, and the same items, in whatever order. An item is the same if its id, its
+        geometry and its values in the columns that the plan uses are; of a function that is called
+        on the workers, every column that the items had at first is used.
 
         Runs on the current ``distributed.Client``; without one, on the threads or in the thread
         that ``dask.config.set(scheduler=…)`` names; without that, on a cluster in this process.
@@ -103,6 +113,10 @@ class Plan:
         overwrite : bool
             Whether results that are in the folder, of this plan or another, are removed first.
             Files that no run has written stay.
+        extend : bool
+            Whether the dataset grows, where the plan has other items than it: new items are
+            fetched, changed ones are fetched anew, and those that the plan no longer has stay,
+            after the others. Without it, that is an error which counts them.
 
         Returns
         -------
@@ -113,21 +127,26 @@ class Plan:
         ------
         InputError
             If Dask's scheduler is one on which the quota cannot be kept, such as "processes"; or if
-            Earth Engine's answers about bands and grids show that the plan cannot work.
+            Earth Engine's answers about bands and grids show that the plan cannot work; or if both
+            ``overwrite`` and ``extend`` are true.
         DatasetError
-            If ``out`` holds the results of another plan, or other files, or another run is at
-            work in it.
+            If ``out`` holds the results of another plan, or of other items, or other files, or
+            another run is at work in it.
         RunStopped
             If the run could not go on: credentials, compute budget, a full disk, a cluster without
             workers, first items that all fail alike. What is done is kept.
         """
         check_scheduler()
+        if overwrite and extend:
+            raise InputError(
+                "overwrite=True begins anew, and extend=True goes on; give one of them"
+            )
         run_id = uuid.uuid4().hex[:12]
         with (
             one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
             listener(progress, self.verb) as listen,
         ):
-            dataset, partitions = self._stage(overwrite)
+            dataset, partitions = self._stage(overwrite, extend)
             before = self._progress_so_far(retry_failed)
             listen(before)
             if before.done < before.total:
@@ -182,11 +201,11 @@ class Plan:
     def _retry(self, progress: bool | Listener) -> Result:
         return self.run(progress=progress, retry_failed=True)
 
-    def _stage(self, overwrite: bool = False) -> tuple[Dataset, int]:
+    def _stage(self, overwrite: bool = False, extend: bool = False) -> tuple[Dataset, int]:
         """Write items and plan to the folder; return its dataset and the number of partitions."""
         dataset = Dataset(self.out)
         size = self.options.partition_of(len(self.items))
-        plan = dataset.stage(self.items, self.asked, size, overwrite)
+        plan = stage(dataset, self.items, self.question, size, overwrite=overwrite, extend=extend)
         dataset.forget_lost_files()
         return dataset, plan["partitions"]
 
@@ -222,9 +241,10 @@ class Plan:
             ) from error
 
     def _progress_so_far(self, retry_failed: bool) -> Progress:
-        counts = Dataset(self.out).counts()
+        dataset = Dataset(self.out)
+        counts = dataset.counts()
         failed = 0 if retry_failed else counts[FAILED]
-        return Progress(len(self.items), counts[OK] + failed, failed)
+        return Progress(dataset.plan()["count"], counts[OK] + failed, failed)
 
     def __repr__(self) -> str:
         lines = [f"eedask plan: {self.verb} of {len(self.items)} items into {self.out.url}"]
@@ -241,8 +261,8 @@ class Plan:
         return f"<b>eedask plan: {escape(title)}</b><table>{rows}</table>{notes}"
 
     def _described(self) -> list[tuple[str, Any]]:
-        hidden = ("verb", "expression")
-        asked = [(k, v) for k, v in self.asked.items() if v not in (None, ()) and k not in hidden]
+        terms = self.question.terms.items()
+        asked = [(k, v) for k, v in terms if v not in (None, ()) and k != "verb"]
         options = self.options
         return [
             *asked,

@@ -20,7 +20,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = """
 eedask: errors arguments crs earthengine grid quota items dataset expressions run pixels
   tables results plan verbs
-eedask.dataset: file_names folder run_lock plan_file rows parts values_table items_file dataset
+eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
+  items_file dataset staging
 eedask.earthengine: http nodes refusals retry tokens token_sharing credentials endpoint
   connection methods
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog

@@ -14,11 +14,8 @@ that a partition which runs twice replaces its own rows and never adds to them.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import geopandas as gpd
@@ -27,16 +24,13 @@ import pyarrow.compute as pc
 
 from eedask.dataset.folder import Folder
 from eedask.dataset.items_file import (
-    ITEMS,
+    HASH,
     ORDER,
-    check_items,
-    items_digest,
-    items_file,
     read_items,
     read_partition,
 )
 from eedask.dataset.parts import Parts
-from eedask.dataset.plan_file import FORMAT_VERSION, PLAN, check_same, read_plan
+from eedask.dataset.plan_file import PLAN, read_plan
 from eedask.dataset.rows import (
     CHIP_COLUMNS,
     FAILED,
@@ -58,7 +52,7 @@ from eedask.items.item import WorkItem
 
 # Column names that items cannot have, as results need them for themselves. Those of chips give way
 # to the items' own (see chip_names), and that of the ids is the index, not a column.
-RESERVED = (*MANIFEST_COLUMNS, ORDER)
+RESERVED = (*MANIFEST_COLUMNS, ORDER, HASH)
 
 MANIFEST = "manifest"
 CHIPS, REPORT, SHEET = "chips", "report.html", "contact_sheet.png"
@@ -76,80 +70,9 @@ class Dataset:
 
     folder: Folder
 
-    def stage(
-        self,
-        items: gpd.GeoDataFrame,
-        asked: Mapping[str, Any],
-        partition_size: int,
-        overwrite: bool = False,
-    ) -> dict[str, Any]:
-        """Lay the dataset out, or find it laid out already for the same plan.
-
-        Parameters
-        ----------
-        items : GeoDataFrame
-        asked : mapping
-            What determines the result, as JSON.
-        partition_size : int
-            Items in a partition; a dataset that is there keeps its own.
-        overwrite : bool
-            Whether a dataset that is there, of this plan or another, is removed first. Files
-            that no run has written stay.
-
-        Returns
-        -------
-        dict
-            The content of ``plan.json``.
-
-        Raises
-        ------
-        DatasetError
-            If the folder holds another plan, or something else.
-        """
-        asked = json.loads(json.dumps({**asked, "items": items_digest(items)}))
-        if not self.folder.exists(PLAN):
-            self._check_empty()
-        elif overwrite:
-            self._clear()
-        else:
-            plan = self.plan()
-            check_same(self.folder.url, plan["asked"], asked)
-            check_items(self.folder, plan["items_sha256"], plan["count"], plan["partitions"])
-            return plan
-        data = items_file(items, partition_size)
-        self.folder.write(ITEMS, data)
-        plan = {
-            "eedask": FORMAT_VERSION,
-            "asked": asked,
-            "count": len(items),
-            "partitions": -(-len(items) // partition_size),
-            "items_sha256": hashlib.sha256(data).hexdigest(),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        # Last, so that a folder with a plan always has its items.
-        self.folder.write(PLAN, json.dumps(plan, indent=1).encode())
-        return plan
-
     def plan(self) -> dict[str, Any]:
         """Return the content of ``plan.json``; see :func:`read_plan`."""
         return read_plan(self.folder)
-
-    def _clear(self) -> None:
-        """Remove what runs and reports have written."""
-        for name in (MANIFEST, *RESULTS, ITEMS, PLAN):
-            self.folder.remove(name)
-
-    def _check_empty(self) -> None:
-        if self.folder.is_file:
-            raise DatasetError(f"out={self.folder.url!r} is a file; choose a folder")
-        names = self.folder.list() if self.folder.exists() else []
-        # What a stage that was cut short leaves is ours.
-        foreign = [n for n in names if n != ITEMS]
-        if foreign:
-            raise DatasetError(
-                f"out={self.folder.url!r} already holds something else ({', '.join(foreign[:3])}"
-                f"{' …' if len(foreign) > 3 else ''}); choose a new or an empty folder"
-            )
 
     def items(self) -> gpd.GeoDataFrame:
         """Return all items as they were given, in their own order.
@@ -216,6 +139,27 @@ class Dataset:
             if pc.any(gone).as_py():
                 self._parts.write(number, lost(part, gone))
 
+    def forget(self, ids: Sequence[Any]) -> None:
+        """Have items done again that have changed; what was found of them is removed.
+
+        Files go first, then rows of the manifest, then values: what is cut short in between is
+        known as lost.
+        """
+        for number, part in self._all_rows().items():
+            which = pc.is_in(part["id"], pa.array(ids, part["id"].type))
+            if not pc.any(which).as_py():
+                continue
+            if self.values.exists:
+                self._parts.write(number, lost(part, which))
+                there = self.values.parts().read(number)
+                if there is not None:
+                    old = pc.is_in(there[ITEM_ID], pa.array(ids, there[ITEM_ID].type))
+                    self.write_table(number, there.filter(pc.invert(old)))
+            else:
+                for name in part["path"].filter(which).drop_null().to_pylist():
+                    self.folder.remove(name)
+                self._parts.write(number, lost(part, which))
+
     def table_part(self, number: int) -> str:
         """Return the name of the table's part for a partition, whether or not it is there."""
         return self.values.parts().name(number)
@@ -247,8 +191,7 @@ class Dataset:
         part = parts.read(number)
         if part is None:
             raise DatasetError(_gone(self.folder.path(parts.name(number))))
-        self._check_complete(number, self._parts.read(number), part)
-        return part
+        return self._complete(number, self._parts.read(number), part)
 
     def table(self) -> pa.Table | None:
         """Return the table, parts in their order; None where there is none."""
@@ -257,16 +200,17 @@ class Dataset:
             return None
         rows = self._all_rows()
         parts = self.values.parts().read_all(self.plan()["partitions"])
-        for number, part in parts.items():
-            self._check_complete(number, rows.get(number), part)
-        return pa.concat_tables([schema.empty_table(), *parts.values()])
+        found = [self._complete(number, rows.get(number), part) for number, part in parts.items()]
+        return pa.concat_tables([schema.empty_table(), *found])
 
-    def _check_complete(self, number: int, rows: pa.Table | None, part: pa.Table) -> None:
-        """Raise DatasetError if a part of the table lacks an item that is done."""
+    def _complete(self, number: int, rows: pa.Table | None, part: pa.Table) -> pa.Table:
+        """Return the values of items that are done; raise DatasetError if one has none."""
         done = rows["id"].filter(is_done(rows)) if rows is not None else part[ITEM_ID]
         if not pc.all(with_values(done, part)).as_py():
             path = self.folder.path(self.table_part(number))
             raise DatasetError(_gone(f"{path} is damaged: a row of it"))
+        # Values of items that have changed since may be there still.
+        return part.filter(pc.is_in(part[ITEM_ID], done.combine_chunks().cast(part[ITEM_ID].type)))
 
     def write_file(self, name: str, data: bytes) -> None:
         """Write an item's file, whole or not at all; see :meth:`sync_files`."""

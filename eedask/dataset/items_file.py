@@ -7,11 +7,13 @@ import functools
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,16 +21,21 @@ import shapely
 
 from eedask.crs import canonical_crs
 from eedask.dataset.folder import Folder
+from eedask.dataset.growth import Hashes
+from eedask.dataset.plan_file import ITEMS
 from eedask.errors import DatasetError, ItemsError
 from eedask.items.item import WorkItem, made_items, work_items
 
-ITEMS = "items.parquet"
+Positions = npt.NDArray[np.intp]
+
 # The items' own order; the file has them in the order of space.
 ORDER = "eedask:order"
+# A hash of all in an item on which its result depends, by which a changed item is noticed.
+HASH = "eedask:hash"
 
 
 def items_digest(items: gpd.GeoDataFrame) -> str:
-    """Return a hash of the items: ids, geometries and values."""
+    """Return a hash of the items: ids, geometries and values, in their order."""
     hasher = hashlib.sha256()
     geometry = items.geometry
     columns = items.drop(columns=geometry.name)
@@ -47,21 +54,37 @@ def _crs_name(crs: Any) -> str | None:
     return None if crs is None else canonical_crs(crs)
 
 
-def items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
-    """Return a GeoParquet file whose row groups are partitions of neighbours."""
-    staged = items.assign(**{ORDER: range(len(items))})
+def neighbours(items: gpd.GeoDataFrame, size: int) -> list[Positions]:
+    """Return partitions of items that lie close together: the positions of each one's items."""
     nowhere = (items.geometry.isna() | items.geometry.is_empty).to_numpy()
+    order = np.arange(len(items))
     if not nowhere.all():
         # Neighbours share input tiles at Earth Engine.
         places = np.flatnonzero(~nowhere)
         along = items.geometry.iloc[places].hilbert_distance().to_numpy().argsort(kind="stable")
-        staged = staged.iloc[[*places[along], *np.flatnonzero(nowhere)]]
+        order = np.concatenate([places[along], np.flatnonzero(nowhere)])
+    return [order[first : first + size] for first in range(0, len(items), size)]
+
+
+def items_file(items: gpd.GeoDataFrame, hashes: Hashes, partitions: Sequence[Positions]) -> bytes:
+    """Return a GeoParquet file whose row groups are partitions.
+
+    Parameters
+    ----------
+    items : GeoDataFrame
+        In their own order.
+    hashes : ndarray of uint64
+        See :func:`eedask.dataset.growth.item_hashes`.
+    partitions : sequence of ndarray
+        Positions of each partition's items.
+    """
+    staged = items.assign(**{ORDER: range(len(items)), HASH: hashes})
+    staged = staged.iloc[np.concatenate(partitions)]
+    sizes = [len(partition) for partition in partitions]
     buffer = io.BytesIO()
     # With index=None a range would be kept as its bounds alone, and no row group has its own ids.
     try:
-        staged.to_parquet(
-            buffer, row_group_size=partition_size, index=True, write_page_checksum=True
-        )
+        staged.to_parquet(buffer, row_group_size=max(sizes), index=True, write_page_checksum=True)
     except (pa.ArrowException, TypeError) as error:
         # Arrow's words name the column.
         words = "; ".join(map(str, error.args))
@@ -69,7 +92,18 @@ def items_file(items: gpd.GeoDataFrame, partition_size: int) -> bytes:
             f"the items cannot be kept in Parquet ({words}); drop that column, or give all its"
             " values one kind"
         ) from error
-    return buffer.getvalue()
+    is_even = all(size == max(sizes) for size in sizes[:-1])
+    return buffer.getvalue() if is_even else _regrouped(buffer, sizes)
+
+
+def _regrouped(buffer: io.BytesIO, sizes: Sequence[int]) -> bytes:
+    """Return a Parquet file with row groups of other sizes."""
+    table = pq.read_table(buffer)
+    target = io.BytesIO()
+    with pq.ParquetWriter(target, table.schema, write_page_checksum=True) as writer:
+        for first, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
+            writer.write_table(table.slice(first, size), row_group_size=size)
+    return target.getvalue()
 
 
 def check_items(folder: Folder, digest: str, count: int, partitions: int) -> None:
@@ -115,11 +149,24 @@ def read_items(folder: Folder, digest: str) -> gpd.GeoDataFrame:
     DatasetError
         If the file is damaged.
     """
+    return read_staged(folder, digest)[0].sort_values(ORDER).drop(columns=[ORDER, HASH])
+
+
+def read_staged(folder: Folder, digest: str) -> tuple[gpd.GeoDataFrame, list[Positions]]:
+    """Return the file as a frame, and the positions in it of each partition's items.
+
+    Raises
+    ------
+    DatasetError
+        If the file is damaged.
+    """
     with _or_damaged(folder):
         data = folder.read(ITEMS)
         _check_digest(hashlib.sha256(data).hexdigest(), digest)
         frame = gpd.read_parquet(io.BytesIO(data))
-        return frame.sort_values(ORDER).drop(columns=ORDER)
+        metadata = pq.read_metadata(io.BytesIO(data))
+        sizes = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
+        return frame, np.split(np.arange(len(frame)), np.cumsum(sizes)[:-1])
 
 
 def _check_digest(found: str, digest: str) -> None:
@@ -162,7 +209,7 @@ def _row_group(folder: Folder, number: int) -> tuple[pd.DataFrame, str, Any]:
         parquet = pq.ParquetFile(file, metadata=metadata, page_checksum_verification=True)
         # Many partitions are read at once; threads for one would only be more of them.
         table = parquet.read_row_group(number, use_threads=False)
-        frame = table.to_pandas(use_threads=False).drop(columns=ORDER)
+        frame = table.to_pandas(use_threads=False).drop(columns=[ORDER, HASH])
         geo = json.loads(parquet.schema_arrow.metadata[b"geo"])
     name = geo["primary_column"]
     return frame, name, geo["columns"][name].get("crs", "OGC:CRS84")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -10,8 +11,10 @@ from typing import Any
 from eedask.dataset.folder import Folder
 from eedask.errors import DatasetError
 
-PLAN = "plan.json"
-FORMAT_VERSION = 1
+PLAN, ITEMS = "plan.json", "items.parquet"
+# In the plan while its items are replaced: what it says once they are.
+NEXT = "next"
+FORMAT_VERSION = 2
 
 DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -35,7 +38,8 @@ def read_plan(folder: Folder) -> dict[str, Any]:
         version = plan["eedask"]
         if version == FORMAT_VERSION:
             _check_plan(plan)
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+            plan = _whole(folder, plan)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise DatasetError(
             f"{url}/{PLAN} is damaged ({type(error).__name__}: {error}): put a copy back,"
             " choose another folder, or begin anew with run(overwrite=True)"
@@ -52,11 +56,27 @@ def _check_plan(plan: Mapping[str, Any]) -> None:
     """Raise ValueError, KeyError or TypeError if a plan's values are not of their kinds."""
     if not isinstance(plan["asked"], dict) or not isinstance(plan["asked"]["verb"], str):
         raise TypeError("'asked' does not say what was asked")
-    if not DIGEST.fullmatch(plan["items_sha256"]):
-        raise ValueError(f"{plan['items_sha256']!r} is no SHA-256")
+    for name in ("items_sha256", "frame"):
+        if not DIGEST.fullmatch(plan[name]):
+            raise ValueError(f"{name}, {plan[name]!r}, is no SHA-256")
+    if not all(isinstance(field, str) for field in plan["fields"]):
+        raise TypeError("'fields' does not name fields of items")
+    if not all({"template", "samples"} <= {*recipe} for recipe in plan["recipes"].values()):
+        raise TypeError("'recipes' does not say what expressions are known by")
     count, partitions = plan["count"], plan["partitions"]
     if type(count) is not int or type(partitions) is not int or not 0 <= partitions <= count:
         raise ValueError(f"{partitions!r} partitions of {count!r} items")
+
+
+def _whole(folder: Folder, plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan as it is once its items are written; see :mod:`eedask.dataset.staging`."""
+    after = plan.pop(NEXT, None)
+    if after is None:
+        return plan
+    _check_plan(grown := {**plan, **after})
+    with folder.open(ITEMS) as file:
+        is_grown = hashlib.file_digest(file, "sha256").hexdigest() == grown["items_sha256"]
+    return grown if is_grown else plan
 
 
 def check_same(url: str, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -19,8 +19,8 @@ import ee
 from ee import serializer
 
 from eedask.earthengine.nodes import Encoded, value_node
-from eedask.errors import FunctionError, InputError, TraceError
-from eedask.expressions.digest import digest, hash_of
+from eedask.errors import EedaskError, FunctionError, InputError, TraceError
+from eedask.expressions.digest import digest
 from eedask.expressions.symbols import BoundItem, TracedItem, slot_of
 from eedask.items.item import WorkItem
 
@@ -43,6 +43,17 @@ class Expression(Protocol):
 
     def likeness(self, item: WorkItem) -> Hashable:
         """Return a key; items with equal keys have equal expressions and can share a request."""
+
+    @property
+    def fields(self) -> frozenset[str] | None:
+        """Fields of an item (see :meth:`WorkItem.fields`) that it may depend on; None: all."""
+
+    @property
+    def template(self) -> str | None:
+        """A hash of the graph that all items share; None if each item has its own."""
+
+    def hash_for(self, item: WorkItem) -> str | None:
+        """Return a hash of an item's expression; None if it cannot be built."""
 
 
 def built_on_workers(expressions: Mapping[str, Expression]) -> tuple[str, ...]:
@@ -89,6 +100,21 @@ class Template:
         """None: the function is not called on the workers."""
         return None
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of the slots."""
+        return frozenset(self.slots.values())
+
+    @property
+    def template(self) -> str:
+        """A hash of the graph, in which slots are what they stand for."""
+        open_ = {slot: {"argumentReference": field} for slot, field in self.slots.items()}
+        return digest({"result": self.result, "values": {**self.values, **open_}})
+
+    def hash_for(self, item: WorkItem) -> str | None:
+        """Return a hash of an item's expression; None if it lacks a value for it."""
+        return _hash_for(self, item)
+
     def likeness(self, item: WorkItem) -> str:
         """Return the item's values in the slots, as text."""
         return json.dumps(self._bound(item), sort_keys=True)
@@ -120,6 +146,20 @@ class Builder:
     def depends_on_item(self) -> bool:
         """True: a function may use any value of the item."""
         return True
+
+    @property
+    def fields(self) -> None:
+        """None: a function may use all that an item has."""
+        return None
+
+    @property
+    def template(self) -> None:
+        """None: no two items are known to have one graph."""
+        return None
+
+    def hash_for(self, item: WorkItem) -> str | None:
+        """Return a hash of an item's expression; None if the function fails on it."""
+        return _hash_for(self, item)
 
     def likeness(self, item: WorkItem) -> Hashable:
         """Return the item's id: no two items are known to have equal expressions."""
@@ -175,26 +215,11 @@ def compile_expression(
     return traced
 
 
-def digest_of(expression: Expression, samples: Sequence[WorkItem]) -> str:
-    """Return a hash of the samples' expressions, by which a changed function is noticed.
-
-    Raises
-    ------
-    InputError
-        If the function fails on all of them.
-    """
-    digests: list[str | None] = []
-    failure = InputError("there are no items")
-    for item in samples:
-        try:
-            digests.append(digest(expression.encode(item)))
-        except InputError as error:
-            digests.append(None)
-            failure = error
-    if not any(digests):
-        raise failure
-    one, *others = set(digests)
-    return hash_of("items", digests) if others or one is None else one
+def _hash_for(expression: Expression, item: WorkItem) -> str | None:
+    try:
+        return digest(expression.encode(item))
+    except EedaskError:
+        return None
 
 
 def _built(

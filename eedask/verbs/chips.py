@@ -18,10 +18,11 @@ from eedask.crs import NATIVE, UTM, crs_name
 from eedask.dataset.dataset import RESERVED
 from eedask.dataset.file_names import differ_only_by_case
 from eedask.dataset.folder import Folder
+from eedask.dataset.question import Question
 from eedask.earthengine.endpoint import DEADLINE, Endpoint
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, ItemsError
-from eedask.expressions.compile import Expression, compile_expression, digest_of
+from eedask.expressions.compile import Expression, compile_expression
 from eedask.grid import Lattice
 from eedask.items.check import check_items
 from eedask.items.item import WorkItem, sample_items
@@ -110,8 +111,8 @@ class ChipRequest:
         lattice = Lattice(UTM if self.crs is None else self.crs, self.scale)
         return Layout(lattice, self.rows_columns)
 
-    def task(self, items: gpd.GeoDataFrame, endpoint: Endpoint) -> tuple[ChipTask, dict[str, Any]]:
-        """Return the task of the workers, and the arguments that determine its results.
+    def task(self, items: gpd.GeoDataFrame, endpoint: Endpoint) -> tuple[ChipTask, Question]:
+        """Return the task of the workers, and all that determines its results.
 
         Parameters
         ----------
@@ -123,8 +124,8 @@ class ChipRequest:
         Returns
         -------
         ChipTask
-        dict
-            Values that JSON can hold. A folder is resumed only by a plan with an equal one.
+        Question
+            By which a dataset of the same plan is known again.
         """
         self._check_items(items)
         samples = sample_items(items)
@@ -144,13 +145,19 @@ class ChipRequest:
         )
         if self.rows_columns is not None and self.layout is not None:
             task.check_shape(self.rows_columns)
-        return task, self._asked(digest_of(image, samples))
+        return task, Question(self._terms(), {"image": image}, self._uses())
 
-    def _asked(self, expression: str) -> dict[str, Any]:
+    def _uses(self) -> frozenset[str]:
+        """Return what a chip depends on besides its image: where it lies, and its folder."""
+        found = {"geometry"} if self.region is None else set()
+        if self.folder_by is not None:
+            found.add(f"column:{self.folder_by}")
+        return frozenset(found)
+
+    def _terms(self) -> dict[str, Any]:
         bands, look = self._bands_and_look
         return {
             "verb": "chips",
-            "expression": expression,
             "format": self.kind.name,
             "shape": self.rows_columns,
             "scale": None if self.scale is None else float(self.scale),
@@ -374,5 +381,5 @@ def chips(
         method=method,
     )
     checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
-    task, asked = request.task(checked, sending.endpoint)
-    return Plan("chips", checked, task, Folder(os.fspath(out)), asked, sending.options)
+    task, question = request.task(checked, sending.endpoint)
+    return Plan(checked, task, Folder(os.fspath(out)), question, sending.options)

@@ -10,10 +10,11 @@ import geopandas as gpd
 import pyarrow as pa
 
 from eedask.dataset.dataset import RESERVED
+from eedask.dataset.question import Question
 from eedask.earthengine.endpoint import DEADLINE
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
-from eedask.expressions.compile import compile_expression, digest_of
+from eedask.expressions.compile import compile_expression
 from eedask.items.check import check_items
 from eedask.items.item import sample_items
 from eedask.plan import Plan
@@ -107,7 +108,7 @@ def compute(
     task = ComputeTask(sending.endpoint, ValueQuery(value), maker, Table(id_type(checked), columns))
     terms = {
         "verb": "compute",
-        "expression": digest_of(value, samples),
         "schema": {column.name: str(column.type) for column in columns} or None,
     }
-    return sending.table_plan(checked, task, terms, out)
+    question = Question(terms, {"function": value})
+    return sending.table_plan(checked, task, question, out)

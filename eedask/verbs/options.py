@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import geopandas as gpd
 import pyarrow as pa
 
 from eedask.dataset.folder import Folder
+from eedask.dataset.question import Question
 from eedask.earthengine.endpoint import Endpoint, endpoint_of_client
 from eedask.earthengine.retry import RetryPolicy
 from eedask.plan import Plan
@@ -68,7 +68,7 @@ class Sending:
         self,
         items: gpd.GeoDataFrame,
         task: Task,
-        terms: dict[str, Any],
+        question: Question,
         out: str | os.PathLike[str],
     ) -> Plan:
         """Return the plan of a table.
@@ -79,14 +79,14 @@ class Sending:
             Checked items.
         task : Task
             The work of the workers.
-        terms : dict
-            All that determines the table's values, "verb" included, as values that JSON can hold.
+        question : Question
+            All that determines the table's values.
         out : str or path
             The folder of the dataset.
         """
         size = min(_MOST_PARTITION, max(_LEAST_PARTITION, -(-len(items) // 16)))
         options = self.options.with_partition(size)
-        return Plan(str(terms["verb"]), items, task, Folder(os.fspath(out)), terms, options)
+        return Plan(items, task, Folder(os.fspath(out)), question, options)
 
 
 def id_type(items: gpd.GeoDataFrame) -> pa.DataType:

@@ -145,9 +145,8 @@ def reduce_regions(
     batching = RegionBatching(limits, query.lattice.scale, outlined=region is None)
     maker = asked.maker(checked, batching, outlines)
     task = ReduceTask(sending.endpoint, query, maker, reduced_table(checked), remarks(checked))
-    terms = asked.terms(checked, query)
-    terms |= {"verb": "reduce_regions", "weighted": weighted, **asdict(outlines)}
-    return sending.table_plan(checked, task, terms, out)
+    terms = {"verb": "reduce_regions", "weighted": weighted, **asdict(outlines)}
+    return sending.table_plan(checked, task, asked.question(terms, query), out)
 
 
 def check_regions(items: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoDataFrame:

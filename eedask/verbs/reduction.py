@@ -12,8 +12,9 @@ import geopandas as gpd
 import pyarrow as pa
 
 from eedask.crs import NATIVE, UTM
+from eedask.dataset.question import Question
 from eedask.errors import InputError
-from eedask.expressions.compile import Expression, compile_expression, digest_of
+from eedask.expressions.compile import Expression, compile_expression
 from eedask.expressions.digest import digest
 from eedask.grid import Lattice
 from eedask.items.item import sample_items
@@ -97,15 +98,25 @@ class Reduction:
         own = outlines if self.region is None else None
         return RegionJobs(batching, own, float(self.tile_scale), len(items))
 
-    def terms(self, items: gpd.GeoDataFrame, query: RegionQuery) -> dict[str, Any]:
-        """Return all that determines the results of a question, as values that JSON can hold."""
-        samples = sample_items(items)
-        region = None if query.region is None else digest_of(query.region, samples)
+    def question(self, terms: Mapping[str, Any], query: RegionQuery) -> Question:
+        """Return what a dataset is known again by.
+
+        Parameters
+        ----------
+        terms : mapping
+            The verb, and its own arguments on which results depend.
+        query : RegionQuery
+        """
+        recipes = {"image": query.image}
+        if query.region is not None:
+            recipes["region"] = query.region
+        uses = frozenset({"geometry"}) if query.region is None else frozenset()
+        return Question({**terms, **self._terms()}, recipes, uses)
+
+    def _terms(self) -> dict[str, Any]:
         return {
-            "expression": digest_of(query.image, samples),
             "reducer": self.reducer.asked,
             "reducer_expression": digest(self.reducer.expression),
-            "region": region,
             "scale": self.lattice.scale,
             "crs": self.lattice.crs,
         }

@@ -113,5 +113,5 @@ def sample_points(
     batching = PointBatching(BatchLimits(items=batch_size), query.lattice.scale)
     maker = asked.maker(checked, batching, Outlines())
     task = ReduceTask(sending.endpoint, query, maker, reduced_table(checked), remarks(checked))
-    terms = asked.terms(checked, query) | {"verb": "sample_points"}
-    return sending.table_plan(checked, task, terms, out)
+    question = asked.question({"verb": "sample_points"}, query)
+    return sending.table_plan(checked, task, question, out)

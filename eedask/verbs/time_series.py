@@ -174,9 +174,8 @@ def time_series(
     maker = asked.maker(checked, SeriesBatching(regions), outlines)
     table = reduced_table(checked, {IMAGE: pa.string(), WHEN: TIME})
     task = SeriesTask(sending.endpoint, query, maker, table, remarks(checked))
-    terms = asked.terms(checked, query.regions)
-    terms |= {"verb": "time_series", "weighted": weighted, "freq": freq, **asdict(outlines)}
-    return sending.table_plan(checked, task, terms, out)
+    terms = {"verb": "time_series", "weighted": weighted, "freq": freq, **asdict(outlines)}
+    return sending.table_plan(checked, task, asked.question(terms, query.regions), out)
 
 
 def _compiled(

@@ -9,7 +9,9 @@ import shapely
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
 from eedask.dataset.items_file import items_digest
+from eedask.dataset.question import Question
 from eedask.dataset.rows import FAILED, MANIFEST_COLUMNS, OK, Row
+from eedask.dataset.staging import stage
 from eedask.errors import DatasetError
 
 ASKED = {"verb": "chips", "scale": 1.0, "shape": (2, 2)}
@@ -36,7 +38,7 @@ def dataset(tmp_path):
 
 def test_items_come_back_as_they_were_given(dataset):
     items = points(crs="EPSG:3857")
-    dataset.stage(items, ASKED, 10)
+    stage(dataset, items, Question(ASKED), 10)
     pd.testing.assert_frame_equal(pd.DataFrame(dataset.items()), pd.DataFrame(items))
     assert dataset.items().crs == items.crs
 
@@ -44,7 +46,7 @@ def test_items_come_back_as_they_were_given(dataset):
 @pytest.mark.parametrize("ids", [None, [f"i{k}" for k in range(25)]])
 def test_partitions_hold_every_item_once_in_degrees(dataset, ids):
     items = points(ids=ids, crs="EPSG:3857")
-    plan = dataset.stage(items, ASKED, 10)
+    plan = stage(dataset, items, Question(ASKED), 10)
     assert plan["partitions"] == 3
     found = [item for n in range(3) for item in dataset.partition(n)]
     assert sorted(item.id for item in found) == sorted(items.index)
@@ -55,7 +57,7 @@ def test_partitions_hold_every_item_once_in_degrees(dataset, ids):
 
 
 def test_neighbours_are_staged_together(dataset):
-    dataset.stage(points(400), ASKED, 20)
+    stage(dataset, points(400), Question(ASKED), 20)
     spans = []
     for n in range(20):
         shapes = shapely.GeometryCollection([i.geometry for i in dataset.partition(n)])
@@ -66,7 +68,7 @@ def test_neighbours_are_staged_together(dataset):
 def test_items_without_geometry_come_after_the_neighbours(dataset):
     items = points(400)
     items.loc[[0, 7], "geometry"] = None
-    dataset.stage(items, ASKED, 20)
+    stage(dataset, items, Question(ASKED), 20)
     found = [dataset.partition(n) for n in range(20)]
     assert [item.id for item in found[-1] if item.geometry is None] == [0, 7]
     spans = [
@@ -77,14 +79,14 @@ def test_items_without_geometry_come_after_the_neighbours(dataset):
 
 def test_items_without_geometry_are_staged_too(dataset):
     items = gpd.GeoDataFrame({"code": [1, 2, 3]}, geometry=[None] * 3, crs="EPSG:4326")
-    dataset.stage(items, ASKED, 2)
+    stage(dataset, items, Question(ASKED), 2)
     assert [i.geometry for i in dataset.partition(0)] == [None, None]
     assert list(dataset.manifest()["code"]) == [1, 2, 3]
 
 
 def test_the_manifest_has_a_row_for_every_item_in_their_order(dataset):
     items = points(ids=[f"i{k}" for k in range(25)])
-    dataset.stage(items, ASKED, 10)
+    stage(dataset, items, Question(ASKED), 10)
     empty = dataset.manifest()
     assert list(empty.index) == list(items.index)
     assert set(MANIFEST_COLUMNS) <= set(empty.columns)
@@ -104,26 +106,26 @@ def test_the_manifest_has_a_row_for_every_item_in_their_order(dataset):
 
 def test_the_same_plan_is_resumed_and_another_refused(dataset):
     items = points()
-    first = dataset.stage(items, ASKED, 10)
-    assert dataset.stage(items, ASKED, 99) == first
+    first = stage(dataset, items, Question(ASKED), 10)
+    assert stage(dataset, items, Question(ASKED), 99) == first
     with pytest.raises(DatasetError, match=r"scale: there 1.0, asked 2.0"):
-        dataset.stage(items, {**ASKED, "scale": 2.0}, 10)
-    with pytest.raises(DatasetError, match="items: not the same as there"):
-        dataset.stage(points(24), ASKED, 10)
+        stage(dataset, items, Question({**ASKED, "scale": 2.0}), 10)
+    with pytest.raises(DatasetError, match="other items: 24 same, 0 new, 0 changed, 1 gone"):
+        stage(dataset, points(24), Question(ASKED), 10)
 
 
 def test_a_folder_that_holds_something_else_is_refused(dataset, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.docx").write_text("years of work")
     with pytest.raises(DatasetError, match=r"already holds something else \(thesis.docx\)"):
-        dataset.stage(points(), ASKED, 10)
+        stage(dataset, points(), Question(ASKED), 10)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.docx"]
 
 
 def test_a_file_in_the_folders_place_is_refused(dataset, tmp_path):
     (tmp_path / "out").write_text("years of work")
     with pytest.raises(DatasetError, match=r"out='.*out' is a file; choose a folder"):
-        dataset.stage(points(), ASKED, 10)
+        stage(dataset, points(), Question(ASKED), 10)
     assert (tmp_path / "out").read_text() == "years of work"
 
 
@@ -140,7 +142,7 @@ def test_what_is_no_dataset_is_not_opened(dataset, tmp_path):
 
 
 def test_a_damaged_part_is_named_with_what_to_do(dataset):
-    dataset.stage(points(), ASKED, 10)
+    stage(dataset, points(), Question(ASKED), 10)
     dataset.folder.write("manifest/part-00001.parquet", b"rubbish")
     for read in (dataset.manifest, dataset.counts, lambda: dataset.rows(1)):
         with pytest.raises(DatasetError, match=r"part-00001\.parquet is damaged.*remove it"):
@@ -150,7 +152,7 @@ def test_a_damaged_part_is_named_with_what_to_do(dataset):
 def test_a_stage_that_was_cut_short_is_staged_again(dataset):
     items = points()
     dataset.folder.write("items.parquet", b"half a fi")
-    dataset.stage(items, ASKED, 10)
+    stage(dataset, items, Question(ASKED), 10)
     assert len(dataset.items()) == 25
 
 

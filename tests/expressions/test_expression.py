@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eedask.earthengine.nodes import value_node
 from eedask.errors import InputError
-from eedask.expressions.compile import Builder, Template, compile_expression, digest_of
+from eedask.expressions.compile import Builder, Template, compile_expression
 from eedask.expressions.digest import digest
 from eedask.expressions.symbols import BoundItem, to_ee_geometry
 from eedask.items.item import WorkItem
@@ -203,18 +203,32 @@ def test_geometries_are_encoded_as_the_client_does(shape, dimensions):
     assert digest(node) == digest(wanted)
 
 
-def test_what_every_sample_is_asked_counts():
+def test_what_a_plan_is_known_by_does_not_depend_on_its_items():
+    items = [WorkItem(n, None, {"n": n, "other": "x"}) for n in (0, 1)]
+
+    def made(function, some=items):
+        return compile_expression(function, some)
+
+    times = made(lambda item: ee.Image(item["n"]).multiply(2))
+    assert times.fields == {"column:n"}
+    assert times.template == made(lambda item: ee.Image(item["n"]).multiply(2), items[1:]).template
+    assert times.template != made(lambda item: ee.Image(item["n"]).multiply(3)).template
+    assert times.template != made(lambda item: ee.Image(item["other"]).multiply(2)).template
+    assert times.hash_for(items[0]) == digest(times.encode(items[0])) != times.hash_for(items[1])
+
+
+def test_a_function_that_is_called_for_each_item_is_known_by_samples():
     items = [WorkItem(n, None, {"n": n}) for n in (0, 1)]
-    same = compile_expression(ee.Image(3), items)
-    assert digest_of(same, items) == digest_of(same, items[:1]) == digest(same.encode(items[0]))
 
     def of(values):
-        return digest_of(compile_expression(lambda item: ee.Image(values[item["n"]]), items), items)
+        found = compile_expression(lambda item: ee.Image(values[item["n"]]), items)
+        assert found.fields is found.template is None
+        return [found.hash_for(item) for item in items]
 
     assert of({0: 10, 1: 20}) == of({0: 10, 1: 20})
     assert of({0: 10, 1: 20}) != of({0: 10, 1: 99})
-    # Whether it fails on one counts as well.
-    assert of({0: 10}) not in (of({0: 10, 1: 10}), of({1: 10}))
+    # An item that it fails on has none.
+    assert of({0: 10})[1] is None
 
 
 def test_a_function_that_fails_on_some_items_is_called_for_each():

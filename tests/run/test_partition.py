@@ -6,11 +6,14 @@ from pathlib import Path
 
 import geopandas as gpd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
+from eedask.dataset.question import Question
 from eedask.dataset.rows import FAILED, ITEM_ID, OK, Row
+from eedask.dataset.staging import stage
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import BudgetError, RunStopped
@@ -88,7 +91,7 @@ def staged(tmp_path):
     points = gpd.points_from_xy(range(COUNT), range(COUNT), crs="EPSG:4326")
     items = gpd.GeoDataFrame(geometry=points, index=[f"i{k}" for k in range(COUNT)])
     dataset = Deadly(Folder(str(tmp_path)))
-    dataset.stage(items, {"verb": "monthly"}, COUNT)
+    stage(dataset, items, Question({"verb": "monthly"}), COUNT)
     dataset.values.state(SCHEMA)
     return dataset
 
@@ -116,8 +119,11 @@ def test_rows_are_not_doubled_when_a_worker_dies_between_table_and_manifest(stag
         run(spec_of(staged, "first", flush_s=0.0))
     known = {row.id for row in staged.rows(0)}
     assert known == {f"i{k}" for k in range(COUNT // 2)}
-    written = {row[0] for row in values(staged)}
+    (part,) = Path(staged.folder.url, "table").glob("part-*.parquet")
+    written = {*pq.read_table(part)[ITEM_ID].to_pylist()}
     assert known < written, "the table is ahead of the manifest"
+    # Who reads the table meanwhile sees no item whose row is not there.
+    assert {row[0] for row in values(staged)} == known
 
     spec = spec_of(staged, "second")
     rows = run(spec)

@@ -147,7 +147,7 @@ def test_a_plan_that_differs_is_refused_by_name(tmp_path):
     chips(out=tmp_path).bag()
     with pytest.raises(DatasetError, match=r"scale: there 5\.0, asked 10\.0"):
         chips(out=tmp_path, scale=10).run()
-    with pytest.raises(DatasetError, match="expression"):
+    with pytest.raises(DatasetError, match="image: not the same as there"):
         chips(out=tmp_path, image=ee.Image(SCENE).add(1)).run()
 
 
@@ -168,4 +168,4 @@ def test_frames_without_geometry_are_welcome_where_none_is_needed():
 
 def test_numpy_numbers_are_taken():
     plan = chips(shape=np.array([8, 8]), scale=np.float32(5), concurrency=np.int64(3))
-    assert plan.asked["shape"] == (8, 8)
+    assert plan.question.terms["shape"] == (8, 8)
