@@ -205,11 +205,13 @@ class Dataset:
 
     def _complete(self, number: int, rows: pa.Table | None, part: pa.Table) -> pa.Table:
         """Return the values of items that are done; raise DatasetError if one has none."""
-        done = rows["id"].filter(is_done(rows)) if rows is not None else part[ITEM_ID]
-        if not pc.all(with_values(done, part)).as_py():
+        if rows is None:
+            return part.slice(0, 0)
+        done = rows["id"].filter(is_done(rows))
+        if not pc.all(with_values(done, part), min_count=0).as_py():
             path = self.folder.path(self.table_part(number))
             raise DatasetError(_gone(f"{path} is damaged: a row of it"))
-        # Values of items that have changed since may be there still.
+        # Values of others may be there: of items that have changed, or whose rows were not written.
         return part.filter(pc.is_in(part[ITEM_ID], done.combine_chunks().cast(part[ITEM_ID].type)))
 
     def write_file(self, name: str, data: bytes) -> None:

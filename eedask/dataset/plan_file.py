@@ -46,8 +46,9 @@ def read_plan(folder: Folder) -> dict[str, Any]:
         ) from error
     if version != FORMAT_VERSION:
         raise DatasetError(
-            f"{url} has format {version!r} of eedask's datasets; this version reads"
-            f" {FORMAT_VERSION}"
+            f"{url} is a dataset of format {version!r}, and this version of eedask reads"
+            f" {FORMAT_VERSION}: choose another folder, begin anew with run(overwrite=True), or"
+            " read it with the version that wrote it"
         )
     return plan
 

@@ -130,7 +130,7 @@ def check_rows(part: pa.Table) -> None:
     _check_types(part)
     if part["id"].null_count or pc.count_distinct(part["id"]).as_py() != len(part):
         raise ValueError("an item has no id, or more than one row")
-    if not pc.all(pc.is_in(part["status"], pa.array([OK, FAILED, None]))).as_py():
+    if not pc.all(pc.is_in(part["status"], pa.array([OK, FAILED, None])), min_count=0).as_py():
         raise ValueError("a status is neither 'ok' nor 'failed'")
     if "path" in part.column_names:
         _check_paths(part)

@@ -215,7 +215,8 @@ def _merged(
     merged = items
     if len(growth.gone):
         gone = staged.loc[growth.gone].drop(columns=[ORDER, HASH])
-        gone = gone.rename_geometry(items.geometry.name)
+        if gone.geometry.name != items.geometry.name:
+            gone = gone.rename_geometry(items.geometry.name)
         if items.crs is not None and gone.crs != items.crs:
             gone = gone.to_crs(items.crs)
         merged = pd.concat([items, gone])

@@ -164,11 +164,27 @@ def test_another_image_or_other_items_are_refused(bed, tmp_path):
     items, out = make_items(30, seed=7), tmp_path / "out"
     plan_of(items, out).run(progress=False)
     grid = {"shape": (8, 8), "scale": 5, "crs": "EPSG:32614", "format": "npy"}
-    with pytest.raises(DatasetError, match="expression: not the same as there"):
+    with pytest.raises(DatasetError, match="image: not the same as there"):
         eedask.chips(items, ee.Image(ASSET).add(1), out=out, **grid).run(progress=False)
-    for others in (items.iloc[:-1], items.iloc[::-1], items.assign(row=0), make_items(30, seed=8)):
-        with pytest.raises(DatasetError, match="items: not the same as there"):
+    for others, counts in (
+        (items.iloc[:-1], "29 same, 0 new, 0 changed, 1 gone"),
+        (make_items(31, seed=8), "0 same, 1 new, 30 changed, 0 gone"),
+    ):
+        with pytest.raises(DatasetError, match=rf"{counts}.*run\(extend=True\)"):
             plan_of(others, out).run(progress=False)
+
+
+def test_another_order_and_other_columns_are_the_same_plan(bed, tmp_path):
+    items, out = make_items(30, seed=7), tmp_path / "out"
+    plan_of(items, out).run(progress=False)
+    # Neither column is used: the image is the same for all, and lies where the geometry says.
+    others = items.iloc[::-1].assign(row=0, colour="green")
+    plan = plan_of(others, out)
+    assert fetched(bed, plan) == 0
+    manifest = plan.run(progress=False).manifest
+    assert [*manifest.index] == [*others.index]
+    assert {*manifest["colour"]} == {"green"}
+    assert (manifest["status"] == "ok").all()
 
 
 def test_items_that_went_through_a_file_are_the_same_items(bed, tmp_path):

@@ -154,7 +154,7 @@ def test_a_run_that_is_done_asks_nothing_of_its_items_again(earth_engine, raster
 def test_another_image_is_refused(earth_engine, rasters, tmp_path):
     items = fields(rasters.field, 3)
     table(items, ee.Image(FIELD), "mean", tmp_path / "out")
-    with pytest.raises(DatasetError, match="expression: not the same as there"):
+    with pytest.raises(DatasetError, match="image: not the same as there"):
         table(items, ee.Image(FIELD).add(1), "mean", tmp_path / "out")
     other = eedask.reduce_regions(items, ee.Image(FIELD).add(1), "mean", out=tmp_path / "out")
     assert other.run(progress=False, overwrite=True).failed.empty
