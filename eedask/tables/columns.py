@@ -193,6 +193,15 @@ class Table:
         """The keys of an answer that columns are filled from."""
         return frozenset(key for column in self.columns for key in column.keys)
 
+    def _is_like_a_value(self, key: str) -> bool:
+        """Whether a property that no column is filled from is called as a reducer's results are.
+
+        The service may give features properties that nobody asked for, which are passed over. A
+        result under a name that is not expected must not be: its column would be null.
+        """
+        parts = [(key.startswith(f"{known}_"), key.endswith(f"_{known}")) for known in self._keys]
+        return not is_features_own(key) and any(map(any, parts))
+
     @property
     def nulls(self) -> dict[str, Any]:
         """The values of a row of which nothing is known, by column."""
@@ -209,11 +218,12 @@ class Table:
         Raises
         ------
         InputError
-            If one does not fit its column, or has none.
+            If one does not fit its column; or if the answer has a value for which there is no
+            column.
         """
         unknown = found.keys() - self._keys
         if self.of_features:
-            unknown = {key for key in unknown if not is_features_own(key)}
+            unknown = {key for key in unknown if self._is_like_a_value(key)}
         if unknown:
             raise InputError(
                 f"the answer has {sorted(unknown)}, for which the table has no column (it has"

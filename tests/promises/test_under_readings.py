@@ -36,11 +36,6 @@ ALONE = [
 QUICK = ("", "null_properties=kept", "geotiff_nodata=where_masked", "all-other")
 PATIENT = eedask.RetryPolicy(tries=30, delay=0.02, max_delay=0.1, jitter=(0.0, 0.02))
 DATES = pd.to_datetime(["2016-01-01", "2016-01-17", "2016-02-02"], utc=True)
-# What fails as yet, and by which line it will be mended.
-TABLES = {
-    "extra_properties_some": "issue 13, item 1: extra properties of answers end in InputError",
-    "all_other": "issue 13, item 1: as under extra_properties",
-}
 
 
 def under_all(**broken):
@@ -170,7 +165,7 @@ def test_png_chips(readings, rasters, tmp_path):
 # Tables.
 
 
-@under_all(**TABLES)
+@under_all()
 def test_points(readings, rasters, tmp_path):
     items = some_points(rasters.field, 30)
     result = eedask.sample_points(items, ee.Image(FIELD), out=tmp_path).run(progress=False)
@@ -182,7 +177,7 @@ def test_points(readings, rasters, tmp_path):
 
 
 @pytest.mark.parametrize("bands", [["b1"], ["b1", "b2"]], ids=["one band", "two bands"])
-@under_all(**TABLES)
+@under_all()
 def test_regions(readings, rasters, tmp_path, bands):
     items = fields(rasters.field, 8)
     outside = gpd.GeoDataFrame(
@@ -207,7 +202,7 @@ def test_regions(readings, rasters, tmp_path, bands):
 
 
 @pytest.mark.parametrize("reducer", ["mean", "max"])
-@under_all(**TABLES)
+@under_all()
 def test_a_series(readings, rasters, tmp_path, reducer):
     paths = sorted(rasters.series.glob("*.tif"))
     with rasterio.open(paths[0]) as file:
@@ -233,7 +228,7 @@ def test_a_series(readings, rasters, tmp_path, reducer):
         np.testing.assert_allclose(found[:2, k], exact[reducer], atol=12_000 / 256 / 4)
 
 
-@under_all(**TABLES)
+@under_all()
 def test_composites(readings, rasters, tmp_path):
     point = some_points(sorted(rasters.series.glob("*.tif"))[0])[2:3]
     collection = ee.ImageCollection(SERIES).map(
@@ -281,7 +276,7 @@ def test_items_of_a_collection(readings, earth_engine):
         assert (row.geometry == shapely.Point(k, 2 * k)) if k % 3 else row.geometry is None
 
 
-@under_all(**TABLES)
+@under_all()
 def test_values_that_are_no_numbers(readings, rasters, tmp_path):
     items = some_points(rasters.scene)[2:]
     image = ee.Image(SCENE).select("R").toFloat().multiply(-1).log()
@@ -292,7 +287,7 @@ def test_values_that_are_no_numbers(readings, rasters, tmp_path):
 # What goes wrong on the way, and going on.
 
 
-@under_all(**TABLES)
+@under_all()
 def test_faults_are_tried_again(readings, earth_engine, rasters, tmp_path):
     items = some_points(rasters.field, 10)
     earth_engine.set_faults("429=0.1,429_retry_after=0.05,retry_after=0.05,500=0.1,503=0.1")
