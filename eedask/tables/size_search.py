@@ -27,6 +27,8 @@ _ENOUGH = 20
 # and no matter in a run of slow ones.
 PATIENCE_S = 5.0
 
+_MOMENT_S = 1e-6
+
 
 class SizeSearch:
     """How large the next request may be.
@@ -96,7 +98,9 @@ class SizeSearch:
     def delay(self, now: float) -> float:
         """Return the seconds until requests of an untried size have been waited for enough."""
         since = min((since for _, since in self._untried.values()), default=-math.inf)
-        return max(0.0, since + self._patience_s - now)
+        left = since + self._patience_s - now
+        # What rounding leaves of a wait is none.
+        return left if left > _MOMENT_S else 0.0
 
     def worked(self, job: object, size: float) -> None:
         """Take note of a request that was answered."""

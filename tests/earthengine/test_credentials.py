@@ -223,6 +223,7 @@ def test_clear_text_to_another_host_warns_once(guarded, caplog, address, is_clea
 # On a cluster.
 
 
+@pytest.mark.slow
 def test_two_hundred_items_outlive_their_tokens(user, cluster, points, tmp_path):
     user.set_quotas(latency=0.3)
     user.reset_stats()
@@ -238,6 +239,7 @@ def test_two_hundred_items_outlive_their_tokens(user, cluster, points, tmp_path)
     assert user.stats()["by_status"].get("200", 0) >= 200
 
 
+@pytest.mark.slow
 def test_late_and_restarted_workers_get_tokens(user, cluster):
     client, endpoint = cluster.client, endpoint_of_client()
     before = set(client.scheduler_info()["workers"])

@@ -35,9 +35,8 @@ def arrays(result, item_id):
         return opened.read(masked=True).filled(0), opened.transform
 
 
-@pytest.mark.parametrize("fmt", ["npy", "tif"])
+@pytest.mark.parametrize(("fmt", "shape"), [("npy", (7, 5)), ("tif", (16, 24))])
 @pytest.mark.parametrize(("asset", "file"), [(SCENE, "scene"), (FIELD, "field")])
-@pytest.mark.parametrize("shape", [(16, 24), (7, 5)])
 def test_native_chips_equal_rasterios_own_read(
     earth_engine, rasters, points, tmp_path, fmt, asset, file, shape
 ):

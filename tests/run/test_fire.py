@@ -99,7 +99,17 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+QUICK_FAULTS = ("30 % of 429", "slow drip", "all of it")
+
+
+# Each fault is met in the last of them; alone, it is told apart when slow.
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in QUICK_FAULTS else [pytest.mark.slow])
+        for name in FAULTS
+    ],
+)
 def test_faults_cost_requests_and_nothing_else(bed, client, tmp_path, tell, name):
     faults, count, options = FAULTS[name]
     items = make_items(count, seed=len(name))

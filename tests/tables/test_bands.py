@@ -49,8 +49,16 @@ BANDS = {
 }
 
 
-@each_verb
-@pytest.mark.parametrize(("usual", "other"), BANDS.values(), ids=BANDS)
+@pytest.mark.parametrize(
+    ("verb", "usual", "other"),
+    [
+        pytest.param(verb, *bands, id=f"{name}-{kind}", marks=marks)
+        for k, (name, verb) in enumerate(VERBS.items())
+        for j, (kind, bands) in enumerate(BANDS.items())
+        # Those of one verb, and each of the others with one.
+        for marks in [[] if k == 0 or j == k % len(BANDS) else [pytest.mark.slow]]
+    ],
+)
 def test_an_image_with_other_bands_is_a_failure_that_names_both(
     squares, tmp_path, verb, usual, other
 ):

@@ -1,7 +1,9 @@
 """Regions: one row for every item, equal to independent tools, whatever goes wrong on the way."""
 
+import json
 import re
 import time
+from pathlib import Path
 
 import ee
 import geopandas as gpd
@@ -160,6 +162,14 @@ def test_another_image_is_refused(earth_engine, rasters, tmp_path):
     assert other.run(progress=False, overwrite=True).failed.empty
 
 
+def test_a_report_shortens_what_only_tells_plans_apart(earth_engine, rasters, tmp_path):
+    result = table(fields(rasters.field, 3), ee.Image(FIELD), "mean", tmp_path / "out")
+    digest = json.loads((tmp_path / "out" / "plan.json").read_text())["asked"]["reducer_expression"]
+    page = Path(result.report()).read_text()
+    assert f"SHA-256 {digest[:12]}…" in page
+    assert digest not in page
+
+
 def test_one_items_own_error_is_its_alone(earth_engine, rasters, tmp_path, sent):
     items = fields(rasters.field, 64)
     items["asset"] = FIELD
@@ -279,6 +289,7 @@ def test_a_request_that_is_too_long_says_what_to_do(earth_engine, rasters, tmp_p
     assert simple.table()["b1"][0] == pytest.approx(np.pi * 0.16 * 100, abs=6)
 
 
+@pytest.mark.slow
 def test_an_outline_of_a_million_vertices_that_crosses_itself_is_repaired(
     earth_engine, rasters, tmp_path
 ):

@@ -1,7 +1,7 @@
 """The search for the size of requests that works, step by step, by a clock of the test's own."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eedask.tables.size_search import SizeSearch
@@ -59,6 +59,7 @@ STEPS = st.lists(
 )
 
 
+@example([(0, "worked", 1.0, 0.8954537206397262), (1, "worked", 1.0, 0.83)], 1.0, 0.0)
 @given(STEPS, st.floats(1, 1000), st.floats(0, 1e5))
 def test_none_is_given_more_than_it_asks_for_and_none_waits_for_nobody(steps, presumed, total):
     search, now = SizeSearch(presumed, total, patience_s=5), 0.0
