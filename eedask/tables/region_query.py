@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
+
 from eedask.crs import NATIVE, UTM
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import (
@@ -26,7 +28,7 @@ from eedask.expressions.compile import Expression
 from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
 from eedask.tables.bands import BANDS_KEY, ExpectedBands, band_names
-from eedask.tables.columns import Column, columns, is_features_own
+from eedask.tables.columns import Column, columns
 from eedask.tables.features import joined, point_features, region_features, slim
 from eedask.tables.reducers import Reducer
 from eedask.tables.values import infer
@@ -50,11 +52,14 @@ class About:
         Of each band and result.
     bands : tuple of str
         Their names.
+    outputs : tuple of str
+        The names of the reducer's results.
     """
 
     native: NativeProjection | None
     columns: tuple[Column, ...]
     bands: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -228,7 +233,8 @@ class RegionQuery:
         except PermanentError as error:
             if self.lattice.scale is None:
                 raise InputError(str(error)) from error
-        return About(native, columns(told["types"], told["outputs"]), tuple(told["types"]))
+        bands, outputs = tuple(told["types"]), tuple(told["outputs"])
+        return About(native, columns(told["types"], outputs), bands, outputs)
 
     def nulls(self, found: Mapping[str, Any]) -> bool:
         """Return whether all values of a row are null, as its image has no bands at all.
@@ -274,15 +280,18 @@ def _about_of(body: bytes) -> dict[str, Any]:
 
 
 def columns_by_example(
-    expected: Sequence[Column],
+    about: About,
     items: Sequence[WorkItem],
     rows_of: Callable[[WorkItem], Sequence[Mapping[str, Any]]],
 ) -> tuple[Column, ...]:
-    """Return columns for what the rows of some items hold: those expected, or one for each key.
+    """Return the columns of a reducer of the user's own, by what the rows of some items hold.
+
+    Most reducers give results for each band. One of several bands at once names its results
+    itself. What else rows hold, Earth Engine has added; nobody asked for it.
 
     Parameters
     ----------
-    expected : sequence of Column
+    about : About
     items : sequence of WorkItem
     rows_of : callable
         From an item to its rows. Items that it is refused for are left out.
@@ -293,9 +302,9 @@ def columns_by_example(
             rows += rows_of(item)
         except REFUSALS:
             continue
-    keys = dict.fromkeys(key for row in rows for key in row if not is_features_own(key))
-    matched = {key for column in expected for key in column.keys}
-    if keys.keys() - matched:
-        # A reducer of several bands at once names its results itself.
-        return tuple(Column(key, (key,), infer(row.get(key) for row in rows)) for key in keys)
+    found = {key for row in rows for key in row}
+    expected = about.columns
+    of_bands = {key for column in expected for key in column.keys}
+    if not found & of_bands and found.intersection(about.outputs):
+        expected = tuple(Column(name, (name,), pa.null()) for name in about.outputs)
     return tuple(replace(one, type=infer(one.pick(row) for row in rows)) for one in expected)
