@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from eedask.arguments import is_count
 from eedask.crs import NATIVE, UTM
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import (
@@ -101,11 +102,14 @@ class RegionQuery:
     bands : ExpectedBands, optional
         Those that every image is held to; None where all items share one image, and before they
         are known.
+    max_pixels : int, optional
+        The most pixels that a region may have; no limit when None.
 
     Raises
     ------
     InputError
-        If items are points, or in UTM, and do not hold the region themselves.
+        If items are points, or in UTM, and do not hold the region themselves; or if
+        ``max_pixels`` is no number of pixels.
     """
 
     image: Expression
@@ -115,8 +119,14 @@ class RegionQuery:
     points: bool = False
     lattice: Lattice = _OWN_PIXELS
     bands: ExpectedBands | None = None
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
+        if self.max_pixels is not None and not is_count(self.max_pixels):
+            raise InputError(
+                "max_pixels_per_region is a whole number of pixels, 1 or more, or None for no"
+                f" limit; got {self.max_pixels!r}"
+            )
         if self.region is not None and (self.points or self.lattice.crs == UTM):
             raise InputError("region= is not for points, nor for crs='utm'")
 
@@ -151,7 +161,7 @@ class RegionQuery:
             What features are reduced over, if not the group's image itself: one of the group's
             collection, as a function's argument. The features do not say which bands it has then.
         """
-        reducer = graph.embed(self.reducer.expression)
+        reducer, most = graph.embed(self.reducer.expression), self.max_pixels
         masked = None if self.bands is None else self.bands.masked(graph)
         for (key, crs), positions in self._grouped(items, graph).items():
             source = {"valueReference": key}
@@ -169,6 +179,7 @@ class RegionQuery:
                 scale=None if self.lattice.scale is None else constant(self.lattice.scale),
                 crs=None if crs is None else constant(crs),
                 tileScale=constant(tile_scale),
+                maxPixelsPerRegion=None if most is None else constant(int(most)),
             )
             yield Group(source, features, tuple(positions))
 
