@@ -17,7 +17,7 @@ from eedask.arguments import check_scale
 from eedask.crs import NATIVE, UTM, crs_name
 from eedask.dataset.dataset import RESERVED
 from eedask.dataset.file_names import differ_only_by_case
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import folder_at
 from eedask.dataset.question import Question
 from eedask.earthengine.endpoint import DEADLINE, Endpoint
 from eedask.earthengine.retry import RetryPolicy
@@ -401,4 +401,4 @@ def chips(
     )
     checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
     task, question = request.task(checked, sending.endpoint)
-    return Plan(checked, task, Folder(os.fspath(out)), question, sending.options)
+    return Plan(checked, task, folder_at(out, "out"), question, sending.options)

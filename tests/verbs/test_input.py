@@ -174,3 +174,13 @@ def test_frames_without_geometry_are_welcome_where_none_is_needed():
 def test_numpy_numbers_are_taken():
     plan = chips(shape=np.array([8, 8]), scale=np.float32(5), concurrency=np.int64(3))
     assert plan.question.terms["shape"] == (8, 8)
+
+
+@pytest.mark.parametrize("where", [None, 5, b"x", "", "a\0b", "nope://x"])
+def test_what_is_no_folder_is_said_to_be_none(where):
+    with pytest.raises(InputError, match=r"^path"):
+        eedask.open_result(where)
+    with pytest.raises(InputError, match=r"^out"):
+        chips(out=where)
+    with pytest.raises(InputError, match=r"^out"):
+        eedask.sample_points(frame(), ee.Image(SCENE), out=where)
