@@ -163,8 +163,8 @@ class Plan:
         """Return a lazy bag of manifest rows, as dictionaries; computing it does the work.
 
         When this is called, the items are written to ``out``, and the requests that come before the
-        first item are sent: for the bands and grid of a table, and for the grid of an image that
-        all chips with ``crs="native"`` share. Other chips need none.
+        first item are sent: for the bands, and the grid where it is needed, of a table's image or
+        of one that all chips share. Chips of images that depend on the item need none.
 
         Dask computes the bag, and what is made of it, on the current ``distributed.Client``, or
         else by threads. Its scheduler "processes" is refused, as each of its processes would send

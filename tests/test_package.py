@@ -77,7 +77,7 @@ eedask.emulator.values: dates formulas truth value_types comparison elements fil
   typenames coercion info
 eedask.expressions: digest symbols compile
 eedask.items: check from_earth_engine item local
-eedask.pixels: formats layout visualization query cutting tiles chip_task
+eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task
 eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet report result

@@ -19,6 +19,8 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from eedask.errors import InputError
+
 # Where files are written before they are renamed: below the same folder, as a rename cannot cross
 # file systems, and in one place, so that what a kill leaves there is found.
 _UNFINISHED = ".unfinished"
@@ -212,6 +214,36 @@ class Folder:
                 fs.rm_file(path)
         else:
             fs.rm(target, recursive=True)
+
+
+def folder_at(where: Any, argument: str) -> Folder:
+    """Return the folder that a user names.
+
+    Parameters
+    ----------
+    where : str or path
+    argument : str
+        What the user calls it, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is no path, or a URL of a kind that fsspec does not know.
+    """
+    path = os.fspath(where) if isinstance(where, str | os.PathLike) else None
+    if not path or not isinstance(path, str) or "\0" in path:
+        raise InputError(
+            f"{argument} is a folder, as a path or a URL such as 's3://bucket/name'; got {where!r}"
+        )
+    folder = Folder(path)
+    try:
+        _ = folder.is_local
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            f"{argument}={path!r} cannot be opened ({error}): give a path, or a URL that fsspec"
+            " knows, with the package for it installed"
+        ) from error
+    return folder
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.image_bands import bands_of
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import (
     PIXEL_LIMITS,
@@ -47,8 +48,11 @@ class ChipTask:
     layout : Layout, optional
         How an item's grid is found; None where the image itself is clipped and scaled to a region,
         so that only Earth Engine knows the grid.
+    about : Expression, optional
+        The names and types of the image's bands, and its projection if the layout is native; None
+        where each item has an image of its own.
     projection : Expression, optional
-        The image's projection, which has to be asked for if the layout is native.
+        The projection of an item's own image, if the layout is native.
     format : ImageFormat
     method : str
     bands : tuple of str
@@ -66,6 +70,7 @@ class ChipTask:
     endpoint: Endpoint
     image: Expression
     layout: Layout | None
+    about: Expression | None
     projection: Expression | None
     format: ImageFormat
     method: str
@@ -96,18 +101,29 @@ class ChipTask:
         return None
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> ChipTask:
-        """Return the task, with the image's projection if one is needed that all items share.
+        """See that the image that all items share has the bands that the chips need.
+
+        Returns
+        -------
+        ChipTask
+            With the image's grid, if the layout is native.
 
         Raises
         ------
         InputError
-            If the image has no grid of its own, or one in a crs that cannot be read here.
+            If the image lacks a band, or its bands make no picture; or if it has no grid of its
+            own, or one in a crs that cannot be read here.
         """
-        if self.projection is None or self.projection.depends_on_item:
+        if self.about is None:
             return self
-        info = self._projection_info(items[0], send)
+        found = ask(send, compute_value(self.endpoint, self.about.encode(items[0])), bands_of)
+        found.check(self.bands)
+        if self.format.is_visual and self.visualization is None:
+            found.check_drawable(self.bands, self.format)
+        if found.projection is None:
+            return self
         try:
-            return replace(self, native=_placeable(info))
+            return replace(self, native=_placeable(found.projection))
         except PermanentError as error:
             raise InputError(str(error)) from error
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from eedask.dataset.dataset import REPORT, SHEET, Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import folder_at
 from eedask.dataset.rows import FAILED, IMAGE, ITEM_ID, OK, WHEN
 from eedask.errors import DatasetError, EedaskError, InputError
 from eedask.pixels.formats.registry import format_of
@@ -180,7 +180,7 @@ class Result:
         DatasetError
             If the dataset has no table.
         """
-        target = Folder(os.fspath(folder))
+        target = folder_at(folder, "folder")
         unique = not differ_only_by_case(self.manifest.index)
         values = self._all_values()
         places = values.groupby(level=0, sort=False).indices
@@ -420,6 +420,6 @@ def open_result(path: str | os.PathLike[str]) -> Result:
     --------
     >>> eedask.open_result("lst").to_csv_per_item("csv")  # doctest: +SKIP
     """
-    dataset = Dataset(Folder(os.fspath(path)))
+    dataset = Dataset(folder_at(path, "path"))
     dataset.plan()
     return Result(dataset)

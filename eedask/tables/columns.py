@@ -22,6 +22,8 @@ _PICKS = ("first", "firstNonNull", "last", "lastNonNull", "max", "min")
 # "system:index" is a feature's id; the other tells the items of a request apart.
 _OF_FEATURES = ("system:", "eedask:")
 
+_STATE_ALL = "state schema= with all of them"
+
 _PYTHON = {
     int: pa.int64(),
     float: pa.float64(),
@@ -163,9 +165,10 @@ class Table:
     own : mapping of str to pyarrow.DataType
         Those between, which are filled by the task itself.
     of_features : bool
-        Whether values come as properties of features, which have some of their own.
-    advice : str
-        What the user may do where an answer has a value and the table no column for it.
+        Whether values come as properties of features, which have some of their own, and to which
+        Earth Engine may add others that nobody asked for.
+    outputs : tuple of str
+        The names of a reducer's results, by which values are told from such additions.
 
     Raises
     ------
@@ -177,7 +180,7 @@ class Table:
     columns: tuple[Column, ...] = ()
     own: Mapping[str, pa.DataType] = field(default_factory=dict)
     of_features: bool = False
-    advice: str = "state schema= with all of them"
+    outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_columns(self.columns, (ITEM_ID, *self.own), of_features=self.of_features)
@@ -192,15 +195,6 @@ class Table:
     def _keys(self) -> frozenset[str]:
         """The keys of an answer that columns are filled from."""
         return frozenset(key for column in self.columns for key in column.keys)
-
-    def _is_like_a_value(self, key: str) -> bool:
-        """Whether a property that no column is filled from is called as a reducer's results are.
-
-        The service may give features properties that nobody asked for, which are passed over. A
-        result under a name that is not expected must not be: its column would be null.
-        """
-        parts = [(key.startswith(f"{known}_"), key.endswith(f"_{known}")) for known in self._keys]
-        return not is_features_own(key) and any(map(any, parts))
 
     @property
     def nulls(self) -> dict[str, Any]:
@@ -218,18 +212,23 @@ class Table:
         Raises
         ------
         InputError
-            If one does not fit its column; or if the answer has a value for which there is no
-            column.
+            If one does not fit its column, or has none. What Earth Engine adds to features is no
+            value, and left out.
         """
         unknown = found.keys() - self._keys
         if self.of_features:
-            unknown = {key for key in unknown if self._is_like_a_value(key)}
+            unknown = {key for key in unknown if self._is_result(key)}
         if unknown:
             raise InputError(
                 f"the answer has {sorted(unknown)}, for which the table has no column (it has"
-                f" {[column.name for column in self.columns]}): {self.advice}"
+                f" {[column.name for column in self.columns]}): "
+                + ("give all images the same bands" if self.of_features else _STATE_ALL)
             )
         return fitted(self.columns, found)
+
+    def _is_result(self, key: str) -> bool:
+        """Whether a property is called like a result of the reducer: OUTPUT or BAND_OUTPUT."""
+        return any(key == output or key.endswith(f"_{output}") for output in self.outputs)
 
 
 def columns_of(kinds: Mapping[str, pa.DataType]) -> tuple[Column, ...]:

@@ -35,8 +35,8 @@ class ReduceTask(TableTask):
         task = replace(self, query=query, maker=self._maker_on(about.native))
         columns = about.columns
         if not query.reducer.is_named:
-            columns = columns_by_example(columns, items, partial(task.example, send))
-        return replace(task, table=replace(self.table, columns=columns))
+            columns = columns_by_example(about, items, partial(task.example, send))
+        return replace(task, table=replace(self.table, columns=columns, outputs=about.outputs))
 
     def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:
         """Return the results for an item before columns are known; none if its image has no bands.

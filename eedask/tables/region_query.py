@@ -10,6 +10,9 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
+
+from eedask.arguments import is_count
 from eedask.crs import NATIVE, UTM
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import (
@@ -26,7 +29,7 @@ from eedask.expressions.compile import Expression
 from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
 from eedask.tables.bands import BANDS_KEY, ExpectedBands, band_names
-from eedask.tables.columns import Column, columns, is_features_own
+from eedask.tables.columns import Column, columns
 from eedask.tables.features import joined, point_features, region_features, slim
 from eedask.tables.reducers import Reducer
 from eedask.tables.values import infer
@@ -50,11 +53,14 @@ class About:
         Of each band and result.
     bands : tuple of str
         Their names.
+    outputs : tuple of str
+        The names of the reducer's results.
     """
 
     native: NativeProjection | None
     columns: tuple[Column, ...]
     bands: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,11 +102,14 @@ class RegionQuery:
     bands : ExpectedBands, optional
         Those that every image is held to; None where all items share one image, and before they
         are known.
+    max_pixels : int, optional
+        The most pixels that a region may have; no limit when None.
 
     Raises
     ------
     InputError
-        If items are points, or in UTM, and do not hold the region themselves.
+        If items are points, or in UTM, and do not hold the region themselves; or if
+        ``max_pixels`` is no number of pixels.
     """
 
     image: Expression
@@ -110,8 +119,14 @@ class RegionQuery:
     points: bool = False
     lattice: Lattice = _OWN_PIXELS
     bands: ExpectedBands | None = None
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
+        if self.max_pixels is not None and not is_count(self.max_pixels):
+            raise InputError(
+                "max_pixels_per_region is a whole number of pixels, 1 or more, or None for no"
+                f" limit; got {self.max_pixels!r}"
+            )
         if self.region is not None and (self.points or self.lattice.crs == UTM):
             raise InputError("region= is not for points, nor for crs='utm'")
 
@@ -146,7 +161,7 @@ class RegionQuery:
             What features are reduced over, if not the group's image itself: one of the group's
             collection, as a function's argument. The features do not say which bands it has then.
         """
-        reducer = graph.embed(self.reducer.expression)
+        reducer, most = graph.embed(self.reducer.expression), self.max_pixels
         masked = None if self.bands is None else self.bands.masked(graph)
         for (key, crs), positions in self._grouped(items, graph).items():
             source = {"valueReference": key}
@@ -164,6 +179,7 @@ class RegionQuery:
                 scale=None if self.lattice.scale is None else constant(self.lattice.scale),
                 crs=None if crs is None else constant(crs),
                 tileScale=constant(tile_scale),
+                maxPixelsPerRegion=None if most is None else constant(int(most)),
             )
             yield Group(source, features, tuple(positions))
 
@@ -228,7 +244,8 @@ class RegionQuery:
         except PermanentError as error:
             if self.lattice.scale is None:
                 raise InputError(str(error)) from error
-        return About(native, columns(told["types"], told["outputs"]), tuple(told["types"]))
+        bands, outputs = tuple(told["types"]), tuple(told["outputs"])
+        return About(native, columns(told["types"], outputs), bands, outputs)
 
     def nulls(self, found: Mapping[str, Any]) -> bool:
         """Return whether all values of a row are null, as its image has no bands at all.
@@ -274,15 +291,18 @@ def _about_of(body: bytes) -> dict[str, Any]:
 
 
 def columns_by_example(
-    expected: Sequence[Column],
+    about: About,
     items: Sequence[WorkItem],
     rows_of: Callable[[WorkItem], Sequence[Mapping[str, Any]]],
 ) -> tuple[Column, ...]:
-    """Return columns for what the rows of some items hold: those expected, or one for each key.
+    """Return the columns of a reducer of the user's own, by what the rows of some items hold.
+
+    Most reducers give results for each band. One of several bands at once names its results
+    itself. What else rows hold, Earth Engine has added; nobody asked for it.
 
     Parameters
     ----------
-    expected : sequence of Column
+    about : About
     items : sequence of WorkItem
     rows_of : callable
         From an item to its rows. Items that it is refused for are left out.
@@ -293,9 +313,9 @@ def columns_by_example(
             rows += rows_of(item)
         except REFUSALS:
             continue
-    keys = dict.fromkeys(key for row in rows for key in row if not is_features_own(key))
-    matched = {key for column in expected for key in column.keys}
-    if keys.keys() - matched:
-        # A reducer of several bands at once names its results itself.
-        return tuple(Column(key, (key,), infer(row.get(key) for row in rows)) for key in keys)
+    found = {key for row in rows for key in row}
+    expected = about.columns
+    of_bands = {key for column in expected for key in column.keys}
+    if not found & of_bands and found.intersection(about.outputs):
+        expected = tuple(Column(name, (name,), pa.null()) for name in about.outputs)
     return tuple(replace(one, type=infer(one.pick(row) for row in rows)) for one in expected)

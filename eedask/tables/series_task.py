@@ -62,8 +62,8 @@ class SeriesTask(TableTask):
         task = replace(self, query=query)
         columns = about.columns
         if not query.regions.reducer.is_named:
-            columns = columns_by_example(columns, items, partial(task.example, send))
-        table = replace(self.table, columns=columns)
+            columns = columns_by_example(about, items, partial(task.example, send))
+        table = replace(self.table, columns=columns, outputs=about.outputs)
         regions = self._batching.regions.on(about.native)
         if not self.query.is_shared:
             fewer = min(_MOST_UNKNOWN, regions.limits.items)

@@ -17,7 +17,7 @@ from eedask.arguments import check_scale
 from eedask.crs import NATIVE, UTM, crs_name
 from eedask.dataset.dataset import RESERVED
 from eedask.dataset.file_names import differ_only_by_case
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import folder_at
 from eedask.dataset.question import Question
 from eedask.earthengine.endpoint import DEADLINE, Endpoint
 from eedask.earthengine.retry import RetryPolicy
@@ -131,11 +131,13 @@ class ChipRequest:
         samples = sample_items(items)
         image = compile_expression(self._recipe(), samples, expect=ee.Image)
         bands, look = self._bands_and_look
+        is_own = image.depends_on_item if self.region is None else callable(self.image)
         task = ChipTask(
             endpoint=endpoint,
             image=image,
             layout=self.layout,
-            projection=self._projection(samples),
+            about=None if is_own else self._about(samples),
+            projection=self._projection(samples) if is_own and self._is_native else None,
             format=self.kind,
             method=self.method,
             bands=bands,
@@ -224,16 +226,32 @@ class ChipRequest:
         arguments = {"input": image, "geometry": place, **size}
         return ee.ApiFunction.apply_("Image.clipToBoundsAndScale", arguments)
 
-    def _projection(self, samples: list[WorkItem]) -> Expression | None:
-        if self.layout is None or not self.layout.lattice.is_native:
-            return None
+    @property
+    def _is_native(self) -> bool:
+        return self.layout is not None and self.layout.lattice.is_native
+
+    def _about(self, samples: list[WorkItem]) -> Expression:
+        """Return the question about the image that all items share."""
+
+        def about(item: Any) -> ee.Dictionary:
+            image = self._image_of(item)
+            told = {"names": image.bandNames(), "types": image.bandTypes()}
+            if self._is_native:
+                told["projection"] = self._projection_of(image)
+            return ee.Dictionary(told)
+
+        what = about if callable(self.image) else about(None)
+        return compile_expression(what, samples, expect=ee.Dictionary)
+
+    def _projection(self, samples: list[WorkItem]) -> Expression:
+        """Return the question about the grid of an item's own image."""
+        return compile_expression(
+            lambda item: self._projection_of(self._image_of(item)), samples, expect=ee.Projection
+        )
+
+    def _projection_of(self, image: ee.Image) -> ee.Projection:
         bands, _ = self._bands_and_look
-
-        def projection(item: Any) -> ee.Projection:
-            return self._image_of(item).select(bands[0] if bands else 0).projection()
-
-        what = projection if callable(self.image) else projection(None)
-        return compile_expression(what, samples, expect=ee.Projection)
+        return image.select(bands[0] if bands else 0).projection()
 
 
 def _is_finite(value: Any) -> bool:
@@ -309,7 +327,8 @@ def chips(
         region; or a function from an item to an ``ee.Geometry``:
         ``lambda item: item.geometry.buffer(127).bounds()``.
     format : {"png", "jpg", "npy", "tif"}
-        Pictures (1 or 3 bands, 8 bit) or data (NumPy structured array, GeoTIFF). A chip that is
+        Pictures (1 or 3 bands of whole numbers from 0 to 255, unless ``vis_params`` says how
+        values become colours) or data (NumPy structured array, GeoTIFF). A chip that is
         joined from tiles has the same pixels as one from a single request, except for JPEG, which
         is decoded and compressed again, at a high quality. Joining GeoTIFFs needs rasterio on the
         workers.
@@ -382,4 +401,4 @@ def chips(
     )
     checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
     task, question = request.task(checked, sending.endpoint)
-    return Plan(checked, task, Folder(os.fspath(out)), question, sending.options)
+    return Plan(checked, task, folder_at(out, "out"), question, sending.options)

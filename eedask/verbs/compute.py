@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import ee
 import geopandas as gpd
 import pyarrow as pa
 
@@ -102,7 +104,7 @@ def compute(
         raise InputError(f"function takes an item and gives an ee object; got {function!r}")
     checked = check_items(items, geometry=False, reserved=RESERVED)
     samples = sample_items(checked)
-    value = compile_expression(function, samples)
+    value = compile_expression(_asking_properties(function), samples)
     columns = () if schema is None else stated_columns(schema)
     maker = ValueJobs(batch_size, len(checked))
     task = ComputeTask(sending.endpoint, ValueQuery(value), maker, Table(id_type(checked), columns))
@@ -112,3 +114,21 @@ def compute(
     }
     question = Question(terms, {"function": value})
     return sending.table_plan(checked, task, question, out)
+
+
+def _asking_properties(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the function, giving a dictionary of the properties where it gives a feature.
+
+    An answer of features may have members and properties that nobody asked for, of any kind.
+    """
+
+    @functools.wraps(function)
+    def asking(item: Any) -> Any:
+        value = function(item)
+        if not isinstance(value, ee.Feature):
+            return value
+        # Named, as toDictionary leaves out those of "system:", such as a time, by default
+        # (https://developers.google.com/earth-engine/apidocs/ee-feature-todictionary).
+        return value.toDictionary(value.propertyNames().remove("system:index"))
+
+    return asking

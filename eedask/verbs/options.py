@@ -9,7 +9,7 @@ from functools import cached_property
 import geopandas as gpd
 import pyarrow as pa
 
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import folder_at
 from eedask.dataset.question import Question
 from eedask.earthengine.endpoint import Endpoint, endpoint_of_client
 from eedask.earthengine.retry import RetryPolicy
@@ -86,7 +86,7 @@ class Sending:
         """
         size = min(_MOST_PARTITION, max(_LEAST_PARTITION, -(-len(items) // 16)))
         options = self.options.with_partition(size)
-        return Plan(items, task, Folder(os.fspath(out)), question, options)
+        return Plan(items, task, folder_at(out, "out"), question, options)
 
 
 def id_type(items: gpd.GeoDataFrame) -> pa.DataType:

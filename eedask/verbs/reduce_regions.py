@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ee
@@ -36,6 +36,7 @@ def reduce_regions(
     region: Region | None = None,
     weighted: bool = True,
     tile_scale: float = 1,
+    max_pixels_per_region: int | None = None,
     invalid: str = "fail",
     simplify: float | None = None,
     batch_size: int = 1000,
@@ -65,7 +66,9 @@ def reduce_regions(
         are equal share a computation; items with different images share only the request.
     reducer : str, sequence of str or ee.Reducer
         A name ("mean", "stdDev", "count" … as in ``ee.Reducer``; "p95" for a percentile), several
-        names, or a reducer of your own.
+        names, or a reducer of your own. How Earth Engine works out medians and percentiles is not
+        documented in full: of many values it takes those of a histogram, so that they are
+        approximate, and whether pixels then count by weight is not said.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     scale : float, optional
@@ -86,6 +89,10 @@ def reduce_regions(
     tile_scale : float
         Earth Engine's ``tileScale``, from 1 to 16: larger values need less memory at Earth
         Engine, and more time.
+    max_pixels_per_region : int, optional
+        Earth Engine's ``maxPixelsPerRegion``: an item whose region has more pixels fails, and the
+        others do not (https://developers.google.com/earth-engine/apidocs/ee-image-reduceregions).
+        When not given, there is no limit.
     invalid : {"fail", "repair"}
         What happens to an item whose geometry is not valid. "fail": it gets a row with status
         "failed" in the manifest. "repair": its geometry is made valid with
@@ -140,12 +147,18 @@ def reduce_regions(
     asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
     outlines = outlines_as(invalid, simplify)
     checked = check_regions(items, region)
-    query = asked.query(checked)
+    query = replace(asked.query(checked), max_pixels=max_pixels_per_region)
+    most = None if query.max_pixels is None else int(query.max_pixels)
     limits = BatchLimits(items=batch_size)
     batching = RegionBatching(limits, query.lattice.scale, outlined=region is None)
     maker = asked.maker(checked, batching, outlines)
     task = ReduceTask(sending.endpoint, query, maker, reduced_table(checked), remarks(checked))
-    terms = {"verb": "reduce_regions", "weighted": weighted, **asdict(outlines)}
+    terms = {
+        "verb": "reduce_regions",
+        "max_pixels_per_region": most,
+        "weighted": weighted,
+        **asdict(outlines),
+    }
     return sending.table_plan(checked, task, asked.question(terms, query), out)
 
 

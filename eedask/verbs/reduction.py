@@ -160,12 +160,7 @@ def reduced_table(items: gpd.GeoDataFrame, own: Mapping[str, pa.DataType] | None
     own : mapping of str to pyarrow.DataType, optional
         Further columns between the ids and the values, by name.
     """
-    return Table(
-        id_type(items),
-        own=own or {},
-        of_features=True,
-        advice="give all items' images the same bands, with select",
-    )
+    return Table(id_type(items), own=own or {}, of_features=True)
 
 
 def remarks(items: gpd.GeoDataFrame) -> tuple[str, ...]:

@@ -73,7 +73,8 @@ def time_series(
         ``lambda item: collection.filterBounds(item.geometry)``.
     reducer : str, sequence of str or ee.Reducer
         What is computed of the pixels in the region: a name ("mean", "p95" …), several names, or a
-        reducer of your own.
+        reducer of your own. Medians and percentiles may be approximate; see
+        :func:`eedask.reduce_regions`.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     scale : float, optional

@@ -20,7 +20,7 @@ from watching import requests_since
 
 import eedask
 from eedask.emulator import Emulator
-from eedask.errors import InputError
+from eedask.errors import InputError, RunStopped
 
 
 def arrays(result, item_id):
@@ -63,6 +63,44 @@ def test_the_native_grid_of_one_image_is_asked_for_once(earth_engine, points, tm
     result = plan.run(progress=False)
     assert requests_since(earth_engine, before) == len(points) + 1
     assert result.manifest["attempts"].sum() == len(points)
+
+
+@pytest.mark.parametrize("crs", ["native", "EPSG:26914"])
+def test_a_wrong_band_ends_a_run_before_any_chip_is_asked_for(earth_engine, points, tmp_path, crs):
+    """It costs one request, which is the one about the native grid where there is such a one."""
+    before = earth_engine.stats()
+    plan = {"shape": (8, 8), "crs": crs, "scale": 5, "format": "npy", "bands": ["R", "nope"]}
+    with pytest.raises(InputError, match=r"no bands \['nope'\]; it has \['R', 'G', 'B', 'N'\]"):
+        eedask.chips(points, ee.Image(SCENE), out=tmp_path, **plan).run(progress=False)
+    assert requests_since(earth_engine, before) == 1
+
+
+def test_an_image_that_selects_a_wrong_band_ends_a_run_as_early(earth_engine, points, tmp_path):
+    before = earth_engine.stats()
+    image = ee.Image(SCENE).select(["nope"])
+    with pytest.raises(RunStopped, match=r"'nope' did not match any bands.*\[R, G, B, N\]"):
+        eedask.chips(points, image, out=tmp_path, shape=(8, 8), scale=5).run(progress=False)
+    assert requests_since(earth_engine, before) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda image: image, r"1 or 3 bands, and the image has \['R', 'G', 'B', 'N'\]"),
+        (lambda image: image.select("R").toFloat(), "the band 'R' is float"),
+        (lambda image: image.select("R").toUint16(), "'R' is int from 0 to 65535.*vis_params"),
+    ],
+)
+def test_pictures_of_what_is_no_picture_are_refused(earth_engine, points, tmp_path, change, words):
+    plan = {"out": tmp_path, "shape": (8, 8), "scale": 5, "format": "png"}
+    image = change(ee.Image(SCENE))
+    with pytest.raises(InputError, match=words):
+        eedask.chips(points, image, **plan).run(progress=False)
+    seen = {"vis_params": {"bands": ["R"], "min": 0, "max": 255}}
+    result = eedask.chips(points.iloc[:1], image, **plan, **seen).run(
+        progress=False, overwrite=True
+    )
+    assert (result.manifest["status"] == "ok").all()
 
 
 def test_a_native_grid_is_had_through_an_outage(points, rasters, tmp_path):

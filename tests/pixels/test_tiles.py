@@ -252,7 +252,8 @@ def test_the_real_limit_is_crossed_and_learned(earth_engine, rasters, points, tm
         concurrency=1,
     )
     result = run(plan, tmp_path / "o")
-    assert earth_engine.stats()["requests"] - before == result.manifest["attempts"].sum()
+    # One more asks which bands the image has.
+    assert earth_engine.stats()["requests"] - before == 1 + result.manifest["attempts"].sum()
     assert set(result.manifest["attempts"]) <= {2, 3}
     for item_id in plan.items.index:
         array = result.open(item_id)
@@ -282,7 +283,7 @@ def test_the_tiles_of_few_large_chips_fill_the_slots(slow_to_answer, points, tmp
     slow_to_answer.reset_stats()
     joined = run(limited(plan, bytes=2000), tmp_path / "many")
     stats = slow_to_answer.stats()
-    assert stats["requests"] == joined.manifest["attempts"].sum() > 30 * count
+    assert stats["requests"] - 1 == joined.manifest["attempts"].sum() > 30 * count
     assert stats["peak_in_flight"] >= 10
     for item_id in plan.items.index:
         assert file_of(joined, item_id) == file_of(whole, item_id)
@@ -480,6 +481,10 @@ def test_memory_errors_over_the_wire_shrink_tiles(earth_engine, points, tmp_path
     def answer(handler):
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         handler.headers.replace_header("Content-Length", "0")
+        if "grid" not in body:
+            kind = {"type": "PixelType", "precision": "double"}
+            told = {"names": ["x", "y"], "types": {"x": kind, "y": kind}}
+            return reply(handler, 200, json.dumps({"result": told}).encode())
         grid = body["grid"]
         rows, columns = grid["dimensions"]["height"], grid["dimensions"]["width"]
         areas.append(rows * columns)

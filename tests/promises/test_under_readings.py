@@ -201,6 +201,19 @@ def test_regions(readings, rasters, tmp_path, bands):
         np.testing.assert_allclose(means.iloc[:-1], expected, atol=0.2, err_msg=band)
 
 
+@under_all()
+def test_a_reducer_of_ones_own_over_several_bands_at_once(readings, rasters, tmp_path):
+    items = fields(rasters.field, 3)
+    image = ee.Image(FIELD).select("b1")
+    two = image.addBands(image.multiply(2).add(3).rename("b2"))
+    fit = ee.Reducer.linearFit()
+    result = eedask.reduce_regions(items, two, fit, out=tmp_path).run(progress=False)
+    table = whole(result, items).table().drop(columns=items.columns)
+    assert sorted(table.columns) == ["offset", "scale"]
+    np.testing.assert_allclose(table["scale"], 2, rtol=1e-9)
+    np.testing.assert_allclose(table["offset"], 3, rtol=1e-6)
+
+
 @pytest.mark.parametrize("reducer", ["mean", "max"])
 @under_all()
 def test_a_series(readings, rasters, tmp_path, reducer):
@@ -258,6 +271,24 @@ def test_computed_values(readings, tmp_path):
     assert table["text"].tolist() == [str(n) for n in range(12)]
     halves = table["half"].to_numpy(dtype=float, na_value=np.nan)
     np.testing.assert_array_equal(halves, [n / 2 if n % 2 else np.nan for n in range(12)])
+
+
+@under_all()
+def test_computed_features(readings, tmp_path):
+    """All properties of a feature are promised; those of a stated schema, where there is one."""
+    items = pd.DataFrame({"n": range(12)}, index=[f"k{n}" for n in range(12)])
+
+    def function(item):
+        return ee.Feature(None, {"n": item["n"], "text": ee.Number(item["n"]).format("%d")})
+
+    for schema in (None, {"n": int, "text": str}):
+        out = tmp_path / str(schema is None)
+        result = eedask.compute(items, function, out=out, schema=schema).run(progress=False)
+        table = whole(result, items).table()
+        assert table["text"].tolist() == [str(n) for n in range(12)]
+        assert table["n"].tolist() == list(range(12))
+        if schema is not None:
+            assert list(table.columns) == ["n_item", "geometry", "n", "text"]
 
 
 @under_all()

@@ -13,6 +13,7 @@ from rasterio.features import geometry_mask
 
 import eedask
 from eedask.emulator import Emulator
+from eedask.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -129,3 +130,27 @@ def test_images_that_lie_where_the_item_does(tmp_path):
 
         got = table(items, image, ["min", "max"], tmp_path / "out")
     assert got["b1_min"].tolist() == got["b1_max"].tolist() == [8, 3, 8]
+
+
+def test_a_region_of_too_many_pixels_fails_and_no_other(earth_engine, rasters, tmp_path):
+    items, image = fields(rasters.scene, 4), ee.Image(SCENE).select("R")
+    counts = table(items, image, "count", tmp_path / "counts")["R"]
+    areas = items.to_crs("EPSG:26914").area
+    scale = ee.Image(SCENE).projection().nominalScale().getInfo()
+    pixels = areas / scale**2
+    most = int(pixels.sort_values().iloc[-2:].mean())
+    plan = eedask.reduce_regions(
+        items, image, "count", out=tmp_path / "out", max_pixels_per_region=most
+    )
+    result = plan.run(progress=False)
+    assert result.failed.index.tolist() == [pixels.idxmax()]
+    assert f"allows only {most}" in result.failed["error"].iloc[0]
+    others = counts.drop(pixels.idxmax())
+    assert result.table()["R"].drop(pixels.idxmax()).equals(others)
+
+
+@pytest.mark.parametrize("most", [0, -1, 2.5, "9", True])
+def test_a_number_of_pixels_is_one(earth_engine, rasters, tmp_path, most):
+    items, image = fields(rasters.scene, 1), ee.Image(SCENE)
+    with pytest.raises(InputError, match="max_pixels_per_region is a whole number of pixels"):
+        eedask.reduce_regions(items, image, "count", out=tmp_path, max_pixels_per_region=most)

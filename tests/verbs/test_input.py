@@ -40,6 +40,11 @@ def chips(items=None, **more):
     return eedask.chips(frame() if items is None else items, image, **options)
 
 
+def of_item(item):
+    """Return an image about which nothing is asked before a run, as it depends on the item."""
+    return ee.Image(SCENE).select([item["name"]])
+
+
 @pytest.mark.parametrize(
     ("items", "words"),
     [
@@ -134,7 +139,7 @@ def test_options_that_cannot_work(options, error, words):
 
 def test_numbers_of_numpys_types_are_numbers(tmp_path):
     numbers = {"rate": np.float32(2), "partition_size": np.int32(5), "scale": np.int8(4)}
-    chips(out=tmp_path, concurrency=np.int64(3), **numbers).bag()
+    chips(out=tmp_path, image=of_item, concurrency=np.int64(3), **numbers).bag()
 
 
 def test_a_folder_that_holds_another_plan(tmp_path):
@@ -144,9 +149,9 @@ def test_a_folder_that_holds_another_plan(tmp_path):
 
 
 def test_a_plan_that_differs_is_refused_by_name(tmp_path):
-    chips(out=tmp_path).bag()
+    chips(out=tmp_path, image=of_item).bag()
     with pytest.raises(DatasetError, match=r"scale: there 5\.0, asked 10\.0"):
-        chips(out=tmp_path, scale=10).run()
+        chips(out=tmp_path, image=of_item, scale=10).run()
     with pytest.raises(DatasetError, match="image: not the same as there"):
         chips(out=tmp_path, image=ee.Image(SCENE).add(1)).run()
 
@@ -169,3 +174,13 @@ def test_frames_without_geometry_are_welcome_where_none_is_needed():
 def test_numpy_numbers_are_taken():
     plan = chips(shape=np.array([8, 8]), scale=np.float32(5), concurrency=np.int64(3))
     assert plan.question.terms["shape"] == (8, 8)
+
+
+@pytest.mark.parametrize("where", [None, 5, b"x", "", "a\0b", "nope://x"])
+def test_what_is_no_folder_is_said_to_be_none(where):
+    with pytest.raises(InputError, match=r"^path"):
+        eedask.open_result(where)
+    with pytest.raises(InputError, match=r"^out"):
+        chips(out=where)
+    with pytest.raises(InputError, match=r"^out"):
+        eedask.sample_points(frame(), ee.Image(SCENE), out=where)

@@ -1,0 +1,90 @@
+"""What Earth Engine says of the image that all chips share, before the first is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eedask.earthengine.methods import checked_projection, reading, value_of
+from eedask.errors import InputError
+from eedask.pixels.formats.base import ImageFormat
+
+
+@dataclass(frozen=True)
+class ImageBands:
+    """The bands of an image, and its grid.
+
+    Attributes
+    ----------
+    types : mapping of str to mapping
+        The type of each band by its name, as ``ee.PixelType.getInfo`` tells it.
+    projection : mapping, optional
+        As ``ee.Projection.getInfo`` tells it; None where it was not asked for.
+    """
+
+    types: Mapping[str, Mapping[str, Any]]
+    projection: Mapping[str, Any] | None
+
+    def check(self, asked: Sequence[str]) -> None:
+        """Raise InputError unless the image has the bands that are asked for, or any at all."""
+        if not self.types:
+            raise InputError(
+                "the image has no bands, as a mosaic of a collection without images: look at the"
+                " collection's dates, bounds and other filters"
+            )
+        if missing := [name for name in asked if name not in self.types]:
+            raise InputError(
+                f"the image has no bands {missing}; it has {list(self.types)}: choose of these"
+            )
+
+    def check_drawable(self, asked: Sequence[str], kind: ImageFormat) -> None:
+        """Raise InputError unless the bands make a picture as they are, without ``vis_params``.
+
+        What Earth Engine does with others is not documented: it may refuse them, or cut values
+        above 255, of which nothing in the picture tells.
+
+        Parameters
+        ----------
+        asked : sequence of str
+            All bands when empty.
+        kind : ImageFormat
+        """
+        names = list(asked or self.types)
+        if len(names) not in (1, 3):
+            raise InputError(
+                f"a {kind.name} picture has 1 or 3 bands, and the image has {names}: choose with"
+                " bands=[…], or take format='tif' or 'npy'"
+            )
+        wider = [name for name in names if not _is_8_bit(self.types[name])]
+        if wider:
+            told = ", ".join(f"{name!r} is {_words(self.types[name])}" for name in wider)
+            raise InputError(
+                f"a {kind.name} picture holds whole numbers from 0 to 255, and the band {told}: say"
+                " with vis_params={'min': …, 'max': …} which values are black and white, or cast"
+                " the image with toByte(), or take format='tif' or 'npy'"
+            )
+
+
+def bands_of(body: bytes) -> ImageBands:
+    """Return what an answer of ``value:compute`` says of an image.
+
+    Raises
+    ------
+    TransientError
+        If it says nothing of the kind.
+    """
+    with reading(body, "bands"):
+        told = value_of(body)
+        types = {str(name): dict(told["types"][name]) for name in told["names"]}
+        projection = told.get("projection")
+        return ImageBands(types, None if projection is None else checked_projection(projection))
+
+
+def _is_8_bit(kind: Mapping[str, Any]) -> bool:
+    return kind.get("precision") == "int" and 0 <= kind.get("min", -1) <= kind.get("max", 256) < 256
+
+
+def _words(kind: Mapping[str, Any]) -> str:
+    of_range = f" from {kind['min']} to {kind['max']}" if {"min", "max"} <= kind.keys() else ""
+    return f"{kind.get('precision', 'of an unknown type')}{of_range}"
