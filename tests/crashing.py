@@ -54,7 +54,11 @@ LATENCY_S = 0.1
 # The exit code of a script whose run has stopped.
 STOPPED = 3
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["crashing"])
+# What takes long to import. (This module itself is not found by the server before Python 3.12.)
+_PRELOADED = """distributed ee geopandas rasterio dask.bag pyarrow.parquet pytest
+    eedask.emulator.__main__ eedask.emulator.server.render_process
+    eedask.verbs.chips eedask.verbs.sample_points eedask.results.result"""
+_FORKS.set_forkserver_preload(_PRELOADED.split())
 
 
 # The plans.
@@ -131,7 +135,9 @@ class Ledger:
         self._url = f"http://127.0.0.1:{port}"
         self._http = urllib3.PoolManager(maxsize=32, retries=False)
         # Each item's chip, and its coordinates, as they stand in requests.
-        self._chips = dict(zip(zip(items["column"], items["row"], strict=True), items.index))
+        self._chips = dict(
+            zip(zip(items["column"], items["row"], strict=True), items.index, strict=True)
+        )
         self._texts = {
             # A point's number in the request comes after its coordinates.
             name: json.dumps([point.x, point.y])[1:-1].encode()
