@@ -119,6 +119,7 @@ def test_only_what_failed_is_tried_again_when_asked(bed, tmp_path):
     again = result.retry_failed(progress=False)
     assert bed.emulator.stats()["requests"] == len(items) + len(failed)
     assert again.failed.empty
+    assert set(again.manifest["attempts"][failed]) == {2}, "that of the run before counts as well"
     check_kept(good, out)
     inspect(out, items, bed.raster)
 
