@@ -227,7 +227,11 @@ def run_script(
     """Run the plan, as a user's script does: on a cluster, or in its own process."""
     _print_to(output)
     dask.config.set({"distributed.comm.timeouts.connect": "1s"})
-    where = distributed.Client(address) if address else contextlib.nullcontext()
+    try:
+        where = distributed.Client(address) if address else contextlib.nullcontext()
+    except OSError as error:  # the scheduler died before there was a run
+        print(error, flush=True)
+        os._exit(STOPPED)
     with initialized(url, "any"), where:
         try:
             plan(verb, items, out).run(progress=False)

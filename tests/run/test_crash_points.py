@@ -31,7 +31,7 @@ from fire import make_items, wait_until, write_noise
 
 pytestmark = pytest.mark.slow
 
-KILLS, ITEMS = 10, 500
+KILLS, ITEMS = 10, 800
 # Items that are asked for between two kills: on average ten times half of it, well below ITEMS.
 MOST_ASKED = 60
 WORKERS = ("worker", "other worker")
@@ -87,12 +87,13 @@ class Playground:
         """Wait until some more items were asked for, and a little longer; or just a while."""
         asked, script = len(self.ledger.asked), self.parts["script"]
         if self.random.random() < 0.2:
-            time.sleep(self.random.uniform(0, 1))
+            time.sleep(self.random.uniform(0, 0.5))
         else:
             asked += self.random.randint(1, MOST_ASKED)
             wait_until(lambda: len(self.ledger.asked) >= asked or script.has_ended, 60)
             time.sleep(self.random.uniform(0, 2 * LATENCY_S))
-        assert not script.has_ended, f"it has ended before: {script.output}"
+        code = script.process.exitcode
+        assert not script.has_ended, f"it has ended before, with {code}: {script.output}"
 
     def kill(self):
         """Kill the victim, and those who end with it; note what is flushed."""
