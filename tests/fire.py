@@ -63,6 +63,12 @@ class Bed:
     emulator: Emulator
     raster: Path
 
+    @property
+    def chips_asked(self) -> int:
+        """Requests for chips that the emulator met; not the one about the image's bands."""
+        by_method = self.emulator.stats()["by_method"]
+        return int(by_method.get("projects.image.computePixels", 0))
+
 
 @contextlib.contextmanager
 def running_bed(folder: Path) -> Iterator[Bed]:
@@ -200,13 +206,13 @@ class Figures:
 
     @property
     def requests(self) -> int:
-        """Requests that the emulator met, those refused included."""
-        return int(self.bed.emulator.stats()["requests"])
+        """Requests for chips that the emulator met, those refused included."""
+        return self.bed.chips_asked
 
     def line(self, more: str = "") -> str:
         """Return the line."""
-        stats = self.bed.emulator.stats()
-        requests, faults = stats["requests"], stats["faults"]
+        stats, requests = self.bed.emulator.stats(), self.requests
+        faults = stats["faults"]
         spoiled = sum(faults.get(name, 0) for name in ("truncated", "wrong_bytes", "drip"))
         good = stats["by_status"].get("200", 0) - spoiled
         wasted = requests - self.items
@@ -255,9 +261,9 @@ def run_to_the_end(plan: eedask.Plan, runs: int) -> int:
 def resume(bed: Bed, items: gpd.GeoDataFrame, out: Path) -> str:
     """Run the plan again, see that it fetches what was not flushed and no more, and say so."""
     wait_until_quiet(bed)
-    before, requests = flushed(out), bed.emulator.stats()["requests"]
+    before, requests = flushed(out), bed.chips_asked
     plan_of(items, out).run(progress=False)
-    fetched = bed.emulator.stats()["requests"] - requests
+    fetched = bed.chips_asked - requests
     assert fetched == len(items) - len(before)
     check_kept(before, out)
     inspect(out, items, bed.raster)

@@ -37,6 +37,7 @@ import distributed
 from distributed.protocol.pickle import dumps
 
 from eedask.earthengine.endpoint import Endpoint
+from eedask.errors import RunStopped
 from eedask.quota.limiter import Limiter, Slot, Ticket
 from eedask.quota.messages import Ceiling, Lease, Usage
 from eedask.quota.owner import RENEW_S
@@ -81,12 +82,23 @@ def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -
     key : str
         Names the quota, see :func:`key_of`.
     ceiling : Ceiling
+
+    Raises
+    ------
+    RunStopped
+        If the cluster's scheduler is not there any more.
     """
     if client is None:
         OWNERS.set_ceiling(key, ceiling)
-    else:
+        return
+    try:
         install(client)
         _ask(client, CEILING, key=key, ceiling=asdict(ceiling))
+    except (OSError, RuntimeError, distributed.client.ClosedClientError) as error:
+        raise RunStopped(
+            f"the cluster's scheduler is not there any more ({type(error).__name__}: {error}); what"
+            " is done is kept, make a new Client and run the same plan again to go on"
+        ) from error
 
 
 def snapshot(client: distributed.Client | None, key: str) -> dict[str, Any] | None:

@@ -41,6 +41,8 @@ _STOP_S = 4.0
 # Seconds between looks for partitions that have ended.
 _POLL_S = 0.05
 _INTERRUPTED = "the run was interrupted"
+# What a client raises whose scheduler went away.
+_GONE = (OSError, distributed.client.ClosedClientError)
 _IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
 
 
@@ -141,7 +143,20 @@ def _on_cluster(
     partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client
 ) -> None:
     _check_can_travel(spec)
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    try:
+        _on_scheduler(partitions, spec, counter, client)
+    except _GONE as error:
+        raise RunStopped(
+            f"the cluster's scheduler is not there any more ({type(error).__name__}: {error}); what"
+            " is done is kept, make a new Client and run the same plan again to go on"
+        ) from error
+
+
+def _on_scheduler(
+    partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client
+) -> None:
+    # A client that has lost its scheduler knows of nothing.
+    workers = client.scheduler_info(n_workers=-1).get("workers", {})
     # A cluster may start out empty, and get its workers later.
     in_this_process = bool(workers) and all(a.startswith("inproc://") for a in workers)
     leases.set_ceiling(client, spec.quota, spec.ceiling)

@@ -1,5 +1,7 @@
 """The dataset keeps what was given, and one row for each item."""
 
+import json
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -136,8 +138,14 @@ def test_what_is_no_dataset_is_not_opened(dataset, tmp_path):
     (tmp_path / "out" / "plan.json").write_text("{")
     with pytest.raises(DatasetError, match=r"plan\.json is damaged .*run\(overwrite=True\)"):
         dataset.plan()
-    (tmp_path / "out" / "plan.json").write_text('{"eedask": 99}')
-    with pytest.raises(DatasetError, match="format 99"):
+
+
+@pytest.mark.parametrize("version", [1, 99, "x"])
+def test_a_dataset_of_another_format_is_refused_with_what_to_do(dataset, version):
+    stage(dataset, points(), Question(ASKED), 10)
+    plan = dataset.plan()
+    dataset.folder.write("plan.json", json.dumps(plan | {"eedask": version}).encode())
+    with pytest.raises(DatasetError, match=rf"format {version!r}.*reads 2: .*overwrite=True"):
         dataset.plan()
 
 

@@ -41,16 +41,11 @@ def bed(running):
         yield bed
 
 
-def chips_asked(bed):
-    """Return the number of requests for chips, without those about the image's bands."""
-    return bed.emulator.stats()["by_method"].get("projects.image.computePixels", 0)
-
-
 def fetched(bed, plan, **options):
     """Run a plan; return how many requests for chips that took."""
-    before = chips_asked(bed)
+    before = bed.chips_asked
     plan.run(progress=False, **options)
-    return chips_asked(bed) - before
+    return bed.chips_asked - before
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +81,9 @@ def test_a_resume_fetches_what_was_not_flushed(bed, cut_short):
     items, out, rows = cut_short
     wait_until_quiet(bed)
     told = []
-    before = chips_asked(bed)
+    before = bed.chips_asked
     plan_of(items, out).run(progress=told.append)
-    assert chips_asked(bed) - before == len(items) - len(rows)
+    assert bed.chips_asked - before == len(items) - len(rows)
     # What was there counts as done from the start.
     assert told[0] == eedask.Progress(len(items), len(rows), 0)
     check_kept(rows, out)
@@ -124,8 +119,9 @@ def test_only_what_failed_is_tried_again_when_asked(bed, tmp_path):
     bed.emulator.set_faults(None)
     assert fetched(bed, plan_of(items, out)) == 0, "failures are final unless asked for"
     again = result.retry_failed(progress=False)
-    assert chips_asked(bed) == len(items) + len(failed)
+    assert bed.chips_asked == len(items) + len(failed)
     assert again.failed.empty
+    assert set(again.manifest["attempts"][failed]) == {2}, "that of the run before counts as well"
     check_kept(good, out)
     inspect(out, items, bed.raster)
 
@@ -160,10 +156,10 @@ def test_another_plan_is_refused_and_the_difference_named(bed, tmp_path, name):
     left = {path: path.stat().st_mtime_ns for path in out.rglob("*.*") if path.is_file()}
     options = {"shape": (8, 8), "scale": 5.0, "crs": "EPSG:32614", "format": "npy"}
     other = eedask.chips(items, ee.Image(ASSET), out=out, retry=PATIENT, **options | OTHERS[name])
-    before = chips_asked(bed)
+    before = bed.chips_asked
     with pytest.raises(DatasetError, match=rf"different plan \({name}: there .*, asked .*\)"):
         other.run(progress=False)
-    assert chips_asked(bed) == before
+    assert bed.chips_asked == before
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.*") if path.is_file()} == left
 
 

@@ -4,6 +4,8 @@ They are tried again like any other fault that passes. Those that stay are failu
 that they were for, or end the run in words where all items hang on them.
 """
 
+import json
+
 import ee
 import geopandas as gpd
 import pytest
@@ -57,8 +59,8 @@ class Proxy:
 
     Attributes
     ----------
-    body : bytes
-        What is answered instead.
+    body : bytes or callable
+        What is answered instead; or makes that of the emulator's own answer.
     word : str
         In the requests whose answers are spoilt, the path included.
     times : float
@@ -78,8 +80,10 @@ class Proxy:
         asked = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         del handler.headers["Content-Length"]
         handler.headers["Content-Length"] = "0"  # what is read is read
-        if self.times > 0 and self.word in handler.path + asked.decode():
+        spoils = self.times > 0 and self.word in handler.path + asked.decode()
+        if spoils:
             self.times, self.spoilt = self.times - 1, self.spoilt + 1
+        if spoils and not callable(self.body):
             reply(handler, 200, self.body)
             return
         kept = ("content-type", "authorization", "x-goog-user-project")
@@ -88,7 +92,7 @@ class Proxy:
             handler.command, self.url + handler.path, body=asked or None, headers=headers
         )
         kind = {"Content-Type": got.headers.get("Content-Type", "application/json")}
-        reply(handler, got.status, got.data, kind)
+        reply(handler, got.status, self.body(got.data) if spoils else got.data, kind)
 
 
 @pytest.fixture
@@ -210,6 +214,30 @@ def test_an_odd_answer_is_asked_for_again(proxy, squares, tmp_path, verb, word):
     proxy.spoil(ODD["empty"], word, times=1)
     assert plan.run(progress=False).failed.empty
     assert proxy.spoilt == 1
+
+
+def without_a_row(body):
+    """A series' answer that lacks the last of its rows."""
+    answer = json.loads(body)
+    answer["result"]["rows"]["features"].pop()
+    return json.dumps(answer).encode()
+
+
+@pytest.mark.parametrize("verb", ["series", "series of each"])
+@pytest.mark.parametrize("times", [1, float("inf")])
+def test_a_series_that_lacks_a_row_is_never_ok(proxy, squares, tmp_path, verb, times):
+    plan = made(verb, squares, tmp_path / "out")
+    proxy.spoil(without_a_row, "Image.reduceRegions", times)
+    result = plan.run(progress=False)
+    if times == 1:
+        assert result.failed.empty
+        assert result.table().index.value_counts().to_dict() == {0: 3, 1: 3}
+        assert set(result.manifest["attempts"]) == {2}
+    else:
+        assert result.failed["error_kind"].tolist() == ["transient"] * len(squares)
+        assert all("rows for" in error for error in result.failed["error"])
+        assert set(result.failed["attempts"]) == {TRIES}
+        assert result.table().dropna(subset="time").empty
 
 
 @each_odd(BEFORE_ITEMS)
