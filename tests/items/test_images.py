@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import shapely
 from mounted import FIELD, SCENE, SERIES
-from oracle import native_window
+from rasterio.windows import Window
 from watching import requests_since
 
 import eedask
@@ -67,8 +67,9 @@ def test_images_have_the_footprints_of_their_rasters(rasters):
     images = image_ids(ee.ImageCollection(SERIES))
     assert images["time"].dt.strftime("%j").tolist() == ["001", "017", "033"]
     with rasterio.open(next(rasters.series.glob("*.tif"))) as file:
-        box = gpd.GeoSeries([shapely.box(*file.bounds)], crs=file.crs).to_crs("EPSG:4326")
-    overlap = images.intersection(box[0]).area / images.union(box[0]).area
+        box = shapely.box(*file.bounds)
+        prints = images.to_crs(file.crs)
+    overlap = prints.intersection(box).area / prints.union(box).area
     assert (overlap > 0.999).all()
 
 
@@ -85,10 +86,10 @@ def test_images_of_a_named_collection_of_none_and_computed_ones(asked):
 
 
 def test_many_images_come_in_pages(asked):
-    days = ee.ImageCollection("ECMWF/ERA5_LAND/DAILY_AGGR").limit(2100)
+    days = ee.ImageCollection("ECMWF/ERA5_LAND/DAILY_AGGR").limit(1100)
     images = image_ids(days, geometry=False)
-    assert asked() == 3
-    assert len(images) == 2100
+    assert asked() == 2
+    assert len(images) == 1100
     assert images["time"].is_monotonic_increasing
 
 
@@ -183,7 +184,7 @@ def test_sampling_what_cannot_be_sampled_is_refused(asked):
         stratified_sample(image, "R", box, 5, 1, seed=0.5)
     assert asked() == 0
     with pytest.raises(InputError, match="'R' has no pixel of these classes in the region"):
-        stratified_sample(image, "R", box, 5, 1)
+        stratified_sample(image, "R", shapely.box(-98, 42, -97.99, 42.01), 5, 1)
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (7, 40)])
@@ -216,10 +217,9 @@ def test_chips_of_the_cells_are_the_rasters_windows(rasters, tmp_path):
             inside, ee.Image(FIELD).unmask(0), out=tmp_path / "out", crs="native", format="npy"
         ).run(progress=False)
         for name, cell in inside.iterrows():
-            row, column = cell["row"] * 60, cell["column"] * 75
-            wanted = native_window(file, row, column, (60, 75))
-            found = chips.open(name)
-            np.testing.assert_array_equal(found["b1"], np.where(wanted[0] == -9999, 0, wanted[0]))
+            window = Window(cell["column"] * 75, cell["row"] * 60, 75, 60)
+            wanted = file.read(1, window=window, masked=True).filled(0)
+            np.testing.assert_array_equal(chips.open(name)["b1"], wanted)
 
 
 def test_cells_need_an_image_with_a_grid(asked):

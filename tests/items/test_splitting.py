@@ -1,4 +1,4 @@
-"""Splits keep neighbours together, and do not depend on which items there are nor on their order."""
+"""Splits keep neighbours together, and do not depend on other items, nor on their order."""
 
 import geopandas as gpd
 import numpy as np
