@@ -77,7 +77,7 @@ eedask.emulator.values: dates formulas truth value_types comparison elements fil
   typenames coercion info
 eedask.expressions: digest symbols compile
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
-  from_earth_engine covering images samples
+  from_earth_engine covering descriptions images_near images samples
 eedask.pixels: formats layout visualization query cutting tiles chip_task
 eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking

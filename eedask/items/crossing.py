@@ -56,7 +56,7 @@ def cross(
         columns = [c.assign(**{n: c.index}) for c, n in zip(columns, names, strict=True)]
     _check_names(pd.Index([*columns[0], *columns[1], placed.geometry.name]))
     which = np.repeat(np.arange(len(left)), len(right)), np.tile(np.arange(len(right)), len(left))
-    made = _ids(left.index[which[0]], right.index[which[1]])
+    made = pair_ids(left.index[which[0]], right.index[which[1]])
     rows = [c.iloc[at].set_axis(made, axis=0) for c, at in zip(columns, which, strict=True)]
     shapes = placed.geometry.array.take(which[0] if placed is left else which[1])
     joined = pd.concat(rows, axis=1).assign(**{placed.geometry.name: shapes})
@@ -90,7 +90,7 @@ def _check_names(names: pd.Index) -> None:
         )
 
 
-def _ids(left: pd.Index, right: pd.Index) -> pd.Index:
+def pair_ids(left: pd.Index, right: pd.Index) -> pd.Index:
     """Return the ids of pairs.
 
     Raises

@@ -46,15 +46,27 @@ def date_ranges(start: Any, end: Any, freq: str) -> pd.DataFrame:
     2019-02-01 2019-02-01 00:00:00+00:00 2019-03-01 00:00:00+00:00
     2019-03-01 2019-03-01 00:00:00+00:00 2019-03-15 00:00:00+00:00
     """
-    first, last = _instant("start", start), _instant("end", end)
-    if not first < last:
-        raise InputError(f"end is after start, and left out; got start={start!r}, end={end!r}")
+    first, last = interval(start, end)
     inner = _borders(first, last, freq)
     inner = inner[(inner > first) & (inner < last)]
     borders = pd.DatetimeIndex([first, *inner, last]).as_unit("ms")
     begins = borders[:-1]
     ids = pd.Index(_iso(begins), name="id")
     return pd.DataFrame({"start": begins, "end": borders[1:]}).set_axis(ids, axis=0)
+
+
+def interval(start: Any, end: Any) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """Return the times from which and until which a span reaches, in UTC.
+
+    Raises
+    ------
+    InputError
+        If they are no dates, or the span is empty.
+    """
+    first, last = _instant("start", start), _instant("end", end)
+    if not first < last:
+        raise InputError(f"end is after start, and left out; got start={start!r}, end={end!r}")
+    return first, last
 
 
 def _instant(name: str, value: Any) -> pd.Timestamp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import geopandas as gpd
@@ -10,6 +11,7 @@ import pandas as pd
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from eedask.arguments import is_positive
 from eedask.errors import InputError, ItemsError
@@ -150,7 +152,9 @@ def _laid(region: Any, size: float, crs: Any) -> tuple[Polygons, pyproj.CRS, Tra
     return polygons_in(checked, known), known, transform
 
 
-def _candidates(polygons: Polygons, transform: Transform) -> Any:
+def _candidates(
+    polygons: Polygons, transform: Transform
+) -> Iterator[tuple[BaseGeometry, Numbers, Numbers]]:
     """Yield each polygon, measured in cells, with row and column of the cells in its bounds."""
     shapes = shapely.transform(
         polygons, lambda at: np.stack(invert(transform, at[:, 0], at[:, 1]), axis=1)

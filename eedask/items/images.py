@@ -7,24 +7,31 @@ from typing import Any
 
 import ee
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 
 from eedask.errors import InputError
+from eedask.items.descriptions import described, image_frame
 from eedask.items.from_earth_engine import ID, check_properties, fetch_features
+from eedask.items.images_near import Choice, images_near
 
-# Properties under which an answer holds an image's asset id and time: no image has such ones.
-_ASSET, _TIME = "eedask:asset", "eedask:time"
 _OWN = ("id", "time", "geometry")
 
 
 def image_ids(
-    collection: ee.ImageCollection, properties: Sequence[str] = (), *, geometry: bool = True
+    collection: ee.ImageCollection,
+    properties: Sequence[str] = (),
+    *,
+    geometry: bool = True,
+    near: gpd.GeoDataFrame | None = None,
+    dates: tuple[Any, Any] | None = None,
+    most: int | None = None,
+    best: str | None = None,
 ) -> gpd.GeoDataFrame:
     """Fetch which images a collection holds: one request for each 1000 of them.
 
     Only the ids, times, footprints and chosen properties are asked for. Pages that are too large
-    are halved, which takes more requests.
+    are halved, which takes more requests. With ``near``, it is one request for each 100 places, and
+    one more for each further 1000 rows of theirs.
 
     Parameters
     ----------
@@ -34,21 +41,38 @@ def image_ids(
         Properties of the images to fetch as well, such as "CLOUD_COVER".
     geometry : bool
         Whether to fetch the footprints, which are most of an answer's bytes.
+    near : GeoDataFrame, optional
+        Places, of any geometry: for each, the images that meet it, as items × images.
+    dates : (start, end), optional
+        With ``near``: images from start until just before end, UTC.
+    most : int, optional
+        With ``near``: how many images of a place, at most.
+    best : str, optional
+        With ``near``: the property by which images are ranked, the smallest first, such as
+        "CLOUD_COVER". Images without it are left out. When not given, the earliest come first.
 
     Returns
     -------
     GeoDataFrame
-        One row an image, ordered by time, then by index. The index, named "system:index", holds
-        ``system:index`` (text), which is unique within the collection. Columns: ``id``, the
-        asset's id, by which ``ee.Image`` loads it (null for images that are computed); ``time``,
-        ``system:time_start`` (datetime64[ms, UTC], null where an image has none); the properties,
-        null where an image lacks one; and ``geometry``, the footprint in EPSG:4326, None if not
-        asked for.
+        Without ``near``: one row an image, ordered by time, then by index. The index, named
+        "system:index", holds ``system:index`` (text), which is unique within the collection.
+        Columns: ``id``, the asset's id, by which ``ee.Image`` loads it (null for images that are
+        computed); ``time``, ``system:time_start`` (datetime64[ms, UTC], null where an image has
+        none); the properties, null where an image lacks one; and ``geometry``, the footprint in
+        EPSG:4326, None if not asked for.
+
+        With ``near``: one row a place and image, in the order of the places, the best image first.
+        The index, named "item", holds ``"PLACE_IMAGE"``. Columns: those of the places, their
+        geometry and crs included; ``place``, the place's id; ``rank``, from 0; then ``id``,
+        ``time``, ``best`` by its name, and the properties. A place without images has no row.
+        ``eedask.chips(items, lambda item: item.image("id"), …)`` fetches them.
 
     Raises
     ------
     InputError
         If ``ee`` is not initialised, or an argument cannot be used.
+    ItemsError
+        If the places cannot be used as items, or have columns of such names.
     RequestError
         If Earth Engine refuses, or the tries are used up.
 
@@ -57,36 +81,27 @@ def image_ids(
     >>> landsat = ee.ImageCollection("LANDSAT/LC08/C02/T1_L2")  # doctest: +SKIP
     >>> scenes = landsat.filterBounds(city).filterDate("2019", "2020")  # doctest: +SKIP
     >>> eedask.items.image_ids(scenes, ["CLOUD_COVER"])  # doctest: +SKIP
+    >>> clear = eedask.items.image_ids(  # doctest: +SKIP
+    ...     landsat, near=points, dates=("2019", "2020"), most=3, best="CLOUD_COVER"
+    ... )
+    >>> eedask.chips(clear, lambda item: item.image("id"), out="clear", …)  # doctest: +SKIP
     """
     wanted = _wanted(collection, properties)
+    if near is not None:
+        return images_near(ee.ImageCollection(collection), near, wanted, Choice(dates, most, best))
+    if any(one is not None for one in (dates, most, best)):
+        raise InputError(
+            "dates, most and best go with near=; without it, filter the collection itself, with"
+            " filterDate, sort and limit"
+        )
 
-    def describe(element: ee.Image) -> ee.Feature:
-        image = ee.Image(element)
-        return described(image, wanted, geometry).set(ID, image.get("system:index"))
+    def describe(image: ee.Image) -> ee.Feature:
+        return described(ee.Image(image), wanted, geometry)
 
     described_all = ee.FeatureCollection(ee.ImageCollection(collection).map(describe))
     frame = image_frame(list(fetch_features(described_all)), wanted)
     ids = pd.Index(list(frame.pop(ID)), name="system:index")
     return frame.set_axis(ids, axis=0).sort_index(kind="stable").sort_values("time", kind="stable")
-
-
-def described(image: ee.Image, properties: Sequence[str], geometry: bool) -> ee.Feature:
-    """Return a feature that says of an image what :func:`image_frame` reads."""
-    kept: dict[str, Any] = {name: image.get(name) for name in properties}
-    kept |= {_ASSET: image.get("system:id"), _TIME: image.get("system:time_start")}
-    return ee.Feature(image.geometry() if geometry else None, kept)
-
-
-def image_frame(found: list[Any], properties: Sequence[str]) -> gpd.GeoDataFrame:
-    """Return what features of :func:`described` say, a row each, with the column :data:`ID`."""
-    names = [ID, _ASSET, _TIME, *properties]
-    frame = pd.DataFrame([values for values, _ in found]).reindex(columns=names)
-    times = pd.to_numeric(frame[_TIME]).round().astype("Int64")
-    stamps = times.astype("object").where(times.notna(), None).to_numpy(dtype="datetime64[ms]")
-    frame[_TIME] = pd.DatetimeIndex(np.asarray(stamps)).tz_localize("UTC")
-    frame[_ASSET] = frame[_ASSET].astype("object").where(frame[_ASSET].notna(), None)
-    named = frame.rename(columns={_ASSET: "id", _TIME: "time"})
-    return gpd.GeoDataFrame(named, geometry=[shape for _, shape in found], crs="EPSG:4326")
 
 
 def _wanted(collection: Any, properties: Any) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from geopandas.testing import assert_geodataframe_equal
 from mounted import FIELD, SCENE, SERIES
 from rasterio.windows import Window
 from watching import requests_since
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("earth_engine")
 
 LANDSAT = "LANDSAT/LC08/C02/T1_L2"
 DENVER = [-105.0, 39.7]
+PLACES = gpd.GeoDataFrame(geometry=[shapely.Point(DENVER)], crs="EPSG:4326")
 
 
 @pytest.fixture
@@ -161,6 +163,26 @@ def test_a_sample_is_the_same_for_the_same_seed_and_counts_by_class(classes, reg
     assert one["R"].value_counts().to_dict() == {0: 11, 2: 3}
     assert one.geom_equals(two).all()
     assert not one.geom_equals(three).all()
+
+
+def test_items_are_the_same_however_answers_are_ordered_and_nulls_told(earth_engine, classes):
+    """Under all other readings of what no document settles."""
+    _, _, box = classes
+
+    def built():
+        yield image_ids(scenes(), ["CLOUD_COVER", "no such"])
+        yield image_ids(scenes(), near=PLACES, most=2, best="CLOUD_COVER")
+        yield stratified_sample(ee.Image(SCENE).divide(100).int(), "R", box, 5, 4)
+
+    wanted = list(built())
+    earth_engine.set_readings("all-other")
+    try:
+        found = list(built())
+    finally:
+        earth_engine.set_readings(None)
+    for one, other in zip(wanted, found, strict=True):
+        # In JSON, 0 and 0.0 are one number.
+        assert_geodataframe_equal(one, other, check_dtype=False)
 
 
 def test_sampling_what_cannot_be_sampled_is_refused(asked):
