@@ -76,6 +76,7 @@ def from_features(
             kept = ee.Feature(shape, {name: feature.get(name) for name in properties})
         return kept.set(ID, feature.get("system:index"))
 
+    endpoint_of_client()  # before the client's own error, which does not say what to do
     _check(features, properties)
     found = list(fetch_features(ee.FeatureCollection(features).map(trim)))
     frame = pd.DataFrame([properties for properties, _ in found])

@@ -9,6 +9,7 @@ import ee
 import geopandas as gpd
 import pandas as pd
 
+from eedask.earthengine.endpoint import endpoint_of_client
 from eedask.errors import InputError
 from eedask.items.descriptions import described, image_frame
 from eedask.items.from_earth_engine import ID, check_properties, fetch_features
@@ -86,6 +87,7 @@ def image_ids(
     ... )
     >>> eedask.chips(clear, lambda item: item.image("id"), out="clear", …)  # doctest: +SKIP
     """
+    endpoint_of_client()  # before the client's own error, which does not say what to do
     wanted = _wanted(collection, properties)
     if near is not None:
         return images_near(ee.ImageCollection(collection), near, wanted, Choice(dates, most, best))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import itertools
 import math
@@ -97,14 +98,14 @@ def split(
     else:
         keys = [repr(plain(one)) for one in (checked.index if by is None else _column(checked, by))]
         inside = np.ones(len(checked), bool)
-    drawn = {key: _draw(key, seed) for key in set(keys)}
     names = list(shares)
-    chosen = [names[int(np.searchsorted(borders, drawn[key], "right"))] for key in keys]
+    drawn = {key: names[bisect.bisect(borders, _draw(key, seed))] for key in set(keys)}
+    chosen = [drawn[key] for key in keys]
     found = pd.Series(chosen, index=checked.index, dtype="object").where(inside, None)
     return checked.assign(split=found)
 
 
-def _borders(shares: Any) -> NDArray[np.float64]:
+def _borders(shares: Any) -> list[float]:
     """Return the numbers from 0 to 1 at which one split gives way to the next."""
     if not isinstance(shares, Mapping) or not all(
         isinstance(name, str) and name and is_positive(share) for name, share in shares.items()
@@ -116,7 +117,7 @@ def _borders(shares: Any) -> NDArray[np.float64]:
     total = math.fsum(shares.values())
     if abs(total - 1) > 1e-6:
         raise InputError(f"shares add up to 1; those of {dict(shares)!r} to {total:g}")
-    return np.array([*itertools.accumulate(shares.values())][:-1], float)
+    return [*itertools.accumulate(shares.values())][:-1]
 
 
 def _check_arguments(by: Any, cell_size: Any, margin: Any, seed: Any) -> None:

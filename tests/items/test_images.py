@@ -255,3 +255,13 @@ def test_cells_need_an_image_with_a_grid(asked):
     assert asked() == 0
     with pytest.raises(PermanentError, match="no native grid"):
         covering_grid(box, align=ee.ImageCollection(SERIES).mosaic())
+
+
+def test_without_an_initialised_client_it_is_said_how_to_initialise_it(initialize):
+    ee.Reset()
+    try:
+        for builder in (from_features, image_ids):
+            with pytest.raises(InputError, match=r"call ee\.Initialize"):
+                builder("some/collection")
+    finally:
+        initialize()
