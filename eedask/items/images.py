@@ -41,7 +41,7 @@ def image_ids(
     properties : sequence of str
         Properties of the images to fetch as well, such as "CLOUD_COVER".
     geometry : bool
-        Whether to fetch the footprints, which are most of an answer's bytes.
+        Without ``near``: whether to fetch the footprints, which are most of an answer's bytes.
     near : GeoDataFrame, optional
         Places, of any geometry: for each, the images that meet it, as items × images.
     dates : (start, end), optional

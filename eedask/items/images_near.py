@@ -21,6 +21,7 @@ from eedask.items.from_earth_engine import ID, Feature, fetch_features
 
 # The property of an answer that holds the place's number.
 _PLACE = "eedask:place"
+_OWN = ("place", "rank", "id", "time")
 # Places that share a request: with ten images each, their rows fill a page.
 _PLACES = 100
 
@@ -65,7 +66,7 @@ class Choice:
     def dated(self, collection: ee.ImageCollection) -> ee.ImageCollection:
         """Return the images of a collection that can be chosen, wherever they are."""
         if self.dates is not None:
-            first, last = (int(t.timestamp() * 1000) for t in interval(*self.dates))
+            first, last = (round(t.timestamp() * 1000) for t in interval(*self.dates))
             collection = collection.filterDate(first, last)
         return collection.filter(ee.Filter.notNull([self.rank]))
 
@@ -81,20 +82,35 @@ def images_near(
     """Return the images of each place; see :func:`eedask.items.image_ids`."""
     places = check_items(near, geometry=True)
     names = list(dict.fromkeys([*([choice.best] if choice.best else []), *properties]))
-    own = ["place", "rank", "id", "time", *names]
-    if taken := [name for name in own if name in places.columns]:
-        raise ItemsError(
-            f"the places have columns {taken}, in which the images' would stand: rename or drop"
-            " them"
-        )
+    _check_names(places, names)
     shapes = list(enumerate(places.geometry.to_crs("EPSG:4326")))
     dated, found = choice.dated(collection), []
     for first in range(0, len(shapes), _PLACES):
         found += _fetched(dated, shapes[first : first + _PLACES], names, choice)
     images = image_frame(found, names)
     images[_PLACE] = pd.Series([values[_PLACE] for values, _ in found], dtype="int64")
-    order = [_PLACE, choice.best or "time", "time", ID]
-    images = images.sort_values(list(dict.fromkeys(order)), kind="stable")
+    order = dict.fromkeys([_PLACE, choice.best or "time", "time", ID])
+    return _joined(places, images.sort_values(list(order), kind="stable"), names)
+
+
+def _check_names(places: gpd.GeoDataFrame, names: Sequence[str]) -> None:
+    """Raise an error if columns of the places, the images and this module's own would be one."""
+    if taken := [name for name in names if name in _OWN]:
+        raise InputError(
+            f"properties named {taken} would stand in columns that items near places have: copy"
+            " them to other names first, with image.set(new_name, image.get(name))"
+        )
+    if taken := [name for name in (*_OWN, *names) if name in places.columns]:
+        raise ItemsError(
+            f"the places have columns {taken}, in which the images' would stand: rename or drop"
+            " them"
+        )
+
+
+def _joined(
+    places: gpd.GeoDataFrame, images: gpd.GeoDataFrame, names: Sequence[str]
+) -> gpd.GeoDataFrame:
+    """Return the rows of sorted images, each with its place's columns and geometry."""
     rows = places.iloc[images[_PLACE].to_numpy()]
     told = images[["id", "time", *names]]
     told.insert(0, "rank", images.groupby(_PLACE).cumcount())

@@ -134,6 +134,8 @@ def test_choices_that_cannot_be_made_are_refused(asked):
             image_ids(landsat(), **arguments)
     with pytest.raises(ItemsError, match=r"columns \['rank', 'CLOUD_COVER'\], in which"):
         image_ids(landsat(), near=spots.assign(rank=1, CLOUD_COVER=2), best="CLOUD_COVER")
+    with pytest.raises(InputError, match=r"properties named \['rank'\] would stand"):
+        image_ids(landsat(), near=spots, best="rank")
     with pytest.raises(ItemsError, match="no geometry"):
         image_ids(landsat(), near=spots.set_geometry([shapely.Point()] * 4, crs=4326))
     assert asked() == 0
