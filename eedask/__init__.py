@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from eedask import errors, items
     from eedask.earthengine.retry import RetryPolicy
     from eedask.expressions.symbols import Item
-    from eedask.items.local import to_bag
+    from eedask.items.bag import to_bag
     from eedask.plan import Plan
     from eedask.results.result import Result, open_result
     from eedask.run.progress import Progress
@@ -59,7 +59,7 @@ _HOMES = {
     "reduce_regions": "verbs.reduce_regions",
     "sample_points": "verbs.sample_points",
     "time_series": "verbs.time_series",
-    "to_bag": "items.local",
+    "to_bag": "items.bag",
 }
 
 

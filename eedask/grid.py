@@ -145,8 +145,8 @@ class PixelGrid:
         }
 
 
-def apply(transform: Transform, column: float, row: float) -> tuple[float, float]:
-    """Return the crs coordinates of a pixel position."""
+def apply(transform: Transform, column: Any, row: Any) -> tuple[Any, Any]:
+    """Return the crs coordinates of a pixel position, numbers or arrays."""
     a, b, c, d, e, f = transform
     return (a * column + b * row + c, d * column + e * row + f)
 

@@ -22,7 +22,7 @@ eedask: errors arguments crs earthengine grid quota items dataset expressions ru
   tables results plan verbs
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
   items_file dataset staging
-eedask.earthengine: http nodes refusals retry tokens token_sharing credentials endpoint
+eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials endpoint
   connection methods
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
   learning reducers composites neighbours regions functions expression output rest server
@@ -76,7 +76,8 @@ eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas truth value_types comparison elements filtering joda
   typenames coercion info
 eedask.expressions: digest symbols compile
-eedask.items: check from_earth_engine item local
+eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
+  from_earth_engine covering descriptions images_near images samples
 eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task
 eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
@@ -146,7 +147,7 @@ def test_public_names_are_what_their_own_names_say():
     for name in set(eedask.__all__) - {"__version__"}:
         found = getattr(eedask, name)
         assert found.__name__ in (name, f"eedask.{name}")
-    assert {"from_features", "random_points", "to_bag"} <= set(dir(eedask.items))
+    assert {"from_features", "image_ids", "random_points", "to_bag"} <= set(dir(eedask.items))
 
 
 def test_names_that_are_looked_up_late_are_those_that_type_checkers_see():

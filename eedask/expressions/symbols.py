@@ -13,10 +13,9 @@ from functools import cache
 from typing import Any, Protocol
 
 import ee
-import shapely
 from shapely.geometry.base import BaseGeometry
 
-from eedask.earthengine.nodes import WITHOUT_EDGES
+from eedask.earthengine.geometries import to_ee_geometry
 from eedask.errors import TraceError
 from eedask.items.item import WorkItem
 
@@ -54,6 +53,23 @@ class Item(Protocol):
     def __getitem__(self, name: str) -> Any:
         """Return the item's value in a column; None if it is missing."""
 
+    def image(self, column: str) -> ee.Image:
+        """Return the image whose asset id is the item's value in a column.
+
+        ``ee.Image(item["id"])`` is not the same while the function is traced: ``ee.Image`` loads
+        a string, and takes any other object for an image.
+
+        Raises
+        ------
+        TypeError
+            If the value is no text; the item then fails.
+
+        Examples
+        --------
+        >>> images = eedask.items.image_ids(collection)  # doctest: +SKIP
+        >>> eedask.chips(images, lambda item: item.image("id"), …)  # doctest: +SKIP
+        """
+
 
 class BoundItem:
     """An :class:`Item` with the values of a real one."""
@@ -81,11 +97,18 @@ class BoundItem:
             raise KeyError(f"the items have no column {name!r}; they have {self._columns}")
         return self._item.value(f"column:{name}")
 
+    def image(self, column: str) -> ee.Image:
+        """Return the image whose asset id stands in a column."""
+        asset = self[column]
+        if not isinstance(asset, str):
+            raise TypeError(f"the column {column!r} holds no asset's id, but {asset!r}")
+        return ee.Image(asset)
+
     def __getattr__(self, name: str) -> Any:
         # Called only for unknown attributes. Users of geopandas may expect columns to be some.
         raise AttributeError(
-            f"an item has .id, .geometry, .utm_crs and its columns as item[NAME], not .{name};"
-            f" the columns are {self._columns}"
+            "an item has .id, .geometry, .utm_crs, .image(NAME) and its columns as item[NAME], not"
+            f" .{name}; the columns are {self._columns}"
         )
 
     @property
@@ -123,6 +146,10 @@ class TracedItem:
     def __getitem__(self, name: str) -> Any:
         return self._variable(f"column:{name}")
 
+    def image(self, column: str) -> ee.Image:
+        """Return the image whose asset id stands in a column, which is a variable."""
+        return ee.Image(ee.ApiFunction.apply_("Image.load", {"id": self[column]}))
+
     def _variable(self, name: str) -> Any:
         if name not in self._example:
             raise KeyError(name.removeprefix("column:"))
@@ -140,28 +167,6 @@ def slot_of(reference: Any) -> str | None:
         name = bytes.fromhex(reference.removeprefix(_PREFIX))
         return name.decode("utf-8", "surrogatepass")
     return None
-
-
-def to_ee_geometry(shape: BaseGeometry) -> ee.Geometry:
-    """Return a shape in EPSG:4326 as an ``ee.Geometry`` with planar edges."""
-    if shape.geom_type == "GeometryCollection":
-        parts = [to_ee_geometry(part) for part in shapely.get_parts(shape)]
-        given = {"geometries": parts, "geodesic": False}
-        # The client's own constructor would give the parts geodesic edges.
-        return ee.Geometry(ee.ApiFunction.apply_("GeometryConstructors.MultiGeometry", given))
-    geojson = shapely.geometry.mapping(shapely.force_2d(shape))
-    if geojson["type"] in WITHOUT_EDGES:
-        return ee.Geometry(_listed(geojson))
-    return ee.Geometry(_listed(geojson), proj=None, geodesic=False)
-
-
-def _listed(value: Any) -> Any:
-    """Return GeoJSON with lists for tuples, as the client wants it."""
-    if isinstance(value, list | tuple):
-        return [_listed(v) for v in value]
-    if isinstance(value, dict):
-        return {k: _listed(v) for k, v in value.items()}
-    return value
 
 
 def _ee_class(value: Any) -> Any:

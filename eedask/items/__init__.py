@@ -1,14 +1,36 @@
 """Work items: the rows of the GeoDataFrame that the user hands over.
 
-In go regions, a number, or a feature collection that Earth Engine has.
+In go regions, dates, files, or a collection that Earth Engine has.
 Out come checked GeoDataFrames, and from their rows the picklable items that workers bind.
 Everything above imports it; it knows Earth Engine only where a builder asks it.
 """
 
+from eedask.items.bag import to_bag
+from eedask.items.covering import covering_grid
+from eedask.items.crossing import cross
+from eedask.items.dates import date_ranges
 from eedask.items.from_earth_engine import from_features
-from eedask.items.local import random_points, to_bag
+from eedask.items.grids import grid, points_on_grid
+from eedask.items.images import image_ids
+from eedask.items.random_points import random_points
+from eedask.items.reading import read
+from eedask.items.samples import stratified_sample
+from eedask.items.splitting import split
 
-__all__ = ["from_features", "random_points", "to_bag"]
+__all__ = [
+    "covering_grid",
+    "cross",
+    "date_ranges",
+    "from_features",
+    "grid",
+    "image_ids",
+    "points_on_grid",
+    "random_points",
+    "read",
+    "split",
+    "stratified_sample",
+    "to_bag",
+]
 
 
 def __dir__() -> list[str]:

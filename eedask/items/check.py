@@ -55,6 +55,12 @@ def check_items(
     if not isinstance(items, gpd.GeoDataFrame) or items._geometry_column_name not in items:
         if geometry:
             raise ItemsError("the items have no geometry column; set one with set_geometry")
+        if "geometry" in items:
+            raise ItemsError(
+                "the items have a column 'geometry' that geopandas does not take for their"
+                " geometry: make it that with geopandas.GeoDataFrame(items, geometry='geometry',"
+                " crs='EPSG:4326'), or rename or drop it"
+            )
         items = gpd.GeoDataFrame(items, geometry=[None] * len(items), crs="EPSG:4326")
     _check_index(items.index)
     if taken := [c for c in items.columns if c in reserved]:

@@ -15,14 +15,14 @@ from shapely.geometry.base import BaseGeometry
 
 from eedask.earthengine.endpoint import endpoint_of_client
 from eedask.earthengine.methods import PAGE_SIZE, ask, compute_features, reading
-from eedask.errors import TooLargeError
+from eedask.errors import InputError, TooLargeError
 from eedask.quota.asking import Asking
 
 # The property that carries ids in answers; no table has a column of this name.
-_ID = "eedask:id"
+ID = "eedask:id"
 
 # Properties, and the geometry where there is one.
-_Feature = tuple[dict[str, Any], BaseGeometry | None]
+Feature = tuple[dict[str, Any], BaseGeometry | None]
 
 
 def from_features(
@@ -30,9 +30,10 @@ def from_features(
     properties: Sequence[str] | None = None,
     geometry: bool = False,
 ) -> gpd.GeoDataFrame:
-    """Fetch the features of a collection, page by page, as work items.
+    """Fetch the features of a collection as work items: one request for each 1000 of them.
 
-    The requests count against the same quota as those of runs.
+    Pages that are too large are halved, which takes more requests. All count against the same
+    quota as those of runs.
 
     Parameters
     ----------
@@ -54,7 +55,8 @@ def from_features(
     Raises
     ------
     InputError
-        If ``ee`` is not initialised.
+        If ``ee`` is not initialised, or an argument cannot be used: images are no features, see
+        :func:`image_ids`.
     RequestError
         If Earth Engine refuses, or the tries are used up.
 
@@ -72,14 +74,15 @@ def from_features(
             # Not ``select``, which is an error where a feature lacks the property.
             shape = feature.geometry() if geometry else None
             kept = ee.Feature(shape, {name: feature.get(name) for name in properties})
-        return kept.set(_ID, feature.get("system:index"))
+        return kept.set(ID, feature.get("system:index"))
 
-    expression = serializer.encode(ee.FeatureCollection(features).map(trim), for_cloud_api=True)
-    found = list(_features(expression))
+    endpoint_of_client()  # before the client's own error, which does not say what to do
+    _check(features, properties)
+    found = list(fetch_features(ee.FeatureCollection(features).map(trim)))
     frame = pd.DataFrame([properties for properties, _ in found])
     if "system:index" in frame and "system:index" not in (properties or ()):
         del frame["system:index"]
-    ids = pd.Index(frame.pop(_ID) if found else [], name="id")
+    ids = pd.Index(frame.pop(ID) if found else [], name="id")
     # In the order that was asked for; what no feature has is there, and empty.
     wanted = list(dict.fromkeys(properties or ()))
     frame = frame.reindex(columns=[*wanted, *frame.columns.difference(wanted, sort=False)])
@@ -87,8 +90,38 @@ def from_features(
     return gpd.GeoDataFrame(frame.set_axis(ids, axis=0), geometry=shapes, crs="EPSG:4326")
 
 
-def _features(expression: dict[str, Any]) -> Iterator[_Feature]:
-    """Yield the features of a collection, page after page; smaller ones after one too large."""
+def _check(features: Any, properties: Any) -> None:
+    if isinstance(features, ee.ImageCollection):
+        raise InputError(
+            "from_features is for the features of a FeatureCollection; the images of an"
+            " ImageCollection are items by eedask.items.image_ids(collection)"
+        )
+    if not isinstance(features, ee.ComputedObject | str):
+        raise InputError(f"features is an ee.FeatureCollection; got {type(features).__name__}")
+    check_properties(properties)
+
+
+def check_properties(properties: Any) -> None:
+    """Raise InputError if names of properties are no list of strings, nor None."""
+    if properties is None:
+        return
+    if isinstance(properties, str) or not all(isinstance(name, str) for name in properties):
+        raise InputError(f"properties is a list of names, such as ['NAME']; got {properties!r}")
+
+
+def fetch_features(features: ee.FeatureCollection) -> Iterator[Feature]:
+    """Yield the features of a collection, page after page; smaller ones after one too large.
+
+    Each must have its id as the property :data:`ID`, or as its own.
+
+    Raises
+    ------
+    InputError
+        If ``ee`` is not initialised.
+    RequestError
+        If Earth Engine refuses, or the tries are used up.
+    """
+    expression = serializer.encode(features, for_cloud_api=True)
     endpoint = endpoint_of_client()
     token: str | None = None
     size = PAGE_SIZE
@@ -108,7 +141,7 @@ def _features(expression: dict[str, Any]) -> Iterator[_Feature]:
                 return
 
 
-def _page(body: bytes) -> tuple[list[_Feature], str]:
+def _page(body: bytes) -> tuple[list[Feature], str]:
     """Return the features of a page, and the token of the next; an empty one at the end.
 
     Raises
@@ -124,10 +157,10 @@ def _page(body: bytes) -> tuple[list[_Feature], str]:
         return [_feature(feature) for feature in page.get("features", [])], token
 
 
-def _feature(feature: dict[str, Any]) -> _Feature:
+def _feature(feature: dict[str, Any]) -> Feature:
     """Return a feature's properties and shape; either may be null, or not there at all."""
     properties, geometry = dict(feature.get("properties") or {}), feature.get("geometry")
-    if properties.setdefault(_ID, feature.get("id")) is None:
+    if properties.setdefault(ID, feature.get("id")) is None:
         raise ValueError("a feature has no id")
     try:
         return properties, shapely.geometry.shape(geometry) if geometry else None

@@ -8,9 +8,9 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eedask.earthengine.geometries import to_ee_geometry
 from eedask.earthengine.nodes import Graph, argument, call, constant, listed, mapped, value_node
 from eedask.expressions.digest import digest
-from eedask.expressions.symbols import to_ee_geometry
 from eedask.items.item import WorkItem
 
 # What looks like a reference is none within a constant.

@@ -9,11 +9,12 @@ from ee import serializer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eedask.earthengine.geometries import to_ee_geometry
 from eedask.earthengine.nodes import value_node
 from eedask.errors import InputError
 from eedask.expressions.compile import Builder, Template, compile_expression
 from eedask.expressions.digest import digest
-from eedask.expressions.symbols import BoundItem, to_ee_geometry
+from eedask.expressions.symbols import BoundItem
 from eedask.items.item import WorkItem
 
 pytestmark = pytest.mark.usefixtures("earth_engine")

@@ -17,7 +17,7 @@ from eedask.errors import InputError, ItemsError, PermanentError
 from eedask.items import from_earth_engine
 from eedask.items.check import check_items
 from eedask.items.from_earth_engine import from_features
-from eedask.items.local import random_points
+from eedask.items.random_points import random_points
 
 L = shapely.box(0, 0, 10, 60) - shapely.box(5, 5, 10, 60)
 

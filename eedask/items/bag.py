@@ -1,0 +1,50 @@
+"""Items as a Dask bag."""
+
+from __future__ import annotations
+
+import dask.bag as db
+import geopandas as gpd
+
+from eedask.errors import InputError, ItemsError
+from eedask.items.check import check_items
+
+
+def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
+    """Return the items as a Dask bag, to process them with functions of your own.
+
+    Parameters
+    ----------
+    items : GeoDataFrame
+        One row an item; the index holds unique ids, all integers or all strings.
+    partition_size : int
+        Items in a partition; neighbours in the frame stay together.
+
+    Returns
+    -------
+    dask.bag.Bag
+        One dictionary an item: ``id``, ``geometry`` (shapely, in the frame's crs) and the
+        columns.
+
+    Raises
+    ------
+    ItemsError
+        If there are no items, or they have a column "id", or cannot be used as they are.
+    InputError
+        If ``partition_size`` is less than 1.
+
+    Examples
+    --------
+    >>> bag = eedask.to_bag(points, partition_size=100)  # doctest: +SKIP
+    >>> bag.map(lambda item: item["geometry"].x).compute()  # doctest: +SKIP
+    """
+    checked = check_items(items, geometry=False)
+    if "id" in checked.columns:
+        raise ItemsError(
+            "the dictionaries of a bag hold the ids as 'id', and the items have a column 'id':"
+            " rename it, or make it the ids with set_index('id')"
+        )
+    if partition_size < 1:
+        raise InputError(f"a partition holds at least one item; partition_size={partition_size}")
+    frame = checked.rename_geometry("geometry") if checked.geometry.name != "geometry" else checked
+    records = frame.reset_index(names="id").to_dict("records")
+    return db.from_sequence(records, partition_size=partition_size)

@@ -1,0 +1,132 @@
+"""The images of a collection as items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ee
+import geopandas as gpd
+import pandas as pd
+
+from eedask.earthengine.endpoint import endpoint_of_client
+from eedask.errors import InputError
+from eedask.items.descriptions import described, image_frame
+from eedask.items.from_earth_engine import ID, check_properties, fetch_features
+from eedask.items.images_near import Choice, images_near
+
+_OWN = ("id", "time", "geometry")
+
+
+def image_ids(
+    collection: ee.ImageCollection,
+    properties: Sequence[str] = (),
+    *,
+    geometry: bool = True,
+    near: gpd.GeoDataFrame | None = None,
+    dates: tuple[Any, Any] | None = None,
+    most: int | None = None,
+    best: str | None = None,
+) -> gpd.GeoDataFrame:
+    """Fetch which images a collection holds: one request for each 1000 of them.
+
+    Only the ids, times, footprints and chosen properties are asked for. Pages that are too large
+    are halved, which takes more requests. With ``near``, it is one request for each 100 places, and
+    one more for each further 1000 rows of theirs.
+
+    Parameters
+    ----------
+    collection : ee.ImageCollection or str
+        Filtered as needed; or an asset's id.
+    properties : sequence of str
+        Properties of the images to fetch as well, such as "CLOUD_COVER".
+    geometry : bool
+        Without ``near``: whether to fetch the footprints, which are most of an answer's bytes.
+    near : GeoDataFrame, optional
+        Places, of any geometry: for each, the images that meet it, as items × images.
+    dates : (start, end), optional
+        With ``near``: images from start until just before end, UTC.
+    most : int, optional
+        With ``near``: how many images of a place, at most.
+    best : str, optional
+        With ``near``: the property by which images are ranked, the smallest first, such as
+        "CLOUD_COVER". Images without it are left out. When not given, the earliest come first.
+
+    Returns
+    -------
+    GeoDataFrame
+        Without ``near``: one row an image, ordered by time, then by index. The index, named
+        "system:index", holds ``system:index`` (text), which is unique within the collection.
+        Columns: ``id``, the asset's id, by which ``ee.Image`` loads it (null for images that are
+        computed); ``time``, ``system:time_start`` (datetime64[ms, UTC], null where an image has
+        none); the properties, null where an image lacks one; and ``geometry``, the footprint in
+        EPSG:4326, None if not asked for.
+
+        With ``near``: one row a place and image, in the order of the places, the best image first.
+        The index, named "item", holds ``"PLACE_IMAGE"``. Columns: those of the places, their
+        geometry and crs included; ``place``, the place's id; ``rank``, from 0; then ``id``,
+        ``time``, ``best`` by its name, and the properties. A place without images has no row.
+        ``eedask.chips(items, lambda item: item.image("id"), …)`` fetches them.
+
+    Raises
+    ------
+    InputError
+        If ``ee`` is not initialised, or an argument cannot be used.
+    ItemsError
+        If the places cannot be used as items, or have columns of such names.
+    RequestError
+        If Earth Engine refuses, or the tries are used up.
+
+    Examples
+    --------
+    >>> landsat = ee.ImageCollection("LANDSAT/LC08/C02/T1_L2")  # doctest: +SKIP
+    >>> scenes = landsat.filterBounds(city).filterDate("2019", "2020")  # doctest: +SKIP
+    >>> eedask.items.image_ids(scenes, ["CLOUD_COVER"])  # doctest: +SKIP
+    >>> clear = eedask.items.image_ids(  # doctest: +SKIP
+    ...     landsat, near=points, dates=("2019", "2020"), most=3, best="CLOUD_COVER"
+    ... )
+    >>> eedask.chips(clear, lambda item: item.image("id"), out="clear", …)  # doctest: +SKIP
+    """
+    endpoint_of_client()  # before the client's own error, which does not say what to do
+    wanted = _wanted(collection, properties)
+    if near is not None:
+        return images_near(ee.ImageCollection(collection), near, wanted, Choice(dates, most, best))
+    if any(one is not None for one in (dates, most, best)):
+        raise InputError(
+            "dates, most and best go with near=; without it, filter the collection itself, with"
+            " filterDate, sort and limit"
+        )
+
+    def describe(image: ee.Image) -> ee.Feature:
+        return described(ee.Image(image), wanted, geometry)
+
+    described_all = ee.FeatureCollection(ee.ImageCollection(collection).map(describe))
+    frame = image_frame(list(fetch_features(described_all)), wanted)
+    ids = pd.Index(list(frame.pop(ID)), name="system:index")
+    return frame.set_axis(ids, axis=0).sort_index(kind="stable").sort_values("time", kind="stable")
+
+
+def _wanted(collection: Any, properties: Any) -> list[str]:
+    """Return the names of the properties to fetch, each once.
+
+    Raises
+    ------
+    InputError
+        If the arguments cannot be used.
+    """
+    if isinstance(collection, ee.FeatureCollection):
+        raise InputError(
+            "image_ids is for the images of an ImageCollection; the features of a"
+            " FeatureCollection are items by eedask.items.from_features(features)"
+        )
+    computed = type(collection) is ee.ComputedObject
+    if not (computed or isinstance(collection, ee.ImageCollection | str)):
+        raise InputError(f"collection is an ee.ImageCollection; got {type(collection).__name__}")
+    check_properties(properties)
+    wanted = list(dict.fromkeys(properties or ()))
+    if taken := [name for name in wanted if name in _OWN]:
+        raise InputError(
+            f"properties named {taken} would stand in the columns of the ids, times or footprints:"
+            " copy them to other names first, with image.set(new_name, image.get(name))"
+        )
+    return wanted
