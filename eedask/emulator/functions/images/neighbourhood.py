@@ -15,6 +15,7 @@ import numpy as np
 from eedask.emulator.composites.reduction_bands import output_type, reduced_bands
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, Keeps, algorithm
+from eedask.emulator.limits.budget import MemoryLimit
 from eedask.emulator.neighbours import kernels
 from eedask.emulator.neighbours.kernels import Kernel
 from eedask.emulator.neighbours.neighbourhoods import (
@@ -199,7 +200,7 @@ def _window_band(band: Band, kernel: Kernel, default: float) -> Band:
     def read(grid: Grid) -> Pixels:
         stencil = kernel.on(grid)
         if stencil.weights.size * grid.width * grid.height > _MOST_VALUES:
-            raise EarthEngineError("Image.neighborhoodToArray: User memory limit exceeded.")
+            raise MemoryLimit
         pixels = around(band, grid, stencil)
         rest = _held(default, band.type)
         values = np.where(pixels.mask > 0, pixels.values, rest)
