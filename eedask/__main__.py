@@ -1,4 +1,4 @@
-"""The command ``python -m eedask doctor``."""
+"""The command ``python -m eedask``; ``doctor`` is what it can do."""
 
 from __future__ import annotations
 
@@ -11,24 +11,42 @@ from eedask.errors import EedaskError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 1 if something must be mended."""
-    parser = argparse.ArgumentParser(prog="python -m eedask")
-    commands = parser.add_subparsers(dest="command", required=True)
-    asked = commands.add_parser("doctor", help="check what a run needs, before the first one")
-    asked.add_argument("--project", required=True)
-    asked.add_argument("--url", help="of an emulator, in place of the live service")
-    asked.add_argument("--json", metavar="FILE", help="write what was found to a file too")
-    asked.add_argument("--thorough", action="store_true", help="ask what spends quota too")
-    options = parser.parse_args(arguments)
+    """Run the command.
+
+    Returns
+    -------
+    int
+        0; 1 if something must be mended before a run; 2 if the doctor could not begin.
+    """
+    options = _parser().parse_args(arguments)
     try:
-        checkup = doctor(options.project, url=options.url, thorough=options.thorough)
-        print(checkup)
-        if options.json:
-            checkup.to_json(options.json)
+        checkup = doctor(options.project, url=options.url, burst=options.burst, json=options.json)
     except (EedaskError, OSError) as error:
         print(f"eedask: {error}", file=sys.stderr)
-        return 1
+        return 2
+    print(checkup)
     return 0 if checkup.ok else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m eedask")
+    commands = parser.add_subparsers(required=True)
+    add = commands.add_parser(
+        "doctor",
+        help="check what a run needs, and ask Earth Engine what its documentation does not tell",
+        description="Check this machine, the credentials and the project, and ask Earth Engine"
+        " what its documentation does not tell, by some fifty small requests. The exit status is"
+        " 1 if something must be mended before a run.",
+    ).add_argument
+    add("--project", required=True, help="the Earth Engine project")
+    add("--url", help="of an emulator (default: the live service)")
+    add("--json", metavar="FILE", help="also write what was found to a file")
+    add(
+        "--burst",
+        action="store_true",
+        help="also send 80 requests at once, to see how Earth Engine refuses some",
+    )
+    return parser
 
 
 if __name__ == "__main__":

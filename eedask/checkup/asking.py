@@ -5,22 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from eedask.earthengine.connection import Connection
-from eedask.earthengine.endpoint import Request
-from eedask.earthengine.nodes import Node
+from eedask.earthengine.endpoint import Endpoint, Request
+from eedask.earthengine.nodes import Encoded, Graph, Node, call, constant
+from eedask.errors import RequestError, printable
+from eedask.quota.asking import Asking
 
-# A burst of so many requests at once is more than the 40 that a project has by default
+# More requests at once than the 40 that a project may have by default
 # (https://developers.google.com/earth-engine/guides/usage).
-_BURST = 80
-# Pixels of the images that are asked for: 4 rows of 6, in degrees.
+BURST = 80
+# Pixels of the images that are asked for: 4 rows of 6, of one degree or metre each.
 _GRID = {
     "dimensions": {"width": 6, "height": 4},
     "affineTransform": {"scaleX": 1, "translateX": 0, "scaleY": -1, "translateY": 4},
-    "crsCode": "EPSG:4326",
 }
+# By which the ``ee`` client asks for the cost of a request, and is told where that is found.
+_PROFILING = {"X-Earth-Engine-Computation-Profiling": "1"}
+_PROFILE = "x-earth-engine-computation-profile"
+# Characters of an answer that are shown.
+_SHOWN = 160
+
+
+class UnexpectedAnswerError(Exception):
+    """A question was answered with something that it has no word for."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +52,15 @@ class Answer:
     body: bytes
 
     @property
-    def text(self) -> str:
-        """The body as text."""
-        return self.body.decode("utf-8", "replace")
-
-    @property
     def words(self) -> str:
         """Earth Engine's words where it refuses, as they are; else the body's beginning."""
         try:
             return str(json.loads(self.body)["error"]["message"])
         except (ValueError, LookupError, TypeError):
-            return self.text[:200]
+            return self.body[:_SHOWN].decode("utf-8", "replace")
 
     def __str__(self) -> str:
-        return f"HTTP {self.status}: {' '.join(self.words.split())[:160]}"
+        return f"HTTP {self.status}: {shown(self.words)}"
 
     def json(self) -> Any:
         """Return the body as JSON; NaN and the like may stand in it without quotes.
@@ -62,7 +68,9 @@ class Answer:
         Raises
         ------
         UnexpectedAnswerError
-            If the request was refused, or the body is no JSON.
+            If the request was refused.
+        ValueError
+            If the body is no JSON.
         """
         return json.loads(self.content())
 
@@ -79,25 +87,25 @@ class Answer:
         return self.body
 
 
-class UnexpectedAnswerError(Exception):
-    """A question was answered with something that it has no word for."""
-
-
 class Asker:
-    """Asks one endpoint.
+    """Asks one endpoint, with requests that take a slot of the project's quota each.
 
     Parameters
     ----------
-    connection : Connection
+    endpoint : Endpoint
+    asking : Asking
+        For that endpoint.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._parent = connection.endpoint.parent
+    def __init__(self, endpoint: Endpoint, asking: Asking) -> None:
+        self._endpoint = endpoint
+        self._asking = asking
+        self._profiles: list[str] = []
 
     def config(self) -> Answer:
-        """Ask for the project's settings, which needs a project that is registered."""
-        return self._look(Request("GET", f"{self._parent}/config"))
+        """Ask for the project's settings."""
+        request = Request("GET", f"{self._endpoint.parent}/config")
+        return Answer(*self._asking.look(request))
 
     def value(self, node: Node, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask for the value of an expression."""
@@ -107,26 +115,68 @@ class Asker:
         """Ask for a page of a feature collection."""
         return self.post("table:computeFeatures", {"expression": encoded(node), **more})
 
-    def pixels(self, node: Node, file_format: str) -> Answer:
-        """Ask for 6 x 4 pixels of an image, of one degree each, from 0 to 6 east."""
-        body = {"expression": encoded(node), "fileFormat": file_format, "grid": _GRID}
-        return self.post("image:computePixels", body)
+    def pixels(self, node: Node, file_format: str, crs: str = "EPSG:4326") -> Answer:
+        """Ask for 4 rows of 6 pixels of an image, east and north of the origin of a crs.
 
-    def burst(self, node: Node) -> list[Answer]:
-        """Ask for a value many times at once, more often than a project may by default."""
-        with ThreadPoolExecutor(_BURST) as pool:
-            return list(pool.map(lambda _: self.value(node), range(_BURST)))
+        Its units, degrees or metres, are the pixels' size.
+        """
+        grid = {**_GRID, "crsCode": crs}
+        body = {"expression": encoded(node), "fileFormat": file_format, "grid": grid}
+        return self.post("image:computePixels", body)
 
     def post(
         self, method: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send a body to one of the project's methods."""
-        return self._look(Request("POST", f"{self._parent}/{method}", body=body), headers)
+        found = self._asking.look(self._request(method, body), {**_PROFILING, **(headers or {})})
+        answer = Answer(*found)
+        if profile := answer.headers.get(_PROFILE):
+            self._profiles.append(profile)
+        return answer
 
-    def _look(self, request: Request, headers: Mapping[str, str] | None = None) -> Answer:
-        return Answer(*self._connection.look(request, headers))
+    def burst(self, node: Node) -> list[Answer]:
+        """Ask for a value :data:`BURST` times at once, past the quota that eedask keeps to."""
+        request = self._request("value:compute", {"expression": encoded(node)})
+        with (
+            closing(Connection(self._endpoint, connections=BURST)) as connection,
+            ThreadPoolExecutor(BURST) as pool,
+        ):
+            found = pool.map(lambda _: connection.look(request), range(BURST))
+            return [Answer(*one) for one in found]
+
+    def eecu_seconds(self) -> float | None:
+        """Return what all requests so far have cost, in EECU-seconds; None if that is not told.
+
+        A burst is not counted.
+        """
+        node = call("Profile.getProfiles", ids=constant(self._profiles), format=constant("text"))
+        try:
+            return _total(self.value(node).json()["result"])
+        except (RequestError, UnexpectedAnswerError, ValueError, LookupError, TypeError):
+            return None
+
+    def _request(self, method: str, body: Mapping[str, Any]) -> Request:
+        return Request("POST", f"{self._endpoint.parent}/{method}", body=body)
 
 
-def encoded(node: Node) -> dict[str, Any]:
+def encoded(node: Node) -> Encoded:
     """Return a node as a whole expression."""
-    return {"result": "0", "values": {"0": node}}
+    return Graph().encode(node)
+
+
+def shown(text: str) -> str:
+    """Return the beginning of words from outside, safe to print on one line."""
+    line = printable(text)
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+def _total(profile: str) -> float:
+    """Return the sum of a profile's first column, EECU-seconds; a "-" stands for none.
+
+    The columns are those of https://developers.google.com/earth-engine/guides/profiler.
+    """
+    header, *rows = profile.splitlines()
+    if not header.split()[0].startswith("EECU"):
+        raise ValueError(f"the first column is not EECU: {header}")
+    costs = [row.split()[0] for row in rows if row.strip()]
+    return sum(float(cost) for cost in costs if cost != "-")

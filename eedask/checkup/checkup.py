@@ -1,18 +1,22 @@
-"""What the doctor found: one check a question, as a table and as JSON."""
+"""What the doctor found: one check a question, as a table, as HTML and as JSON."""
 
 from __future__ import annotations
 
 import json
 import os
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Literal, get_args
 
-State = Literal["ok", "mend", "unknown", "not asked"]
+State = Literal["ok", "mend", "report", "open"]
 
-# Columns of a terminal, and of the table: question, answer, what eedask assumes.
-_WIDTH, _COLUMNS = 80, (26, 34, 16)
+# Columns of a terminal, and of the cells of a row, which have two spaces between them. What to do,
+# which is nothing for most questions, stands below the row.
+_WIDTH, _CELLS = 80, (33, 27, 16)
+_TITLES = ("question", "answer", "eedask assumes", "what to do")
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,19 @@ class Check:
     Attributes
     ----------
     name : str
-        For programs; that of a reading is the emulator's own.
+        For programs: "clock", "crs_code" …
     question : str
     answer : str
-    state : {"ok", "mend", "unknown", "not asked"}
-        "mend" is what a run would fail of; "unknown" is what no answer came to, or an answer that
-        is none of those that are known.
+        What was found, on one line.
+    state : {"ok", "mend", "report", "open"}
+        "mend": a run would fail of it. "report": an answer that nobody had foreseen, which
+        eedask's developers want to hear of. "open": not asked, or without an answer.
     assumes : str
-        What eedask relies on.
+        What eedask relies on; empty if on nothing.
     advice : str
-        What to do.
+        What to do; empty for nothing.
+    is_reading : bool
+        Whether it is about what Earth Engine does, and not about this machine or the project.
     """
 
     name: str
@@ -40,78 +47,110 @@ class Check:
     state: State = "ok"
     assumes: str = ""
     advice: str = ""
+    is_reading: bool = False
 
     def __post_init__(self) -> None:
         if self.state not in get_args(State):
             raise ValueError(f"state is one of {', '.join(get_args(State))}; got {self.state!r}")
 
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """The row of the table: question, answer, what eedask assumes, what to do."""
+        advice = f"to be mended: {self.advice}" if self.state == "mend" else self.advice
+        return self.question, self.answer, self.assumes or "-", advice
+
 
 @dataclass(frozen=True)
 class Checkup:
-    """All that the doctor found.
+    """All that the doctor found. Printed, it is a table of 80 columns.
 
     Attributes
     ----------
+    project : str
+    url : str
+        Of the endpoint that was asked how Earth Engine behaves.
     checks : tuple of Check
-
-    Examples
-    --------
-    >>> checkup = eedask.doctor(project="my-project")
-    >>> checkup.ok
-    True
-    >>> checkup["gzip"].answer
-    'chunked'
+        This machine and the project come first, then what Earth Engine does.
+    eecu_seconds : float or None
+        What the requests cost, in EECU-seconds; None if Earth Engine did not tell.
     """
 
+    project: str
+    url: str
     checks: tuple[Check, ...]
+    eecu_seconds: float | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether nothing has to be mended; what is unknown does not count."""
+        """Whether nothing must be mended before a run."""
         return all(check.state != "mend" for check in self.checks)
 
-    def __getitem__(self, name: str) -> Check:
-        """Return the check of this name.
+    @property
+    def readings(self) -> dict[str, str]:
+        """What Earth Engine does, by name, as ``Emulator(readings=…)`` takes it.
 
-        Raises
-        ------
-        KeyError
-            If there is none; the words list those that there are.
+        Without what was not told, or was told in words that nobody had foreseen.
         """
-        for check in self.checks:
-            if check.name == name:
-                return check
-        names = ", ".join(check.name for check in self.checks)
-        raise KeyError(f"there is no check {name!r}: there are {names}")
+        return {c.name: c.answer for c in self.checks if c.is_reading and c.state == "ok"}
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Write ``ok`` and all checks to a file."""
-        found = {"ok": self.ok, "checks": [asdict(check) for check in self.checks]}
+        """Write everything, with ``ok`` and ``readings``, to a file."""
+        found = {"ok": self.ok, **asdict(self), "readings": self.readings}
         Path(path).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
     def __str__(self) -> str:
-        head = _row(("question", "answer", "eedask assumes"))
-        lines = [*head, "-" * _WIDTH]
-        for check in self.checks:
-            answer = check.answer if check.state == "ok" else f"{check.state}: {check.answer}"
-            lines += _row((check.question, answer, check.assumes))
-            lines += _indented(check.advice)
-        broken = sum(check.state == "mend" for check in self.checks)
-        lines += ["-" * _WIDTH, f"{broken} to mend" if broken else "nothing has to be mended"]
-        return "\n".join(lines)
+        lines: list[str] = []
+        for title, checks in self._parts():
+            lines += [title, "", *_row((*_TITLES[:3], ""))]
+            lines.append("  ".join("-" * width for width in _CELLS))
+            lines += [line for check in checks for line in _row(check.cells)]
+            lines.append("")
+        return "\n".join([*lines, *textwrap.wrap(self._verdict(), _WIDTH)])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(title)}</th>" for title in _TITLES)
+        tables = "".join(
+            f"<h4>{escape(title)}</h4><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join(_html_row(check.cells) for check in checks)}</tbody></table>"
+            for title, checks in self._parts()
+        )
+        return f"{tables}<p>{escape(self._verdict())}</p>"
+
+    def _parts(self) -> list[tuple[str, list[Check]]]:
+        own = [check for check in self.checks if not check.is_reading]
+        readings = [check for check in self.checks if check.is_reading]
+        parts = [(f"This machine, and the project {self.project}", own)]
+        if readings:
+            parts.append((f"What Earth Engine does at {self.url}", readings))
+        return parts
+
+    def _verdict(self) -> str:
+        said = [f"To be mended before a run: {self._named('mend') or 'nothing'}."]
+        if named := self._named("report"):
+            said.append(f"Not foreseen by eedask's developers, please report: {named}.")
+        if named := self._named("open"):
+            said.append(f"Without an answer: {named}.")
+        if self.eecu_seconds is not None:
+            said.append(f"All this took {self.eecu_seconds:.3g} EECU-seconds.")
+        return " ".join(said)
+
+    def _named(self, state: State) -> str:
+        return ", ".join(check.name for check in self.checks if check.state == state)
 
 
-def _row(cells: tuple[str, str, str]) -> list[str]:
-    """Return the lines of a row, whose cells are wrapped."""
-    columns = [textwrap.wrap(cell, width) for cell, width in zip(cells, _COLUMNS, strict=True)]
+def _row(cells: Sequence[str]) -> list[str]:
+    """Return the lines of a row, whose cells are wrapped; what to do follows after an arrow."""
+    *cells, advice = cells
+    columns = [textwrap.wrap(cell, width) for cell, width in zip(cells, _CELLS, strict=True)]
     height = max(map(len, columns))
     padded = [column + [""] * (height - len(column)) for column in columns]
-    return [
-        "  ".join(f"{part:{width}}" for part, width in zip(line, _COLUMNS, strict=True)).rstrip()
+    lines = [
+        "  ".join(f"{part:{width}}" for part, width in zip(line, _CELLS, strict=True)).rstrip()
         for line in zip(*padded, strict=True)
     ]
+    lines += textwrap.wrap(advice, _WIDTH, initial_indent="  -> ", subsequent_indent=" " * 5)
+    return lines
 
 
-def _indented(advice: str) -> list[str]:
-    """Return the lines that say what to do, below a row."""
-    return textwrap.wrap(advice, _WIDTH, initial_indent="  -> ", subsequent_indent="     ")
+def _html_row(cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"

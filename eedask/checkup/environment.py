@@ -1,189 +1,224 @@
-"""What can be told before Earth Engine's own habits: credentials, project, ways, clock, Dask."""
+"""Checks of this machine, the cluster, the credentials and the project."""
 
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import distributed
-from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import GoogleAuthError
-from google.auth.transport.requests import Request as Transport
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.util import parse_url
 
-from eedask.checkup.asking import Answer, Asker
-from eedask.checkup.checkup import Check
-from eedask.earthengine.credentials import Found
-from eedask.errors import RequestError
+from eedask.checkup.asking import Answer, Asker, shown
+from eedask.checkup.checkup import Check, State
+from eedask.earthengine import credentials as sources
+from eedask.earthengine.endpoint import Endpoint
+from eedask.earthengine.http import BUNDLES
+from eedask.earthengine.nodes import constant
+from eedask.earthengine.tokens import Bearer, words
+from eedask.errors import EedaskError
 
-# Seconds. Tokens of service accounts are signed with the time, and refused if that is wrong.
-_WRONG_BY_S = 60
-_TRIES = 3
-_QUOTA_HEADERS = ("x-earth-engine-quota-status", "retry-after")
-_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-_REGISTER = (
-    "register the project at https://console.cloud.google.com/earth-engine, and ask its owner for"
-    " the role Service Usage Consumer"
-)
-
-
-def credentials_check(found: Found | None) -> Check:
-    """Say which credentials there are, and whether a token comes.
-
-    Parameters
-    ----------
-    found : Found, optional
-        None where none are needed, as on an emulator.
-    """
-    if found is None or isinstance(found.credentials, AnonymousCredentials):
-        return Check("credentials", "Credentials", "none, and none are sent")
-    kind = _kind(found.credentials)
-    try:
-        if not found.credentials.valid:
-            found.credentials.refresh(Transport())
-    except GoogleAuthError as error:
-        words = str(error.args[0] if error.args else error)[:200]
-        return Check(
-            "credentials",
-            "Credentials",
-            f"{kind}: no token comes: {words}",
-            "mend",
-            "a token",
-            found.remedy,
-        )
-    return Check("credentials", "Credentials", f"{kind}; a token came", assumes="a token")
+# Seconds. Google refuses tokens that are signed with a time which is wrong by minutes.
+_MOST_WRONG_S = 60
+# Requests by which the time that one takes is told; the first opens the connection.
+_TRIES = 4
+# What must be the same on the workers, or what is sent to them cannot be read there.
+_PACKAGES = ("python", "dask", "distributed", "cloudpickle", "eedask")
+_TAKE_PART = "https://developers.google.com/earth-engine/guides/access tells how to register"
+_RESTRICTED = "parallelism_restricted=true"
+_KINDS = {
+    "google.oauth2.service_account": "a service account's key",
+    "google.auth.compute_engine": "the account of this machine on Google Cloud",
+    "google.oauth2.credentials": "a user's login",
+    "google.auth.impersonated_credentials": "an impersonated service account",
+}
 
 
-def _kind(credentials: Credentials) -> str:
-    """Return what credentials are, by the module and class that they are made of."""
-    module = type(credentials).__module__
-    kinds = {
-        "service_account": "a service account's key",
-        "compute_engine": "the account of this machine (Google Cloud)",
-        "oauth2.credentials": "a user's own",
-        "impersonated": "an impersonated service account",
-    }
-    return next(
-        (said for part, said in kinds.items() if part in module), type(credentials).__name__
-    )
-
-
-def project_checks(asker: Asker, project: str) -> Iterator[Check]:
-    """Ask for the project's settings; yield whether it is registered, the quota and the clock."""
-    try:
-        answer = asker.config()
-    except RequestError as error:
-        yield Check("project", f"Project {project}", str(error), "mend", "registered", _REGISTER)
-        return
-    if answer.status == 200:
-        yield Check("project", f"Project {project}", "registered", assumes="registered")
-    else:
-        yield Check("project", f"Project {project}", str(answer), "mend", "registered", _REGISTER)
-    yield _quota(answer)
-    yield _clock(answer, time.time())
-
-
-def _quota(answer: Answer) -> Check:
-    told = [f"{name}: {answer.headers[name]}" for name in _QUOTA_HEADERS if name in answer.headers]
-    if answer.status == 200:
-        settings = answer.json()
-        told += [f"{k}: {settings[k]}" for k in sorted(settings) if "oncurren" in k or "uota" in k]
-    said = "; ".join(told) or "not told"
-    restricted = "parallelism_restricted=true" in said
+def certificates() -> Check:
+    """Look whether the certificates that the environment names are there."""
+    named = {name: path for name in BUNDLES if (path := os.environ.get(name))}
+    lost = [name for name, path in named.items() if not Path(path).exists()]
     return Check(
-        "quota",
-        "Quota of the project",
-        said,
-        "mend" if restricted else "ok",
-        "40 at once at first",
-        "the compute quota is used up: wait for the next month, or raise it" if restricted else "",
-    )
-
-
-def _clock(answer: Answer, now: float) -> Check:
-    try:
-        there = parsedate_to_datetime(answer.headers["date"]).timestamp()
-    except (LookupError, ValueError, TypeError):
-        return Check("clock", "Clock of this machine", "the answer has no date", "unknown")
-    late = abs(now - there)
-    wrong = late > _WRONG_BY_S
-    return Check(
-        "clock",
-        "Clock of this machine",
-        f"{late:.0f} s from Earth Engine's",
-        "mend" if wrong else "ok",
-        f"{_WRONG_BY_S} s at most",
-        "set the clock (NTP): credentials are signed with the time" if wrong else "",
-    )
-
-
-def latency_check(asker: Asker, url: str) -> Check:
-    """Say how long the smallest request takes, of a few, on an open connection."""
-    name = f"latency of {urlsplit(url).hostname}"
-    try:
-        asker.config()  # opens the connection
-        spans = []
-        for _ in range(_TRIES):
-            start = time.perf_counter()
-            asker.config()
-            spans.append(time.perf_counter() - start)
-    except RequestError as error:
-        advice = "check the network, and what the proxy lets through"
-        return Check(name, f"Latency of {urlsplit(url).hostname}", str(error), "mend", "", advice)
-    middle = sorted(spans)[_TRIES // 2]
-    return Check(name, f"Latency of {urlsplit(url).hostname}", f"{middle * 1000:.0f} ms")
-
-
-def network_checks(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
-    """Yield what the environment says of proxies and of certificates."""
-    named = [name for name in _PROXIES if environment.get(name) or environment.get(name.lower())]
-    yield Check("proxies", "Proxies", ", ".join(named) or "none", assumes="as requests does")
-    bundles = {name: environment[name] for name in _BUNDLES if environment.get(name)}
-    lost = [name for name, path in bundles.items() if not Path(path).exists()]
-    yield Check(
         "certificates",
-        "Certificates named",
-        ", ".join(bundles) or "none: the system's",
+        "Certificates that are trusted",
+        f"the system's, {' and '.join(named)}" if named else "the system's",
         "mend" if lost else "ok",
         "",
-        f"{', '.join(lost)} names a file that is not there" if lost else "",
+        f"let {' and '.join(lost)} name a file that exists" if lost else "",
     )
 
 
-def dask_check(client: distributed.Client | None) -> Check:
-    """Say whether the client, the scheduler and the workers have the same Python and packages."""
-    if client is None:
-        return Check("dask", "Versions on workers", "no client is at hand", "not asked")
+def proxy(url: str) -> Check:
+    """Tell the proxy that requests to a url take; without its password."""
+    found = select_proxy(url, get_environ_proxies(url, no_proxy=None))
+    answer = "none"
+    if found is not None:
+        there = parse_url(found)
+        answer = f"{there.host}:{there.port}" if there.port else str(there.host)
+    return Check("proxy", "Proxy on the way", answer)
+
+
+def credentials(endpoint: Endpoint) -> Check:
+    """Look for credentials, and ask for a token."""
+
+    def check(answer: str, advice: str = "") -> Check:
+        state: State = "mend" if advice else "ok"
+        return Check("credentials", "Credentials", shown(answer), state, "a token", advice)
+
+    if endpoint.auth == sources.ANONYMOUS:
+        return Check("credentials", "Credentials", "none, as for an emulator")
     try:
-        versions: dict[str, Any] = client.get_versions(check=False)
-    except (OSError, TimeoutError, RuntimeError) as error:
-        return Check("dask", "Versions on workers", f"no answer: {error}", "unknown")
-    here = _versions(versions["client"])
-    others = {"scheduler": versions["scheduler"], **versions["workers"]}
-    different = sorted(
-        {
-            f"{package} {there.get(package)} (here {here.get(package)})"
-            for there in map(_versions, others.values())
-            for package in here
-            if there.get(package) != here.get(package)
-        }
+        found = sources.find(endpoint.auth, endpoint.origin)
+    except EedaskError as error:
+        return check(str(error), "run `earthengine authenticate`")
+    kind = next(
+        (said for module, said in _KINDS.items() if _module(found).startswith(module)),
+        type(found.credentials).__name__,
     )
+    bearer = Bearer(lambda: found.credentials)
+    try:
+        bearer.token()
+    except GoogleAuthError as error:
+        return check(f"{kind}; no token came: {words(error)}", found.remedy)
+    finally:
+        bearer.close()
+    return check(f"{kind}; a token came")
+
+
+def _module(found: sources.Found) -> str:
+    return type(found.credentials).__module__
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The smallest request, sent some times.
+
+    Attributes
+    ----------
+    answer : Answer
+        The last one.
+    asked : float
+        Seconds since 1970 in the middle of the last exchange.
+    first, others : float
+        Milliseconds for the first exchange, with a new connection, and for one of the others.
+    """
+
+    answer: Answer
+    asked: float
+    first: float
+    others: float
+
+
+def timed(asker: Asker) -> Timed:
+    """Send the smallest request some times.
+
+    Raises
+    ------
+    EedaskError
+        If no answer came.
+    """
+    spans: list[float] = []
+    for _ in range(_TRIES):
+        began = time.perf_counter()
+        answer = asker.value(constant(1))
+        spans.append((time.perf_counter() - began) * 1000)
+    asked = time.time() - spans[-1] / 2000
+    return Timed(answer, asked, spans[0], statistics.median(spans[1:]))
+
+
+def latency(name: str, found: Timed) -> Check:
+    """Tell how long the smallest request takes at an endpoint of this name."""
     return Check(
-        "dask",
-        "Versions on workers",
-        "; ".join(different) or f"same on {len(others) - 1} workers",
-        "mend" if different else "ok",
-        "the same",
-        "install the same versions on the workers" if different else "",
+        f"latency of {name}",
+        f"Latency of the {name} endpoint",
+        f"{found.others:.0f} ms (at first {found.first:.0f} ms)",
     )
 
 
-def _versions(of: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the versions of what must be the same; None where it is not installed."""
-    packages = of["packages"]
-    return {name: packages.get(name) for name in ("python", "dask", "distributed", "cloudpickle")}
+def project(found: Timed, config: Answer) -> Iterator[Check]:
+    """Yield whether the project is registered, and what is told of its quota."""
+    settings = _settings(config)
+    state = str(settings.get("registrationState", "registered"))
+    refused = found.answer.status != 200
+    answer = str(found.answer) if refused else state.replace("_", " ").lower()
+    broken = refused or state == "NOT_REGISTERED"
+    yield Check(
+        "project",
+        "Registration of the project",
+        shown(answer),
+        "mend" if broken else "ok",
+        "registered",
+        _TAKE_PART if broken else "",
+    )
+    told = [f"{k}: {v}" for k, v in found.answer.headers.items() if "quota" in k or "limit" in k]
+    told += [f"{key}: {value}" for key, value in settings.items() if "oncurrent" in key]
+    is_restricted = any(_RESTRICTED in one for one in told)
+    yield Check(
+        "quota",
+        "Quota",
+        shown("; ".join(told)) if told else "Earth Engine does not tell",
+        "mend" if is_restricted else "ok",
+        "40 at once, or as stated",
+        "the month's compute quota is used up: wait, or ask for more" if is_restricted else "",
+    )
+
+
+def _settings(config: Answer) -> Mapping[str, Any]:
+    """Return the project's settings; none if they are not told, which some roles may not ask."""
+    try:
+        return dict(config.json())
+    except Exception:
+        # Whatever is told instead, the smallest request tells whether the project is registered.
+        return {}
+
+
+def clock(found: Timed) -> Check:
+    """Compare this machine's clock to the date of an answer."""
+    question, assumes = "Clock of this machine", f"{_MOST_WRONG_S} s at most"
+    try:
+        there = parsedate_to_datetime(found.answer.headers["date"]).timestamp()
+    except (LookupError, ValueError, TypeError):
+        return Check("clock", question, "the answer has no date", "open", assumes)
+    # Dates are whole seconds.
+    wrong = found.asked - (there + 0.5)
+    said = f"{abs(wrong):.0f} s {'ahead' if wrong > 0 else 'behind'}"
+    if abs(wrong) <= _MOST_WRONG_S:
+        return Check("clock", question, said, "ok", assumes)
+    advice = "set it, best by NTP: tokens are refused whose time is wrong"
+    return Check("clock", question, said, "mend", assumes, advice)
+
+
+def workers(client: distributed.Client | None) -> Check:
+    """Compare the versions on a cluster's scheduler and workers to those here."""
+    question, assumes = "Versions on workers", "as here"
+    if client is None:
+        return Check("workers", question, "no Dask client", "open", assumes)
+    try:
+        versions: dict[str, Any] = client.get_versions(check=False, packages=list(_PACKAGES[1:]))
+    except (OSError, RuntimeError) as error:
+        return Check("workers", question, shown(f"no answer: {error}"), "open", assumes)
+    here = _versions(versions["client"])
+    others = [_versions(versions["scheduler"]), *map(_versions, versions["workers"].values())]
+    odd = {
+        f"{name} {there[name]}, here {here[name]}"
+        for there in others
+        for name in _PACKAGES
+        if there[name] != here[name]
+    }
+    if odd:
+        advice = "install the same versions there as here"
+        return Check("workers", question, shown("; ".join(sorted(odd))), "mend", assumes, advice)
+    return Check("workers", question, f"the same on {len(others) - 1}", "ok", assumes)
+
+
+def _versions(where: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions of what must be the same, of Python the first two numbers."""
+    found = {name: str(where["packages"].get(name)) for name in _PACKAGES}
+    return {**found, "python": ".".join(found["python"].split(".")[:2])}

@@ -108,27 +108,6 @@ class Connection:
                     raise
         raise AssertionError("the last exchange returns or raises")
 
-    def look(
-        self, request: Request, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Return an answer as it is: its status, its headers in lower case, and its body.
-
-        Parameters
-        ----------
-        request : Request
-        headers : mapping, optional
-            Headers to send in place of eedask's own of the same names.
-
-        Raises
-        ------
-        RequestError
-            If no whole answer came; a refusal is an answer.
-        """
-        with self._faults():
-            token = self._bearer.token(refused=None) if self._bearer is not None else None
-            status, found, body = self._exchange(request, token, headers)
-        return status, _lowered(found), body
-
     def _checked(self, status: int, headers: Mapping[str, str], body: bytes) -> bytes:
         """Return the body of an answer with status 200; raise for any other."""
         if self._on_restricted is not None and _RESTRICTED in headers.get(_QUOTA_STATUS, ""):
@@ -142,6 +121,34 @@ class Connection:
         self._pool.close()
         if self._bearer is not None:
             self._bearer.close()
+
+    def look(
+        self, request: Request, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return an answer as it is: its status, its headers in lower case, and its body.
+
+        Parameters
+        ----------
+        request : Request
+        headers : mapping, optional
+            Headers to send beside eedask's own, or in place of those of the same names.
+
+        Returns
+        -------
+        status : int
+        headers : mapping of str to str
+        body : bytes
+            Unpacked.
+
+        Raises
+        ------
+        RequestError
+            If no whole answer came; a refusal is an answer.
+        """
+        with self._faults():
+            token = self._bearer.token(refused=None) if self._bearer is not None else None
+            status, found, body = self._exchange(request, token, headers)
+        return status, _lowered(found), body
 
     def _find(self, credentials: Credentials | None) -> Credentials:
         if credentials is not None:

@@ -17,7 +17,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util import create_urllib3_context, make_headers, parse_url
 
 # Where people name the certificates of their company's proxy, for requests and for curl.
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def open_pool(url: str, connections: int) -> tuple[urllib3.HTTPConnectionPool, str]:
@@ -35,7 +35,7 @@ def open_pool(url: str, connections: int) -> tuple[urllib3.HTTPConnectionPool, s
     """
     options: dict[str, Any] = {"maxsize": connections, "block": True, "retries": False}
     if parse_url(url).scheme == "https":
-        named = (os.environ.get(name) for name in _BUNDLES)
+        named = (os.environ.get(name) for name in BUNDLES)
         options["ssl_context"] = _trusting(next(filter(None, named), certifi.where()))
     proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
     pool = _manager(proxy, options).connection_from_url(url)
