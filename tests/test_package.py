@@ -22,7 +22,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # begins with spaces goes on with the row before it.
 FLOORS = """
 eedask: errors arguments crs earthengine grid quota items dataset expressions run pixels
-  tables results plan verbs
+  tables results plan verbs checkup __main__
+eedask.checkup: asking checkup questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
   items_file dataset staging
 eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials endpoint

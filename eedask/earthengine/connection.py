@@ -108,6 +108,27 @@ class Connection:
                     raise
         raise AssertionError("the last exchange returns or raises")
 
+    def look(
+        self, request: Request, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return an answer as it is: its status, its headers in lower case, and its body.
+
+        Parameters
+        ----------
+        request : Request
+        headers : mapping, optional
+            Headers to send in place of eedask's own of the same names.
+
+        Raises
+        ------
+        RequestError
+            If no whole answer came; a refusal is an answer.
+        """
+        with self._faults():
+            token = self._bearer.token(refused=None) if self._bearer is not None else None
+            status, found, body = self._exchange(request, token, headers)
+        return status, _lowered(found), body
+
     def _checked(self, status: int, headers: Mapping[str, str], body: bytes) -> bytes:
         """Return the body of an answer with status 200; raise for any other."""
         if self._on_restricted is not None and _RESTRICTED in headers.get(_QUOTA_STATUS, ""):
@@ -129,7 +150,7 @@ class Connection:
         return self._found.credentials
 
     def _exchange(
-        self, request: Request, token: str | None
+        self, request: Request, token: str | None, instead: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
         query = f"?{urlencode(request.query)}" if request.query else ""
         body = None
@@ -144,7 +165,7 @@ class Connection:
             request.method,
             f"{self._before}/v1/{_quoted(request.path)}{query}",
             body=body,
-            headers=self._headers(token, with_body=body is not None),
+            headers={**self._headers(token, with_body=body is not None), **(instead or {})},
             timeout=self._timeout,
             pool_timeout=math.ceil(self.endpoint.deadline),
             assert_same_host=not self._before,
