@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import distributed
+import ee
 from google.auth.credentials import Credentials
+from google.auth.exceptions import GoogleAuthError, RefreshError
+from googleapiclient.errors import HttpError
 
 from eedask.arguments import is_positive
 from eedask.earthengine import credentials as sources
@@ -167,7 +170,23 @@ def ensure_client(endpoint: Endpoint) -> None:
     found = None
     if endpoint.auth != sources.ANONYMOUS:
         found = sources.find(endpoint.auth, endpoint.origin)
-    sources.initialize(endpoint.url, endpoint.project, found)
+    try:
+        sources.initialize(endpoint.url, endpoint.project, found)
+    except (ee.EEException, HttpError, GoogleAuthError) as error:
+        if found is None or not _is_refusal(error):
+            raise
+        found = sources.give_way(found, endpoint.auth, endpoint.origin, str(error))
+        if found is None:
+            raise
+        sources.initialize(endpoint.url, endpoint.project, found)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the ``ee`` client failed because Earth Engine refused its account."""
+    # The client's own error has no status; it is raised while an HttpError is handled.
+    cause = error if isinstance(error, HttpError) else error.__context__
+    refused = isinstance(cause, HttpError) and cause.resp.status in (401, 403)
+    return refused or isinstance(error, RefreshError)
 
 
 @contextlib.contextmanager
