@@ -504,6 +504,8 @@ def test_no_secret_is_left_behind_or_sent(user, nobody, points, tmp_path, caplog
         endpoint = plan.task.endpoint
         user.revoke(SECRETS[0])
         with sharing_tokens(endpoint, client):
+        # Before the revocation: the bag's spec is prepared with requests of its own.
+        graph = cloudpickle.dumps([plan.task, endpoint, plan.bag()])
             refused = client.submit(compute, endpoint, pure=False).exception(40)
         assert isinstance(refused, AuthorizationError)
         events = client.run_on_scheduler(_state_of_scheduler)
@@ -512,7 +514,7 @@ def test_no_secret_is_left_behind_or_sent(user, nobody, points, tmp_path, caplog
         "files": b"".join(p.read_bytes() for p in out.rglob("*") if p.is_file()),
         "worker's log": log.read_bytes(),
         "own log": caplog.text.encode(),
-        "graph": cloudpickle.dumps([plan.task, endpoint, plan.bag()]),
+        "graph": graph,
         "errors": repr([refused, refused.__cause__, vars(refused)]).encode(),
         "scheduler": events.encode(),
         "wire": b"".join(wire),
