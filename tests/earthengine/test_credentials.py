@@ -502,10 +502,10 @@ def test_no_secret_is_left_behind_or_sent(user, nobody, points, tmp_path, caplog
         result = run(plan, client)
         assert (result.manifest["status"] == "ok").all()
         endpoint = plan.task.endpoint
-        user.revoke(SECRETS[0])
-        with sharing_tokens(endpoint, client):
         # Before the revocation: the bag's spec is prepared with requests of its own.
         graph = cloudpickle.dumps([plan.task, endpoint, plan.bag()])
+        user.revoke(SECRETS[0])
+        with sharing_tokens(endpoint, client):
             refused = client.submit(compute, endpoint, pure=False).exception(40)
         assert isinstance(refused, AuthorizationError)
         events = client.run_on_scheduler(_state_of_scheduler)
