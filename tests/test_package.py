@@ -26,8 +26,8 @@ eedask: errors arguments crs earthengine grid quota items dataset expressions ru
 eedask.checkup: asking checkup questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
   items_file dataset staging
-eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials endpoint
-  connection methods
+eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials
+  users_client endpoint connection methods
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
   learning reducers composites neighbours regions functions expression output rest server
   __main__ pytest_eedask

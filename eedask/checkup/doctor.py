@@ -16,8 +16,7 @@ from eedask.earthengine import credentials as sources
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import (
     DEADLINE,
-    HIGH_VOLUME_URL,
-    STANDARD_URL,
+    URLS,
     Endpoint,
     endpoint_of_client,
 )
@@ -68,7 +67,7 @@ def doctor(
     >>> print(eedask.doctor(project="my-project"))
     """
     endpoint = _endpoint(project, url, deadline)
-    urls = (STANDARD_URL, HIGH_VOLUME_URL) if endpoint.url == HIGH_VOLUME_URL else (endpoint.url,)
+    urls = (*URLS.values(),) if endpoint.url in URLS.values() else (endpoint.url,)
     checks = [*environment.network_checks(), environment.dask_check(client or current_client())]
     try:
         found = None
@@ -105,8 +104,8 @@ def _endpoint(project: str | None, url: str | None, deadline: float) -> Endpoint
         if url in (None, own.url):
             return Endpoint(own.url, project or own.project, own.auth, None, deadline, own.origin)
         project = project or own.project
-    if url is None or url in (STANDARD_URL, HIGH_VOLUME_URL):
-        return Endpoint(HIGH_VOLUME_URL, project, deadline=deadline)
+    if url is None or url in URLS.values():
+        return Endpoint(url or URLS["high-volume"], project, deadline=deadline)
     return Endpoint(url, project, sources.ANONYMOUS, deadline=deadline)
 
 
