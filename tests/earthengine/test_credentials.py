@@ -382,6 +382,14 @@ def test_the_users_tokens_are_tried_where_the_machines_account_is_refused(
         assert gate.refused == refused
 
 
+def test_a_run_ends_whole_where_the_machines_account_is_refused(guarded, cluster, points, tmp_path):
+    with refusing(guarded, cluster, tmp_path, 403, "Not registered.") as gate:
+        manifest = run(plan_of(points, tmp_path / "out", 20), cluster.client).manifest
+    assert gate.refused
+    assert (manifest["status"] == "ok").all()
+    assert (manifest["attempts"] == 1).all()
+
+
 @pytest.mark.parametrize("ask", [compute, add_by_client])
 def test_a_run_stops_where_the_users_tokens_are_refused_too(guarded, cluster, tmp_path, ask):
     with refusing(guarded, cluster, tmp_path, 403, "Not registered.") as gate:
