@@ -11,14 +11,15 @@ from typing import Any, Literal
 import distributed
 import ee
 from google.auth.credentials import Credentials
-from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.auth.exceptions import RefreshError
 from googleapiclient.errors import HttpError
 
 from eedask.arguments import is_positive
 from eedask.earthengine import credentials as sources
 from eedask.earthengine.token_sharing import sharing
+from eedask.earthengine.tokens import words
 from eedask.earthengine.users_client import users_client
-from eedask.errors import InputError
+from eedask.errors import AuthorizationError, InputError
 
 # Which of Earth Engine's two addresses requests go to; see :func:`eedask.chips`.
 EndpointName = Literal["auto", "high-volume", "standard"]
@@ -165,20 +166,23 @@ def ensure_client(endpoint: Endpoint) -> None:
     Raises
     ------
     AuthorizationError
-        If there are no credentials for it.
+        If there are no credentials for it, or Earth Engine refuses all that there are.
     """
-    found = None
-    if endpoint.auth != sources.ANONYMOUS:
-        found = sources.find(endpoint.auth, endpoint.origin)
-    try:
-        sources.initialize(endpoint.url, endpoint.project, found)
-    except (ee.EEException, HttpError, GoogleAuthError) as error:
-        if found is None or not _is_refusal(error):
-            raise
-        found = sources.give_way(found, endpoint.auth, endpoint.origin, str(error))
-        if found is None:
-            raise
-        sources.initialize(endpoint.url, endpoint.project, found)
+    if endpoint.auth == sources.ANONYMOUS:
+        sources.initialize(endpoint.url, endpoint.project, None)
+        return
+    found: sources.Found | None = sources.find(endpoint.auth, endpoint.origin)
+    while found is not None:
+        try:
+            return sources.initialize(endpoint.url, endpoint.project, found)
+        except (ee.EEException, HttpError, RefreshError) as error:
+            if not _is_refusal(error):
+                raise
+            # A RefreshError also holds the whole answer.
+            refusal = words(error) if isinstance(error, RefreshError) else str(error)
+            refused = AuthorizationError(found.explain(refusal))
+        found = sources.give_way(found, endpoint.auth, endpoint.origin, refusal)
+    raise refused
 
 
 def _is_refusal(error: BaseException) -> bool:

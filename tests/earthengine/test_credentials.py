@@ -323,7 +323,8 @@ class Gate:
 
     def __call__(self, handler):
         token = handler.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token in self._machines or (self.refuses_all and "value:" in handler.path):
+        is_refused = self.refuses_all or token in self._machines
+        if is_refused and handler.path != "/emulator/token":
             self.refused += 1
             return reply(handler, self._status, json.dumps(self._error).encode())
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
@@ -381,12 +382,21 @@ def test_the_users_tokens_are_tried_where_the_machines_account_is_refused(
         assert gate.refused == refused
 
 
-def test_a_run_stops_where_the_users_tokens_are_refused_too(guarded, cluster, tmp_path):
+def test_a_run_ends_whole_where_the_machines_account_is_refused(guarded, cluster, points, tmp_path):
+    with refusing(guarded, cluster, tmp_path, 403, "Not registered.") as gate:
+        manifest = run(plan_of(points, tmp_path / "out", 20), cluster.client).manifest
+    assert gate.refused
+    assert (manifest["status"] == "ok").all()
+    assert (manifest["attempts"] == 1).all()
+
+
+@pytest.mark.parametrize("ask", [compute, add_by_client])
+def test_a_run_stops_where_the_users_tokens_are_refused_too(guarded, cluster, tmp_path, ask):
     with refusing(guarded, cluster, tmp_path, 403, "Not registered.") as gate:
         gate.refuses_all = True
         endpoint = endpoint_of_client()
         with sharing_tokens(endpoint, cluster.client):
-            error = cluster.client.submit(compute, endpoint, pure=False).exception(30)
+            error = cluster.client.submit(ask, endpoint, pure=False).exception(30)
     assert isinstance(error, AuthorizationError)
     assert re.search(r"access tokens from the process.*machine's own.*Not registered", str(error))
     assert gate.refused == 2
