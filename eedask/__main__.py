@@ -16,15 +16,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 if something must be mended before a run; 2 if the doctor could not begin.
+        0; 1 if something must be mended before a run; 2 if the doctor could not begin, or its
+        file could not be written.
     """
     options = _parser().parse_args(arguments)
     try:
-        checkup = doctor(options.project, url=options.url, burst=options.burst, json=options.json)
+        checkup = doctor(options.project, url=options.url, burst=options.burst)
+        print(checkup)
+        if options.json:
+            checkup.to_json(options.json)
     except (EedaskError, OSError) as error:
         print(f"eedask: {error}", file=sys.stderr)
         return 2
-    print(checkup)
     return 0 if checkup.ok else 1
 
 
@@ -35,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "doctor",
         help="check what a run needs, and ask Earth Engine what its documentation does not tell",
         description="Check this machine, the credentials and the project, and ask Earth Engine"
-        " what its documentation does not tell, by some fifty small requests. The exit status is"
+        " what its documentation does not tell, by some forty small requests. The exit status is"
         " 1 if something must be mended before a run.",
     ).add_argument
     add("--project", required=True, help="the Earth Engine project")

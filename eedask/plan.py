@@ -266,6 +266,7 @@ class Plan:
         options = self.options
         return [
             *asked,
+            ("endpoint", self.task.endpoint),
             ("concurrency", options.ceiling.concurrency),
             ("rate", options.ceiling.rate),
             ("retry", options.retry),

@@ -4,11 +4,14 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import distributed
 import pytest
+from packaging.requirements import Requirement
 
 import eedask
 import eedask.emulator
@@ -23,8 +26,8 @@ eedask: errors arguments crs earthengine grid quota items dataset expressions ru
 eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
   items_file dataset staging
-eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials endpoint
-  connection methods
+eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials
+  users_client endpoint connection methods
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
   learning reducers composites neighbours regions functions expression output rest server
   __main__ pytest_eedask
@@ -82,7 +85,7 @@ eedask.items: check item bag crossing dates reading splitting regions spacing ra
 eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task
 eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
-eedask.results: contact_sheet report result
+eedask.results: contact_sheet csv_text report result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
   process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
@@ -122,6 +125,15 @@ def test_the_wheel_is_what_runs_under_tox():
         assert "site-packages" in PACKAGE.parts
     assert metadata.version("eedask") == eedask.__version__
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_no_release_of_dask_is_allowed_whose_dashboard_runs_scripts_of_others():
+    """CVE-2026-23528."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    required = [Requirement(text) for text in project["dependencies"]]
+    allowed = next(r.specifier for r in required if r.name == "distributed")
+    assert not allowed.contains("2026.1.0")
+    assert allowed.contains(distributed.__version__)
 
 
 # What the README and the examples import from where.

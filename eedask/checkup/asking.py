@@ -12,7 +12,7 @@ from typing import Any
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.nodes import Encoded, Graph, Node, call, constant
-from eedask.errors import RequestError, printable
+from eedask.errors import EedaskError, printable
 from eedask.quota.asking import Asking
 
 # More requests at once than the 40 that a project may have by default
@@ -95,17 +95,22 @@ class Asker:
     endpoint : Endpoint
     asking : Asking
         For that endpoint.
+
+    Attributes
+    ----------
+    last : Answer or None
+        To the last request but those of a burst.
     """
 
     def __init__(self, endpoint: Endpoint, asking: Asking) -> None:
         self._endpoint = endpoint
         self._asking = asking
         self._profiles: list[str] = []
+        self.last: Answer | None = None
 
     def config(self) -> Answer:
         """Ask for the project's settings."""
-        request = Request("GET", f"{self._endpoint.parent}/config")
-        return Answer(*self._asking.look(request))
+        return self._look(Request("GET", f"{self._endpoint.parent}/config"))
 
     def value(self, node: Node, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask for the value of an expression."""
@@ -128,8 +133,7 @@ class Asker:
         self, method: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send a body to one of the project's methods."""
-        found = self._asking.look(self._request(method, body), {**_PROFILING, **(headers or {})})
-        answer = Answer(*found)
+        answer = self._look(self._request(method, body), {**_PROFILING, **(headers or {})})
         if profile := answer.headers.get(_PROFILE):
             self._profiles.append(profile)
         return answer
@@ -151,9 +155,13 @@ class Asker:
         """
         node = call("Profile.getProfiles", ids=constant(self._profiles), format=constant("text"))
         try:
-            return _total(self.value(node).json()["result"])
-        except (RequestError, UnexpectedAnswerError, ValueError, LookupError, TypeError):
+            return _total(str(self.value(node).json()["result"]))
+        except (EedaskError, UnexpectedAnswerError, ValueError, LookupError, TypeError):
             return None
+
+    def _look(self, request: Request, headers: Mapping[str, str] | None = None) -> Answer:
+        self.last = Answer(*self._asking.look(request, headers))
+        return self.last
 
     def _request(self, method: str, body: Mapping[str, Any]) -> Request:
         return Request("POST", f"{self._endpoint.parent}/{method}", body=body)

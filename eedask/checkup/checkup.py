@@ -16,6 +16,7 @@ State = Literal["ok", "mend", "report", "open"]
 # Columns of a terminal, and of the cells of a row, which have two spaces between them. What to do,
 # which is nothing for most questions, stands below the row.
 _WIDTH, _CELLS = 80, (33, 27, 16)
+_MOST_NAMED = 6
 _TITLES = ("question", "answer", "eedask assumes", "what to do")
 
 
@@ -135,7 +136,8 @@ class Checkup:
         return " ".join(said)
 
     def _named(self, state: State) -> str:
-        return ", ".join(check.name for check in self.checks if check.state == state)
+        names = [check.name for check in self.checks if check.state == state]
+        return ", ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} questions"
 
 
 def _row(cells: Sequence[str]) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import distributed
 from ee import _state
 
 from eedask.checkup import environment
@@ -13,12 +13,7 @@ from eedask.checkup.asking import Asker, UnexpectedAnswerError, shown
 from eedask.checkup.checkup import Check, Checkup, State
 from eedask.checkup.questions import QUESTIONS, Question
 from eedask.earthengine import credentials as sources
-from eedask.earthengine.endpoint import (
-    HIGH_VOLUME_URL,
-    STANDARD_URL,
-    Endpoint,
-    endpoint_of_client,
-)
+from eedask.earthengine.endpoint import URLS, Endpoint, endpoint_of_client
 from eedask.errors import EedaskError, InputError
 from eedask.quota.asking import Asking
 from eedask.quota.leases import current_client
@@ -26,31 +21,33 @@ from eedask.quota.leases import current_client
 # Seconds. Nothing that is asked takes long to compute.
 _DEADLINE = 60.0
 _AGAIN, _REPORT = "run the doctor again", "report this"
-_MISSING = "pass project='my-project', or call ee.Initialize(project='my-project') first"
 
 
 def doctor(
     project: str | None = None,
     *,
     url: str | None = None,
+    client: distributed.Client | None = None,
     burst: bool = False,
     deadline: float = _DEADLINE,
     json: str | os.PathLike[str] | None = None,
 ) -> Checkup:
     """Check what a run needs, and ask Earth Engine what its documentation does not tell.
 
-    Some fifty small requests are sent, which take slots of the project's quota like all others.
-    First come this machine, the credentials, the project, and the versions on the workers of the
-    current ``distributed.Client``, if there is one. Then come the questions about Earth Engine
-    itself, whose answers the emulator can be set to.
+    Some forty small requests are sent, which take slots of the project's quota like all others.
+    First come this machine, the cluster, the credentials and the project, then questions about
+    Earth Engine itself: the readings, which the emulator can be set to.
 
     Parameters
     ----------
     project : str, optional
         The Earth Engine project; by default that of ``ee.Initialize``.
     url : str, optional
-        ``https://…`` of an emulator, which is sent no credentials. By default what
-        ``ee.Initialize`` was given, or both endpoints of the live service.
+        Where to ask in place of Earth Engine, for instance an emulator. By default what
+        ``ee.Initialize`` was given. Credentials are sent to Earth Engine, and to the url that
+        ``ee.Initialize`` was given them for.
+    client : distributed.Client, optional
+        Of the cluster whose versions are compared to those here; by default the current one.
     burst : bool
         Whether to send 80 requests at once as well, which is more than the default quota allows:
         what refusals look like is to be seen only of refusals. Other runs of the project feel it.
@@ -77,71 +74,82 @@ def doctor(
     >>> checkup.ok  # doctest: +SKIP
     True
     """
-    checkup = _checkup(_endpoint(project, url, deadline), burst)
+    checkup = _checkup(_endpoint(project, url, deadline), client or current_client(), burst)
     if json is not None:
         checkup.to_json(json)
     return checkup
 
 
 def _endpoint(project: str | None, url: str | None, deadline: float) -> Endpoint:
-    """Return where to ask; credentials go to no other address than they are for."""
-    if url is not None:
-        if project is None:
-            raise InputError(f"there is no project to ask {url} for: {_MISSING}")
-        return Endpoint(url.rstrip("/"), project, sources.ANONYMOUS, deadline=deadline)
+    """Return where to ask. Credentials go to no other service than they are for."""
+    url = None if url is None else url.rstrip("/")
     if _state.get_state().initialized:
         own = endpoint_of_client(deadline=deadline)
-        return own if project is None else replace(own, project=project)
+        if url in (None, own.url) or {url, own.url} <= {*URLS.values()}:
+            return replace(own, url=url or own.url, project=project or own.project)
+        project = project or own.project
     if project is None:
-        raise InputError(f"there is no project to ask Earth Engine for: {_MISSING}")
-    return Endpoint(HIGH_VOLUME_URL, project, deadline=deadline)
+        raise InputError(
+            "there is no project to ask for: pass project='my-project', or call"
+            " ee.Initialize(project='my-project') first"
+        )
+    if url is None or url in URLS.values():
+        return Endpoint(url or URLS["high-volume"], project, deadline=deadline)
+    return Endpoint(url, project, sources.ANONYMOUS, deadline=deadline)
 
 
-def _checkup(endpoint: Endpoint, burst: bool) -> Checkup:
+def _checkup(endpoint: Endpoint, client: distributed.Client | None, burst: bool) -> Checkup:
     needed = [environment.certificates(), environment.credentials(endpoint)]
-    checks = [environment.workers(current_client()), environment.proxy(endpoint.url), *needed]
+    checks = [environment.workers(client), environment.proxy(endpoint.url), *needed]
     cost = None
-    # Else all requests would fail of it, one after the other.
-    if not _are_broken(needed):
+    if not all(check.state == "ok" for check in needed):
+        checks += _unasked()
+    else:
         with Asking(endpoint, "doctor") as asking:
             asker = Asker(endpoint, asking)
-            found = list(_of_service(endpoint, asker))
+            found = _of_project(endpoint, asker)
             checks += found
-            if not _are_broken(found):
+            if found[0].state == "ok":
                 checks += [_asked(question, asker, burst) for question in QUESTIONS]
                 cost = asker.eecu_seconds()
+            else:
+                checks += _unasked()
     return Checkup(endpoint.project, endpoint.url, tuple(checks), cost)
 
 
-def _are_broken(checks: Iterable[Check]) -> bool:
-    return any(check.state == "mend" for check in checks)
-
-
-def _of_service(endpoint: Endpoint, asker: Asker) -> Iterator[Check]:
-    """Yield what the smallest requests tell: of the project, its quota, the clock, the latency."""
-    is_live = endpoint.url == HIGH_VOLUME_URL
+def _of_project(endpoint: Endpoint, asker: Asker) -> list[Check]:
+    """Return what the smallest requests tell, of the project first."""
     try:
         found = environment.timed(asker)
         config = asker.config()
     except EedaskError as error:
-        advice = "look at the proxy, the network and the url"
-        yield Check("project", "Requests", shown(str(error)), "mend", "", advice)
-        return
-    yield from environment.project(found, config)
-    yield environment.clock(found)
-    yield environment.latency("high-volume" if is_live else "stated", found)
-    if is_live:
-        yield _latency_of_standard(replace(endpoint, url=STANDARD_URL))
+        return [environment.unreached(error)]
+    names = {url: name for name, url in URLS.items()}
+    checks = [
+        environment.registration(found, config),
+        environment.quota(found, config),
+        environment.clock(found),
+        environment.latency(names.pop(endpoint.url, "stated"), found),
+    ]
+    if endpoint.url in URLS.values():
+        checks += [_other_latency(name, replace(endpoint, url=url)) for url, name in names.items()]
+    return checks
 
 
-def _latency_of_standard(endpoint: Endpoint) -> Check:
+def _other_latency(name: str, endpoint: Endpoint) -> Check:
+    """Return the latency of an endpoint that nothing else is asked of."""
     with Asking(endpoint, "doctor") as asking:
         try:
-            return environment.latency("standard", environment.timed(Asker(endpoint, asking)))
+            return environment.latency(name, environment.timed(Asker(endpoint, asking)))
         except EedaskError as error:
-            return Check(
-                "latency of standard", "Latency of the standard endpoint", shown(str(error)), "open"
-            )
+            return environment.no_latency(name, error)
+
+
+def _unasked() -> list[Check]:
+    """Return a check for each question that could not be asked."""
+    return [
+        Check(q.name, q.about, "not asked", "open", q.assumes, is_reading=True) for q in QUESTIONS
+    ]
 
 
 def _asked(question: Question, asker: Asker, burst: bool) -> Check:
@@ -157,11 +165,10 @@ def _asked(question: Question, asker: Asker, burst: bool) -> Check:
     try:
         answer = question.ask(asker)
     except UnexpectedAnswerError as error:
-        return check(f"something else: {error}", "report", _REPORT)
+        return check(shown(f"something else: {error}"), "report", _REPORT)
     except EedaskError as error:
         return check(f"no answer: {shown(str(error))}", "open", _AGAIN)
     except Exception as error:
         # What reading an answer of unknown form raises cannot be listed.
-        words = shown(f"{type(error).__name__}: {error}")
-        return check(f"something else: {words}", "report", _REPORT)
+        return check(f"something else: {asker.last} ({type(error).__name__})", "report", _REPORT)
     return check(answer, advice=question.advice.get(answer, ""))

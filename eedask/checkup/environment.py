@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import distributed
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util import parse_url
 
@@ -23,7 +23,7 @@ from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.http import BUNDLES
 from eedask.earthengine.nodes import constant
 from eedask.earthengine.tokens import Bearer, words
-from eedask.errors import EedaskError
+from eedask.errors import AuthorizationError, EedaskError
 
 # Seconds. Google refuses tokens that are signed with a time which is wrong by minutes.
 _MOST_WRONG_S = 60
@@ -31,7 +31,11 @@ _MOST_WRONG_S = 60
 _TRIES = 4
 # What must be the same on the workers, or what is sent to them cannot be read there.
 _PACKAGES = ("python", "dask", "distributed", "cloudpickle", "eedask")
+# The last is read by OpenSSL itself.
+_CERTIFICATES = (*BUNDLES, "SSL_CERT_FILE")
 _TAKE_PART = "https://developers.google.com/earth-engine/guides/access tells how to register"
+# Statuses that say no of the account or the project; others may pass.
+_REFUSED = (400, 401, 403, 404)
 _RESTRICTED = "parallelism_restricted=true"
 _KINDS = {
     "google.oauth2.service_account": "a service account's key",
@@ -43,7 +47,7 @@ _KINDS = {
 
 def certificates() -> Check:
     """Look whether the certificates that the environment names are there."""
-    named = {name: path for name in BUNDLES if (path := os.environ.get(name))}
+    named = {name: path for name in _CERTIFICATES if (path := os.environ.get(name))}
     lost = [name for name, path in named.items() if not Path(path).exists()]
     return Check(
         "certificates",
@@ -76,8 +80,10 @@ def credentials(endpoint: Endpoint) -> Check:
         return Check("credentials", "Credentials", "none, as for an emulator")
     try:
         found = sources.find(endpoint.auth, endpoint.origin)
+    except AuthorizationError:
+        return check("none", "run `earthengine authenticate`")
     except EedaskError as error:
-        return check(str(error), "run `earthengine authenticate`")
+        return check(str(error), "look at the network and the proxy")
     kind = next(
         (said for module, said in _KINDS.items() if _module(found).startswith(module)),
         type(found.credentials).__name__,
@@ -85,8 +91,11 @@ def credentials(endpoint: Endpoint) -> Check:
     bearer = Bearer(lambda: found.credentials)
     try:
         bearer.token()
+    except TransportError as error:
+        return check(f"{kind}; no token: {words(error)}", "look at the network and the proxy")
     except GoogleAuthError as error:
-        return check(f"{kind}; no token came: {words(error)}", found.remedy)
+        advice = "run `earthengine authenticate` again; make a key anew"
+        return check(f"{kind}; no token: {words(error)}", advice)
     finally:
         bearer.close()
     return check(f"{kind}; a token came")
@@ -142,25 +151,50 @@ def latency(name: str, found: Timed) -> Check:
     )
 
 
-def project(found: Timed, config: Answer) -> Iterator[Check]:
-    """Yield whether the project is registered, and what is told of its quota."""
-    settings = _settings(config)
-    state = str(settings.get("registrationState", "registered"))
-    refused = found.answer.status != 200
-    answer = str(found.answer) if refused else state.replace("_", " ").lower()
-    broken = refused or state == "NOT_REGISTERED"
-    yield Check(
-        "project",
-        "Registration of the project",
-        shown(answer),
-        "mend" if broken else "ok",
-        "registered",
-        _TAKE_PART if broken else "",
-    )
+def no_latency(name: str, error: EedaskError) -> Check:
+    """Tell that an endpoint did not answer, which runs on another one do not need."""
+    return Check(f"latency of {name}", f"Latency of the {name} endpoint", shown(str(error)), "open")
+
+
+def unreached(error: EedaskError) -> Check:
+    """Tell that no answer came to the smallest request."""
+    advice = "look at the network, the proxy and the url"
+    answer = shown(str(error))
+    return Check("project", "Project", answer, "mend", "registered", advice)
+
+
+def registration(found: Timed, config: Answer) -> Check:
+    """Tell whether the project is registered, or in Earth Engine's words why not."""
+
+    def check(answer: str, state: State = "ok", advice: str = "") -> Check:
+        return Check("project", "Project", shown(answer), state, "registered", advice)
+
+    answer = found.answer
+    if answer.status in _REFUSED:
+        return check(str(answer), "mend", _TAKE_PART)
+    if answer.status != 200:
+        return check(str(answer), "open", "run the doctor again, later")
+    if not _is_one(answer):
+        return check(str(answer), "mend", "something else than Earth Engine answers: a proxy?")
+    state = str(_settings(config).get("registrationState", "registered"))
+    if state == "NOT_REGISTERED":
+        return check(state, "mend", _TAKE_PART)
+    return check(state.replace("_", " ").lower())
+
+
+def _is_one(answer: Answer) -> bool:
+    try:
+        return bool(answer.json()["result"] == 1)
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+def quota(found: Timed, config: Answer) -> Check:
+    """Tell what headers and the project's settings say of the quota."""
     told = [f"{k}: {v}" for k, v in found.answer.headers.items() if "quota" in k or "limit" in k]
-    told += [f"{key}: {value}" for key, value in settings.items() if "oncurrent" in key]
+    told += [f"{key}: {value}" for key, value in _settings(config).items() if "oncurrent" in key]
     is_restricted = any(_RESTRICTED in one for one in told)
-    yield Check(
+    return Check(
         "quota",
         "Quota",
         shown("; ".join(told)) if told else "Earth Engine does not tell",
@@ -201,9 +235,23 @@ def workers(client: distributed.Client | None) -> Check:
     if client is None:
         return Check("workers", question, "no Dask client", "open", assumes)
     try:
-        versions: dict[str, Any] = client.get_versions(check=False, packages=list(_PACKAGES[1:]))
+        versions = client.get_versions(check=False, packages=list(_PACKAGES[1:]))
     except (OSError, RuntimeError) as error:
         return Check("workers", question, shown(f"no answer: {error}"), "open", assumes)
+    if odd := differences(versions):
+        advice = "install the same versions there as here"
+        return Check("workers", question, shown("; ".join(odd)), "mend", assumes, advice)
+    return Check("workers", question, f"as here, on {len(versions['workers'])}", "ok", assumes)
+
+
+def differences(versions: Mapping[str, Any]) -> list[str]:
+    """Return which versions of a cluster are others than here, in words.
+
+    Parameters
+    ----------
+    versions : mapping
+        As ``Client.get_versions`` gives them.
+    """
     here = _versions(versions["client"])
     others = [_versions(versions["scheduler"]), *map(_versions, versions["workers"].values())]
     odd = {
@@ -212,10 +260,7 @@ def workers(client: distributed.Client | None) -> Check:
         for name in _PACKAGES
         if there[name] != here[name]
     }
-    if odd:
-        advice = "install the same versions there as here"
-        return Check("workers", question, shown("; ".join(sorted(odd))), "mend", assumes, advice)
-    return Check("workers", question, f"the same on {len(others) - 1}", "ok", assumes)
+    return sorted(odd)
 
 
 def _versions(where: Mapping[str, Any]) -> dict[str, str]:

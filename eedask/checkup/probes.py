@@ -99,12 +99,13 @@ def argument_names(asker: Asker) -> str:
     added = call("Number.add", left=argument(_ODD_NAME), right=constant(1))
     function = graph.function([_ODD_NAME], added)
     expression = graph.encode(call("List.map", list=constant([1, 2]), baseAlgorithm=function))
-    return _taken(asker.post("value:compute", {"expression": expression}), "any", "identifiers")
+    answer = asker.post("value:compute", {"expression": expression})
+    return _taken(answer, "any", "identifiers", f"argument|identifier|{_ODD_NAME}")
 
 
-def _taken(answer: Answer, taken: str, refused: str) -> str:
-    """Return one word for status 200 and another for 400."""
-    if answer.status == 400:
+def _taken(answer: Answer, taken: str, refused: str, about: str) -> str:
+    """Return one word for status 200, and another for a 400 whose words are about the matter."""
+    if answer.status == 400 and re.search(about, answer.words, re.IGNORECASE):
         return refused
     answer.content()
     return taken
@@ -112,7 +113,7 @@ def _taken(answer: Answer, taken: str, refused: str) -> str:
 
 def crs_code(asker: Asker) -> str:
     """Ask for pixels in a crs of ESRI's."""
-    return _taken(asker.pixels(_image(1), "NPY", "ESRI:54009"), "any", "epsg")
+    return _taken(asker.pixels(_image(1), "NPY", "ESRI:54009"), "any", "epsg", "crs|ESRI")
 
 
 def geotiff_nodata(asker: Asker) -> str:
@@ -136,7 +137,8 @@ def npy_masked(asker: Asker) -> str:
 def picture_bands(asker: Asker) -> str:
     """Ask for a PNG of a band of uint16."""
     wide = call("Image.toUint16", value=_image(1000))
-    return _taken(asker.pixels(wide, "PNG"), "clipped", "refused")
+    about = "type|byte|8.bit|uint|visuali[sz]|range"
+    return _taken(asker.pixels(wide, "PNG"), "clipped", "refused", about)
 
 
 def feature_members(asker: Asker) -> str:

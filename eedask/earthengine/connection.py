@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from importlib import metadata
@@ -24,7 +25,7 @@ from eedask.earthengine.http import is_untrusted, open_pool
 from eedask.earthengine.refusals import from_response
 from eedask.earthengine.token_sharing import note_worker
 from eedask.earthengine.tokens import Bearer, words
-from eedask.errors import AuthorizationError, RequestError, SizeError, TransientError
+from eedask.errors import AuthorizationError, SizeError, TransientError
 
 # Bytes of a request's body (https://developers.google.com/earth-engine/guides/usage).
 MAX_BODY = 10 * 2**20
@@ -73,6 +74,7 @@ class Connection:
         self._on_restricted = on_restricted
         self._found: sources.Found | None = None
         self._bearer: Bearer | None = None
+        self._lock = threading.Lock()
         if endpoint.auth != sources.ANONYMOUS:
             note_worker()
             self._bearer = Bearer(partial(self._find, credentials))
@@ -94,26 +96,57 @@ class Connection:
         SizeError
             If the request is longer than Earth Engine takes; nothing was sent.
         """
+        while True:
+            bearer = self._bearer
+            try:
+                return self._send_as(bearer, request, slot)
+            except AuthorizationError as error:
+                if not _is_about_account(error):
+                    raise
+                if not self._gave_way(bearer, error.message):
+                    raise self._explained(error) from None
+
+    def _send_as(self, bearer: Bearer | None, request: Request, slot: Slots) -> bytes:
+        """Return the body of the answer to a request with one account's tokens."""
         token: str | None = None
         for left in reversed(range(_TOKENS_TRIED)):
             try:
                 with slot():
                     with self._faults():
-                        if self._bearer is not None:
-                            token = self._bearer.token(refused=token)
+                        if bearer is not None:
+                            token = bearer.token(refused=token)
                         status, headers, body = self._exchange(request, token)
                     return self._checked(status, headers, body)
             except AuthorizationError as error:
-                if error.status != 401 or self._bearer is None or not left:
+                if error.status != 401 or bearer is None or not left:
                     raise
         raise AssertionError("the last exchange returns or raises")
+
+    def _gave_way(self, refused: Bearer | None, refusal: str) -> bool:
+        """Put other credentials in the place of refused ones; return whether there are others.
+
+        Of several threads that are refused at once, the first does it for all.
+        """
+        with self._lock:
+            if self._bearer is not refused:
+                return True
+            if refused is None or self._found is None:
+                return False
+            auth, origin = self.endpoint.auth, self.endpoint.origin
+            other = sources.give_way(self._found, auth, origin, refusal)
+            if other is None:
+                return False
+            refused.close()
+            self._found = other
+            self._bearer = Bearer(lambda: other.credentials)
+            return True
 
     def _checked(self, status: int, headers: Mapping[str, str], body: bytes) -> bytes:
         """Return the body of an answer with status 200; raise for any other."""
         if self._on_restricted is not None and _RESTRICTED in headers.get(_QUOTA_STATUS, ""):
             self._on_restricted()
         if status != 200:
-            raise self._explained(from_response(status, _lowered(headers), body))
+            raise from_response(status, _lowered(headers), body)
         return body
 
     def close(self) -> None:
@@ -189,8 +222,8 @@ class Connection:
             headers["X-Goog-User-Project"] = self.endpoint.project
         return headers
 
-    def _explained(self, error: RequestError) -> RequestError:
-        if self._found is None or not isinstance(error, AuthorizationError):
+    def _explained(self, error: AuthorizationError) -> AuthorizationError:
+        if self._found is None:
             return error
         return AuthorizationError(self._found.explain(error.message), error.status)
 
@@ -206,7 +239,7 @@ class Connection:
             refusal = f"the credentials are not accepted: {words(error)}"
             if self._found is None:
                 refusal += "; run `earthengine authenticate` where the workers run"
-            raise self._explained(AuthorizationError(refusal)) from None
+            raise AuthorizationError(refusal) from error
         except urllib3.exceptions.NewConnectionError as error:  # a TimeoutError to urllib3
             raise TransientError(f"the server cannot be reached: {error}") from error
         except urllib3.exceptions.TimeoutError as error:
@@ -223,6 +256,15 @@ class Connection:
                     " REQUESTS_CA_BUNDLE, on the workers too"
                 ) from error
             raise TransientError(f"the connection broke: {error}") from error
+
+
+def _is_about_account(error: AuthorizationError) -> bool:
+    """Whether the account was refused, by Earth Engine or by its token server.
+
+    The other errors of the class are that there is no account, or no trusted certificate.
+    """
+    is_refused_token = isinstance(error.__cause__, google.auth.exceptions.GoogleAuthError)
+    return error.status in (401, 403) or is_refused_token
 
 
 def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:

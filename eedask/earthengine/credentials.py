@@ -4,15 +4,16 @@
 ``credentials=``    what the workers use
 ==================  =============================================================================
 None                their own if they have some (what ``ee.Authenticate`` stored there, or
-                    Google's application default credentials), else as ``"client"``
+                    Google's application default credentials), else as ``"client"``; also as
+                    ``"client"`` once Earth Engine has refused their own
 ``"default"``       their own, and nothing else
 ``"client"``        access tokens from the user's process, which renews them; see
                     :mod:`eedask.earthengine.tokens`
 a path              the service account's key file that lies under this path on each worker
 ==================  =============================================================================
 
-The user's own process, with what runs in it, uses the very object that ``ee.Initialize`` was
-given, but for a key file.
+The process that called ``ee.Initialize``, and threads in it, use the credentials that it was
+given, unless ``credentials=`` names a key file.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from google.auth.credentials import AnonymousCredentials, Credentials, with_scop
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.oauth2 import service_account
 
-from eedask.earthengine.token_sharing import client_tokens
+from eedask.earthengine.token_sharing import ClientTokens, client_tokens
 from eedask.earthengine.tokens import words
 from eedask.errors import AuthorizationError, InputError, TransientError
 
@@ -54,6 +55,9 @@ class Found:
 
 # The credentials of this process's user, by the name under which others ask for tokens.
 _HERE: dict[str, Credentials] = {}
+# What Earth Engine said when it refused this machine's own credentials, by the name of the user's
+# credentials that are used in their place from then on.
+_REFUSED: dict[str, str] = {}
 # What the ``ee`` client of this process was given by eedask and not by its user.
 _given: list[Credentials] = []
 _NOBODY = AnonymousCredentials()
@@ -119,12 +123,32 @@ def find(auth: str, origin: str) -> Found:
         return _from_key(auth.removeprefix(_KEY))
     if origin in _HERE:
         return Found(_HERE[origin], "those of ee.Initialize", f"run {_LOGIN} and start again")
-    found = None if auth == CLIENT else _own(required=auth == DEFAULT or not origin)
-    return found or Found(
-        client_tokens(origin),
-        "access tokens from the process that began the run",
-        f"run {_LOGIN} there and start again, or name a key file: credentials='/path/of/key.json'",
-    )
+    if auth == CLIENT or (auth == AUTO and origin in _REFUSED):
+        return _from_user(origin)
+    return _own(required=auth == DEFAULT or not origin) or _from_user(origin)
+
+
+def give_way(found: Found, auth: str, origin: str, refusal: str) -> Found | None:
+    """Return the credentials to try in place of refused ones, or None if there are no others.
+
+    Only a machine's own credentials have a substitute, the user's access tokens, and only where
+    the user did not choose. This process then uses those until it ends.
+
+    Parameters
+    ----------
+    found : Found
+        What was refused.
+    auth, origin : str
+        Of the endpoint.
+    refusal : str
+        Earth Engine's words, which are repeated if the substitute is refused too.
+    """
+    is_only_choice = origin in _HERE or isinstance(found.credentials, ClientTokens)
+    if auth != AUTO or not origin or is_only_choice:
+        return None
+    with _LOCK:
+        _REFUSED[origin] = refusal
+    return _from_user(origin)
 
 
 def initialize(url: str, project: str, found: Found | None) -> None:
@@ -151,6 +175,18 @@ def _from_key(path: str) -> Found:
             " other credentials"
         ) from None
     return Found(made, f"the key file {path}", "check that its account is registered and active")
+
+
+def _from_user(origin: str) -> Found:
+    """Return a worker's access tokens from the user's process."""
+    whose = "access tokens from the process that began the run"
+    if origin in _REFUSED:
+        whose += f", after this machine's own credentials were refused: {_REFUSED[origin]}"
+    return Found(
+        client_tokens(origin),
+        whose,
+        f"run {_LOGIN} there and start again, or name a key file: credentials='/path/of/key.json'",
+    )
 
 
 def _own(*, required: bool) -> Found | None:

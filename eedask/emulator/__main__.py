@@ -22,7 +22,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import Compute
 from eedask.emulator.limits.budget import Budget
 from eedask.emulator.readings import Readings
-from eedask.emulator.server.hosts import url_of, warn_of_host
+from eedask.emulator.server.hosts import Callers, url_of, warn_of_host
 from eedask.emulator.server.messages import Settings
 from eedask.emulator.server.options import parse_options
 from eedask.emulator.server.pool import Pool, ProcessPool, ThreadPool
@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace, store: Path) -> None:
     if options.parent_watch:
         Thread(target=_watch_parent, daemon=True).start()
     pool = _pool(settings, options)
-    front = Front(pool, traffic, tokens, readings)
+    front = Front(pool, traffic, Callers.of(options.host), tokens, readings)
     asyncio.run(_serve(front, sockets, pool, lambda: _announce(url, options)))
 
 

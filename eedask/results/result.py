@@ -22,6 +22,7 @@ from eedask.dataset.rows import FAILED, IMAGE, ITEM_ID, OK, WHEN
 from eedask.errors import DatasetError, EedaskError, InputError
 from eedask.pixels.formats.registry import format_of
 from eedask.results.contact_sheet import Labelled, contact_sheet
+from eedask.results.csv_text import csv_of
 from eedask.results.report import report_html
 from eedask.run.progress import Listener
 
@@ -161,13 +162,21 @@ class Result:
             items = items.rename_geometry(taken.pop(items.geometry.name))
         return items.rename(columns=taken).join(values)
 
-    def to_csv_per_item(self, folder: str | os.PathLike[str]) -> list[str]:
+    def to_csv_per_item(
+        self, folder: str | os.PathLike[str], *, escape_formulas: bool = False
+    ) -> list[str]:
         """Write the values as one CSV file an item, named by its id.
 
         Parameters
         ----------
         folder : str or path
             Where the files go, local or any fsspec URL. It is made if it is missing.
+        escape_formulas : bool
+            Whether the files are safe to open in a spreadsheet. Texts come from Earth Engine's
+            assets, which others own, and a spreadsheet runs those that begin with ``=``, ``+``,
+            ``-`` or ``@``. By default they are written as they are, so that scripts read the
+            values back unchanged. If True, these texts, and names of columns like them, get an
+            apostrophe in front. Numbers are numbers either way, negative ones too.
 
         Returns
         -------
@@ -188,7 +197,7 @@ class Result:
         for id_ in self.manifest.index[self.manifest["status"] == OK]:
             name = f"{safe_name(id_, unique_case=unique)}.csv"
             rows = values.iloc[places.get(id_, [])]
-            target.write(name, rows.to_csv(index=False).encode())
+            target.write(name, csv_of(rows, escape_formulas=escape_formulas))
             paths.append(target.path(name))
         # No other file may stay in the folder: scripts read all that is there as CSV.
         target.sweep()
