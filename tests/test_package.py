@@ -77,8 +77,8 @@ eedask.emulator.rest: fields listing_terms paging store tiles calls listing
 eedask.emulator.server: channel dressing hosts starting launcher options messages render_process
   renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
-eedask.emulator.values: dates formulas truth value_types comparison elements filtering joda
-  typenames coercion info
+eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
+  joda typenames coercion info
 eedask.expressions: digest symbols compile
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples

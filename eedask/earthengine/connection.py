@@ -1,7 +1,7 @@
-"""One HTTP exchange with Earth Engine: a pool of connections, credentials and a deadline.
+"""Sends single HTTP requests to Earth Engine, with credentials and a deadline.
 
-The ``ee`` client builds expressions; bulk requests do not go through it, because it hides the
-status of an answer, has no deadline by default, retries by itself and keeps ten connections.
+Requests do not go through the ``ee`` client, which is used to build expressions only: it hides the
+status of an answer, has no deadline by default, retries on its own and keeps only ten connections.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from eedask.errors import AuthorizationError, SizeError, TransientError
 # Bytes of a request's body (https://developers.google.com/earth-engine/guides/usage).
 MAX_BODY = 10 * 2**20
 _CONNECT_S = 30.0
-# How often a request is sent with another token each: a token may end on its way, or be renewed
-# by another thread while this one waits.
+# How many access tokens a request is sent with until one is accepted. A token may expire just
+# before it arrives.
 _TOKENS_TRIED = 3
-# Bytes, unpacked, that are read at once.
+# Decompressed bytes of an answer that are read at once.
 _PIECE = 1 << 18
-# Bytes of a refusal that are read, which has words for people.
+# The most bytes that are read of an answer with an error, which is only a message.
 _MOST_OF_REFUSAL = 1 << 20
-# NaN is no JSON. An encoder is kept, as `json.dumps` makes a new one for each call.
+# `json.dumps` with these options would make a new encoder for each call. NaN is no JSON.
 _to_json = json.JSONEncoder(allow_nan=False).encode
 # https://developers.google.com/earth-engine/guides/noncommercial_tiers
 _QUOTA_STATUS, _RESTRICTED = "x-earth-engine-quota-status", "parallelism_restricted=true"
@@ -53,11 +53,11 @@ class Connection:
     ----------
     endpoint : Endpoint
     credentials : google.auth credentials, optional
-        When not given, what the endpoint's ``auth`` says, looked for at the first request.
+        When not given, the first request looks for those that the endpoint's ``auth`` names.
     connections : int
-        How many stay open; more requests than that wait for one.
+        The most that are open at once. A request beyond them waits until one is free.
     on_restricted : callable, optional
-        Called for each answer that tells that the project's compute quota is used up.
+        Called for each answer that says that the project's compute quota is used up.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Connection:
     ) -> None:
         self.endpoint = endpoint
         self._pool, self._before = open_pool(endpoint.url, connections)
-        # A pattern: urllib3 starts a copy of it for each request.
+        # urllib3 copies this object for each request and starts the copy's clock.
         self._timeout = urllib3.Timeout(total=endpoint.deadline, connect=_CONNECT_S)
         self._on_restricted = on_restricted
         self._found: sources.Found | None = None
@@ -86,8 +86,8 @@ class Connection:
         ----------
         request : Request
         slot : callable
-            Returns the context that one exchange is within. It is called again for each exchange
-            that repeats the request with another token.
+            Returns a context manager, which is entered while the request is sent and answered.
+            It is called again each time the request is repeated with another token.
 
         Raises
         ------
@@ -229,7 +229,7 @@ class Connection:
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
-        """Turn the libraries' own errors into ours."""
+        """Raise errors of :mod:`eedask.errors` in place of those of urllib3 and google-auth."""
         deadline = self.endpoint.deadline
         try:
             yield
@@ -240,10 +240,11 @@ class Connection:
             if self._found is None:
                 refusal += "; run `earthengine authenticate` where the workers run"
             raise AuthorizationError(refusal) from error
-        except urllib3.exceptions.NewConnectionError as error:  # a TimeoutError to urllib3
+        # Before TimeoutError, which is a base class of it in urllib3.
+        except urllib3.exceptions.NewConnectionError as error:
             raise TransientError(f"the server cannot be reached: {error}") from error
         except urllib3.exceptions.TimeoutError as error:
-            # To be slow in connecting is nothing that a smaller request would mend.
+            # A smaller request would not connect faster.
             slow = not isinstance(error, urllib3.exceptions.ConnectTimeoutError)
             raise TransientError(
                 f"no whole answer within {deadline:g} s: {error}", cause="time" if slow else None
@@ -268,23 +269,24 @@ def _is_about_account(error: AuthorizationError) -> bool:
 
 
 def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
-    """Return an answer's body, unpacked; of a refusal, the beginning.
+    """Return the decompressed body of an answer, or the beginning of an error's.
 
     Raises
     ------
     TransientError
-        If an answer has more than ``most`` bytes. Little more than that was unpacked then.
+        If a body has more than ``most`` bytes. Reading stops soon after them.
     """
     pieces: list[bytes] = []
     held, most = 0, most if response.status == 200 else _MOST_OF_REFUSAL
     try:
-        # At the end, urllib3 compares Content-Length.
+        # At the end of the body, urllib3 raises if it was not as long as Content-Length says.
         while held <= most and (piece := response.read1(_PIECE)):
             pieces.append(piece)
             held += len(piece)
     finally:
-        # After a whole body both do nothing. Else the pool gets back a connection that is
-        # closed, so that nobody reads the rest for the answer to something else.
+        # Where the body was read to its end, there is no connection any more to do this for.
+        # Otherwise the connection is closed before the pool gets it back; if it were used again,
+        # the rest of this body would be read as the next answer.
         if response.connection is not None:
             response.close()
             response.release_conn()
@@ -297,7 +299,7 @@ def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
 
 @lru_cache(maxsize=16)
 def _quoted(path: str) -> str:
-    """Return a path; that of one method is the same for all items."""
+    """Return a path with its characters escaped. Most requests of a run have the same path."""
     return quote(path, safe="/:")
 
 

@@ -1,4 +1,7 @@
-"""Whose credentials a process uses; nothing secret travels in a graph, a plugin or a file.
+"""Which credentials a process uses.
+
+Refresh tokens and keys never leave the process that has them: no Dask graph, plugin or file of a
+dataset holds any. What workers use is the user's choice:
 
 ==================  =============================================================================
 ``credentials=``    what the workers use
@@ -42,30 +45,40 @@ _LOGIN = "`earthengine authenticate` or `gcloud auth application-default login`"
 
 @dataclass(frozen=True)
 class Found:
-    """Credentials, and what to say of them when they are refused."""
+    """Credentials, and what an error message says of them when they are refused.
+
+    Attributes
+    ----------
+    credentials : google.auth credentials
+    whose : str
+        Whose they are, as words that follow "asked with".
+    remedy : str
+        What the user can do.
+    """
 
     credentials: Credentials = field(repr=False)
     whose: str
     remedy: str
 
     def explain(self, message: str) -> str:
-        """Return a refusal's words with whose credentials it was and what to do."""
+        """Return the message of a refusal, with whose credentials these are and what to do."""
         return f"{message} (asked with {self.whose}; {self.remedy})"
 
 
-# The credentials of this process's user, by the name under which others ask for tokens.
+# Credentials that this process's user gave to ee.Initialize, by the name (origin) under which
+# workers ask for tokens of them.
 _HERE: dict[str, Credentials] = {}
 # What Earth Engine said when it refused this machine's own credentials, by the name of the user's
 # credentials that are used in their place from then on.
 _REFUSED: dict[str, str] = {}
-# What the ``ee`` client of this process was given by eedask and not by its user.
+# Credentials with which eedask, and not the user, has initialised the ``ee`` client here.
 _given: list[Credentials] = []
 _NOBODY = AnonymousCredentials()
 _LOCK = threading.Lock()
 
 
 def remember(credentials: Credentials) -> str:
-    """Return the name of credentials of this process; it tells nothing of them."""
+    """Keep credentials in this process and return the random name by which to find them."""
     with _LOCK:
         for origin, known in _HERE.items():
             if known is credentials:
@@ -81,9 +94,9 @@ def auth_of(asked: str | os.PathLike[str] | None, credentials: Credentials) -> s
     Parameters
     ----------
     asked : {"default", "client"}, path or None
-        See the module.
+        The argument ``credentials=`` of the verbs: see the table in the module's docstring.
     credentials : Credentials
-        The user's own.
+        Those of the user's ``ee.Initialize``.
 
     Raises
     ------
@@ -105,19 +118,24 @@ def auth_of(asked: str | os.PathLike[str] | None, credentials: Credentials) -> s
 
 
 def shares_tokens(auth: str) -> bool:
-    """Return whether workers may ask the user's process for tokens."""
+    """Whether workers with this ``auth`` may ask the user's process for tokens."""
     return auth in (AUTO, CLIENT)
 
 
 def find(auth: str, origin: str) -> Found:
     """Return the credentials that this process is to use.
 
+    Parameters
+    ----------
+    auth, origin : str
+        Of the endpoint.
+
     Raises
     ------
     AuthorizationError
         If there are none.
     TransientError
-        If that could not be found out now.
+        If the token server cannot be reached to check them.
     """
     if auth.startswith(_KEY):
         return _from_key(auth.removeprefix(_KEY))
@@ -152,7 +170,7 @@ def give_way(found: Found, auth: str, origin: str, refusal: str) -> Found | None
 
 
 def initialize(url: str, project: str, found: Found | None) -> None:
-    """Initialise the ``ee`` client of this process, unless its user did."""
+    """Initialise the ``ee`` client of this process, unless its user has done so."""
     with _LOCK:
         state = _state.get_state()
         wanted = found.credentials if found else _NOBODY
@@ -190,7 +208,11 @@ def _from_user(origin: str) -> Found:
 
 
 def _own(*, required: bool) -> Found | None:
-    """Return what this worker's own ``ee`` client has, or would be given."""
+    """Return the credentials of this machine, or None if it has none and ``required`` is false.
+
+    They are those with which somebody else has initialised the ``ee`` client of this process,
+    or else those that ``ee.Initialize()`` would find.
+    """
     state = _state.get_state()
     if state.initialized and state.credentials not in (None, *_given):
         credentials = state.credentials

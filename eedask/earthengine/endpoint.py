@@ -29,19 +29,19 @@ URLS = {
     "standard": "https://earthengine.googleapis.com",
 }
 
-# Earth Engine ends a request after five minutes; a little more lets its own words arrive
-# (https://developers.google.com/earth-engine/guides/processing_environments).
+# Seconds. Earth Engine ends a request after five minutes; waiting a little longer than that gets
+# its error message instead of a timeout (https://developers.google.com/earth-engine/guides/processing_environments).
 DEADLINE = 330.0
 
-# Bytes that an answer in JSON may have. Earth Engine aggregates 100 MiB at most
-# (https://developers.google.com/earth-engine/guides/usage); of a number of 8 bytes, JSON makes
-# up to 20 characters.
+# The most bytes that an answer in JSON may have. Earth Engine limits the result of an aggregation
+# to 100 MiB (https://developers.google.com/earth-engine/guides/usage), in which a number takes 8
+# bytes; written as JSON, a number takes up to 20.
 MAX_JSON_BYTES = 250 * 2**20
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent, and what of an answer is accepted.
+    """What is sent to Earth Engine, and how long the answer may be.
 
     Attributes
     ----------
@@ -50,11 +50,11 @@ class Request:
     query, body : mapping, optional
         The body is sent as JSON.
     most_bytes : int
-        Bytes that the answer may have, unpacked. Reading ends with an error beyond them.
+        The most bytes that the answer may have after decompression. A longer answer is an error.
     divisible : bool
-        Whether smaller requests can take its place. If Earth Engine then lacks the capacity or
-        the time for it again and again, the sender gives up early, with a
-        :class:`~eedask.errors.TooLargeError`.
+        Whether the caller can ask for the same in several smaller requests. If so, and Earth
+        Engine answers several times in a row that it lacks the capacity or the time, the sender
+        stops retrying early and raises :class:`~eedask.errors.TooLargeError`.
     """
 
     method: str
@@ -67,7 +67,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where requests go and for whom; picklable and free of secrets.
+    """Where requests go and for whom. It can be pickled and holds no secrets.
 
     Attributes
     ----------
@@ -78,11 +78,12 @@ class Endpoint:
         ``"anonymous"``, ``"auto"``, ``"default"``, ``"client"`` or ``"key:PATH"``: see
         :mod:`eedask.earthengine.credentials`.
     workload_tag : str, optional
-        Sent with every request, to tell its cost apart in Cloud Monitoring.
+        A label sent with every request; Cloud Monitoring shows the costs of each label.
     deadline : float
         Seconds for one exchange, from its start to the answer's last byte.
     origin : str
-        By which workers ask the user's process for access tokens; no secret.
+        A random name for the user's credentials, by which workers ask the user's process for
+        access tokens. It is no secret.
     """
 
     url: str
@@ -161,7 +162,9 @@ def _url(name: EndpointName, of_client: str | None) -> str:
 
 
 def ensure_client(endpoint: Endpoint) -> None:
-    """Initialise the ``ee`` client of this process, if it is not: building expressions needs it.
+    """Initialise the ``ee`` client of this process, if it is not.
+
+    Expressions can be built only after that.
 
     Raises
     ------
@@ -195,13 +198,17 @@ def _is_refusal(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def sharing_tokens(endpoint: Endpoint, client: distributed.Client) -> Iterator[None]:
-    """Let a cluster's workers ask this process for access tokens, where they may need it."""
+    """Answer workers that ask this process for access tokens, as long as the context lasts.
+
+    It does nothing if the endpoint's ``auth`` is one with which workers never ask.
+    """
     if not sources.shares_tokens(endpoint.auth):
         yield
         return
 
     def find() -> Credentials:
-        # By origin: the user may have initialised ``ee`` otherwise since the plan was made.
+        # Not the credentials that ``ee`` has now: the user may have called ee.Initialize with
+        # others since the plan was made.
         return sources.find(endpoint.auth, endpoint.origin).credentials
 
     with sharing(client, endpoint.origin, find):

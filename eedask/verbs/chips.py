@@ -362,7 +362,7 @@ def chips(
         (``earthengine authenticate``, or Google's application default credentials). "client":
         short-lived tokens of yours, renewed by this process while it runs. A path: a service
         account's key file, at this path on every worker. When not given: a worker's own
-        credentials if it has any, else tokens of yours.
+        credentials if it has any that Earth Engine accepts, else tokens of yours.
     endpoint : {"auto", "high-volume", "standard"}
         Which of Earth Engine's addresses requests go to. "high-volume" is meant for many simple
         requests at once, and is slower for each; "standard" keeps more results for the next
