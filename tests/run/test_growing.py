@@ -184,7 +184,7 @@ def test_in_whatever_order_a_dataset_has_one_right_row_an_item(earth_engine, mac
 @pytest.mark.parametrize("machine", [Growing, GrowingTable], ids=["chips", "table"])
 def test_in_many_orders_too(earth_engine, machine):
     thorough = settings(
-        max_examples=20,
+        max_examples=12,
         stateful_step_count=20,
         deadline=None,
         suppress_health_check=[*HealthCheck],
