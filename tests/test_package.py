@@ -69,8 +69,8 @@ eedask.emulator.pixels: array_values late raster pixel_types projection tiling b
   native_sources position_hash scattered native_tiles pixel_plans source_points sampling
   resampling
 eedask.emulator.protocol: discovery schema_types json_scalars schemas api fitting validation
-eedask.emulator.reducers: accumulators run_lengths correlations reduce regressions
-  statistics nested
+eedask.emulator.reducers: accumulators run_lengths correlations reduce banded regressions
+  statistics histograms nested
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
 eedask.emulator.rest: fields listing_terms paging store tiles calls listing
   asset_methods rest
@@ -85,7 +85,7 @@ eedask.items: check item bag crossing dates reading splitting regions spacing ra
 eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task
 eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
-eedask.results: contact_sheet csv_text report result
+eedask.results: contact_sheet csv_text report values result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
   process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches

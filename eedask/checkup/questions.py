@@ -70,9 +70,16 @@ QUESTIONS = (
         "geotiff_nodata",
         "GeoTIFFs that state nodata",
         ("always", "where_masked", "never"),
-        _ANY,
+        "one of the first two",
+        {"never": "GeoTIFFs hide what is masked: give the image a value, with unmask(-9999)"},
     ),
-    Question("npy_masked", "Masked pixels of NPY files", ("zero", "any"), _EITHER),
+    Question(
+        "npy_masked",
+        "Masked pixels of NPY files",
+        ("zero", "any"),
+        "zero",
+        {"any": "NPY files hold any value there: give the image one, with unmask(-9999)"},
+    ),
     Question(
         "picture_bands",
         "PNGs of bands that are not 8-bit",

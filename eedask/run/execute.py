@@ -146,10 +146,7 @@ def _on_cluster(
     try:
         _on_scheduler(partitions, spec, counter, client)
     except _GONE as error:
-        raise RunStopped(
-            f"the cluster's scheduler is not there any more ({type(error).__name__}: {error}); what"
-            " is done is kept, make a new Client and run the same plan again to go on"
-        ) from error
+        raise leases.scheduler_gone(error) from error
 
 
 def _on_scheduler(

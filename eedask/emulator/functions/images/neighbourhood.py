@@ -30,8 +30,8 @@ from eedask.emulator.pixels.bands import Array, derived
 from eedask.emulator.pixels.pixel_types import cast, floating, limits, of_rank
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.reducers.accumulators import Output
+from eedask.emulator.reducers.banded import input_groups, output_names
 from eedask.emulator.reducers.reduce import Reducer
-from eedask.emulator.regions.zones import input_groups, output_names
 
 _FILTERS = ("mean", "min", "max", "median", "mode")
 _MOST_BANDS = 65536
