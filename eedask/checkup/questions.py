@@ -70,7 +70,7 @@ QUESTIONS = (
         "geotiff_nodata",
         "GeoTIFFs that state nodata",
         ("always", "where_masked", "never"),
-        "one of the first two",
+        "not 'never'",
         {"never": "GeoTIFFs hide what is masked: give the image a value, with unmask(-9999)"},
     ),
     Question(
