@@ -103,6 +103,7 @@ def test_pictures_of_what_is_no_picture_are_refused(earth_engine, points, tmp_pa
     assert (result.manifest["status"] == "ok").all()
 
 
+@pytest.mark.slow
 def test_a_native_grid_is_had_through_an_outage(points, rasters, tmp_path):
     """Nobody may wait for it with a slot that who asks for it needs to ask again."""
     with Emulator(mounts={SCENE: rasters.scene}) as running, running.initialized():
