@@ -213,8 +213,8 @@ def images(
         That the images are in, filtered and mapped as you like; or an asset's id. Large collections
         are found in sooner if they are filtered by bounds and dates, as for ``image_ids``.
     region : GeoDataFrame, GeoSeries or shapely geometry
-        Polygons in any crs; a bare geometry is in EPSG:4326. A file has the pixels that cover the
-        bounding box of all of them. To mask what is outside of the polygons, map
+        Polygons in any crs; a bare geometry is in EPSG:4326. A file has the pixels that cover their
+        bounding box in the crs of the file. To mask what is outside of the polygons, map
         ``lambda image: image.clip(region)`` over the collection. An ``ee.Geometry`` becomes a
         shapely geometry with ``shapely.geometry.shape(geometry.getInfo())``.
     out : str or path
