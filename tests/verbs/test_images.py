@@ -1,7 +1,10 @@
 """The images of a collection over a region: the pixels that rasterio reads, one row an image."""
 
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import ee
 import geopandas as gpd
@@ -13,6 +16,7 @@ import rasterio
 import shapely
 from mounted import write
 from oracle import nearest
+from PIL import Image
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 from watching import requests_since
@@ -334,6 +338,10 @@ def test_pictures_of_what_is_no_picture_are_rows_that_say_so(tmp_path, asked):
     seen = {"bands": ["b1"], "min": 0, "max": 30_000}
     result = run(tmp_path / "seen", format="png", vis_params=seen)
     assert (result.manifest["status"] == "ok").all()
+    # On the sheet, what is masked is neither white nor black, which may be values.
+    grey = (np.asarray(result.contact_sheet(columns=3, side=160)) == 225).all(axis=-1)
+    assert not grey[:160, :320].any()
+    assert grey[:160, 340:].mean() > 0.2
 
 
 def test_a_large_image_comes_in_tiles_that_are_joined(folder, tmp_path, asked):
@@ -398,6 +406,17 @@ def test_images_are_the_same_however_earth_engine_is_read(tiles, folder, tmp_pat
     assert result.manifest["error_kind"].tolist()[3:] == ["outside", "no_image"]
     for item_id in (WEST, EAST):
         assert_is_the_window(result, folder, item_id)
+
+
+@pytest.mark.slow
+def test_the_example_leaves_pictures_and_a_sheet(tmp_path):
+    script = Path(__file__).parents[2] / "examples/images_over_a_city.py"
+    command = [sys.executable, str(script), "--out", str(tmp_path / "city"), "--end", "2023-06-04"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "3 ok, 0 failed" in done.stdout
+    assert len(list((tmp_path / "city/chips").glob("*.png"))) == 3
+    assert Image.open(tmp_path / "city/city.png").size == (3 * 246 + 6, 264 + 6)
 
 
 NEAR = pd.DataFrame({"place": [1], "rank": [0], "id": ["x"]}, index=["1_x"])
