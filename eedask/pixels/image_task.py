@@ -118,16 +118,18 @@ class ImageTask:
 
     def _grid(self, item: WorkItem, told: Told) -> PixelGrid:
         """Return the grid of an item's chip; raise the error because of which it has none."""
+        task, layout = self.chips, self.chips.layout
+        assert layout is not None
+        # First what holds for all items if the plan is wrong: a run whose first items all fail
+        # alike is stopped.
+        told.bands.check(task.bands)
+        if task.format.is_visual and task.visualization is None:
+            told.bands.check_drawable(task.bands, task.format)
         if not told.meets:
             raise OutsideError(
                 "the image's footprint does not meet the region, so it is left out; with"
                 " outside='keep' it is a file in which all is masked"
             )
-        task, layout = self.chips, self.chips.layout
-        assert layout is not None
-        told.bands.check(task.bands)
-        if task.format.is_visual and task.visualization is None:
-            told.bands.check_drawable(task.bands, task.format)
         native = None
         if layout.lattice.is_native:
             assert told.bands.projection is not None
