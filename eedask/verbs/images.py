@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from eedask.items.check import check_items, some
 from eedask.items.item import sample_items, work_items
 from eedask.items.regions import check_region
 from eedask.pixels.chip_task import COMPUTE_PIXELS, ChipTask
-from eedask.pixels.finding import END, START, ByDates, ByIndex, Finder
+from eedask.pixels.finding import END, INDEX, START, ByDates, ByIndex, Finder
 from eedask.pixels.image_question import Wanted, image_question
 from eedask.pixels.image_task import MOST_IMAGES, ImageTask
 from eedask.plan import Plan
@@ -76,13 +76,10 @@ class Search:
     @cached_property
     def finder(self) -> Finder:
         """How the images of items are found, by what columns and index they have."""
-        items = self.items
-        if {START, END} <= set(items.columns) and all(
-            pd.api.types.is_datetime64_any_dtype(items[name]) for name in (START, END)
-        ):
-            _check_ranges(items)
+        if {START, END} <= set(self.items.columns) and self.items.index.name != INDEX:
+            _check_ranges(self.items)
             return ByDates()
-        _check_indices(items)
+        _check_indices(self.items)
         return ByIndex()
 
     @cached_property
@@ -113,7 +110,9 @@ class Search:
             region=to_ee_geometry(region.value("geometry")) if self.outside == "skip" else None,
         )
         sample = sample_items(self.items)[0]
-        return ImageTask(chips, image_question(self.finder, self.images, wanted, sample), region)
+        question = image_question(self.finder, self.images, wanted, sample)
+        # Grids are asked for with the question, many at once, and not by each chip.
+        return ImageTask(replace(chips, projection=None), question, region)
 
     def question(self, of_chips: Question) -> Question:
         """Return what determines the result, by what determines that of chips."""
@@ -133,8 +132,15 @@ class Search:
 
 
 def _check_ranges(items: gpd.GeoDataFrame) -> None:
+    if not all(pd.api.types.is_datetime64_any_dtype(items[name]) for name in (START, END)):
+        raise ItemsError(
+            "items with columns 'start' and 'end' are ranges of dates, as eedask.items.date_ranges"
+            " gives them: make datetimes of both with pandas.to_datetime(…, utc=True). If the index"
+            f" holds system:index, call it that: ids.rename_axis({INDEX!r})"
+        )
+    start, end = (pd.to_datetime(items[name], utc=True) for name in (START, END))
     # Missing dates fail this too.
-    backwards = ~(items[START] < items[END])
+    backwards = ~(start < end)
     if backwards.any():
         raise ItemsError(
             "a range of dates has a start, and an end after it; not so"
@@ -208,7 +214,7 @@ def images(
     ids : GeoDataFrame or DataFrame
         One row an image, as :func:`eedask.items.image_ids` gives them: the index holds
         ``system:index``. Other columns go into the manifest; geometries are not used. Or ranges of
-        dates, with columns ``start`` and ``end`` (datetimes, UTC), and ids of their own.
+        dates, with columns ``start`` and ``end`` (datetimes, UTC), and an index of another name.
     collection : ee.ImageCollection or str
         That the images are in, filtered and mapped as you like; or an asset's id. Large collections
         are found in sooner if they are filtered by bounds and dates, as for ``image_ids``.

@@ -430,7 +430,7 @@ NEAR = pd.DataFrame({"place": [1], "rank": [0], "id": ["x"]}, index=["1_x"])
 BACKWARDS = pd.DataFrame(
     {
         "start": pd.to_datetime(["2020", None], utc=True),
-        "end": pd.to_datetime(["2021"] * 2, utc=True),
+        "end": pd.to_datetime(["2021"] * 2),
     }
 )
 
@@ -449,6 +449,7 @@ BACKWARDS = pd.DataFrame(
         ({"ids": pd.DataFrame({"path": [1]}, index=["x"])}, ItemsError, "the manifest's own"),
         ({"ids": NEAR}, ItemsError, r"images of places.*eedask\.chips\(items, lambda item"),
         ({"ids": BACKWARDS}, ItemsError, "an end after it; not so 1"),
+        ({"ids": BACKWARDS.astype(str)}, ItemsError, "make datetimes of both"),
         ({"collection": 5}, InputError, "collection is an ee.ImageCollection; got int"),
         ({"collection": lambda item: item}, InputError, "ee.ImageCollection; got function"),
         ({"region": None}, ItemsError, "region is a GeoDataFrame.*got NoneType"),
