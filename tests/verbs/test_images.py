@@ -23,10 +23,10 @@ from watching import requests_since
 
 import eedask
 from eedask.emulator import Emulator
-from eedask.errors import DatasetError, InputError, ItemsError, NoImageError, RunStopped
+from eedask.errors import DatasetError, InputError, ItemsError, RunStopped
 from eedask.pixels.query import PIXEL_LIMITS
 
-pytestmark = pytest.mark.usefixtures("on_tiles", "threads")
+pytestmark = pytest.mark.usefixtures("tiles", "threads")
 
 TILES = "projects/eedask-tests/assets/tiles"
 # On both sides of the meridian that parts the zones 13 and 14.
@@ -35,6 +35,7 @@ CRS = {"west": "EPSG:32613", "east": "EPSG:32614", "part": "EPSG:32614", "far": 
 IDS = [f"{name}_2020_{day:03d}" for day, name in enumerate(CRS, 1)]
 WEST, EAST, PART, FAR = IDS
 SCALE = 60.0
+INDEX = "system:index"
 
 
 def corner(crs, longitude, latitude):
@@ -65,13 +66,6 @@ def tiles(folder):
 
 
 @pytest.fixture
-def on_tiles(tiles):
-    """The client is initialised on the emulator of the tiles, which has no faults."""
-    yield tiles
-    tiles.set_readings(None)
-
-
-@pytest.fixture
 def asked(tiles):
     """How many requests the emulator has had since the test began."""
     before = tiles.stats()
@@ -79,7 +73,7 @@ def asked(tiles):
 
 
 def ids_of(*names):
-    return pd.DataFrame(index=pd.Index(names, name="system:index"))
+    return pd.DataFrame(index=pd.Index(names, name=INDEX))
 
 
 def images(tmp_path, ids=None, collection=None, **options):
@@ -192,14 +186,18 @@ def test_a_scale_keeps_the_origin_of_the_images_own_grid(folder, tmp_path):
     assert result.open(WEST).dtype.names[0] == "b2"
 
 
-def test_an_image_outside_of_the_region_is_a_row_that_says_so(tmp_path, asked):
-    result = run(tmp_path, ids_of(EAST, FAR))
-    assert asked() == 2
-    row = result.manifest.loc[FAR]
-    assert (row["status"], row["error_kind"], row["attempts"]) == ("failed", "outside", 0)
-    assert "footprint does not meet the region" in row["error"]
-    assert result.manifest.loc[EAST, "status"] == "ok"
+def test_images_that_are_outside_or_not_there_are_rows_that_say_so(tmp_path, asked, folder):
+    result = run(tmp_path, ids_of(EAST, FAR, "nowhere", WEST))
+    assert asked() == 3
+    manifest = result.manifest
+    assert manifest["status"].tolist() == ["ok", "failed", "failed", "ok"]
+    assert manifest["error_kind"].tolist()[1:3] == ["outside", "no_image"]
+    assert manifest["attempts"].tolist() == [1, 0, 0, 1]
+    assert "footprint does not meet the region" in manifest.loc[FAR, "error"]
+    assert "no image with system:index 'nowhere'" in manifest.loc["nowhere", "error"]
     assert "1 x outside: the image's footprint" in result.summary()
+    assert_is_the_window(result, folder, EAST)
+    assert_is_the_window(result, folder, WEST)
 
 
 def test_any_number_of_images_outside_does_not_end_a_run(tmp_path, asked):
@@ -228,16 +226,6 @@ def test_an_image_outside_of_the_region_is_all_masked_if_asked_for(tmp_path):
     assert pixels(result, FAR).shape[1] > 10
 
 
-def test_an_index_that_is_not_there_is_a_row_that_says_so(tmp_path, asked, folder):
-    result = run(tmp_path, ids_of(EAST, "nowhere", WEST))
-    assert asked() == 3
-    row = result.manifest.loc["nowhere"]
-    assert (row["status"], row["error_kind"]) == ("failed", NoImageError.kind)
-    assert "no image with system:index 'nowhere'" in row["error"]
-    assert_is_the_window(result, folder, EAST)
-    assert_is_the_window(result, folder, WEST)
-
-
 def test_a_run_stops_where_the_first_images_are_all_not_there(tmp_path, asked):
     with pytest.raises(RunStopped, match=r"first 50 items .* alike.*no image with system"):
         run(tmp_path, ids_of(*(f"n{number}" for number in range(60))))
@@ -246,12 +234,9 @@ def test_a_run_stops_where_the_first_images_are_all_not_there(tmp_path, asked):
 
 def test_an_index_that_stands_for_several_images_is_a_row_that_says_so(tmp_path):
     twice = ee.ImageCollection(TILES).merge(ee.ImageCollection(TILES))
-    same = ee.ImageCollection(twice.toList(9).map(lambda image: ee.Image(image).set(_INDEX, "x")))
+    same = ee.ImageCollection(twice.toList(9).map(lambda image: ee.Image(image).set(INDEX, "x")))
     result = run(tmp_path, ids_of("x"), same)
     assert "several images with system:index 'x'" in result.manifest.loc["x", "error"]
-
-
-_INDEX = "system:index"
 
 
 def test_mapped_collections_keep_their_images(tmp_path, folder):
@@ -263,7 +248,7 @@ def test_mapped_collections_keep_their_images(tmp_path, folder):
 
 def test_indices_of_merged_collections_are_those_of_that_very_merging(tmp_path, folder):
     one, other = (
-        ee.ImageCollection(TILES).filter(ee.Filter.eq(_INDEX, id_)) for id_ in (EAST, WEST)
+        ee.ImageCollection(TILES).filter(ee.Filter.eq(INDEX, id_)) for id_ in (EAST, WEST)
     )
     ids = eedask.items.image_ids(one.merge(other), geometry=False)
     assert sorted(ids.index) == [f"1_{EAST}", f"2_{WEST}"]
@@ -319,7 +304,7 @@ def test_one_bad_image_is_a_row(tmp_path, folder, asked):
     """It stands in the way of the others' question, which is halved until it is alone."""
 
     def bare(image):
-        is_bad = ee.String(image.get(_INDEX)).equals(WEST)
+        is_bad = ee.String(image.get(INDEX)).equals(WEST)
         return ee.Image(ee.Algorithms.If(is_bad, image.select([]), image))
 
     result = run(tmp_path, ids_of(WEST, EAST, PART), ee.ImageCollection(TILES).map(bare))
@@ -404,9 +389,9 @@ def test_the_work_can_be_sent_to_workers(tmp_path):
     assert pickle.loads(pickle.dumps(task)) == task
 
 
-@pytest.mark.parametrize("readings", ["all-other"])
-def test_images_are_the_same_however_earth_engine_is_read(tiles, folder, tmp_path, readings):
-    tiles.set_readings(readings)
+def test_images_are_the_same_however_earth_engine_is_read(request, tiles, folder, tmp_path):
+    request.addfinalizer(lambda: tiles.set_readings(None))
+    tiles.set_readings("all-other")
     patient = eedask.RetryPolicy(tries=30, delay=0.02, max_delay=0.1, jitter=(0, 0.02))
     result = run(tmp_path, ids_of(*IDS, "nowhere"), format="tif", retry=patient)
     assert result.manifest["error_kind"].tolist()[3:] == ["outside", "no_image"]
