@@ -15,7 +15,7 @@ from PIL import Image
 
 from eedask.dataset.dataset import REPORT, SHEET, Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
-from eedask.dataset.folder import folder_at
+from eedask.dataset.folder import folder_at, refusals_told
 from eedask.dataset.rows import FAILED, OK
 from eedask.errors import DatasetError, EedaskError, InputError
 from eedask.pixels.formats.registry import format_of
@@ -188,7 +188,8 @@ class Result:
         for id_ in self.manifest.index[self.manifest["status"] == OK]:
             name = f"{safe_name(id_, unique_case=unique)}.csv"
             rows = values.iloc[places.get(id_, [])]
-            target.write(name, csv_of(rows, escape_formulas=escape_formulas))
+            with refusals_told(target, whatever=True):
+                target.write(name, csv_of(rows, escape_formulas=escape_formulas))
             paths.append(target.path(name))
         # No other file may stay in the folder: scripts read all that is there as CSV.
         target.sweep()
@@ -249,7 +250,8 @@ class Result:
     def _or_damaged(self, path: str) -> Iterator[None]:
         """Turn what reading a chip's file raises into a DatasetError that says what to do."""
         try:
-            yield
+            with refusals_told(self._dataset.folder):
+                yield
         except EedaskError:
             raise
         # Each library has errors of its own for files that it cannot read.
@@ -265,7 +267,7 @@ class Result:
 
     def _file_of(self, item_id: Any) -> tuple[str, int]:
         """Return the path of an item's file, relative to the folder, and its bytes."""
-        if item_id not in self.manifest.index:
+        if not isinstance(item_id, int | str | np.integer) or item_id not in self.manifest.index:
             raise InputError(f"there is no item {item_id!r} in {self.path}")
         row = self.manifest.loc[item_id]
         if row["status"] != OK:
