@@ -75,11 +75,7 @@ class ImageTask:
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
         """Yield jobs of items that are asked about together; each becomes one job an item."""
-        region = self.region
-        placed = [
-            replace(item, geometry=region.geometry, crs=region.crs, bounds=region.bounds)
-            for item in items
-        ]
+        placed = self._placed(items)
         for start in range(0, len(placed), MOST_IMAGES):
             yield Job(tuple(placed[start : start + MOST_IMAGES]))
 
@@ -109,6 +105,14 @@ class ImageTask:
         middle = len(job.items) // 2
         halves = job.items[:middle], job.items[middle:]
         return [Job(half, elapsed_s=job.elapsed_s) for half in halves]
+
+    def _placed(self, items: Sequence[WorkItem]) -> list[WorkItem]:
+        """Return items with the region in the place of their geometries."""
+        region = self.region
+        return [
+            replace(item, geometry=region.geometry, crs=region.crs, bounds=region.bounds)
+            for item in items
+        ]
 
     def _laid_out(self, item: WorkItem, told: Told | NoImageError) -> PixelGrid | Exception:
         try:
