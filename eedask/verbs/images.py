@@ -216,8 +216,9 @@ def images(
         ``system:index``. Other columns go into the manifest; geometries are not used. Or ranges of
         dates, with columns ``start`` and ``end`` (datetimes, UTC), and an index of another name.
     collection : ee.ImageCollection or str
-        That the images are in, filtered and mapped as you like; or an asset's id. Large collections
-        are found in sooner if they are filtered by bounds and dates, as for ``image_ids``.
+        That the images are in, filtered and mapped as you like; or an asset's id. In a large
+        collection, images are found sooner if it is filtered by bounds and dates, as it was for
+        ``image_ids``.
     region : GeoDataFrame, GeoSeries or shapely geometry
         Polygons in any crs; a bare geometry is in EPSG:4326. A file has the pixels that cover their
         bounding box in the crs of the file. To mask what is outside of the polygons, map
