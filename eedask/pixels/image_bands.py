@@ -75,10 +75,20 @@ def bands_of(body: bytes) -> ImageBands:
         If it says nothing of the kind.
     """
     with reading(body, "bands"):
-        told = value_of(body)
-        types = {str(name): dict(told["types"][name]) for name in told["names"]}
-        projection = told.get("projection")
-        return ImageBands(types, None if projection is None else checked_projection(projection))
+        return told_bands(value_of(body))
+
+
+def told_bands(told: Mapping[str, Any]) -> ImageBands:
+    """Return what is told of an image; raise what :func:`reading` takes if it is malformed.
+
+    Parameters
+    ----------
+    told : mapping
+        ``names``, ``types``, and ``projection`` if that was asked for.
+    """
+    types = {str(name): dict(told["types"][name]) for name in told["names"]}
+    projection = told.get("projection")
+    return ImageBands(types, None if projection is None else checked_projection(projection))
 
 
 def _is_8_bit(kind: Mapping[str, Any]) -> bool:
