@@ -78,7 +78,7 @@ eedask.emulator.values: dates formulas truth value_types comparison elements fil
 eedask.expressions: digest symbols compile
 eedask.items: check from_earth_engine item local
 eedask.pixels: formats layout visualization query cutting tiles chip_task
-eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
+eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet report result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
