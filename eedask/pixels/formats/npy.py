@@ -135,7 +135,7 @@ def _header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     if len(shape) != 2 or min(shape) < 1 or dtype.names is None:
         raise ValueError(f"an array of {dtype} with {len(shape)} dimensions, {shape}")
-    if odd := [name for name in dtype.names if dtype[name].kind not in "iuf"]:
+    if odd := [name for name in dtype.names if dtype[name].base.kind not in "iuf"]:
         raise ValueError(f"the bands {odd} hold no numbers: {dtype}")
     return (shape[0], shape[1]), dtype
 
