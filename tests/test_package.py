@@ -79,7 +79,7 @@ eedask.expressions: digest symbols compile
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
 eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task
-eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
+eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet report result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec

@@ -14,6 +14,7 @@ from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.formats.masking import Masking
 from eedask.pixels.image_bands import bands_of
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import (
@@ -56,7 +57,10 @@ class ChipTask:
     format : ImageFormat
     method : str
     bands : tuple of str
+        All that come back, masks included; empty if their names are not known.
     visualization : Visualization, optional
+    masking : Masking
+        How files of data say which pixels are masked.
     folder_by : str, optional
         Column whose values name subfolders.
     unique_case : bool
@@ -76,6 +80,7 @@ class ChipTask:
     method: str
     bands: tuple[str, ...]
     visualization: Visualization | None
+    masking: Masking
     folder_by: str | None
     unique_case: bool
     limits: Limits | None = None
@@ -139,9 +144,9 @@ class ChipTask:
     def do(self, job: Job, sender: Sender) -> list[File]:
         """Return the item's chip, of one request or put together of several.
 
-        A chip of one request is the very file that Earth Engine sent. One of several is held in
-        memory decoded, with the tiles under way beside it, and then as a file: as many of them at
-        once as there are items under way.
+        A picture of one request is the very file that Earth Engine sent. A chip of several is held
+        in memory decoded, with the tiles under way beside it, and then as a file: as many of them
+        at once as there are items under way.
 
         Raises
         ------
@@ -153,7 +158,8 @@ class ChipTask:
             grid = job.laid_out or self._native_grid(item, sender)
             expression = self.image.encode(item)
             query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
-            return [self._file(self.path(item), self._pixels(query, sender), grid)]
+            data = self.format.settle(self._pixels(query, sender), self.masking)
+            return [self._file(self.path(item), data, grid)]
 
     def _file(self, path: str, data: bytes, grid: PixelGrid | None) -> File:
         """Return a chip's file; where its pixels lie is read from it if it was not asked for."""
@@ -208,7 +214,7 @@ class ChipTask:
     def _least_bands(self) -> int:
         """How many bands come back, as far as that is known before asking."""
         coloured = self.visualization is not None and self.visualization.palette
-        return 3 if coloured else max(1, len(self.bands))
+        return 3 if coloured else max(1 if self.format.is_visual else 2, len(self.bands))
 
     def _pixels(self, query: PixelQuery, sender: Sender) -> bytes:
         if query.grid is None:

@@ -20,6 +20,7 @@ from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import folder_at
 from eedask.dataset.rows import FAILED, IMAGE, ITEM_ID, OK, WHEN
 from eedask.errors import DatasetError, EedaskError, InputError
+from eedask.pixels.formats.masking import Masking
 from eedask.pixels.formats.registry import format_of
 from eedask.results.contact_sheet import Labelled, contact_sheet
 from eedask.results.report import report_html
@@ -244,8 +245,10 @@ class Result:
         Returns
         -------
         PIL.Image.Image, numpy.ndarray or rasterio.DatasetReader
-            A picture for PNG and JPEG; a structured array, shape (rows, columns), with a field for
-            each band, for NumPy files; an open dataset for GeoTIFFs, which needs rasterio.
+            A picture for PNG and JPEG; for NumPy files a structured masked array
+            (``numpy.ma.MaskedArray``), shape (rows, columns), with a field for each band; an open
+            dataset for GeoTIFFs, which needs rasterio, and whose ``read(masked=True)`` gives a
+            masked array, shape (bands, rows, columns).
 
         Raises
         ------
@@ -257,7 +260,8 @@ class Result:
         self._check_files()
         path, nbytes = self._file_of(item_id)
         with self._or_damaged(path):
-            return format_of(path).open(self._bytes(path, nbytes))
+            masking = Masking.from_json(self._dataset.plan()["asked"])
+            return format_of(path).open(self._bytes(path, nbytes), masking)
 
     def _bytes(self, path: str, nbytes: int) -> bytes:
         """Return a chip's file; raise ValueError if it is not as long as it was written."""

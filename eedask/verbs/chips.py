@@ -28,6 +28,7 @@ from eedask.items.check import check_items
 from eedask.items.item import WorkItem, sample_items
 from eedask.pixels.chip_task import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
 from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.formats.masking import MASK, Masking
 from eedask.pixels.formats.registry import image_format
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import check_size
@@ -59,9 +60,12 @@ class ChipRequest:
     vis_params: Mapping[str, Any] | None
     folder_by: str | None
     method: str
+    nodata: float | None
+    mask: str | None
 
     def __post_init__(self) -> None:
         _check_method(self.method, self.kind)
+        _ = self.masking
         rows_columns, bands = self.rows_columns, self._bands_and_look[0]
         if self.region is None:
             _ = self.layout
@@ -75,7 +79,8 @@ class ChipRequest:
             raise InputError("with region=, leave crs out to have the image's own grid")
         if rows_columns is not None:
             by_url = self.method != COMPUTE_PIXELS
-            check_size(rows_columns, len(bands) or 1, 1, by_url=by_url)
+            count = len(bands) or 1
+            check_size(rows_columns, count * (1 if self.kind.is_visual else 2), 1, by_url=by_url)
 
     @property
     def needs_geometry(self) -> bool:
@@ -86,6 +91,25 @@ class ChipRequest:
     def kind(self) -> ImageFormat:
         """The file format, as an object."""
         return image_format(self.format)
+
+    @cached_property
+    def masking(self) -> Masking:
+        """How files of data say which pixels are masked."""
+        if self.mask not in (None, "band"):
+            raise InputError(f"mask is 'band' or None; got {self.mask!r}")
+        if self.nodata is None and self.mask is None:
+            return Masking()
+        if self.kind.is_visual:
+            raise InputError(
+                f"nodata= and mask= are for data; format={self.kind.name!r} holds none"
+            )
+        if self.nodata is not None and self.mask is not None:
+            raise InputError("give nodata= or mask='band', not both: each says what is masked")
+        if self.nodata is not None and not _is_number(self.nodata):
+            raise InputError(f"nodata is a number; got {self.nodata!r}")
+        # Of NumPy's numbers, their plain ones.
+        plain = getattr(self.nodata, "item", lambda: self.nodata)()
+        return Masking(plain, self.mask is not None)
 
     @cached_property
     def rows_columns(self) -> tuple[int, int] | None:
@@ -140,8 +164,9 @@ class ChipRequest:
             projection=self._projection(samples) if is_own and self._is_native else None,
             format=self.kind,
             method=self.method,
-            bands=bands,
+            bands=bands if self.kind.is_visual else (*bands, *map(_mask_name, bands)),
             visualization=look,
+            masking=self.masking,
             folder_by=self.folder_by,
             unique_case=not self._case_matters(items),
         )
@@ -167,6 +192,7 @@ class ChipRequest:
             "bands": bands,
             "visualization": look.to_json() if look else None,
             "folder_by": self.folder_by,
+            **self.masking.to_json(),
         }
 
     @cached_property
@@ -211,11 +237,27 @@ class ChipRequest:
 
     def _recipe(self) -> Any:
         """Return the image, or a function from an item to it, cut to the region if there is one."""
-        return self.image if self.region is None else self._clipped
+        if self.region is not None:
+            return self._clipped
+        return self._with_masks if callable(self.image) else self._with_masks(None)
+
+    def _with_masks(self, item: Any) -> ee.Image:
+        """Return an item's image; of data, its bands and then a mask of each, 1 where valid.
+
+        Outside of its footprint an image and its mask have no pixels: there, too, masks are 0.
+        """
+        image = self._image_of(item)
+        if self.kind.is_visual:
+            return image
+        bands, _ = self._bands_and_look
+        image = ee.Image(image)
+        chosen = image.select(list(bands)) if bands else image
+        masks = chosen.mask().gt(0).toByte().unmask(0, False)
+        return chosen.addBands(masks.rename([*map(_mask_name, bands)]) if bands else masks)
 
     def _clipped(self, item: Any) -> ee.Image:
         """Return an item's image cut to its region, in the way of the client's ``getThumbURL``."""
-        image, region, crs = self._image_of(item), self.region, self._region_crs
+        image, region, crs = self._with_masks(item), self.region, self._region_crs
         place = region(item) if callable(region) else item.geometry.buffer(region).bounds()
         if crs is not None:
             name = item.utm_crs if crs == UTM else crs
@@ -258,6 +300,15 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, Real) and math.isfinite(value)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _mask_name(band: str) -> str:
+    """Return the name under which a band's mask is asked for."""
+    return f"{band}_{MASK}"
+
+
 def _check_method(method: str, kind: ImageFormat) -> None:
     if method not in METHODS:
         raise InputError(f"method={method!r} is not known; choose one of {METHODS}")
@@ -282,6 +333,8 @@ def chips(
     vis_params: Mapping[str, Any] | None = None,
     folder_by: str | None = None,
     method: str = COMPUTE_PIXELS,
+    nodata: float | None = None,
+    mask: str | None = None,
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
     retry: RetryPolicy | None = None,
@@ -342,6 +395,19 @@ def chips(
     method : {"compute_pixels", "thumb_url", "download_url"}
         ``computePixels`` takes one request a chip. The others create a URL and fetch it, as
         ``getThumbURL`` (pictures) and ``getDownloadURL`` (data) do. The files are the same.
+    nodata : number, optional
+        What files of data hold where the image is masked; GeoTIFFs state it in their tag. When not
+        given: NaN for floats, the least value for int16 and wider signed types. All values of
+        other types may be real, so those files carry a mask: GeoTIFFs GDAL's internal one, NumPy
+        files a field ``mask`` with one byte for each band, 1 where it is valid. A chip that cannot
+        be told from its mask so (a real pixel equals the default, or the bands of a GeoTIFF with
+        one mask are masked in different places) fails with a message that says what to state.
+        A pixel counts as valid if its mask is greater than 0. Pictures take neither this nor
+        ``mask``: PNGs have alpha, and JPEGs are black where masked.
+    mask : {"band"}, optional
+        Add a band ``mask`` instead, 1 where all bands are valid and 0 elsewhere; values are 0
+        where they are masked. It is uint8 in NumPy files, and in GeoTIFFs, which have one type,
+        that of the other bands.
     concurrency : int
         Requests at once, over all workers and all runs of the project on the cluster. Earth
         Engine's default quota is 40 (https://developers.google.com/earth-engine/guides/usage).
@@ -398,6 +464,8 @@ def chips(
         vis_params=vis_params,
         folder_by=folder_by,
         method=method,
+        nodata=nodata,
+        mask=mask,
     )
     checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
     task, question = request.task(checked, sending.endpoint)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from eedask.errors import EedaskError, InputError, PermanentError, SizeError, TransientError
 from eedask.grid import PixelGrid, Window
+from eedask.pixels.formats.masking import Masking
 from eedask.pixels.formats.stretching import stretched
 
 
@@ -106,12 +107,27 @@ class ImageFormat(ABC):
         """Return a new joiner for a chip; :meth:`join` has made sure that there can be one."""
 
     @abstractmethod
-    def open(self, data: bytes) -> Any:
-        """Return a file as what users of the format work with: an array, a picture, a dataset."""
+    def open(self, data: bytes, masking: Masking | None = None) -> Any:
+        """Return a file as what users of the format work with: an array, a picture, a dataset.
+
+        ``masking`` is what it was settled with; the default of its types when not given.
+        """
 
     @abstractmethod
     def as_array(self, data: bytes) -> NDArray[Any]:
         """Return a file's values, shape (bands, rows, columns); 0 where the file masks them."""
+
+    def settle(self, data: bytes, masking: Masking) -> bytes:
+        """Return the file to keep, of one with values and masks; see :class:`Masking`.
+
+        Pictures are kept as they are: they have alpha, or no mask at all.
+
+        Raises
+        ------
+        PermanentError
+            If the file cannot say which of its pixels are masked.
+        """
+        return data
 
     def as_picture(self, data: bytes) -> Image.Image:
         """Return a file as an RGB or RGBA picture for people; see :func:`stretched` for data."""

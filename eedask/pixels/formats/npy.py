@@ -1,4 +1,8 @@
-"""NumPy's NPY: a structured array of (rows, columns), with one field for each band."""
+"""NumPy's NPY: a structured array of (rows, columns), with one field for each band.
+
+Where the type of a band has no value to spare for masked pixels, there is one more field, ``mask``,
+with a byte for each band: 1 where it is valid, else 0.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eedask.errors import PermanentError
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
+from eedask.pixels.formats.masking import MASK, Masking
 
 
 class Npy(ImageFormat):
@@ -45,16 +51,79 @@ class Npy(ImageFormat):
         """Return a joiner that writes tiles into the file that is being made."""
         return _Joiner(grid, most)
 
-    def open(self, data: bytes) -> NDArray[Any]:
-        """Return the structured array, shape (rows, columns)."""
-        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-        return array
+    def settle(self, data: bytes, masking: Masking) -> bytes:
+        """Return the file with its masks written into the values, or into the field ``mask``."""
+        answer = _loaded(data)
+        names = answer.dtype.names or ()
+        bands, masks = names[: len(names) // 2], names[len(names) // 2 :]
+        kept = np.empty(answer.shape, _kept(answer.dtype, masking))
+        valid = [answer[mask] != 0 for mask in masks]
+        for band, where in zip(bands, valid, strict=True):
+            kept[band] = answer[band]
+            masking.fill(kept[band], where, f"band {band!r}")
+        if masking.as_band:
+            kept[MASK] = np.logical_and.reduce(valid)
+        elif len(kept.dtype) > len(bands):
+            kept[MASK] = np.stack(valid, axis=-1)
+        return _head(kept.dtype, kept.shape) + kept.tobytes()
+
+    def open(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
+        """Return a structured masked array, shape (rows, columns)."""
+        masking = masking or Masking()
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+        carried = _carries_masks(array.dtype)
+        names = [name for name in array.dtype.names if not (carried and name == MASK)]
+        values = np.empty(array.shape, [(name, array.dtype[name]) for name in names])
+        masked = np.zeros(array.shape, [(name, bool) for name in names])
+        for number, name in enumerate(names):
+            values[name] = array[name]
+            if carried:
+                masked[name] = array[MASK][..., number] == 0
+            elif masking.as_band and name != MASK:
+                masked[name] = array[MASK] == 0
+            elif not masking.as_band:
+                masked[name] = masking.masked(array[name])
+        return np.ma.MaskedArray(values, masked)
 
     def as_array(self, data: bytes) -> NDArray[Any]:
-        """Return the bands in the one type that holds all of them; NPY has 0 where masked."""
+        """Return the bands in the one type that holds all of them; 0 where masked."""
         array = self.open(data)
         assert array.dtype.names is not None
-        return np.stack([array[name] for name in array.dtype.names])
+        return np.stack([np.ma.filled(array[name], 0) for name in array.dtype.names])
+
+
+def _loaded(data: bytes) -> NDArray[Any]:
+    """Return the array of a checked file, without a copy."""
+    length = 10 + int.from_bytes(data[8:10], "little")
+    shape, dtype = _header(data[:length])
+    return np.frombuffer(data, dtype, offset=length).reshape(shape)
+
+
+def _carries_masks(dtype: np.dtype[Any]) -> bool:
+    return MASK in (dtype.names or ()) and dtype[MASK].shape != ()
+
+
+@functools.lru_cache(maxsize=64)
+def _kept(dtype: np.dtype[Any], masking: Masking) -> np.dtype[Any]:
+    """Return the type of a file, by that of an answer with values and masks."""
+    names = dtype.names or ()
+    bands = names[: len(names) // 2]
+    fields: list[Any] = [(name, dtype[name]) for name in bands]
+    carried = any(masking.value_for(dtype[name]) is None for name in bands)
+    if carried and MASK in bands:
+        raise PermanentError(f"the image has a band {MASK!r}, as the file has: rename the band")
+    if masking.as_band:
+        fields.append((MASK, "u1"))
+    elif carried:
+        fields.append((MASK, "u1", (len(bands),)))
+    return np.dtype(fields)
+
+
+@functools.lru_cache(maxsize=64)
+def _head(dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
+    file = io.BytesIO()
+    _write_header(file, dtype, shape)
+    return file.getvalue()
 
 
 @functools.lru_cache(maxsize=64)
@@ -66,7 +135,7 @@ def _header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     if len(shape) != 2 or min(shape) < 1 or dtype.names is None:
         raise ValueError(f"an array of {dtype} with {len(shape)} dimensions, {shape}")
-    if odd := [name for name in dtype.names if dtype[name].kind not in "iuf"]:
+    if odd := [name for name in dtype.names if dtype[name].base.kind not in "iuf"]:
         raise ValueError(f"the bands {odd} hold no numbers: {dtype}")
     return (shape[0], shape[1]), dtype
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageFile
 
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.formats.base import ImageFormat, Joiner, bands_first, check_memory
+from eedask.pixels.formats.masking import Masking
 
 # Bytes of a pixel in Pillow's memory.
 _PILLOW_BYTES = {"L": 1, "LA": 4, "RGB": 4, "RGBA": 4}
@@ -56,7 +57,7 @@ class PictureFormat(ImageFormat):
         """Return a joiner that pastes tiles on a canvas."""
         return _Joiner(grid, most, {"format": self.rest_name, **self.options})
 
-    def open(self, data: bytes) -> Image.Image:
+    def open(self, data: bytes, masking: Masking | None = None) -> Image.Image:
         """Return the picture, of any size."""
         image = self.unread(data)
         image.load()

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eedask.errors import PermanentError
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
 from eedask.pixels.formats.geotiff_tags import misplaced, samples_in, shape_in, tags_of
+from eedask.pixels.formats.masking import MASK, Masking
 
-# rasterio is imported where it is used: it is not installed with eedask, and only those who open
-# GeoTIFFs, or join them, need it.
+# rasterio is imported where it is used: it is not installed with eedask, and only those who ask
+# for GeoTIFFs need it.
 if TYPE_CHECKING:
     import rasterio
 
@@ -63,7 +65,33 @@ class Tif(ImageFormat):
         """Return a joiner whose file is like the first tile's, in all but size and place."""
         return _Joiner(grid, most)
 
-    def open(self, data: bytes) -> rasterio.io.DatasetReader:
+    def settle(self, data: bytes, masking: Masking) -> bytes:
+        """Return the file with a nodata value, a mask that GDAL reads, or a band ``mask``."""
+        self.check_opens()
+        from rasterio.io import MemoryFile
+
+        with MemoryFile(data) as file, file.open(driver="GTiff") as source:
+            count = source.count // 2
+            about, everything = _about(source, count), source.read()
+            profile = {**about["profile"], "transform": source.transform}
+        values, valid = everything[:count], everything[count:] != 0
+        nodata = masking.value_for(values.dtype)
+        everywhere = valid.all(axis=0)
+        if nodata is None and not masking.as_band and (valid != everywhere).any():
+            raise PermanentError(
+                f"the bands are masked in different places, and a GeoTIFF of {values.dtype} has one"
+                " mask for all of them: state nodata= with a value that no pixel has, or ask for"
+                " format='npy' or mask='band'"
+            )
+        masking.fill(values, valid, "the image")
+        if masking.as_band:
+            values = np.concatenate([values, everywhere[np.newaxis].astype(values.dtype)])
+            about = _with_mask_band(about)
+        is_carried = nodata is None and not masking.as_band and not everywhere.all()
+        profile |= {"nodata": nodata, **_sizes(values)}
+        return _written(profile, about, values, everywhere if is_carried else None)
+
+    def open(self, data: bytes, masking: Masking | None = None) -> rasterio.io.DatasetReader:
         """Return rasterio's dataset of the file.
 
         Raises
@@ -101,7 +129,7 @@ class _Joiner:
 
         with MemoryFile(data) as file, file.open(driver="GTiff") as source:
             if self._values is None:
-                self._about, self._values = _about(source), self._allocated(source)
+                self._about, self._values = _about(source, source.count), self._allocated(source)
             check_same("crs", source.crs, self._about["profile"]["crs"])
             check_same("bands", source.descriptions, self._about["descriptions"])
             check_same("types", set(source.dtypes), {self._values.dtype.name})
@@ -109,15 +137,8 @@ class _Joiner:
             self._values[:, *window.slices] = source.read()
 
     def finish(self) -> bytes:
-        from rasterio.io import MemoryFile
-
         assert self._values is not None
-        with MemoryFile() as file:
-            with file.open(**self._profile()) as target:
-                _describe(target, self._about)
-                target.write(self._values)
-            self._values = None
-            return bytes(file.getbuffer())
+        return _written(self._profile(), self._about, self._values, None)
 
     def _allocated(self, source: rasterio.io.DatasetReader) -> NDArray[Any]:
         dtype = np.dtype(source.dtypes[0])
@@ -127,11 +148,9 @@ class _Joiner:
     def _profile(self) -> dict[str, Any]:
         from rasterio import Affine
 
-        rows, columns = self._grid.shape
-        place = {"width": columns, "height": rows, "transform": Affine(*self._grid.transform)}
-        blocks = _BLOCK if max(rows, columns) > _STRIPED else {}
+        assert self._values is not None
         about = {**self._about["profile"], "nodata": self._nodata}
-        return {**about, **place, **blocks, "bigtiff": "if_safer"}
+        return {**about, "transform": Affine(*self._grid.transform), **_sizes(self._values)}
 
 
 def _one_nodata(known: float | None, stated: float | None) -> float | None:
@@ -148,19 +167,63 @@ def _one_nodata(known: float | None, stated: float | None) -> float | None:
     return known
 
 
-def _about(source: rasterio.io.DatasetReader) -> dict[str, Any]:
-    """Return what a GeoTIFF says besides its pixels, their number and place."""
+def _sizes(values: NDArray[Any]) -> dict[str, Any]:
+    """Return how many bands, rows and columns a file has, and how it is cut inside."""
+    count, rows, columns = values.shape
+    blocks = _BLOCK if max(rows, columns) > _STRIPED else {}
+    return {"count": count, "height": rows, "width": columns, **blocks, "bigtiff": "if_safer"}
+
+
+def _written(
+    profile: dict[str, Any],
+    about: dict[str, Any],
+    values: NDArray[Any],
+    valid: NDArray[np.bool_] | None,
+) -> bytes:
+    """Return a file; ``valid`` is written into it as a mask, if given."""
+    import rasterio
+    from rasterio.io import MemoryFile
+
+    # Without the option, GDAL writes the mask to a second file.
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as file:
+        with file.open(**profile) as target:
+            _describe(target, about)
+            target.write(values)
+            if valid is not None:
+                target.write_mask(valid)
+        return bytes(file.getbuffer())
+
+
+def _about(source: rasterio.io.DatasetReader, count: int) -> dict[str, Any]:
+    """Return what a GeoTIFF says of its first bands besides their pixels and place."""
     profile = {key: source.profile[key] for key in _PROFILE if key in source.profile}
     return {
         "profile": profile,
-        "descriptions": source.descriptions,
-        "colorinterp": source.colorinterp,
-        "scales": source.scales,
-        "offsets": source.offsets,
-        "units": source.units,
+        "descriptions": source.descriptions[:count],
+        "colorinterp": source.colorinterp[:count],
+        "scales": source.scales[:count],
+        "offsets": source.offsets[:count],
+        "units": source.units[:count],
         "tags": source.tags(),
-        "band_tags": [source.tags(band) for band in source.indexes],
+        "band_tags": [source.tags(band) for band in source.indexes[:count]],
     }
+
+
+def _with_mask_band(about: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file says of its bands, with one more that is called ``mask``."""
+    from rasterio.enums import ColorInterp
+
+    if MASK in about["descriptions"]:
+        raise PermanentError(f"the image has a band {MASK!r}, as the file has: rename the band")
+    more = {
+        "descriptions": MASK,
+        "colorinterp": ColorInterp.undefined,
+        "scales": 1.0,
+        "offsets": 0.0,
+        "units": None,
+        "band_tags": {},
+    }
+    return {**about, **{key: (*about[key], value) for key, value in more.items()}}
 
 
 def _describe(target: rasterio.io.DatasetWriter, about: dict[str, Any]) -> None:

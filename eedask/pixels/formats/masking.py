@@ -1,0 +1,106 @@
+"""What data files hold where the image is masked.
+
+What Earth Engine writes there by itself is not documented. So each band is asked for together with
+its mask, as a band of whole bytes: the first half of an answer's bands are values, the second half
+their masks. That takes two bytes more for each pixel and band, and no question about types.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.errors import PermanentError
+
+MASK = "mask"
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How files say which pixels are masked.
+
+    Attributes
+    ----------
+    nodata : int or float, optional
+        The value that they hold there, as the user states it. When None it goes by the type: NaN
+        for floats, the least value of signed types of 16 bits and more. All values of the others
+        may be real: files of those carry a mask.
+    as_band : bool
+        Whether there is a band ``mask`` instead: 1 where all bands are valid, else 0. Values are
+        0 where masked.
+    """
+
+    nodata: int | float | None = None
+    as_band: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the arguments as a dataset keeps them; JSON has no NaN."""
+        stated = None if self.nodata is None else str(self.nodata)
+        return {"nodata": stated, MASK: "band" if self.as_band else None}
+
+    @classmethod
+    def from_json(cls, terms: dict[str, Any]) -> Self:
+        """Return what :meth:`to_json` was given."""
+        if (stated := terms.get("nodata")) is None:
+            return cls(None, terms.get(MASK) == "band")
+        whole = stated.removeprefix("-").isdigit()
+        return cls(int(stated) if whole else float(stated), terms.get(MASK) == "band")
+
+    def value_for(self, dtype: np.dtype[Any]) -> int | float | None:
+        """Return what a masked pixel of a type holds; None where the file says it otherwise.
+
+        Raises
+        ------
+        PermanentError
+            If the type cannot hold the value that the user states.
+        """
+        if self.as_band:
+            return None
+        if self.nodata is not None:
+            if not _holds(dtype, self.nodata):
+                raise PermanentError(
+                    f"nodata={self.nodata!r} is no value of {dtype}, the type of the bands: state"
+                    " one that is, or leave it out"
+                )
+            return self.nodata
+        if dtype.kind == "f":
+            return math.nan
+        if dtype.kind == "i" and dtype.itemsize > 1:
+            return int(np.iinfo(dtype).min)
+        return None
+
+    def fill(self, values: NDArray[Any], valid: NDArray[np.bool_], what: str) -> None:
+        """Write into masked pixels what they are to hold; 0 if the file says it otherwise.
+
+        Raises
+        ------
+        PermanentError
+            If a pixel that is not masked has the value that by default means masked.
+        """
+        nodata = self.value_for(values.dtype)
+        if self.nodata is None and nodata is not None and (values == nodata)[valid].any():
+            raise PermanentError(
+                f"{what} has pixels of {nodata}, which in {values.dtype} files means masked: state"
+                " nodata= with a value that no pixel has, or ask for mask='band'"
+            )
+        values[~valid] = 0 if nodata is None else nodata
+
+    def masked(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return where values are masked, as far as the values themselves say it."""
+        nodata = self.value_for(values.dtype)
+        if nodata is None:
+            return np.zeros(values.shape, bool)
+        return np.isnan(values) if nodata != nodata else np.asarray(values == nodata)
+
+
+def _holds(dtype: np.dtype[Any], value: int | float) -> bool:
+    """Whether a type has exactly this value."""
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return value != value or float(dtype.type(value)) == value
+    limits = np.iinfo(dtype)
+    return math.isfinite(value) and value == int(value) and limits.min <= value <= limits.max

@@ -1,0 +1,185 @@
+"""Masked is never a value: what files of data hold where an image is masked."""
+
+import dataclasses
+
+import ee
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from mounted import write
+
+import eedask
+from eedask.emulator import Emulator
+from eedask.errors import InputError
+from eedask.pixels.query import PIXEL_LIMITS
+
+pytestmark = pytest.mark.usefixtures("threads")
+
+FOLDER = "projects/eedask-tests/assets"
+PLACE = rasterio.Affine(10, 0, 500000, 0, -10, 4700000)
+SIDE = 40
+# The type of a raster, and the nodata value that its file states. Zeros are real in all.
+TYPES = {"uint8": 7, "uint16": 7, "int16": -9999, "int32": -9999, "float32": -9999}
+READINGS = (None, "npy_masked=any", "geotiff_nodata=never", "geotiff_nodata=where_masked")
+
+
+def values_of(dtype):
+    """Two bands, with zeros and masked pixels in different places of each."""
+    rng = np.random.default_rng(4)
+    values = rng.integers(0, 200, (2, SIDE, SIDE)).astype(dtype)
+    values[:, :6] = 0
+    values[values == 7] = 8
+    masked = rng.random((2, SIDE, SIDE)) < 0.3
+    values[masked] = TYPES[dtype]
+    return values
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("masked")
+    for dtype, nodata in TYPES.items():
+        write(folder / f"{dtype}.tif", values_of(dtype), "EPSG:32614", PLACE, nodata)
+    mounts = {f"{FOLDER}/{dtype}": folder / f"{dtype}.tif" for dtype in TYPES}
+    with Emulator(mounts=mounts) as running, running.initialized():
+        yield running, folder
+
+
+@pytest.fixture(params=READINGS, ids=str)
+def readings(request, world):
+    world[0].set_readings(request.param)
+    yield
+    world[0].set_readings(None)
+
+
+def chip(image, out, fmt, side=None, **more):
+    """Run a chip of the whole raster and five pixels beyond it; return its row and result."""
+    box = shapely.box(500000, 4700000 - 10 * SIDE, 500000 + 10 * (SIDE + 5), 4700000)
+    items = gpd.GeoDataFrame(geometry=[box], index=["a"], crs="EPSG:32614")
+    options = {"crs": "EPSG:32614", "scale": 10, "format": fmt, **more}
+    plan = eedask.chips(items, image, out=out, **options)
+    if side is not None:
+        limits = dataclasses.replace(PIXEL_LIMITS, side=side)
+        plan = dataclasses.replace(plan, task=dataclasses.replace(plan.task, limits=limits))
+    result = plan.run(progress=False)
+    return result.manifest.loc["a"], result
+
+
+def opened(result):
+    """Return a chip's values and where it masks them, shape (bands, rows, columns)."""
+    found = result.open("a")
+    if isinstance(found, np.ndarray):
+        bands = [found[name] for name in found.dtype.names]
+        return np.stack([b.data for b in bands]), np.stack([np.ma.getmaskarray(b) for b in bands])
+    with found:
+        values = found.read(masked=True)
+    return values.data, np.ma.getmaskarray(values)
+
+
+def oracle(folder, dtype):
+    """Return rasterio's values and masks of the chip."""
+    with rasterio.open(folder / f"{dtype}.tif") as source:
+        window = rasterio.windows.Window(0, 0, SIDE + 5, SIDE)
+        found = source.read(window=window, boundless=True, masked=True)
+    return found.data, np.ma.getmaskarray(found)
+
+
+@pytest.mark.parametrize("side", [None, 17], ids=["one request", "joined"])
+@pytest.mark.parametrize(
+    ("fmt", "dtype"),
+    [("npy", dtype) for dtype in TYPES] + [("tif", "int16"), ("tif", "int32"), ("tif", "float32")],
+)
+def test_each_band_is_masked_where_it_is(world, readings, tmp_path, fmt, dtype, side):
+    row, result = chip(ee.Image(f"{FOLDER}/{dtype}"), tmp_path, fmt, side)
+    assert row["status"] == "ok", row["error"]
+    values, masked = opened(result)
+    expected, nowhere = oracle(world[1], dtype)
+    assert values.dtype == dtype
+    np.testing.assert_array_equal(masked, nowhere)
+    np.testing.assert_array_equal(values[~masked], expected[~nowhere])
+    assert (values[~masked] == 0).any()
+
+
+@pytest.mark.parametrize("side", [None, 17], ids=["one request", "joined"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_geotiff_of_whole_bytes_has_a_mask_in_it(world, readings, tmp_path, dtype, side):
+    image = ee.Image(f"{FOLDER}/{dtype}").select("b1")
+    row, result = chip(image, tmp_path, "tif", side)
+    assert row["status"] == "ok", row["error"]
+    values, masked = opened(result)
+    expected, nowhere = oracle(world[1], dtype)
+    np.testing.assert_array_equal(masked[0], nowhere[0])
+    np.testing.assert_array_equal(values[~masked], expected[:1][~nowhere[:1]])
+    with rasterio.open(tmp_path / row["path"]) as file:
+        assert file.nodata is None
+        assert file.mask_flag_enums == ([rasterio.enums.MaskFlags.per_dataset],)
+    assert len(list((tmp_path / row["path"]).parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("fmt", "dtype"), [("tif", "uint8"), ("npy", "uint8"), ("npy", "float32")])
+def test_nodata_is_what_was_stated(world, readings, tmp_path, fmt, dtype):
+    image = ee.Image(f"{FOLDER}/{dtype}")
+    row, result = chip(image, tmp_path, fmt, bands=["b2", "b1"], nodata=255)
+    assert row["status"] == "ok", row["error"]
+    values, masked = opened(result)
+    expected, nowhere = (of[::-1] for of in oracle(world[1], dtype))
+    np.testing.assert_array_equal(masked, nowhere)
+    np.testing.assert_array_equal(values, np.where(nowhere, 255, expected))
+    values, masked = opened(eedask.open_result(tmp_path))
+    np.testing.assert_array_equal(masked, nowhere)
+
+
+@pytest.mark.parametrize("fmt", ["npy", "tif"])
+def test_a_mask_as_a_band(world, readings, tmp_path, fmt):
+    row, result = chip(ee.Image(f"{FOLDER}/uint8"), tmp_path, fmt, mask="band")
+    assert row["status"] == "ok", row["error"]
+    values, _ = opened(result)
+    expected, nowhere = oracle(world[1], "uint8")
+    assert values.dtype == np.uint8
+    np.testing.assert_array_equal(values[:2], np.where(nowhere, 0, expected))
+    np.testing.assert_array_equal(values[2], ~nowhere.any(axis=0))
+
+
+def test_pixels_that_are_partly_masked_are_valid(world, tmp_path):
+    image = ee.Image(f"{FOLDER}/float32").unmask(1, False).updateMask(0.01)
+    row, result = chip(image, tmp_path, "npy")
+    assert row["status"] == "ok", row["error"]
+    assert not opened(result)[1].any()
+
+
+@pytest.mark.parametrize(
+    ("image", "fmt", "more", "words"),
+    [
+        ("uint8", "tif", {}, "the bands are masked in different places"),
+        ("uint8", "tif", {"nodata": -1}, "nodata=-1 is no value of uint8"),
+        ("uint8", "npy", {"nodata": 0.5}, "nodata=0.5 is no value of uint8"),
+        ("int16", "npy", {"nodata": 1e9}, "no value of int16"),
+    ],
+)
+def test_a_chip_whose_mask_cannot_be_said_fails(world, tmp_path, image, fmt, more, words):
+    row, _ = chip(ee.Image(f"{FOLDER}/{image}"), tmp_path, fmt, **more)
+    assert row["status"] == "failed"
+    assert words in row["error"]
+
+
+@pytest.mark.parametrize("fmt", ["npy", "tif"])
+def test_a_real_value_is_never_taken_for_masked(world, tmp_path, fmt):
+    row, _ = chip(ee.Image.constant(-32768).toInt16(), tmp_path, fmt)
+    assert row["status"] == "failed"
+    assert "has pixels of -32768" in row["error"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"mask": "yes"}, "mask is 'band' or None; got 'yes'"),
+        ({"nodata": "0"}, "nodata is a number; got '0'"),
+        ({"nodata": True}, "nodata is a number; got True"),
+        ({"nodata": 0, "mask": "band"}, "not both"),
+        ({"nodata": 0, "format": "png"}, "are for data"),
+    ],
+)
+def test_arguments_that_do_not_fit(world, tmp_path, more, words):
+    with pytest.raises(InputError, match=words):
+        chip(ee.Image(1), tmp_path, more.pop("format", "npy"), **more)
