@@ -9,12 +9,12 @@ from typing import Any
 from eedask.dataset.file_names import safe_name
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import Send, ask, compute_value, of_one_item, projection_of
-from eedask.errors import InputError, PermanentError
+from eedask.errors import InputError, PermanentError, TransientError
 from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.formats.base import ImageFormat
-from eedask.pixels.formats.masking import Masking
+from eedask.pixels.formats.masking import Masking, mask_names
 from eedask.pixels.image_bands import bands_of
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import (
@@ -57,7 +57,7 @@ class ChipTask:
     format : ImageFormat
     method : str
     bands : tuple of str
-        All that come back, masks included; empty if their names are not known.
+        Those that the user names; empty for all.
     visualization : Visualization, optional
     masking : Masking
         How files of data say which pixels are masked.
@@ -123,6 +123,8 @@ class ChipTask:
             return self
         found = ask(send, compute_value(self.endpoint, self.about.encode(items[0])), bands_of)
         found.check(self.bands)
+        if self.masking.nodata is not None:
+            found.check_nodata(self.bands, self.masking.nodata)
         if self.format.is_visual and self.visualization is None:
             found.check_drawable(self.bands, self.format)
         if found.projection is None:
@@ -157,15 +159,22 @@ class ChipTask:
         with of_one_item():
             grid = job.laid_out or self._native_grid(item, sender)
             expression = self.image.encode(item)
-            query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
-            data = self.format.settle(self._pixels(query, sender), self.masking)
-            return [self._file(self.path(item), data, grid)]
+            query = PixelQuery(expression, self.format, grid, self._sent, self.visualization)
+            return [self._file(self.path(item), self._pixels(query, sender), grid)]
 
-    def _file(self, path: str, data: bytes, grid: PixelGrid | None) -> File:
-        """Return a chip's file; where its pixels lie is read from it if it was not asked for."""
-        if grid is None and (grid := self.format.grid_of(data)) is None:
-            return File(path, data, *self.format.shape_of(data))
+    def _file(self, path: str, answer: bytes, grid: PixelGrid | None) -> File:
+        """Return a chip's file; where its pixels lie is read from the answer if not asked for."""
+        found = self.format.bands_in(answer)
+        count = 0 if found is None else len(self.bands) or found // 2
+        data = self.format.settle(answer, self.masking, count)
+        if grid is None and (grid := self.format.grid_of(answer)) is None:
+            return File(path, data, *self.format.shape_of(answer))
         return File(path, data, *grid.shape, grid.crs, grid.transform)
+
+    @property
+    def _sent(self) -> tuple[str, ...]:
+        """The bands that are asked for by name: of data, with those of their masks."""
+        return self.bands if self.format.is_visual else (*self.bands, *mask_names(self.bands))
 
     def split(self, job: Job, error: Exception) -> tuple[Job, ...]:
         """Return no jobs: :meth:`do` itself cuts a chip that is too large into tiles."""
@@ -214,7 +223,7 @@ class ChipTask:
     def _least_bands(self) -> int:
         """How many bands come back, as far as that is known before asking."""
         coloured = self.visualization is not None and self.visualization.palette
-        return 3 if coloured else max(1 if self.format.is_visual else 2, len(self.bands))
+        return 3 if coloured else max(1 if self.format.is_visual else 2, len(self._sent))
 
     def _pixels(self, query: PixelQuery, sender: Sender) -> bytes:
         if query.grid is None:
@@ -243,6 +252,8 @@ class ChipTask:
 
         def check(data: bytes) -> None:
             self.format.check(data, None if grid is None else grid.shape, bands, grid)
+            if not bands and (self.format.bands_in(data) or 0) % 2:
+                raise TransientError("the image does not have as many bands of masks as of values")
             if grid is None:
                 with self.format.reading(data):
                     self.format.grid_of(data)

@@ -260,8 +260,11 @@ class Result:
         self._check_files()
         path, nbytes = self._file_of(item_id)
         with self._or_damaged(path):
-            masking = Masking.from_json(self._dataset.plan()["asked"])
-            return format_of(path).open(self._bytes(path, nbytes), masking)
+            return format_of(path).open(self._bytes(path, nbytes), self._masking)
+
+    @property
+    def _masking(self) -> Masking:
+        return Masking.from_json(self._dataset.plan()["asked"])
 
     def _bytes(self, path: str, nbytes: int) -> bytes:
         """Return a chip's file; raise ValueError if it is not as long as it was written."""
@@ -331,7 +334,7 @@ class Result:
 
     def _picture(self, path: str, nbytes: int) -> Image.Image:
         with self._or_damaged(path):
-            return format_of(path).as_picture(self._bytes(path, nbytes))
+            return format_of(path).as_picture(self._bytes(path, nbytes), self._masking)
 
     def summary(self) -> str:
         """Return a few lines of text: items done and failed, bytes, seconds, kinds of errors."""

@@ -28,7 +28,7 @@ from eedask.items.check import check_items
 from eedask.items.item import WorkItem, sample_items
 from eedask.pixels.chip_task import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
 from eedask.pixels.formats.base import ImageFormat
-from eedask.pixels.formats.masking import MASK, Masking
+from eedask.pixels.formats.masking import PACKED, Masking, mask_names
 from eedask.pixels.formats.registry import image_format
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import check_size
@@ -79,8 +79,8 @@ class ChipRequest:
             raise InputError("with region=, leave crs out to have the image's own grid")
         if rows_columns is not None:
             by_url = self.method != COMPUTE_PIXELS
-            count = len(bands) or 1
-            check_size(rows_columns, count * (1 if self.kind.is_visual else 2), 1, by_url=by_url)
+            of_masks = 0 if self.kind.is_visual else max(1, len(mask_names(bands)))
+            check_size(rows_columns, max(1, len(bands)) + of_masks, 1, by_url=by_url)
 
     @property
     def needs_geometry(self) -> bool:
@@ -155,6 +155,8 @@ class ChipRequest:
         samples = sample_items(items)
         image = compile_expression(self._recipe(), samples, expect=ee.Image)
         bands, look = self._bands_and_look
+        if (missing := self.kind.missing()) is not None:
+            raise InputError(self.kind.cannot_write(missing))
         is_own = image.depends_on_item if self.region is None else callable(self.image)
         task = ChipTask(
             endpoint=endpoint,
@@ -164,7 +166,7 @@ class ChipRequest:
             projection=self._projection(samples) if is_own and self._is_native else None,
             format=self.kind,
             method=self.method,
-            bands=bands if self.kind.is_visual else (*bands, *map(_mask_name, bands)),
+            bands=bands,
             visualization=look,
             masking=self.masking,
             folder_by=self.folder_by,
@@ -242,7 +244,7 @@ class ChipRequest:
         return self._with_masks if callable(self.image) else self._with_masks(None)
 
     def _with_masks(self, item: Any) -> ee.Image:
-        """Return an item's image; of data, its bands and then a mask of each, 1 where valid.
+        """Return an item's image; of data, its bands and then those of their masks.
 
         Outside of its footprint an image and its mask have no pixels: there, too, masks are 0.
         """
@@ -252,8 +254,10 @@ class ChipRequest:
         bands, _ = self._bands_and_look
         image = ee.Image(image)
         chosen = image.select(list(bands)) if bands else image
-        masks = chosen.mask().gt(0).toByte().unmask(0, False)
-        return chosen.addBands(masks.rename([*map(_mask_name, bands)]) if bands else masks)
+        valid = chosen.mask().gt(0)
+        masks = _packed(valid, bands) if len(bands) > 1 else valid
+        masks = masks.toByte().unmask(0, False)
+        return chosen.addBands(masks.rename(list(mask_names(bands))) if bands else masks)
 
     def _clipped(self, item: Any) -> ee.Image:
         """Return an item's image cut to its region, in the way of the client's ``getThumbURL``."""
@@ -304,9 +308,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _mask_name(band: str) -> str:
-    """Return the name under which a band's mask is asked for."""
-    return f"{band}_{MASK}"
+def _packed(valid: ee.Image, bands: Sequence[str]) -> ee.Image:
+    """Return 0 and 1 of several bands as bits, which :func:`~masking.valid_in` reads."""
+    numbers = range(len(bands))
+    parts = [numbers[first : first + PACKED] for first in numbers[::PACKED]]
+    bits = [
+        valid.select(list(part))
+        .multiply(ee.Image.constant([1 << place for place in range(len(part))]))
+        .reduce(ee.Reducer.sum())
+        for part in parts
+    ]
+    return ee.Image.cat(bits)
 
 
 def _check_method(method: str, kind: ImageFormat) -> None:
@@ -383,8 +395,9 @@ def chips(
         Pictures (1 or 3 bands of whole numbers from 0 to 255, unless ``vis_params`` says how
         values become colours) or data (NumPy structured array, GeoTIFF). A chip that is
         joined from tiles has the same pixels as one from a single request, except for JPEG, which
-        is decoded and compressed again, at a high quality. Joining GeoTIFFs needs rasterio on the
-        workers.
+        is decoded and compressed again, at a high quality. GeoTIFFs need rasterio, here and on the
+        workers. Masks of data are asked for in the same request: one band of bytes for each eight
+        of ``bands``, or one for each band if they are not named.
     bands : sequence of str, optional
         The bands to fetch; all when not given.
     vis_params : mapping, optional
@@ -400,14 +413,14 @@ def chips(
         given: NaN for floats, the least value for int16 and wider signed types. All values of
         other types may be real, so those files carry a mask: GeoTIFFs GDAL's internal one, NumPy
         files a field ``mask`` with one byte for each band, 1 where it is valid. A chip that cannot
-        be told from its mask so (a real pixel equals the default, or the bands of a GeoTIFF with
-        one mask are masked in different places) fails with a message that says what to state.
-        A pixel counts as valid if its mask is greater than 0. Pictures take neither this nor
-        ``mask``: PNGs have alpha, and JPEGs are black where masked.
+        hold its default (a real pixel equals it) fails with a message that says what to state.
+        A GeoTIFF's mask is one for all bands, and masks what is masked in any; ``nodata`` keeps
+        bands apart. A pixel counts as valid if its mask is greater than 0. Pictures take neither
+        this nor ``mask``: PNGs have alpha, and JPEGs are black where masked.
     mask : {"band"}, optional
         Add a band ``mask`` instead, 1 where all bands are valid and 0 elsewhere; values are 0
         where they are masked. It is uint8 in NumPy files, and in GeoTIFFs, which have one type,
-        that of the other bands.
+        that of the other bands. GeoTIFFs have GDAL's mask beside it.
     concurrency : int
         Requests at once, over all workers and all runs of the project on the cluster. Earth
         Engine's default quota is 40 (https://developers.google.com/earth-engine/guides/usage).

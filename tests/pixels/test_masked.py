@@ -102,18 +102,21 @@ def test_each_band_is_masked_where_it_is(world, readings, tmp_path, fmt, dtype, 
 
 
 @pytest.mark.parametrize("side", [None, 17], ids=["one request", "joined"])
+@pytest.mark.parametrize("bands", [["b1"], None], ids=["one band", "all bands"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_a_geotiff_of_whole_bytes_has_a_mask_in_it(world, readings, tmp_path, dtype, side):
-    image = ee.Image(f"{FOLDER}/{dtype}").select("b1")
-    row, result = chip(image, tmp_path, "tif", side)
+def test_an_unsigned_geotiff_has_one_mask_in_it(world, readings, tmp_path, dtype, side, bands):
+    """It masks what is masked in any band; the values of the others stay in the file."""
+    image = ee.Image(f"{FOLDER}/{dtype}")
+    row, result = chip(image, tmp_path, "tif", side, bands=bands)
     assert row["status"] == "ok", row["error"]
     values, masked = opened(result)
-    expected, nowhere = oracle(world[1], dtype)
-    np.testing.assert_array_equal(masked[0], nowhere[0])
-    np.testing.assert_array_equal(values[~masked], expected[:1][~nowhere[:1]])
+    expected, nowhere = (of[: len(bands or (1, 2))] for of in oracle(world[1], dtype))
+    assert len(values) == len(expected)
+    np.testing.assert_array_equal(masked, np.broadcast_to(nowhere.any(axis=0), masked.shape))
+    np.testing.assert_array_equal(values, np.where(nowhere, 0, expected))
     with rasterio.open(tmp_path / row["path"]) as file:
         assert file.nodata is None
-        assert file.mask_flag_enums == ([rasterio.enums.MaskFlags.per_dataset],)
+        assert file.mask_flag_enums == ([rasterio.enums.MaskFlags.per_dataset],) * file.count
     assert len(list((tmp_path / row["path"]).parent.iterdir())) == 1
 
 
@@ -134,9 +137,10 @@ def test_nodata_is_what_was_stated(world, readings, tmp_path, fmt, dtype):
 def test_a_mask_as_a_band(world, readings, tmp_path, fmt):
     row, result = chip(ee.Image(f"{FOLDER}/uint8"), tmp_path, fmt, mask="band")
     assert row["status"] == "ok", row["error"]
-    values, _ = opened(result)
+    values, masked = opened(result)
     expected, nowhere = oracle(world[1], "uint8")
     assert values.dtype == np.uint8
+    np.testing.assert_array_equal(masked[:2], np.stack([nowhere.any(axis=0)] * 2))
     np.testing.assert_array_equal(values[:2], np.where(nowhere, 0, expected))
     np.testing.assert_array_equal(values[2], ~nowhere.any(axis=0))
 
@@ -151,16 +155,65 @@ def test_pixels_that_are_partly_masked_are_valid(world, tmp_path):
 @pytest.mark.parametrize(
     ("image", "fmt", "more", "words"),
     [
-        ("uint8", "tif", {}, "the bands are masked in different places"),
         ("uint8", "tif", {"nodata": -1}, "nodata=-1 is no value of uint8"),
         ("uint8", "npy", {"nodata": 0.5}, "nodata=0.5 is no value of uint8"),
         ("int16", "npy", {"nodata": 1e9}, "no value of int16"),
+        ("float32", "npy", {"nodata": 0.1}, "nodata=0.1 is no value of float32"),
     ],
 )
-def test_a_chip_whose_mask_cannot_be_said_fails(world, tmp_path, image, fmt, more, words):
-    row, _ = chip(ee.Image(f"{FOLDER}/{image}"), tmp_path, fmt, **more)
+def test_nodata_that_the_type_cannot_hold(world, tmp_path, image, fmt, more, words):
+    """Known before any chip is asked for if all items share an image of whole numbers."""
+    image = ee.Image(f"{FOLDER}/{image}")
+    row, _ = chip(lambda item: image.set("of", item.id), tmp_path / "own", fmt, **more)
     assert row["status"] == "failed"
     assert words in row["error"]
+    if words.endswith("float32"):
+        return
+    before = world[0].stats()["requests"]
+    with pytest.raises(InputError, match=words):
+        chip(image, tmp_path / "shared", fmt, **more)
+    assert world[0].stats()["requests"] == before + 1
+
+
+@pytest.mark.parametrize("more", [{"mask": "band"}, {}], ids=["band", "field"])
+def test_a_band_with_the_name_of_the_mask_is_refused(world, tmp_path, more):
+    image = ee.Image(f"{FOLDER}/uint8").rename(["mask", "other"])
+    row, _ = chip(image, tmp_path, "npy", **more)
+    assert row["status"] == "failed"
+    assert "rename the band" in row["error"]
+
+
+def test_bands_may_have_the_names_that_masks_are_asked_for_by(world, tmp_path):
+    names = ["mask_bits0", "mask_bits_0"]
+    image = ee.Image(f"{FOLDER}/int16").rename(names)
+    _, result = chip(image, tmp_path, "npy", bands=names)
+    values, masked = opened(result)
+    expected, nowhere = oracle(world[1], "int16")
+    np.testing.assert_array_equal(masked, nowhere)
+    np.testing.assert_array_equal(values[~masked], expected[~nowhere])
+
+
+@pytest.mark.parametrize("fmt", ["npy", "tif"])
+def test_masks_of_more_bands_than_a_byte_has_bits(world, readings, tmp_path, fmt):
+    one = ee.Image(f"{FOLDER}/int16")
+    names = [f"B{n}" for n in range(11)]
+    image = ee.Image.cat([one.select(n % 2) for n in range(11)]).rename(names)
+    row, result = chip(image, tmp_path, fmt, bands=names)
+    assert row["status"] == "ok", row["error"]
+    values, masked = opened(result)
+    expected, nowhere = oracle(world[1], "int16")
+    assert len(values) == 11
+    for n in range(11):
+        np.testing.assert_array_equal(masked[n], nowhere[n % 2])
+        np.testing.assert_array_equal(values[n][~masked[n]], expected[n % 2][~nowhere[n % 2]])
+
+
+def test_a_picture_of_data_is_dark_where_nodata_is_stated(world, tmp_path):
+    image = ee.Image(f"{FOLDER}/float32").select("b1")
+    _, result = chip(image, tmp_path, "npy", nodata=1e9)
+    sheet = np.asarray(result.contact_sheet(1, side=SIDE + 5).convert("L"))
+    # One pixel of 1e9 would make all others black.
+    assert len(np.unique(sheet)) > 50
 
 
 @pytest.mark.parametrize("fmt", ["npy", "tif"])

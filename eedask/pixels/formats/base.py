@@ -114,13 +114,25 @@ class ImageFormat(ABC):
         """
 
     @abstractmethod
-    def as_array(self, data: bytes) -> NDArray[Any]:
+    def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
         """Return a file's values, shape (bands, rows, columns); 0 where the file masks them."""
 
-    def settle(self, data: bytes, masking: Masking) -> bytes:
+    def bands_in(self, data: bytes) -> int | None:
+        """Return how many bands a checked file has; None of pictures, where it may vary."""
+        return None
+
+    def settle(self, data: bytes, masking: Masking, count: int) -> bytes:
         """Return the file to keep, of one with values and masks; see :class:`Masking`.
 
         Pictures are kept as they are: they have alpha, or no mask at all.
+
+        Parameters
+        ----------
+        data : bytes
+            With bands of values, and then those of masks, see :func:`~masking.valid_in`.
+        masking : Masking
+        count : int
+            How many bands of values there are.
 
         Raises
         ------
@@ -129,9 +141,9 @@ class ImageFormat(ABC):
         """
         return data
 
-    def as_picture(self, data: bytes) -> Image.Image:
+    def as_picture(self, data: bytes, masking: Masking | None = None) -> Image.Image:
         """Return a file as an RGB or RGBA picture for people; see :func:`stretched` for data."""
-        return stretched(self.as_array(data))
+        return stretched(self.as_array(data, masking))
 
     def grid_of(self, data: bytes) -> PixelGrid | None:
         """Return where a file says that its pixels lie; None if it does not say."""
@@ -230,6 +242,13 @@ class ImageFormat(ABC):
         if self.library is None or importlib.util.find_spec(self.library) is not None:
             return None
         return self.library
+
+    def cannot_write(self, missing: str) -> str:
+        """Return, for the user, what to do where a package is missing that writes files."""
+        return (
+            f"{self.name} files are written with {missing}, which is not installed: pip install"
+            f" {missing} where the workers run, or ask for format='npy'"
+        )
 
     def cannot_join(self, missing: str) -> str:
         """Return, for the user, what to do where a package is missing that joins tiles."""

@@ -1,13 +1,16 @@
 """What data files hold where the image is masked.
 
-What Earth Engine writes there by itself is not documented. So each band is asked for together with
-its mask, as a band of whole bytes: the first half of an answer's bands are values, the second half
-their masks. That takes two bytes more for each pixel and band, and no question about types.
+What Earth Engine writes there by itself is not documented. So masks are asked for with the bands,
+in the same request, as bands of bytes that follow them. Where the bands are named, a byte holds the
+masks of eight of them, a bit each; where they are not, nobody knows how many there are, and each
+has a byte of its own. Earth Engine counts two bytes a pixel for each band of masks. No question
+about types has to be asked.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,6 +20,38 @@ from numpy.typing import NDArray
 from eedask.errors import PermanentError
 
 MASK = "mask"
+# Bands whose masks a band of bytes holds, if it is known which they are.
+PACKED = 8
+
+
+def mask_names(bands: Sequence[str]) -> tuple[str, ...]:
+    """Return the names under which the masks of named bands are asked for, none of them a band's.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        None, if all bands are asked for: then their masks have no names that are known.
+    """
+    stem = "mask_bits"
+    while any(band.startswith(stem) for band in bands):
+        stem += "_"
+    return tuple(f"{stem}{number}" for number in range(-(-len(bands) // PACKED)))
+
+
+def valid_in(masks: NDArray[Any], count: int) -> NDArray[np.bool_]:
+    """Return where each band is valid, shape (bands, rows, columns).
+
+    Parameters
+    ----------
+    masks : ndarray, shape (bands of masks, rows, columns)
+        As they came: one for each band, or a bit for each, the lowest bit first.
+    count : int
+        How many bands there are.
+    """
+    if len(masks) == count:
+        return np.asarray(masks != 0)
+    whole = masks.astype(np.uint8)
+    return np.stack([whole[n // PACKED] & (1 << n % PACKED) != 0 for n in range(count)])
 
 
 @dataclass(frozen=True)
@@ -61,7 +96,7 @@ class Masking:
         if self.as_band:
             return None
         if self.nodata is not None:
-            if not _holds(dtype, self.nodata):
+            if not holds(dtype, self.nodata):
                 raise PermanentError(
                     f"nodata={self.nodata!r} is no value of {dtype}, the type of the bands: state"
                     " one that is, or leave it out"
@@ -97,8 +132,8 @@ class Masking:
         return np.isnan(values) if nodata != nodata else np.asarray(values == nodata)
 
 
-def _holds(dtype: np.dtype[Any], value: int | float) -> bool:
-    """Whether a type has exactly this value."""
+def holds(dtype: np.dtype[Any], value: int | float) -> bool:
+    """Whether a type of numbers has exactly this value."""
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
             return value != value or float(dtype.type(value)) == value

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from eedask.errors import PermanentError
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
-from eedask.pixels.formats.masking import MASK, Masking
+from eedask.pixels.formats.masking import MASK, Masking, valid_in
 
 
 class Npy(ImageFormat):
@@ -51,20 +51,25 @@ class Npy(ImageFormat):
         """Return a joiner that writes tiles into the file that is being made."""
         return _Joiner(grid, most)
 
-    def settle(self, data: bytes, masking: Masking) -> bytes:
+    def bands_in(self, data: bytes) -> int:
+        """Return the number of fields."""
+        length = 10 + int.from_bytes(data[8:10], "little")
+        return len(_header(data[:length])[1].names or ())
+
+    def settle(self, data: bytes, masking: Masking, count: int) -> bytes:
         """Return the file with its masks written into the values, or into the field ``mask``."""
         answer = _loaded(data)
         names = answer.dtype.names or ()
-        bands, masks = names[: len(names) // 2], names[len(names) // 2 :]
-        kept = np.empty(answer.shape, _kept(answer.dtype, masking))
-        valid = [answer[mask] != 0 for mask in masks]
+        bands = names[:count]
+        kept = np.empty(answer.shape, _kept(answer.dtype, masking, count))
+        valid = valid_in(np.stack([answer[mask] for mask in names[count:]]), count)
         for band, where in zip(bands, valid, strict=True):
             kept[band] = answer[band]
             masking.fill(kept[band], where, f"band {band!r}")
         if masking.as_band:
             kept[MASK] = np.logical_and.reduce(valid)
         elif len(kept.dtype) > len(bands):
-            kept[MASK] = np.stack(valid, axis=-1)
+            kept[MASK] = np.moveaxis(valid, 0, -1)
         return _head(kept.dtype, kept.shape) + kept.tobytes()
 
     def open(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
@@ -85,9 +90,9 @@ class Npy(ImageFormat):
                 masked[name] = masking.masked(array[name])
         return np.ma.MaskedArray(values, masked)
 
-    def as_array(self, data: bytes) -> NDArray[Any]:
+    def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
         """Return the bands in the one type that holds all of them; 0 where masked."""
-        array = self.open(data)
+        array = self.open(data, masking)
         assert array.dtype.names is not None
         return np.stack([np.ma.filled(array[name], 0) for name in array.dtype.names])
 
@@ -104,10 +109,9 @@ def _carries_masks(dtype: np.dtype[Any]) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def _kept(dtype: np.dtype[Any], masking: Masking) -> np.dtype[Any]:
-    """Return the type of a file, by that of an answer with values and masks."""
-    names = dtype.names or ()
-    bands = names[: len(names) // 2]
+def _kept(dtype: np.dtype[Any], masking: Masking, count: int) -> np.dtype[Any]:
+    """Return the type of a file, by that of an answer with values of some bands, and masks."""
+    bands = (dtype.names or ())[:count]
     fields: list[Any] = [(name, dtype[name]) for name in bands]
     carried = any(masking.value_for(dtype[name]) is None for name in bands)
     if carried and MASK in bands:
@@ -135,7 +139,7 @@ def _header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     if len(shape) != 2 or min(shape) < 1 or dtype.names is None:
         raise ValueError(f"an array of {dtype} with {len(shape)} dimensions, {shape}")
-    if odd := [name for name in dtype.names if dtype[name].base.kind not in "iuf"]:
+    if odd := [name for name in dtype.names if dtype[name].kind not in "iuf"]:
         raise ValueError(f"the bands {odd} hold no numbers: {dtype}")
     return (shape[0], shape[1]), dtype
 

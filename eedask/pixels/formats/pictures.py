@@ -63,11 +63,11 @@ class PictureFormat(ImageFormat):
         image.load()
         return image
 
-    def as_array(self, data: bytes) -> NDArray[Any]:
+    def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
         """Return the picture's channels, alpha included if there is one."""
         return bands_first(np.asarray(_plain(self.open(data))))
 
-    def as_picture(self, data: bytes) -> Image.Image:
+    def as_picture(self, data: bytes, masking: Masking | None = None) -> Image.Image:
         """Return the picture as RGB, or as RGBA if it has alpha."""
         image = self.open(data)
         return image.convert("RGBA" if "A" in image.getbands() else "RGB")

@@ -13,7 +13,7 @@ from eedask.errors import PermanentError
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
 from eedask.pixels.formats.geotiff_tags import misplaced, samples_in, shape_in, tags_of
-from eedask.pixels.formats.masking import MASK, Masking
+from eedask.pixels.formats.masking import MASK, Masking, valid_in
 
 # rasterio is imported where it is used: it is not installed with eedask, and only those who ask
 # for GeoTIFFs need it.
@@ -65,29 +65,33 @@ class Tif(ImageFormat):
         """Return a joiner whose file is like the first tile's, in all but size and place."""
         return _Joiner(grid, most)
 
-    def settle(self, data: bytes, masking: Masking) -> bytes:
-        """Return the file with a nodata value, a mask that GDAL reads, or a band ``mask``."""
-        self.check_opens()
+    def bands_in(self, data: bytes) -> int:
+        """Return the number of samples of a pixel."""
+        return samples_in(tags_of(data))
+
+    def settle(self, data: bytes, masking: Masking, count: int) -> bytes:
+        """Return the file with a nodata value, a mask that GDAL reads, or a band ``mask``.
+
+        GDAL's mask in a GeoTIFF is one for all bands (GMF_PER_DATASET,
+        https://gdal.org/en/stable/drivers/raster/gtiff.html#internal-nodata-masks). A pixel that
+        is masked in any band is masked in it, so that no masked pixel is ever taken for a value;
+        the values of the other bands stay in the file.
+        """
+        if missing := self.missing():
+            raise PermanentError(self.cannot_write(missing))
         from rasterio.io import MemoryFile
 
         with MemoryFile(data) as file, file.open(driver="GTiff") as source:
-            count = source.count // 2
             about, everything = _about(source, count), source.read()
             profile = {**about["profile"], "transform": source.transform}
-        values, valid = everything[:count], everything[count:] != 0
+        values, valid = everything[:count], valid_in(everything[count:], count)
         nodata = masking.value_for(values.dtype)
-        everywhere = valid.all(axis=0)
-        if nodata is None and not masking.as_band and (valid != everywhere).any():
-            raise PermanentError(
-                f"the bands are masked in different places, and a GeoTIFF of {values.dtype} has one"
-                " mask for all of them: state nodata= with a value that no pixel has, or ask for"
-                " format='npy' or mask='band'"
-            )
+        everywhere = np.asarray(valid.all(axis=0))
         masking.fill(values, valid, "the image")
         if masking.as_band:
             values = np.concatenate([values, everywhere[np.newaxis].astype(values.dtype)])
             about = _with_mask_band(about)
-        is_carried = nodata is None and not masking.as_band and not everywhere.all()
+        is_carried = nodata is None and not everywhere.all()
         profile |= {"nodata": nodata, **_sizes(values)}
         return _written(profile, about, values, everywhere if is_carried else None)
 
@@ -105,8 +109,8 @@ class Tif(ImageFormat):
         # Of other formats that GDAL knows, some are files that name other files, or addresses.
         return rasterio.open(io.BytesIO(data), driver="GTiff")
 
-    def as_array(self, data: bytes) -> NDArray[Any]:
-        """Return the bands; 0 where they have the file's nodata value."""
+    def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
+        """Return the bands; 0 where the file masks them."""
         with self.open(data) as source:
             return np.asarray(source.read(masked=True).filled(0))
 
@@ -114,7 +118,7 @@ class Tif(ImageFormat):
 class _Joiner:
     """Holds the values of the whole chip, and what the first tile says besides its pixels.
 
-    The nodata value is that of any tile: a tile without masked pixels may state none.
+    What tiles state as nodata is left out: their masks are bands like others.
     """
 
     def __init__(self, grid: PixelGrid, most: int) -> None:
@@ -122,7 +126,6 @@ class _Joiner:
         self._most = most
         self._values: NDArray[Any] | None = None
         self._about: dict[str, Any] = {}
-        self._nodata: float | None = None
 
     def add(self, window: Window, data: bytes) -> None:
         from rasterio.io import MemoryFile
@@ -133,7 +136,6 @@ class _Joiner:
             check_same("crs", source.crs, self._about["profile"]["crs"])
             check_same("bands", source.descriptions, self._about["descriptions"])
             check_same("types", set(source.dtypes), {self._values.dtype.name})
-            self._nodata = _one_nodata(self._nodata, source.nodata)
             self._values[:, *window.slices] = source.read()
 
     def finish(self) -> bytes:
@@ -149,22 +151,11 @@ class _Joiner:
         from rasterio import Affine
 
         assert self._values is not None
-        about = {**self._about["profile"], "nodata": self._nodata}
-        return {**about, "transform": Affine(*self._grid.transform), **_sizes(self._values)}
-
-
-def _one_nodata(known: float | None, stated: float | None) -> float | None:
-    """Return the nodata value of a chip of which one more tile states its own, or None.
-
-    Raises
-    ------
-    PermanentError
-        Two tiles state different ones.
-    """
-    if known is None or stated is None:
-        return stated if known is None else known
-    check_same("nodata values", str(stated), str(known))
-    return known
+        return {
+            **self._about["profile"],
+            "transform": Affine(*self._grid.transform),
+            **_sizes(self._values),
+        }
 
 
 def _sizes(values: NDArray[Any]) -> dict[str, Any]:
