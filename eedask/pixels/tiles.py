@@ -153,7 +153,7 @@ def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Li
     check_memory(shape, bands, limits.chip_bytes)
     form.check_side(shape)
     if missing := form.missing():
-        raise InputError(form.cannot_join(missing))
+        raise InputError(form.cannot_write(missing))
 
 
 @cache

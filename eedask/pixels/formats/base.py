@@ -62,7 +62,7 @@ class ImageFormat(ABC):
         The most rows or columns that a file can have; None if that is more than any chip has.
     library : str, optional
         A package that is not installed with eedask, without which files of this format can be
-        neither joined nor opened. What Earth Engine sends can be checked and kept without it.
+        neither written nor opened. What Earth Engine sends can be checked without it.
     """
 
     name: ClassVar[str]
@@ -217,7 +217,7 @@ class ImageFormat(ABC):
             If what reads and writes the format is not installed.
         """
         if missing := self.missing():
-            raise PermanentError(self.cannot_join(missing))
+            raise PermanentError(self.cannot_write(missing))
         self.check_side(grid.shape)
         return self.joiner_of(grid, most)
 
@@ -248,14 +248,6 @@ class ImageFormat(ABC):
         return (
             f"{self.name} files are written with {missing}, which is not installed: pip install"
             f" {missing} where the workers run, or ask for format='npy'"
-        )
-
-    def cannot_join(self, missing: str) -> str:
-        """Return, for the user, what to do where a package is missing that joins tiles."""
-        return (
-            f"the chip is too large for one request, and {self.name} files of several are joined"
-            f" with {missing}, which is not installed: pip install {missing} where the workers"
-            " run, or ask for format='npy'"
         )
 
 

@@ -30,7 +30,8 @@ def mask_names(bands: Sequence[str]) -> tuple[str, ...]:
     Parameters
     ----------
     bands : sequence of str
-        None, if all bands are asked for: then their masks have no names that are known.
+        Those that the user names. If there are none, the image's bands are not known, and there
+        are no names of masks either.
     """
     stem = "mask_bits"
     while any(band.startswith(stem) for band in bands):
