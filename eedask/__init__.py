@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eedask import errors, items
+    from eedask.checkup.doctor import doctor
     from eedask.earthengine.retry import RetryPolicy
     from eedask.expressions.symbols import Item
     from eedask.items.bag import to_bag
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "chips",
     "compute",
+    "doctor",
     "errors",
     "items",
     "open_result",
@@ -55,6 +57,7 @@ _HOMES = {
     "RetryPolicy": "earthengine.retry",
     "chips": "verbs.chips",
     "compute": "verbs.compute",
+    "doctor": "checkup.doctor",
     "open_result": "results.result",
     "reduce_regions": "verbs.reduce_regions",
     "sample_points": "verbs.sample_points",

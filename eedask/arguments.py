@@ -1,4 +1,4 @@
-"""Checks of plain arguments: counts, positive numbers, metres."""
+"""Checks of plain arguments: counts, positive numbers, metres, seeds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ def check_scale(scale: Any) -> None:
     """Raise InputError unless ``scale`` is a positive number (metres a pixel), or None."""
     if scale is not None and not is_positive(scale):
         raise InputError(f"scale is a positive number of metres; got {scale!r}")
+
+
+def checked_seed(seed: Any) -> int:
+    """Return the seed of a draw; raise InputError unless it is a whole number from 0."""
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or int(seed) < 0:
+        raise InputError(f"seed is a whole number, 0 or more; got {seed!r}")
+    return int(seed)
 
 
 def is_count(value: Any) -> bool:

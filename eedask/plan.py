@@ -116,7 +116,8 @@ class Plan:
         extend : bool
             Whether the dataset grows, where the plan has other items than it: new items are
             fetched, changed ones are fetched anew, and those that the plan no longer has stay,
-            after the others. Without it, that is an error which counts them.
+            after the others. Without it, that is an error which counts them. Once the dataset has
+            grown, the same frame can be run again without it.
 
         Returns
         -------
@@ -266,6 +267,7 @@ class Plan:
         options = self.options
         return [
             *asked,
+            ("endpoint", self.task.endpoint),
             ("concurrency", options.ceiling.concurrency),
             ("rate", options.ceiling.rate),
             ("retry", options.retry),

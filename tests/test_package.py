@@ -4,11 +4,14 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import distributed
 import pytest
+from packaging.requirements import Requirement
 
 import eedask
 import eedask.emulator
@@ -19,11 +22,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # begins with spaces goes on with the row before it.
 FLOORS = """
 eedask: errors arguments crs earthengine grid quota items dataset expressions run pixels
-  tables results plan verbs
+  tables results plan verbs checkup __main__
+eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
   items_file dataset staging
-eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials endpoint
-  connection methods
+eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials
+  users_client endpoint connection methods
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
   learning reducers composites neighbours regions functions expression output rest server
   __main__ pytest_eedask
@@ -65,23 +69,23 @@ eedask.emulator.pixels: array_values late raster pixel_types projection tiling b
   native_sources position_hash scattered native_tiles pixel_plans source_points sampling
   resampling
 eedask.emulator.protocol: discovery schema_types json_scalars schemas api fitting validation
-eedask.emulator.reducers: accumulators run_lengths correlations reduce regressions
-  statistics nested
+eedask.emulator.reducers: accumulators run_lengths correlations reduce banded regressions
+  statistics histograms nested
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
 eedask.emulator.rest: fields listing_terms paging store tiles calls listing
   asset_methods rest
-eedask.emulator.server: channel dressing hosts starting launcher options messages render_process
-  renderer pool server
+eedask.emulator.server: channel dressing hosts orphans starting launcher options messages
+  render_process renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
-eedask.emulator.values: dates formulas truth value_types comparison elements filtering joda
-  typenames coercion info
+eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
+  joda typenames coercion info
 eedask.expressions: digest symbols compile
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
 eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
-eedask.results: contact_sheet report result
+eedask.results: contact_sheet csv_text report values result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
   process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
@@ -121,6 +125,15 @@ def test_the_wheel_is_what_runs_under_tox():
         assert "site-packages" in PACKAGE.parts
     assert metadata.version("eedask") == eedask.__version__
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_no_release_of_dask_is_allowed_whose_dashboard_runs_scripts_of_others():
+    """CVE-2026-23528."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    required = [Requirement(text) for text in project["dependencies"]]
+    allowed = next(r.specifier for r in required if r.name == "distributed")
+    assert not allowed.contains("2026.1.0")
+    assert allowed.contains(distributed.__version__)
 
 
 # What the README and the examples import from where.

@@ -142,15 +142,15 @@ class Dataset:
     def forget(self, ids: Sequence[Any]) -> None:
         """Have items done again that have changed; what was found of them is removed.
 
-        Files go first, then rows of the manifest, then values: what is cut short in between is
-        known as lost.
+        Rows of the manifest go first: what is cut short after that leaves items that are not done,
+        whose old files and values no reader is shown.
         """
         for number, part in self._all_rows().items():
             which = pc.is_in(part["id"], pa.array(ids, part["id"].type))
             if not pc.any(which).as_py():
                 continue
+            self._parts.write(number, lost(part, which))
             if self.values.exists:
-                self._parts.write(number, lost(part, which))
                 there = self.values.parts().read(number)
                 if there is not None:
                     old = pc.is_in(there[ITEM_ID], pa.array(ids, there[ITEM_ID].type))
@@ -158,7 +158,6 @@ class Dataset:
             else:
                 for name in part["path"].filter(which).drop_null().to_pylist():
                     self.folder.remove(name)
-                self._parts.write(number, lost(part, which))
 
     def table_part(self, number: int) -> str:
         """Return the name of the table's part for a partition, whether or not it is there."""

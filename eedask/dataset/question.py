@@ -8,9 +8,6 @@ from typing import Any, Protocol
 
 from eedask.items.item import WorkItem
 
-# Items whose expressions are kept as hashes, by which a changed function is noticed.
-_SAMPLES = 5
-
 
 class Recipe(Protocol):
     """Where the expression of each item comes from."""
@@ -64,12 +61,12 @@ class Question:
         Parameters
         ----------
         items : sequence of WorkItem
-            Of which a few are kept as samples.
+            A few, whose expressions are kept as hashes, by which a changed function is noticed.
         """
         return {
             name: {
                 "template": recipe.template,
-                "samples": {str(item.id): recipe.hash_for(item) for item in items[:_SAMPLES]},
+                "samples": {str(item.id): recipe.hash_for(item) for item in items},
             }
             for name, recipe in self.recipes.items()
         }

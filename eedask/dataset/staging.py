@@ -135,6 +135,9 @@ def _found(
 ) -> dict[str, Any]:
     """Return the plan of a dataset that is there, which has the items or grows to have them."""
     plan, url = dataset.plan(), dataset.folder.url
+    # Which items there are after a crash has been worked out: that is not to be done each time.
+    if NEXT in json.loads(dataset.folder.read(PLAN)):
+        _write_plan(dataset.folder, plan)
     check_same(url, plan["asked"], json.loads(json.dumps(question.terms)))
     check_items(dataset.folder, plan["items_sha256"], plan["count"], plan["partitions"])
     if plan["frame"] == items_digest(items):

@@ -1,7 +1,7 @@
-"""One HTTP exchange with Earth Engine: a pool of connections, credentials and a deadline.
+"""Sends single HTTP requests to Earth Engine, with credentials and a deadline.
 
-The ``ee`` client builds expressions; bulk requests do not go through it, because it hides the
-status of an answer, has no deadline by default, retries by itself and keeps ten connections.
+Requests do not go through the ``ee`` client, which is used to build expressions only: it hides the
+status of an answer, has no deadline by default, retries on its own and keeps only ten connections.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from importlib import metadata
@@ -24,19 +25,19 @@ from eedask.earthengine.http import is_untrusted, open_pool
 from eedask.earthengine.refusals import from_response
 from eedask.earthengine.token_sharing import note_worker
 from eedask.earthengine.tokens import Bearer, words
-from eedask.errors import AuthorizationError, RequestError, SizeError, TransientError
+from eedask.errors import AuthorizationError, SizeError, TransientError
 
 # Bytes of a request's body (https://developers.google.com/earth-engine/guides/usage).
 MAX_BODY = 10 * 2**20
 _CONNECT_S = 30.0
-# How often a request is sent with another token each: a token may end on its way, or be renewed
-# by another thread while this one waits.
+# How many access tokens a request is sent with until one is accepted. A token may expire just
+# before it arrives.
 _TOKENS_TRIED = 3
-# Bytes, unpacked, that are read at once.
+# Decompressed bytes of an answer that are read at once.
 _PIECE = 1 << 18
-# Bytes of a refusal that are read, which has words for people.
+# The most bytes that are read of an answer with an error, which is only a message.
 _MOST_OF_REFUSAL = 1 << 20
-# NaN is no JSON. An encoder is kept, as `json.dumps` makes a new one for each call.
+# `json.dumps` with these options would make a new encoder for each call. NaN is no JSON.
 _to_json = json.JSONEncoder(allow_nan=False).encode
 # https://developers.google.com/earth-engine/guides/noncommercial_tiers
 _QUOTA_STATUS, _RESTRICTED = "x-earth-engine-quota-status", "parallelism_restricted=true"
@@ -52,11 +53,11 @@ class Connection:
     ----------
     endpoint : Endpoint
     credentials : google.auth credentials, optional
-        When not given, what the endpoint's ``auth`` says, looked for at the first request.
+        When not given, the first request looks for those that the endpoint's ``auth`` names.
     connections : int
-        How many stay open; more requests than that wait for one.
+        The most that are open at once. A request beyond them waits until one is free.
     on_restricted : callable, optional
-        Called for each answer that tells that the project's compute quota is used up.
+        Called for each answer that says that the project's compute quota is used up.
     """
 
     def __init__(
@@ -68,11 +69,12 @@ class Connection:
     ) -> None:
         self.endpoint = endpoint
         self._pool, self._before = open_pool(endpoint.url, connections)
-        # A pattern: urllib3 starts a copy of it for each request.
+        # urllib3 copies this object for each request and starts the copy's clock.
         self._timeout = urllib3.Timeout(total=endpoint.deadline, connect=_CONNECT_S)
         self._on_restricted = on_restricted
         self._found: sources.Found | None = None
         self._bearer: Bearer | None = None
+        self._lock = threading.Lock()
         if endpoint.auth != sources.ANONYMOUS:
             note_worker()
             self._bearer = Bearer(partial(self._find, credentials))
@@ -84,8 +86,8 @@ class Connection:
         ----------
         request : Request
         slot : callable
-            Returns the context that one exchange is within. It is called again for each exchange
-            that repeats the request with another token.
+            Returns a context manager, which is entered while the request is sent and answered.
+            It is called again each time the request is repeated with another token.
 
         Raises
         ------
@@ -94,26 +96,57 @@ class Connection:
         SizeError
             If the request is longer than Earth Engine takes; nothing was sent.
         """
+        while True:
+            bearer = self._bearer
+            try:
+                return self._send_as(bearer, request, slot)
+            except AuthorizationError as error:
+                if not _is_about_account(error):
+                    raise
+                if not self._gave_way(bearer, error.message):
+                    raise self._explained(error) from None
+
+    def _send_as(self, bearer: Bearer | None, request: Request, slot: Slots) -> bytes:
+        """Return the body of the answer to a request with one account's tokens."""
         token: str | None = None
         for left in reversed(range(_TOKENS_TRIED)):
             try:
                 with slot():
                     with self._faults():
-                        if self._bearer is not None:
-                            token = self._bearer.token(refused=token)
+                        if bearer is not None:
+                            token = bearer.token(refused=token)
                         status, headers, body = self._exchange(request, token)
                     return self._checked(status, headers, body)
             except AuthorizationError as error:
-                if error.status != 401 or self._bearer is None or not left:
+                if error.status != 401 or bearer is None or not left:
                     raise
         raise AssertionError("the last exchange returns or raises")
+
+    def _gave_way(self, refused: Bearer | None, refusal: str) -> bool:
+        """Put other credentials in the place of refused ones; return whether there are others.
+
+        Of several threads that are refused at once, the first does it for all.
+        """
+        with self._lock:
+            if self._bearer is not refused:
+                return True
+            if refused is None or self._found is None:
+                return False
+            auth, origin = self.endpoint.auth, self.endpoint.origin
+            other = sources.give_way(self._found, auth, origin, refusal)
+            if other is None:
+                return False
+            refused.close()
+            self._found = other
+            self._bearer = Bearer(lambda: other.credentials)
+            return True
 
     def _checked(self, status: int, headers: Mapping[str, str], body: bytes) -> bytes:
         """Return the body of an answer with status 200; raise for any other."""
         if self._on_restricted is not None and _RESTRICTED in headers.get(_QUOTA_STATUS, ""):
             self._on_restricted()
         if status != 200:
-            raise self._explained(from_response(status, _lowered(headers), body))
+            raise from_response(status, _lowered(headers), body)
         return body
 
     def close(self) -> None:
@@ -122,6 +155,34 @@ class Connection:
         if self._bearer is not None:
             self._bearer.close()
 
+    def look(
+        self, request: Request, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return an answer as it is: its status, its headers in lower case, and its body.
+
+        Parameters
+        ----------
+        request : Request
+        headers : mapping, optional
+            Headers to send beside eedask's own, or in place of those of the same names.
+
+        Returns
+        -------
+        status : int
+        headers : mapping of str to str
+        body : bytes
+            Unpacked.
+
+        Raises
+        ------
+        RequestError
+            If no whole answer came; a refusal is an answer.
+        """
+        with self._faults():
+            token = self._bearer.token(refused=None) if self._bearer is not None else None
+            status, found, body = self._exchange(request, token, headers)
+        return status, _lowered(found), body
+
     def _find(self, credentials: Credentials | None) -> Credentials:
         if credentials is not None:
             return credentials
@@ -129,7 +190,7 @@ class Connection:
         return self._found.credentials
 
     def _exchange(
-        self, request: Request, token: str | None
+        self, request: Request, token: str | None, instead: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
         query = f"?{urlencode(request.query)}" if request.query else ""
         body = None
@@ -144,7 +205,7 @@ class Connection:
             request.method,
             f"{self._before}/v1/{_quoted(request.path)}{query}",
             body=body,
-            headers=self._headers(token, with_body=body is not None),
+            headers={**self._headers(token, with_body=body is not None), **(instead or {})},
             timeout=self._timeout,
             pool_timeout=math.ceil(self.endpoint.deadline),
             assert_same_host=not self._before,
@@ -161,14 +222,14 @@ class Connection:
             headers["X-Goog-User-Project"] = self.endpoint.project
         return headers
 
-    def _explained(self, error: RequestError) -> RequestError:
-        if self._found is None or not isinstance(error, AuthorizationError):
+    def _explained(self, error: AuthorizationError) -> AuthorizationError:
+        if self._found is None:
             return error
         return AuthorizationError(self._found.explain(error.message), error.status)
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
-        """Turn the libraries' own errors into ours."""
+        """Raise errors of :mod:`eedask.errors` in place of those of urllib3 and google-auth."""
         deadline = self.endpoint.deadline
         try:
             yield
@@ -178,11 +239,12 @@ class Connection:
             refusal = f"the credentials are not accepted: {words(error)}"
             if self._found is None:
                 refusal += "; run `earthengine authenticate` where the workers run"
-            raise self._explained(AuthorizationError(refusal)) from None
-        except urllib3.exceptions.NewConnectionError as error:  # a TimeoutError to urllib3
+            raise AuthorizationError(refusal) from error
+        # Before TimeoutError, which is a base class of it in urllib3.
+        except urllib3.exceptions.NewConnectionError as error:
             raise TransientError(f"the server cannot be reached: {error}") from error
         except urllib3.exceptions.TimeoutError as error:
-            # To be slow in connecting is nothing that a smaller request would mend.
+            # A smaller request would not connect faster.
             slow = not isinstance(error, urllib3.exceptions.ConnectTimeoutError)
             raise TransientError(
                 f"no whole answer within {deadline:g} s: {error}", cause="time" if slow else None
@@ -197,24 +259,34 @@ class Connection:
             raise TransientError(f"the connection broke: {error}") from error
 
 
+def _is_about_account(error: AuthorizationError) -> bool:
+    """Whether the account was refused, by Earth Engine or by its token server.
+
+    The other errors of the class are that there is no account, or no trusted certificate.
+    """
+    is_refused_token = isinstance(error.__cause__, google.auth.exceptions.GoogleAuthError)
+    return error.status in (401, 403) or is_refused_token
+
+
 def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
-    """Return an answer's body, unpacked; of a refusal, the beginning.
+    """Return the decompressed body of an answer, or the beginning of an error's.
 
     Raises
     ------
     TransientError
-        If an answer has more than ``most`` bytes. Little more than that was unpacked then.
+        If a body has more than ``most`` bytes. Reading stops soon after them.
     """
     pieces: list[bytes] = []
     held, most = 0, most if response.status == 200 else _MOST_OF_REFUSAL
     try:
-        # At the end, urllib3 compares Content-Length.
+        # At the end of the body, urllib3 raises if it was not as long as Content-Length says.
         while held <= most and (piece := response.read1(_PIECE)):
             pieces.append(piece)
             held += len(piece)
     finally:
-        # After a whole body both do nothing. Else the pool gets back a connection that is
-        # closed, so that nobody reads the rest for the answer to something else.
+        # Where the body was read to its end, there is no connection any more to do this for.
+        # Otherwise the connection is closed before the pool gets it back; if it were used again,
+        # the rest of this body would be read as the next answer.
         if response.connection is not None:
             response.close()
             response.release_conn()
@@ -227,7 +299,7 @@ def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
 
 @lru_cache(maxsize=16)
 def _quoted(path: str) -> str:
-    """Return a path; that of one method is the same for all items."""
+    """Return a path with its characters escaped. Most requests of a run have the same path."""
     return quote(path, safe="/:")
 
 

@@ -1,18 +1,22 @@
-"""Whose credentials a process uses; nothing secret travels in a graph, a plugin or a file.
+"""Which credentials a process uses.
+
+Refresh tokens and keys never leave the process that has them: no Dask graph, plugin or file of a
+dataset holds any. What workers use is the user's choice:
 
 ==================  =============================================================================
 ``credentials=``    what the workers use
 ==================  =============================================================================
 None                their own if they have some (what ``ee.Authenticate`` stored there, or
-                    Google's application default credentials), else as ``"client"``
+                    Google's application default credentials), else as ``"client"``; also as
+                    ``"client"`` once Earth Engine has refused their own
 ``"default"``       their own, and nothing else
 ``"client"``        access tokens from the user's process, which renews them; see
                     :mod:`eedask.earthengine.tokens`
 a path              the service account's key file that lies under this path on each worker
 ==================  =============================================================================
 
-The user's own process, with what runs in it, uses the very object that ``ee.Initialize`` was
-given, but for a key file.
+The process that called ``ee.Initialize``, and threads in it, use the credentials that it was
+given, unless ``credentials=`` names a key file.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from google.auth.credentials import AnonymousCredentials, Credentials, with_scop
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.oauth2 import service_account
 
-from eedask.earthengine.token_sharing import client_tokens
+from eedask.earthengine.token_sharing import ClientTokens, client_tokens
 from eedask.earthengine.tokens import words
 from eedask.errors import AuthorizationError, InputError, TransientError
 
@@ -41,27 +45,40 @@ _LOGIN = "`earthengine authenticate` or `gcloud auth application-default login`"
 
 @dataclass(frozen=True)
 class Found:
-    """Credentials, and what to say of them when they are refused."""
+    """Credentials, and what an error message says of them when they are refused.
+
+    Attributes
+    ----------
+    credentials : google.auth credentials
+    whose : str
+        Whose they are, as words that follow "asked with".
+    remedy : str
+        What the user can do.
+    """
 
     credentials: Credentials = field(repr=False)
     whose: str
     remedy: str
 
     def explain(self, message: str) -> str:
-        """Return a refusal's words with whose credentials it was and what to do."""
+        """Return the message of a refusal, with whose credentials these are and what to do."""
         return f"{message} (asked with {self.whose}; {self.remedy})"
 
 
-# The credentials of this process's user, by the name under which others ask for tokens.
+# Credentials that this process's user gave to ee.Initialize, by the name (origin) under which
+# workers ask for tokens of them.
 _HERE: dict[str, Credentials] = {}
-# What the ``ee`` client of this process was given by eedask and not by its user.
+# What Earth Engine said when it refused this machine's own credentials, by the name of the user's
+# credentials that are used in their place from then on.
+_REFUSED: dict[str, str] = {}
+# Credentials with which eedask, and not the user, has initialised the ``ee`` client here.
 _given: list[Credentials] = []
 _NOBODY = AnonymousCredentials()
 _LOCK = threading.Lock()
 
 
 def remember(credentials: Credentials) -> str:
-    """Return the name of credentials of this process; it tells nothing of them."""
+    """Keep credentials in this process and return the random name by which to find them."""
     with _LOCK:
         for origin, known in _HERE.items():
             if known is credentials:
@@ -77,9 +94,9 @@ def auth_of(asked: str | os.PathLike[str] | None, credentials: Credentials) -> s
     Parameters
     ----------
     asked : {"default", "client"}, path or None
-        See the module.
+        The argument ``credentials=`` of the verbs: see the table in the module's docstring.
     credentials : Credentials
-        The user's own.
+        Those of the user's ``ee.Initialize``.
 
     Raises
     ------
@@ -101,34 +118,59 @@ def auth_of(asked: str | os.PathLike[str] | None, credentials: Credentials) -> s
 
 
 def shares_tokens(auth: str) -> bool:
-    """Return whether workers may ask the user's process for tokens."""
+    """Whether workers with this ``auth`` may ask the user's process for tokens."""
     return auth in (AUTO, CLIENT)
 
 
 def find(auth: str, origin: str) -> Found:
     """Return the credentials that this process is to use.
 
+    Parameters
+    ----------
+    auth, origin : str
+        Of the endpoint.
+
     Raises
     ------
     AuthorizationError
         If there are none.
     TransientError
-        If that could not be found out now.
+        If the token server cannot be reached to check them.
     """
     if auth.startswith(_KEY):
         return _from_key(auth.removeprefix(_KEY))
     if origin in _HERE:
         return Found(_HERE[origin], "those of ee.Initialize", f"run {_LOGIN} and start again")
-    found = None if auth == CLIENT else _own(required=auth == DEFAULT or not origin)
-    return found or Found(
-        client_tokens(origin),
-        "access tokens from the process that began the run",
-        f"run {_LOGIN} there and start again, or name a key file: credentials='/path/of/key.json'",
-    )
+    if auth == CLIENT or (auth == AUTO and origin in _REFUSED):
+        return _from_user(origin)
+    return _own(required=auth == DEFAULT or not origin) or _from_user(origin)
+
+
+def give_way(found: Found, auth: str, origin: str, refusal: str) -> Found | None:
+    """Return the credentials to try in place of refused ones, or None if there are no others.
+
+    Only a machine's own credentials have a substitute, the user's access tokens, and only where
+    the user did not choose. This process then uses those until it ends.
+
+    Parameters
+    ----------
+    found : Found
+        What was refused.
+    auth, origin : str
+        Of the endpoint.
+    refusal : str
+        Earth Engine's words, which are repeated if the substitute is refused too.
+    """
+    is_only_choice = origin in _HERE or isinstance(found.credentials, ClientTokens)
+    if auth != AUTO or not origin or is_only_choice:
+        return None
+    with _LOCK:
+        _REFUSED[origin] = refusal
+    return _from_user(origin)
 
 
 def initialize(url: str, project: str, found: Found | None) -> None:
-    """Initialise the ``ee`` client of this process, unless its user did."""
+    """Initialise the ``ee`` client of this process, unless its user has done so."""
     with _LOCK:
         state = _state.get_state()
         wanted = found.credentials if found else _NOBODY
@@ -153,8 +195,24 @@ def _from_key(path: str) -> Found:
     return Found(made, f"the key file {path}", "check that its account is registered and active")
 
 
+def _from_user(origin: str) -> Found:
+    """Return a worker's access tokens from the user's process."""
+    whose = "access tokens from the process that began the run"
+    if origin in _REFUSED:
+        whose += f", after this machine's own credentials were refused: {_REFUSED[origin]}"
+    return Found(
+        client_tokens(origin),
+        whose,
+        f"run {_LOGIN} there and start again, or name a key file: credentials='/path/of/key.json'",
+    )
+
+
 def _own(*, required: bool) -> Found | None:
-    """Return what this worker's own ``ee`` client has, or would be given."""
+    """Return the credentials of this machine, or None if it has none and ``required`` is false.
+
+    They are those with which somebody else has initialised the ``ee`` client of this process,
+    or else those that ``ee.Initialize()`` would find.
+    """
     state = _state.get_state()
     if state.initialized and state.credentials not in (None, *_given):
         credentials = state.credentials

@@ -6,35 +6,42 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import distributed
-from ee import _state
-from google.auth.credentials import AnonymousCredentials, Credentials
+import ee
+from google.auth.credentials import Credentials
+from google.auth.exceptions import RefreshError
+from googleapiclient.errors import HttpError
 
 from eedask.arguments import is_positive
 from eedask.earthengine import credentials as sources
 from eedask.earthengine.token_sharing import sharing
-from eedask.errors import InputError
+from eedask.earthengine.tokens import words
+from eedask.earthengine.users_client import users_client
+from eedask.errors import AuthorizationError, InputError
 
-HIGH_VOLUME_URL = "https://earthengine-highvolume.googleapis.com"
+# Which of Earth Engine's two addresses requests go to; see :func:`eedask.chips`.
+EndpointName = Literal["auto", "high-volume", "standard"]
+# https://developers.google.com/earth-engine/guides/processing_environments
+URLS = {
+    "high-volume": "https://earthengine-highvolume.googleapis.com",
+    "standard": "https://earthengine.googleapis.com",
+}
 
-STANDARD_URL = "https://earthengine.googleapis.com"
-
-# Earth Engine ends a request after five minutes; a little more lets its own words arrive
-# (https://developers.google.com/earth-engine/guides/processing_environments).
+# Seconds. Earth Engine ends a request after five minutes; waiting a little longer than that gets
+# its error message instead of a timeout (https://developers.google.com/earth-engine/guides/processing_environments).
 DEADLINE = 330.0
 
-
-# Bytes that an answer in JSON may have. Earth Engine aggregates 100 MiB at most
-# (https://developers.google.com/earth-engine/guides/usage); of a number of 8 bytes, JSON makes
-# up to 20 characters.
+# The most bytes that an answer in JSON may have. Earth Engine limits the result of an aggregation
+# to 100 MiB (https://developers.google.com/earth-engine/guides/usage), in which a number takes 8
+# bytes; written as JSON, a number takes up to 20.
 MAX_JSON_BYTES = 250 * 2**20
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent, and what of an answer is accepted.
+    """What is sent to Earth Engine, and how long the answer may be.
 
     Attributes
     ----------
@@ -43,11 +50,11 @@ class Request:
     query, body : mapping, optional
         The body is sent as JSON.
     most_bytes : int
-        Bytes that the answer may have, unpacked. Reading ends with an error beyond them.
+        The most bytes that the answer may have after decompression. A longer answer is an error.
     divisible : bool
-        Whether smaller requests can take its place. If Earth Engine then lacks the capacity or
-        the time for it again and again, the sender gives up early, with a
-        :class:`~eedask.errors.TooLargeError`.
+        Whether the caller can ask for the same in several smaller requests. If so, and Earth
+        Engine answers several times in a row that it lacks the capacity or the time, the sender
+        stops retrying early and raises :class:`~eedask.errors.TooLargeError`.
     """
 
     method: str
@@ -60,7 +67,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where requests go and for whom; picklable and free of secrets.
+    """Where requests go and for whom. It can be pickled and holds no secrets.
 
     Attributes
     ----------
@@ -71,11 +78,12 @@ class Endpoint:
         ``"anonymous"``, ``"auto"``, ``"default"``, ``"client"`` or ``"key:PATH"``: see
         :mod:`eedask.earthengine.credentials`.
     workload_tag : str, optional
-        Sent with every request, to tell its cost apart in Cloud Monitoring.
+        A label sent with every request; Cloud Monitoring shows the costs of each label.
     deadline : float
         Seconds for one exchange, from its start to the answer's last byte.
     origin : str
-        By which workers ask the user's process for access tokens; no secret.
+        A random name for the user's credentials, by which workers ask the user's process for
+        access tokens. It is no secret.
     """
 
     url: str
@@ -94,22 +102,30 @@ class Endpoint:
         """The project's resource name, ``projects/P``."""
         return f"projects/{self.project}"
 
+    def __str__(self) -> str:
+        """Return the address for people, with its name if it is one of Earth Engine's two."""
+        named = (f"{name} ({url})" for name, url in URLS.items() if url == self.url)
+        return next(named, f"{self.url} (the url that ee.Initialize was given)")
+
 
 def endpoint_of_client(
     *,
+    name: EndpointName = "auto",
     workload_tag: str | None = None,
     deadline: float = DEADLINE,
     credentials: str | os.PathLike[str] | None = None,
 ) -> Endpoint:
-    """Return where the user's own ``ee.Initialize`` points.
+    """Return where requests go, as the user's own ``ee.Initialize`` and some arguments say.
 
-    Its credentials are remembered in this process: ``origin`` names them.
-
-    Bulk requests go to the high-volume endpoint unless the url was set on purpose.
+    The client's credentials are remembered in this process: ``origin`` names them.
 
     Parameters
     ----------
+    name : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses. A url of neither, which the user gave to
+        ``ee.Initialize``, is kept whatever the name.
     workload_tag : str, optional
+        When not given, the one that the client has.
     deadline : float
         Seconds.
     credentials : {"default", "client"} or path, optional
@@ -118,52 +134,81 @@ def endpoint_of_client(
     Raises
     ------
     InputError
-        If ``ee.Initialize`` was not called, or without a project, or ``credentials`` is none.
+        If an argument cannot be used, or what the user told ``ee.Initialize``: see
+        :func:`~eedask.earthengine.users_client.users_client`.
     """
-    state = _state.get_state()
-    if not state.initialized:
-        raise InputError(
-            "Earth Engine is not initialised: call ee.Initialize(project='my-project') first,"
-            " or ee.Initialize(e.credentials, url=e.url, project=e.project) for an emulator e"
-        )
-    project = state.cloud_api_user_project
-    if not project or project == _state.DEFAULT_CLOUD_API_USER_PROJECT:
-        raise InputError("ee.Initialize was called without a project: pass project='my-project'")
-    url = (state.cloud_api_base_url or STANDARD_URL).rstrip("/")
-    own = state.credentials or AnonymousCredentials()
+    client = users_client()
     return Endpoint(
-        url=HIGH_VOLUME_URL if url == STANDARD_URL else url,
-        project=project,
-        auth=sources.auth_of(credentials, own),
-        workload_tag=workload_tag or state.workload_tag.get() or None,
+        url=_url(name, client.url),
+        project=client.project,
+        auth=sources.auth_of(credentials, client.credentials),
+        workload_tag=workload_tag or client.workload_tag,
         deadline=deadline,
-        origin=sources.remember(own),
+        origin=sources.remember(client.credentials),
     )
 
 
+def _url(name: EndpointName, of_client: str | None) -> str:
+    """Return the url that requests go to.
+
+    The standard url is what the client has when its user named none, so "auto" takes it for no
+    choice; ``name="standard"`` is how a user chooses it.
+    """
+    if name not in ("auto", *URLS):
+        raise InputError(f"endpoint={name!r} is not known; choose one of auto, {', '.join(URLS)}")
+    if of_client is not None and of_client not in URLS.values():
+        return of_client
+    return URLS["high-volume" if name == "auto" else name]
+
+
 def ensure_client(endpoint: Endpoint) -> None:
-    """Initialise the ``ee`` client of this process, if it is not: building expressions needs it.
+    """Initialise the ``ee`` client of this process, if it is not.
+
+    Expressions can be built only after that.
 
     Raises
     ------
     AuthorizationError
-        If there are no credentials for it.
+        If there are no credentials for it, or Earth Engine refuses all that there are.
     """
-    found = None
-    if endpoint.auth != sources.ANONYMOUS:
-        found = sources.find(endpoint.auth, endpoint.origin)
-    sources.initialize(endpoint.url, endpoint.project, found)
+    if endpoint.auth == sources.ANONYMOUS:
+        sources.initialize(endpoint.url, endpoint.project, None)
+        return
+    found: sources.Found | None = sources.find(endpoint.auth, endpoint.origin)
+    while found is not None:
+        try:
+            return sources.initialize(endpoint.url, endpoint.project, found)
+        except (ee.EEException, HttpError, RefreshError) as error:
+            if not _is_refusal(error):
+                raise
+            # A RefreshError also holds the whole answer.
+            refusal = words(error) if isinstance(error, RefreshError) else str(error)
+            refused = AuthorizationError(found.explain(refusal))
+        found = sources.give_way(found, endpoint.auth, endpoint.origin, refusal)
+    raise refused
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the ``ee`` client failed because Earth Engine refused its account."""
+    # The client's own error has no status; it is raised while an HttpError is handled.
+    cause = error if isinstance(error, HttpError) else error.__context__
+    refused = isinstance(cause, HttpError) and cause.resp.status in (401, 403)
+    return refused or isinstance(error, RefreshError)
 
 
 @contextlib.contextmanager
 def sharing_tokens(endpoint: Endpoint, client: distributed.Client) -> Iterator[None]:
-    """Let a cluster's workers ask this process for access tokens, where they may need it."""
+    """Answer workers that ask this process for access tokens, as long as the context lasts.
+
+    It does nothing if the endpoint's ``auth`` is one with which workers never ask.
+    """
     if not sources.shares_tokens(endpoint.auth):
         yield
         return
 
     def find() -> Credentials:
-        # By origin: the user may have initialised ``ee`` otherwise since the plan was made.
+        # Not the credentials that ``ee`` has now: the user may have called ee.Initialize with
+        # others since the plan was made.
         return sources.find(endpoint.auth, endpoint.origin).credentials
 
     with sharing(client, endpoint.origin, find):

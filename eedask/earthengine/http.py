@@ -1,4 +1,4 @@
-"""Connections to a server, straight or through a proxy, trusting whom this machine trusts."""
+"""Opens HTTP connections, with the proxies and certificates that this machine is set up for."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util import create_urllib3_context, make_headers, parse_url
 
 # Where people name the certificates of their company's proxy, for requests and for curl.
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def open_pool(url: str, connections: int) -> tuple[urllib3.HTTPConnectionPool, str]:
-    """Return connections to a server, and what stands before each path that is asked for.
+    """Return a pool of connections to a server, and what to put before each path.
 
     Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY`` …), read as ``requests``
     reads them, on which the ``ee`` client runs.
@@ -31,21 +31,22 @@ def open_pool(url: str, connections: int) -> tuple[urllib3.HTTPConnectionPool, s
     url : str
         ``https://host`` without path.
     connections : int
-        How many stay open; more requests than that wait for one.
+        The most that are open at once. A request beyond them waits until one is free.
     """
     options: dict[str, Any] = {"maxsize": connections, "block": True, "retries": False}
     if parse_url(url).scheme == "https":
-        named = (os.environ.get(name) for name in _BUNDLES)
+        named = (os.environ.get(name) for name in BUNDLES)
         options["ssl_context"] = _trusting(next(filter(None, named), certifi.where()))
     proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
     pool = _manager(proxy, options).connection_from_url(url)
     pool.ConnectionCls = _connection_class(pool.ConnectionCls)
-    # A proxy is told where to go by the path itself, unless it only passes TLS on.
+    # A plain HTTP proxy reads the server's address from the path, so paths are whole urls. With
+    # https, the proxy passes bytes on, and paths are as usual; so they are without a proxy.
     return pool, url if proxy is not None and pool.scheme == "http" else ""
 
 
 def is_untrusted(error: Exception) -> bool:
-    """Whether a fault is that the server's certificate is not trusted, which no retry mends."""
+    """Whether an error was caused by a certificate that is not trusted; retrying is no use."""
     causes = [*error.args, getattr(error, "original_error", None)]
     return isinstance(error, ssl.SSLCertVerificationError) or any(
         is_untrusted(cause) for cause in causes if isinstance(cause, Exception)
@@ -62,9 +63,9 @@ def _manager(proxy: str | None, options: dict[str, Any]) -> urllib3.PoolManager:
 
 @lru_cache
 def _trusting(bundle: str) -> ssl.SSLContext:
-    """Return a context with the system's certificates, and those of a file or folder.
+    """Return a TLS context that trusts the system's certificates and those of a file or folder.
 
-    Some Pythons come without any of the system's, and some companies have their own.
+    Some installations of Python find no certificates of the system; some companies have their own.
     """
     context = create_urllib3_context()
     context.load_default_certs()
@@ -76,17 +77,18 @@ def _trusting(bundle: str) -> ssl.SSLContext:
 
 
 class _UntilDeadline(io.RawIOBase):
-    """Reads a socket until a point in time, however small the pieces are that come.
+    """Reads a socket, and raises ``TimeoutError`` once a deadline is over.
 
-    A socket's own timeout is for one read and begins anew with each, so that a server which sends
-    a byte now and then is waited for without end. Here each read has the time that is left. All
-    of an answer is read through it: status line, headers, sizes of chunks, body and trailers.
+    A socket's own timeout is for one read and begins anew with each, so a server that sends a byte
+    now and then would be waited for without end. Here each read may take only the time that is
+    left until the deadline. The whole answer is read through this object: status line, headers,
+    chunk sizes, body and trailers.
 
     Parameters
     ----------
     socket : socket.socket, ssl.SSLSocket or urllib3's SSLTransport
     seconds : float
-        From now on.
+        Until the deadline, counted from the call.
     """
 
     def __init__(self, socket: Any, seconds: float) -> None:
@@ -99,16 +101,16 @@ class _UntilDeadline(io.RawIOBase):
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
-        """Whether it is open for reading, which it always is; ``BufferedReader`` checks it."""
+        """Return True: it can be read from. ``BufferedReader`` asks for this."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Read once, at most until the deadline.
+        """Read from the socket once and return how many bytes came.
 
         Raises
         ------
         TimeoutError
-            If nothing came until then, or the deadline is over.
+            If nothing comes before the deadline, or it is over already.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -126,12 +128,13 @@ class _UntilDeadline(io.RawIOBase):
 
 @lru_cache
 def _connection_class(plain: type[Any]) -> type[Any]:
-    """Return a class of connections on top of one of urllib3's.
+    """Return a subclass of one of urllib3's classes of connections, which differs in three ways.
 
-    They send headers and body in one piece, which saves a system call and a packet. They read an
-    answer within the timeout that is set when reading begins, all of it together. And they say
-    so when the server closed a connection that was kept open: it may do so just when a request
-    is sent, and whether it saw the request is not known, so nothing is sent again here.
+    - Headers and body are sent in one piece, which saves a system call and a packet.
+    - The timeout that is set when reading begins is for the whole answer, not for each read.
+    - If the server has closed a connection that was kept open, the error says so. It may close it
+      just when a request is sent, and nobody knows whether it got the request: this class does
+      not send it again.
     """
 
     class Connection(plain):  # type: ignore[misc]
@@ -158,8 +161,8 @@ def _connection_class(plain: type[Any]) -> type[Any]:
             super().connect()
 
         def response_class(self, socket: Any, **options: Any) -> http.client.HTTPResponse:
-            # urllib3 has set `timeout` to what is left, for the answer and for a proxy's to
-            # CONNECT.
+            # urllib3 has set `timeout` to the seconds that are left of the deadline, both for the
+            # answer and for that of a proxy to CONNECT.
             timed: Any = _UntilDeadline(socket, self.timeout)
             return http.client.HTTPResponse(timed, **options)
 

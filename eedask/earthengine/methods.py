@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 PAGE_SIZE = 1000
 
-# What reading JSON of another shape than expected raises: an index that is none, a text where a
-# dictionary should be, an infinite number of an item, lists nested beyond Python's stack.
+# Exceptions that reading JSON raises where it has another form than expected: a key or index that
+# is missing, a text in place of a dictionary, a number that is infinite, lists nested too deeply.
 _MISREAD = (
     ValueError,
     LookupError,
@@ -31,9 +31,10 @@ _MISREAD = (
 )
 
 
-# What a computation on an image that is null is refused with: `Image.select: Parameter 'input' is
-# required and may not be null.` The names are those of the image that an algorithm works on. How
-# computePixels refuses null itself is not documented; the second are the emulator's words.
+# Earth Engine's message when an algorithm gets null for its image: `Image.select: Parameter 'input'
+# is required and may not be null.` The names are those that algorithms have for their image. What
+# computePixels answers if the whole expression is null is not documented; the second pattern is the
+# emulator's message.
 _NULL_IMAGE = re.compile(
     r"\bImage\.\w+: Parameter '(image1?|input|dstImg|object|value)' is required"
     r"|\bexpression does not evaluate to an image\b",
@@ -42,10 +43,10 @@ _NULL_IMAGE = re.compile(
 
 
 class Send(Protocol):
-    """Sends a request, again while that can help, and returns the body of the answer.
+    """Sends a request, retrying where that can help, and returns the body of the answer.
 
-    ``check`` raises :class:`~eedask.errors.TransientError` for an answer that is not what was
-    asked for, which is then asked for again.
+    ``check`` is called with each body and raises :class:`~eedask.errors.TransientError` if it is
+    not what was asked for; the request is then sent again.
     """
 
     def __call__(self, request: Request, check: Callable[[bytes], None] | None = None) -> bytes:
@@ -60,13 +61,13 @@ def ask(send: Send, request: Request, read: Callable[[bytes], T]) -> T:
     send : Send
     request : Request
     read : callable
-        From the body of the answer to what it says. Where it raises
+        Takes the body of the answer and returns what it says. If it raises
         :class:`~eedask.errors.TransientError`, the request is sent again.
 
     Raises
     ------
     RequestError
-        If no answer came, or none that can be read.
+        If no answer that can be read came.
     """
     found: list[T] = []
 
@@ -81,14 +82,14 @@ def ask(send: Send, request: Request, read: Callable[[bytes], T]) -> T:
 def reading(body: bytes, wanted: str) -> Iterator[None]:
     """Raise :class:`~eedask.errors.TransientError` where an answer cannot be read as expected.
 
-    A status of 200 does not make it Earth Engine's: proxies answer with pages of their own.
+    A body with status 200 may not be from Earth Engine: proxies answer with pages of their own.
 
     Parameters
     ----------
     body : bytes
         The answer, which the ``with`` block reads.
     wanted : str
-        What was asked for, to say so.
+        What was asked for, as words for the error message.
     """
     try:
         yield
@@ -101,14 +102,15 @@ def reading(body: bytes, wanted: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def of_one_item() -> Iterator[None]:
-    """Say that an item has no image, where that is what Earth Engine refuses a request of it for.
+    """Explain an error that the ``with`` block raises because an item has no image.
 
-    ``ee.ImageCollection.first`` of an empty collection is null, and the refusal names the algorithm
-    that got null for an image.
+    ``ee.ImageCollection.first`` of an empty collection is null. Earth Engine's message then names
+    only the algorithm that got null for its image; the one raised here says what to do.
 
     Raises
     ------
     PermanentError
+        In place of one whose message is of that kind. Others pass as they are.
     """
     try:
         yield

@@ -1,7 +1,8 @@
-"""Expression graphs built node by node, around expressions that are encoded already.
+"""Builds expressions of Earth Engine's REST API from nodes and from encoded expressions.
 
-What the ``ee`` client would take milliseconds to build and encode for every request costs
-microseconds here; see ``Expression`` of Earth Engine's REST API
+The ``ee`` client takes milliseconds to build and encode an expression, too long to do for every
+request. Here an expression is put together from parts that the client has encoded once, in
+microseconds. The format is that of ``Expression`` of the REST API
 (https://developers.google.com/earth-engine/reference/rest/v1/Expression).
 """
 
@@ -33,25 +34,25 @@ def mapped(nodes: Mapping[str, Node]) -> Node:
 
 
 def argument(name: str) -> Node:
-    """Return the node of an argument of a function around it."""
+    """Return the node that stands for an argument, within the body of a function."""
     return {"argumentReference": name}
 
 
 def call(function: str, **arguments: Node | None) -> Node:
-    """Return the node of a call; arguments that are None are left out."""
+    """Return the node of a call of one of Earth Engine's functions, without None arguments."""
     given = {name: node for name, node in arguments.items() if node is not None}
     return {"functionInvocationValue": {"functionName": function, "arguments": given}}
 
 
 class Graph:
-    """Nodes under keys."""
+    """An expression that is being put together: nodes by key, which other nodes refer to."""
 
     def __init__(self) -> None:
         self._values: dict[str, Node] = {}
         self._embedded = 0
 
     def shared(self, node: Node) -> Node:
-        """Return a reference to a node, for use in more than one place."""
+        """Add a node, and return a reference to it that can be used in more than one place."""
         key = f"n{len(self._values)}"
         self._values[key] = node
         return {"valueReference": key}
@@ -62,7 +63,10 @@ class Graph:
         return {"functionDefinitionValue": {"argumentNames": list(names), "body": key}}
 
     def embed(self, expression: Encoded) -> Node:
-        """Return a reference to the result of an encoded expression."""
+        """Add an encoded expression, and return a reference to its result.
+
+        Its keys get a prefix, so that they differ from those that the graph has.
+        """
         prefix = f"e{self._embedded}."
         self._embedded += 1
         for key, node in expression["values"].items():
@@ -75,7 +79,7 @@ class Graph:
 
 
 def _renamed(node: Node, prefix: str) -> Node:
-    """Return a node whose references have a prefix."""
+    """Return a copy of a node, with a prefix before the keys that it refers to."""
     ((kind, content),) = node.items()
     if kind == "valueReference":
         return {kind: prefix + content}
@@ -98,12 +102,12 @@ def _renamed(node: Node, prefix: str) -> Node:
 
 Encoded = dict[str, Any]
 
-# Their constructors take no ``geodesic``.
+# Types of geometries without edges, whose constructors have no argument ``geodesic``.
 WITHOUT_EDGES = ("Point", "MultiPoint")
 
 
 def value_node(value: Any) -> Encoded:
-    """Return the expression node of a plain value, equal to what the client would encode."""
+    """Return the node of a plain value, equal to what the ``ee`` client would encode."""
     if isinstance(value, BaseGeometry):
         return _geometry_node(value)
     if value is None or isinstance(value, bool | str):
@@ -128,9 +132,10 @@ def _geometry_node(shape: BaseGeometry) -> Encoded:
 
 
 def _coordinates(shape: BaseGeometry) -> list[Any]:
-    """Return a shape's coordinates nested as GeoJSON has them, of two dimensions.
+    """Return a shape's x and y coordinates, nested as in GeoJSON.
 
-    Ring by ring, as shapely's own mapping takes ten times as long, vertex by vertex.
+    ``shapely.geometry.mapping`` gives the same but goes vertex by vertex, and takes ten times as
+    long.
     """
     if shape.geom_type == "Polygon":
         rings = shapely.get_rings(shape)

@@ -1,4 +1,4 @@
-"""Earth Engine's refusals: from a status and its words to an error of the tree."""
+"""From Earth Engine's answer with an error to an exception of :mod:`eedask.errors`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from eedask.errors import (
     printable,
 )
 
-# The longest wait that an answer can ask for, in seconds. A wait holds back all requests of the
-# project, and the answer may be a proxy's, or mistaken.
+# The longest wait that is granted to an answer that asks for one, in seconds. The wait holds back
+# all requests of the project, and the answer may be a proxy's, or wrong.
 MAX_RETRY_AFTER_S = 300.0
 
-# Earth Engine answers most faults of a computation with status 400, and the same fault with
-# different statuses, so words are read before the status. Sources: the pages usage, debugging and
-# processing_environments of developers.google.com/earth-engine/guides, and public threads.
+# Earth Engine answers most errors of a computation with status 400, and sometimes the same error
+# with different statuses, so the message is looked at before the status. Sources: the pages usage,
+# debugging and processing_environments of developers.google.com/earth-engine/guides, and public
+# threads.
 _TOO_LARGE: dict[Cause, str] = {
     "memory": r"memory limit exceeded",
     "time": r"computation timed out",
@@ -49,31 +50,31 @@ _QUOTA = re.compile(
     r"too many concurrent aggregations|too many requests|rate ?limit ?exceeded", re.IGNORECASE
 )
 
-# "Earth Engine capacity exceeded." and "Earth Engine memory capacity exceeded.": of its machines,
-# just then, and not of the user's quota.
+# "Earth Engine capacity exceeded." and "Earth Engine memory capacity exceeded." say that Earth
+# Engine's machines are busy at the moment, and are not about the user's quota.
 _CAPACITY = re.compile(r"capacity exceeded", re.IGNORECASE)
 
-# The compute budget is counted in EECU-hours or EECU-seconds, of a day or a month. Words name the
-# quota's metric, such as earthengine.googleapis.com/daily_eecu_usage_time.
+# The compute budget is a number of EECU-hours or EECU-seconds, for a day or a month. The message or
+# its details name the quota's metric, such as earthengine.googleapis.com/daily_eecu_usage_time.
 _BUDGET = re.compile(
     r"(?=.*(?:\b|_)eecu(?:\b|_))(?=.*(?:exceed|exhaust|used up))"
     r"|compute (?:quota|budget)|_eecu_usage_time",
     re.IGNORECASE,
 )
 
-# "Permission 'earthengine.assets.get' denied on resource 'projects/…/assets/…'": one asset's
-# owner did not share it, and requests without it succeed.
+# "Permission 'earthengine.assets.get' denied on resource 'projects/…/assets/…'" says that the owner
+# of this asset has not shared it. Requests without the asset succeed, so the account is accepted.
 _ASSET = re.compile(r"\bearthengine\.assets\.", re.IGNORECASE)
 
 _QUOTA_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 
-# What ends a request that may succeed the next time: a time limit of HTTP's, ABORTED, and
+# Statuses of requests that may succeed the next time: 408 is a timeout (HTTP), 409 ABORTED and 499
 # CANCELLED (https://cloud.google.com/apis/design/errors).
 _PASSING = (408, 409, 499)
 
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes) -> RequestError:
-    """Return the error that an answer other than 200 stands for.
+    """Return the exception for an answer whose status is not 200.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Reque
     wait = retry_after(headers)
     kind = _class_of(status, said)
     if kind is TooLargeError:
-        # Status 413 without words that are known: by HTTP, the body of the request is too large.
+        # A known message, or else status 413, which says that the request's body is too large.
         cause, sizes = _too_large(message) or ("payload", {})
         return TooLargeError(message, status, wait, cause=cause, **sizes)
     if kind is TransientError:
@@ -98,16 +99,16 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Reque
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that an answer asks to wait, or None if it does not say.
+    """Return how many seconds an answer asks to wait, or None if it does not ask.
 
-    They are never more than :data:`MAX_RETRY_AFTER_S`. ``Retry-After`` may be a date (RFC 9110,
-    10.2.3), which is told by the server's own clock if it says what that shows. A date in the
-    past is 0.
+    It is never more than :data:`MAX_RETRY_AFTER_S`. ``Retry-After`` may be a date (RFC 9110,
+    10.2.3). The time until then is counted from the header ``Date``, the server's own clock, or
+    from this machine's clock if there is none. For a date in the past it is 0.
 
     Parameters
     ----------
     headers : mapping
-        As of :func:`from_response`.
+        Response headers, with case-insensitive or lower-case keys.
     """
     asked = headers.get("retry-after", "")
     try:
@@ -117,7 +118,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if until is None:
             return None
         seconds = until - (time.time() if now is None else now)
-    # "inf" is a float to Python and no number to HTTP; of many digits, a float is infinite.
+    # Python reads "inf" as a number, which HTTP does not allow. Hundreds of digits are allowed, and
+    # Python reads them as infinite too.
     if not (math.isfinite(seconds) or asked.strip().isdigit()):
         return None
     return min(max(0.0, seconds), MAX_RETRY_AFTER_S)
@@ -134,14 +136,14 @@ def _timestamp(date: str) -> float | None:
 
 @dataclass(frozen=True)
 class _Words:
-    """What the body of a refusal says.
+    """What the body of an error says.
 
     Attributes
     ----------
     message : str
-        For people, on one line.
+        On one line.
     reasons : set of str
-        For programs: the ``reason`` of each detail.
+        The ``reason`` of each detail, such as ``rateLimitExceeded``.
     metadata : str
         Values of the details' ``metadata``, such as the metric of a quota or a permission.
     """
@@ -171,24 +173,24 @@ def _class_of(status: int, said: _Words) -> type[RequestError]:
 
 
 def _lack(status: int, message: str) -> Literal["capacity", "time"] | None:
-    """Return what a smaller request would need less of, where Earth Engine lacked it."""
+    """Return what Earth Engine lacked for the request, if a smaller one would need less of it."""
     if _CAPACITY.search(message):
         return "capacity"
     return "time" if status == 504 else None
 
 
 def _too_large(message: str) -> tuple[Cause, dict[str, int]] | None:
-    """Return of what there was too much, and the sizes that the words state, by name."""
+    """Return what was too large and the sizes that the message states; None if nothing was."""
     for cause, pattern in _TOO_LARGE.items():
         if found := re.search(pattern, message, re.IGNORECASE):
-            # More digits than 18 are no size.
+            # A number of more digits than 18 is not a size, and may be too long for ``int``.
             sizes = {name: size for name, size in found.groupdict().items() if size}
             return cause, {name: int(size) for name, size in sizes.items() if len(size) <= 18}
     return None
 
 
 def _words(body: bytes) -> _Words:
-    """Return what an error body says; its beginning if it is not Earth Engine's."""
+    """Return what the body of an error says; if it is not Earth Engine's JSON, its beginning."""
     try:
         error: Any = json.loads(body)["error"]
         details = [*error.get("errors", []), *error.get("details", [])]

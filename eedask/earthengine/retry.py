@@ -1,4 +1,4 @@
-"""When and how often a request is tried again: policy as data, on the ``retry`` package."""
+"""How often a request is tried, and how long to wait in between, by the ``retry`` package."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ T = TypeVar("T")
 
 logger = logging.getLogger("eedask")
 
-# After so many answers in a row that Earth Engine lacks something for a request, a smaller one is
-# sent instead where that is possible. Answers that time is lacking take minutes each.
+# After so many answers in a row that say that Earth Engine lacks capacity, or time, smaller
+# requests are sent instead, where that is possible. It is fewer for time, as each such answer takes
+# minutes.
 _ENOUGH = {"capacity": 3, "time": 2}
 
 
@@ -28,9 +29,8 @@ _ENOUGH = {"capacity": 3, "time": 2}
 class RetryPolicy:
     """How a request that may succeed later is tried again.
 
-    Where an answer says ``Retry-After``, no request of the project is sent before, by any worker:
-    it is the server's word about a quota that all of them share. After five minutes one is sent
-    all the same.
+    If an answer has the header ``Retry-After``, no worker sends a request of the project until that
+    time, because all of them share the quota that it is about. The wait is five minutes at most.
 
     The tries of a batch or of a large chip end early where Earth Engine lacks the capacity for it
     three times in a row, or does not answer in time twice: it is then sent in smaller requests,
@@ -141,7 +141,7 @@ def call_with_retry(
 
 
 class _ItemLogger:
-    """What ``retry_call`` logs, with the item and the attempt."""
+    """The logger for ``retry_call``, which adds the item and the attempt to each message."""
 
     def __init__(self, label: str, attempts: Attempts) -> None:
         self._label = label

@@ -34,17 +34,18 @@ from eedask.earthengine.tokens import Bearer, utcnow, words
 
 logger = logging.getLogger("eedask")
 
-# Seconds that a worker waits for a token, and after which it asks again meanwhile.
+# Seconds that a worker waits for a token in all, and after which it repeats its question.
 _PATIENCE_S, _ASK_AGAIN_S = 30.0, 2.0
-# Ways to a process that nobody else reads.
+# Beginnings of addresses that nobody else can listen in on.
 _PRIVATE = ("inproc://", "tls://", "wss://", "gateway://")
 
-# One for all users of a process, as long as one of them is there.
+# One object for each origin, kept only while something in this process uses it.
 _TOKENS: weakref.WeakValueDictionary[str, ClientTokens] = weakref.WeakValueDictionary()
 
 _LOCK = threading.Lock()
 
-# The worker that this process is. Dask tells it to a task's own thread only.
+# The Dask worker that runs in this process, if one does. ``distributed.get_worker`` knows it only
+# in the thread of a task, and tokens are asked for in other threads too.
 _worker: list[distributed.Worker] = []
 
 _SHARERS: dict[tuple[str, str], _Sharer] = {}
@@ -57,13 +58,15 @@ class Grant:
     Attributes
     ----------
     origin : str
-        Which credentials it was made from.
+        The name of the credentials that the token was made from.
     token : str, optional
+        None if there is none.
     left : float, optional
-        Seconds that it is valid; clocks of machines differ, so it is no point in time.
+        For how many seconds it is valid. It is not a point in time, as machines' clocks differ.
     error : str
+        Why there is no token.
     may_pass : bool
-        Whether asking again can help.
+        Whether there may be one later.
     """
 
     origin: str
@@ -74,12 +77,12 @@ class Grant:
 
 
 class ClientTokens(Credentials):  # type: ignore[misc]
-    """Credentials of a worker that have their tokens from the user's process.
+    """Credentials on a worker that get each access token from the user's process.
 
     Parameters
     ----------
     origin : str
-        Which of that process's credentials.
+        The name of the credentials there.
     """
 
     def __init__(self, origin: str) -> None:
@@ -99,14 +102,14 @@ class ClientTokens(Credentials):  # type: ignore[misc]
             self.expiry = None if grant.left is None else utcnow() + timedelta(seconds=grant.left)
 
     def receive(self, grant: Grant) -> None:
-        """Take what was granted."""
+        """Hand the answer of the user's process to the thread that waits for it."""
         with self._changed:
             self._grant = grant
             self._changed.notify_all()
 
     def _wait(self) -> Grant:
         end = time.monotonic() + _PATIENCE_S
-        # What came before the question, to another thread, may be what it asks to replace.
+        # An answer to an earlier question may be the very token that is to be replaced.
         self._grant = None
         while self._grant is None:
             if time.monotonic() > end:
@@ -122,7 +125,7 @@ class ClientTokens(Credentials):  # type: ignore[misc]
 
 
 def client_tokens(origin: str) -> ClientTokens:
-    """Return this worker process's tokens from another process's credentials."""
+    """Return the credentials on this worker that get their tokens from another process."""
     with _LOCK:
         tokens = _TOKENS.get(origin)
         if tokens is None:
@@ -131,14 +134,14 @@ def client_tokens(origin: str) -> ClientTokens:
 
 
 def receive(grant: Grant) -> None:
-    """Take a token on a worker: what the user's process runs there."""
+    """Hand a token to the credentials that asked for it; the user's process runs this here."""
     tokens = _TOKENS.get(grant.origin)
     if tokens is not None:
         tokens.receive(grant)
 
 
 def fingerprint(token: str | None) -> str:
-    """Return what tells one token from another and gives none away."""
+    """Return a hash that differs between tokens and from which no token can be found."""
     return hashlib.sha256((token or "").encode()).hexdigest()[:16]
 
 
@@ -148,7 +151,7 @@ def topic(origin: str) -> str:
 
 
 def note_worker() -> None:
-    """Note which Dask worker this process is, if it is one; to be called within a task."""
+    """Remember the Dask worker that this thread works for, if it is running a task."""
     with contextlib.suppress(ValueError):
         _worker[:] = [distributed.get_worker()]
 
@@ -162,7 +165,10 @@ def _ask(origin: str, refused: str) -> None:
 
 
 class _Sharer:
-    """Answers the workers of one cluster that ask for tokens, in threads of its own."""
+    """Answers the workers of one cluster that ask for tokens.
+
+    It does so in threads of its own, as the client's event loop must not wait.
+    """
 
     def __init__(
         self, client: distributed.Client, origin: str, find: Callable[[], Credentials]
@@ -171,7 +177,7 @@ class _Sharer:
         self._client = client
         self._origin = origin
         self._bearer = Bearer(find)
-        # Several, so that a worker that hangs does not keep tokens from the others.
+        # More than one, so that others get tokens while a worker that hangs is waited for.
         self._threads = ThreadPoolExecutor(4, "eedask-tokens")
         self._warned = False
         client.subscribe_topic(topic(origin), self._hear)
@@ -183,7 +189,7 @@ class _Sharer:
         self._bearer.close()
 
     def _hear(self, event: tuple[Any, dict[str, str]]) -> None:
-        # On the client's event loop: nothing may wait here.
+        # This runs on the client's event loop, where nothing may wait.
         with contextlib.suppress(RuntimeError):  # closed meanwhile
             self._threads.submit(self._answer, **event[1])
 
@@ -228,9 +234,9 @@ def sharing(
     Parameters
     ----------
     client : Client
-        Of the cluster.
+        A client of the cluster.
     origin : str
-        By which workers ask.
+        The name of the credentials, which workers state when they ask.
     find : callable
         Returns the credentials that tokens are made from.
     """

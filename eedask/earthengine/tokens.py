@@ -1,4 +1,4 @@
-"""Access tokens of a process's own credentials, renewed in time by one thread for all."""
+"""Access tokens made from credentials, and renewed before they expire."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ from google.auth.transport.requests import Request as AuthRequest
 
 logger = logging.getLogger("eedask")
 
-# Seconds before its end in which a token is renewed, as google-auth has it; a quarter of its
-# life if that is shorter.
+# A token is renewed when it is valid for fewer seconds than this (the number of google-auth), or
+# for less than a quarter of its life.
 _MARGIN_S = 225.0
-# Seconds for one try of a token server.
+# Seconds that one request to a token server may take.
 _RENEWAL_S = 30.0
 
 
 class Bearer:
-    """Gives the current access token of some credentials, renewed by one thread for all.
+    """Gives the current access token of some credentials; safe to share between threads.
+
+    When the token has to be renewed, one thread does it, and the others wait for the new one.
 
     Parameters
     ----------
     find : callable
-        Returns the credentials; called when a token is first needed, again if it raised.
+        Returns the credentials. It is called when a token is first needed; if it raises, it is
+        called again for the next token.
     """
 
     def __init__(self, find: Callable[[], Credentials]) -> None:
@@ -42,12 +45,17 @@ class Bearer:
         self._lock = threading.Lock()
 
     def token(self, refused: str | None = None) -> str:
-        """Return a token to use now, another than one that the server ``refused``.
+        """Return a token to use now.
+
+        Parameters
+        ----------
+        refused : str, optional
+            A token that Earth Engine has refused: it is not returned again.
 
         Raises
         ------
         google.auth.exceptions.GoogleAuthError
-            If there is none to be had.
+            If no token can be made from the credentials.
         """
         with self._lock:
             if self._credentials is None:
@@ -62,7 +70,7 @@ class Bearer:
             return self._token
 
     def left(self) -> float | None:
-        """Return the seconds that the token is still valid; None: not known."""
+        """Return for how many seconds the token is still valid, or None if that is not known."""
         return None if self._credentials is None else _left(self._credentials)
 
     def close(self) -> None:
@@ -79,7 +87,10 @@ class Bearer:
 
 
 def words(error: Exception) -> str:
-    """Return what an error of google-auth says, without the answer that it also holds."""
+    """Return the message of an error of google-auth, without the server's answer.
+
+    ``str`` of such an error shows both.
+    """
     return str(error.args[0]) if error.args else type(error).__name__
 
 
@@ -89,5 +100,5 @@ def _left(credentials: Credentials) -> float | None:
 
 
 def utcnow() -> datetime:
-    """Return the time as google-auth has it: UTC, without a zone."""
+    """Return the time now in UTC, without a time zone, as google-auth states expiry."""
     return datetime.now(UTC).replace(tzinfo=None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-for _name in ("rasterio", "scipy", "tornado"):
+for _name in ("rasterio", "re2", "scipy", "tornado"):
     if find_spec(_name) is None:
         raise ModuleNotFoundError(
             f'The emulator needs {_name}, which is not installed: pip install "eedask[emulator]"',

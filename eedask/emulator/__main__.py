@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import sys
@@ -14,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 
 from tornado.netutil import bind_sockets
 
@@ -22,9 +20,10 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.limits.accounting import Compute
 from eedask.emulator.limits.budget import Budget
 from eedask.emulator.readings import Readings
-from eedask.emulator.server.hosts import url_of, warn_of_host
+from eedask.emulator.server.hosts import Callers, url_of, warn_of_host
 from eedask.emulator.server.messages import Settings
 from eedask.emulator.server.options import parse_options
+from eedask.emulator.server.orphans import end_with_program
 from eedask.emulator.server.pool import Pool, ProcessPool, ThreadPool
 from eedask.emulator.server.server import Front
 from eedask.emulator.server.starting import READY, Steps
@@ -72,9 +71,9 @@ def _run(options: argparse.Namespace, store: Path) -> None:
     # Outside the event loop, which would hear of signals only after what may take minutes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.parent_watch:
-        Thread(target=_watch_parent, daemon=True).start()
+        end_with_program()
     pool = _pool(settings, options)
-    front = Front(pool, traffic, tokens, readings)
+    front = Front(pool, traffic, Callers.of(options.host), tokens, readings)
     asyncio.run(_serve(front, sockets, pool, lambda: _announce(url, options)))
 
 
@@ -130,18 +129,6 @@ def _stop_event() -> asyncio.Event:
         except NotImplementedError:  # Windows has no signal handlers in event loops
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(event.set))
     return event
-
-
-def _watch_parent() -> None:
-    """End this program when the other end of its standard input is gone."""
-    # Nothing is ever written to the pipe: reading it returns when the other end is gone.
-    while os.read(0, 4096):
-        pass
-    if sys.platform == "win32":
-        signal.raise_signal(signal.SIGTERM)
-    else:
-        # Unlike the above, this also interrupts what the main thread waits for.
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _announce(url: str, options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.bag as db
 import geopandas as gpd
 
+from eedask.arguments import is_count
 from eedask.errors import InputError, ItemsError
 from eedask.items.check import check_items
 
@@ -30,7 +31,7 @@ def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
     ItemsError
         If there are no items, or they have a column "id", or cannot be used as they are.
     InputError
-        If ``partition_size`` is less than 1.
+        If ``partition_size`` is no whole number from 1.
 
     Examples
     --------
@@ -43,8 +44,8 @@ def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
             "the dictionaries of a bag hold the ids as 'id', and the items have a column 'id':"
             " rename it, or make it the ids with set_index('id')"
         )
-    if partition_size < 1:
-        raise InputError(f"a partition holds at least one item; partition_size={partition_size}")
+    if not is_count(partition_size):
+        raise InputError(f"partition_size is a number of items, at least 1; got {partition_size!r}")
     frame = checked.rename_geometry("geometry") if checked.geometry.name != "geometry" else checked
     records = frame.reset_index(names="id").to_dict("records")
-    return db.from_sequence(records, partition_size=partition_size)
+    return db.from_sequence(records, partition_size=int(partition_size))

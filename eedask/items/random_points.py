@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from eedask.arguments import is_count, is_positive
+from eedask.arguments import checked_seed, is_count, is_positive
 from eedask.errors import InputError, ItemsError
 from eedask.items.check import check_items
 from eedask.items.regions import check_areas
@@ -68,7 +68,7 @@ def random_points(
         raise InputError(f"spacing is a positive number of metres; got {spacing!r}")
     checked = check_items(regions, geometry=True, wrapped=True)
     check_areas(checked)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(None if seed is None else checked_seed(seed))
     apart = None if spacing is None else Spacing(float(spacing))
     drawn = [_points_in(area, n, rng, apart) for area in _areas(checked)]
     repeated = checked.drop(columns=checked.geometry.name).loc[np.repeat(checked.index, n)]

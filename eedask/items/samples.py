@@ -11,7 +11,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from eedask.arguments import check_scale, is_count
+from eedask.arguments import check_scale, checked_seed, is_count
 from eedask.crs import canonical_crs
 from eedask.earthengine.geometries import to_ee_geometry
 from eedask.errors import InputError
@@ -76,15 +76,13 @@ def stratified_sample(
     check_scale(scale)
     if scale is None:
         raise InputError("scale is a positive number of metres; got None")
-    if not isinstance(seed, Integral):
-        raise InputError(f"seed is a whole number; got {seed!r}")
     sampled = image.select([class_band]).stratifiedSample(
         **_counts(n),
         classBand=class_band,
         region=_ee_region(region),
         scale=float(scale),
         projection=None if crs is None else canonical_crs(crs),
-        seed=int(seed),
+        seed=checked_seed(seed),
         geometries=True,
     )
 

@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import math
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 
 import geopandas as gpd
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eedask.arguments import is_positive
+from eedask.arguments import checked_seed, is_positive
 from eedask.errors import InputError, ItemsError
 from eedask.items.check import check_items, some
 from eedask.items.item import plain
@@ -136,8 +135,7 @@ def _check_arguments(by: Any, cell_size: Any, margin: Any, seed: Any) -> None:
         raise InputError(f"margin goes with by='cell'; got by={by!r}")
     if margin and margin * 2 >= cell_size:
         raise InputError(f"cells of {cell_size} m have no inside {margin} m from their edges")
-    if not isinstance(seed, Integral):
-        raise InputError(f"seed is a whole number; got {seed!r}")
+    checked_seed(seed)
 
 
 def _column(items: gpd.GeoDataFrame, name: str) -> pd.Series:

@@ -7,7 +7,7 @@ those of runs, and are retried by the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import TracebackType
 
@@ -72,6 +72,16 @@ class Asking:
         return call_with_retry(
             exchange, self._policy, Attempts(), self._label, divisible=request.divisible
         )
+
+    def look(
+        self, request: Request, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Wait for a slot, send a request once, and return the answer, whatever its status.
+
+        See :meth:`~eedask.earthengine.connection.Connection.look`.
+        """
+        with self._limiter.slot():
+            return self._connection.look(request, headers)
 
     @cached_property
     def _limiter(self) -> leases.RunLimiter:

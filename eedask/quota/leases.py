@@ -95,10 +95,15 @@ def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -
         install(client)
         _ask(client, CEILING, key=key, ceiling=asdict(ceiling))
     except (OSError, RuntimeError, distributed.client.ClosedClientError) as error:
-        raise RunStopped(
-            f"the cluster's scheduler is not there any more ({type(error).__name__}: {error}); what"
-            " is done is kept, make a new Client and run the same plan again to go on"
-        ) from error
+        raise scheduler_gone(error) from error
+
+
+def scheduler_gone(error: Exception) -> RunStopped:
+    """Return the error of a run whose cluster has lost its scheduler."""
+    return RunStopped(
+        f"the cluster's scheduler is not there any more ({type(error).__name__}: {error}); what is"
+        " done is kept, make a new Client and run the same plan again to go on"
+    )
 
 
 def snapshot(client: distributed.Client | None, key: str) -> dict[str, Any] | None:

@@ -5,32 +5,29 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 from PIL import Image
 
 from eedask.dataset.dataset import REPORT, SHEET, Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import folder_at
-from eedask.dataset.rows import FAILED, IMAGE, ITEM_ID, OK, WHEN
+from eedask.dataset.rows import FAILED, OK
 from eedask.errors import DatasetError, EedaskError, InputError
 from eedask.pixels.formats.masking import Masking
 from eedask.pixels.formats.registry import format_of
 from eedask.results.contact_sheet import Labelled, contact_sheet
+from eedask.results.csv_text import csv_of
 from eedask.results.report import report_html
+from eedask.results.values import all_values, beside_items, lazy_values
 from eedask.run.progress import Listener
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
-
-# pandas' types for columns that would lose their type to nulls: whole numbers would become floats.
-_NULLABLE = {pa.int64(): pd.Int64Dtype()}
 
 Rerun = Callable[[bool | Listener], "Result"]
 
@@ -155,20 +152,23 @@ class Result:
         --------
         >>> eedask.open_result("heights").table()["elevation"].describe()  # doctest: +SKIP
         """
-        values = self._all_values()
-        items = self._dataset.items()
-        taken = _other_names(items.columns, values.columns)
-        if items.geometry.name in taken:
-            items = items.rename_geometry(taken.pop(items.geometry.name))
-        return items.rename(columns=taken).join(values)
+        return beside_items(self._dataset.items(), all_values(self._dataset))
 
-    def to_csv_per_item(self, folder: str | os.PathLike[str]) -> list[str]:
+    def to_csv_per_item(
+        self, folder: str | os.PathLike[str], *, escape_formulas: bool = False
+    ) -> list[str]:
         """Write the values as one CSV file an item, named by its id.
 
         Parameters
         ----------
         folder : str or path
             Where the files go, local or any fsspec URL. It is made if it is missing.
+        escape_formulas : bool
+            Whether the files are safe to open in a spreadsheet. Texts come from Earth Engine's
+            assets, which others own, and a spreadsheet runs those that begin with ``=``, ``+``,
+            ``-`` or ``@``. By default they are written as they are, so that scripts read the
+            values back unchanged. If True, these texts, and names of columns like them, get an
+            apostrophe in front. Numbers are numbers either way, negative ones too.
 
         Returns
         -------
@@ -183,27 +183,17 @@ class Result:
         """
         target = folder_at(folder, "folder")
         unique = not differ_only_by_case(self.manifest.index)
-        values = self._all_values()
+        values = all_values(self._dataset)
         places = values.groupby(level=0, sort=False).indices
         paths = []
         for id_ in self.manifest.index[self.manifest["status"] == OK]:
             name = f"{safe_name(id_, unique_case=unique)}.csv"
             rows = values.iloc[places.get(id_, [])]
-            target.write(name, rows.to_csv(index=False).encode())
+            target.write(name, csv_of(rows, escape_formulas=escape_formulas))
             paths.append(target.path(name))
         # No other file may stay in the folder: scripts read all that is there as CSV.
         target.sweep()
         return paths
-
-    def _all_values(self) -> pd.DataFrame:
-        """Return the values of all items; those of a time series are sorted by time."""
-        found = self._dataset.table()
-        if found is None:
-            raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
-        values = _values(found)
-        # Both columns, as other tables may have one that is called "time" and holds anything.
-        is_series = {IMAGE, WHEN} <= set(values.columns)
-        return values.sort_values(WHEN, kind="stable") if is_series else values
 
     def dataframe(self) -> dd.DataFrame:
         """Return the values as a lazy Dask DataFrame, indexed by item id.
@@ -221,18 +211,7 @@ class Result:
         DatasetError
             If the dataset has no table.
         """
-        # Imported here: at the top, every worker would import it, which takes long.
-        import dask.dataframe as dd
-
-        schema = self._dataset.values.schema()
-        if schema is None:
-            raise DatasetError(f"{self.path} has no table; its results are files: see .open(id)")
-        meta = _values(schema.empty_table())
-        partitions = self._dataset.table_partitions()
-        if not partitions:
-            return dd.from_pandas(meta, npartitions=1)
-        # Not dask's read_parquet: it lets the nulls in a file decide the types of its partition.
-        return dd.from_map(partial(_part_values, self._dataset), partitions, meta=meta)
+        return lazy_values(self._dataset)
 
     def open(self, item_id: Any) -> Any:
         """Return an item's chip.
@@ -341,8 +320,8 @@ class Result:
         manifest = self.manifest
         counts = manifest["status"].value_counts()
         done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
-        size = manifest["nbytes"].sum() / 1e6
-        lines = [f"{len(manifest)} items: {done} ok, {failed} failed, {size:.1f} MB in {self.path}"]
+        size = _size(manifest["nbytes"].sum())
+        lines = [f"{len(manifest)} items: {done} ok, {failed} failed, {size} in {self.path}"]
         if (left := len(manifest) - done - failed) > 0:
             lines.append(f"{left} items are not done; run the plan again to go on")
         if done:
@@ -367,7 +346,7 @@ class Result:
         folder = self._dataset.folder
         sheet = values = None
         if self._dataset.values.schema() is not None:
-            values = self._all_values()
+            values = all_values(self._dataset)
         elif (self.manifest["status"] == OK).any():
             buffer = io.BytesIO()
             self.contact_sheet().save(buffer, "PNG")
@@ -381,28 +360,8 @@ class Result:
         return f"eedask result: {self.summary()}"
 
 
-def _values(table: pa.Table) -> pd.DataFrame:
-    # Ids are never null, and an index of plain integers equals the items' own.
-    ids = pd.Index(table[ITEM_ID].to_pandas(), name=ITEM_ID)
-    frame: pd.DataFrame = table.drop_columns(ITEM_ID).to_pandas(types_mapper=_NULLABLE.get)
-    return frame.set_axis(ids, axis=0)
-
-
-def _other_names(own: Iterable[str], values: Collection[str]) -> dict[str, str]:
-    """Return new names for those of the items' columns that have the name of a value."""
-    names = list(own)
-    given: dict[str, str] = {}
-    for name in names:
-        other = name
-        while other in values or (other != name and (other in names or other in given.values())):
-            other = f"{other}_item"
-        if other != name:
-            given[name] = other
-    return given
-
-
-def _part_values(dataset: Dataset, number: int) -> pd.DataFrame:
-    return _values(dataset.table_of(number))
+def _size(nbytes: int) -> str:
+    return f"{nbytes / 1e6:.1f} MB" if nbytes >= 100_000 else f"{nbytes / 1e3:.1f} kB"
 
 
 def open_result(path: str | os.PathLike[str]) -> Result:

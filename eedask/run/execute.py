@@ -146,10 +146,7 @@ def _on_cluster(
     try:
         _on_scheduler(partitions, spec, counter, client)
     except _GONE as error:
-        raise RunStopped(
-            f"the cluster's scheduler is not there any more ({type(error).__name__}: {error}); what"
-            " is done is kept, make a new Client and run the same plan again to go on"
-        ) from error
+        raise leases.scheduler_gone(error) from error
 
 
 def _on_scheduler(
@@ -211,7 +208,9 @@ def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None
                 _check_outcome(_result_of(future))
                 continue
             error = _error_of(future)
-            if not isinstance(error, distributed.KilledWorker) or not repeats:
+            # A result is lost if its worker dies before it is fetched. Nothing of it is done again.
+            of_a_worker = isinstance(error, distributed.KilledWorker) or future.status == "lost"
+            if not of_a_worker or not repeats or client.status != "running":
                 raise _lost(error) from error
             again = _again(client, number, spec, repeats)
             left[again.key] = (number, repeats - 1, again)

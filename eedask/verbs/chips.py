@@ -19,7 +19,7 @@ from eedask.dataset.dataset import RESERVED
 from eedask.dataset.file_names import differ_only_by_case
 from eedask.dataset.folder import folder_at
 from eedask.dataset.question import Question
-from eedask.earthengine.endpoint import DEADLINE, Endpoint
+from eedask.earthengine.endpoint import DEADLINE, Endpoint, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, ItemsError
 from eedask.expressions.compile import Expression, compile_expression
@@ -353,6 +353,7 @@ def chips(
     deadline: float = DEADLINE,
     workload_tag: str | None = None,
     credentials: str | os.PathLike[str] | None = None,
+    endpoint: EndpointName = "auto",
     partition_size: int | None = None,
 ) -> Plan:
     """Plan one image file (a chip) for each item: the pixels around a point, or of a polygon.
@@ -440,7 +441,15 @@ def chips(
         (``earthengine authenticate``, or Google's application default credentials). "client":
         short-lived tokens of yours, renewed by this process while it runs. A path: a service
         account's key file, at this path on every worker. When not given: a worker's own
-        credentials if it has any, else tokens of yours.
+        credentials if it has any that Earth Engine accepts, else tokens of yours.
+    endpoint : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to. "high-volume" is meant for many simple
+        requests at once, and is slower for each; "standard" keeps more results for the next
+        request, and so may cost less where each request is a large computation that others share
+        (https://developers.google.com/earth-engine/guides/processing_environments). "auto" is
+        "high-volume". A url of another service that ``ee.Initialize`` was given, such as that of
+        an emulator, is kept whatever stands here. A dataset that was begun on one is gone on with
+        on the other.
     partition_size : int, optional
         Items in a Dask partition. When not given: a 16th of the items, at most 250.
 
@@ -465,7 +474,9 @@ def chips(
     ... )  # doctest: +SKIP
     >>> plan.run().manifest[["status", "path", "crs"]]  # doctest: +SKIP
     """
-    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
+    sending = Sending(
+        concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
+    )
     request = ChipRequest(
         image=image,
         shape=shape,

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from eedask.dataset.dataset import RESERVED
 from eedask.dataset.question import Question
-from eedask.earthengine.endpoint import DEADLINE
+from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
 from eedask.expressions.compile import compile_expression
@@ -39,6 +39,7 @@ def compute(
     deadline: float = DEADLINE,
     workload_tag: str | None = None,
     credentials: str | os.PathLike[str] | None = None,
+    endpoint: EndpointName = "auto",
     partition_size: int | None = None,
 ) -> Plan:
     """Plan a table with one row an item: the value that a function of the item gives.
@@ -73,6 +74,8 @@ def compute(
         default is what ``ee.data.setWorkloadTag`` has set.
     credentials : {"default", "client"} or path, optional
         The credentials that workers in other processes use; see :func:`eedask.chips`.
+    endpoint : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to; see :func:`eedask.chips`.
     partition_size : int, optional
         Items in a Dask partition. When not given: a 16th of the items, from 1,000 to 10,000.
 
@@ -99,7 +102,9 @@ def compute(
     ... )  # doctest: +SKIP
     >>> plan.run().table()["value"]  # doctest: +SKIP
     """
-    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
+    sending = Sending(
+        concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
+    )
     if not callable(function):
         raise InputError(f"function takes an item and gives an ee object; got {function!r}")
     checked = check_items(items, geometry=False, reserved=RESERVED)

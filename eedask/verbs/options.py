@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from eedask.dataset.folder import folder_at
 from eedask.dataset.question import Question
-from eedask.earthengine.endpoint import Endpoint, endpoint_of_client
+from eedask.earthengine.endpoint import Endpoint, EndpointName, endpoint_of_client
 from eedask.earthengine.retry import RetryPolicy
 from eedask.plan import Plan
 from eedask.quota.messages import Ceiling
@@ -40,6 +40,7 @@ class Sending:
     workload_tag: str | None
     credentials: str | os.PathLike[str] | None
     partition_size: int | None
+    endpoint_name: EndpointName = "auto"
 
     def __post_init__(self) -> None:
         """Check the arguments, by making the options, before a verb looks at its others."""
@@ -53,15 +54,18 @@ class Sending:
 
     @cached_property
     def endpoint(self) -> Endpoint:
-        """The service that ``ee.Initialize`` was told, with these arguments.
+        """Where requests go, as ``ee.Initialize`` and these arguments say.
 
         Raises
         ------
         InputError
-            If ``ee`` is not initialised, or the deadline or credentials cannot be used.
+            If one of them, or what ``ee.Initialize`` was told, cannot be used.
         """
         return endpoint_of_client(
-            workload_tag=self.workload_tag, deadline=self.deadline, credentials=self.credentials
+            name=self.endpoint_name,
+            workload_tag=self.workload_tag,
+            deadline=self.deadline,
+            credentials=self.credentials,
         )
 
     def table_plan(

@@ -11,7 +11,7 @@ import ee
 import geopandas as gpd
 
 from eedask.dataset.dataset import RESERVED
-from eedask.earthengine.endpoint import DEADLINE
+from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
 from eedask.items.check import check_items
@@ -46,6 +46,7 @@ def reduce_regions(
     deadline: float = DEADLINE,
     workload_tag: str | None = None,
     credentials: str | os.PathLike[str] | None = None,
+    endpoint: EndpointName = "auto",
     partition_size: int | None = None,
 ) -> Plan:
     """Plan a table with one row an item: a reducer over the pixels in each item's region.
@@ -119,6 +120,8 @@ def reduce_regions(
         default is what ``ee.data.setWorkloadTag`` has set.
     credentials : {"default", "client"} or path, optional
         The credentials that workers in other processes use; see :func:`eedask.chips`.
+    endpoint : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to; see :func:`eedask.chips`.
     partition_size : int, optional
         Items in a Dask partition. When not given: a 16th of the items, from 1,000 to 10,000.
 
@@ -143,7 +146,9 @@ def reduce_regions(
     >>> plan = eedask.reduce_regions(fields, dem, ["mean", "p95"], out="relief")  # doctest: +SKIP
     >>> plan.run().table()[["elevation_mean", "elevation_p95"]]  # doctest: +SKIP
     """
-    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
+    sending = Sending(
+        concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
+    )
     asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
     outlines = outlines_as(invalid, simplify)
     checked = check_regions(items, region)

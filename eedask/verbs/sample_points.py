@@ -10,7 +10,7 @@ import ee
 import geopandas as gpd
 
 from eedask.dataset.dataset import RESERVED
-from eedask.earthengine.endpoint import DEADLINE
+from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import ItemsError
 from eedask.items.check import check_items
@@ -38,6 +38,7 @@ def sample_points(
     deadline: float = DEADLINE,
     workload_tag: str | None = None,
     credentials: str | os.PathLike[str] | None = None,
+    endpoint: EndpointName = "auto",
     partition_size: int | None = None,
 ) -> Plan:
     """Plan a table with one row a point: the values of the pixel that it lies in.
@@ -77,6 +78,8 @@ def sample_points(
         default is what ``ee.data.setWorkloadTag`` has set.
     credentials : {"default", "client"} or path, optional
         The credentials that workers in other processes use; see :func:`eedask.chips`.
+    endpoint : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to; see :func:`eedask.chips`.
     partition_size : int, optional
         Items in a Dask partition. When not given: a 16th of the items, from 1,000 to 10,000.
 
@@ -100,7 +103,9 @@ def sample_points(
     >>> plan = eedask.sample_points(points, dem, out="heights")  # doctest: +SKIP
     >>> plan.run().table()["elevation"]  # doctest: +SKIP
     """
-    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
+    sending = Sending(
+        concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
+    )
     asked = Reduction(image, as_reducer("first"), None, scale, crs, 1)
     checked = check_items(items, geometry=True, reserved=RESERVED, missing=True)
     if not checked.geometry.dropna().geom_type.eq("Point").all():

@@ -12,7 +12,7 @@ import geopandas as gpd
 import pyarrow as pa
 
 from eedask.dataset.rows import IMAGE, WHEN
-from eedask.earthengine.endpoint import DEADLINE
+from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.items.item import sample_items
@@ -54,6 +54,7 @@ def time_series(
     deadline: float = DEADLINE,
     workload_tag: str | None = None,
     credentials: str | os.PathLike[str] | None = None,
+    endpoint: EndpointName = "auto",
     partition_size: int | None = None,
 ) -> Plan:
     """Plan a table with one row an item and image: a reducer over each item's region.
@@ -122,6 +123,8 @@ def time_series(
         default is what ``ee.data.setWorkloadTag`` has set.
     credentials : {"default", "client"} or path, optional
         The credentials that workers in other processes use; see :func:`eedask.chips`.
+    endpoint : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to; see :func:`eedask.chips`.
     partition_size : int, optional
         Items in a Dask partition. When not given: a 16th of the items, from 1,000 to 10,000.
 
@@ -149,7 +152,9 @@ def time_series(
     ... )  # doctest: +SKIP
     >>> plan.run().table()[["image", "time", "LST_Day_1km"]]  # doctest: +SKIP
     """
-    sending = Sending(concurrency, rate, retry, deadline, workload_tag, credentials, partition_size)
+    sending = Sending(
+        concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
+    )
     outlines = outlines_as(invalid, simplify)
     composing = Composing(freq, start, end, composite, mosaic_by_day)
     made = _of(collection, composing.images) if composing.applies else collection

@@ -1,5 +1,6 @@
 """Which items are the same, and what a crash while a dataset grows leaves."""
 
+import json
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -152,6 +153,7 @@ def test_a_death_at_any_write_leaves_a_whole_dataset(tmp_path, after):
     assert staged(Folder(url), GROWN, extend=True)["count"] == 7
     manifest = known.manifest()
     assert {*manifest.index[manifest["status"] == OK]} == {*"acde"}
+    assert "next" not in json.loads(known.folder.read("plan.json"))
 
 
 def test_items_that_lack_what_the_plan_uses_are_refused(tmp_path):

@@ -12,12 +12,10 @@ from google.auth import exceptions as google_exceptions
 from google.auth.credentials import Credentials
 from loopback import reply, serving
 
-from eedask.earthengine import credentials as sources
 from eedask.earthengine.connection import Connection, user_agent
-from eedask.earthengine.endpoint import Endpoint, Request, endpoint_of_client
+from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.errors import (
     AuthorizationError,
-    InputError,
     PermanentError,
     QuotaError,
     TransientError,
@@ -290,39 +288,3 @@ def test_a_repeated_exchange_waits_for_a_token_of_the_rate():
         connection.send(ASK, slots.slot)
         connection.close()
     assert times[2] - times[0] >= 2 / 5 - 0.05
-
-
-def test_without_initialize_the_error_says_so(monkeypatch):
-    from ee import _state
-
-    monkeypatch.setattr(_state, "_state", _state.EEState())
-    with pytest.raises(InputError, match=r"call ee\.Initialize"):
-        endpoint_of_client()
-
-
-@pytest.mark.parametrize(
-    ("given", "used"),
-    [
-        ("https://earthengine.googleapis.com", "https://earthengine-highvolume.googleapis.com"),
-        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
-    ],
-)
-def test_bulk_requests_go_to_the_high_volume_endpoint_unless_told(monkeypatch, given, used):
-    from ee import _state
-
-    state = _state.EEState(initialized=True, cloud_api_base_url=given, cloud_api_user_project="p")
-    state.credentials = Token()
-    state.workload_tag.set("a-tag")
-    monkeypatch.setattr(_state, "_state", state)
-    endpoint = endpoint_of_client()
-    assert (endpoint.url, endpoint.project, endpoint.auth) == (used, "p", "auto")
-    assert endpoint.workload_tag == "a-tag"
-    assert sources.find(endpoint.auth, endpoint.origin).credentials is state.credentials
-
-
-def test_a_project_is_needed(monkeypatch):
-    from ee import _state
-
-    monkeypatch.setattr(_state, "_state", _state.EEState(initialized=True))
-    with pytest.raises(InputError, match="without a project"):
-        endpoint_of_client()

@@ -20,10 +20,12 @@ import dask
 import distributed
 import ee
 import pytest
+import urllib3
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from ee import _state
 from google.oauth2.credentials import Credentials
+from loopback import reply, serving
 from mounted import SCENE
 
 import eedask
@@ -38,7 +40,7 @@ from eedask.earthengine.endpoint import (
     sharing_tokens,
 )
 from eedask.emulator import Emulator
-from eedask.errors import AuthorizationError, InputError, RunStopped
+from eedask.errors import AuthorizationError, InputError, PermanentError, RunStopped
 
 SECRETS = ("1//a-lasting-refresh-token", "a-client-secret-of-some-length")
 LIFE_S = 2.0
@@ -156,19 +158,24 @@ def test_a_process_without_credentials_says_what_to_do(nobody):
         compute(Endpoint("http://127.0.0.1:9", "p", auth="client", origin="elsewhere"))
 
 
-def test_a_key_file_is_used_where_it_lies(guarded, tmp_path):
+def write_key(path, token_uri, **more):
+    """Write a service account's key file."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    path = tmp_path / "key.json"
     account = {"type": "service_account", "client_email": "a@b.iam", "private_key": key.decode()}
-    path.write_text(json.dumps(account | {"token_uri": f"{guarded.url}/emulator/token"}))
+    path.write_text(json.dumps(account | {"token_uri": token_uri} | more))
+
+
+def test_a_key_file_is_used_where_it_lies(guarded, tmp_path):
+    path, token_uri = tmp_path / "key.json", f"{guarded.url}/emulator/token"
+    write_key(path, token_uri)
     endpoint = Endpoint(guarded.url, guarded.project, auth=f"key:{path}")
     assert json.loads(compute(endpoint)) == {"result": 1}
     assert b"PRIVATE" not in pickle.dumps(endpoint)
-    path.write_text(json.dumps(account | {"private_key": "not-a-key-but-secret"}))
+    write_key(path, token_uri, private_key="not-a-key-but-secret")
     with pytest.raises(AuthorizationError, match=r"key\.json cannot be used") as caught:
         compute(endpoint)
     assert "not-a-key" not in repr(caught.value)
@@ -299,6 +306,115 @@ def test_threads_of_the_users_process_renew_the_users_credentials(user, points, 
     assert (result.manifest["status"] == "ok").all()
 
 
+# On a cluster whose machines have an account of their own.
+
+NO_ASSET = "Permission 'earthengine.assets.get' denied on resource 'projects/p/assets/a'."
+
+
+class Gate:
+    """Stands before the emulator and refuses the machine's tokens, which it gives out itself."""
+
+    def __init__(self, emulator, status, message):
+        self.refused, self.passed = 0, 0
+        self.refuses_all = False
+        self._url, self._pool = emulator.url, urllib3.PoolManager()
+        self._machines = set()
+        self._status, self._error = status, {"error": {"code": status, "message": message}}
+
+    def __call__(self, handler):
+        token = handler.headers.get("Authorization", "").removeprefix("Bearer ")
+        is_refused = self.refuses_all or token in self._machines
+        if is_refused and handler.path != "/emulator/token":
+            self.refused += 1
+            return reply(handler, self._status, json.dumps(self._error).encode())
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        del handler.headers["Content-Length"]
+        names = ("Authorization", "Content-Type")
+        headers = {name: handler.headers[name] for name in names if name in handler.headers}
+        answer = self._pool.request(
+            handler.command, self._url + handler.path, body=body, headers=headers
+        )
+        if handler.path == "/emulator/token":
+            self._machines.add(json.loads(answer.data)["access_token"])
+        else:
+            self.passed += 1
+        return reply(handler, answer.status, answer.data)
+
+
+def set_variable(name, value):
+    """Set or remove a variable of the environment of the process that this runs in."""
+    if value is None:
+        del os.environ[name]
+    else:
+        os.environ[name] = value
+
+
+@contextlib.contextmanager
+def refusing(guarded, cluster, tmp_path, status, message):
+    """Yield a gate, while the user's client and the workers' own account go through it."""
+    gate, name = Gate(guarded, status, message), "GOOGLE_APPLICATION_CREDENTIALS"
+    with serving(gate) as url:
+        write_key(tmp_path / "machine.json", f"{url}/emulator/token")
+        ee.Initialize(credentials_of(guarded), url=url, project=guarded.project)
+        cluster.client.run(set_variable, name, str(tmp_path / "machine.json"))
+        try:
+            yield gate
+        finally:
+            cluster.client.run(set_variable, name, None)
+            _state.get_state().requests_session.close()
+            ee.Reset()
+            gate._pool.clear()
+
+
+@pytest.mark.parametrize("ask", [compute, add_by_client])
+@pytest.mark.parametrize("status", [401, 403])
+def test_the_users_tokens_are_tried_where_the_machines_account_is_refused(
+    guarded, cluster, tmp_path, status, ask
+):
+    with refusing(guarded, cluster, tmp_path, status, "Not registered.") as gate:
+        endpoint, worker = endpoint_of_client(), min(cluster.client.scheduler_info()["workers"])
+        with sharing_tokens(endpoint, cluster.client):
+            cluster.client.submit(ask, endpoint, workers=[worker], pure=False).result(30)
+            refused = gate.refused
+            assert refused
+            cluster.client.submit(ask, endpoint, workers=[worker], pure=False).result(30)
+        # The second time, the worker knew.
+        assert gate.refused == refused
+
+
+def test_a_run_ends_whole_where_the_machines_account_is_refused(guarded, cluster, points, tmp_path):
+    with refusing(guarded, cluster, tmp_path, 403, "Not registered.") as gate:
+        manifest = run(plan_of(points, tmp_path / "out", 20), cluster.client).manifest
+    assert gate.refused
+    assert (manifest["status"] == "ok").all()
+    assert (manifest["attempts"] == 1).all()
+
+
+@pytest.mark.parametrize("ask", [compute, add_by_client])
+def test_a_run_stops_where_the_users_tokens_are_refused_too(guarded, cluster, tmp_path, ask):
+    with refusing(guarded, cluster, tmp_path, 403, "Not registered.") as gate:
+        gate.refuses_all = True
+        endpoint = endpoint_of_client()
+        with sharing_tokens(endpoint, cluster.client):
+            error = cluster.client.submit(ask, endpoint, pure=False).exception(30)
+    assert isinstance(error, AuthorizationError)
+    assert re.search(r"access tokens from the process.*machine's own.*Not registered", str(error))
+    assert gate.refused == 2
+
+
+@pytest.mark.parametrize(
+    ("auth", "message", "kind"),
+    [(None, NO_ASSET, PermanentError), ("default", "Not registered.", AuthorizationError)],
+)
+def test_the_users_tokens_are_not_tried(guarded, cluster, tmp_path, auth, message, kind):
+    with refusing(guarded, cluster, tmp_path, 403, message) as gate:
+        endpoint = endpoint_of_client(credentials=auth)
+        with sharing_tokens(endpoint, cluster.client):
+            error = cluster.client.submit(compute, endpoint, pure=False).exception(30)
+    assert type(error) is kind
+    assert gate.refused == 1
+
+
 # What is left behind, and what goes over the wire.
 
 
@@ -396,6 +512,8 @@ def test_no_secret_is_left_behind_or_sent(user, nobody, points, tmp_path, caplog
         result = run(plan, client)
         assert (result.manifest["status"] == "ok").all()
         endpoint = plan.task.endpoint
+        # Before the revocation: the bag's spec is prepared with requests of its own.
+        graph = cloudpickle.dumps([plan.task, endpoint, plan.bag()])
         user.revoke(SECRETS[0])
         with sharing_tokens(endpoint, client):
             refused = client.submit(compute, endpoint, pure=False).exception(40)
@@ -406,7 +524,7 @@ def test_no_secret_is_left_behind_or_sent(user, nobody, points, tmp_path, caplog
         "files": b"".join(p.read_bytes() for p in out.rglob("*") if p.is_file()),
         "worker's log": log.read_bytes(),
         "own log": caplog.text.encode(),
-        "graph": cloudpickle.dumps([plan.task, endpoint, plan.bag()]),
+        "graph": graph,
         "errors": repr([refused, refused.__cause__, vars(refused)]).encode(),
         "scheduler": events.encode(),
         "wire": b"".join(wire),

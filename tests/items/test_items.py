@@ -125,8 +125,6 @@ def test_bags_hold_the_items_in_order():
     assert [r["id"] for r in records] == ["a", "b", "c"]
     assert records[1]["geometry"].equals(L)
     assert records[1]["name"] == "y"
-    with pytest.raises(InputError, match="at least one item"):
-        eedask.to_bag(regions(), 0)
     with pytest.raises(ItemsError, match="stand twice"):
         eedask.to_bag(regions().rename(index={"b": "a"}), 1)
     with pytest.raises(ItemsError, match="a column 'id'"):
@@ -192,3 +190,19 @@ def test_a_refusal_of_ids_says_what_to_do(ids):
     frame = gpd.GeoDataFrame(geometry=[shapely.Point(0, 0)] * 2, index=ids, crs="EPSG:4326")
     with pytest.raises(ItemsError, match=r"reset_index\(drop=True\)"):
         check_items(frame, geometry=True)
+
+
+@pytest.mark.parametrize("seed", ["x", 2.5, -1, True])
+def test_a_seed_is_a_whole_number(seed):
+    for draw in (
+        lambda: random_points(regions(), 2, seed=seed),
+        lambda: eedask.items.split(regions(), by=None, seed=seed),
+    ):
+        with pytest.raises(InputError, match="seed is a whole number, 0 or more; got"):
+            draw()
+
+
+@pytest.mark.parametrize("size", ["x", None, 2.5, 0, True])
+def test_a_size_of_partitions_is_a_count(size):
+    with pytest.raises(InputError, match="partition_size is a number of items, at least 1; got"):
+        eedask.to_bag(regions(), partition_size=size)

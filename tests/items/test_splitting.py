@@ -117,7 +117,7 @@ def test_shapes_over_the_antimeridian_and_in_another_crs_are_placed():
         ({"cell_size": 100, "margin": -5}, InputError, "0 or more; got -5"),
         ({"by": "nope"}, ItemsError, r"no column 'nope' to split by; they have \['k'\]"),
         ({"by": 3}, InputError, "got 3"),
-        ({"by": None, "seed": "x"}, InputError, "seed is a whole number; got 'x'"),
+        ({"by": None, "seed": "x"}, InputError, "seed is a whole number, 0 or more; got 'x'"),
         ({"by": None, "shares": {"a": 0.5, "b": 0.6}}, InputError, "add up to 1; .* to 1.1"),
         ({"by": None, "shares": {"a": 1.5, "b": -0.5}}, InputError, "above 0"),
         ({"by": None, "shares": {}}, InputError, "add up to 1"),

@@ -1,5 +1,6 @@
 """Any value for every item, as typed columns."""
 
+import csv
 import datetime
 from pathlib import Path
 
@@ -48,6 +49,29 @@ def test_a_table_is_reported_and_has_no_chips(earth_engine, numbers, tmp_path):
     for look in (result.contact_sheet, lambda: result.open("k1")):
         with pytest.raises(InputError, match=r"its results are rows: see \.table\(\)"):
             look()
+
+
+@pytest.mark.parametrize("escapes", [True, False])
+def test_texts_that_a_spreadsheet_would_run_are_escaped_if_asked(earth_engine, tmp_path, escapes):
+    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "2-1", "'=1", "", None]
+    items = pd.DataFrame({"text": texts, "n": [-1.5] * len(texts)})
+    columns = {"=a": str, "n": float, "m": "int64"}
+
+    def function(item):
+        text, n = item["text"], ee.Number(item["n"])
+        return ee.Dictionary({"=a": text, "n": n, "m": n.toInt()})
+
+    result = run(items, function, tmp_path, schema=columns)
+    files = result.to_csv_per_item(tmp_path / "csv", escape_formulas=escapes)
+    rows = []
+    for file in files:
+        with Path(file).open(newline="") as stream:
+            rows += csv.DictReader(stream)
+    mark = "'" if escapes else ""
+    shown = [f"{mark}{text}" for text in texts[:7]] + ["2-1", "'=1", "", ""]
+    assert [row[f"{mark}=a"] for row in rows] == shown
+    assert [(row["n"], row["m"]) for row in rows] == [("-1.5", "-1")] * len(texts)
+    assert result.table()["=a"].isna().tolist() == [False] * 10 + [True]
 
 
 def test_a_column_may_be_called_time(earth_engine, numbers, tmp_path):

@@ -1,8 +1,9 @@
 """The last resort against requests that never end: an alarm after some processor time.
 
 Requests are bounded by the operations they are counted to do
-(:mod:`eedask.emulator.limits.metering`), but a regular expression that backtracks without end, or a
-loop inside a library, is not counted. Python handles signals in both, so a timer can stop them.
+(:mod:`eedask.emulator.limits.metering`), but a loop inside a library is not counted, nor is each
+character that a regular expression looks at. Python handles signals in between, so a timer can
+stop them.
 """
 
 from __future__ import annotations

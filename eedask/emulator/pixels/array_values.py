@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.limits.budget import MemoryLimit
 
 Array = NDArray[Any]
 Made = Array | tuple[Array, Array] | list[tuple[Array, Array]]
@@ -51,9 +52,9 @@ def check_axes(where: str, *axes: int) -> None:
 
 
 def check_size(*lengths: int) -> None:
-    """Raise Earth Engine's 400 if an array of such lengths would take too much memory."""
+    """Raise :class:`MemoryLimit` if an array of such lengths would take too much memory."""
     if math.prod(lengths) > _MOST_ELEMENTS or len(lengths) > _MOST_AXES:
-        raise EarthEngineError("User memory limit exceeded.")
+        raise MemoryLimit
 
 
 def is_ragged(values: Array) -> bool:

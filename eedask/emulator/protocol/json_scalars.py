@@ -56,7 +56,7 @@ def _int64(value: Any) -> str:
 
 def _number(value: Any) -> float:
     if isinstance(value, str) and value not in ("NaN", "Infinity", "-Infinity"):
-        if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", value):
+        if not re.fullmatch(r"[-+]?(\d++\.?\d*|\.\d+)([eE][-+]?\d+)?", value):
             raise Invalid
     elif isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Invalid

@@ -119,8 +119,8 @@ def _load(body: bytes) -> Any:
         return _DECODER.decode(text)
     except Invalid as error:
         token = str(error)
-        # The token is legal inside strings: find the first one outside.
-        outside = re.sub(r'"(?:[^"\\]|\\.)*"', lambda found: "·" * len(found[0]), text)
+        # The token is legal inside strings, closed or not: find the first one outside.
+        outside = re.sub(r'"(?:[^"\\]|\\.)*+"?', lambda found: "·" * len(found[0]), text)
         raise _unexpected(text, outside.find(token)) from error
     except json.JSONDecodeError as error:
         raise _unexpected(text, error.pos) from error

@@ -14,7 +14,7 @@ import numpy as np
 import scipy  # its subpackages are imported when they are first used
 from numpy.typing import NDArray
 
-from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.limits.budget import MemoryLimit
 from eedask.emulator.reducers.accumulators import Array, Output, Weights
 
 Outputs = Callable[[list[Array], Weights], list[Output]]
@@ -119,13 +119,13 @@ def sens_slope(columns: list[Array], weights: Weights) -> list[Output]:
 
     Raises
     ------
-    EarthEngineError
-        There are too many pairs; in the words of Earth Engine's memory limit.
+    MemoryLimit
+        There are too many pairs.
     """
     (x, y), there = _numbers(columns, weights)
     n, m = x.shape
     if n * (n - 1) // 2 > _MOST_PAIRS:
-        raise EarthEngineError("User memory limit exceeded.")
+        raise MemoryLimit
     first, second = np.triu_indices(n, 1)
     slope, good = np.zeros(m), np.zeros(m, bool)
     step = max(1, _AT_ONCE // max(len(first), 1))

@@ -16,16 +16,10 @@ from eedask.emulator.geometry.crs import WGS84, convert
 from eedask.emulator.pixels.projection import EDGE, same_crs
 from eedask.emulator.pixels.raster import Band, Image, Pixels, Projection, apply
 from eedask.emulator.pixels.tiling import PixelRectangle
+from eedask.emulator.reducers.banded import input_groups, output_names
 from eedask.emulator.reducers.reduce import Nested, Reducer, Run, plain
 from eedask.emulator.regions.shared_reads import SharedReads
-from eedask.emulator.regions.zones import (
-    Zone,
-    input_groups,
-    limited,
-    output_names,
-    pixel_weights,
-    reduce_zone,
-)
+from eedask.emulator.regions.zones import Zone, limited, pixel_weights, reduce_zone
 from eedask.emulator.values.elements import with_found
 from eedask.emulator.values.value_types import Feature
 

@@ -1,9 +1,21 @@
-"""Where the emulator listens: this machine only, unless it is told otherwise, and then it warns."""
+"""Where the emulator listens, and whom it answers: programs, but no pages of the web.
+
+It listens on this machine only, unless it is told otherwise, and then it warns. A page of the web
+runs in a browser of this machine, though, and could ask the emulator from there.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
 import sys
+from dataclasses import dataclass
+from typing import Self
+
+from eedask.emulator.errors import EarthEngineError
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[\w.-]+)(:\d+)?")
 
 LOOPBACK = "127.0.0.1"
 """Where it listens unless told otherwise."""
@@ -34,3 +46,65 @@ def url_of(host: str, port: int) -> str:
     """Return the URL by which this machine reaches a server that listens on a host."""
     shown = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+@dataclass(frozen=True)
+class Callers:
+    """Tells requests of web pages from those of programs, by the headers that browsers send.
+
+    Parameters
+    ----------
+    names : frozenset of str
+        The emulator's own names, in lower case, besides ``localhost`` and all IP addresses.
+
+    Notes
+    -----
+    A browser states the page that a request comes from in the header ``Origin``, for all methods
+    but GET and HEAD, and for these too where the page could read the answer. Programs send none.
+    In ``Host`` it states the name under which it looked up the server. A page may be able to read
+    the answers of a server that has the page's own name, and who owns that name can let it lead to
+    this machine ("DNS rebinding"); such a name shows here. An address is not looked up.
+    """
+
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, host: str) -> Self:
+        """Return the callers of an emulator that listens on a host."""
+        own = () if is_loopback(host) else (host, socket.gethostname())
+        return cls(frozenset(name.lower() for name in ("localhost", *own) if name))
+
+    def refusal(self, host: str | None, origin: str | None) -> EarthEngineError | None:
+        """Return the error, of status 403, that a request of a web page gets; None for a program's.
+
+        Parameters
+        ----------
+        host, origin : str, optional
+            The request's headers of these names.
+        """
+        if host is not None and not self._is_own(host):
+            return EarthEngineError(
+                f"The emulator is not called {host!r}. It answers under its address, and under the"
+                " name that --host gives it, so that no web page can read its answers.",
+                403,
+            )
+        if origin is not None and origin.lower() != f"http://{host}".lower():
+            return EarthEngineError(
+                "The emulator answers programs and its own pages, but no other web pages: this"
+                f" request's Origin is {origin!r}.",
+                403,
+            )
+        return None
+
+    def _is_own(self, host: str) -> bool:
+        found = _HOST.fullmatch(host.lower())
+        name = found["name"].strip("[]") if found else ""
+        return name in self.names or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

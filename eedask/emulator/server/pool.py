@@ -44,8 +44,8 @@ class ThreadPool:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """Stop the threads once they have finished their present requests."""
-        self._threads.shutdown(cancel_futures=True)
+        """Give the threads nothing more to do; what they do now, the interpreter waits for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class ProcessPool:

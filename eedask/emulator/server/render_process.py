@@ -23,6 +23,7 @@ from eedask.emulator.rest.rest import Core
 from eedask.emulator.rest.store import Store
 from eedask.emulator.server.channel import Blocking
 from eedask.emulator.server.messages import Request, Settings, parts_of
+from eedask.emulator.server.orphans import end_with_server
 
 _GZIP_FROM = 1024
 _GZIP_LEVEL = 1
@@ -67,6 +68,7 @@ def serve(end: socket.socket, settings: Settings) -> None:
     # Ctrl-C reaches the whole process group; the server decides what ends when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_server()
     # Images of many operations are read through as many calls; a main thread has the stack.
     sys.setrecursionlimit(_RECURSION)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")

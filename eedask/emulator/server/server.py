@@ -36,6 +36,7 @@ from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.protocol.api import MAX_PAYLOAD, PROFILING_HEADER, route
 from eedask.emulator.readings import Readings
 from eedask.emulator.server.dressing import CHUNKED, as_read, takes_gzip
+from eedask.emulator.server.hosts import Callers
 from eedask.emulator.server.messages import Request
 from eedask.emulator.server.pool import Pool
 from eedask.emulator.traffic.auth import Tokens
@@ -73,6 +74,8 @@ class Front(HTTPServerConnectionDelegate):
     pool : Pool
     traffic : Traffic
         Its clock must be that of the event loop's time (seconds).
+    callers : Callers
+        Whose requests are answered.
     tokens : Tokens, optional
         That are accepted; None: nothing is checked.
     readings : Readings, optional
@@ -83,10 +86,12 @@ class Front(HTTPServerConnectionDelegate):
         self,
         pool: Pool,
         traffic: Traffic,
+        callers: Callers,
         tokens: Tokens | None = None,
         readings: Readings | None = None,
     ) -> None:
         self.readings = readings or Readings()
+        self._callers = callers
         self._server: HTTPServer | None = None
         self._pool = pool
         self._traffic = traffic
@@ -117,14 +122,16 @@ class Front(HTTPServerConnectionDelegate):
 
     def begin(self, exchange: _Exchange) -> None:
         """Start answering an exchange whose request is there."""
-        task = asyncio.get_running_loop().create_task(self._handle(exchange))
+        task = asyncio.create_task(self._handle(exchange))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _handle(self, exchange: _Exchange) -> None:
         request = exchange.request()
         try:
-            if request.path.startswith("/emulator/"):
+            if refusal := self._callers.refusal(exchange.header("Host"), exchange.header("Origin")):
+                await exchange.deliver(error_answer(refusal), is_plain=True)
+            elif request.path.startswith("/emulator/"):
                 await exchange.deliver(self._control(request), is_plain=True)
             else:
                 await self._answer(exchange, request)
@@ -137,7 +144,7 @@ class Front(HTTPServerConnectionDelegate):
     async def _answer(self, exchange: _Exchange, request: Request) -> None:
         label, metered = _label(request)
         try:
-            self._tokens.check(label, exchange.authorization)
+            self._tokens.check(label, exchange.header("Authorization"))
         except EarthEngineError as refusal:
             self._traffic.count(label, refusal.code)
             await exchange.deliver(error_answer(refusal))
@@ -277,10 +284,9 @@ class _Exchange(HTTPMessageDelegate):
         """Whether the client has gone away."""
         return self._gone.is_set()
 
-    @property
-    def authorization(self) -> str | None:
-        """The request's header of that name."""
-        return self._headers.get("Authorization")
+    def header(self, name: str) -> str | None:
+        """Return the request's header of a name."""
+        return self._headers.get(name)
 
     def request(self) -> Request:
         """Return the request."""

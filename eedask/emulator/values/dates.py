@@ -32,7 +32,7 @@ _DATE = re.compile(
     r"(?:-(?:(?P<ordinal>\d{3})|(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?))?"
     r"(?:[T ](?P<hour>\d{1,2})"
     r"(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?P<fraction>[.,]\d+)?)?)?"
-    r"\s*(?P<zone>Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?\s*"
+    r"\s*+(?P<zone>Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?\s*"
 )
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.values.dates import EPOCH
+from eedask.emulator.values.patterns import Pattern
 
 _MONTHS = [
     *("January", "February", "March", "April", "May", "June"),
@@ -140,11 +141,9 @@ def read(text: str, pattern: str, zone: tzinfo) -> datetime:
     EarthEngineError
         The text does not match the pattern, or a field is out of range.
     """
-    expression = "".join(_expressions(pattern))
-    match = re.fullmatch(expression, text.strip(), re.IGNORECASE)
-    if match is None:
+    found = Pattern("".join(_expressions(pattern)), ignore_case=True).groups(text.strip())
+    if found is None:
         raise EarthEngineError(f"Date.parse: Invalid format: '{text}' does not match '{pattern}'.")
-    found = {letter: value for letter, value in match.groupdict().items() if value is not None}
     for letter, token in _tokens(pattern):
         if letter in _YEARS and len(token) == 2 and len(found[letter]) == 2:
             found[letter] = str(_near_now(int(found[letter])))

@@ -247,9 +247,11 @@ HEAVY = {
             "Image.sample", image=call("Image.constant", value=1), region=WORLD, scale=100
         ),
     ),
-    "a regular expression": call("String.match", input="a" * 40 + "b", regex="(a+)+$"),
-    "a replacement": call(
-        "String.replace", input="a" * 40 + "b", regex="(a|aa)+$", replacement="", flags="g"
+    "a large regular expression": call(
+        "String.match", input="x" * 10**6, regex="(?:x{0,999}y?z?)*w"
+    ),
+    "a pattern that looks ahead": call(
+        "String.match", input="x" * 10**6, regex="x.*y|x", flags="g"
     ),
     "a wide number": call("Number.format", number=1, pattern="%1000000000d"),
     "distinct lists": call(

@@ -1,14 +1,18 @@
 """Where the emulator listens. Nothing here listens beyond this machine."""
 
+import json
 import socket
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
+import ee
 import psutil
 import pytest
+import urllib3
 
 from eedask.emulator import Emulator, __main__
-from eedask.emulator.server.hosts import is_loopback, url_of, warn_of_host
+from eedask.emulator.server.hosts import Callers, is_loopback, url_of, warn_of_host
 from eedask.emulator.server.options import parse_options
 
 HERE = ["127.0.0.1", "127.3.2.1", "::1", "localhost"]
@@ -46,6 +50,90 @@ def test_there_is_a_warning_of_the_network(host, capsys):
 )
 def test_the_url_leads_there_from_this_machine(host, url):
     assert url_of(host, 8778) == url
+
+
+@pytest.mark.parametrize(
+    ("listens", "host", "is_own"),
+    [
+        ("127.0.0.1", "127.0.0.1:8778", True),
+        ("127.0.0.1", "LocalHost:8778", True),
+        ("127.0.0.1", "[::1]:8778", True),
+        ("127.0.0.1", "127.0.0.1.evil.example:8778", False),
+        ("127.0.0.1", "localhost.evil.example", False),
+        ("127.0.0.1", "evil.example:8778", False),
+        ("127.0.0.1", "evil.example@127.0.0.1.evil.example", False),
+        ("127.0.0.1", "[::1", False),
+        ("127.0.0.1", "", False),
+        ("127.0.0.1", "localhost:8778, evil.example", False),
+        # A tunnel has a port of its own.
+        ("127.0.0.1", "localhost:9999", True),
+        ("ee.lab.example", "EE.lab.example:8778", True),
+        ("ee.lab.example", "lab.example:8778", False),
+        ("0.0.0.0", "192.168.1.5:8778", True),
+        ("0.0.0.0", f"{socket.gethostname()}:8778", True),
+        ("0.0.0.0", "evil.example:8778", False),
+        ("", "evil.example:8778", False),
+    ],
+)
+def test_it_answers_under_addresses_and_its_own_names(listens, host, is_own):
+    callers = Callers.of(listens)
+    assert (callers.refusal(host, None) is None) == is_own
+    # A page is one of its own if it comes from where the request goes.
+    assert (callers.refusal(host, f"http://{host}") is None) == is_own
+    for origin in ("null", "", "http://evil.example", f"https://{host}", f"http://{host}1"):
+        assert callers.refusal(host, origin).code == 403
+
+
+@pytest.fixture(scope="module")
+def thumbnail(emulator):
+    """The path of a picture that a program has made."""
+    with emulator.initialized():
+        url = ee.Image(1).getThumbURL({"dimensions": 4, "region": ee.Geometry.BBox(0, 0, 1, 1)})
+    return url.removeprefix(emulator.url)
+
+
+def test_a_page_of_the_web_is_refused_whatever_it_asks(emulator, thumbnail):
+    """As browsers send them: a form or script of a page, and a name that was led here."""
+    parts = urlsplit(emulator.url)
+    expression = json.dumps({"expression": {"result": "0", "values": {"0": {"constantValue": 1}}}})
+    asked = [
+        ("POST", f"/v1/projects/{emulator.project}/value:compute", expression),
+        ("POST", "/emulator/faults", '{"500": 1}'),
+        ("POST", "/emulator/quotas", '{"concurrency": 0}'),
+        ("OPTIONS", "/emulator/quotas", None),
+        ("GET", "/emulator/stats", None),
+        ("GET", "/$discovery/rest?version=v1", None),
+        ("GET", thumbnail, None),
+    ]
+    before = emulator.stats()
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": f"http://localhost:{parts.port}", "Host": f"127.0.0.1:{parts.port}"},
+        {"Host": f"evil.example:{parts.port}"},
+        {"Host": f"evil.example:{parts.port}", "Origin": f"http://evil.example:{parts.port}"},
+    ):
+        for method, path, body in asked:
+            answer = urllib3.request(method, emulator.url + path, body=body, headers=headers)
+            assert answer.status == 403
+            assert answer.json()["error"].keys() == {"code", "message", "status"}
+            assert answer.json()["error"]["status"] == "PERMISSION_DENIED"
+            assert not [name for name in answer.headers if name.startswith("Access-Control")]
+    assert emulator.stats() == before
+
+
+def test_an_address_typed_into_a_browser_shows_its_picture(emulator, thumbnail):
+    parts = urlsplit(emulator.url)
+    headers = {
+        "Host": f"localhost:{parts.port}",
+        "Accept": "text/html,image/avif,image/webp,*/*;q=0.8",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Site": "none",
+    }
+    for more in ({}, {"Origin": f"http://localhost:{parts.port}"}):
+        answer = urllib3.request("GET", emulator.url + thumbnail, headers={**headers, **more})
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("image/")
 
 
 class NoSocket(OSError):

@@ -1,6 +1,7 @@
 """The HTTP front, its processes, quotas and faults, as a client of the network sees them."""
 
 import asyncio
+import contextlib
 import gzip
 import http.client
 import json
@@ -12,12 +13,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 import urllib3
 from example_raster import PROJECT
+from graphs import call, encode
 
 from eedask.emulator import Emulator, EmulatorFailed
 from eedask.emulator.__main__ import main
@@ -214,33 +217,105 @@ def test_threads_in_place_of_processes(mounts, pool):
         assert response.json() == {"result": [1, 2]}
 
 
+def busy(url):
+    """Ask for what takes minutes, in a thread, and return once it is being computed."""
+    ring = [[-100, -40], [100, -40], [100, 40], [-100, 40], [-100, -40]]
+    many_pixels = call(
+        "Image.reduceRegion",
+        image=call("Image.random"),
+        reducer=call("Reducer.mean"),
+        geometry={"type": "Polygon", "geodesic": False, "coordinates": [ring]},
+        scale=100,
+        maxPixels=1e13,
+    )
+    body = json.dumps({"expression": encode(many_pixels)}).encode()
+
+    def ask():
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            urllib3.request("POST", url + VALUE, body=body, retries=False, timeout=120)
+
+    Thread(target=ask, daemon=True).start()
+
+
+def computing(family):
+    """Return whether any of these processes has worked for some time from now on."""
+    spent = {member: sum(psutil.Process(member).cpu_times()[:2]) for member in family}
+    time.sleep(0.3)
+    return any(
+        sum(psutil.Process(member).cpu_times()[:2]) - before > 0.2
+        for member, before in spent.items()
+    )
+
+
+def test_a_render_process_ends_with_its_server_though_it_computes(mounts):
+    emulator = Emulator(mounts, processes=1, project=PROJECT)
+    server = emulator._command.process.pid
+    family = descendants_of(server)
+    busy(emulator.url)
+    wait_until(lambda: computing(family))
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not any(is_running(member) for member in family))
+    emulator.close()
+
+
 SCRIPT = """
-import sys, time
+import os, sys, time
 from eedask.emulator import Emulator
 
-with Emulator(processes=1) as e:
-    print(e._command.process.pid, e.url, flush=True)
+with Emulator(processes=int(sys.argv[1]), project=sys.argv[2]) as e:
+    # Another process that has the same pipes open, as those of a pool have.
+    child = os.fork() if sys.argv[3] == "forks" else 0
+    if child or sys.argv[3] != "forks":
+        print(e._command.process.pid, e.url, child, flush=True)
     time.sleep(60)
 """
 
 
+@contextlib.contextmanager
+def parent_of_an_emulator(processes, forks=""):
+    """A plain script without a __main__ guard; yields it, and the emulator's server and URL."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(processes), PROJECT, forks],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    child = "0"
+    try:
+        pid, url, child = parent.stdout.readline().split()
+        yield parent, int(pid), url
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        if int(child):
+            os.kill(int(child), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("processes", [1, 0])
+def test_the_emulator_ends_with_its_parent_though_it_computes(processes):
+    with parent_of_an_emulator(processes) as (parent, pid, url):
+        family = [pid, *descendants_of(pid)]
+        busy(url)
+        wait_until(lambda: computing(family))
+        parent.kill()
+        wait_until(lambda: not any(is_running(member) for member in family), 20)
+
+
+def test_the_emulator_ends_with_its_parent_though_others_have_its_pipes():
+    with parent_of_an_emulator(0, "forks") as (parent, pid, _):
+        parent.kill()
+        wait_until(lambda: not is_running(pid))
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_the_emulator_ends_however_its_parent_does(number):
-    # A plain script without a __main__ guard.
-    parent = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        pid = int(parent.stdout.readline().split()[0])
+    with parent_of_an_emulator(1) as (parent, pid, _):
         family = [pid, *descendants_of(pid)]
         assert len(family) > 1
         parent.send_signal(number)
         parent.wait(20)
         wait_until(lambda: not any(is_running(member) for member in family))
-    finally:
-        parent.kill()
-        parent.wait()
-        parent.stdout.close()
 
 
 @pytest.mark.slow

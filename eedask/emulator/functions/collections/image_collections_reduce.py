@@ -16,8 +16,8 @@ from eedask.emulator.pixels.array_values import flat_row
 from eedask.emulator.pixels.bands import derived
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.reducers.accumulators import Output
+from eedask.emulator.reducers.banded import input_groups, output_names
 from eedask.emulator.reducers.reduce import Reducer, Run
-from eedask.emulator.regions.zones import input_groups, output_names
 from eedask.emulator.values.value_types import Collection
 
 Layers = Callable[[Grid], Iterable[list[Pixels]]]

@@ -16,9 +16,9 @@ from eedask.emulator.functions.registry import Keeps, algorithm
 from eedask.emulator.pixels.projection import EDGE, locate, pixel_ratio, same_crs, window_grid
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, Projection, compose
 from eedask.emulator.reducers.accumulators import Output
+from eedask.emulator.reducers.banded import input_groups, output_names
 from eedask.emulator.reducers.reduce import Reducer, Run
 from eedask.emulator.regions.coverage import covered_by
-from eedask.emulator.regions.zones import input_groups, output_names
 
 _NAME = "Image.reduceResolution"
 _BLOCK = 2**21

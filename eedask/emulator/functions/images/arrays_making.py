@@ -14,6 +14,7 @@ from eedask.emulator.composites.mosaics import Stack, band_named, stack_bands
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.arrays import compacted, joined, mapped
 from eedask.emulator.functions.registry import Keeps, algorithm
+from eedask.emulator.limits.budget import MemoryLimit
 from eedask.emulator.pixels.array_values import Array, Made, check_axes, each
 from eedask.emulator.pixels.bands import both, combined, constant, derived
 from eedask.emulator.pixels.pixel_types import of_rank, union
@@ -150,7 +151,7 @@ def collection_to_array(collection: Collection) -> Image:
 
 def _check_memory(grid: Grid, layers: int) -> None:
     if grid.width * grid.height * layers * 8 > _MOST_BYTES:
-        raise EarthEngineError("User memory limit exceeded.")
+        raise MemoryLimit
 
 
 def _stacked(stack: Stack, where: str) -> list[Band]:

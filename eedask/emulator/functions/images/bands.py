@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +12,7 @@ from eedask.emulator.pixels.bands import constant_band, unary, unique_names
 from eedask.emulator.pixels.pixel_types import cast, from_dictionary
 from eedask.emulator.pixels.raster import Band, Image, PixelType
 from eedask.emulator.values.coercion import Mismatch, coercer
+from eedask.emulator.values.patterns import Pattern
 from eedask.emulator.values.typenames import type_name
 
 
@@ -46,18 +46,14 @@ def _matching(image: Image, selector: Any) -> list[Band]:
         raise EarthEngineError(
             f"Image.select: Bands are named by strings or numbers, not by {type_name(selector)}."
         )
-    pattern = selector
-    exact = [band for band in image.bands if band.id == pattern]
+    exact = [band for band in image.bands if band.id == selector]
     if exact:
         return exact
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise EarthEngineError(f"Image.select: Invalid band pattern '{pattern}'.") from error
-    found = [band for band in image.bands if compiled.fullmatch(band.id)]
+    pattern = Pattern(selector)
+    found = [band for band in image.bands if pattern.matches(band.id)]
     if not found:
         raise EarthEngineError(
-            f"Image.select: Band pattern '{pattern}' did not match any bands. "
+            f"Image.select: Band pattern '{selector}' did not match any bands. "
             f"Available bands: [{', '.join(image.band_names)}]"
         )
     return found
@@ -97,9 +93,8 @@ def rename(image: Image, names: Sequence[str]) -> Image:
 @algorithm("Image.regexpRename", takes_arrays=True, keeps=Keeps.FIRST)
 def regexp_rename(image: Image, regex: str, replacement: str, everywhere: bool = True) -> Image:
     """Return the image with the matches of a pattern in its band names replaced."""
-    # Java writes groups as $1, Python as \1.
-    template = re.sub(r"\$(\d)", r"\\\1", replacement)
-    names = [re.sub(regex, template, n, count=0 if everywhere else 1) for n in image.band_names]
+    pattern = Pattern(regex)
+    names = [pattern.replaced(n, replacement, everywhere=everywhere) for n in image.band_names]
     return _renamed(image, image.bands, names, "Image.regexpRename")
 
 

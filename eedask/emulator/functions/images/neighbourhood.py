@@ -15,6 +15,7 @@ import numpy as np
 from eedask.emulator.composites.reduction_bands import output_type, reduced_bands
 from eedask.emulator.errors import EarthEngineError, NotSupported
 from eedask.emulator.functions.registry import IMPLEMENTATIONS, Keeps, algorithm
+from eedask.emulator.limits.budget import MemoryLimit
 from eedask.emulator.neighbours import kernels
 from eedask.emulator.neighbours.kernels import Kernel
 from eedask.emulator.neighbours.neighbourhoods import (
@@ -29,8 +30,8 @@ from eedask.emulator.pixels.bands import Array, derived
 from eedask.emulator.pixels.pixel_types import cast, floating, limits, of_rank
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.reducers.accumulators import Output
+from eedask.emulator.reducers.banded import input_groups, output_names
 from eedask.emulator.reducers.reduce import Reducer
-from eedask.emulator.regions.zones import input_groups, output_names
 
 _FILTERS = ("mean", "min", "max", "median", "mode")
 _MOST_BANDS = 65536
@@ -199,7 +200,7 @@ def _window_band(band: Band, kernel: Kernel, default: float) -> Band:
     def read(grid: Grid) -> Pixels:
         stencil = kernel.on(grid)
         if stencil.weights.size * grid.width * grid.height > _MOST_VALUES:
-            raise EarthEngineError("Image.neighborhoodToArray: User memory limit exceeded.")
+            raise MemoryLimit
         pixels = around(band, grid, stencil)
         rest = _held(default, band.type)
         values = np.where(pixels.mask > 0, pixels.values, rest)

@@ -25,8 +25,8 @@ from eedask.emulator.pixels.pixel_types import INT64, whole
 from eedask.emulator.pixels.position_hash import position_hash
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 from eedask.emulator.reducers.accumulators import Output
+from eedask.emulator.reducers.banded import input_groups, output_names
 from eedask.emulator.reducers.reduce import Reducer, Run
-from eedask.emulator.regions.zones import input_groups, output_names
 
 _LARGEST = 1024
 _FURTHEST = 2048

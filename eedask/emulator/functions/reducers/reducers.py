@@ -15,7 +15,7 @@ import numpy as np
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.readings import reading
-from eedask.emulator.reducers import statistics
+from eedask.emulator.reducers import histograms, statistics
 from eedask.emulator.reducers.accumulators import (
     Accumulator,
     Circular,
@@ -280,7 +280,7 @@ def histogram(
 ) -> Reducer:
     """Return a histogram as a dictionary: counts, means, lower end and width of its buckets."""
     del max_raw
-    return _gathered(statistics.histogram(max_buckets, min_width), ("histogram",))
+    return _gathered(histograms.histogram(max_buckets, min_width), ("histogram",))
 
 
 @algorithm("Reducer.autoHistogram")
@@ -292,7 +292,7 @@ def auto_histogram(
 ) -> Reducer:
     """Return a histogram as an array of two columns: start of the bucket and count."""
     del max_raw
-    outputs = statistics.auto_histogram(max_buckets, min_width, cumulative)
+    outputs = histograms.auto_histogram(max_buckets, min_width, cumulative)
     return _gathered(outputs, ("histogram",), ranks=(2,))
 
 
@@ -301,7 +301,7 @@ def fixed_histogram(low: float, high: float, steps: int, cumulative: bool = Fals
     """Return a histogram of equal buckets as an array of two columns: start and count."""
     if not 1 <= steps <= _MOST_CELLS or not high > low:
         raise EarthEngineError("Reducer.fixedHistogram: Need at least one step and max > min.")
-    outputs = statistics.fixed_histogram(low, high, steps, cumulative)
+    outputs = histograms.fixed_histogram(low, high, steps, cumulative)
     return _gathered(outputs, ("histogram",), ranks=(2,))
 
 
@@ -317,7 +317,7 @@ def fixed_2d_histogram(
         raise EarthEngineError("Reducer.fixed2DHistogram: Need at least one step and max > min.")
     if x_steps * y_steps > _MOST_CELLS:
         raise EarthEngineError("Reducer.fixed2DHistogram: Too many buckets.")
-    outputs = statistics.fixed_2d_histogram((x_low, x_high, x_steps), (y_low, y_high, y_steps))
+    outputs = histograms.fixed_2d_histogram((x_low, x_high, x_steps), (y_low, y_high, y_steps))
     return _gathered(outputs, ("histogram", "xAxis", "yAxis"), False, 2, (2, 1, 1))
 
 

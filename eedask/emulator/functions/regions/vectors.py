@@ -18,16 +18,10 @@ from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.neighbours import connected
 from eedask.emulator.pixels.projection import grid_covering
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, Projection, apply
+from eedask.emulator.reducers.banded import input_groups, output_names
 from eedask.emulator.reducers.reduce import Reducer, Run
 from eedask.emulator.regions.coverage import Cover
-from eedask.emulator.regions.zones import (
-    Zone,
-    aggregation_projection,
-    input_groups,
-    limited,
-    output_names,
-    region_of,
-)
+from eedask.emulator.regions.zones import Zone, aggregation_projection, limited, region_of
 from eedask.emulator.values.elements import with_index
 from eedask.emulator.values.value_types import Collection, Feature, collection_of
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import Keeps, algorithm
-from eedask.emulator.functions.values.strings import compiled
 from eedask.emulator.geometry.geometry import Geometry
 from eedask.emulator.pixels.array_values import check_axes
 from eedask.emulator.pixels.raster import Image
+from eedask.emulator.values.patterns import Pattern
 from eedask.emulator.values.truth import is_true
 from eedask.emulator.values.typenames import type_name
 from eedask.emulator.values.value_types import Feature
@@ -125,8 +125,8 @@ def selected(values: Dictionary, selectors: list[str], ignore_missing: bool, whe
 
 
 def _matching(values: Dictionary, selector: str) -> list[str]:
-    pattern = compiled(selector)
-    return [key for key in sorted(values) if pattern.fullmatch(key)]
+    pattern = Pattern(selector)
+    return [key for key in sorted(values) if pattern.matches(key)]
 
 
 @algorithm("Dictionary.remove")

@@ -27,7 +27,8 @@ _MIRRORED = {
     "Filter.greaterThanOrEquals": "Filter.lessThanOrEquals",
 }
 
-_STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+# One without an end takes all: to look for a later beginning would take the square of the time.
+_STRING = r"\"(?:[^\"\\]|\\.)*+\"?|'(?:[^'\\]|\\.)*+'?"
 
 
 @algorithm("Filter.expression")
@@ -49,7 +50,7 @@ def expression(text: str) -> Filter:
             return f"_property_{len(names) - 1}"
         return {"&&": " and ", "||": " or ", "!": " not "}[word]
 
-    source = re.sub(rf"({_STRING})|([A-Za-z_]\w*(?::\w+)+)|&&|\|\||!=|!", python, text)
+    source = re.sub(rf"({_STRING})|\b([A-Za-z_]\w*+(?::\w+)+)|&&|\|\||!=|!", python, text)
     try:
         tree = ast.parse(source.strip(), mode="eval").body
         return _filter(tree, names)

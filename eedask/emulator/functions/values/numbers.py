@@ -239,7 +239,7 @@ def parse(text: str, radix: int) -> Number:
     raise EarthEngineError(f"Number.parse: Cannot parse '{text}' as a number.")
 
 
-_PATTERN = re.compile(r"([^%]*)%([#\-+ 0,(]*)(\d*)(?:\.(\d+))?([sdoxXeEfgGaA])([^%]*)", re.DOTALL)
+_PATTERN = re.compile(r"([^%]*)%([#\-+ 0,(]*+)(\d*)(?:\.(\d+))?([sdoxXeEfgGaA])([^%]*)", re.DOTALL)
 
 
 @algorithm("Number.format")

@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.values.comparison import equal
 from eedask.emulator.values.info import to_info
+from eedask.emulator.values.patterns import Pattern
 from eedask.emulator.values.typenames import type_name
-
-_CLASSES = {
-    "[:space:]": r"\s",
-    "[:digit:]": "0-9",
-    "[:alpha:]": "a-zA-Z",
-    "[:alnum:]": "a-zA-Z0-9",
-    "[:lower:]": "a-z",
-    "[:upper:]": "A-Z",
-    "[:word:]": r"\w",
-    "[:xdigit:]": "0-9A-Fa-f",
-    "[:punct:]": re.escape("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"),
-}
-
-
-def compiled(pattern: str, flags: str = "") -> re.Pattern[str]:
-    """Return a compiled regular expression; raise Earth Engine's 400 if it is invalid.
-
-    Earth Engine's are RE2's; these are Python's, which agree in what both have.
-    """
-    for name, members in _CLASSES.items():
-        pattern = pattern.replace(name, members)
-    try:
-        return re.compile(pattern, re.IGNORECASE if "i" in flags else 0)
-    except (re.error, OverflowError) as error:
-        raise EarthEngineError(f"Invalid regular expression '{pattern}': {error}.") from None
 
 
 def text_of(value: Any) -> str:
@@ -109,26 +84,15 @@ def length(text: str) -> int:
 @algorithm("String.match")
 def match(text: str, regex: str, flags: str) -> list[str]:
     """Return all matches with flag ``g``, else the first one followed by its groups."""
-    pattern = compiled(regex, flags)
-    if "g" in flags:
-        return [m.group() for m in pattern.finditer(text)]
-    found = pattern.search(text)
-    return [] if found is None else [found.group(), *(g or "" for g in found.groups())]
+    pattern = Pattern(regex, ignore_case="i" in flags)
+    return [m.group() for m in pattern.all(text)] if "g" in flags else pattern.first(text)
 
 
 @algorithm("String.replace")
 def replace(text: str, regex: str, replacement: str, flags: str) -> str:
     """Return a string with the first match, or all with flag ``g``, replaced; ``$1`` is a group."""
-    pattern = compiled(regex, flags)
-    template = re.sub(r"\$(\d+|&)", _group, replacement.replace("\\", r"\\"))
-    try:
-        return pattern.sub(template, text, count=0 if "g" in flags else 1)
-    except (re.error, IndexError) as error:
-        raise EarthEngineError(f"String.replace: {error}.") from None
-
-
-def _group(reference: re.Match[str]) -> str:
-    return rf"\g<{0 if reference[1] == '&' else reference[1]}>"
+    pattern = Pattern(regex, ignore_case="i" in flags)
+    return pattern.replaced(text, replacement, everywhere="g" in flags)
 
 
 @algorithm("String.slice")
@@ -143,7 +107,7 @@ def split(text: str, regex: str, flags: str) -> list[str]:
     if regex == "":
         return list(text)
     parts, position = [], 0
-    for found in compiled(regex, flags).finditer(text):
+    for found in Pattern(regex, ignore_case="i" in flags).all(text):
         if found.end() > found.start():
             parts.append(text[position : found.start()])
             position = found.end()

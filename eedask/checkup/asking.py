@@ -1,0 +1,190 @@
+"""Small requests of the doctor, and all that is to be seen of their answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from eedask.earthengine.connection import Connection
+from eedask.earthengine.endpoint import Endpoint, Request
+from eedask.earthengine.nodes import Encoded, Graph, Node, call, constant
+from eedask.errors import EedaskError, printable
+from eedask.quota.asking import Asking
+
+# More requests at once than the 40 that a project may have by default
+# (https://developers.google.com/earth-engine/guides/usage).
+BURST = 80
+# Pixels of the images that are asked for: 4 rows of 6, of one degree or metre each.
+_GRID = {
+    "dimensions": {"width": 6, "height": 4},
+    "affineTransform": {"scaleX": 1, "translateX": 0, "scaleY": -1, "translateY": 4},
+}
+# By which the ``ee`` client asks for the cost of a request, and is told where that is found.
+_PROFILING = {"X-Earth-Engine-Computation-Profiling": "1"}
+_PROFILE = "x-earth-engine-computation-profile"
+# Characters of an answer that are shown.
+_SHOWN = 160
+
+
+class UnexpectedAnswerError(Exception):
+    """A question was answered with something that it has no word for."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it came.
+
+    Attributes
+    ----------
+    status : int
+    headers : mapping of str to str
+        By their names in lower case.
+    body : bytes
+        Unpacked.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def words(self) -> str:
+        """Earth Engine's words where it refuses, as they are; else the body's beginning."""
+        try:
+            return str(json.loads(self.body)["error"]["message"])
+        except (ValueError, LookupError, TypeError):
+            return self.body[:_SHOWN].decode("utf-8", "replace")
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status}: {shown(self.words)}"
+
+    def json(self) -> Any:
+        """Return the body as JSON; NaN and the like may stand in it without quotes.
+
+        Raises
+        ------
+        UnexpectedAnswerError
+            If the request was refused.
+        ValueError
+            If the body is no JSON.
+        """
+        return json.loads(self.content())
+
+    def content(self) -> bytes:
+        """Return the body of an answer with status 200.
+
+        Raises
+        ------
+        UnexpectedAnswerError
+            For any other status.
+        """
+        if self.status != 200:
+            raise UnexpectedAnswerError(str(self))
+        return self.body
+
+
+class Asker:
+    """Asks one endpoint, with requests that take a slot of the project's quota each.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+    asking : Asking
+        For that endpoint.
+
+    Attributes
+    ----------
+    last : Answer or None
+        To the last request but those of a burst.
+    """
+
+    def __init__(self, endpoint: Endpoint, asking: Asking) -> None:
+        self._endpoint = endpoint
+        self._asking = asking
+        self._profiles: list[str] = []
+        self.last: Answer | None = None
+
+    def config(self) -> Answer:
+        """Ask for the project's settings."""
+        return self._look(Request("GET", f"{self._endpoint.parent}/config"))
+
+    def value(self, node: Node, headers: Mapping[str, str] | None = None) -> Answer:
+        """Ask for the value of an expression."""
+        return self.post("value:compute", {"expression": encoded(node)}, headers)
+
+    def features(self, node: Node, **more: Any) -> Answer:
+        """Ask for a page of a feature collection."""
+        return self.post("table:computeFeatures", {"expression": encoded(node), **more})
+
+    def pixels(self, node: Node, file_format: str, crs: str = "EPSG:4326") -> Answer:
+        """Ask for 4 rows of 6 pixels of an image, east and north of the origin of a crs.
+
+        Its units, degrees or metres, are the pixels' size.
+        """
+        grid = {**_GRID, "crsCode": crs}
+        body = {"expression": encoded(node), "fileFormat": file_format, "grid": grid}
+        return self.post("image:computePixels", body)
+
+    def post(
+        self, method: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send a body to one of the project's methods."""
+        answer = self._look(self._request(method, body), {**_PROFILING, **(headers or {})})
+        if profile := answer.headers.get(_PROFILE):
+            self._profiles.append(profile)
+        return answer
+
+    def burst(self, node: Node) -> list[Answer]:
+        """Ask for a value :data:`BURST` times at once, past the quota that eedask keeps to."""
+        request = self._request("value:compute", {"expression": encoded(node)})
+        with (
+            closing(Connection(self._endpoint, connections=BURST)) as connection,
+            ThreadPoolExecutor(BURST) as pool,
+        ):
+            found = pool.map(lambda _: connection.look(request), range(BURST))
+            return [Answer(*one) for one in found]
+
+    def eecu_seconds(self) -> float | None:
+        """Return what all requests so far have cost, in EECU-seconds; None if that is not told.
+
+        A burst is not counted.
+        """
+        node = call("Profile.getProfiles", ids=constant(self._profiles), format=constant("text"))
+        try:
+            return _total(str(self.value(node).json()["result"]))
+        except (EedaskError, UnexpectedAnswerError, ValueError, LookupError, TypeError):
+            return None
+
+    def _look(self, request: Request, headers: Mapping[str, str] | None = None) -> Answer:
+        self.last = Answer(*self._asking.look(request, headers))
+        return self.last
+
+    def _request(self, method: str, body: Mapping[str, Any]) -> Request:
+        return Request("POST", f"{self._endpoint.parent}/{method}", body=body)
+
+
+def encoded(node: Node) -> Encoded:
+    """Return a node as a whole expression."""
+    return Graph().encode(node)
+
+
+def shown(text: str) -> str:
+    """Return the beginning of words from outside, safe to print on one line."""
+    line = printable(text)
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+def _total(profile: str) -> float:
+    """Return the sum of a profile's first column, EECU-seconds; a "-" stands for none.
+
+    The columns are those of https://developers.google.com/earth-engine/guides/profiler.
+    """
+    header, *rows = profile.splitlines()
+    if not header.split()[0].startswith("EECU"):
+        raise ValueError(f"the first column is not EECU: {header}")
+    costs = [row.split()[0] for row in rows if row.strip()]
+    return sum(float(cost) for cost in costs if cost != "-")
