@@ -14,7 +14,7 @@ from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.formats.base import ImageFormat
-from eedask.pixels.formats.masking import Masking, mask_names
+from eedask.pixels.formats.masking import Masking
 from eedask.pixels.image_bands import bands_of
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import (
@@ -157,24 +157,31 @@ class ChipTask:
         """
         (item,) = job.items
         with of_one_item():
+            self.format.check_writes()
             grid = job.laid_out or self._native_grid(item, sender)
             expression = self.image.encode(item)
-            query = PixelQuery(expression, self.format, grid, self._sent, self.visualization)
+            query = PixelQuery(expression, self.sent_as, grid, self._sent, self.visualization)
             return [self._file(self.path(item), self._pixels(query, sender), grid)]
 
     def _file(self, path: str, answer: bytes, grid: PixelGrid | None) -> File:
         """Return a chip's file; where its pixels lie is read from the answer if not asked for."""
-        found = self.format.bands_in(answer)
+        found = self.sent_as.bands_in(answer)
         count = 0 if found is None else len(self.bands) or found // 2
-        data = self.format.settle(answer, self.masking, count)
-        if grid is None and (grid := self.format.grid_of(answer)) is None:
-            return File(path, data, *self.format.shape_of(answer))
+        grid = grid or self.sent_as.grid_of(answer)
+        data = self.format.settle(answer, self.sent_as, self.masking, count, grid)
+        if grid is None:
+            return File(path, data, *self.sent_as.shape_of(answer))
         return File(path, data, *grid.shape, grid.crs, grid.transform)
 
     @property
     def _sent(self) -> tuple[str, ...]:
         """The bands that are asked for by name: of data, with those of their masks."""
-        return self.bands if self.format.is_visual else (*self.bands, *mask_names(self.bands))
+        return (*self.bands, *self.sent_as.mask_names(self.bands))
+
+    @property
+    def sent_as(self) -> ImageFormat:
+        """The format in which Earth Engine is asked for the pixels."""
+        return self.format.sent_as(has_grid=self.layout is not None)
 
     def split(self, job: Job, error: Exception) -> tuple[Job, ...]:
         """Return no jobs: :meth:`do` itself cuts a chip that is too large into tiles."""
@@ -212,7 +219,7 @@ class ChipTask:
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
-        check_chip(shape, self._least_bands, self.format, self._limits)
+        check_chip(shape, self._least_bands, self.format.on_grid, self._limits)
 
     @property
     def _limits(self) -> Limits:
@@ -239,7 +246,7 @@ class ChipTask:
             ask,
             sender.recruit,
             query.grid,
-            self.format,
+            self.format.on_grid,
             self._limits,
             self._least_bands,
             sender.sizes,
@@ -251,14 +258,15 @@ class ChipTask:
         bands = () if query.visualization is not None else query.bands
 
         def check(data: bytes) -> None:
-            self.format.check(data, None if grid is None else grid.shape, bands, grid)
-            if not bands and (self.format.bands_in(data) or 0) % 2:
+            sent_as = query.format
+            sent_as.check(data, None if grid is None else grid.shape, bands, grid)
+            if not bands and (sent_as.bands_in(data) or 0) % 2:
                 raise TransientError("the image does not have as many bands of masks as of values")
             if grid is None:
-                with self.format.reading(data):
-                    self.format.grid_of(data)
+                with sent_as.reading(data):
+                    sent_as.grid_of(data)
             elif is_tile:
-                self.format.check_tile(data)
+                self.format.on_grid.check_tile(data)
 
         if self.method == COMPUTE_PIXELS:
             request = compute_pixels(self.endpoint, query)
@@ -266,7 +274,7 @@ class ChipTask:
             name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
             request = get_thumbnail(name, query)
         grid = query.grid
-        if grid is not None and divisible(grid.shape, self.format, self._limits):
+        if grid is not None and divisible(grid.shape, self._limits):
             request = replace(request, divisible=True)
         return sender.send(request, check)
 

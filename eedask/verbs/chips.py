@@ -28,7 +28,7 @@ from eedask.items.check import check_items
 from eedask.items.item import WorkItem, sample_items
 from eedask.pixels.chip_task import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
 from eedask.pixels.formats.base import ImageFormat
-from eedask.pixels.formats.masking import PACKED, Masking, mask_names
+from eedask.pixels.formats.masking import PACKED, Masking
 from eedask.pixels.formats.registry import image_format
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import check_size
@@ -79,7 +79,7 @@ class ChipRequest:
             raise InputError("with region=, leave crs out to have the image's own grid")
         if rows_columns is not None:
             by_url = self.method != COMPUTE_PIXELS
-            of_masks = 0 if self.kind.is_visual else max(1, len(mask_names(bands)))
+            of_masks = 0 if self.kind.is_visual else max(1, len(self._sent_as.mask_names(bands)))
             check_size(rows_columns, max(1, len(bands)) + of_masks, 1, by_url=by_url)
 
     @property
@@ -91,6 +91,11 @@ class ChipRequest:
     def kind(self) -> ImageFormat:
         """The file format, as an object."""
         return image_format(self.format)
+
+    @property
+    def _sent_as(self) -> ImageFormat:
+        """The format in which Earth Engine is asked for the pixels."""
+        return self.kind.sent_as(has_grid=self.region is None)
 
     @cached_property
     def masking(self) -> Masking:
@@ -244,9 +249,10 @@ class ChipRequest:
         return self._with_masks if callable(self.image) else self._with_masks(None)
 
     def _with_masks(self, item: Any) -> ee.Image:
-        """Return an item's image; of data, its bands and then those of their masks.
+        """Return an item's image; of data, its bands and then what tells where they are masked.
 
-        Outside of its footprint an image and its mask have no pixels: there, too, masks are 0.
+        Outside of its footprint an image and its mask have no pixels: there, too, it is masked.
+        How each format tells it, :mod:`~eedask.pixels.formats.masking` says.
         """
         image = self._image_of(item)
         if self.kind.is_visual:
@@ -255,9 +261,15 @@ class ChipRequest:
         image = ee.Image(image)
         chosen = image.select(list(bands)) if bands else image
         valid = chosen.mask().gt(0)
-        masks = _packed(valid, bands) if len(bands) > 1 else valid
-        masks = masks.toByte().unmask(0, False)
-        return chosen.addBands(masks.rename(list(mask_names(bands))) if bands else masks)
+        if self._sent_as.has_one_type:
+            # Masks of 0 and 1 alone, as nothing is to come of a value and what fills its place.
+            whole = chosen.mask(valid)
+            chosen, masks = whole.unmask(0, False), whole.unmask(1, False)
+        else:
+            masks = _packed(valid, bands) if len(bands) > 1 else valid
+            masks = masks.toByte().unmask(0, False)
+        names = self._sent_as.mask_names(bands)
+        return chosen.addBands(masks.rename(list(names)) if names else masks)
 
     def _clipped(self, item: Any) -> ee.Image:
         """Return an item's image cut to its region, in the way of the client's ``getThumbURL``."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from eedask.errors import EedaskError, InputError, PermanentError, SizeError, TransientError
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.masking import Masking
+from eedask.pixels.formats.masking import PACKED, MaskedBands, Masking, mask_names
 from eedask.pixels.formats.stretching import stretched
 
 
@@ -63,6 +63,9 @@ class ImageFormat(ABC):
     library : str, optional
         A package that is not installed with eedask, without which files of this format can be
         neither written nor opened. What Earth Engine sends can be checked without it.
+    has_one_type : bool
+        Whether all bands of a file have one type; by which masks are asked for, see
+        :mod:`~eedask.pixels.formats.masking`.
     """
 
     name: ClassVar[str]
@@ -72,6 +75,7 @@ class ImageFormat(ABC):
     is_visual: ClassVar[bool]
     max_side: ClassVar[int | None] = None
     library: ClassVar[str | None] = None
+    has_one_type: ClassVar[bool] = False
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other)
@@ -102,9 +106,21 @@ class ImageFormat(ABC):
             Where its pixels were to lie.
         """
 
+    @property
     @abstractmethod
-    def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
-        """Return a new joiner for a chip; :meth:`join` has made sure that there can be one."""
+    def on_grid(self) -> JoinableFormat:
+        """The format in which Earth Engine is asked for pixels whose grid is known beforehand."""
+
+    def sent_as(self, *, has_grid: bool) -> ImageFormat:
+        """Return the format in which Earth Engine is asked for the pixels of a file.
+
+        Parameters
+        ----------
+        has_grid : bool
+            Whether their grid is known beforehand. If not, a format that states it is asked for
+            as it is.
+        """
+        return self.on_grid if has_grid else self
 
     @abstractmethod
     def open(self, data: bytes, masking: Masking | None = None) -> Any:
@@ -121,23 +137,54 @@ class ImageFormat(ABC):
         """Return how many bands a checked file has; None of pictures, where it may vary."""
         return None
 
-    def settle(self, data: bytes, masking: Masking, count: int) -> bytes:
-        """Return the file to keep, of one with values and masks; see :class:`Masking`.
+    def mask_names(self, bands: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of what is asked for beside named bands, to tell where they are masked.
+
+        Pictures are asked for as they are.
+        """
+        if self.is_visual:
+            return ()
+        return mask_names(bands, 1 if self.has_one_type else PACKED)
+
+    def unpack(self, data: bytes, count: int) -> MaskedBands:
+        """Return what an answer says, of a format of data.
+
+        Parameters
+        ----------
+        data : bytes
+            With ``count`` bands, and then what tells where they are masked.
+        count : int
+        """
+        raise NotImplementedError(f"masks of {self.name} files are not asked for")
+
+    def settle(
+        self,
+        data: bytes,
+        sent_as: ImageFormat,
+        masking: Masking,
+        count: int,
+        grid: PixelGrid | None,
+    ) -> bytes:
+        """Return the file to keep, of an answer with bands and masks; see :class:`Masking`.
 
         Pictures are kept as they are: they have alpha, or no mask at all.
 
         Parameters
         ----------
         data : bytes
-            With bands of values, and then those of masks, see :func:`~masking.valid_in`.
+        sent_as : ImageFormat
+            The format of the answer, which unpacks it.
         masking : Masking
         count : int
-            How many bands of values there are.
+            How many bands there are, without those of masks.
+        grid : PixelGrid, optional
+            Where the pixels lie, if that is known.
 
         Raises
         ------
         PermanentError
-            If the file cannot say which of its pixels are masked.
+            If the file cannot say which of its pixels are masked, or where they lie; or if what
+            writes it is not installed.
         """
         return data
 
@@ -178,11 +225,6 @@ class ImageFormat(ABC):
         if different is not None:
             raise TransientError(f"the image is not what was asked for: {different}")
 
-    def check_tile(self, data: bytes) -> None:
-        """Raise TransientError unless the pixels of a file, which is checked, can be joined."""
-        with self.reading(data):
-            self.as_array(data)
-
     @contextlib.contextmanager
     def reading(self, data: bytes) -> Iterator[None]:
         """Raise TransientError where a file cannot be read, whatever its reader raises.
@@ -198,28 +240,6 @@ class ImageFormat(ABC):
                 f"the answer ({len(data)} bytes, starting with {data[:16]!r}) is not a whole"
                 f" {self.name} image ({type(error).__name__}: {error})"
             ) from error
-
-    def join(self, grid: PixelGrid, most: int) -> Joiner:
-        """Return what puts the tiles of one chip together.
-
-        Parameters
-        ----------
-        grid : PixelGrid
-            Of the whole chip.
-        most : int
-            Bytes that the whole chip may take decoded.
-
-        Raises
-        ------
-        SizeError
-            If the format cannot hold the shape.
-        PermanentError
-            If what reads and writes the format is not installed.
-        """
-        if missing := self.missing():
-            raise PermanentError(self.cannot_write(missing))
-        self.check_side(grid.shape)
-        return self.joiner_of(grid, most)
 
     def check_side(self, shape: tuple[int, int]) -> None:
         """Raise SizeError if a file of this format cannot have so many (rows, columns)."""
@@ -243,12 +263,53 @@ class ImageFormat(ABC):
             return None
         return self.library
 
+    def check_writes(self) -> None:
+        """Raise PermanentError if what writes the format is not installed."""
+        if missing := self.missing():
+            raise PermanentError(self.cannot_write(missing))
+
     def cannot_write(self, missing: str) -> str:
         """Return, for the user, what to do where a package is missing that writes files."""
         return (
             f"{self.name} files are written with {missing}, which is not installed: pip install"
             f" {missing} where the workers run, or ask for format='npy'"
         )
+
+
+class JoinableFormat(ImageFormat):
+    """A format whose files can be joined, where a chip is too large for one request."""
+
+    @property
+    def on_grid(self) -> JoinableFormat:
+        """The format itself."""
+        return self
+
+    @abstractmethod
+    def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
+        """Return a new joiner for a chip; :meth:`join` has made sure that there can be one."""
+
+    def join(self, grid: PixelGrid, most: int) -> Joiner:
+        """Return what puts the tiles of one chip together.
+
+        Parameters
+        ----------
+        grid : PixelGrid
+            Of the whole chip.
+        most : int
+            Bytes that the whole chip may take decoded.
+
+        Raises
+        ------
+        SizeError
+            If the format cannot hold the shape.
+        """
+        self.check_side(grid.shape)
+        return self.joiner_of(grid, most)
+
+    def check_tile(self, data: bytes) -> None:
+        """Raise TransientError unless the pixels of a file, which is checked, can be joined."""
+        with self.reading(data):
+            self.as_array(data)
 
 
 def check_memory(shape: tuple[int, int], pixel_bytes: int, most: int) -> None:

@@ -1,10 +1,14 @@
 """What data files hold where the image is masked.
 
 What Earth Engine writes there by itself is not documented. So masks are asked for with the bands,
-in the same request, as bands of bytes that follow them. Where the bands are named, a byte holds the
-masks of eight of them, a bit each; where they are not, nobody knows how many there are, and each
-has a byte of its own. Earth Engine counts two bytes a pixel for each band of masks. No question
-about types has to be asked.
+in the same request, as bands that follow them. No question about types has to be asked.
+
+- In a format whose bands may differ in type (NPY), they are bands of bytes. Where the bands are
+  named, a byte holds the masks of eight of them, a bit each; where they are not, nobody knows how
+  many there are, and each has a byte of its own. Earth Engine counts two bytes a pixel for each.
+- In a format with one type for all bands (GeoTIFF), each band comes twice: filled with 0 where it
+  is masked, and filled with 1. Both have the type of the band, so that nothing is refused or
+  changed for the sake of the masks. Where the two differ, the band is masked.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ MASK = "mask"
 PACKED = 8
 
 
-def mask_names(bands: Sequence[str]) -> tuple[str, ...]:
+def mask_names(bands: Sequence[str], each: int = PACKED) -> tuple[str, ...]:
     """Return the names under which the masks of named bands are asked for, none of them a band's.
 
     Parameters
@@ -32,11 +36,13 @@ def mask_names(bands: Sequence[str]) -> tuple[str, ...]:
     bands : sequence of str
         Those that the user names. If there are none, the image's bands are not known, and there
         are no names of masks either.
+    each : int
+        Of how many bands one band holds the masks.
     """
-    stem = "mask_bits"
+    stem = "mask_bits" if each > 1 else "filled"
     while any(band.startswith(stem) for band in bands):
         stem += "_"
-    return tuple(f"{stem}{number}" for number in range(-(-len(bands) // PACKED)))
+    return tuple(f"{stem}{number}" for number in range(-(-len(bands) // each)))
 
 
 def valid_in(masks: NDArray[Any], count: int) -> NDArray[np.bool_]:
@@ -53,6 +59,41 @@ def valid_in(masks: NDArray[Any], count: int) -> NDArray[np.bool_]:
         return np.asarray(masks != 0)
     whole = masks.astype(np.uint8)
     return np.stack([whole[n // PACKED] & (1 << n % PACKED) != 0 for n in range(count)])
+
+
+def equal_in(ones: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where bands and the same bands, with masked pixels filled otherwise, are equal.
+
+    Both have shape (bands, rows, columns). A NaN in both is one that the image has.
+    """
+    equal = ones == others
+    if ones.dtype.kind == "f":
+        equal |= np.isnan(ones) & np.isnan(others)
+    return np.asarray(equal)
+
+
+@dataclass(frozen=True)
+class MaskedBands:
+    """What an answer of data says.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the bands.
+    values : tuple of ndarray, shape (rows, columns)
+        Of each band, in its own type. They may be views of the answer that cannot be written to.
+    valid : ndarray of bool, shape (bands, rows, columns)
+        False where a band is masked; its value there means nothing.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[NDArray[Any], ...]
+    valid: NDArray[np.bool_]
+
+    def check_free(self, name: str) -> None:
+        """Raise PermanentError if a band has the name of what a file adds to the bands."""
+        if name in self.names:
+            raise PermanentError(f"the image has a band {name!r}, as the file has: rename the band")
 
 
 @dataclass(frozen=True)
@@ -109,21 +150,28 @@ class Masking:
             return int(np.iinfo(dtype).min)
         return None
 
-    def fill(self, values: NDArray[Any], valid: NDArray[np.bool_], what: str) -> None:
-        """Write into masked pixels what they are to hold; 0 if the file says it otherwise.
+    def filled(
+        self, values: NDArray[Any], valid: NDArray[np.bool_], dtype: np.dtype[Any], band: str
+    ) -> NDArray[Any]:
+        """Return a band in a type, with what masked pixels are to hold in it.
+
+        They hold 0 if the file says otherwise that they are masked.
 
         Raises
         ------
         PermanentError
-            If a pixel that is not masked has the value that by default means masked.
+            If a pixel that is not masked has the value that by default means masked; or the type
+            cannot hold the value that the user states.
         """
-        nodata = self.value_for(values.dtype)
-        if self.nodata is None and nodata is not None and (values == nodata)[valid].any():
+        nodata = self.value_for(dtype)
+        kept = values.astype(dtype)
+        if self.nodata is None and nodata is not None and ((kept == nodata) & valid).any():
             raise PermanentError(
-                f"{what} has pixels of {nodata}, which in {values.dtype} files means masked: state"
-                " nodata= with a value that no pixel has, or ask for mask='band'"
+                f"the band {band!r} has pixels of {nodata}, which in {dtype} files means masked:"
+                " state nodata= with a value that no pixel has, or ask for mask='band'"
             )
-        values[~valid] = 0 if nodata is None else nodata
+        kept[~valid] = 0 if nodata is None else nodata
+        return kept
 
     def masked(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return where values are masked, as far as the values themselves say it."""

@@ -14,13 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eedask.errors import PermanentError
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
-from eedask.pixels.formats.masking import MASK, Masking, valid_in
+from eedask.pixels.formats.base import (
+    ImageFormat,
+    JoinableFormat,
+    Joiner,
+    check_memory,
+    check_same,
+)
+from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, valid_in
 
 
-class Npy(ImageFormat):
+class Npy(JoinableFormat):
     """NPY files."""
 
     name = "npy"
@@ -56,20 +61,31 @@ class Npy(ImageFormat):
         length = 10 + int.from_bytes(data[8:10], "little")
         return len(_header(data[:length])[1].names or ())
 
-    def settle(self, data: bytes, masking: Masking, count: int) -> bytes:
-        """Return the file with its masks written into the values, or into the field ``mask``."""
+    def unpack(self, data: bytes, count: int) -> MaskedBands:
+        """Return views of the first fields; the others are their masks."""
         answer = _loaded(data)
         names = answer.dtype.names or ()
-        bands = names[:count]
-        kept = np.empty(answer.shape, _kept(answer.dtype, masking, count))
-        valid = valid_in(np.stack([answer[mask] for mask in names[count:]]), count)
-        for band, where in zip(bands, valid, strict=True):
-            kept[band] = answer[band]
-            masking.fill(kept[band], where, f"band {band!r}")
+        masks = np.stack([answer[mask] for mask in names[count:]])
+        values = tuple(answer[band] for band in names[:count])
+        return MaskedBands(names[:count], values, valid_in(masks, count))
+
+    def settle(
+        self,
+        data: bytes,
+        sent_as: ImageFormat,
+        masking: Masking,
+        count: int,
+        grid: PixelGrid | None,
+    ) -> bytes:
+        """Return the file with its masks written into the values, or into the field ``mask``."""
+        bands = sent_as.unpack(data, count)
+        kept = np.empty(bands.valid.shape[1:], _kept(bands, masking))
+        for name, values, valid in zip(bands.names, bands.values, bands.valid, strict=True):
+            kept[name] = masking.filled(values, valid, values.dtype, name)
         if masking.as_band:
-            kept[MASK] = np.logical_and.reduce(valid)
-        elif len(kept.dtype) > len(bands):
-            kept[MASK] = np.moveaxis(valid, 0, -1)
+            kept[MASK] = bands.valid.all(axis=0)
+        elif len(kept.dtype) > count:
+            kept[MASK] = np.moveaxis(bands.valid, 0, -1)
         return _head(kept.dtype, kept.shape) + kept.tobytes()
 
     def open(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
@@ -108,18 +124,16 @@ def _carries_masks(dtype: np.dtype[Any]) -> bool:
     return MASK in (dtype.names or ()) and dtype[MASK].shape != ()
 
 
-@functools.lru_cache(maxsize=64)
-def _kept(dtype: np.dtype[Any], masking: Masking, count: int) -> np.dtype[Any]:
-    """Return the type of a file, by that of an answer with values of some bands, and masks."""
-    bands = (dtype.names or ())[:count]
-    fields: list[Any] = [(name, dtype[name]) for name in bands]
-    carried = any(masking.value_for(dtype[name]) is None for name in bands)
-    if carried and MASK in bands:
-        raise PermanentError(f"the image has a band {MASK!r}, as the file has: rename the band")
+def _kept(bands: MaskedBands, masking: Masking) -> np.dtype[Any]:
+    """Return the type of a file with some bands."""
+    fields: list[Any] = [(n, v.dtype) for n, v in zip(bands.names, bands.values, strict=True)]
+    carried = any(masking.value_for(values.dtype) is None for values in bands.values)
+    if carried:
+        bands.check_free(MASK)
     if masking.as_band:
         fields.append((MASK, "u1"))
     elif carried:
-        fields.append((MASK, "u1", (len(bands),)))
+        fields.append((MASK, "u1", (len(bands.names),)))
     return np.dtype(fields)
 
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.base import ImageFormat, Joiner, bands_first, check_memory
+from eedask.pixels.formats.base import JoinableFormat, Joiner, bands_first, check_memory
 from eedask.pixels.formats.masking import Masking
 
 # Bytes of a pixel in Pillow's memory.
 _PILLOW_BYTES = {"L": 1, "LA": 4, "RGB": 4, "RGBA": 4}
 
 
-class PictureFormat(ImageFormat):
+class PictureFormat(JoinableFormat):
     """Files of 8-bit pictures.
 
     Attributes
