@@ -259,14 +259,15 @@ class ChipTask:
 
         def check(data: bytes) -> None:
             sent_as = query.format
-            sent_as.check(data, None if grid is None else grid.shape, bands, grid)
+            sent_as.check(data, None if grid is None else grid.shape, bands)
             if not bands and (sent_as.bands_in(data) or 0) % 2:
                 raise TransientError("the image does not have as many bands of masks as of values")
             if grid is None:
                 with sent_as.reading(data):
                     sent_as.grid_of(data)
-            elif is_tile:
-                self.format.on_grid.check_tile(data)
+            # These are read here, once they are taken for whole.
+            if is_tile or (grid is None and not sent_as.is_visual):
+                sent_as.check_values(data)
 
         if self.method == COMPUTE_PIXELS:
             request = compute_pixels(self.endpoint, query)

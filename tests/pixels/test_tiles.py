@@ -29,10 +29,9 @@ from eedask.grid import PixelGrid, Window
 from eedask.items.item import work_items
 from eedask.pixels.cutting import Allowance, allowed, cut, quarters
 from eedask.pixels.formats.jpg import Jpg
-from eedask.pixels.formats.masking import Masking
 from eedask.pixels.formats.registry import image_format
 from eedask.pixels.query import PIXEL_LIMITS, URL_LIMITS, Limits
-from eedask.pixels.tiles import TileSizes, fetch_tiled
+from eedask.pixels.tiles import TileSizes
 
 GRID = PixelGrid("EPSG:32614", (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0), (300, 200))
 MEMORY = "User memory limit exceeded."
@@ -566,21 +565,10 @@ def test_without_rasterio_geotiffs_say_what_to_install(scene_plan, refusing, poi
     image, options = ee.Image(SCENE), {"out": "-", "scale": 1, "format": "tif"}
     with pytest.raises(InputError, match="pip install rasterio"):
         eedask.chips(points, image, shape=(20, 20), **options)
-    with pytest.raises(PermanentError, match="pip install rasterio"):
-        image_format("tif").settle(b"", Masking(), 1)
-    with pytest.raises(PermanentError, match="pip install rasterio"):
-        fetch_tiled(raising(MEMORY), alone, GRID, image_format("tif"), PIXEL_LIMITS, 1, TileSizes())
-
-
-def alone(work, hands):
-    """Find nobody who helps."""
-
-
-def raising(words):
-    def ask(grid):
-        raise refusal_of(words)
-
-    return ask
+    sender = refusing(lambda _: None)
+    with pytest.raises(PermanentError, match="pip install rasterio where the workers run"):
+        sender.fetch(replace(scene_plan, task=replace(scene_plan.task, format=image_format("tif"))))
+    assert not sender.asked
 
 
 def test_tiles_that_differ_in_their_bands_are_not_joined():

@@ -92,7 +92,7 @@ class ImageFormat(ABC):
         """
 
     @abstractmethod
-    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
+    def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
         """Return in what a file is not what was asked for, in words; None if in nothing.
 
         It raises any error where the pixels turn out not to be whole.
@@ -102,8 +102,6 @@ class ImageFormat(ABC):
         data : bytes
         bands : sequence of str
             Those that were asked for; empty if that is not known.
-        grid : PixelGrid, optional
-            Where its pixels were to lie.
         """
 
     @property
@@ -201,7 +199,6 @@ class ImageFormat(ABC):
         data: bytes,
         shape: tuple[int, int] | None,
         bands: Sequence[str] = (),
-        grid: PixelGrid | None = None,
     ) -> None:
         """Raise TransientError unless ``data`` is one whole image, and the one asked for.
 
@@ -212,8 +209,6 @@ class ImageFormat(ABC):
             The rows and columns that it must have; None if any will do.
         bands : sequence of str
             The bands that it must have; any if empty.
-        grid : PixelGrid, optional
-            Where its pixels must lie, if the format says where they do.
         """
         with self.reading(data):
             found = self.shape_of(data)
@@ -221,9 +216,14 @@ class ImageFormat(ABC):
         if shape is not None and found != shape:
             raise TransientError(f"the image has {found} (rows, columns); {shape} was asked for")
         with self.reading(data):
-            different = self.difference(data, bands, grid)
+            different = self.difference(data, bands)
         if different is not None:
             raise TransientError(f"the image is not what was asked for: {different}")
+
+    def check_values(self, data: bytes) -> None:
+        """Raise TransientError unless the values can be read of a file that is checked."""
+        with self.reading(data):
+            self.as_array(data)
 
     @contextlib.contextmanager
     def reading(self, data: bytes) -> Iterator[None]:
@@ -305,11 +305,6 @@ class JoinableFormat(ImageFormat):
         """
         self.check_side(grid.shape)
         return self.joiner_of(grid, most)
-
-    def check_tile(self, data: bytes) -> None:
-        """Raise TransientError unless the pixels of a file, which is checked, can be joined."""
-        with self.reading(data):
-            self.as_array(data)
 
 
 def check_memory(shape: tuple[int, int], pixel_bytes: int, most: int) -> None:

@@ -44,7 +44,7 @@ class Npy(JoinableFormat):
             raise ValueError(f"{len(data) - length} bytes for {rows} x {columns} of {dtype}")
         return rows, columns
 
-    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
+    def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
         """Compare the names of the fields."""
         length = 10 + int.from_bytes(data[8:10], "little")
         _, dtype = _header(data[:length])

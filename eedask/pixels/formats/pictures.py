@@ -43,8 +43,8 @@ class PictureFormat(JoinableFormat):
         """Raise any error unless all pixels are there, as only unpacking them shows."""
         self.open(data)
 
-    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
-        """Unpack the pixels, and compare the kind of picture; where it lies, it does not say."""
+    def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
+        """Unpack the pixels, and compare the kind of picture."""
         self.check_pixels(data)
         mode = self.unread(data).mode
         if mode not in (*_PILLOW_BYTES, "P"):

@@ -19,7 +19,7 @@ from eedask.crs import as_pyproj
 from eedask.errors import PermanentError
 from eedask.grid import PixelGrid
 from eedask.pixels.formats.base import ImageFormat, JoinableFormat
-from eedask.pixels.formats.geotiff_tags import misplaced, samples_in, shape_in, tags_of
+from eedask.pixels.formats.geotiff_tags import samples_in, shape_in, tags_of
 from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, equal_in
 from eedask.pixels.formats.npy import Npy
 
@@ -65,12 +65,12 @@ class Tif(ImageFormat):
         """Read the directory of the file, and see that what it points to is there."""
         return shape_in(tags_of(data))
 
-    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
-        """Compare the number of bands, and where the pixels lie."""
+    def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
+        """Compare the number of bands."""
         tags = tags_of(data)
         if bands and samples_in(tags) != len(bands):
             return f"it has {samples_in(tags)} bands, not {list(bands)}"
-        return None if grid is None else misplaced(tags, grid)
+        return None
 
     def grid_of(self, data: bytes) -> PixelGrid | None:
         """Return where the pixels lie; None if the file does not say, or without rasterio."""
