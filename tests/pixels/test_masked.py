@@ -22,7 +22,10 @@ PLACE = rasterio.Affine(10, 0, 500000, 0, -10, 4700000)
 SIDE = 40
 # The type of a raster, and the nodata value that its file states. Zeros are real in all.
 TYPES = {"uint8": 7, "uint16": 7, "int16": -9999, "int32": -9999, "float32": -9999}
-READINGS = (None, "npy_masked=any", "geotiff_nodata=never", "geotiff_nodata=where_masked")
+# Of NPY, as which chips of a known grid come, and of GeoTIFF, as which others come.
+NPY_READINGS = (None, "npy_masked=any")
+TIF_READINGS = ("geotiff_nodata=never,geotiff_types=refused", "geotiff_nodata=where_masked")
+ANY = pytest.mark.parametrize("readings", ["npy_masked=any"], indirect=True)
 
 
 def values_of(dtype):
@@ -46,7 +49,7 @@ def world(tmp_path_factory):
         yield running, folder
 
 
-@pytest.fixture(params=READINGS, ids=str)
+@pytest.fixture(params=NPY_READINGS, ids=str)
 def readings(request, world):
     world[0].set_readings(request.param)
     yield
@@ -85,10 +88,12 @@ def oracle(folder, dtype):
     return found.data, np.ma.getmaskarray(found)
 
 
-@pytest.mark.parametrize("side", [None, 17], ids=["one request", "joined"])
+@ANY
 @pytest.mark.parametrize(
-    ("fmt", "dtype"),
-    [("npy", dtype) for dtype in TYPES] + [("tif", "int16"), ("tif", "int32"), ("tif", "float32")],
+    ("fmt", "dtype", "side"),
+    [("npy", dtype, 17) for dtype in TYPES]
+    + [("tif", dtype, 17) for dtype in ("int16", "int32", "float32")]
+    + [("npy", "uint8", None), ("tif", "int16", None)],
 )
 def test_each_band_is_masked_where_it_is(world, readings, tmp_path, fmt, dtype, side):
     row, result = chip(ee.Image(f"{FOLDER}/{dtype}"), tmp_path, fmt, side)
@@ -101,9 +106,11 @@ def test_each_band_is_masked_where_it_is(world, readings, tmp_path, fmt, dtype, 
     assert (values[~masked] == 0).any()
 
 
-@pytest.mark.parametrize("side", [None, 17], ids=["one request", "joined"])
-@pytest.mark.parametrize("bands", [["b1"], None], ids=["one band", "all bands"])
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@ANY
+@pytest.mark.parametrize(
+    ("dtype", "bands", "side"),
+    [("uint8", ["b1"], None), ("uint8", None, 17), ("uint16", None, None), ("uint16", ["b1"], 17)],
+)
 def test_an_unsigned_geotiff_has_one_mask_in_it(world, readings, tmp_path, dtype, side, bands):
     """It masks what is masked in any band; the values of the others stay in the file."""
     image = ee.Image(f"{FOLDER}/{dtype}")
@@ -145,11 +152,86 @@ def test_a_mask_as_a_band(world, readings, tmp_path, fmt):
     np.testing.assert_array_equal(values[2], ~nowhere.any(axis=0))
 
 
-def test_pixels_that_are_partly_masked_are_valid(world, tmp_path):
-    image = ee.Image(f"{FOLDER}/float32").unmask(1, False).updateMask(0.01)
-    row, result = chip(image, tmp_path, "npy")
+@pytest.mark.parametrize("readings", [None, *TIF_READINGS], indirect=True, ids=str)
+@pytest.mark.parametrize(
+    ("fmt", "dtype", "bands"),
+    [("tif", "uint8", None), ("tif", "float32", ["b2", "b1"]), ("npy", "int16", None)],
+)
+def test_where_earth_engine_works_out_the_grid(world, readings, tmp_path, fmt, dtype, bands):
+    row, result = by_region(ee.Image(f"{FOLDER}/{dtype}"), tmp_path, fmt, bands=bands)
     assert row["status"] == "ok", row["error"]
-    assert not opened(result)[1].any()
+    values, masked = opened(result)
+    order = slice(None, None, -1 if bands else 1)
+    expected, nowhere = (of[order, :, :SIDE] for of in oracle(world[1], dtype))
+    np.testing.assert_array_equal(np.where(masked, 0, values), np.where(masked, 0, expected))
+    if (fmt, dtype) == ("tif", "uint8"):
+        nowhere = np.broadcast_to(nowhere.any(axis=0), masked.shape)
+    np.testing.assert_array_equal(masked, nowhere)
+    assert values.dtype == dtype
+    if fmt == "tif":
+        with rasterio.open(tmp_path / row["path"]) as file:
+            assert file.descriptions == (("b2", "b1") if bands else ("b1", "b2"))
+            assert (file.crs, file.transform) == ("EPSG:32614", PLACE)
+
+
+def by_region(image, out, fmt, **more):
+    """Run a chip of the whole raster, whose grid Earth Engine works out; return row and result."""
+    place = ee.Geometry.Rectangle(
+        [500000, 4700000 - 10 * SIDE, 500000 + 10 * SIDE, 4700000], "EPSG:32614", False
+    )
+    items = gpd.GeoDataFrame(geometry=[shapely.Point(0, 0)], index=["a"], crs="EPSG:4326")
+    options = {"region": lambda item: place, "shape": (SIDE, SIDE), "format": fmt, **more}
+    result = eedask.chips(items, image, out=out, **options).run(progress=False)
+    return result.manifest.loc["a"], result
+
+
+@pytest.mark.parametrize("readings", ["geotiff_types=refused"], indirect=True)
+def test_a_geotiff_of_bands_of_several_types(world, readings, tmp_path):
+    """It has the least type that holds them all; Earth Engine is not asked for such a file."""
+    image = ee.Image.cat(*(ee.Image(f"{FOLDER}/{d}").select(0) for d in ("uint8", "int16")))
+    row, result = chip(image.rename(["bytes", "more"]), tmp_path, "tif")
+    assert row["status"] == "ok", row["error"]
+    values, masked = opened(result)
+    assert values.dtype == np.int16
+    for band, dtype in enumerate(("uint8", "int16")):
+        expected, nowhere = (of[0] for of in oracle(world[1], dtype))
+        np.testing.assert_array_equal(masked[band], nowhere)
+        np.testing.assert_array_equal(values[band][~nowhere], expected[~nowhere])
+
+
+@pytest.mark.parametrize("run", [chip, by_region], ids=["grid", "region"])
+@pytest.mark.parametrize("fmt", ["npy", "tif"])
+def test_pixels_that_are_partly_masked_are_valid(world, tmp_path, fmt, run):
+    image = ee.Image(f"{FOLDER}/int16").unmask(100, False).updateMask(0.01)
+    row, result = run(image, tmp_path, fmt)
+    assert row["status"] == "ok", row["error"]
+    values, masked = opened(result)
+    assert not masked.any()
+    expected, nowhere = (of[..., : values.shape[-1]] for of in oracle(world[1], "int16"))
+    np.testing.assert_array_equal(values, np.where(nowhere, 100, expected))
+
+
+@pytest.mark.parametrize("run", [chip, by_region], ids=["grid", "region"])
+def test_a_nan_of_the_image_itself_is_one(world, tmp_path, run):
+    image = ee.Image(f"{FOLDER}/float32").unmask(-1, False).sqrt()
+    row, result = run(image, tmp_path, "tif", nodata=-5)
+    assert row["status"] == "ok", row["error"]
+    values, masked = opened(result)
+    nowhere = oracle(world[1], "float32")[1][..., : values.shape[-1]]
+    assert not masked.any()
+    np.testing.assert_array_equal(np.isnan(values), nowhere)
+
+
+@pytest.mark.parametrize("side", [None, 17], ids=["one request", "joined"])
+@pytest.mark.parametrize("readings", [None, "png_alpha=always"], indirect=True, ids=str)
+def test_a_png_is_clear_where_any_band_is_masked(world, readings, tmp_path, side):
+    row, result = chip(ee.Image(f"{FOLDER}/uint8"), tmp_path, "png", side, bands=["b1", "b2", "b1"])
+    assert row["status"] == "ok", row["error"]
+    picture = np.moveaxis(np.asarray(result.open("a")), -1, 0)
+    expected, nowhere = oracle(world[1], "uint8")
+    nowhere = nowhere.any(axis=0)
+    np.testing.assert_array_equal(picture[3], np.where(nowhere, 0, 255))
+    np.testing.assert_array_equal(picture[:3, ~nowhere], expected[[0, 1, 0]][:, ~nowhere])
 
 
 @pytest.mark.parametrize(
@@ -193,6 +275,7 @@ def test_bands_may_have_the_names_that_masks_are_asked_for_by(world, tmp_path):
     np.testing.assert_array_equal(values[~masked], expected[~nowhere])
 
 
+@ANY
 @pytest.mark.parametrize("fmt", ["npy", "tif"])
 def test_masks_of_more_bands_than_a_byte_has_bits(world, readings, tmp_path, fmt):
     one = ee.Image(f"{FOLDER}/int16")
