@@ -74,7 +74,7 @@ QUESTIONS = (
     ),
     Question(
         "geotiff_types",
-        "GeoTIFFs of bands of several types",
+        "GeoTIFFs of several types",
         ("promoted", "refused"),
         _EITHER,
         {"refused": "with region=, cast the image to one type for GeoTIFFs, as with toFloat()"},

@@ -409,8 +409,10 @@ def chips(
         values become colours) or data (NumPy structured array, GeoTIFF). A chip that is
         joined from tiles has the same pixels as one from a single request, except for JPEG, which
         is decoded and compressed again, at a high quality. GeoTIFFs need rasterio, here and on the
-        workers. Masks of data are asked for in the same request: one band of bytes for each eight
-        of ``bands``, or one for each band if they are not named.
+        workers, which write them; bands of several types share the least that holds them all.
+        Masks of data are asked for in the same request: one band of bytes for each eight of
+        ``bands``, or one for each band if they are not named. GeoTIFFs by ``region`` have each
+        band twice in the request instead, and Earth Engine may refuse bands of several types.
     bands : sequence of str, optional
         The bands to fetch; all when not given.
     vis_params : mapping, optional
