@@ -170,7 +170,7 @@ class Masking:
                 f"the band {band!r} has pixels of {nodata}, which in {dtype} files means masked:"
                 " state nodata= with a value that no pixel has, or ask for mask='band'"
             )
-        kept[~valid] = 0 if nodata is None else nodata
+        np.copyto(kept, 0 if nodata is None else nodata, where=~valid, casting="unsafe")
         return kept
 
     def masked(self, values: NDArray[Any]) -> NDArray[np.bool_]:
