@@ -84,7 +84,7 @@ eedask.items: check item bag crossing dates reading splitting regions spacing ra
   from_earth_engine covering descriptions images_near images samples
 eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task finding
   image_question image_task
-eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
+eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet csv_text report values result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec

@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from eedask.earthengine.methods import checked_projection, reading, value_of
 from eedask.errors import InputError
 from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.formats.masking import holds
+
+# The types of whole numbers that files have, the smallest first.
+_WHOLE = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "i8"))
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,33 @@ class ImageBands:
                 f"a {kind.name} picture holds whole numbers from 0 to 255, and the band {told}: say"
                 " with vis_params={'min': …, 'max': …} which values are black and white, or cast"
                 " the image with toByte(), or take format='tif' or 'npy'"
+            )
+
+    def check_nodata(self, asked: Sequence[str], nodata: float) -> None:
+        """Raise InputError if no type of the bands can hold what masked pixels are to hold.
+
+        Only whole numbers are judged, of which Earth Engine tells the range: files have the
+        smallest type for it. What passes is checked again with the type of every file.
+
+        Parameters
+        ----------
+        asked : sequence of str
+            All bands when empty.
+        nodata : float
+        """
+        types = [self.types[name] for name in asked or self.types]
+        if any(
+            kind.get("precision") != "int" or not {"min", "max"} <= kind.keys() for kind in types
+        ):
+            return
+        low, high = min(kind["min"] for kind in types), max(kind["max"] for kind in types)
+        holding = [kind for kind in _WHOLE if holds(kind, low) and holds(kind, high)]
+        fitting = [kind for kind in holding if kind.itemsize == holding[0].itemsize]
+        if fitting and not any(holds(kind, nodata) for kind in fitting):
+            raise InputError(
+                f"nodata={nodata!r} is no value of {fitting[0]}, the type of the bands, whose"
+                f" values are whole numbers from {low} to {high}: state one that is, or cast the"
+                " image"
             )
 
 

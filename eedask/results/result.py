@@ -18,6 +18,7 @@ from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import folder_at, refusals_told
 from eedask.dataset.rows import FAILED, OK
 from eedask.errors import DatasetError, EedaskError, InputError
+from eedask.pixels.formats.masking import Masking
 from eedask.pixels.formats.registry import format_of
 from eedask.results.contact_sheet import Labelled, contact_sheet
 from eedask.results.csv_text import csv_of
@@ -224,8 +225,10 @@ class Result:
         Returns
         -------
         PIL.Image.Image, numpy.ndarray or rasterio.DatasetReader
-            A picture for PNG and JPEG; a structured array, shape (rows, columns), with a field for
-            each band, for NumPy files; an open dataset for GeoTIFFs, which needs rasterio.
+            A picture for PNG and JPEG; for NumPy files a structured masked array
+            (``numpy.ma.MaskedArray``), shape (rows, columns), with a field for each band; an open
+            dataset for GeoTIFFs, which needs rasterio, and whose ``read(masked=True)`` gives a
+            masked array, shape (bands, rows, columns).
 
         Raises
         ------
@@ -237,7 +240,11 @@ class Result:
         self._check_files()
         path, nbytes = self._file_of(item_id)
         with self._or_damaged(path):
-            return format_of(path).open(self._bytes(path, nbytes))
+            return format_of(path).open(self._bytes(path, nbytes), self._masking)
+
+    @property
+    def _masking(self) -> Masking:
+        return Masking.from_json(self._dataset.plan()["asked"])
 
     def _bytes(self, path: str, nbytes: int) -> bytes:
         """Return a chip's file; raise ValueError if it is not as long as it was written."""
@@ -308,7 +315,7 @@ class Result:
 
     def _picture(self, path: str, nbytes: int) -> Image.Image:
         with self._or_damaged(path):
-            return format_of(path).as_picture(self._bytes(path, nbytes))
+            return format_of(path).as_picture(self._bytes(path, nbytes), self._masking)
 
     def summary(self) -> str:
         """Return a few lines of text: items done and failed, bytes, seconds, kinds of errors."""

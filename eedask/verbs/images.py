@@ -181,6 +181,8 @@ def images(
     vis_params: Mapping[str, Any] | None = None,
     folder_by: str | None = None,
     method: str = COMPUTE_PIXELS,
+    nodata: float | None = None,
+    mask: str | None = None,
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
     retry: RetryPolicy | None = None,
@@ -241,7 +243,7 @@ def images(
     format : {"tif", "npy", "png", "jpg"}
         As of :func:`eedask.chips`. A file that is larger than one request (48 MB) is fetched in
         tiles, which are joined, up to 2 GiB.
-    bands, vis_params, folder_by, method
+    bands, vis_params, folder_by, method, nodata, mask
         As of :func:`eedask.chips`.
     concurrency, rate, retry, deadline, workload_tag, credentials, endpoint
         As of :func:`eedask.chips`.
@@ -296,6 +298,8 @@ def images(
         vis_params=vis_params,
         folder_by=folder_by,
         method=method,
+        nodata=nodata,
+        mask=mask,
     )
     chips, question = request.task(search.placed_items, sending.endpoint)
     return Plan(
