@@ -16,6 +16,7 @@ from bokeh.models import (
     Legend,
     LegendItem,
     NumeralTickFormatter,
+    Title,
 )
 from bokeh.plotting import figure
 
@@ -119,6 +120,7 @@ class Lines:
     def update(self) -> None:
         """Draw the points that the runs have now."""
         runs = [run for run in shown(self._plugin) if run.series]
+        self.root.visible = bool(self._plugin.runs)
         xs = [[point.at for point in run.series] for run in runs]
         colours = [colour_of(run) for run in runs]
         for source, name in zip(self._sources, self._fields, strict=True):
@@ -144,6 +146,7 @@ class Workers:
     def update(self) -> None:
         """Draw a bar for each worker, the busiest first."""
         runs = shown(self._plugin)
+        self.root.visible = bool(runs)
         requests: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for run in runs:
             for where, counts in run.members.values():
@@ -181,7 +184,8 @@ class Map:
                 "x", "y", size=5, fill_color=colour, line_color=None, source=source
             )
             keys.append(LegendItem(label=state, renderers=[dots]))
-        legend = Legend(items=keys, orientation="horizontal", border_line_color=None)
+        legend = Legend(items=keys, orientation="horizontal", location="center")
+        legend.border_line_color = None
         legend.background_fill_color = None
         self.root.add_layout(legend, "below")
 
@@ -189,7 +193,9 @@ class Map:
         """Move the items whose state has changed to their new colour."""
         runs = shown(self._plugin)
         runs = [run for run in runs if run.runs] or runs[:1]
-        places: dict[str, tuple[list[float], list[float]]] = {s: ([], []) for s in _STATES}
+        self.root.visible = bool(runs)
+        # A first point nowhere: without any, the legend has no dot.
+        places = {state: ([math.nan], [math.nan]) for state in _STATES}
         for run in runs:
             for x, y, state in run.points.values():
                 places[state][0].append(x)
@@ -217,7 +223,10 @@ PARTS: dict[str, Callable[[Runs], Part]] = {
         ("in_flight", "limit", "ceiling"),
     ),
     "latency": lambda plugin: Lines(
-        plugin, "Latency: median; dashed: 95 %; dotted: 99 %", ("median", "p95", "p99"), "0.0[0] a"
+        plugin,
+        "Latency in seconds: median; dashed: 95 %; dotted: 99 %",
+        ("median", "p95", "p99"),
+        "0.0[0] a",
     ),
     "bytes": lambda plugin: Lines(plugin, "Bytes a second", ("bytes_per_s",), "0.[0] b"),
     "workers": Workers,
@@ -227,12 +236,12 @@ PARTS: dict[str, Callable[[Runs], Part]] = {
 
 
 def _figure(title: str, **options: Any) -> Any:
+    heading = Title(text=title, text_font_size="13px", text_font_style="normal")
     made = figure(
-        title=title, tools="", toolbar_location=None, sizing_mode="stretch_both", **options
+        title=heading, tools="", toolbar_location=None, sizing_mode="stretch_both", **options
     )
-    made.title.text_font_size = "13px"
-    made.title.text_font_style = "normal"
     made.min_border_right = 15
+    made.axis.minor_tick_line_color = None
     return made
 
 

@@ -107,7 +107,7 @@ class RunState:
 
     def __post_init__(self) -> None:
         self.done, self.failed = self.beginning.done, self.beginning.failed
-        self.began = time.time()
+        self.began, self.took_s = time.time(), 0.0
         self._parts: dict[int, _Part] = {}
         self.points = {mark: (x, y, map_sample.WAITING) for mark, x, y in self.beginning.points}
         self._recent: deque[Totals] = deque([self._totals()])
@@ -161,8 +161,12 @@ class RunState:
         """Note the run's end, and why it was stopped, if it was."""
         self._ended = FINISHED if reason is None else STOPPED
         self.reason = reason or ""
+        self.took_s = time.time() - self.began
         for _, counts in self.members.values():
             counts.in_flight = 0
+        for mark, (x, y, state) in self.points.items():
+            if state == map_sample.UNDER_WAY:
+                self.points[mark] = (x, y, map_sample.WAITING)
 
     @property
     def is_due(self) -> bool:

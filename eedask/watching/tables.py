@@ -25,6 +25,7 @@ table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: normal; color: #666; padding: 2px 10px 2px 0;
      white-space: nowrap; }
 td { padding: 4px 10px 4px 0; border-top: 1px solid #DDD; vertical-align: top; }
+td[colspan] { border-top: 0; padding-top: 0; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }
 .badge { color: white; border-radius: 3px; padding: 1px 6px; font-size: 12px; white-space: nowrap; }
@@ -67,38 +68,42 @@ def failures_table(runs: Sequence[RunState]) -> str:
         for kind, count in (+run.failures).most_common(_MOST_KINDS)
     ]
     if not rows:
-        return "<p class=quiet>No item has failed.</p>"
+        return "<p class=quiet>No item has failed.</p>" if runs else ""
     head = "<th>failures</th><th class=number>items</th><th>for example</th><th>because</th>"
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 
 def _run_row(run: RunState) -> str:
-    began, last = run.beginning, run.series[-1] if run.series else None
+    began = run.beginning
     counts = [counts for _, counts in run.members.values()]
-    now = last if run.runs else None
-    limit = "" if now is None or now.limit is None else f" of {now.limit}"
-    ceiling = now is not None and now.limit is not None and now.ceiling != now.limit
     folder = began.out.rstrip("/").rpartition("/")[2]
-    reason = f"<p class=words>{escape(run.reason)}</p>" if run.reason else ""
+    reason = f"<tr><td class=words colspan=9>{escape(run.reason)}</td></tr>" if run.reason else ""
     numbers = (
         _left(run),
-        "" if now is None else f"{now.requests_per_s:,.1f}",
-        f"{run.in_flight}{limit}"
-        + (f"<br><span class=quiet>of at most {now.ceiling}</span>" if now and ceiling else "")
-        if run.runs
-        else "",
+        *_now(run),
         f"{sum(one.throttled for one in counts):,}",
         f"{sum(one.retries for one in counts):,}",
         format_bytes(sum(one.nbytes for one in counts)),
     )
     return (
         f"<tr><td class=words title='{escape(began.out)}'>{_key(run)}{escape(began.verb)}"
-        f" <b>{escape(folder)}</b>{reason}</td>"
+        f" <b>{escape(folder)}</b></td>"
         f"<td><span class=badge style='background:{_BADGES[run.state]}'>{run.state}</span></td>"
         f"<td>{_items(run)}</td>"
         + "".join(f"<td class=number>{number}</td>" for number in numbers)
-        + "</tr>"
+        + f"</tr>{reason}"
     )
+
+
+def _now(run: RunState) -> tuple[str, str]:
+    """Return requests a second and requests in flight, of a run that goes on."""
+    if not run.runs or not run.series:
+        return "", ""
+    now = run.series[-1]
+    in_flight = f"{run.in_flight}" if now.limit is None else f"{run.in_flight} of {now.limit}"
+    if now.ceiling != now.limit:
+        in_flight += f"<br><span class=quiet>of at most {now.ceiling}</span>"
+    return f"{now.requests_per_s:,.1f}", in_flight
 
 
 def _items(run: RunState) -> str:
@@ -113,12 +118,12 @@ def _items(run: RunState) -> str:
 
 
 def _left(run: RunState) -> str:
-    if run.state == FINISHED:
-        return ""
     left = f"{run.beginning.total - run.done:,}"
-    if not run.runs or run.eta_s is None:
-        return left
-    return f"{left}<br><span class=quiet>{duration(run.eta_s)}</span>"
+    if not run.runs:
+        return f"{left}<br><span class=quiet>took {duration(run.took_s)}</span>"
+    return (
+        left if run.eta_s is None else f"{left}<br><span class=quiet>{duration(run.eta_s)}</span>"
+    )
 
 
 def _key(run: RunState) -> str:
@@ -131,7 +136,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(42.4), duration(90), duration(8100)
-    ('42 s', '2 min', '2 h 15 min')
+    ('43 s', '2 min', '2 h 15 min')
     """
     if seconds < 60:
         return f"{math.ceil(seconds)} s"

@@ -93,8 +93,10 @@ class Browser:
         )
 
     def evaluate(self, script: str) -> Any:
-        """Return what a script in the page gives."""
-        result = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        """Return what a script in the page gives, or what its promise comes to."""
+        result = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
