@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from eedask.errors import InputError
+
+# The user in a URL such as ftp://name:password@host/folder.
+_USER = re.compile(r"(?<=://)[^/@]*@")
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,8 @@ class Beginning:
     Attributes
     ----------
     run_id, verb, out : str
-        The run, its verb, and the folder that it fills.
+        The run, its verb, and the folder that it fills. A user name and password in its URL are
+        left out: everybody may read the dashboard.
     quota : str
         The key of the quota that its requests count against.
     total : int
@@ -35,5 +40,6 @@ class Beginning:
     points: tuple[tuple[int, float, float], ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "out", _USER.sub("", self.out))
         if not 0 <= self.failed <= self.done <= self.total:
             raise InputError(f"a run has at least as many items as are done: {self}")

@@ -209,6 +209,11 @@ def test_text_from_outside_is_escaped():
     assert html.count("&lt;img src=x onerror=alert(1)&gt;&#x27;&quot;") == 7
 
 
+def test_a_password_in_the_folders_url_is_not_told():
+    told = {"sftp://me:secret@host/x": "sftp://host/x", "s3://b/a@c": "s3://b/a@c", "/a@b": "/a@b"}
+    assert {out: run_of(out=out).status(LIMITS)["out"] for out in told} == told
+
+
 def test_a_run_of_no_sense_is_refused():
     with pytest.raises(InputError):
         run_of(done=3, failed=4)
