@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from numbers import Real
 from typing import Any
 
@@ -244,9 +244,16 @@ class ChipRequest:
 
     def _recipe(self) -> Any:
         """Return the image, or a function from an item to it, cut to the region if there is one."""
-        if self.region is not None:
-            return self._clipped
-        return self._with_masks if callable(self.image) else self._with_masks(None)
+        recipe = self._with_masks if self.region is None else self._clipped
+        if not callable(self.image):
+            return recipe(None) if self.region is None else recipe
+
+        # Under the name of the user's function, which errors tell.
+        @wraps(self.image)
+        def named(item: Any) -> ee.Image:
+            return recipe(item)
+
+        return named
 
     def _with_masks(self, item: Any) -> ee.Image:
         """Return an item's image; of data, its bands and then what tells where they are masked.
