@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -38,6 +39,7 @@ from eedask.dataset.rows import (
     MANIFEST_COLUMNS,
     OK,
     Row,
+    bands_column,
     check_rows,
     chip_names,
     is_done,
@@ -228,6 +230,14 @@ class Dataset:
             for found in part["status"].drop_null().value_counts().to_pylist():
                 counts[found["values"]] += found["counts"]
         return counts
+
+    def bands(self) -> pd.Series:
+        """Return the bands of each item that has a chip, by its id, as :func:`bands_in` reads them.
+
+        They are categories: most chips of a run have the same.
+        """
+        parts = self._all_rows(columns=["id", "status", "bands"]).values()
+        return bands_column([part.filter(is_done(part)) for part in parts])
 
     def _all_rows(self, columns: list[str] | None = None) -> dict[int, pa.Table]:
         """Return the manifest's parts by partition.

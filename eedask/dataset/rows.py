@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +42,14 @@ _CHIP_FIELDS: list[tuple[str, pa.DataType]] = [
 
 CHIP_COLUMNS = tuple(name for name, _ in _CHIP_FIELDS)
 
+# What else is told of a chip, as JSON, which users are shown in other forms. Most chips of a run
+# have the same bands.
+_TOLD_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("bands", pa.dictionary(pa.int32(), pa.string())),
+]
+
+_FIELDS = [*_ROW_FIELDS, *_CHIP_FIELDS, *_TOLD_FIELDS]
+
 _ID_TEXTS = (pa.string(), pa.large_string())
 
 # Columns of a long table, before those of the values.
@@ -76,6 +85,9 @@ class Row:
     crs, transform, height, width : optional
         Where the pixels of the item's chip lie, as :class:`eedask.run.task.File` has it. None for
         an item without a chip, and in datasets that were made before chips had them.
+    bands : str, optional
+        The types of the chip's bands by their names, as :class:`eedask.run.task.File` has them, in
+        JSON.
     """
 
     id: Any
@@ -91,6 +103,7 @@ class Row:
     transform: Transform | None = None
     height: int | None = None
     width: int | None = None
+    bands: str | None = None
 
 
 def lost(part: pa.Table, which: pa.Array | pa.ChunkedArray) -> pa.Table:
@@ -141,10 +154,13 @@ def check_rows(part: pa.Table) -> None:
         lengths = pc.unique(pc.list_value_length(part["transform"]).drop_null()).to_pylist()
         if lengths not in ([], [6]) or part["transform"].combine_chunks().flatten().null_count:
             raise ValueError("a transform has other than 6 numbers")
+    if "bands" in part.column_names:
+        for text in pc.unique(part["bands"]).drop_null().to_pylist():
+            _ = bands_in(text)
 
 
 def _check_types(part: pa.Table) -> None:
-    known = dict([*_ROW_FIELDS, *_CHIP_FIELDS])
+    known = dict(_FIELDS)
     for field_ in part.schema:
         if field_.name == "id":
             right = pa.types.is_integer(field_.type) or field_.type in _ID_TEXTS
@@ -164,13 +180,24 @@ def _check_paths(part: pa.Table) -> None:
         raise ValueError("an item that is done has no path")
 
 
+def bands_in(text: str) -> dict[str, str]:
+    """Return the types of bands by their names, as a row has them in JSON.
+
+    Raises
+    ------
+    ValueError
+        If the text says nothing of the kind.
+    """
+    bands = json.loads(text)
+    if not isinstance(bands, dict) or not all(isinstance(kind, str) for kind in bands.values()):
+        raise ValueError(f"{text!r} does not name bands")
+    return bands
+
+
 def rows_table(rows: Sequence[Row]) -> pa.Table:
     """Return rows as a part of the manifest."""
     ids = pa.array([row.id for row in rows])
-    data = {
-        name: pa.array([getattr(row, name) for row in rows], kind)
-        for name, kind in (*_ROW_FIELDS, *_CHIP_FIELDS)
-    }
+    data = {name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in _FIELDS}
     return pa.table({"id": ids, **data})
 
 
@@ -188,7 +215,7 @@ def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     Transforms are tuples of 6 floats: unlike arrays, they can be compared and written as JSON.
     """
     whole = _completed(parts)
-    frame: pd.DataFrame = whole.drop_columns("transform").to_pandas()
+    frame: pd.DataFrame = whole.drop_columns(["transform", *dict(_TOLD_FIELDS)]).to_pandas()
     frame.insert(
         whole.column_names.index("transform"),
         "transform",
@@ -196,6 +223,13 @@ def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     )
     # Whole numbers stay whole where some are missing.
     return frame.astype({"height": "Int32", "width": "Int32"}).set_index("id")
+
+
+def bands_column(parts: Sequence[pa.Table]) -> pd.Series:
+    """Return the column of bands of all parts, as categories, with the ids as its index."""
+    whole = _completed(parts)
+    found: pd.Series = whole["bands"].to_pandas()
+    return found.set_axis(pd.Index(whole["id"].to_pandas(), name="id"))
 
 
 def _completed(parts: Sequence[pa.Table]) -> pa.Table:

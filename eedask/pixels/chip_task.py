@@ -157,9 +157,10 @@ class ChipTask:
 
     def _file(self, path: str, data: bytes, grid: PixelGrid | None) -> File:
         """Return a chip's file; where its pixels lie is read from it if it was not asked for."""
+        bands = self.format.bands_of(data, () if self.visualization is not None else self.bands)
         if grid is None and (grid := self.format.grid_of(data)) is None:
-            return File(path, data, *self.format.shape_of(data))
-        return File(path, data, *grid.shape, grid.crs, grid.transform)
+            return File(path, data, *self.format.shape_of(data), bands=bands)
+        return File(path, data, *grid.shape, grid.crs, grid.transform, bands)
 
     def split(self, job: Job, error: Exception) -> tuple[Job, ...]:
         """Return no jobs: :meth:`do` itself cuts a chip that is too large into tiles."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterable, Sequence
@@ -112,6 +113,7 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
         _write(process.spec, outcome)
         known |= {"status": OK, "path": outcome.path, "nbytes": len(outcome.data)}
         known |= {name: getattr(outcome, name) for name in CHIP_COLUMNS}
+        known["bands"] = json.dumps(dict(outcome.bands))
     else:
         records = outcome.rows
         known |= {

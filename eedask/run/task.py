@@ -64,6 +64,8 @@ class File:
     transform : tuple of 6 floats, optional
         From (column, row) to coordinates of the crs, in the order of ``rasterio.Affine``; None if
         only Earth Engine knows it.
+    bands : mapping of str to str
+        NumPy's names of the types of its bands, by their names.
     """
 
     path: str
@@ -72,6 +74,7 @@ class File:
     width: int
     crs: str | None = None
     transform: Transform | None = None
+    bands: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

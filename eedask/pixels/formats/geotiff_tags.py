@@ -6,11 +6,14 @@ its keys: https://docs.ogc.org/is/19-008r4/19-008r4.html.
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
+from xml.etree import ElementTree
 
+import numpy as np
 from PIL import TiffImagePlugin
 
 from eedask.grid import PixelGrid, Transform
@@ -20,6 +23,10 @@ _SAMPLES, _ROWS_PER_STRIP, _PLANES = 277, 278, 284
 # Where the pixels stand in the file, and how many bytes they have there, in strips or in tiles.
 _STRIPS, _TILES = (273, 279), (324, 325)
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
+# What bits mean, by number, as NumPy's letters.
+_SAMPLE_FORMAT, _KINDS = 339, {1: "u", 2: "i", 3: "f"}
+# XML of GDAL's own: https://gdal.org/en/stable/drivers/raster/gtiff.html#metadata
+_GDAL_METADATA = 42112
 _SCALE, _TIEPOINT, _MATRIX, _KEYS = 33550, 33922, 34264, 34735
 # Keys: whether coordinates are those of a pixel's corner or its centre, and the crs.
 _RASTER_TYPE, _GEOGRAPHIC, _PROJECTED = 1025, 2048, 3072
@@ -59,6 +66,30 @@ def shape_in(tags: Tags) -> tuple[int, int]:
 def samples_in(tags: Tags) -> int:
     """Return how many bands there are."""
     return int(tags.get(_SAMPLES, 1))
+
+
+def dtype_in(tags: Tags) -> str:
+    """Return NumPy's name of the type that all bands have."""
+    kind = _KINDS[tags.get(_SAMPLE_FORMAT, (1,))[0]]
+    return np.dtype(f"{kind}{tags[_BITS][0] // 8}").name
+
+
+def names_in(tags: Tags) -> tuple[str, ...]:
+    """Return the bands' names, which GDAL writes as their descriptions; empty if one has none."""
+    found = _descriptions(tags.get(_GDAL_METADATA, ""))
+    names = [found.get(number, "") for number in range(samples_in(tags))]
+    return tuple(names) if all(names) and len({*names}) == len(names) else ()
+
+
+@functools.lru_cache(maxsize=64)
+def _descriptions(metadata: str) -> dict[int, str]:
+    """Return the description of each band by its number, from 0; most chips of a run share it."""
+    items = ElementTree.fromstring(metadata).iter("Item") if metadata else ()
+    return {
+        int(item.get("sample", -1)): (item.text or "").strip()
+        for item in items
+        if item.get("role") == "description"
+    }
 
 
 def _check_pixels(tags: Tags, size: int) -> None:

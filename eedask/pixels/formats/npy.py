@@ -33,6 +33,15 @@ class Npy(ImageFormat):
             raise ValueError(f"{len(data) - length} bytes for {rows} x {columns} of {dtype}")
         return rows, columns
 
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the fields that hold one value a pixel."""
+        # Headers of hundreds of bands are of a later version; they are slow to read.
+        length = 10 + int.from_bytes(data[8:10], "little")
+        later = data[6] > 1
+        dtype = self.open(data).dtype if later else _header(data[:length])[1]
+        fields = [(name, dtype[name]) for name in dtype.names or ()]
+        return {name: field.name for name, field in fields if field.shape == ()}
+
     def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
         """Compare the names of the fields."""
         length = 10 + int.from_bytes(data[8:10], "little")

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
-from eedask.pixels.formats.geotiff_tags import misplaced, samples_in, shape_in, tags_of
+from eedask.pixels.formats.geotiff_tags import (
+    dtype_in,
+    misplaced,
+    names_in,
+    samples_in,
+    shape_in,
+    tags_of,
+)
 
 # rasterio is imported where it is used: it is not installed with eedask, and only those who open
 # GeoTIFFs, or join them, need it.
@@ -39,6 +46,14 @@ class Tif(ImageFormat):
     def shape_of(self, data: bytes) -> tuple[int, int]:
         """Read the directory of the file, and see that what it points to is there."""
         return shape_in(tags_of(data))
+
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the bands by their descriptions, or else as they were asked for, or by number."""
+        tags = tags_of(data)
+        count = samples_in(tags)
+        numbered = [f"b{number}" for number in range(1, count + 1)]
+        known = names_in(tags) or (named if len(named) == count else numbered)
+        return dict.fromkeys(known, dtype_in(tags))
 
     def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
         """Compare the number of bands, and where the pixels lie."""
