@@ -70,7 +70,7 @@ def layers(chips: pd.DataFrame, shape: tuple[int, int], per_block: int) -> Block
     for number, start in enumerate(range(0, len(placed), per_block)):
         several = placed[start : start + per_block]
         pieces = tuple(
-            one._replace(place=(layer, *one.place))
+            Piece(one.path, one.nbytes, one.shape, (layer, *one.place))
             for layer, one in enumerate(several)
             if one is not None
         )
@@ -109,7 +109,8 @@ def mosaic(chips: pd.DataFrame, common: CommonGrid) -> Blocks:
         for i in range(row // height, (row + rows - 1) // height + 1):
             for j in range(column // width, (column + columns - 1) // width + 1):
                 place = (row - i * height, column - j * width)
-                pieces.setdefault((i, j), []).append(one._replace(place=place))
+                piece = Piece(one.path, one.nbytes, one.shape, place)
+                pieces.setdefault((i, j), []).append(piece)
     blocks: dict[Index, Block] = {
         (i, j): Block((rows, columns), tuple(pieces.get((i, j), ())))
         for i, rows in enumerate(sides[0])

@@ -52,6 +52,8 @@ def lazy_bands(
     reading = f"read-chips-{token}"
     read = partial(_read, files, len(bands))
     source = BlockwiseDepDict(blocks.blocks, numblocks=counts)
+    # Or else Dask pickles all blocks twice to find a name for them.
+    source.__dask_tokenize__ = partial(str, token)
     layer = blockwise(read, reading, axes, source, axes, numblocks={})
     arrays = {}
     for position, (name, filled) in enumerate(bands.items()):
