@@ -82,7 +82,7 @@ eedask.emulator.values: dates formulas patterns truth value_types comparison ele
 eedask.expressions: digest symbols compile
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
-eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task
+eedask.pixels: formats layout visualization query cutting descriptions image_bands tiles chip_task
 eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet csv_text report values chip_files common_grid blocks lazy_bands

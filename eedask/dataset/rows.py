@@ -46,6 +46,7 @@ CHIP_COLUMNS = tuple(name for name, _ in _CHIP_FIELDS)
 # have the same bands.
 _TOLD_FIELDS: list[tuple[str, pa.DataType]] = [
     ("bands", pa.dictionary(pa.int32(), pa.string())),
+    ("properties", pa.string()),
 ]
 
 _FIELDS = [*_ROW_FIELDS, *_CHIP_FIELDS, *_TOLD_FIELDS]
@@ -88,6 +89,8 @@ class Row:
     bands : str, optional
         The types of the chip's bands by their names, as :class:`eedask.run.task.File` has them, in
         JSON.
+    properties : str, optional
+        What the user wanted to know of the item's image, in JSON.
     """
 
     id: Any
@@ -104,6 +107,7 @@ class Row:
     height: int | None = None
     width: int | None = None
     bands: str | None = None
+    properties: str | None = None
 
 
 def lost(part: pa.Table, which: pa.Array | pa.ChunkedArray) -> pa.Table:
@@ -213,9 +217,10 @@ def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     """Return all parts of the manifest as one frame, with the ids as its index.
 
     Transforms are tuples of 6 floats: unlike arrays, they can be compared and written as JSON.
+    Bands are left out, and properties are JSON; see :func:`bands_column`, :func:`property_columns`.
     """
     whole = _completed(parts)
-    frame: pd.DataFrame = whole.drop_columns(["transform", *dict(_TOLD_FIELDS)]).to_pandas()
+    frame: pd.DataFrame = whole.drop_columns(["transform", "bands"]).to_pandas()
     frame.insert(
         whole.column_names.index("transform"),
         "transform",
@@ -248,16 +253,55 @@ def _transforms(column: pa.ChunkedArray) -> list[Transform | None]:
     return [next(tuples) if there else None for there in column.is_valid().to_pylist()]
 
 
-def chip_names(taken: Iterable[str]) -> dict[str, str]:
-    """Return the names that a chip's columns get in the manifest, beside the items' columns.
+def property_columns(told: pd.Series, names: Sequence[str]) -> pd.DataFrame:
+    """Return properties of images as columns, of texts in JSON.
 
-    ``chip_`` is put before a name that the items have already, again and again until it is new.
+    Parameters
+    ----------
+    told : Series of str
+        Null where nothing is known.
+    names : sequence of str
+
+    Raises
+    ------
+    ValueError
+        If a text is none that a run writes.
+    """
+    records: list[Any] = [{} if pd.isna(text) else json.loads(text) for text in told]
+    if not all(isinstance(record, dict) for record in records):
+        raise ValueError("a row does not name properties")
+    return pd.DataFrame(
+        {name: _column([record.get(name) for record in records], told.index) for name in names},
+        index=told.index,
+    )
+
+
+def _column(values: list[Any], index: pd.Index) -> pd.Series:
+    """Return values as a column; whole numbers stay whole where some are missing."""
+    kinds = {type(value) for value in values if value is not None}
+    # By default, pandas would take what is all null for text or for floats.
+    dtype: Any = {frozenset(): object, frozenset({int}): "Int64"}.get(frozenset(kinds))
+    column: pd.Series = pd.Series(values, index, dtype=dtype)
+    return column
+
+
+def chip_names(taken: Iterable[str], wanted: Iterable[str] = CHIP_COLUMNS) -> dict[str, str]:
+    """Return the names that columns of a chip get in the manifest, beside those that are taken.
+
+    ``chip_`` is put before a name that is taken already, again and again until it is new.
+
+    Parameters
+    ----------
+    taken : iterable of str
+    wanted : iterable of str
+        What is told of where a chip lies, or properties of its image.
     """
     others = set(taken)
     names = {}
-    for name in CHIP_COLUMNS:
+    for name in wanted:
         free = name
         while free in others:
             free = f"chip_{free}"
         names[name] = free
+        others.add(free)
     return names

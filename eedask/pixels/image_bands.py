@@ -8,6 +8,7 @@ from typing import Any
 
 from eedask.earthengine.methods import checked_projection, reading, value_of
 from eedask.errors import InputError
+from eedask.pixels.descriptions import properties_in
 from eedask.pixels.formats.base import ImageFormat
 
 
@@ -21,10 +22,13 @@ class ImageBands:
         The type of each band by its name, as ``ee.PixelType.getInfo`` tells it.
     projection : mapping, optional
         As ``ee.Projection.getInfo`` tells it; None where it was not asked for.
+    properties : mapping of str to object
+        Those that were asked for; None for those that the image does not have.
     """
 
     types: Mapping[str, Mapping[str, Any]]
     projection: Mapping[str, Any] | None
+    properties: Mapping[str, Any]
 
     def check(self, asked: Sequence[str]) -> None:
         """Raise InputError unless the image has the bands that are asked for, or any at all."""
@@ -66,8 +70,8 @@ class ImageBands:
             )
 
 
-def bands_of(body: bytes) -> ImageBands:
-    """Return what an answer of ``value:compute`` says of an image.
+def bands_of(body: bytes, names: Sequence[str] = ()) -> ImageBands:
+    """Return what an answer of ``value:compute`` says of an image, its named properties included.
 
     Raises
     ------
@@ -78,7 +82,8 @@ def bands_of(body: bytes) -> ImageBands:
         told = value_of(body)
         types = {str(name): dict(told["types"][name]) for name in told["names"]}
         projection = told.get("projection")
-        return ImageBands(types, None if projection is None else checked_projection(projection))
+        checked = None if projection is None else checked_projection(projection)
+        return ImageBands(types, checked, properties_in(told, names))
 
 
 def _is_8_bit(kind: Mapping[str, Any]) -> bool:

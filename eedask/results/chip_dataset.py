@@ -13,7 +13,7 @@ import pandas as pd
 
 from eedask.arguments import is_count
 from eedask.dataset.dataset import Dataset
-from eedask.dataset.rows import OK, WHEN, bands_in, chip_names
+from eedask.dataset.rows import MANIFEST_COLUMNS, OK, WHEN, bands_in, chip_names
 from eedask.errors import InputError
 from eedask.results.blocks import Blocks, layers, mosaic
 from eedask.results.chip_files import ChipFiles
@@ -167,7 +167,7 @@ def chip_dataset(dataset: Dataset, manifest: gpd.GeoDataFrame, wanted: Wanted) -
 
 
 def _chips(dataset: Dataset, manifest: gpd.GeoDataFrame, wanted: Wanted) -> Chips:
-    names = chip_names(dataset.items().columns)
+    names = chip_names(manifest.columns[: manifest.columns.get_loc(MANIFEST_COLUMNS[0])])
     chosen = manifest
     if wanted.items is not None:
         ids = pd.Index(list(wanted.items)).unique()

@@ -93,7 +93,8 @@ class Result:
         only Earth Engine knows them: with ``region=``, unless the chip is a GeoTIFF and rasterio
         is installed on the workers. A column of the items that has one of these four names keeps
         it, and the chip's is called ``chip_NAME`` (``chip_height``), with one more ``chip_`` for
-        as long as that is taken as well.
+        as long as that is taken as well. Properties of images, if the plan asked for any, are the
+        last columns, named in the same way.
         """
         return self._dataset.manifest()
 

@@ -114,6 +114,8 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
         known |= {"status": OK, "path": outcome.path, "nbytes": len(outcome.data)}
         known |= {name: getattr(outcome, name) for name in CHIP_COLUMNS}
         known["bands"] = json.dumps(dict(outcome.bands))
+        if outcome.properties:
+            known["properties"] = json.dumps(dict(outcome.properties))
     else:
         records = outcome.rows
         known |= {

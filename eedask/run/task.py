@@ -66,6 +66,8 @@ class File:
         only Earth Engine knows it.
     bands : mapping of str to str
         NumPy's names of the types of its bands, by their names.
+    properties : mapping of str to object, optional
+        What the user wanted to know of the item's image; values are those of JSON.
     """
 
     path: str
@@ -75,6 +77,7 @@ class File:
     crs: str | None = None
     transform: Transform | None = None
     bands: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
