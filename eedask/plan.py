@@ -15,7 +15,7 @@ import geopandas as gpd
 from tqdm.auto import tqdm
 
 from eedask.dataset.dataset import Dataset
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import Folder, refusals_told
 from eedask.dataset.question import Question
 from eedask.dataset.rows import FAILED, OK
 from eedask.dataset.run_lock import one_run
@@ -206,8 +206,10 @@ class Plan:
         """Write items and plan to the folder; return its dataset and the number of partitions."""
         dataset = Dataset(self.out)
         size = self.options.partition_of(len(self.items))
-        plan = stage(dataset, self.items, self.question, size, overwrite=overwrite, extend=extend)
-        dataset.forget_lost_files()
+        how = {"overwrite": overwrite, "extend": extend}
+        with refusals_told(self.out, whatever=True):
+            plan = stage(dataset, self.items, self.question, size, **how)
+            dataset.forget_lost_files()
         return dataset, plan["partitions"]
 
     def _spec(self, dataset: Dataset, run_id: str, retry_failed: bool = False) -> RunSpec:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import multiprocessing
 import os
 import socket
@@ -127,11 +128,14 @@ class Ledger:
     ----------
     asked, answered : list of (float, str)
         When each item was asked for, and when its answer had been handed over whole.
+    most : float
+        Requests wait while so many items were asked for, or more.
     """
 
     def __init__(self, verb: str, items: gpd.GeoDataFrame, port: int) -> None:
         self.asked: list[tuple[float, str]] = []
         self.answered: list[tuple[float, str]] = []
+        self.most = math.inf
         self._url = f"http://127.0.0.1:{port}"
         self._http = urllib3.PoolManager(maxsize=32, retries=False)
         # Each item's chip, and its coordinates, as they stand in requests.
@@ -157,6 +161,8 @@ class Ledger:
         del handler.headers["Content-Length"]
         handler.headers["Content-Length"] = "0"  # what is read is read
         names = self._found_in(body)
+        while names and len(self.asked) >= self.most:
+            time.sleep(LATENCY_S / 10)
         self.asked += [(time.monotonic(), name) for name in names]
         url, kind = self._url + handler.path, {"Content-Type": "application/json"}
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fnmatch
 import functools
 import itertools
@@ -19,7 +20,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from eedask.errors import InputError
+from eedask.errors import DatasetError, InputError
 
 # Where files are written before they are renamed: below the same folder, as a rename cannot cross
 # file systems, and in one place, so that what a kill leaves there is found.
@@ -28,6 +29,8 @@ _UNFINISHED = ".unfinished"
 LEFT_OVER_S = 60.0
 # Files read at once, all of which are held in memory.
 _AT_ONCE = 256
+# What the system says of files that are not what they should be. (Arrow's errors have no number.)
+_ABOUT_FILES = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 # Numbers the files that this process writes.
 _FILES = itertools.count()
 
@@ -244,6 +247,33 @@ def folder_at(where: Any, argument: str) -> Folder:
             " knows, with the package for it installed"
         ) from error
     return folder
+
+
+@contextlib.contextmanager
+def refusals_told(folder: Folder, *, whatever: bool = False) -> Iterator[None]:
+    """Turn a refusal of the system, which says nothing of what files hold, into a DatasetError.
+
+    Parameters
+    ----------
+    folder : Folder
+        Which is read or written.
+    whatever : bool
+        Whether this holds for files that are not there, too.
+
+    Raises
+    ------
+    DatasetError
+        If the system has no more open files, no more space, or does not permit it, for instance.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _ABOUT_FILES and not whatever:
+            raise
+        raise DatasetError(
+            f"{folder.url!r} cannot be read or written ({error}): mend that and do the same again;"
+            " nothing that is done is lost"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from eedask.crs import canonical_crs
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import Folder, refusals_told
 from eedask.dataset.growth import Hashes
 from eedask.dataset.plan_file import ITEMS
 from eedask.errors import DatasetError, ItemsError
@@ -85,7 +85,7 @@ def items_file(items: gpd.GeoDataFrame, hashes: Hashes, partitions: Sequence[Pos
     # With index=None a range would be kept as its bounds alone, and no row group has its own ids.
     try:
         staged.to_parquet(buffer, row_group_size=max(sizes), index=True, write_page_checksum=True)
-    except (pa.ArrowException, TypeError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         # Arrow's words name the column.
         words = "; ".join(map(str, error.args))
         raise ItemsError(
@@ -177,7 +177,10 @@ def _check_digest(found: str, digest: str) -> None:
 @contextlib.contextmanager
 def _or_damaged(folder: Folder) -> Iterator[None]:
     try:
-        yield
+        with refusals_told(folder):
+            yield
+    except DatasetError:
+        raise
     # Arrow's and GeoPandas' errors for a file that is not the one expected are of many kinds.
     except Exception as error:
         raise DatasetError(

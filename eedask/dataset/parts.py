@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import Folder, refusals_told
 from eedask.errors import DatasetError
 
 # In a part's metadata: the name under which it was written. A part that was copied over another
@@ -105,14 +105,15 @@ class Parts:
         Raises
         ------
         DatasetError
-            If one is damaged, or belongs to no partition.
+            If one is damaged or cannot be read, or belongs to no partition.
         """
-        names = self.names(partitions)
-        parts = {}
-        files = self.folder.read_many([*names.values()])
-        for (number, name), data in zip(names.items(), files, strict=True):
-            with or_damaged(self.folder, name):
-                parts[number] = self._decoded(name, data, columns)
+        with refusals_told(self.folder, whatever=True):
+            names = self.names(partitions)
+            parts = {}
+            files = self.folder.read_many([*names.values()])
+            for (number, name), data in zip(names.items(), files, strict=True):
+                with or_damaged(self.folder, name):
+                    parts[number] = self._decoded(name, data, columns)
         return parts
 
     def _decoded(self, name: str, data: bytes, columns: list[str] | None) -> pa.Table:
@@ -133,7 +134,10 @@ class Parts:
 def or_damaged(folder: Folder, name: str) -> Iterator[None]:
     """Turn whatever reading a part raises into a DatasetError that says what to do."""
     try:
-        yield
+        with refusals_told(folder):
+            yield
+    except DatasetError:
+        raise
     # Arrow's errors for files that are no Parquet are of many kinds, KeyError and OSError included.
     except Exception as error:
         raise DatasetError(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import Folder, refusals_told
 from eedask.errors import DatasetError
 
 PLAN, ITEMS = "plan.json", "items.parquet"
@@ -34,7 +34,8 @@ def read_plan(folder: Folder) -> dict[str, Any]:
             " folder, or put a copy of that file back"
         )
     try:
-        plan: dict[str, Any] = json.loads(folder.read(PLAN))
+        with refusals_told(folder):
+            plan: dict[str, Any] = json.loads(folder.read(PLAN))
         version = plan["eedask"]
         if version == FORMAT_VERSION:
             _check_plan(plan)

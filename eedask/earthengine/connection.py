@@ -25,7 +25,7 @@ from eedask.earthengine.http import is_untrusted, open_pool
 from eedask.earthengine.refusals import from_response
 from eedask.earthengine.token_sharing import note_worker
 from eedask.earthengine.tokens import Bearer, words
-from eedask.errors import AuthorizationError, SizeError, TransientError
+from eedask.errors import AuthorizationError, InputError, SizeError, TransientError
 
 # Bytes of a request's body (https://developers.google.com/earth-engine/guides/usage).
 MAX_BODY = 10 * 2**20
@@ -195,7 +195,7 @@ class Connection:
         query = f"?{urlencode(request.query)}" if request.query else ""
         body = None
         if request.body is not None:
-            body = _to_json(request.body).encode()
+            body = _encoded(request.body)
             if len(body) > MAX_BODY:
                 raise SizeError(
                     f"the request has {len(body) / 1e6:.1f} MB; Earth Engine takes"
@@ -295,6 +295,17 @@ def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
             f"the answer is longer than {most} bytes, the most that what was asked can have"
         )
     return b"".join(pieces)
+
+
+def _encoded(body: object) -> bytes:
+    """Return a request's body as JSON."""
+    try:
+        return _to_json(body).encode()
+    except ValueError as error:
+        raise InputError(
+            f"the request holds NaN or an infinity, which JSON has no word for ({error}): give the"
+            " expression a number, or None"
+        ) from error
 
 
 @lru_cache(maxsize=16)

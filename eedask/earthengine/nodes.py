@@ -15,6 +15,8 @@ import shapely
 from ee import serializer
 from shapely.geometry.base import BaseGeometry
 
+from eedask.errors import InputError
+
 Node = dict[str, Any]
 
 
@@ -107,13 +109,25 @@ WITHOUT_EDGES = ("Point", "MultiPoint")
 
 
 def value_node(value: Any) -> Encoded:
-    """Return the node of a plain value, equal to what the ``ee`` client would encode."""
+    """Return the node of a plain value, equal to what the ``ee`` client would encode.
+
+    Raises
+    ------
+    InputError
+        If an expression cannot hold the value.
+    """
     if isinstance(value, BaseGeometry):
         return _geometry_node(value)
     if value is None or isinstance(value, bool | str):
         return {"constantValue": value}
-    encoded = serializer.encode(value, is_compound=False, for_cloud_api=True)
-    return dict(encoded)
+    try:
+        encoded = serializer.encode(value, is_compound=False, for_cloud_api=True)
+        return dict(encoded)
+    except Exception as error:  # the client's errors for what it does not know are of many kinds
+        raise InputError(
+            f"the value {value!r} cannot stand in an expression of Earth Engine ({error}): make it"
+            " a number, a text, a list or a datetime"
+        ) from error
 
 
 def _geometry_node(shape: BaseGeometry) -> Encoded:

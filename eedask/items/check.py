@@ -99,6 +99,20 @@ def _check_index(index: pd.Index) -> None:
             " or number all of them anew with reset_index(drop=True)"
         )
 
+    if kind == "string":
+        _check_texts(index)
+
+
+def _check_texts(index: pd.Index) -> None:
+    try:
+        "".join(index).encode()
+    except UnicodeEncodeError as error:
+        raise ItemsError(
+            f"ids are kept as UTF-8, which has no word for {error.object[error.start]!r} in one of"
+            f" them ({error.reason}): mend it, or number the items anew with"
+            " reset_index(drop=True)"
+        ) from error
+
 
 def _check_id_column(items: gpd.GeoDataFrame) -> None:
     """Refuse an index and a column of one name that hold different values."""
@@ -155,7 +169,7 @@ def check_storable(items: gpd.GeoDataFrame) -> None:
             continue
         try:
             pa.array(values[name], from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise ItemsError(
                 f"the items' columns are kept in Parquet, and the values of {name!r} are of"
                 f" several types, or of one that it does not know: {error}; drop the column, or"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eedask.dataset.dataset import Dataset
+from eedask.dataset.folder import refusals_told
 from eedask.errors import DatasetError, EedaskError
 from eedask.pixels.formats.registry import format_of
 
@@ -76,7 +77,8 @@ class ChipFiles:
     def _or_damaged(self, path: str) -> Iterator[None]:
         """Turn what reading a chip's file raises into a DatasetError that says what to do."""
         try:
-            yield
+            with refusals_told(self.dataset.folder):
+                yield
         except EedaskError:
             raise
         # Each library has errors of its own for files that it cannot read.

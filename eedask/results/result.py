@@ -14,7 +14,7 @@ from PIL import Image
 
 from eedask.dataset.dataset import REPORT, SHEET, Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
-from eedask.dataset.folder import folder_at
+from eedask.dataset.folder import folder_at, refusals_told
 from eedask.dataset.rows import FAILED, OK
 from eedask.errors import DatasetError, InputError
 from eedask.results.chip_dataset import APART, Wanted, bands_of, chip_dataset
@@ -190,7 +190,8 @@ class Result:
         for id_ in self.manifest.index[self.manifest["status"] == OK]:
             name = f"{safe_name(id_, unique_case=unique)}.csv"
             rows = values.iloc[places.get(id_, [])]
-            target.write(name, csv_of(rows, escape_formulas=escape_formulas))
+            with refusals_told(target, whatever=True):
+                target.write(name, csv_of(rows, escape_formulas=escape_formulas))
             paths.append(target.path(name))
         # No other file may stay in the folder: scripts read all that is there as CSV.
         target.sweep()
@@ -248,7 +249,7 @@ class Result:
 
     def _file_of(self, item_id: Any) -> tuple[str, int]:
         """Return the path of an item's file, relative to the folder, and its bytes."""
-        if item_id not in self.manifest.index:
+        if not isinstance(item_id, int | str | np.integer) or item_id not in self.manifest.index:
             raise InputError(f"there is no item {item_id!r} in {self.path}")
         row = self.manifest.loc[item_id]
         if row["status"] != OK:

@@ -68,6 +68,7 @@ def lazy_values(dataset: Dataset) -> dd.DataFrame:
 
 
 def _no_table(dataset: Dataset) -> DatasetError:
+    dataset.plan()  # raises where the folder is gone, or damaged
     return DatasetError(f"{dataset.folder.url} has no table; its results are files: see .open(id)")
 
 

@@ -104,7 +104,7 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     try:
         # What a column does not take would fail the whole table.
         pa.scalar(value, kind)
-    except (pa.ArrowException, TypeError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{value!r} is no {kind}") from error
     return value
 

@@ -1,11 +1,13 @@
 """Whatever happens to a dataset's files: the right result, or an error that says what to do."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
 import os
 import random
 import re
+import resource
 import shutil
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from rasterio.errors import NotGeoreferencedWarning
 import eedask
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
-from eedask.errors import DatasetError, EedaskError
+from eedask.errors import DatasetError, EedaskError, InputError
 
 SCENE = "projects/eedask-tests/assets/scene"
 GRID = {"shape": (4, 4), "scale": 5, "crs": "EPSG:26914", "partition_size": 4}
@@ -433,3 +435,61 @@ def test_files_are_on_the_disk_before_their_rows_are(bed, some, tmp_path, monkey
         assert ("sync", f"{out}/{path}") in order[:last]
         assert ("sync", f"{out}/chips") in order[:last]
         assert ("sync", order[last][1]) in order[:last], "the rows themselves, too"
+
+
+@contextlib.contextmanager
+def no_more_files():
+    """Let this process open no more files than it has open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    handles = [os.open(os.devnull, os.O_RDONLY)]  # the next is the lowest that is free
+    resource.setrlimit(resource.RLIMIT_NOFILE, (handles[0], hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        os.close(handles[0])
+
+
+@pytest.mark.parametrize("kind", PLANS)
+def test_what_the_system_refuses_is_not_called_damage(made, some, tmp_path, kind):
+    out, right = made[kind]
+    result = eedask.open_result(out)
+    looks = [lambda: eedask.open_result(out), lambda: eedask.open_result(out).summary()]
+    if kind == "table":
+        looks += [result.table, lambda: result.to_csv_per_item(tmp_path / "csv")]
+    else:
+        seen(result)  # imports what reads the files
+        looks += [lambda: result.open("p0"), result.contact_sheet]
+    for look in looks:
+        with (
+            no_more_files(),
+            pytest.raises(DatasetError, match=r"Too many open files.*: mend that and do the same"),
+        ):
+            look()
+    same(seen(result), right)
+
+
+def test_a_folder_for_csv_that_cannot_be_written_to(made, tmp_path):
+    (tmp_path / "file").touch()
+    result = eedask.open_result(made["table"][0])
+    with pytest.raises(DatasetError, match=r"file/x' cannot be read or written .*: mend that"):
+        result.to_csv_per_item(tmp_path / "file" / "x")
+
+
+@pytest.mark.parametrize("kind", PLANS)
+def test_a_dataset_that_has_gone_is_said_to_be_none(made, tmp_path, kind):
+    shutil.copytree(made[kind][0], tmp_path / "out")
+    result = eedask.open_result(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    looks = [lambda: result.manifest, result.summary]
+    if kind == "table":
+        looks += [result.table, result.dataframe, lambda: result.to_csv_per_item(tmp_path)]
+    for look in looks:
+        with pytest.raises(DatasetError, match="is not an eedask dataset"):
+            look()
+
+
+@pytest.mark.parametrize("id_", [["p0"], {}, None, 3, "nope", slice(None)])
+def test_ids_that_no_item_has(made, id_):
+    with pytest.raises(InputError, match="there is no item"):
+        eedask.open_result(made["chips"][0]).open(id_)

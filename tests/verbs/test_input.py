@@ -63,6 +63,12 @@ def of_item(item):
         (frame().translate(5e5, 4e6).to_frame("geometry"), "do not fit their crs EPSG:4326"),
         (frame().assign(status="new"), r"columns \['status'\] are the manifest's own"),
         (frame().assign(mixed=[1, "a"]), r"'mixed' are of several types.*astype\(str\)"),
+        (frame().assign(wide=[2**70, 1]), r"'wide' are of several types, or of one that"),
+        (
+            frame().assign(cut=pd.Series(["\ud800", "b"], dtype=object)),
+            r"'cut' are of several types, or of one that",
+        ),
+        (frame(index=pd.Index(["\ud800", "b"], dtype=object)), "surrogates not allowed.*mend"),
         (frame().assign(made=[object(), object()]), "'made' are of several types, or of one"),
         (frame().rename(columns={"name": 5}), r"names are strings; got \[5\]"),
     ],
