@@ -195,7 +195,7 @@ def _filled(dataset: Dataset, dtype: np.dtype[Any], masked: str) -> Filled:
         return Filled(np.dtype("f4" if dtype.itemsize <= 2 else "f8"), math.nan)
     stated = dataset.plan()["asked"].get("nodata")
     if stated is not None:
-        return Filled(dtype, int(stated))
+        return Filled(dtype, int(float(stated)))
     # All values of these may be real, so that a larger type is needed.
     if dtype.kind == "u" or dtype.itemsize == 1:
         dtype = np.dtype(f"i{min(8, 2 * dtype.itemsize)}")
