@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from eedask.run.progress import Progress
     from eedask.verbs.chips import chips
     from eedask.verbs.compute import compute
+    from eedask.verbs.images import images
     from eedask.verbs.reduce_regions import reduce_regions
     from eedask.verbs.sample_points import sample_points
     from eedask.verbs.time_series import time_series
@@ -39,6 +40,7 @@ __all__ = [
     "compute",
     "doctor",
     "errors",
+    "images",
     "items",
     "open_result",
     "reduce_regions",
@@ -58,6 +60,7 @@ _HOMES = {
     "chips": "verbs.chips",
     "compute": "verbs.compute",
     "doctor": "checkup.doctor",
+    "images": "verbs.images",
     "open_result": "results.result",
     "reduce_regions": "verbs.reduce_regions",
     "sample_points": "verbs.sample_points",

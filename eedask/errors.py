@@ -8,6 +8,8 @@
     │   ├── SizeError                      a chip is larger than Earth Engine answers
     │   └── FunctionError                  a function of an item fails on it
     ├── TraceError                         a function cannot be traced; it is built per item
+    ├── NoImageError                       an item has no image, or several
+    ├── OutsideError                       an item's image does not meet the region
     ├── DatasetError                       the output folder holds something else, or is damaged
     ├── RunStopped                         a run ended early; the dataset can be resumed
     └── RequestError                       one exchange with Earth Engine went wrong; see ``kind``
@@ -51,7 +53,9 @@ def printable(text: str) -> str:
 
 
 class EedaskError(Exception):
-    """The root of eedask's errors."""
+    """The root of eedask's errors; ``kind`` is the manifest's ``error_kind`` of an item's error."""
+
+    kind: ClassVar[str] = "input"
 
 
 class InputError(EedaskError, ValueError):
@@ -77,6 +81,18 @@ class TraceError(EedaskError):
     """
 
 
+class NoImageError(EedaskError):
+    """A collection has no image for an item, or more than one."""
+
+    kind = "no_image"
+
+
+class OutsideError(EedaskError):
+    """An item's image does not meet the region, so that no pixels of it are fetched."""
+
+    kind = "outside"
+
+
 class DatasetError(EedaskError):
     """The output folder cannot be used or read."""
 
@@ -88,8 +104,6 @@ class RunStopped(EedaskError):
 class RequestError(EedaskError):
     """One exchange with Earth Engine did not give what was asked for.
 
-    ``kind`` is a word for the class ("quota", "transient" …), as in the manifest's ``error_kind``.
-
     Parameters
     ----------
     message : str
@@ -100,8 +114,6 @@ class RequestError(EedaskError):
     retry_after : float, optional
         Seconds that the answer asked to wait before the next try.
     """
-
-    kind: ClassVar[str]
 
     def __init__(
         self, message: str, status: int | None = None, retry_after: float | None = None

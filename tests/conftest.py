@@ -34,8 +34,9 @@ dask.config.set({"distributed.worker.profile.enabled": False})
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long an example takes says more of the machine than of the code: tests have time limits.
-settings.register_profile("eedask", deadline=None)
+# How long an example takes says more of the machine than of the code: tests have time limits. Those
+# for which fifty examples are few say so themselves.
+settings.register_profile("eedask", deadline=None, max_examples=50)
 settings.load_profile("eedask")
 
 

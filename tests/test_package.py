@@ -83,7 +83,8 @@ eedask.expressions: digest symbols compile
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
 eedask.pixels: formats layout visualization query cutting descriptions image_bands tiles chip_task
-eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
+  finding image_question image_task
+eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet csv_text report values chip_files common_grid blocks lazy_bands
   coordinates chip_dataset result
@@ -92,7 +93,7 @@ eedask.run: options profiler own_cluster progress request_pool stopping task wor
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
   columns grouping region_jobs region_query series_query table_task compute_task reduce_task
   series_task
-eedask.verbs: options chips compute reduction reduce_regions sample_points time_series
+eedask.verbs: options chips images compute reduction reduce_regions sample_points time_series
 """
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

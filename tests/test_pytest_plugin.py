@@ -73,6 +73,7 @@ def readme_test():
     return code
 
 
+@pytest.mark.slow
 def test_other_packages_test_on_it(pytester):
     # Heights that all differ; row 14, column 10 is where the inner test looks.
     ramp = np.arange(600, dtype=np.int16).reshape(20, 30)

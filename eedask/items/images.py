@@ -81,7 +81,8 @@ def image_ids(
     --------
     >>> landsat = ee.ImageCollection("LANDSAT/LC08/C02/T1_L2")  # doctest: +SKIP
     >>> scenes = landsat.filterBounds(city).filterDate("2019", "2020")  # doctest: +SKIP
-    >>> eedask.items.image_ids(scenes, ["CLOUD_COVER"])  # doctest: +SKIP
+    >>> ids = eedask.items.image_ids(scenes, ["CLOUD_COVER"])  # doctest: +SKIP
+    >>> eedask.images(ids, scenes, region=outline, out="city")  # doctest: +SKIP
     >>> clear = eedask.items.image_ids(  # doctest: +SKIP
     ...     landsat, near=points, dates=("2019", "2020"), most=3, best="CLOUD_COVER"
     ... )

@@ -11,20 +11,20 @@ from typing import Any
 from eedask.dataset.file_names import safe_name
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import Send, ask, compute_value, of_one_item
-from eedask.errors import InputError, PermanentError
+from eedask.errors import InputError, PermanentError, TransientError
 from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.descriptions import (
-    Described,
     Known,
     Undescribed,
     batches,
     describe,
+    halves,
     placeable,
-    split,
 )
 from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.formats.masking import Masking
 from eedask.pixels.image_bands import bands_of
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import (
@@ -39,6 +39,7 @@ from eedask.pixels.query import (
 )
 from eedask.pixels.tiles import TileSizes, check_chip, divisible, fetch_tiled
 from eedask.pixels.visualization import Visualization
+from eedask.run.request_pool import Split
 from eedask.run.task import File, Job, Sender
 
 COMPUTE_PIXELS = "compute_pixels"
@@ -68,7 +69,10 @@ class ChipTask:
     format : ImageFormat
     method : str
     bands : tuple of str
+        Those that the user names; empty for all.
     visualization : Visualization, optional
+    masking : Masking
+        How files of data say which pixels are masked.
     folder_by : str, optional
         Column whose values name subfolders.
     unique_case : bool
@@ -92,6 +96,7 @@ class ChipTask:
     method: str
     bands: tuple[str, ...]
     visualization: Visualization | None
+    masking: Masking
     folder_by: str | None
     unique_case: bool
     properties: tuple[str, ...] = ()
@@ -137,6 +142,8 @@ class ChipTask:
         request = compute_value(self.endpoint, self.about.encode(items[0]))
         found = ask(send, request, partial(bands_of, names=self.properties))
         found.check(self.bands)
+        if self.masking.nodata is not None:
+            found.check_nodata(self.bands, self.masking.nodata)
         if self.format.is_visual and self.visualization is None:
             found.check_drawable(self.bands, self.format)
         known = replace(self, told=found.properties)
@@ -164,30 +171,31 @@ class ChipTask:
                 undescribed.append((item, grid))
         yield from batches(undescribed)
 
-    def do(self, job: Job, sender: Sender) -> list[File]:
+    def do(self, job: Job, sender: Sender) -> list[File] | Split:
         """Return the item's chip, of one request or put together of several.
 
-        A chip of one request is the very file that Earth Engine sent. One of several is held in
-        memory decoded, with the tiles under way beside it, and then as a file: as many of them at
-        once as there are items under way.
+        Of a job whose images are to be described first, return a job for each item, with that.
+
+        A picture of one request is the very file that Earth Engine sent. A chip of several is held
+        in memory decoded, with the tiles under way beside it, and then as a file: as many of them
+        at once as there are items under way.
 
         Raises
         ------
         RequestError, InputError
             If the chip cannot be had.
-        Described
-            If the job's items had to be described first, and are now.
         """
         if isinstance(job.laid_out, Undescribed):
             assert self.description is not None
             with self._explained(job):
                 wanted = self.description, self.properties
-                raise Described(describe(self.endpoint, *wanted, job, sender))
+                return Split(describe(self.endpoint, *wanted, job, sender))
         (item,), known = job.items, job.laid_out
         with self._explained(job):
+            self.format.check_writes()
             grid = self._grid(item, known)
             expression = self.image.encode(item)
-            query = PixelQuery(expression, self.format, grid, self.bands, self.visualization)
+            query = PixelQuery(expression, self.sent_as, grid, self._sent, self.visualization)
             file = self._file(self.path(item), self._pixels(query, sender), grid)
             return [replace(file, properties=known.properties)]
 
@@ -196,19 +204,33 @@ class ChipTask:
         alone = len(job.items) == 1
         return of_one_item(only_images=True) if alone else contextlib.nullcontext()
 
-    def _file(self, path: str, data: bytes, grid: PixelGrid | None) -> File:
-        """Return a chip's file; where its pixels lie is read from it if it was not asked for."""
+    def _file(self, path: str, answer: bytes, grid: PixelGrid | None) -> File:
+        """Return a chip's file; where its pixels lie is read from the answer if not asked for."""
+        found = self.sent_as.bands_in(answer)
+        count = 0 if found is None else len(self.bands) or found // 2
+        grid = grid or self.sent_as.grid_of(answer)
+        data = self.format.settle(answer, self.sent_as, self.masking, count, grid)
         bands = self.format.bands_of(data, () if self.visualization is not None else self.bands)
-        if grid is None and (grid := self.format.grid_of(data)) is None:
-            return File(path, data, *self.format.shape_of(data), bands=bands)
+        if grid is None:
+            return File(path, data, *self.sent_as.shape_of(answer), bands=bands)
         return File(path, data, *grid.shape, grid.crs, grid.transform, bands)
 
+    @property
+    def _sent(self) -> tuple[str, ...]:
+        """The bands that are asked for by name: of data, with those of their masks."""
+        return (*self.bands, *self.sent_as.mask_names(self.bands))
+
+    @property
+    def sent_as(self) -> ImageFormat:
+        """The format in which Earth Engine is asked for the pixels."""
+        return self.format.sent_as(has_grid=self.layout is not None)
+
     def split(self, job: Job, error: Exception) -> Sequence[Job]:
-        """Return the jobs of items that are described now, or smaller jobs to describe them.
+        """Return the halves of a job whose items cannot be described together.
 
         Chips that are too large :meth:`do` itself cuts into tiles.
         """
-        return split(job, error) if isinstance(job.laid_out, Undescribed) else ()
+        return halves(job, error) if isinstance(job.laid_out, Undescribed) else ()
 
     def _laid_out(self, item: WorkItem) -> PixelGrid | Exception | None:
         if self.layout is None or self.layout.lattice.is_native:
@@ -235,7 +257,7 @@ class ChipTask:
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
-        check_chip(shape, self._least_bands, self.format, self._limits)
+        check_chip(shape, self._least_bands, self.format.on_grid, self._limits)
 
     @property
     def _limits(self) -> Limits:
@@ -246,7 +268,7 @@ class ChipTask:
     def _least_bands(self) -> int:
         """How many bands come back, as far as that is known before asking."""
         coloured = self.visualization is not None and self.visualization.palette
-        return 3 if coloured else max(1, len(self.bands))
+        return 3 if coloured else max(1 if self.format.is_visual else 2, len(self._sent))
 
     def _pixels(self, query: PixelQuery, sender: Sender) -> bytes:
         if query.grid is None:
@@ -262,7 +284,7 @@ class ChipTask:
             ask,
             sender.recruit,
             query.grid,
-            self.format,
+            self.format.on_grid,
             self._limits,
             self._least_bands,
             sender.sizes,
@@ -274,12 +296,16 @@ class ChipTask:
         bands = () if query.visualization is not None else query.bands
 
         def check(data: bytes) -> None:
-            self.format.check(data, None if grid is None else grid.shape, bands, grid)
+            sent_as = query.format
+            sent_as.check(data, None if grid is None else grid.shape, bands)
+            if not bands and (sent_as.bands_in(data) or 0) % 2:
+                raise TransientError("the image does not have as many bands of masks as of values")
             if grid is None:
-                with self.format.reading(data):
-                    self.format.grid_of(data)
-            elif is_tile:
-                self.format.check_tile(data)
+                with sent_as.reading(data):
+                    sent_as.grid_of(data)
+            # These are read here, once they are taken for whole.
+            if is_tile or (grid is None and not sent_as.is_visual):
+                sent_as.check_values(data)
 
         if self.method == COMPUTE_PIXELS:
             request = compute_pixels(self.endpoint, query)
@@ -287,6 +313,6 @@ class ChipTask:
             name = ask(sender.send, create_thumbnail(self.endpoint, query), name_of_thumbnail)
             request = get_thumbnail(name, query)
         grid = query.grid
-        if grid is not None and divisible(grid.shape, self.format, self._limits):
+        if grid is not None and divisible(grid.shape, self._limits):
             request = replace(request, divisible=True)
         return sender.send(request, check)

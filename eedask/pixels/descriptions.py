@@ -14,7 +14,7 @@ from typing import Any
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import ask, checked_projection, compute_value, reading, value_of
 from eedask.earthengine.nodes import Graph, listed
-from eedask.errors import EedaskError, PermanentError, RequestError, TooLargeError
+from eedask.errors import PermanentError, RequestError, TooLargeError
 from eedask.expressions.compile import Expression
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
@@ -58,20 +58,6 @@ class Undescribed:
     grids: tuple[PixelGrid | None, ...]
 
 
-class Described(EedaskError):
-    """The images of a job's items are known now: it goes on as a job an item.
-
-    Attributes
-    ----------
-    known : list of Known
-        Of each item.
-    """
-
-    def __init__(self, known: list[Known]) -> None:
-        super().__init__("what was to be known of the images is known")
-        self.known = known
-
-
 def batches(items: Sequence[tuple[WorkItem, PixelGrid | None]]) -> Iterator[Job]:
     """Yield jobs of items that are described together."""
     for start in range(0, len(items), TOGETHER):
@@ -81,8 +67,8 @@ def batches(items: Sequence[tuple[WorkItem, PixelGrid | None]]) -> Iterator[Job]
 
 def describe(
     endpoint: Endpoint, description: Expression, names: Sequence[str], job: Job, sender: Sender
-) -> list[Known]:
-    """Return what is to be known of each item of a job: one request, which is no item's own.
+) -> list[Job]:
+    """Return a job for each item of a job, with what is to be known of it: one request for all.
 
     Parameters
     ----------
@@ -111,18 +97,18 @@ def describe(
                 for one, grid in zip(told, job.laid_out.grids, strict=True)
             ]
 
-    return ask(sender.ask, compute_value(endpoint, graph.encode(listed(nodes))), read)
+    known = ask(sender.ask, compute_value(endpoint, graph.encode(listed(nodes))), read)
+    return [Job((item,), one) for item, one in zip(job.items, known, strict=True)]
 
 
-def split(job: Job, error: Exception) -> list[Job]:
-    """Return the jobs that a job of undescribed items goes on as; none if the items fail."""
-    if isinstance(error, Described):
-        known = zip(job.items, error.known, strict=True)
-        return [Job((item,), one, elapsed_s=job.elapsed_s) for item, one in known]
-    # It may be because of one item, as where an image is null or the user's function fails.
+def halves(job: Job, error: Exception) -> Sequence[Job]:
+    """Return the halves of a job of undescribed items that was refused; none if its items fail.
+
+    It may be refused because of one item, as where an image is null or the user's function fails.
+    """
     own = isinstance(error, TooLargeError | PermanentError) or not isinstance(error, RequestError)
     if len(job.items) == 1 or not own:
-        return []
+        return ()
     middle, grids = len(job.items) // 2, job.laid_out.grids
     return [
         Job(job.items[half], Undescribed(grids[half]), elapsed_s=job.elapsed_s)

@@ -15,6 +15,7 @@ from eedask.arguments import is_count
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.rows import MANIFEST_COLUMNS, OK, WHEN, bands_in, chip_names
 from eedask.errors import InputError
+from eedask.pixels.formats.masking import Masking
 from eedask.results.blocks import Blocks, layers, mosaic
 from eedask.results.chip_files import ChipFiles
 from eedask.results.common_grid import common_grid
@@ -137,7 +138,7 @@ def bands_of(dataset: Dataset, ids: pd.Index | None = None) -> dict[str, np.dtyp
     return {name: np.dtype(kind) for text in texts for name, kind in bands_in(text).items()}
 
 
-def chip_dataset(dataset: Dataset, manifest: gpd.GeoDataFrame, wanted: Wanted) -> xarray.Dataset:
+def chip_dataset(files: ChipFiles, manifest: gpd.GeoDataFrame, wanted: Wanted) -> xarray.Dataset:
     """Return chips as a dataset; see :meth:`eedask.Result.to_xarray`."""
     try:
         import xarray
@@ -145,14 +146,14 @@ def chip_dataset(dataset: Dataset, manifest: gpd.GeoDataFrame, wanted: Wanted) -
         raise InputError(
             'to_xarray needs xarray, which is not installed: pip install "eedask[xarray]"'
         ) from error
-    chips = _chips(dataset, manifest, wanted)
+    chips = _chips(files.dataset, manifest, wanted)
     bands = {
-        name: _filled(dataset, dtype, wanted.masked)
-        for name, dtype in bands_of(dataset, chips.there.index).items()
+        name: _filled(files.masking, dtype, wanted.masked)
+        for name, dtype in bands_of(files.dataset, chips.there.index).items()
     }
     arranged = {APART: _apart, BESIDE: _beside, BY_TIME: _by_time}[wanted.dims]
     blocks, coordinates = arranged(chips, {*bands}, wanted.files_per_chunk)
-    arrays = lazy_bands(ChipFiles(dataset), blocks, bands)
+    arrays = lazy_bands(files, blocks, bands)
     variables = {
         # A variable that is called as a dimension would be its coordinate.
         f"{name}_band" if name in wanted.dims else name: xarray.Variable(
@@ -187,15 +188,14 @@ def _chips(dataset: Dataset, manifest: gpd.GeoDataFrame, wanted: Wanted) -> Chip
     return Chips(rows, columns, names)
 
 
-def _filled(dataset: Dataset, dtype: np.dtype[Any], masked: str) -> Filled:
+def _filled(masking: Masking, dtype: np.dtype[Any], masked: str) -> Filled:
     """Return the type of a band's array, and what it holds where there is no value."""
     if dtype.kind == "f":
         return Filled(dtype, math.nan)
     if masked == NAN:
         return Filled(np.dtype("f4" if dtype.itemsize <= 2 else "f8"), math.nan)
-    stated = dataset.plan()["asked"].get("nodata")
-    if stated is not None:
-        return Filled(dtype, int(float(stated)))
+    if (nodata := masking.value_for(dtype)) is not None:
+        return Filled(dtype, int(nodata))
     # All values of these may be real, so that a larger type is needed.
     if dtype.kind == "u" or dtype.itemsize == 1:
         dtype = np.dtype(f"i{min(8, 2 * dtype.itemsize)}")

@@ -14,6 +14,7 @@ from PIL import Image
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import refusals_told
 from eedask.errors import DatasetError, EedaskError
+from eedask.pixels.formats.masking import Masking
 from eedask.pixels.formats.registry import format_of
 
 # A band's values, shape (rows, columns), with a mask or without.
@@ -33,19 +34,22 @@ class ChipFiles:
     Parameters
     ----------
     dataset : Dataset
+    masking : Masking
+        How its files say which pixels are masked.
     """
 
     dataset: Dataset
+    masking: Masking
 
     def open(self, path: str, nbytes: int) -> Any:
         """Return a file as users work with it; see :meth:`eedask.Result.open`."""
         with self._or_damaged(path):
-            return format_of(path).open(self._bytes(path, nbytes))
+            return format_of(path).open(self._bytes(path, nbytes), self.masking)
 
     def picture(self, path: str, nbytes: int) -> Image.Image:
         """Return a file as a picture for people."""
         with self._or_damaged(path):
-            return format_of(path).as_picture(self._bytes(path, nbytes))
+            return format_of(path).as_picture(self._bytes(path, nbytes), self.masking)
 
     def bands(self, path: str, nbytes: int, shape: tuple[int, int], count: int) -> list[Band]:
         """Return a file's bands as masked arrays of a shape, in their order.

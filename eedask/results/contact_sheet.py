@@ -63,7 +63,12 @@ def _paste(sheet: Image.Image, picture: Image.Image, left: int, top: int, side: 
     # Single pixels stay visible when small chips are enlarged.
     method = Image.Resampling.NEAREST if factor >= 2 else Image.Resampling.LANCZOS
     small = picture.resize(size, method)
-    sheet.paste(small, (left, top), small if small.mode == "RGBA" else None)
+    if small.mode != "RGBA":
+        sheet.paste(small, (left, top))
+        return
+    # What is masked looks like nothing that is white, such as clouds.
+    sheet.paste(_MISSING, (left, top, left + size[0], top + size[1]))
+    sheet.paste(small, (left, top), small)
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:

@@ -17,6 +17,7 @@ from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import folder_at, refusals_told
 from eedask.dataset.rows import FAILED, OK
 from eedask.errors import DatasetError, InputError
+from eedask.pixels.formats.masking import Masking
 from eedask.results.chip_dataset import APART, Wanted, bands_of, chip_dataset
 from eedask.results.chip_files import ChipFiles
 from eedask.results.contact_sheet import Labelled, contact_sheet
@@ -226,8 +227,10 @@ class Result:
         Returns
         -------
         PIL.Image.Image, numpy.ndarray or rasterio.DatasetReader
-            A picture for PNG and JPEG; a structured array, shape (rows, columns), with a field for
-            each band, for NumPy files; an open dataset for GeoTIFFs, which needs rasterio.
+            A picture for PNG and JPEG; for NumPy files a structured masked array
+            (``numpy.ma.MaskedArray``), shape (rows, columns), with a field for each band; an open
+            dataset for GeoTIFFs, which needs rasterio, and whose ``read(masked=True)`` gives a
+            masked array, shape (bands, rows, columns).
 
         Raises
         ------
@@ -241,7 +244,7 @@ class Result:
 
     @property
     def _files(self) -> ChipFiles:
-        return ChipFiles(self._dataset)
+        return ChipFiles(self._dataset, Masking.from_json(self._dataset.plan()["asked"]))
 
     def _check_files(self) -> None:
         if self._dataset.values.schema() is not None:
@@ -347,7 +350,7 @@ class Result:
         """
         self._check_files()
         wanted = Wanted(tuple(dims), items, masked, drop_failed, files_per_chunk)
-        return chip_dataset(self._dataset, self.manifest, wanted)
+        return chip_dataset(self._files, self.manifest, wanted)
 
     def contact_sheet(self, n: int = 48, *, columns: int = 8, side: int = 160) -> Image.Image:
         """Return a sheet with ``n`` chips, spread evenly over the items that have one.

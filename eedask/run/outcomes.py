@@ -6,13 +6,13 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from eedask.dataset.rows import CHIP_COLUMNS, FAILED, OK, Row
-from eedask.errors import DatasetError, EedaskError, InputError, RequestError, printable
+from eedask.errors import DatasetError, EedaskError, InputError, printable
 from eedask.quota.limiter import Ticket
 from eedask.run.job_sender import JobSender
 from eedask.run.process import Process
@@ -62,6 +62,8 @@ def do(process: Process, number: int, job: Job, ticket: Ticket) -> list[Done] | 
         outcomes = [error] * len(job.items)
     else:
         job.elapsed_s += time.monotonic() - started
+        if isinstance(outcomes, Split):
+            return Split([replace(one, elapsed_s=job.elapsed_s) for one in outcomes.jobs])
     outcomes = _storable(outcomes, process.spec.task.schema)
     try:
         return [_done(process, number, job, k, outcome) for k, outcome in enumerate(outcomes)]
@@ -70,7 +72,7 @@ def do(process: Process, number: int, job: Job, ticket: Ticket) -> list[Done] | 
         return []
 
 
-def _outcomes(process: Process, number: int, job: Job, ticket: Ticket) -> Sequence[Outcome]:
+def _outcomes(process: Process, number: int, job: Job, ticket: Ticket) -> Sequence[Outcome] | Split:
     if isinstance(job.laid_out, Exception):
         raise job.laid_out
     return process.spec.task.do(job, JobSender(process, number, job, ticket))
@@ -170,9 +172,7 @@ def _unwritable(spec: RunSpec, error: OSError) -> DatasetError:
 
 
 def _kind(error: Exception) -> str:
-    if isinstance(error, RequestError):
-        return error.kind
-    return "input" if isinstance(error, EedaskError) else "unexpected"
+    return error.kind if isinstance(error, EedaskError) else "unexpected"
 
 
 def _text(error: Exception) -> str:

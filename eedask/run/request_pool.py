@@ -26,12 +26,12 @@ from eedask.quota.limiter import Ticket
 
 @dataclass(frozen=True)
 class Split:
-    """Returned by the work of a job that is to be done as several smaller jobs.
+    """Returned by the work of a job in whose place others are to be done.
 
     Attributes
     ----------
     jobs : iterable
-        The smaller jobs, which come before all others of the partition.
+        The other jobs, which come before all that the partition has left.
     """
 
     jobs: Iterable[Any]

@@ -10,7 +10,7 @@ from eedask.errors import AuthorizationError, BudgetError, DatasetError, RunStop
 # If so many items fail at the start, all for the same reason, all others are expected to fail.
 ALIKE = 50
 # Kinds of errors that would come again with the same request.
-_HOPELESS = ("permanent", "input", "unexpected")
+_HOPELESS = ("permanent", "input", "no_image", "unexpected")
 # Parts of a message that may differ although the reason is the same: ids and numbers.
 _DETAILS = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
 

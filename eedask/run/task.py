@@ -13,6 +13,7 @@ from eedask.earthengine.methods import Send
 from eedask.earthengine.retry import Attempts
 from eedask.grid import Transform
 from eedask.items.item import WorkItem
+from eedask.run.request_pool import Split
 
 Check = Callable[[bytes], None]
 
@@ -175,8 +176,11 @@ class Task(Protocol):
     def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
         """Return the jobs of a partition's items; each item is in one of them."""
 
-    def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Do a job; return the outcome of each item. An error that is raised fails all of them."""
+    def do(self, job: Job, sender: Sender) -> Sequence[Outcome] | Split:
+        """Do a job; return the outcome of each item, or the jobs in which they are done next.
+
+        An error that is raised fails all of the items, unless :meth:`split` has jobs for them.
+        """
 
     def split(self, job: Job, error: Exception) -> Sequence[Job]:
         """Return jobs to do instead of one that failed with ``error``; none: its items fail."""

@@ -30,6 +30,7 @@ from eedask.items.item import WorkItem, sample_items
 from eedask.pixels.chip_task import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
 from eedask.pixels.descriptions import PROJECTION, PROPERTIES, property_keys
 from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.formats.masking import PACKED, Masking
 from eedask.pixels.formats.registry import image_format
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import check_size
@@ -61,11 +62,14 @@ class ChipRequest:
     vis_params: Mapping[str, Any] | None
     folder_by: str | None
     method: str
+    nodata: float | None
+    mask: str | None
     properties: Sequence[str]
 
     def __post_init__(self) -> None:
         _check_method(self.method, self.kind)
         check_properties(self.properties)
+        _ = self.masking
         rows_columns, bands = self.rows_columns, self._bands_and_look[0]
         if self.region is None:
             _ = self.layout
@@ -79,7 +83,8 @@ class ChipRequest:
             raise InputError("with region=, leave crs out to have the image's own grid")
         if rows_columns is not None:
             by_url = self.method != COMPUTE_PIXELS
-            check_size(rows_columns, len(bands) or 1, 1, by_url=by_url)
+            of_masks = 0 if self.kind.is_visual else max(1, len(self._sent_as.mask_names(bands)))
+            check_size(rows_columns, max(1, len(bands)) + of_masks, 1, by_url=by_url)
 
     @property
     def needs_geometry(self) -> bool:
@@ -95,6 +100,30 @@ class ChipRequest:
     def kind(self) -> ImageFormat:
         """The file format, as an object."""
         return image_format(self.format)
+
+    @property
+    def _sent_as(self) -> ImageFormat:
+        """The format in which Earth Engine is asked for the pixels."""
+        return self.kind.sent_as(has_grid=self.region is None)
+
+    @cached_property
+    def masking(self) -> Masking:
+        """How files of data say which pixels are masked."""
+        if self.mask not in (None, "band"):
+            raise InputError(f"mask is 'band' or None; got {self.mask!r}")
+        if self.nodata is None and self.mask is None:
+            return Masking()
+        if self.kind.is_visual:
+            raise InputError(
+                f"nodata= and mask= are for data; format={self.kind.name!r} holds none"
+            )
+        if self.nodata is not None and self.mask is not None:
+            raise InputError("give nodata= or mask='band', not both: each says what is masked")
+        if self.nodata is not None and not _is_number(self.nodata):
+            raise InputError(f"nodata is a number; got {self.nodata!r}")
+        # Of NumPy's numbers, their plain ones.
+        plain = getattr(self.nodata, "item", lambda: self.nodata)()
+        return Masking(plain, self.mask is not None)
 
     @cached_property
     def rows_columns(self) -> tuple[int, int] | None:
@@ -140,6 +169,8 @@ class ChipRequest:
         samples = sample_items(items)
         image = compile_expression(self._recipe(), samples, expect=ee.Image)
         bands, look = self._bands_and_look
+        if (missing := self.kind.missing()) is not None:
+            raise InputError(self.kind.cannot_write(missing))
         is_own = image.depends_on_item if self.region is None else callable(self.image)
         task = ChipTask(
             endpoint=endpoint,
@@ -151,6 +182,7 @@ class ChipRequest:
             method=self.method,
             bands=bands,
             visualization=look,
+            masking=self.masking,
             folder_by=self.folder_by,
             unique_case=not self._case_matters(items),
             properties=self.names,
@@ -178,6 +210,7 @@ class ChipRequest:
             "visualization": look.to_json() if look else None,
             "folder_by": self.folder_by,
             "properties": self.names,
+            **self.masking.to_json(),
         }
 
     @cached_property
@@ -222,11 +255,36 @@ class ChipRequest:
 
     def _recipe(self) -> Any:
         """Return the image, or a function from an item to it, cut to the region if there is one."""
-        return self.image if self.region is None else self._clipped
+        if self.region is not None:
+            return self._clipped
+        return self._with_masks if callable(self.image) else self._with_masks(None)
+
+    def _with_masks(self, item: Any) -> ee.Image:
+        """Return an item's image; of data, its bands and then what tells where they are masked.
+
+        Outside of its footprint an image and its mask have no pixels: there, too, it is masked.
+        How each format tells it, :mod:`~eedask.pixels.formats.masking` says.
+        """
+        image = self._image_of(item)
+        if self.kind.is_visual:
+            return image
+        bands, _ = self._bands_and_look
+        image = ee.Image(image)
+        chosen = image.select(list(bands)) if bands else image
+        valid = chosen.mask().gt(0)
+        if self._sent_as.has_one_type:
+            # Masks of 0 and 1 alone, as nothing is to come of a value and what fills its place.
+            whole = chosen.mask(valid)
+            chosen, masks = whole.unmask(0, False), whole.unmask(1, False)
+        else:
+            masks = _packed(valid, bands) if len(bands) > 1 else valid
+            masks = masks.toByte().unmask(0, False)
+        names = self._sent_as.mask_names(bands)
+        return chosen.addBands(masks.rename(list(names)) if names else masks)
 
     def _clipped(self, item: Any) -> ee.Image:
         """Return an item's image cut to its region, in the way of the client's ``getThumbURL``."""
-        image, region, crs = self._image_of(item), self.region, self._region_crs
+        image, region, crs = self._with_masks(item), self.region, self._region_crs
         place = region(item) if callable(region) else item.geometry.buffer(region).bounds()
         if crs is not None:
             name = item.utm_crs if crs == UTM else crs
@@ -279,6 +337,23 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, Real) and math.isfinite(value)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _packed(valid: ee.Image, bands: Sequence[str]) -> ee.Image:
+    """Return 0 and 1 of several bands as bits, which :func:`~masking.valid_in` reads."""
+    numbers = range(len(bands))
+    parts = [numbers[first : first + PACKED] for first in numbers[::PACKED]]
+    bits = [
+        valid.select(list(part))
+        .multiply(ee.Image.constant([1 << place for place in range(len(part))]))
+        .reduce(ee.Reducer.sum())
+        for part in parts
+    ]
+    return ee.Image.cat(bits)
+
+
 def _check_method(method: str, kind: ImageFormat) -> None:
     if method not in METHODS:
         raise InputError(f"method={method!r} is not known; choose one of {METHODS}")
@@ -303,6 +378,8 @@ def chips(
     vis_params: Mapping[str, Any] | None = None,
     folder_by: str | None = None,
     method: str = COMPUTE_PIXELS,
+    nodata: float | None = None,
+    mask: str | None = None,
     properties: Sequence[str] = (),
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
@@ -353,8 +430,11 @@ def chips(
         Pictures (1 or 3 bands of whole numbers from 0 to 255, unless ``vis_params`` says how
         values become colours) or data (NumPy structured array, GeoTIFF). A chip that is
         joined from tiles has the same pixels as one from a single request, except for JPEG, which
-        is decoded and compressed again, at a high quality. Joining GeoTIFFs needs rasterio on the
-        workers.
+        is decoded and compressed again, at a high quality. GeoTIFFs need rasterio, here and on the
+        workers, which write them; bands of several types share the least that holds them all.
+        Masks of data are asked for in the same request: one band of bytes for each eight of
+        ``bands``, or one for each band if they are not named. GeoTIFFs by ``region`` have each
+        band twice in the request instead, and Earth Engine may refuse bands of several types.
     bands : sequence of str, optional
         The bands to fetch; all when not given.
     vis_params : mapping, optional
@@ -365,6 +445,19 @@ def chips(
     method : {"compute_pixels", "thumb_url", "download_url"}
         ``computePixels`` takes one request a chip. The others create a URL and fetch it, as
         ``getThumbURL`` (pictures) and ``getDownloadURL`` (data) do. The files are the same.
+    nodata : number, optional
+        What files of data hold where the image is masked; GeoTIFFs state it in their tag. When not
+        given: NaN for floats, the least value for int16 and wider signed types. All values of
+        other types may be real, so those files carry a mask: GeoTIFFs GDAL's internal one, NumPy
+        files a field ``mask`` with one byte for each band, 1 where it is valid. A chip that cannot
+        hold its default (a real pixel equals it) fails with a message that says what to state.
+        A GeoTIFF's mask is one for all bands, and masks what is masked in any; ``nodata`` keeps
+        bands apart. A pixel counts as valid if its mask is greater than 0. Pictures take neither
+        this nor ``mask``: PNGs have alpha, and JPEGs are black where masked.
+    mask : {"band"}, optional
+        Add a band ``mask`` instead, 1 where all bands are valid and 0 elsewhere; values are 0
+        where they are masked. It is uint8 in NumPy files, and in GeoTIFFs, which have one type,
+        that of the other bands. GeoTIFFs have GDAL's mask beside it.
     properties : sequence of str
         Properties of the image that an item got, such as ``["system:index", "CLOUD_COVER"]``, to
         stand in the manifest by their names; null where the image has no such property, as a
@@ -439,6 +532,8 @@ def chips(
         vis_params=vis_params,
         folder_by=folder_by,
         method=method,
+        nodata=nodata,
+        mask=mask,
         properties=properties,
     )
     checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)

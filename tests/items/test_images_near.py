@@ -58,6 +58,7 @@ def test_each_place_has_its_best_images_in_one_request(asked):
         assert (mine.geometry == shape).all()
 
 
+@pytest.mark.slow
 def test_many_places_are_asked_for_in_batches(asked):
     found = image_ids(landsat(), near=places(101), dates=("2019-01-01", "2019-02-01"), most=1)
     assert asked() == 2

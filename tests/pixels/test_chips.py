@@ -26,11 +26,11 @@ from eedask.errors import InputError, RunStopped
 def arrays(result, item_id):
     """Return a chip's bands, shape (bands, rows, columns), and its transform if it has one.
 
-    Masked pixels are 0, as in NPY, where GeoTIFFs have a nodata value.
+    Masked pixels are 0.
     """
     opened = result.open(item_id)
     if isinstance(opened, np.ndarray):
-        return np.stack([opened[name] for name in opened.dtype.names]), None
+        return np.stack([opened[name].filled(0) for name in opened.dtype.names]), None
     with opened:
         return opened.read(masked=True).filled(0), opened.transform
 
@@ -103,6 +103,7 @@ def test_pictures_of_what_is_no_picture_are_refused(earth_engine, points, tmp_pa
     assert (result.manifest["status"] == "ok").all()
 
 
+@pytest.mark.slow
 def test_a_native_grid_is_had_through_an_outage(points, rasters, tmp_path):
     """Nobody may wait for it with a slot that who asks for it needs to ask again."""
     with Emulator(mounts={SCENE: rasters.scene}) as running, running.initialized():

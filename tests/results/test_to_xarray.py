@@ -174,15 +174,10 @@ def test_cells_that_are_missing_and_chips_that_overlap(tifs, cells, rasters, tmp
 
 def test_images_one_behind_the_other_by_time(client, rasters, tmp_path):
     """In the way of Xee: time, y, x, in the order of time, with the images' own pixels."""
-    images = eedask.items.image_ids(ee.ImageCollection(SERIES)).iloc[::-1]
+    images = eedask.items.image_ids(ee.ImageCollection(SERIES)).iloc[::-1].assign(cloud=[3, 2, 1])
     box = shapely.box(495000, 4705000 - 250 * 60, 495000 + 250 * 80, 4705000)
-    images = images.set_geometry([box] * 3, crs="EPSG:32614").assign(cloud=[3, 2, 1])
-    collection = ee.ImageCollection(SERIES)
-
-    def image(item):
-        return collection.filter(ee.Filter.eq("system:index", item.id)).first()
-
-    result = fetched(images, image, tmp_path, crs="EPSG:32614", scale=250, format="npy")
+    region = gpd.GeoSeries([box], crs="EPSG:32614")
+    result = eedask.images(images, SERIES, region=region, out=tmp_path).run(progress=False)
     found = result.to_xarray(dims=("time", "y", "x"), masked="fill")
     assert dict(found.sizes) == {"time": 3, "y": 60, "x": 80}
     days = pd.to_datetime(["2016-01-01", "2016-01-17", "2016-02-02"])

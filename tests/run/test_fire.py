@@ -90,7 +90,7 @@ FAULTS = {
     "hangs": ("hang=0.03,hang_s=60", 200, {"deadline": 1}),
     "resets": ("reset=0.1", 200, {}),
     "truncated and wrong bodies": ("truncated=0.1,wrong_bytes=0.1", 200, {}),
-    "slow drip": ("drip=0.03,drip_s=20", 200, {"deadline": 1}),
+    "slow drip": ("drip=0.03,drip_s=200", 200, {"deadline": 1}),
     "all of it": (
         "429=0.05,500=0.03,503=0.03,hang=0.01,reset=0.02,truncated=0.02,wrong_bytes=0.02",
         200,
@@ -99,7 +99,7 @@ FAULTS = {
 }
 
 
-QUICK_FAULTS = ("30 % of 429", "slow drip", "all of it")
+QUICK_FAULTS = ("slow drip", "all of it")
 
 
 # Each fault is met in the last of them; alone, it is told apart when slow.
@@ -126,7 +126,7 @@ def test_faults_cost_requests_and_nothing_else(bed, client, tmp_path, tell, name
     assert result.manifest["attempts"].sum() == chips
     assert stats["peak_in_flight"] <= SLOTS
     # A body that drips is no answer within the deadline, however alive the connection is.
-    assert figures.seconds < 20
+    assert figures.seconds < 100
 
 
 @pytest.mark.slow

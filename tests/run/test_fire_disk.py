@@ -151,6 +151,7 @@ def test_a_folder_that_the_user_may_not_write_to_stops_a_script(bed, tmp_path, t
     tell(figures.line(f"stopped after {wasted} requests; {resume(bed, items, out)}"))
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_sent(bed, client, tmp_path):
     (tmp_path / "a-file").write_text("in the way")
     plan = plan_of(make_items(50, seed=72), tmp_path / "a-file" / "out")
@@ -159,6 +160,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_sent(bed, clien
     assert bed.emulator.stats()["requests"] == 0
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_to_stops_the_run(bed, client, tmp_path, tell):
     items, out = make_items(400, seed=73), tmp_path / "out"
     plan = plan_of(items, out)

@@ -170,7 +170,7 @@ class GrowingTable(Growing):
 @pytest.mark.parametrize("machine", [Growing, GrowingTable], ids=["chips", "table"])
 @pytest.mark.parametrize(
     ("runs", "steps"),
-    [(5, 10), pytest.param(12, 20, marks=pytest.mark.slow)],
+    [(3, 8), pytest.param(15, 20, marks=pytest.mark.slow)],
     ids=["a few", "more"],
 )
 def test_in_whatever_order_a_dataset_has_one_right_row_an_item(earth_engine, machine, runs, steps):

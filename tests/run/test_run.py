@@ -92,7 +92,9 @@ def test_the_users_own_threads_will_do(earth_engine, mixed, tmp_path):
         check(plan_of(mixed, tmp_path).run(progress=False), mixed, tmp_path)
 
 
-@pytest.mark.parametrize("image", [by_band, by_band_untraceable])
+@pytest.mark.parametrize(
+    "image", [pytest.param(by_band, marks=pytest.mark.slow), by_band_untraceable]
+)
 def test_a_run_on_a_cluster_of_processes(earth_engine, cluster, mixed, tmp_path, image):
     seen = []
     plan = plan_of(mixed, tmp_path, image)

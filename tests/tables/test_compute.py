@@ -5,6 +5,7 @@ import datetime
 from pathlib import Path
 
 import ee
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
@@ -12,6 +13,7 @@ import pytest
 from mounted import SCENE
 
 import eedask
+from eedask.earthengine.nodes import value_node
 from eedask.errors import InputError, RunStopped
 
 pytestmark = pytest.mark.usefixtures("threads")
@@ -183,3 +185,17 @@ def test_what_cannot_be_is_said(earth_engine, numbers, tmp_path):
     plan = eedask.compute(numbers, lambda i: ee.Number.parse("x"), out=tmp_path / "o")
     with pytest.raises(RunStopped, match="Mend the plan"):
         plan.run(progress=False)
+
+
+def test_what_no_expression_can_hold_fails_its_item_alone(earth_engine, tmp_path):
+    items = pd.DataFrame({"x": [1.0, 2.0, np.inf, 4.0]}, index=[*"abcd"])
+    result = run(items, lambda item: ee.Number(item["x"]).add(1), tmp_path)
+    assert result.table()["value"].isna().tolist() == [False, False, True, False]
+    assert result.failed["error_kind"].tolist() == ["input"]
+    assert "holds NaN or an infinity" in result.failed["error"]["c"]
+
+
+@pytest.mark.parametrize("value", [{1, 2}, 1j, datetime.date(2020, 1, 1), print])
+def test_odd_values_of_items_say_what_may_stand_there(value):
+    with pytest.raises(InputError, match="cannot stand in an expression of Earth Engine"):
+        value_node(value)

@@ -200,6 +200,7 @@ def test_regions_of_every_kind_and_of_nothing(earth_engine, rasters, tmp_path):
     assert result.table()["b1"].isna().all()
 
 
+@pytest.mark.slow
 def test_batches_that_are_too_long_are_halved_without_a_request(earth_engine, tmp_path):
     """By their bytes, which are known before anything is sent."""
     items = pd.DataFrame({"text": [chr(97 + k) * (2_400_000 + k) for k in range(16)]})

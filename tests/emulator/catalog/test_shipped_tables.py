@@ -29,6 +29,7 @@ def test_the_files_take_six_megabytes_at_most():
     assert sum(path.stat().st_size for path in shipped.FOLDER.iterdir()) <= 6_000_000
 
 
+@pytest.mark.slow
 def test_a_sample_of_the_files_is_what_the_script_makes():
     chosen = ["Uruguay", "Rwanda", "Iceland"]
     numbers = [n for n, country in enumerate(gaul.countries()) if country.name in chosen]

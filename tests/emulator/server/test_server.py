@@ -292,7 +292,7 @@ def parent_of_an_emulator(processes, forks=""):
             os.kill(int(child), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("processes", [1, 0])
+@pytest.mark.parametrize("processes", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_the_emulator_ends_with_its_parent_though_it_computes(processes):
     with parent_of_an_emulator(processes) as (parent, pid, url):
         family = [pid, *descendants_of(pid)]
@@ -308,7 +308,9 @@ def test_the_emulator_ends_with_its_parent_though_others_have_its_pipes():
         wait_until(lambda: not is_running(pid))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_the_emulator_ends_however_its_parent_does(number):
     with parent_of_an_emulator(1) as (parent, pid, _):
         family = [pid, *descendants_of(pid)]

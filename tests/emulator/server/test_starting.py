@@ -147,6 +147,7 @@ def test_the_server_imports_nothing_that_computes():
     )
 
 
+@pytest.mark.slow
 def test_a_process_that_starts_and_reads_a_table_imports_neither_the_client_nor_pandas():
     run(
         "import sys, eedask.emulator.server.render_process;"

@@ -1,0 +1,127 @@
+"""How the image of an item is found in a collection: by its index, or by a range of dates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import ee
+
+from eedask.expressions.symbols import Item
+from eedask.items.item import WorkItem
+
+INDEX = "system:index"
+# The columns of a range of dates, as in eedask.items.date_ranges.
+START, END = "start", "end"
+# The entry of what is told of an image that says of which item it is told.
+KEY = "key"
+
+# What is told of an image.
+Describe = Callable[[ee.Image], ee.Dictionary]
+
+# More than the elements that Earth Engine collects in a list: it refuses rather than leave some out
+# (https://developers.google.com/earth-engine/guides/debugging).
+_ALL = 5001
+
+
+class Finder(Protocol):
+    """Which images of a collection are an item's: one, where all is as it should be."""
+
+    def matching(self, images: ee.ImageCollection, item: Item) -> ee.ImageCollection:
+        """Return those of the images that are the item's."""
+
+    def key(self, item: WorkItem) -> Any:
+        """Return what the item is known by in requests, as a value that JSON can hold."""
+
+    def same_key(self, told: Any) -> Hashable:
+        """Return a key, of an item or as an answer has it, in a form that can be compared."""
+
+    def described(self, images: ee.ImageCollection, keys: Any, describe: Describe) -> ee.List:
+        """Return what ``describe`` tells of the images of several items, with :data:`KEY`.
+
+        Parameters
+        ----------
+        images : ee.ImageCollection
+        keys : ee.ComputedObject
+            The list of the items' keys.
+        describe : callable
+        """
+
+    def words(self, item: WorkItem) -> str:
+        """Return how the item's image is looked for, as words after "image"."""
+
+    @property
+    def advice(self) -> str:
+        """What to do where items do not have one image each."""
+
+
+@dataclass(frozen=True)
+class ByIndex:
+    """An item's id is the ``system:index`` of its image."""
+
+    advice = (
+        "take the ids of this very collection, from eedask.items.image_ids(collection). Where a"
+        " collection is merged or made of lists, its indices are made up: take date ranges as items"
+    )
+
+    def matching(self, images: ee.ImageCollection, item: Item) -> ee.ImageCollection:
+        """Return the images with the item's index."""
+        return images.filter(ee.Filter.eq(INDEX, item.id))
+
+    def key(self, item: WorkItem) -> str:
+        """Return the index."""
+        return str(item.id)
+
+    def same_key(self, told: Any) -> str:
+        """Return the index."""
+        return str(told)
+
+    def described(self, images: ee.ImageCollection, keys: Any, describe: Describe) -> ee.List:
+        """Return what is told of the images with these indices: one query for all of them."""
+
+        def tell(element: ee.ComputedObject) -> ee.Dictionary:
+            image = ee.Image(element)
+            return describe(image).set(KEY, image.get(INDEX))
+
+        return images.filter(ee.Filter.inList(INDEX, keys)).toList(_ALL).map(tell)
+
+    def words(self, item: WorkItem) -> str:
+        """Return the index in words."""
+        return f"with system:index {item.id!r}"
+
+
+@dataclass(frozen=True)
+class ByDates:
+    """An item's columns ``start`` and ``end`` are the range in which its image lies."""
+
+    advice = (
+        "let a range hold one image, such as a composite of it with its system:time_start; or make"
+        " one of several with eedask.chips, of a function that takes mosaic() or median()"
+    )
+
+    def matching(self, images: ee.ImageCollection, item: Item) -> ee.ImageCollection:
+        """Return the images of the item's range."""
+        return images.filterDate(item[START], item[END])
+
+    def key(self, item: WorkItem) -> list[int]:
+        """Return the milliseconds from 1970 at which the range begins and ends."""
+        return [round(item.values[name].timestamp() * 1000) for name in (START, END)]
+
+    def same_key(self, told: Any) -> tuple[int, ...]:
+        """Return the milliseconds of a key."""
+        return tuple(int(part) for part in told)
+
+    def described(self, images: ee.ImageCollection, keys: Any, describe: Describe) -> ee.List:
+        """Return what is told of two images of each range at most: a query for each range."""
+
+        def tell(key: ee.ComputedObject) -> ee.List:
+            first, end = (ee.Date(ee.List(key).get(which)) for which in (0, 1))
+            found = images.filterDate(first, end).toList(2)
+            return found.map(lambda element: describe(ee.Image(element)).set(KEY, key))
+
+        return ee.List(keys).map(tell).flatten()
+
+    def words(self, item: WorkItem) -> str:
+        """Return the range in words."""
+        return f"from {item.values[START]} until {item.values[END]}"

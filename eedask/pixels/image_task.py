@@ -1,0 +1,143 @@
+"""The work of ``images``: for each item an image of a collection, and its chip of the region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from eedask.earthengine.endpoint import Endpoint
+from eedask.earthengine.methods import Send
+from eedask.errors import (
+    NoImageError,
+    OutsideError,
+    PermanentError,
+    RequestError,
+    TooLargeError,
+)
+from eedask.grid import NativeProjection, PixelGrid
+from eedask.items.item import WorkItem
+from eedask.pixels.chip_task import ChipTask
+from eedask.pixels.descriptions import Known
+from eedask.pixels.image_question import ImageQuestion, Told
+from eedask.pixels.tiles import TileSizes
+from eedask.run.request_pool import Split
+from eedask.run.task import File, Job, Sender
+
+# Images that share a request for what is to be known of them first.
+MOST_IMAGES = 250
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """Finds the images of many items in one request, and then has their chips made.
+
+    Attributes
+    ----------
+    chips : ChipTask
+        Makes the chip of an item, whose geometry is the region and whose grid is known. It has a
+        layout.
+    question : ImageQuestion
+        What is asked first.
+    region : WorkItem
+        An item that is the region.
+    """
+
+    chips: ChipTask
+    question: ImageQuestion
+    region: WorkItem
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where requests go."""
+        return self.chips.endpoint
+
+    @property
+    def needs_client(self) -> bool:
+        """Whether expressions are built on the workers, with the ``ee`` client."""
+        return self.chips.needs_client
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before running."""
+        return self.chips.notes
+
+    @property
+    def schema(self) -> None:
+        """None, as chips are files, not rows of a table."""
+        return None
+
+    def sizes(self) -> TileSizes:
+        """Return what the chips of one process share: the size of tiles that work."""
+        return self.chips.sizes()
+
+    def prepare(self, send: Send, items: Sequence[WorkItem]) -> ImageTask:
+        """Return the task as it is: each image is asked about with its neighbours."""
+        return self
+
+    def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
+        """Yield jobs of items that are asked about together; each becomes one job an item."""
+        placed = self._placed(items)
+        for start in range(0, len(placed), MOST_IMAGES):
+            yield Job(tuple(placed[start : start + MOST_IMAGES]))
+
+    def do(self, job: Job, sender: Sender) -> list[File] | Split:
+        """Return the chip of an item whose grid is known; else ask, and return a job for each.
+
+        Raises
+        ------
+        RequestError, InputError
+            If the chip, or the answer, cannot be had.
+        """
+        if job.laid_out is not None:
+            return self.chips.do(job, sender)
+        found = self.question.ask(self.endpoint, job.items, sender.ask)
+        return Split(
+            [
+                Job((item,), self._laid_out(item, told))
+                for item, told in zip(job.items, found, strict=True)
+            ]
+        )
+
+    def split(self, job: Job, error: Exception) -> Sequence[Job]:
+        """Return the halves of a job that was too large to ask about, or has a bad image."""
+        own = isinstance(error, TooLargeError | PermanentError)
+        if len(job.items) < 2 or (isinstance(error, RequestError) and not own):
+            return ()
+        middle = len(job.items) // 2
+        halves = job.items[:middle], job.items[middle:]
+        return [Job(half, elapsed_s=job.elapsed_s) for half in halves]
+
+    def _placed(self, items: Sequence[WorkItem]) -> list[WorkItem]:
+        """Return items with the region in the place of their geometries."""
+        region = self.region
+        return [
+            replace(item, geometry=region.geometry, crs=region.crs, bounds=region.bounds)
+            for item in items
+        ]
+
+    def _laid_out(self, item: WorkItem, told: Told | NoImageError) -> Known | Exception:
+        try:
+            return told if isinstance(told, NoImageError) else Known(self._grid(item, told))
+        except Exception as error:
+            return error
+
+    def _grid(self, item: WorkItem, told: Told) -> PixelGrid:
+        """Return the grid of an item's chip; raise the error because of which it has none."""
+        task, layout = self.chips, self.chips.layout
+        assert layout is not None
+        # First what holds for all items if the plan is wrong: a run whose first items all fail
+        # alike is stopped.
+        told.bands.check(task.bands)
+        if task.format.is_visual and task.visualization is None:
+            told.bands.check_drawable(task.bands, task.format)
+        if not told.meets:
+            raise OutsideError(
+                "the image's footprint does not meet the region, so it is left out; with"
+                " outside='keep' it is a file in which all is masked"
+            )
+        native = None
+        if layout.lattice.is_native:
+            assert told.bands.projection is not None
+            native = NativeProjection.from_info(told.bands.projection)
+            native.check_readable()
+        return layout.grid(item, native)
