@@ -32,6 +32,8 @@ from eedask.run.progress import Counter, Listener, Progress, listener
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
 from eedask.run.task import Task
+from eedask.watching.map_sample import points_of, share_of
+from eedask.watching.messages import Beginning
 
 logger = logging.getLogger("eedask")
 
@@ -154,7 +156,7 @@ class Plan:
                 spec = self._spec(dataset, run_id, retry_failed)
                 # Not print, whose text would stand at the end of the bar.
                 tell = tqdm.write if progress is True else logger.info
-                self._execute(partitions, spec, Counter(before, listen), tell)
+                self._execute(partitions, spec, before, listen, tell)
                 # Counts from other processes may come late; the rows that are written count.
                 listen(self._progress_so_far(retry_failed=False))
             self.out.sweep()
@@ -186,10 +188,25 @@ class Plan:
         return rows_bag(partitions, replace(spec, idle_s=_BAG_IDLE_S))
 
     def _execute(
-        self, partitions: int, spec: RunSpec, counter: Counter, tell: Callable[[str], None]
+        self,
+        partitions: int,
+        spec: RunSpec,
+        before: Progress,
+        listen: Listener,
+        tell: Callable[[str], None],
     ) -> None:
+        beginning = Beginning(
+            spec.run_id,
+            self.verb,
+            self.out.url,
+            spec.quota,
+            before.total,
+            before.done,
+            before.failed,
+            tuple(points_of(self.items)),
+        )
         try:
-            execute(partitions, spec, counter, tell)
+            execute(partitions, spec, Counter(before, listen), beginning, tell)
         except KeyboardInterrupt:
             now = self._progress_so_far(retry_failed=False)
             print(
@@ -223,6 +240,8 @@ class Plan:
             task=task,
             policy=self.options.retry,
             ceiling=self.options.ceiling,
+            verb=self.verb,
+            map_share=share_of(len(self.items)),
             retry_failed=retry_failed,
             resumes=dataset.counts()[OK] > 0,
         )

@@ -21,7 +21,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up: of two names in a row, the first does not import the second. A line that
 # begins with spaces goes on with the row before it.
 FLOORS = """
-eedask: errors arguments crs earthengine grid quota items dataset expressions run pixels
+eedask: errors arguments crs earthengine grid quota items dataset expressions watching
+  run pixels
   tables results plan verbs checkup __main__
 eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
@@ -94,6 +95,8 @@ eedask.tables: bands composites features outlines reducers size_search values ba
   columns grouping region_jobs region_query series_query table_task compute_task reduce_task
   series_task
 eedask.verbs: options chips images compute reduction reduce_regions sample_points time_series
+eedask.watching: latency map_sample meter messages partition_counts reporter run_state tables plots
+  page http metrics scheduler_plugin announcing
 """
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

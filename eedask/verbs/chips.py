@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -256,8 +257,17 @@ class ChipRequest:
     def _recipe(self) -> Any:
         """Return the image, or a function from an item to it, cut to the region if there is one."""
         if self.region is not None:
-            return self._clipped
-        return self._with_masks if callable(self.image) else self._with_masks(None)
+            return self._named(self._clipped)
+        if callable(self.image):
+            return self._named(self._with_masks)
+        return self._with_masks(None)
+
+    def _named(self, function: Callable[[Any], ee.Image]) -> Callable[[Any], ee.Image]:
+        """Return a function under the name of the user's, by which errors call it."""
+        named = functools.partial(function)
+        theirs = next((f for f in (self.image, self.region) if hasattr(f, "__name__")), function)
+        named.__name__ = theirs.__name__  # type: ignore[attr-defined]
+        return named
 
     def _with_masks(self, item: Any) -> ee.Image:
         """Return an item's image; of data, its bands and then what tells where they are masked.
