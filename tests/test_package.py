@@ -83,11 +83,12 @@ eedask.emulator.values: dates formulas patterns truth value_types comparison ele
 eedask.expressions: digest symbols compile
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
-eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task finding
-  image_question image_task
+eedask.pixels: formats layout visualization query cutting descriptions image_bands tiles chip_task
+  finding image_question image_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
-eedask.results: contact_sheet csv_text report values result
+eedask.results: contact_sheet csv_text report values chip_files common_grid blocks lazy_bands
+  coordinates chip_dataset result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
   process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from eedask.dataset.file_names import safe_name
 from eedask.earthengine.endpoint import Endpoint
-from eedask.earthengine.methods import Send, ask, compute_value, of_one_item, projection_of
+from eedask.earthengine.methods import Send, ask, compute_value, of_one_item
 from eedask.errors import InputError, PermanentError, TransientError
 from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
+from eedask.pixels.descriptions import (
+    Known,
+    Undescribed,
+    batches,
+    describe,
+    halves,
+    placeable,
+)
 from eedask.pixels.formats.base import ImageFormat
 from eedask.pixels.formats.masking import Masking
 from eedask.pixels.image_bands import bands_of
@@ -29,6 +39,7 @@ from eedask.pixels.query import (
 )
 from eedask.pixels.tiles import TileSizes, check_chip, divisible, fetch_tiled
 from eedask.pixels.visualization import Visualization
+from eedask.run.request_pool import Split
 from eedask.run.task import File, Job, Sender
 
 COMPUTE_PIXELS = "compute_pixels"
@@ -52,8 +63,9 @@ class ChipTask:
     about : Expression, optional
         The names and types of the image's bands, and its projection if the layout is native; None
         where each item has an image of its own.
-    projection : Expression, optional
-        The projection of an item's own image, if the layout is native.
+    description : Expression, optional
+        What is to be known of an item's own image before its pixels are asked for: its projection,
+        if the layout is native, and its properties, if any are wanted; None where nothing is.
     format : ImageFormat
     method : str
     bands : tuple of str
@@ -65,17 +77,21 @@ class ChipTask:
         Column whose values name subfolders.
     unique_case : bool
         Whether no two ids, or folder values, differ by case alone.
+    properties : tuple of str
+        Properties of the image that the manifest is to have.
     limits : Limits, optional
         How large a request and a chip may be; those of the method when None.
     native : NativeProjection, optional
         The projection of the image, if all items share one; :meth:`prepare` asks for it.
+    told : mapping, optional
+        The properties of the image, if all items share one; :meth:`prepare` asks for them.
     """
 
     endpoint: Endpoint
     image: Expression
     layout: Layout | None
     about: Expression | None
-    projection: Expression | None
+    description: Expression | None
     format: ImageFormat
     method: str
     bands: tuple[str, ...]
@@ -83,8 +99,10 @@ class ChipTask:
     masking: Masking
     folder_by: str | None
     unique_case: bool
+    properties: tuple[str, ...] = ()
     limits: Limits | None = None
     native: NativeProjection | None = None
+    told: Mapping[str, Any] | None = None
 
     @property
     def needs_client(self) -> bool:
@@ -111,7 +129,7 @@ class ChipTask:
         Returns
         -------
         ChipTask
-            With the image's grid, if the layout is native.
+            With the image's grid, if the layout is native, and its properties, if any are wanted.
 
         Raises
         ------
@@ -121,30 +139,42 @@ class ChipTask:
         """
         if self.about is None:
             return self
-        found = ask(send, compute_value(self.endpoint, self.about.encode(items[0])), bands_of)
+        request = compute_value(self.endpoint, self.about.encode(items[0]))
+        found = ask(send, request, partial(bands_of, names=self.properties))
         found.check(self.bands)
         if self.masking.nodata is not None:
             found.check_nodata(self.bands, self.masking.nodata)
         if self.format.is_visual and self.visualization is None:
             found.check_drawable(self.bands, self.format)
+        known = replace(self, told=found.properties)
         if found.projection is None:
-            return self
+            return known
         try:
-            return replace(self, native=_placeable(found.projection))
+            return replace(known, native=placeable(found.projection))
         except PermanentError as error:
             raise InputError(str(error)) from error
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
-        """Yield one job an item, with its grid unless Earth Engine has to be asked for it.
+        """Yield one job an item, or one for many whose images are to be described first.
 
         Grids are made here and not in the threads that send requests, because pyproj makes its
         transformers anew in every thread.
         """
+        undescribed = []
         for item in items:
-            yield Job((item,), self._laid_out(item))
+            grid = self._laid_out(item)
+            if isinstance(grid, Exception):
+                yield Job((item,), grid)
+            elif self.description is None:
+                yield Job((item,), Known(grid, properties=self.told))
+            else:
+                undescribed.append((item, grid))
+        yield from batches(undescribed)
 
-    def do(self, job: Job, sender: Sender) -> list[File]:
+    def do(self, job: Job, sender: Sender) -> list[File] | Split:
         """Return the item's chip, of one request or put together of several.
+
+        Of a job whose images are to be described first, return a job for each item, with that.
 
         A picture of one request is the very file that Earth Engine sent. A chip of several is held
         in memory decoded, with the tiles under way beside it, and then as a file: as many of them
@@ -155,13 +185,24 @@ class ChipTask:
         RequestError, InputError
             If the chip cannot be had.
         """
-        (item,) = job.items
-        with of_one_item():
+        if isinstance(job.laid_out, Undescribed):
+            assert self.description is not None
+            with self._explained(job):
+                wanted = self.description, self.properties
+                return Split(describe(self.endpoint, *wanted, job, sender))
+        (item,), known = job.items, job.laid_out
+        with self._explained(job):
             self.format.check_writes()
-            grid = job.laid_out or self._native_grid(item, sender)
+            grid = self._grid(item, known)
             expression = self.image.encode(item)
             query = PixelQuery(expression, self.sent_as, grid, self._sent, self.visualization)
-            return [self._file(self.path(item), self._pixels(query, sender), grid)]
+            file = self._file(self.path(item), self._pixels(query, sender), grid)
+            return [replace(file, properties=known.properties)]
+
+    def _explained(self, job: Job) -> contextlib.AbstractContextManager[None]:
+        """Explain the refusal of a request that is one item's; see :func:`of_one_item`."""
+        alone = len(job.items) == 1
+        return of_one_item(only_images=True) if alone else contextlib.nullcontext()
 
     def _file(self, path: str, answer: bytes, grid: PixelGrid | None) -> File:
         """Return a chip's file; where its pixels lie is read from the answer if not asked for."""
@@ -169,9 +210,10 @@ class ChipTask:
         count = 0 if found is None else len(self.bands) or found // 2
         grid = grid or self.sent_as.grid_of(answer)
         data = self.format.settle(answer, self.sent_as, self.masking, count, grid)
+        bands = self.format.bands_of(data, () if self.visualization is not None else self.bands)
         if grid is None:
-            return File(path, data, *self.sent_as.shape_of(answer))
-        return File(path, data, *grid.shape, grid.crs, grid.transform)
+            return File(path, data, *self.sent_as.shape_of(answer), bands=bands)
+        return File(path, data, *grid.shape, grid.crs, grid.transform, bands)
 
     @property
     def _sent(self) -> tuple[str, ...]:
@@ -183,9 +225,12 @@ class ChipTask:
         """The format in which Earth Engine is asked for the pixels."""
         return self.format.sent_as(has_grid=self.layout is not None)
 
-    def split(self, job: Job, error: Exception) -> tuple[Job, ...]:
-        """Return no jobs: :meth:`do` itself cuts a chip that is too large into tiles."""
-        return ()
+    def split(self, job: Job, error: Exception) -> Sequence[Job]:
+        """Return the halves of a job whose items cannot be described together.
+
+        Chips that are too large :meth:`do` itself cuts into tiles.
+        """
+        return halves(job, error) if isinstance(job.laid_out, Undescribed) else ()
 
     def _laid_out(self, item: WorkItem) -> PixelGrid | Exception | None:
         if self.layout is None or self.layout.lattice.is_native:
@@ -203,19 +248,12 @@ class ChipTask:
         folder = safe_name(item.value(f"column:{self.folder_by}"), unique_case=self.unique_case)
         return f"{FOLDER}/{folder}/{name}"
 
-    def _native_grid(self, item: WorkItem, sender: Sender) -> PixelGrid | None:
-        if self.layout is None:
-            return None
-        native = self.native
-        if native is None:
-            native = _placeable(self._projection_info(item, sender.ask))
-        return self.layout.grid(item, native)
-
-    def _projection_info(self, item: WorkItem, send: Send) -> Mapping[str, Any]:
-        """Return what Earth Engine answers for the projection of an item's image."""
-        assert self.projection is not None
-        request = compute_value(self.endpoint, self.projection.encode(item))
-        return ask(send, request, projection_of)
+    def _grid(self, item: WorkItem, known: Known) -> PixelGrid | None:
+        """Return the grid of an item's chip; None if only Earth Engine knows it."""
+        if self.layout is None or known.grid is not None:
+            return known.grid
+        own = self.native if known.projection is None else placeable(known.projection)
+        return self.layout.grid(item, own)
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
@@ -278,10 +316,3 @@ class ChipTask:
         if grid is not None and divisible(grid.shape, self._limits):
             request = replace(request, divisible=True)
         return sender.send(request, check)
-
-
-def _placeable(info: Mapping[str, Any]) -> NativeProjection:
-    """Return an image's grid; raise PermanentError if pixels cannot be placed on it."""
-    native = NativeProjection.from_info(info)
-    native.check_readable()
-    return native

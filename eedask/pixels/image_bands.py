@@ -10,6 +10,7 @@ import numpy as np
 
 from eedask.earthengine.methods import checked_projection, reading, value_of
 from eedask.errors import InputError
+from eedask.pixels.descriptions import properties_in
 from eedask.pixels.formats.base import ImageFormat
 from eedask.pixels.formats.masking import holds
 
@@ -27,10 +28,13 @@ class ImageBands:
         The type of each band by its name, as ``ee.PixelType.getInfo`` tells it.
     projection : mapping, optional
         As ``ee.Projection.getInfo`` tells it; None where it was not asked for.
+    properties : mapping of str to object
+        Those that were asked for; None for those that the image does not have.
     """
 
     types: Mapping[str, Mapping[str, Any]]
     projection: Mapping[str, Any] | None
+    properties: Mapping[str, Any]
 
     def check(self, asked: Sequence[str]) -> None:
         """Raise InputError unless the image has the bands that are asked for, or any at all."""
@@ -99,8 +103,8 @@ class ImageBands:
             )
 
 
-def bands_of(body: bytes) -> ImageBands:
-    """Return what an answer of ``value:compute`` says of an image.
+def bands_of(body: bytes, names: Sequence[str] = ()) -> ImageBands:
+    """Return what an answer of ``value:compute`` says of an image, its named properties included.
 
     Raises
     ------
@@ -108,20 +112,23 @@ def bands_of(body: bytes) -> ImageBands:
         If it says nothing of the kind.
     """
     with reading(body, "bands"):
-        return told_bands(value_of(body))
+        return told_bands(value_of(body), names)
 
 
-def told_bands(told: Mapping[str, Any]) -> ImageBands:
+def told_bands(told: Mapping[str, Any], names: Sequence[str] = ()) -> ImageBands:
     """Return what is told of an image; raise what :func:`reading` takes if it is malformed.
 
     Parameters
     ----------
     told : mapping
-        ``names``, ``types``, and ``projection`` if that was asked for.
+        ``names``, ``types``, and ``projection`` and properties if they were asked for.
+    names : sequence of str
+        The properties.
     """
     types = {str(name): dict(told["types"][name]) for name in told["names"]}
     projection = told.get("projection")
-    return ImageBands(types, None if projection is None else checked_projection(projection))
+    checked = None if projection is None else checked_projection(projection)
+    return ImageBands(types, checked, properties_in(told, names))
 
 
 def _is_8_bit(kind: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from eedask.errors import (
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.chip_task import ChipTask
+from eedask.pixels.descriptions import Known
 from eedask.pixels.image_question import ImageQuestion, Told
 from eedask.pixels.tiles import TileSizes
 from eedask.run.request_pool import Split
@@ -114,9 +115,9 @@ class ImageTask:
             for item in items
         ]
 
-    def _laid_out(self, item: WorkItem, told: Told | NoImageError) -> PixelGrid | Exception:
+    def _laid_out(self, item: WorkItem, told: Told | NoImageError) -> Known | Exception:
         try:
-            return told if isinstance(told, NoImageError) else self._grid(item, told)
+            return told if isinstance(told, NoImageError) else Known(self._grid(item, told))
         except Exception as error:
             return error
 

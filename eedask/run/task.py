@@ -65,6 +65,10 @@ class File:
     transform : tuple of 6 floats, optional
         From (column, row) to coordinates of the crs, in the order of ``rasterio.Affine``; None if
         only Earth Engine knows it.
+    bands : mapping of str to str
+        NumPy's names of the types of its bands, by their names.
+    properties : mapping of str to object, optional
+        What the user wanted to know of the item's image; values are those of JSON.
     """
 
     path: str
@@ -73,6 +77,8 @@ class File:
     width: int
     crs: str | None = None
     transform: Transform | None = None
+    bands: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,10 @@ from eedask.errors import InputError, ItemsError
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.grid import Lattice
 from eedask.items.check import check_items
+from eedask.items.from_earth_engine import check_properties
 from eedask.items.item import WorkItem, sample_items
 from eedask.pixels.chip_task import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipTask
+from eedask.pixels.descriptions import PROJECTION, PROPERTIES, property_keys
 from eedask.pixels.formats.base import ImageFormat
 from eedask.pixels.formats.masking import PACKED, Masking
 from eedask.pixels.formats.registry import image_format
@@ -62,9 +64,11 @@ class ChipRequest:
     method: str
     nodata: float | None
     mask: str | None
+    properties: Sequence[str]
 
     def __post_init__(self) -> None:
         _check_method(self.method, self.kind)
+        check_properties(self.properties)
         _ = self.masking
         rows_columns, bands = self.rows_columns, self._bands_and_look[0]
         if self.region is None:
@@ -86,6 +90,11 @@ class ChipRequest:
     def needs_geometry(self) -> bool:
         """Whether the chips lie around the items' own geometries."""
         return self.region is None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The properties of images that the manifest is to have, each once."""
+        return tuple(dict.fromkeys(self.properties or ()))
 
     @cached_property
     def kind(self) -> ImageFormat:
@@ -168,7 +177,7 @@ class ChipRequest:
             image=image,
             layout=self.layout,
             about=None if is_own else self._about(samples),
-            projection=self._projection(samples) if is_own and self._is_native else None,
+            description=self._description(samples) if is_own else None,
             format=self.kind,
             method=self.method,
             bands=bands,
@@ -176,6 +185,7 @@ class ChipRequest:
             masking=self.masking,
             folder_by=self.folder_by,
             unique_case=not self._case_matters(items),
+            properties=self.names,
         )
         if self.rows_columns is not None and self.layout is not None:
             task.check_shape(self.rows_columns)
@@ -199,6 +209,7 @@ class ChipRequest:
             "bands": bands,
             "visualization": look.to_json() if look else None,
             "folder_by": self.folder_by,
+            "properties": self.names,
             **self.masking.to_json(),
         }
 
@@ -301,22 +312,32 @@ class ChipRequest:
         def about(item: Any) -> ee.Dictionary:
             image = self._image_of(item)
             told = {"names": image.bandNames(), "types": image.bandTypes()}
-            if self._is_native:
-                told["projection"] = self._projection_of(image)
-            return ee.Dictionary(told)
+            return ee.Dictionary({**told, **self._told_of(image)})
 
         what = about if callable(self.image) else about(None)
         return compile_expression(what, samples, expect=ee.Dictionary)
 
-    def _projection(self, samples: list[WorkItem]) -> Expression:
-        """Return the question about the grid of an item's own image."""
+    def _description(self, samples: list[WorkItem]) -> Expression | None:
+        """Return the question about an item's own image; None if there is none."""
+        if not (self._is_native or self.names):
+            return None
         return compile_expression(
-            lambda item: self._projection_of(self._image_of(item)), samples, expect=ee.Projection
+            lambda item: ee.Dictionary(self._told_of(self._image_of(item))),
+            samples,
+            expect=ee.Dictionary,
         )
 
-    def _projection_of(self, image: ee.Image) -> ee.Projection:
-        bands, _ = self._bands_and_look
-        return image.select(bands[0] if bands else 0).projection()
+    def _told_of(self, image: ee.Image) -> dict[str, Any]:
+        """Return what has to be known of an image before its pixels are asked for."""
+        told: dict[str, Any] = {}
+        if self._is_native:
+            bands, _ = self._bands_and_look
+            told[PROJECTION] = image.select(bands[0] if bands else 0).projection()
+        if self.names:
+            # As those of a feature: they may be null.
+            keys = property_keys(self.names)
+            told[PROPERTIES] = ee.Feature(None, {key: image.get(keys[key]) for key in keys})
+        return told
 
 
 def _is_finite(value: Any) -> bool:
@@ -366,6 +387,7 @@ def chips(
     method: str = COMPUTE_PIXELS,
     nodata: float | None = None,
     mask: str | None = None,
+    properties: Sequence[str] = (),
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
     retry: RetryPolicy | None = None,
@@ -405,8 +427,8 @@ def chips(
     crs : str or anything pyproj takes, optional
         The chips' crs: an EPSG code, ``"utm"`` for each item's own UTM zone (the default with
         ``scale``), or ``"native"`` for the grid of the image itself. The native grid takes one
-        more request for each item, or one in all if the items share the image. With ``region``,
-        the default is the image's own crs; a composite has EPSG:4326.
+        more request for each 100 items of a partition, or one in all if the items share the image.
+        With ``region``, the default is the image's own crs; a composite has EPSG:4326.
     region : float or callable, optional
         Metres by which each item's geometry is buffered, the bounds of the buffer being the
         region; or a function from an item to an ``ee.Geometry``:
@@ -443,6 +465,14 @@ def chips(
         Add a band ``mask`` instead, 1 where all bands are valid and 0 elsewhere; values are 0
         where they are masked. It is uint8 in NumPy files, and in GeoTIFFs, which have one type,
         that of the other bands. GeoTIFFs have GDAL's mask beside it.
+    properties : sequence of str
+        Properties of the image that an item got, such as ``["system:index", "CLOUD_COVER"]``, to
+        stand in the manifest by their names; null where the image has no such property, as a
+        mosaic of others has none of theirs. If the items share one image, they come with the
+        request about its bands, which is sent anyway. Otherwise they cost one more request for
+        each 100 items of a partition, the same in which the native grid is asked for:
+        computePixels answers with pixels alone. An image whose properties cannot be had fails its
+        item.
     concurrency : int
         Requests at once, over all workers and all runs of the project on the cluster. Earth
         Engine's default quota is 40 (https://developers.google.com/earth-engine/guides/usage).
@@ -511,6 +541,7 @@ def chips(
         method=method,
         nodata=nodata,
         mask=mask,
+        properties=properties,
     )
     checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
     task, question = request.task(checked, sending.endpoint)

@@ -112,7 +112,7 @@ class Search:
         sample = sample_items(self.items)[0]
         question = image_question(self.finder, self.images, wanted, sample)
         # Grids are asked for with the question, many at once, and not by each chip.
-        return ImageTask(replace(chips, projection=None), question, region)
+        return ImageTask(replace(chips, description=None), question, region)
 
     def question(self, of_chips: Question) -> Question:
         """Return what determines the result, by what determines that of chips."""
@@ -300,6 +300,7 @@ def images(
         method=method,
         nodata=nodata,
         mask=mask,
+        properties=(),
     )
     chips, question = request.task(search.placed_items, sending.endpoint)
     return Plan(

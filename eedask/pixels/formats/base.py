@@ -92,6 +92,21 @@ class ImageFormat(ABC):
         """
 
     @abstractmethod
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the bands of a file by its head: NumPy's names of their types, by their names.
+
+        They are the bands that are read from what :meth:`open` returns, in their order. What only
+        says where others are masked, as alpha does, is none.
+
+        Parameters
+        ----------
+        data : bytes
+        named : sequence of str
+            What the bands were asked for as, for files that do not name them; empty if that is not
+            known.
+        """
+
+    @abstractmethod
     def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
         """Return in what a file is not what was asked for, in words; None if in nothing.
 

@@ -5,10 +5,13 @@ Tags of TIFF: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Mapping
 from typing import Any, Literal
+from xml.etree import ElementTree
 
+import numpy as np
 from PIL import TiffImagePlugin
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 256, 257, 258, 259
@@ -16,6 +19,10 @@ _SAMPLES, _ROWS_PER_STRIP, _PLANES = 277, 278, 284
 # Where the pixels stand in the file, and how many bytes they have there, in strips or in tiles.
 _STRIPS, _TILES = (273, 279), (324, 325)
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
+# What bits mean, by number, as NumPy's letters.
+_SAMPLE_FORMAT, _KINDS = 339, {1: "u", 2: "i", 3: "f"}
+# XML of GDAL's own: https://gdal.org/en/stable/drivers/raster/gtiff.html#metadata
+_GDAL_METADATA = 42112
 
 Tags = Mapping[int, Any]
 
@@ -49,6 +56,30 @@ def shape_in(tags: Tags) -> tuple[int, int]:
 def samples_in(tags: Tags) -> int:
     """Return how many bands there are."""
     return int(tags.get(_SAMPLES, 1))
+
+
+def dtype_in(tags: Tags) -> str:
+    """Return NumPy's name of the type that all bands have."""
+    kind = _KINDS[tags.get(_SAMPLE_FORMAT, (1,))[0]]
+    return np.dtype(f"{kind}{tags[_BITS][0] // 8}").name
+
+
+def names_in(tags: Tags) -> tuple[str, ...]:
+    """Return the bands' names, which GDAL writes as their descriptions; empty if one has none."""
+    found = _descriptions(tags.get(_GDAL_METADATA, ""))
+    names = [found.get(number, "") for number in range(samples_in(tags))]
+    return tuple(names) if all(names) and len({*names}) == len(names) else ()
+
+
+@functools.lru_cache(maxsize=64)
+def _descriptions(metadata: str) -> dict[int, str]:
+    """Return the description of each band by its number, from 0; most chips of a run share it."""
+    items = ElementTree.fromstring(metadata).iter("Item") if metadata else ()
+    return {
+        int(item.get("sample", -1)): (item.text or "").strip()
+        for item in items
+        if item.get("role") == "description"
+    }
 
 
 def _check_pixels(tags: Tags, size: int) -> None:

@@ -44,6 +44,13 @@ class Npy(JoinableFormat):
             raise ValueError(f"{len(data) - length} bytes for {rows} x {columns} of {dtype}")
         return rows, columns
 
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the fields that hold one value a pixel."""
+        # Bytes 6 and 8 on hold the version, and the length of the header; see shape_of.
+        wide = data[6] > 1
+        length = int.from_bytes(data[8 : 12 if wide else 10], "little") + (12 if wide else 10)
+        return dict(_fields(data[:length]))
+
     def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
         """Compare the names of the fields."""
         length = 10 + int.from_bytes(data[8:10], "little")
@@ -142,6 +149,19 @@ def _head(dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
     file = io.BytesIO()
     _write_header(file, dtype, shape)
     return file.getvalue()
+
+
+@functools.lru_cache(maxsize=64)
+def _fields(header: bytes) -> tuple[tuple[str, str], ...]:
+    """Return the name, and that of the type, of each field with one value a pixel."""
+    file = io.BytesIO(header)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    _, _, dtype = read(file)
+    fields = [(name, dtype[name]) for name in dtype.names or ()]
+    return tuple((name, field.name) for name, field in fields if field.shape == ())
 
 
 @functools.lru_cache(maxsize=64)

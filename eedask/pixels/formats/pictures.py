@@ -17,6 +17,9 @@ from eedask.pixels.formats.masking import Masking
 
 # Bytes of a pixel in Pillow's memory.
 _PILLOW_BYTES = {"L": 1, "LA": 4, "RGB": 4, "RGBA": 4}
+_GREYS = ("1", "L", "LA")
+# What the bands of a picture are called that have no names of their own.
+GREY, COLOURS = ("grey",), ("red", "green", "blue")
 
 
 class PictureFormat(JoinableFormat):
@@ -38,6 +41,13 @@ class PictureFormat(JoinableFormat):
         By the class of the one format and not by ``Image.open``, which takes what has more than
         179 million pixels for an attack. Chips are the user's own, and may be larger once joined.
         """
+
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the colours, named as the bands that were asked for if they are as many."""
+        mode = self.unread(data).mode
+        colours = GREY if mode in _GREYS else COLOURS
+        names = named if len(named) == len(colours) else colours
+        return dict.fromkeys(names, "uint8")
 
     def check_pixels(self, data: bytes) -> None:
         """Raise any error unless all pixels are there, as only unpacking them shows."""
@@ -113,7 +123,7 @@ def _plain(image: Image.Image) -> Image.Image:
     has_alpha = image.has_transparency_data
     if image.mode in _PILLOW_BYTES and has_alpha == image.mode.endswith("A"):
         return image
-    grey = image.mode in ("1", "L", "LA")
+    grey = image.mode in _GREYS
     return image.convert(("L" if grey else "RGB") + ("A" if has_alpha else ""))
 
 

@@ -19,7 +19,7 @@ from eedask.crs import as_pyproj
 from eedask.errors import PermanentError
 from eedask.grid import PixelGrid
 from eedask.pixels.formats.base import ImageFormat, JoinableFormat
-from eedask.pixels.formats.geotiff_tags import samples_in, shape_in, tags_of
+from eedask.pixels.formats.geotiff_tags import dtype_in, names_in, samples_in, shape_in, tags_of
 from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, equal_in
 from eedask.pixels.formats.npy import Npy
 
@@ -64,6 +64,14 @@ class Tif(ImageFormat):
     def shape_of(self, data: bytes) -> tuple[int, int]:
         """Read the directory of the file, and see that what it points to is there."""
         return shape_in(tags_of(data))
+
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the bands by their descriptions, or else as they were asked for, or by number."""
+        tags = tags_of(data)
+        count = samples_in(tags)
+        numbered = [f"b{number}" for number in range(1, count + 1)]
+        known = names_in(tags) or (named if len(named) == count else numbered)
+        return dict.fromkeys(known, dtype_in(tags))
 
     def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
         """Compare the number of bands."""
