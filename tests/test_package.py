@@ -79,10 +79,10 @@ eedask.emulator.server: channel dressing hosts orphans starting launcher options
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
   joda typenames coercion info
-eedask.expressions: digest symbols compile
+eedask.expressions: digest symbols compile graph
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
-eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task
+eedask.pixels: formats layout resampling visualization query cutting image_bands tiles chip_task
 eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet csv_text report values result

@@ -65,6 +65,8 @@ class ChipTask:
         How large a request and a chip may be; those of the method when None.
     native : NativeProjection, optional
         The projection of the image, if all items share one; :meth:`prepare` asks for it.
+    remarks : tuple of str
+        What the user may want to know of the chips' pixels.
     """
 
     endpoint: Endpoint
@@ -80,6 +82,7 @@ class ChipTask:
     unique_case: bool
     limits: Limits | None = None
     native: NativeProjection | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def needs_client(self) -> bool:
@@ -89,7 +92,7 @@ class ChipTask:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know before running."""
-        return built_on_workers({"image": self.image})
+        return self.remarks + built_on_workers({"image": self.image})
 
     def sizes(self) -> TileSizes:
         """Return what the chips of one process share: the size of tiles that work."""
