@@ -17,6 +17,12 @@ from eedask.expressions.compile import Expression
 from eedask.expressions.digest import Digests
 from eedask.items.item import WorkItem
 
+# What functions of images call the first of them.
+_FIRST_IMAGE = (
+    *("input", "image", "image1", "dstImg", "destination", "object", "value"),
+    "DEFAULT_EXPRESSION_IMAGE",
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -35,6 +41,9 @@ class Part:
         dictionary, a function's body.
     of_item : bool
         Whether other items have another part in its place.
+    arguments : frozenset of str
+        Arguments of functions around it that it uses, so that what it gives depends on what those
+        are called with.
     """
 
     digest: str
@@ -42,6 +51,12 @@ class Part:
     constant: Any = None
     parts: Mapping[str, Part] = field(default_factory=dict)
     of_item: bool = False
+    arguments: frozenset[str] = frozenset()
+
+    @property
+    def first_image(self) -> Part | None:
+        """The image that gives the result of this function of images its bands and its grid."""
+        return next((self.parts[name] for name in _FIRST_IMAGE if name in self.parts), None)
 
     def all(self) -> Iterator[Part]:
         """Yield this part and all below it, each once."""
@@ -126,4 +141,9 @@ class _Reader:
         digest = self._digests.of(node)
         of_item = self._everywhere is not None and digest not in self._everywhere
         parts = {name: self._part(child) for name, child in children.items()}
-        return Part(digest, parts=parts, of_item=of_item, **found)
+        arguments = frozenset[str]().union(*(part.arguments for part in parts.values()))
+        if kind == "argumentReference":
+            arguments |= {content}
+        elif kind == "functionDefinitionValue":
+            arguments -= {*content["argumentNames"]}
+        return Part(digest, parts=parts, of_item=of_item, arguments=arguments, **found)

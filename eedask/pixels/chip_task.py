@@ -11,10 +11,13 @@ from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import Send, ask, compute_value, of_one_item, projection_of
 from eedask.errors import InputError, PermanentError
 from eedask.expressions.compile import Expression, built_on_workers
+from eedask.expressions.graph import Part, graphs
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
+from eedask.pixels.chip_forecast import ChipSizes, cells_under, overlap
 from eedask.pixels.formats.base import ImageFormat
 from eedask.pixels.image_bands import bands_of
+from eedask.pixels.known_pixels import KnownPixels, known_pixels, stated_shape
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import (
     PIXEL_LIMITS,
@@ -28,6 +31,7 @@ from eedask.pixels.query import (
 )
 from eedask.pixels.tiles import TileSizes, check_chip, divisible, fetch_tiled
 from eedask.pixels.visualization import Visualization
+from eedask.run.forecast import Bounds, Forecast
 from eedask.run.task import File, Job, Sender
 
 COMPUTE_PIXELS = "compute_pixels"
@@ -92,7 +96,12 @@ class ChipTask:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know before running."""
-        return self.remarks + built_on_workers({"image": self.image})
+        return self.remarks + built_on_workers(self.expressions)
+
+    @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated the work in, by what the user calls it."""
+        return {"image": self.image}
 
     def sizes(self) -> TileSizes:
         """Return what the chips of one process share: the size of tiles that work."""
@@ -129,6 +138,58 @@ class ChipTask:
             return replace(self, native=_placeable(found.projection))
         except PermanentError as error:
             raise InputError(str(error)) from error
+
+    def before(self, samples: int) -> Bounds:
+        """Return how many requests :meth:`prepare` sends: one about an image that all share."""
+        return Bounds.exactly(0 if self.about is None else 1)
+
+    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what the items' chips are expected to take.
+
+        Where a chip lies is not known before the grid of a native layout is.
+        """
+        seen = graphs(self.image, items[:1])
+        sizes, shape = self._sizes_of(seen), self._shape_of(seen)
+        found, grids = Forecast(), []
+        for item in items:
+            grid = self._laid_out(item)
+            if isinstance(grid, Exception):
+                found += Forecast(1, refused=1)
+                continue
+            found += sizes.of_chip(shape if grid is None else grid.shape)
+            grids.append(grid)
+        known = [grid for grid in grids if grid is not None]
+        return overlap(found, cells_under(known) if len(known) == len(grids) else None)
+
+    def _shape_of(self, seen: Sequence[Part]) -> tuple[int, int] | None:
+        """Return the rows and columns of chips whose grid is not known yet, if all have the same.
+
+        Those that Earth Engine cuts to a region have them in their expression.
+        """
+        if self.layout is not None:
+            return self.layout.shape
+        return stated_shape(seen[0]) if seen else None
+
+    def _sizes_of(self, seen: Sequence[Part]) -> ChipSizes:
+        known = known_pixels(seen[0]) if seen else KnownPixels()
+        if self.bands:
+            known = replace(known, bands=Bounds.exactly(len(self.bands)))
+        if self.format.is_visual:
+            known = KnownPixels(self._drawn(known.bands), Bounds.exactly(1))
+        return ChipSizes(
+            known,
+            self._limits,
+            self._least_bands,
+            a_tile=1 if self.method == COMPUTE_PIXELS else 2,
+            a_chip=0 if self.projection is None else 1,
+            is_tiled=self.layout is not None,
+        )
+
+    def _drawn(self, bands: Bounds) -> Bounds:
+        """Return how many bands a picture has: one, or three colours."""
+        if self._least_bands == 3 or bands == Bounds.exactly(3):
+            return Bounds.exactly(3)
+        return bands if bands.is_exact else Bounds(1, 3)
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
         """Yield one job an item, with its grid unless Earth Engine has to be asked for it.

@@ -26,11 +26,6 @@ RESAMPLINGS = (NEAREST, "bilinear", "bicubic")
 _LANDSAT = re.compile(r"(^|/)LANDSAT/L[CET]0[4-9]/")
 _LANDSAT_SCALE = 30.0
 
-# The names by which functions of images call the image that gives the result its grid.
-_FIRST_IMAGE = (
-    *("input", "image", "image1", "dstImg", "destination", "object", "value"),
-    "DEFAULT_EXPRESSION_IMAGE",
-)
 _GIVE_A_GRID = ("Image.setDefaultProjection", "Image.reproject")
 _COMPOSITES = ("ImageCollection.mosaic", "ImageCollection.qualityMosaic", "ImageCollection.reduce")
 
@@ -70,8 +65,7 @@ def _composite(part: Part) -> Part | None:
     while found is not None and found.function not in _GIVE_A_GRID:
         if found.function in _COMPOSITES or found.function.startswith("reduce."):
             return found
-        parts = found.parts
-        found = next((parts[name] for name in _FIRST_IMAGE if name in parts), None)
+        found = found.first_image
     return None
 
 

@@ -1,0 +1,133 @@
+"""What chips are expected to take: requests, pixels, bytes, and how much they overlap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from eedask.grid import PixelGrid, Window
+from eedask.pixels.cutting import Allowance, cut, granted
+from eedask.pixels.known_pixels import KnownPixels
+from eedask.pixels.query import Limits
+from eedask.run.forecast import UNKNOWN, Bounds, Forecast
+
+# Bytes of a file that are no pixels, at most, of chips of usual size.
+_HEAD = 4096
+
+
+@dataclass(frozen=True)
+class ChipSizes:
+    """How the requests of a plan's chips are counted.
+
+    Attributes
+    ----------
+    pixels : KnownPixels
+        Of the image, as it comes back.
+    limits : Limits
+    tried_bands : int
+        The bands for which the first tiles are cut, before types are known.
+    a_tile : int
+        Requests for each tile: two, where a URL is made and then fetched.
+    a_chip : int
+        Requests for each chip besides its tiles, such as that for its own image's grid.
+    is_tiled : bool
+        Whether a chip that is too large for one request is fetched in tiles.
+    """
+
+    pixels: KnownPixels
+    limits: Limits
+    tried_bands: int
+    a_tile: int = 1
+    a_chip: int = 0
+    is_tiled: bool = True
+
+    def of_chip(self, shape: tuple[int, int] | None) -> Forecast:
+        """Return what one chip takes; of a shape that only Earth Engine knows when None."""
+        if shape is None:
+            least = self.a_tile + self.a_chip
+            asked = Bounds(least, None if self.is_tiled else least)
+            return Forecast(1, 0, asked, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, cells=None)
+        return _of_shape(self, shape)
+
+
+@lru_cache(maxsize=1024)
+def _of_shape(sizes: ChipSizes, shape: tuple[int, int]) -> Forecast:
+    pixels = Bounds.exactly(shape[0] * shape[1])
+    nbytes = pixels * sizes.pixels.pixel_bytes
+    tiles = _tiles(sizes, shape)
+    requests = tiles * Bounds.exactly(sizes.a_tile) + Bounds.exactly(sizes.a_chip)
+    files = Bounds(0, None if nbytes.most is None else nbytes.most + _HEAD)
+    return Forecast(
+        1,
+        0,
+        requests,
+        pixels,
+        nbytes,
+        nbytes.within(sizes.limits.bytes),
+        files,
+        remarks=_remarks(sizes, shape, nbytes, tiles),
+    )
+
+
+def _tiles(sizes: ChipSizes, shape: tuple[int, int]) -> Bounds:
+    """Return how many tiles a chip of some shape is asked for in, those refused included."""
+    if not sizes.is_tiled:
+        return Bounds.exactly(1)
+    whole, each = Window(0, 0, shape), sizes.pixels.pixel_bytes
+    first = len(cut(whole, granted(sizes.limits, sizes.tried_bands)))
+
+    def needed(pixel_bytes: float) -> int:
+        most = max(1, int(sizes.limits.bytes // pixel_bytes))
+        return max(first, len(cut(whole, Allowance(most, sizes.limits.side))))
+
+    fewest = needed(each.least)
+    if each.most is None:
+        return Bounds(fewest, None)
+    most = needed(each.most)
+    # Earth Engine's refusal tells the size that it allows, and all is cut anew.
+    return Bounds(fewest, most if most == first else most + 1)
+
+
+def _remarks(
+    sizes: ChipSizes, shape: tuple[int, int], nbytes: Bounds, tiles: Bounds
+) -> frozenset[str]:
+    if tiles.least < 2:
+        return frozenset()
+    return frozenset(
+        [
+            f"a chip of {shape[0]:,} x {shape[1]:,} pixels has {nbytes.least / 2**20:,.0f} MB or"
+            f" more, and a request {sizes.limits.bytes / 2**20:.0f} MB at most: each chip is"
+            f" fetched in {tiles.least:,.0f} tiles or more, and joined on the workers. Smaller"
+            " chips, or fewer bands, take one request each"
+        ]
+    )
+
+
+def cells_under(grids: Iterable[PixelGrid]) -> int | None:
+    """Return how many cells of the grids' own size cover all of them; None if that is not known.
+
+    Cells are blocks of the lattice that the grids lie on, whose rows and columns are counted from
+    the corner of the pixel next to its crs's origin.
+    """
+    cells: set[tuple[str, int, int]] = set()
+    for grid in grids:
+        a, b, x, d, e, y = grid.transform
+        if b or d:
+            return None
+        rows, columns = grid.shape
+        left, top = round(x / a), round(y / e)
+        for row in (top // rows, (top + rows - 1) // rows):
+            cells.update(
+                (grid.crs, row, column // columns) for column in (left, left + columns - 1)
+            )
+    return len(cells)
+
+
+def overlap(forecast: Forecast, cells: int | None) -> Forecast:
+    """Return a forecast of chips that lie in so many cells, each of one chip's requests."""
+    if cells is None or not forecast.items:
+        return Forecast(cells=None) + forecast
+    each = math.ceil(forecast.requests.least / max(1, forecast.items - forecast.refused))
+    return Forecast(cells=cells * each) + forecast
