@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.cutting import Allowance, cut, granted
-from eedask.pixels.known_pixels import KnownPixels
+from eedask.pixels.known_pixels import MOST_PIXEL_BYTES, KnownPixels
 from eedask.pixels.query import Limits
-from eedask.run.forecast import UNKNOWN, Bounds, Forecast
+from eedask.run.forecast import Bounds, Cell, Forecast
 
 # Bytes of a file that are no pixels, at most, of chips of usual size.
 _HEAD = 4096
@@ -47,8 +45,7 @@ class ChipSizes:
         """Return what one chip takes; of a shape that only Earth Engine knows when None."""
         if shape is None:
             least = self.a_tile + self.a_chip
-            asked = Bounds(least, None if self.is_tiled else least)
-            return Forecast(1, 0, asked, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, cells=None)
+            return Forecast(1, requests=Bounds(least, None if self.is_tiled else least))
         return _of_shape(self, shape)
 
 
@@ -67,6 +64,7 @@ def _of_shape(sizes: ChipSizes, shape: tuple[int, int]) -> Forecast:
         nbytes,
         nbytes.within(sizes.limits.bytes),
         files,
+        a_cell=int(requests.least),
         remarks=_remarks(sizes, shape, nbytes, tiles),
     )
 
@@ -83,9 +81,9 @@ def _tiles(sizes: ChipSizes, shape: tuple[int, int]) -> Bounds:
         return max(first, len(cut(whole, Allowance(most, sizes.limits.side))))
 
     fewest = needed(each.least)
-    if each.most is None:
+    most = needed(MOST_PIXEL_BYTES if each.most is None else each.most)
+    if each.most is None and most > first:
         return Bounds(fewest, None)
-    most = needed(each.most)
     # Earth Engine's refusal tells the size that it allows, and all is cut anew.
     return Bounds(fewest, most if most == first else most + 1)
 
@@ -105,29 +103,17 @@ def _remarks(
     )
 
 
-def cells_under(grids: Iterable[PixelGrid]) -> int | None:
-    """Return how many cells of the grids' own size cover all of them; None if that is not known.
+def cells_under(grid: PixelGrid) -> frozenset[Cell] | None:
+    """Return the cells of a grid's own size that cover it; None if they are not known.
 
-    Cells are blocks of the lattice that the grids lie on, whose rows and columns are counted from
-    the corner of the pixel next to its crs's origin.
+    Cells are blocks of the lattice that the grid lies on, whose rows and columns are counted from
+    the corner of a pixel that is next to the origin of the crs.
     """
-    cells: set[tuple[str, int, int]] = set()
-    for grid in grids:
-        a, b, x, d, e, y = grid.transform
-        if b or d:
-            return None
-        rows, columns = grid.shape
-        left, top = round(x / a), round(y / e)
-        for row in (top // rows, (top + rows - 1) // rows):
-            cells.update(
-                (grid.crs, row, column // columns) for column in (left, left + columns - 1)
-            )
-    return len(cells)
-
-
-def overlap(forecast: Forecast, cells: int | None) -> Forecast:
-    """Return a forecast of chips that lie in so many cells, each of one chip's requests."""
-    if cells is None or not forecast.items:
-        return Forecast(cells=None) + forecast
-    each = math.ceil(forecast.requests.least / max(1, forecast.items - forecast.refused))
-    return Forecast(cells=cells * each) + forecast
+    a, b, x, d, e, y = grid.transform
+    if b or d:
+        return None
+    rows, columns = grid.shape
+    left, top = round(x / a), round(y / e)
+    down = {top // rows, (top + rows - 1) // rows}
+    across = {left // columns, (left + columns - 1) // columns}
+    return frozenset((grid.crs, row, column) for row in down for column in across)

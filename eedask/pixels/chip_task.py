@@ -14,7 +14,7 @@ from eedask.expressions.compile import Expression, built_on_workers
 from eedask.expressions.graph import Part, graphs
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
-from eedask.pixels.chip_forecast import ChipSizes, cells_under, overlap
+from eedask.pixels.chip_forecast import ChipSizes, cells_under
 from eedask.pixels.formats.base import ImageFormat
 from eedask.pixels.image_bands import bands_of
 from eedask.pixels.known_pixels import KnownPixels, known_pixels, stated_shape
@@ -150,16 +150,20 @@ class ChipTask:
         """
         seen = graphs(self.image, items[:1])
         sizes, shape = self._sizes_of(seen), self._shape_of(seen)
-        found, grids = Forecast(), []
-        for item in items:
+        fields = self.image.fields
+        # Chips of one size can be cut out of cells of that size, unless images differ by more.
+        alike = shape is not None and fields is not None and fields <= {"geometry", "utm_crs"}
+
+        def of(item: WorkItem) -> Forecast:
             grid = self._laid_out(item)
             if isinstance(grid, Exception):
-                found += Forecast(1, refused=1)
-                continue
-            found += sizes.of_chip(shape if grid is None else grid.shape)
-            grids.append(grid)
-        known = [grid for grid in grids if grid is not None]
-        return overlap(found, cells_under(known) if len(known) == len(grids) else None)
+                return Forecast.unasked(1)
+            if grid is None:
+                return sizes.of_chip(shape)
+            cells = cells_under(grid) if alike else None
+            return replace(sizes.of_chip(grid.shape), cells=cells)
+
+        return Forecast.total(map(of, items))
 
     def _shape_of(self, seen: Sequence[Part]) -> tuple[int, int] | None:
         """Return the rows and columns of chips whose grid is not known yet, if all have the same.

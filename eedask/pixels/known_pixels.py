@@ -12,7 +12,9 @@ from eedask.run.forecast import Bounds
 # The most bands of one request
 # (https://developers.google.com/earth-engine/reference/rest/v1/projects.image/computePixels).
 MOST_BANDS = 1024
-_ANY_NUMBER, _ANY_BYTES = Bounds(1, MOST_BANDS), Bounds(1, 8)
+# Of a pixel of so many bands of the widest type, with the masks.
+MOST_PIXEL_BYTES = MOST_BANDS * 9
+_ANY_NUMBER, _ANY_BYTES = Bounds(1, None), Bounds(1, 8)
 
 # Bytes of a value after a cast (https://developers.google.com/earth-engine/apidocs/ee-image-tobyte
 # and its neighbours).

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -14,7 +16,7 @@ from eedask.errors import InputError
 from eedask.expressions.traps import SHAREABLE, TRAPS, found_in
 from eedask.items.item import sample_items, work_items
 from eedask.quota.messages import Ceiling
-from eedask.run.forecast import Bounds, Forecast
+from eedask.run.forecast import UNKNOWN, Bounds, Forecast
 from eedask.run.options import RunOptions
 from eedask.run.task import Task
 
@@ -22,6 +24,9 @@ from eedask.run.task import Task
 _MANY_REQUESTS = 1000
 # Cells are worth a word where they take at most one request for so many.
 _FEWER = 2
+_WRAPPED = textwrap.TextWrapper(
+    width=100, initial_indent="  - ", subsequent_indent="    ", break_long_words=False
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,34 +105,33 @@ class Explanation:
         return self.requests.most - self.before.most
 
     def __repr__(self) -> str:
-        lines = [f"{self.verb} of {self.items:,} items, before any request:", *self._rows()]
+        lines = [f"What {self.verb} of {self.items:,} items will ask of Earth Engine", ""]
+        lines += [f"  {name:<16} {text}" for name, text in self._rows()]
         if self.warnings:
-            lines += ["", "Look at this first:", *(f"  - {words}" for words in self.warnings)]
+            lines += ["", "Look at this first:"]
+            lines += [_WRAPPED.fill(words) for words in self.warnings]
         return "\n".join(lines)
 
-    def _rows(self) -> list[str]:
-        a_second = "" if self.ceiling.rate is None else f" at {self.ceiling.rate:g} requests/s"
-        quota = _spelled(self.seconds_at_quota, _time) + a_second if a_second else "no rate stated"
-        at_once = f"{self.ceiling.concurrency} at once, {self.latency:g} s each"
-        rows = {
-            "requests": f"{_spelled(self.requests, _count)}, of which"
-            f" {_spelled(self.before, _count)} before the first item",
-            "items a request": _spelled(self.items_a_request, _ratio),
-            "pixels": _spelled(self.pixels, _count),
-            "bytes": f"{_spelled(self.nbytes, _size)} of pixels and masks at Earth Engine;"
-            f" {_spelled(self.largest, _size)} in the largest request",
-            "files": _spelled(self.files, _size),
-            "time": f"{quota}; {_spelled(self.seconds_at_latency, _time)} with {at_once}",
-            "endpoint": str(self.endpoint),
-        }
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        before = f" (of them {_spelled(self.before, _count)} before the first item)"
+        yield "requests", _spelled(self.requests, _count) + (before if self.before.most else "")
+        yield "items a request", _spelled(self.items_a_request, _ratio)
         if self.refused:
-            rows["fail"] = (
-                f"{self.refused:,} items cannot be asked for, such as those without place"
-            )
-        unknown = {"pixels": self.pixels, "bytes": self.nbytes, "files": self.files}
-        for name in [name for name, bounds in unknown.items() if bounds == Bounds(0, None)]:
-            rows[name] = "not known before Earth Engine is asked"
-        return [f"  {name:<16}{text}" for name, text in rows.items()]
+            yield "fail unasked", f"{_plural(self.refused, 'item')}, such as those without geometry"
+        if self.pixels != UNKNOWN:
+            yield "pixels", _spelled(self.pixels, _count)
+        if self.nbytes != UNKNOWN:
+            yield "at Earth Engine", f"{_spelled(self.nbytes, _size)}, with a byte of mask a value"
+        if self.largest != UNKNOWN:
+            yield "largest request", _spelled(self.largest, _size)
+        if self.files != UNKNOWN:
+            yield "image files", _spelled(self.files, _size)
+        if self.ceiling.rate is not None:
+            rate = f" ({self.ceiling.rate:g} requests a second)"
+            yield "at the quota", _spelled(self.seconds_at_quota, _time) + rate
+        each = f" ({self.latency:g} s a request, {self.ceiling.concurrency} at once)"
+        yield "at this latency", _spelled(self.seconds_at_latency, _time) + each
+        yield "endpoint", str(self.endpoint)
 
 
 def explanation(
@@ -153,9 +157,8 @@ def explanation(
     """
     if not is_positive(latency):
         raise InputError(f"latency is a positive number of seconds; got {latency!r}")
-    forecast = Forecast()
-    for positions in neighbours(items, options.partition_of(len(items))):
-        forecast += task.forecast(work_items(items.iloc[positions]))
+    partitions = neighbours(items, options.partition_of(len(items)))
+    forecast = Forecast.total(task.forecast(work_items(items.iloc[p])) for p in partitions)
     before = task.before(len(sample_items(items)))
     return Explanation(
         verb,
@@ -187,8 +190,8 @@ def _warnings(task: Task, items: gpd.GeoDataFrame, forecast: Forecast) -> tuple[
 
 
 def _of_density(forecast: Forecast) -> list[str]:
-    cells, requests = forecast.cells, int(forecast.requests.least)
-    if cells is None or not 0 < _FEWER * cells <= requests:
+    cells, requests = len(forecast.cells or ()), int(forecast.requests.least)
+    if not 0 < _FEWER * cells * forecast.a_cell <= requests:
         return []
     return [
         f"the items lie so close together that {_plural(cells, 'cell')} of pixels would hold what"
@@ -216,17 +219,15 @@ def _of_endpoint(endpoint: Endpoint, requests: Bounds, *, shares: bool) -> list[
     return []
 
 
-def _spelled(bounds: Bounds, tell: object) -> str:
+def _spelled(bounds: Bounds, say: Callable[[float], str]) -> str:
     """Return a number in words, as exactly as it is known."""
-    say = tell if callable(tell) else str
-    about = "about " if bounds.about else ""
+    least, about = say(bounds.least), "about " if bounds.about else ""
     if bounds.most is None:
-        return f"{about}{say(bounds.least)} or more"
-    if bounds.least == bounds.most or say(bounds.least) == say(bounds.most):
-        return f"{about}{say(bounds.most)}"
-    if bounds.least == 0:
-        return f"{about}at most {say(bounds.most)}"
-    return f"{about}{say(bounds.least)} to {say(bounds.most)}"
+        return f"{about}{least} or more"
+    most = say(bounds.most)
+    if least == most:
+        return f"{about}{most}"
+    return f"{about}at most {most}" if bounds.least == 0 else f"{about}{least} to {most}"
 
 
 def _count(number: float) -> str:

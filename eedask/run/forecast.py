@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+Cell = Hashable
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,13 @@ class Bounds:
         return Bounds(min(self.least, limit), most, self.about)
 
 
+# What only Earth Engine knows.
 UNKNOWN = Bounds(0, None)
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected to be asked for some items. Forecasts of partitions add up.
+    """What is expected to be asked for some items; :meth:`total` makes one of several.
 
     Requests that are tried again are not counted, nor those of batches that Earth Engine finds too
     large.
@@ -76,33 +80,60 @@ class Forecast:
         The bytes, counted so, of the largest request.
     files : Bounds
         Bytes of the image files.
-    cells : int, optional
-        Requests that would do if the pixels under all of these items were fetched cell by cell;
-        None where that is not known.
+    cells : frozenset, optional
+        The cells of pixels that the items lie in, each as large as a request may be; None where
+        they are not known.
+    a_cell : int
+        Requests for a cell.
     remarks : frozenset of str
         What the user should know of the size of requests.
     """
 
-    items: int = 0
+    items: int
     refused: int = 0
-    requests: Bounds = field(default_factory=Bounds)
-    pixels: Bounds = field(default_factory=Bounds)
-    nbytes: Bounds = field(default_factory=Bounds)
-    largest: Bounds = field(default_factory=Bounds)
-    files: Bounds = field(default_factory=Bounds)
-    cells: int | None = 0
+    requests: Bounds = UNKNOWN
+    pixels: Bounds = UNKNOWN
+    nbytes: Bounds = UNKNOWN
+    largest: Bounds = UNKNOWN
+    files: Bounds = UNKNOWN
+    cells: frozenset[Cell] | None = None
+    a_cell: int = 1
     remarks: frozenset[str] = frozenset()
 
-    def __add__(self, other: Forecast) -> Forecast:
-        known = self.cells is not None and other.cells is not None
-        return Forecast(
-            self.items + other.items,
-            self.refused + other.refused,
-            self.requests + other.requests,
-            self.pixels + other.pixels,
-            self.nbytes + other.nbytes,
-            self.largest.larger(other.largest),
-            self.files + other.files,
-            (self.cells or 0) + (other.cells or 0) if known else None,
-            self.remarks | other.remarks,
+    @classmethod
+    def unasked(cls, items: int) -> Forecast:
+        """Return the forecast of items that fail before any request is sent."""
+        none = Bounds()
+        return cls(items, items, none, none, none, none, none, frozenset())
+
+    @classmethod
+    def total(cls, forecasts: Iterable[Forecast]) -> Forecast:
+        """Return the forecast of all items of some forecasts."""
+        items = refused = 0
+        requests, pixels, nbytes, largest, files = (Bounds() for _ in range(5))
+        cells: set[Cell] | None = set()
+        remarks: set[str] = set()
+        a_cell = 1
+        for one in forecasts:
+            items, refused = items + one.items, refused + one.refused
+            requests, pixels = requests + one.requests, pixels + one.pixels
+            nbytes, files = nbytes + one.nbytes, files + one.files
+            largest, a_cell = largest.larger(one.largest), max(a_cell, one.a_cell)
+            remarks |= one.remarks
+            if cells is None or one.cells is None:
+                cells = None
+            else:
+                cells |= one.cells
+        found = None if cells is None else frozenset(cells)
+        return cls(
+            items,
+            refused,
+            requests,
+            pixels,
+            nbytes,
+            largest,
+            files,
+            found,
+            a_cell,
+            frozenset(remarks),
         )

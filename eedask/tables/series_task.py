@@ -91,9 +91,8 @@ class SeriesTask(TableTask):
         How many images there are is not known: there may be more requests, each for fewer items or
         for a span of time.
         """
-        batching = self._batching.regions
-        maker = replace(self.maker, batching=self._few(batching))
-        found = of_jobs(maker.jobs(items), self.presumed)
+        batching = replace(self._few(self._batching.regions), images=self._batching.images)
+        found = of_jobs(replace(self.maker, batching=batching).jobs(items), self.presumed)
         return with_pixels(found, items, None)
 
     def _few(self, regions: RegionBatching) -> SeriesBatching:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from eedask.items.item import WorkItem
-from eedask.run.forecast import UNKNOWN, Bounds, Forecast
+from eedask.run.forecast import Bounds, Cell, Forecast
 from eedask.run.task import Job
 from eedask.tables.grouping import BatchLimits, expected_pixels, tiles_of
 
@@ -34,7 +34,7 @@ def of_jobs(jobs: Iterable[Job], presumed: float) -> Forecast:
             refused += len(job.items)
         else:
             least, most = least + 1, most + _pieces(job.laid_out.weights, presumed)
-    return _without_pixels(items, refused, Bounds(least, most))
+    return Forecast(items, refused, Bounds(least, most))
 
 
 def _pieces(weights: Sequence[float], allowed: float) -> int:
@@ -45,10 +45,6 @@ def _pieces(weights: Sequence[float], allowed: float) -> int:
             pieces, held = pieces + 1, 0.0
         held += weight
     return pieces
-
-
-def _without_pixels(items: int, refused: int, requests: Bounds) -> Forecast:
-    return Forecast(items, refused, requests, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, cells=None)
 
 
 def of_points(
@@ -75,13 +71,16 @@ def of_points(
     """
     count, refused = len(usable), len(items) - len(usable)
     if not count:
-        return Forecast(len(items), refused)
+        return Forecast.unasked(refused)
     least = math.ceil(count / limits.items)
     ended = count // limits.tiles + 2 * count // limits.items + 1
     most = min(count, ended + int(count // presumed))
-    cells = None if scale is None else len(np.unique(tiles_of(usable, None, scale), axis=0))
-    found = _without_pixels(len(items), refused, Bounds(least, most))
-    return replace(found, pixels=Bounds.exactly(count), cells=cells)
+    cells: frozenset[Cell] | None = None
+    if scale is not None:
+        tiles = np.unique(tiles_of(usable, None, scale), axis=0)
+        cells = frozenset(map(tuple, tiles.tolist()))
+    requests, pixels = Bounds(least, most), Bounds.exactly(count)
+    return Forecast(len(items), refused, requests, pixels, cells=cells)
 
 
 def with_pixels(forecast: Forecast, items: Sequence[WorkItem], scale: float | None) -> Forecast:

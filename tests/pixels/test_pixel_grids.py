@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("threads")
 # The fixtures are the same for all examples: an emulator, files, and the client. An example is a
 # run, too slow for many to be tried in order to find the smallest that fails.
 few = settings(
-    max_examples=8,
+    max_examples=6,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -140,14 +140,21 @@ def test_boxes_with_a_buffer_are_rasterios_window_of_their_bounds(
     assert chip.transform.almost_equals(placed, 1e-6)
 
 
-@pytest.mark.parametrize("crs", ["EPSG:32614", "EPSG:5070"])
 @pytest.mark.parametrize("how", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("of_item", [False, True])
-def test_interpolated_pixels_are_rasterios(earth_engine, rasters, tmp_path, crs, how, of_item):
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"shape": (20, 21), "crs": "EPSG:32614", "scale": 30},
+        {"shape": (20, 21), "crs": "EPSG:5070", "scale": 30},
+        {"region": 300.0, "crs": "EPSG:5070", "scale": 30},
+    ],
+    ids=["own-crs", "other-crs", "region"],
+)
+def test_interpolated_pixels_are_rasterios(earth_engine, rasters, tmp_path, how, asked):
     items = on(rasters.field, [(0.2, 0.3), (0.8, 0.8)])
     image = ee.Image(FIELD).select(0)
+    of_item = asked["crs"] == "EPSG:5070"
     given_ = (lambda item: image.updateMask(item.geometry.area(1).gte(0))) if of_item else image
-    asked = {"shape": (20, 21), "crs": crs, "scale": 30}
     result = run(items, given_, tmp_path, resampling=how, **asked)
     kind = {"bilinear": "bilinear", "bicubic": "cubic"}[how]
     for _, chip, values in opened(result):
