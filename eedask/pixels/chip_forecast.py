@@ -91,16 +91,26 @@ def _tiles(sizes: ChipSizes, shape: tuple[int, int]) -> Bounds:
 def _remarks(
     sizes: ChipSizes, shape: tuple[int, int], nbytes: Bounds, tiles: Bounds
 ) -> frozenset[str]:
-    if tiles.least < 2:
+    """Return what to tell of chips that have more bytes than a request may."""
+    limit = sizes.limits.bytes
+    if nbytes.least <= limit and tiles.least < 2:
         return frozenset()
+    large = (
+        f"a chip of {shape[0]:,} x {shape[1]:,} pixels has {_megabytes(nbytes.least)} MB or more,"
+        f" and a request {_megabytes(limit)} MB at most:"
+    )
+    if not sizes.is_tiled:
+        return frozenset([f"{large} it will be refused. Without region=, it is fetched in tiles"])
     return frozenset(
         [
-            f"a chip of {shape[0]:,} x {shape[1]:,} pixels has {nbytes.least / 2**20:,.0f} MB or"
-            f" more, and a request {sizes.limits.bytes / 2**20:.0f} MB at most: each chip is"
-            f" fetched in {tiles.least:,.0f} tiles or more, and joined on the workers. Smaller"
-            " chips, or fewer bands, take one request each"
+            f"{large} each chip is fetched in {tiles.least:,.0f} tiles or more, and joined on the"
+            " workers. Smaller chips, or fewer bands, take one request each"
         ]
     )
+
+
+def _megabytes(nbytes: float) -> str:
+    return f"{nbytes / 2**20:,.0f}"
 
 
 def cells_under(grid: PixelGrid) -> frozenset[Cell] | None:

@@ -105,6 +105,10 @@ def test_tiles_of_large_chips_are_counted_and_told(earth_engine, points, tmp_pat
     _, sent = run(earth_engine, small)
     assert found.requests == Bounds.exactly(sent) == Bounds.exactly(1 + 3 * 2)
     assert not any("fetched in" in words for words in plan.explain().warnings)
+    wide = eedask.chips(
+        points, scene().toDouble(), out=tmp_path, shape=(2500, 2500), region=9.0, format="npy"
+    )
+    assert any("it will be refused" in words for words in wide.explain().warnings)
     shape = (6000, 6000)
     large = eedask.chips(points, scene(), out=tmp_path, shape=shape, scale=5, format="npy")
     by_url = eedask.chips(
