@@ -206,7 +206,7 @@ def chip_grid(
     """Return the grid of ``shape`` on a lattice, centred on a point as closely as pixels allow.
 
     With odd sides the point lies in the middle pixel; with even sides the middle corner is the
-    pixel corner next to the point.
+    pixel corner next to the point. Of two as near, it is that of the larger row or column.
 
     Parameters
     ----------

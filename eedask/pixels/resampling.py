@@ -7,15 +7,17 @@ works in the image's own pixels (https://developers.google.com/earth-engine/guid
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import ee
 
 from eedask.crs import UTM
 from eedask.errors import InputError
-from eedask.expressions.graph import Part, assets
+from eedask.expressions.compile import Expression
+from eedask.expressions.graph import Part, assets, graphs
 from eedask.grid import Lattice
+from eedask.items.item import WorkItem
 
 NEAREST = "nearest"
 RESAMPLINGS = (NEAREST, "bilinear", "bicubic")
@@ -43,13 +45,20 @@ def resampled(image: Any, mode: str) -> Any:
     return ee.Image(image).resample(mode) if is_image and mode != NEAREST else image
 
 
-def check_has_pixels(mode: str, graphs: Iterable[Part]) -> None:
+def check_has_pixels(mode: str, image: Expression, items: Sequence[WorkItem]) -> None:
     """Raise InputError where an image is to be interpolated that has no pixels of its own.
 
     A composite has EPSG:4326 at 1 degree, and interpolating in that gives no meaningful values
     (https://developers.google.com/earth-engine/apidocs/ee-image-resample).
+
+    Parameters
+    ----------
+    mode : str
+    image : Expression
+    items : sequence of WorkItem
+        A few, as examples.
     """
-    for root in graphs if mode != NEAREST else ():
+    for root in graphs(image, items) if mode != NEAREST else ():
         if (composite := _composite(root)) is not None:
             raise InputError(
                 f"resampling={mode!r} works in an image's own pixels, and a composite"
@@ -69,11 +78,21 @@ def _composite(part: Part) -> Part | None:
     return None
 
 
-def moved_pixels(lattice: Lattice, graphs: Iterable[Part]) -> tuple[str, ...]:
-    """Return a note for the user where pixels of UTM are laid beside those that an image has."""
+def moved_pixels(lattice: Lattice, image: Expression, items: Sequence[WorkItem]) -> tuple[str, ...]:
+    """Return a note for the user where pixels of UTM are laid beside those that an image has.
+
+    Parameters
+    ----------
+    lattice : Lattice
+        Of the chips.
+    image : Expression
+    items : sequence of WorkItem
+        A few, as examples.
+    """
     if lattice.crs != UTM or lattice.scale != _LANDSAT_SCALE:
         return ()
-    ids = sorted({id_ for root in graphs for id_ in assets(root) if _LANDSAT.search(id_)})
+    loaded = {id_ for root in graphs(image, items) for id_ in assets(root)}
+    ids = sorted(filter(_LANDSAT.search, loaded))
     if not ids:
         return ()
     return (

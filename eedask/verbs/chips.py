@@ -23,7 +23,6 @@ from eedask.earthengine.endpoint import DEADLINE, Endpoint, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, ItemsError
 from eedask.expressions.compile import Expression, compile_expression
-from eedask.expressions.graph import graphs
 from eedask.grid import Lattice
 from eedask.items.check import check_items
 from eedask.items.item import WorkItem, sample_items
@@ -150,8 +149,7 @@ class ChipRequest:
         self._check_items(items)
         samples = sample_items(items)
         image = compile_expression(self._recipe(), samples, expect=ee.Image)
-        seen = graphs(image, samples)
-        check_has_pixels(self.resampling, seen)
+        check_has_pixels(self.resampling, image, samples)
         bands, look = self._bands_and_look
         is_own = image.depends_on_item if self.region is None else callable(self.image)
         task = ChipTask(
@@ -166,7 +164,7 @@ class ChipRequest:
             visualization=look,
             folder_by=self.folder_by,
             unique_case=not self._case_matters(items),
-            remarks=() if self.layout is None else moved_pixels(self.layout.lattice, seen),
+            remarks=moved_pixels(self.layout.lattice, image, samples) if self.layout else (),
         )
         if self.rows_columns is not None and self.layout is not None:
             task.check_shape(self.rows_columns)
