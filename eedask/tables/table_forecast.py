@@ -74,7 +74,7 @@ def of_points(
         return Forecast.unasked(refused)
     least = math.ceil(count / limits.items)
     ended = count // limits.tiles + 2 * count // limits.items + 1
-    most = min(count, ended + int(count // presumed))
+    most = min(count, ended + count // int(presumed))
     cells: frozenset[Cell] | None = None
     if scale is not None:
         tiles = np.unique(tiles_of(usable, None, scale), axis=0)
