@@ -224,16 +224,11 @@ class Plan:
         listen: Listener,
         tell: Callable[[str], None],
     ) -> None:
-        beginning = Beginning(
-            spec.run_id,
-            self.verb,
-            self.out.url,
-            spec.quota,
-            before.total,
-            before.done,
-            before.failed,
-            tuple(points_of(self.items)),
-        )
+        def beginning() -> Beginning:
+            counts = before.total, before.done, before.failed
+            points = tuple(points_of(self.items))
+            return Beginning(spec.run_id, self.verb, self.out.url, spec.quota, *counts, points)
+
         try:
             execute(partitions, spec, Counter(before, listen), beginning, tell)
         except KeyboardInterrupt:
