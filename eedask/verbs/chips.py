@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from numbers import Real
 from typing import Any
 
@@ -256,17 +255,15 @@ class ChipRequest:
 
     def _recipe(self) -> Any:
         """Return the image, or a function from an item to it, cut to the region if there is one."""
-        if self.region is not None:
-            return self._named(self._clipped)
-        if callable(self.image):
-            return self._named(self._with_masks)
-        return self._with_masks(None)
+        recipe = self._with_masks if self.region is None else self._clipped
+        if not callable(self.image):
+            return recipe(None) if self.region is None else recipe
 
-    def _named(self, function: Callable[[Any], ee.Image]) -> Callable[[Any], ee.Image]:
-        """Return a function under the name of the user's, by which errors call it."""
-        named = functools.partial(function)
-        theirs = next((f for f in (self.image, self.region) if hasattr(f, "__name__")), function)
-        named.__name__ = theirs.__name__  # type: ignore[attr-defined]
+        # Under the name of the user's function, which errors tell.
+        @wraps(self.image)
+        def named(item: Any) -> ee.Image:
+            return recipe(item)
+
         return named
 
     def _with_masks(self, item: Any) -> ee.Image:

@@ -28,6 +28,8 @@ from eedask.watching.tables import CSS, colour_of, failures_table, runs_table
 _MOST_RUNS = 6
 # Workers that have a bar of their own.
 _MOST_WORKERS = 12
+# Milliseconds that an axis of time shows before there are two points.
+_LEAST_SPAN_MS = 10_000
 _DASHES = ("solid", "dashed", "dotted")
 _STATES = {
     map_sample.WAITING: "#BBBBBB",
@@ -104,7 +106,12 @@ class Lines:
         self.root = _figure(
             title,
             x_axis_type="datetime",
-            x_range=DataRange1d(follow="end", follow_interval=1e3 * SERIES_S, range_padding=0),
+            x_range=DataRange1d(
+                follow="end",
+                follow_interval=1e3 * SERIES_S,
+                range_padding=0,
+                default_span=_LEAST_SPAN_MS,
+            ),
             y_range=DataRange1d(start=0, only_visible=True),
         )
         self.root.yaxis.formatter = NumeralTickFormatter(format=unit)
@@ -119,8 +126,8 @@ class Lines:
 
     def update(self) -> None:
         """Draw the points that the runs have now."""
-        runs = [run for run in shown(self._plugin) if run.series]
-        self.root.visible = bool(self._plugin.runs)
+        runs = shown(self._plugin)
+        self.root.visible = bool(runs)
         xs = [[point.at for point in run.series] for run in runs]
         colours = [colour_of(run) for run in runs]
         for source, name in zip(self._sources, self._fields, strict=True):

@@ -43,16 +43,16 @@ class Point:
     """
 
     at: float
-    requests_per_s: float
-    throttled_per_s: float
-    retries_per_s: float
-    bytes_per_s: float
-    in_flight: int
-    limit: int | None
-    ceiling: int | None
-    median: float | None
-    p95: float | None
-    p99: float | None
+    requests_per_s: float = 0.0
+    throttled_per_s: float = 0.0
+    retries_per_s: float = 0.0
+    bytes_per_s: float = 0.0
+    in_flight: int = 0
+    limit: int | None = None
+    ceiling: int | None = None
+    median: float | None = None
+    p95: float | None = None
+    p99: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,14 +111,16 @@ class RunState:
         self._parts: dict[int, _Part] = {}
         self.points = {mark: (x, y, map_sample.WAITING) for mark, x, y in self.beginning.points}
         self._recent: deque[Totals] = deque([self._totals()])
+        # Lines begin where the run does.
+        self.series.append(Point(1e3 * self.began))
 
     @property
     def state(self) -> str:
         """What the run is doing: RUNNING, THROTTLED, FINISHED or STOPPED."""
         if self._ended is not None:
             return self._ended
-        last = self.series[-1] if self.series else None
-        refused = last is not None and last.throttled_per_s > _THROTTLED * last.requests_per_s
+        last = self.series[-1]
+        refused = last.throttled_per_s > _THROTTLED * last.requests_per_s
         return THROTTLED if refused else RUNNING
 
     @property
@@ -184,7 +186,7 @@ class RunState:
     def status(self, limits: Limits) -> dict[str, Any]:
         """Return the run as ``/eedask/status.json`` has it."""
         sums, began = self._totals(), self.beginning
-        rate = self.series[-1].requests_per_s if self.series and self.runs else 0.0
+        rate = self.series[-1].requests_per_s if self.runs else 0.0
         return {
             "id": began.run_id,
             "verb": began.verb,

@@ -26,6 +26,7 @@ th { text-align: left; font-weight: normal; color: #666; padding: 2px 10px 2px 0
      white-space: nowrap; }
 td { padding: 4px 10px 4px 0; border-top: 1px solid #DDD; vertical-align: top; }
 td[colspan] { border-top: 0; padding-top: 0; }
+td:first-child { min-width: 110px; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }
 .badge { color: white; border-radius: 3px; padding: 1px 6px; font-size: 12px; white-space: nowrap; }
@@ -97,7 +98,7 @@ def _run_row(run: RunState) -> str:
 
 def _now(run: RunState) -> tuple[str, str]:
     """Return requests a second and requests in flight, of a run that goes on."""
-    if not run.runs or not run.series:
+    if not run.runs:
         return "", ""
     now = run.series[-1]
     in_flight = f"{run.in_flight}" if now.limit is None else f"{run.in_flight} of {now.limit}"

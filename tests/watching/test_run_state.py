@@ -115,7 +115,7 @@ def test_rates_latencies_and_the_time_left_are_those_of_the_last_while(clock):
         run.hear({"partitions": [], "member": "a", "requests": vars(counts)})
         run.done += 10
         run.sample(LIMITS)
-    last, tenth = run.series[-1], run.series[9]
+    last, tenth = run.series[-1], run.series[10]
     assert (last.requests_per_s, last.bytes_per_s) == (50, 1000)
     assert tenth.requests_per_s == 10
     assert tenth.median == pytest.approx(0.1, rel=0.2)
