@@ -346,11 +346,13 @@ class ChipRequest:
         """Return the question about an item's own image; None if there is none."""
         if not (self._is_native or self.names):
             return None
-        return compile_expression(
-            lambda item: ee.Dictionary(self._told_of(self._image_of(item))),
-            samples,
-            expect=ee.Dictionary,
-        )
+
+        # Under the name of the user's function, which errors tell.
+        @wraps(self.image)
+        def description(item: Any) -> ee.Dictionary:
+            return ee.Dictionary(self._told_of(self._image_of(item)))
+
+        return compile_expression(description, samples, expect=ee.Dictionary)
 
     def _told_of(self, image: ee.Image) -> dict[str, Any]:
         """Return what has to be known of an image before its pixels are asked for."""

@@ -107,7 +107,7 @@ def test_a_function_that_is_called_on_the_workers_may_fail_on_an_item(
     items = images.assign(cloud=cloud)
     manifest = run(items, built, tmp_path, partition_size=7).manifest
     assert list(manifest["status"] == "ok") == [k != 2 for k in range(7)]
-    assert "fails on item 'p02'" in manifest["error"].iloc[2]
+    assert "the function 'built' fails on item 'p02'" in manifest["error"].iloc[2]
     there = manifest["status"] == "ok"
     check(manifest[there], items[there])
 

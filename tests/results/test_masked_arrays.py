@@ -48,8 +48,8 @@ def test_masked_pixels_are_missing(world, tmp_path, fmt, dtype, more):
         window = rasterio.windows.Window(0, 0, 22, 12)
         expected = source.read(window=window, boundless=True, masked=True)
     masked = np.ma.getmaskarray(expected)
-    if fmt == "tif" and (more.get("mask") or (dtype == "uint8" and not more)):
-        # A GeoTIFF's own mask is one for all bands.
+    if more.get("mask") or (fmt == "tif" and dtype == "uint8" and not more):
+        # The band, and a GeoTIFF's own mask, are one for all bands.
         masked = np.broadcast_to(masked.any(axis=0), masked.shape)
     names = ["b1", "b2"]
     found = result.to_xarray().isel(item=0)
