@@ -80,20 +80,20 @@ eedask.emulator.server: channel dressing hosts orphans starting launcher options
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
   joda typenames coercion info
-eedask.expressions: digest symbols compile
+eedask.expressions: digest symbols compile graph traps
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
-eedask.pixels: formats layout visualization query cutting descriptions image_bands tiles chip_task
-  finding image_question image_task
+eedask.pixels: formats layout resampling visualization query cutting descriptions known_pixels
+  chip_forecast image_bands tiles chip_task finding image_question image_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet csv_text report values chip_files common_grid blocks lazy_bands
   coordinates chip_dataset result
-eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
-  process lifetime job_sender outcomes partition execute
+eedask.run: options profiler own_cluster progress request_pool stopping forecast task explanation
+  workers_present spec process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
-  columns grouping region_jobs region_query series_query table_task compute_task reduce_task
-  series_task
+  columns grouping region_jobs region_query series_query table_forecast table_task compute_task
+  reduce_task series_task
 eedask.verbs: options chips images compute reduction reduce_regions sample_points time_series
 eedask.watching: latency map_sample meter messages partition_counts reporter run_state tables plots
   page http metrics scheduler_plugin announcing

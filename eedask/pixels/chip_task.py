@@ -13,9 +13,12 @@ from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import Send, ask, compute_value, of_one_item
 from eedask.errors import InputError, PermanentError, TransientError
 from eedask.expressions.compile import Expression, built_on_workers
+from eedask.expressions.graph import Part, graphs
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
+from eedask.pixels.chip_forecast import ChipSizes, cells_under
 from eedask.pixels.descriptions import (
+    TOGETHER,
     Known,
     Undescribed,
     batches,
@@ -26,6 +29,12 @@ from eedask.pixels.descriptions import (
 from eedask.pixels.formats.base import ImageFormat
 from eedask.pixels.formats.masking import Masking
 from eedask.pixels.image_bands import bands_of
+from eedask.pixels.known_pixels import (
+    KnownPixels,
+    before_masks,
+    known_pixels,
+    stated_shape,
+)
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import (
     PIXEL_LIMITS,
@@ -39,6 +48,7 @@ from eedask.pixels.query import (
 )
 from eedask.pixels.tiles import TileSizes, check_chip, divisible, fetch_tiled
 from eedask.pixels.visualization import Visualization
+from eedask.run.forecast import Bounds, Forecast
 from eedask.run.request_pool import Split
 from eedask.run.task import File, Job, Sender
 
@@ -85,6 +95,8 @@ class ChipTask:
         The projection of the image, if all items share one; :meth:`prepare` asks for it.
     told : mapping, optional
         The properties of the image, if all items share one; :meth:`prepare` asks for them.
+    remarks : tuple of str
+        What the user may want to know of the chips' pixels.
     """
 
     endpoint: Endpoint
@@ -103,6 +115,7 @@ class ChipTask:
     limits: Limits | None = None
     native: NativeProjection | None = None
     told: Mapping[str, Any] | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def needs_client(self) -> bool:
@@ -112,7 +125,12 @@ class ChipTask:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know before running."""
-        return built_on_workers({"image": self.image})
+        return self.remarks + built_on_workers(self.expressions)
+
+    @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated the work in, by what the user calls it."""
+        return {"image": self.image}
 
     def sizes(self) -> TileSizes:
         """Return what the chips of one process share: the size of tiles that work."""
@@ -153,6 +171,69 @@ class ChipTask:
             return replace(known, native=placeable(found.projection))
         except PermanentError as error:
             raise InputError(str(error)) from error
+
+    def before(self, samples: int) -> Bounds:
+        """Return how many requests :meth:`prepare` sends: one about an image that all share."""
+        return Bounds.exactly(0 if self.about is None else 1)
+
+    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what the items' chips are expected to take.
+
+        Where a chip lies is not known before the grid of a native layout is.
+        """
+        seen = graphs(self.image, items[:1])
+        sizes, shape = self._sizes_of(seen), self._shape_of(seen)
+        fields = self.image.fields
+        # Chips of one size can be cut out of cells of that size, unless images differ by more.
+        alike = shape is not None and fields is not None and fields <= {"geometry", "utm_crs"}
+
+        def of(item: WorkItem) -> Forecast:
+            grid = self._laid_out(item)
+            if isinstance(grid, Exception):
+                return Forecast.unasked(1)
+            if grid is None:
+                return sizes.of_chip(shape)
+            cells = cells_under(grid) if alike else None
+            return replace(sizes.of_chip(grid.shape), cells=cells)
+
+        found = Forecast.total(map(of, items))
+        # Their images are described together, those of a partition.
+        questions = 0 if self.description is None else -(-(found.items - found.refused) // TOGETHER)
+        return replace(found, requests=found.requests + Bounds.exactly(questions))
+
+    def _shape_of(self, seen: Sequence[Part]) -> tuple[int, int] | None:
+        """Return the rows and columns of chips whose grid is not known yet, if all have the same.
+
+        Those that Earth Engine cuts to a region have them in their expression.
+        """
+        if self.layout is not None:
+            return self.layout.shape
+        return stated_shape(seen[0]) if seen else None
+
+    def _sizes_of(self, seen: Sequence[Part]) -> ChipSizes:
+        drawn = self.format.is_visual
+        image = (seen[0] if drawn else before_masks(seen[0])) if seen else None
+        known = KnownPixels() if image is None else known_pixels(image)
+        if self.bands:
+            known = replace(known, bands=Bounds.exactly(len(self.bands)))
+        if drawn:
+            known = KnownPixels(self._drawn(known.bands), Bounds.exactly(1))
+        else:
+            names = self.sent_as.mask_names(self.bands)
+            known = known.with_masks(names, of_one_type=self.sent_as.has_one_type)
+        return ChipSizes(
+            known,
+            self._limits,
+            self._least_bands,
+            a_tile=1 if self.method == COMPUTE_PIXELS else 2,
+            is_tiled=self.layout is not None,
+        )
+
+    def _drawn(self, bands: Bounds) -> Bounds:
+        """Return how many bands a picture has: one, or three colours."""
+        if self._least_bands == 3 or bands == Bounds.exactly(3):
+            return Bounds.exactly(3)
+        return bands if bands.is_exact else Bounds(1, 3)
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
         """Yield one job an item, or one for many whose images are to be described first.

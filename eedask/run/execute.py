@@ -88,7 +88,7 @@ def execute(
     partitions: int,
     spec: RunSpec,
     counter: Counter,
-    beginning: Beginning,
+    beginning: Callable[[], Beginning],
     tell: Callable[[str], None] = logger.info,
 ) -> None:
     """Run all partitions to their end.
@@ -103,8 +103,8 @@ def execute(
     spec : RunSpec
     counter : Counter
         Counts each item that is done.
-    beginning : Beginning
-        What a cluster's dashboard is told of the run.
+    beginning : callable
+        Returns what a cluster's dashboard is told of the run.
     tell : callable
         Called with a line of text that has the address of the dashboard, if a cluster is started.
 
@@ -148,7 +148,7 @@ def _on_cluster(
     partitions: int,
     spec: RunSpec,
     counter: Counter,
-    beginning: Beginning,
+    beginning: Callable[[], Beginning],
     client: distributed.Client,
 ) -> None:
     _check_can_travel(spec)

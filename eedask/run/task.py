@@ -11,8 +11,10 @@ import pyarrow as pa
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.methods import Send
 from eedask.earthengine.retry import Attempts
+from eedask.expressions.compile import Expression
 from eedask.grid import Transform
 from eedask.items.item import WorkItem
+from eedask.run.forecast import Bounds, Forecast
 from eedask.run.request_pool import Split
 
 Check = Callable[[bytes], None]
@@ -149,8 +151,18 @@ class Task(Protocol):
         """What the user should know before running."""
 
     @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated the work in, by what the user calls it."""
+
+    @property
     def schema(self) -> pa.Schema | None:
         """The columns of the table that the work fills; None for files."""
+
+    def before(self, samples: int) -> Bounds:
+        """Return how many requests :meth:`prepare` sends, given so many items as examples."""
+
+    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what is expected to be asked for a partition's items; nothing is sent."""
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> Task:
         """Return the task, complete with what it has to ask Earth Engine before the first item.

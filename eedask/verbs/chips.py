@@ -34,6 +34,13 @@ from eedask.pixels.formats.masking import PACKED, Masking
 from eedask.pixels.formats.registry import image_format
 from eedask.pixels.layout import Layout
 from eedask.pixels.query import check_size
+from eedask.pixels.resampling import (
+    NEAREST,
+    check_has_pixels,
+    check_resampling,
+    moved_pixels,
+    resampled,
+)
 from eedask.pixels.visualization import Visualization, visualization
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
@@ -65,15 +72,26 @@ class ChipRequest:
     nodata: float | None
     mask: str | None
     properties: Sequence[str]
+    crs_transform: Sequence[float] | None = None
+    buffer: float | None = None
+    resampling: str = NEAREST
 
     def __post_init__(self) -> None:
         _check_method(self.method, self.kind)
+        check_resampling(self.resampling)
         check_properties(self.properties)
         _ = self.masking
+        if self.crs_transform is not None and self.crs is None:
+            raise InputError("crs_transform= is in units of a crs: state crs= as well")
         rows_columns, bands = self.rows_columns, self._bands_and_look[0]
         if self.region is None:
             _ = self.layout
             return
+        if self.crs_transform is not None or self.buffer is not None:
+            raise InputError(
+                "crs_transform= and buffer= are for chips that are laid out here; region= has Earth"
+                " Engine work out where a chip lies, and region=METRES is a buffer"
+            )
         check_scale(self.scale)
         if (self.shape is None) == (self.scale is None):
             raise InputError("with region=, give either shape=(rows, columns) or scale=")
@@ -146,8 +164,9 @@ class ChipRequest:
         """How each item's grid is found; None where Earth Engine works it out from a region."""
         if self.region is not None:
             return None
-        lattice = Lattice(UTM if self.crs is None else self.crs, self.scale)
-        return Layout(lattice, self.rows_columns)
+        transform: Any = self.crs_transform
+        lattice = Lattice(UTM if self.crs is None else self.crs, self.scale, transform)
+        return Layout(lattice, self.rows_columns, self.buffer)
 
     def task(self, items: gpd.GeoDataFrame, endpoint: Endpoint) -> tuple[ChipTask, Question]:
         """Return the task of the workers, and all that determines its results.
@@ -168,6 +187,7 @@ class ChipRequest:
         self._check_items(items)
         samples = sample_items(items)
         image = compile_expression(self._recipe(), samples, expect=ee.Image)
+        check_has_pixels(self.resampling, image, samples)
         bands, look = self._bands_and_look
         if (missing := self.kind.missing()) is not None:
             raise InputError(self.kind.cannot_write(missing))
@@ -186,6 +206,7 @@ class ChipRequest:
             folder_by=self.folder_by,
             unique_case=not self._case_matters(items),
             properties=self.names,
+            remarks=moved_pixels(self.layout.lattice, image, samples) if self.layout else (),
         )
         if self.rows_columns is not None and self.layout is not None:
             task.check_shape(self.rows_columns)
@@ -206,6 +227,9 @@ class ChipRequest:
             "shape": self.rows_columns,
             "scale": None if self.scale is None else float(self.scale),
             "crs": self.layout.lattice.crs if self.layout else self._region_crs,
+            "crs_transform": self.layout.lattice.transform if self.layout else None,
+            "buffer": None if self.buffer is None else float(self.buffer),
+            "resampling": None if self.resampling == NEAREST else self.resampling,
             "bands": bands,
             "visualization": look.to_json() if look else None,
             "folder_by": self.folder_by,
@@ -239,11 +263,11 @@ class ChipRequest:
             raise ItemsError(
                 f"folder_by={name!r} is not a column of the items; they have {columns}"
             )
-        without_extent = self.region is None and self.shape is None
+        without_extent = self.region is None and self.shape is None and self.buffer is None
         if without_extent and (items.geometry.geom_type == "Point").any():
             raise InputError(
-                "a point has no extent: give shape=(rows, columns), or region= for Earth Engine"
-                " to work it out"
+                "a point has no extent: give shape=(rows, columns), or buffer=METRES, or region="
+                " for Earth Engine to work it out"
             )
 
     def _case_matters(self, items: gpd.GeoDataFrame) -> bool:
@@ -251,7 +275,8 @@ class ChipRequest:
         return differ_only_by_case(items.index) or differ_only_by_case(folders)
 
     def _image_of(self, item: Any) -> ee.Image:
-        return self.image(item) if callable(self.image) else self.image
+        image = self.image(item) if callable(self.image) else self.image
+        return resampled(image, self.resampling)
 
     def _recipe(self) -> Any:
         """Return the image, or a function from an item to it, cut to the region if there is one."""
@@ -381,6 +406,9 @@ def chips(
     shape: tuple[int, int] | None = None,
     scale: float | None = None,
     crs: Any = None,
+    crs_transform: Sequence[float] | None = None,
+    buffer: float | None = None,
+    resampling: str = NEAREST,
     region: float | Callable[[Any], ee.Geometry] | None = None,
     format: str = "png",
     bands: Sequence[str] | None = None,
@@ -401,13 +429,16 @@ def chips(
 ) -> Plan:
     """Plan one image file (a chip) for each item: the pixels around a point, or of a polygon.
 
-    There are two ways to say which pixels a chip has. With ``scale`` (or ``crs="native"``), pixel
-    corners lie on whole multiples of the pixel size, counted from the origin of the crs, so that
-    neighbouring chips fit together. A chip has ``shape`` pixels around the item's centroid; without
-    ``shape``, it has the pixels that cover the item's bounding box. The box of items that are in
-    the chips' crs is not changed by reprojection: if it lies on pixel edges, the chip has exactly
-    its pixels. With ``region``, the chip covers the bounds of a region that Earth Engine computes,
-    and ``shape`` or ``scale`` says how many pixels that is divided into.
+    There are two ways to say which pixels a chip has. With ``scale``, pixel corners lie on whole
+    multiples of the pixel size, counted from the origin of the crs; with ``crs="native"`` or
+    ``crs_transform``, on the corners of that grid. So neighbouring chips fit together. A chip has
+    ``shape`` pixels around the item's centroid: of an odd number of rows or columns, the centroid
+    lies in the middle one; of an even number, the chip's middle is the pixel corner next to the
+    centroid. Without ``shape``, a chip has the pixels that cover the item's bounding box, widened
+    by ``buffer``. The box of items that are in the chips' crs is not changed by reprojection: if it
+    lies on pixel edges, the chip has exactly its pixels. With ``region``, the chip covers the
+    bounds of a region that Earth Engine computes, and ``shape`` or ``scale`` says how many pixels
+    that is divided into.
 
     Parameters
     ----------
@@ -431,6 +462,18 @@ def chips(
         ``scale``), or ``"native"`` for the grid of the image itself. The native grid takes one
         more request for each 100 items of a partition, or one in all if the items share the image.
         With ``region``, the default is the image's own crs; a composite has EPSG:4326.
+    crs_transform : sequence of 6 floats, optional
+        The transform of the pixels in ``crs``, instead of ``scale``, as Earth Engine's
+        ``crsTransform`` and ``rasterio.Affine`` have it: ``(scale_x, shear_x, translate_x,
+        shear_y, scale_y, translate_y)``. A chip begins at any pixel of it: with ``crs="utm"`` and
+        ``(30, 0, 15, 0, -30, 15)``, chips have the pixels of Landsat, in each item's own zone.
+    buffer : float, optional
+        Without ``shape``: metres by which an item's bounding box is widened on all sides, in the
+        chips' crs. In a crs of degrees they are counted like ``scale``, by a degree of the equator.
+    resampling : {"nearest", "bilinear", "bicubic"}
+        How values come about where pixels are not the image's own. The others than "nearest" are
+        Earth Engine's ``resample`` (https://developers.google.com/earth-engine/guides/resample) of
+        the image, which has to have pixels of its own: a composite is refused.
     region : float or callable, optional
         Metres by which each item's geometry is buffered, the bounds of the buffer being the
         region; or a function from an item to an ``ee.Geometry``:
@@ -544,6 +587,9 @@ def chips(
         nodata=nodata,
         mask=mask,
         properties=properties,
+        crs_transform=crs_transform,
+        buffer=buffer,
+        resampling=resampling,
     )
     checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
     task, question = request.task(checked, sending.endpoint)

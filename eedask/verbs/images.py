@@ -30,6 +30,7 @@ from eedask.pixels.chip_task import COMPUTE_PIXELS, ChipTask
 from eedask.pixels.finding import END, INDEX, START, ByDates, ByIndex, Finder
 from eedask.pixels.image_question import Wanted, image_question
 from eedask.pixels.image_task import MOST_IMAGES, ImageTask
+from eedask.pixels.resampling import NEAREST
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
 from eedask.verbs.chips import ChipRequest
@@ -176,6 +177,8 @@ def images(
     outside: Literal["skip", "keep"] = "skip",
     scale: float | None = None,
     crs: Any = NATIVE,
+    crs_transform: Sequence[float] | None = None,
+    resampling: str = NEAREST,
     format: str = "tif",
     bands: Sequence[str] | None = None,
     vis_params: Mapping[str, Any] | None = None,
@@ -243,7 +246,7 @@ def images(
     format : {"tif", "npy", "png", "jpg"}
         As of :func:`eedask.chips`. A file that is larger than one request (48 MB) is fetched in
         tiles, which are joined, up to 2 GiB.
-    bands, vis_params, folder_by, method, nodata, mask
+    crs_transform, resampling, bands, vis_params, folder_by, method, nodata, mask
         As of :func:`eedask.chips`.
     concurrency, rate, retry, deadline, workload_tag, credentials, endpoint
         As of :func:`eedask.chips`.
@@ -300,6 +303,8 @@ def images(
         method=method,
         nodata=nodata,
         mask=mask,
+        crs_transform=crs_transform,
+        resampling=resampling,
         properties=(),
     )
     chips, question = request.task(search.placed_items, sending.endpoint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -16,25 +16,33 @@ from eedask.watching.scheduler_plugin import BEGIN, END, PLUGIN, WatchingPlugin
 logger = logging.getLogger("eedask")
 
 # Seconds that the scheduler has to answer.
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 5.0
 # Whether the user was told that there is no page.
 _told = False
 
 
 @contextlib.contextmanager
-def announced(client: distributed.Client, beginning: Beginning) -> Iterator[None]:
+def announced(client: distributed.Client, beginning: Callable[[], Beginning]) -> Iterator[None]:
     """Return a context in which the scheduler knows that a run goes on.
 
     If that cannot be, the user is warned once, and the run goes on unwatched.
+
+    Parameters
+    ----------
+    client : Client
+    beginning : callable
+        Returns what the scheduler is told of the run.
     """
+    run_id = reason = None
     try:
         client.register_plugin(WatchingPlugin(), name=PLUGIN)
-        trouble = _ask(client, BEGIN, whose=client.id, run=asdict(beginning))
+        run = beginning()
+        trouble = _ask(client, BEGIN, whose=client.id, run=asdict(run))
+        run_id = run.run_id
     except Exception as error:
         trouble = f"{type(error).__name__}: {error}"
     if trouble is not None:
         _warn(trouble)
-    reason: str | None = None
     try:
         yield
     except BaseException as error:
@@ -43,7 +51,7 @@ def announced(client: distributed.Client, beginning: Beginning) -> Iterator[None
     finally:
         # The cluster may be gone; an error about that must not hide why the run ended.
         with contextlib.suppress(Exception):
-            _ask(client, END, run_id=beginning.run_id, reason=reason)
+            _ask(client, END, run_id=run_id, reason=reason)
 
 
 def _warn(trouble: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from eedask.errors import InputError
+from eedask.errors import InputError, printable
 
 # The user in a URL such as ftp://name:password@host/folder.
 _USER = re.compile(r"(?<=://)[^/@]*@")
@@ -40,6 +40,6 @@ class Beginning:
     points: tuple[tuple[int, float, float], ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", _USER.sub("", self.out))
+        object.__setattr__(self, "out", printable(_USER.sub("", self.out)))
         if not 0 <= self.failed <= self.done <= self.total:
             raise InputError(f"a run has at least as many items as are done: {self}")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from eedask.dataset.rows import FAILED, Row
+from eedask.errors import printable
 from eedask.watching import map_sample
 
 # Characters of an error's words, and of an item's id, that are sent.
@@ -59,8 +60,9 @@ class PartitionCounts:
             if failed:
                 kind = row.error_kind or "unknown"
                 self._failures[kind] += 1
-                example = (str(row.id)[:_MOST_ID], (row.error or "")[:_MOST_WORDS])
-                self._examples.setdefault(kind, example)
+                if kind not in self._examples:
+                    words = printable(row.error or "")[:_MOST_WORDS]
+                    self._examples[kind] = printable(str(row.id))[:_MOST_ID], words
 
     def message(self) -> dict[str, Any]:
         """Return the counts as msgpack can carry them.

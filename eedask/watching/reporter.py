@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 import time
 import uuid
@@ -14,6 +14,8 @@ from distributed.metrics import context_meter
 
 from eedask.watching.meter import Meter, RequestCounts
 from eedask.watching.partition_counts import PartitionCounts
+
+logger = logging.getLogger("eedask")
 
 # Dask event topic of the messages.
 TOPIC = "eedask-watching"
@@ -81,5 +83,11 @@ def tell_done_before(run_id: str, counts: PartitionCounts) -> None:
 
 def send(message: dict[str, Any]) -> None:
     """Send a message to the scheduler of the cluster on which this thread runs a task, if any."""
-    with contextlib.suppress(ValueError):  # not on a worker: nobody watches
-        distributed.get_worker().log_event(TOPIC, message)
+    try:
+        worker = distributed.get_worker()
+    except ValueError:  # not on a worker: nobody watches
+        return
+    try:
+        worker.log_event(TOPIC, message)
+    except Exception:  # whatever it is, the run goes on
+        logger.debug("the scheduler is not told of a run's progress", exc_info=True)

@@ -130,8 +130,8 @@ class RunState:
 
     @property
     def in_flight(self) -> int:
-        """Requests that are sent and not answered."""
-        return sum(counts.in_flight for _, counts in self.members.values())
+        """Requests that are sent and not answered; none counts any more when the run has ended."""
+        return sum(counts.in_flight for _, counts in self.members.values()) if self.runs else 0
 
     @property
     def eta_s(self) -> float | None:
@@ -164,8 +164,6 @@ class RunState:
         self._ended = FINISHED if reason is None else STOPPED
         self.reason = reason or ""
         self.took_s = time.time() - self.began
-        for _, counts in self.members.values():
-            counts.in_flight = 0
         for mark, (x, y, state) in self.points.items():
             if state == map_sample.UNDER_WAY:
                 self.points[mark] = (x, y, map_sample.WAITING)

@@ -104,10 +104,10 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
             del self.runs[run_id]
         return self._trouble
 
-    def _end(self, run_id: str, reason: str | None) -> None:
-        self._clients.pop(run_id, None)
-        if (run := self.runs.get(run_id)) is not None:
-            run.end(reason)
+    def _end(self, run_id: str | None, reason: str | None) -> None:
+        if run_id in self._clients:
+            del self._clients[run_id]
+            self.runs[run_id].end(reason)
 
 
 def complete(scheduler: Any) -> None:

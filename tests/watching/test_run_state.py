@@ -1,6 +1,7 @@
 """What the scheduler makes of the messages of a run's processes."""
 
 import geopandas as gpd
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -207,6 +208,14 @@ def test_text_from_outside_is_escaped():
     html = runs_table([run]) + failures_table([run])
     assert "<img" not in html
     assert html.count("&lt;img src=x onerror=alert(1)&gt;&#x27;&quot;") == 7
+
+
+def test_text_that_no_message_can_hold_is_made_printable():
+    odd = "\ud800"
+    part = partition([Row(odd, FAILED, error_kind="input", error=odd)])
+    message = part.message()
+    assert msgpack.loads(msgpack.dumps(message))["examples"] == {"input": [r"\ud800", r"\ud800"]}
+    assert msgpack.dumps(run_of(out=f"/data/{odd}").status(LIMITS))
 
 
 def test_a_password_in_the_folders_url_is_not_told():
