@@ -25,7 +25,7 @@ eedask: errors arguments crs earthengine grid quota items dataset expressions ru
   tables results plan verbs checkup __main__
 eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
-  items_file dataset staging
+  items_file dataset staging subfolders
 eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials
   users_client endpoint connection methods
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eedask.dataset.file_names import safe_name
+from eedask.dataset.subfolders import Subfolders
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import Send, ask, compute_value, of_one_item, projection_of
 from eedask.errors import InputError, PermanentError
@@ -57,8 +58,8 @@ class ChipTask:
     method : str
     bands : tuple of str
     visualization : Visualization, optional
-    folder_by : str, optional
-        Column whose values name subfolders.
+    subfolders : Subfolders
+        Those that files lie in.
     unique_case : bool
         Whether no two ids, or folder values, differ by case alone.
     limits : Limits, optional
@@ -76,7 +77,7 @@ class ChipTask:
     method: str
     bands: tuple[str, ...]
     visualization: Visualization | None
-    folder_by: str | None
+    subfolders: Subfolders
     unique_case: bool
     limits: Limits | None = None
     native: NativeProjection | None = None
@@ -176,10 +177,7 @@ class ChipTask:
     def path(self, item: WorkItem) -> str:
         """Return the path of the item's file, relative to the dataset."""
         name = f"{safe_name(item.id, unique_case=self.unique_case)}.{self.format.suffix}"
-        if self.folder_by is None:
-            return f"{FOLDER}/{name}"
-        folder = safe_name(item.value(f"column:{self.folder_by}"), unique_case=self.unique_case)
-        return f"{FOLDER}/{folder}/{name}"
+        return f"{FOLDER}/{self.subfolders.path(item, unique_case=self.unique_case)}{name}"
 
     def _native_grid(self, item: WorkItem, sender: Sender) -> PixelGrid | None:
         if self.layout is None:

@@ -179,7 +179,8 @@ def images(
     format: str = "tif",
     bands: Sequence[str] | None = None,
     vis_params: Mapping[str, Any] | None = None,
-    folder_by: str | None = None,
+    folder_by: str | Sequence[str] | None = None,
+    folder_missing: str | None = None,
     method: str = COMPUTE_PIXELS,
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
@@ -241,7 +242,7 @@ def images(
     format : {"tif", "npy", "png", "jpg"}
         As of :func:`eedask.chips`. A file that is larger than one request (48 MB) is fetched in
         tiles, which are joined, up to 2 GiB.
-    bands, vis_params, folder_by, method
+    bands, vis_params, folder_by, folder_missing, method
         As of :func:`eedask.chips`.
     concurrency, rate, retry, deadline, workload_tag, credentials, endpoint
         As of :func:`eedask.chips`.
@@ -295,6 +296,7 @@ def images(
         bands=bands,
         vis_params=vis_params,
         folder_by=folder_by,
+        folder_missing=folder_missing,
         method=method,
     )
     chips, question = request.task(search.placed_items, sending.endpoint)
