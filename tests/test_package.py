@@ -86,11 +86,11 @@ eedask.pixels: formats layout visualization query cutting image_bands tiles chip
   image_question image_task
 eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
-eedask.results: contact_sheet csv_text report values result
+eedask.results: contact_sheet csv_text report layouts values result
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
   process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
-  columns grouping region_jobs region_query series_query table_task compute_task reduce_task
+  columns classes grouping region_jobs region_query series_query table_task compute_task reduce_task
   series_task
 eedask.verbs: options chips images compute reduction reduce_regions sample_points time_series
 """

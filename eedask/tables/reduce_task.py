@@ -13,6 +13,7 @@ from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables.bands import checked_bands
+from eedask.tables.classes import by_class
 from eedask.tables.features import features_by_item
 from eedask.tables.region_jobs import RegionJobs
 from eedask.tables.region_query import RegionQuery, columns_by_example
@@ -21,10 +22,17 @@ from eedask.tables.table_task import TableTask
 
 @dataclass(frozen=True)
 class ReduceTask(TableTask):
-    """A reducer over a region, or the pixel at a point, of every item."""
+    """A reducer over a region, or the pixel at a point, of every item.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Those that have a column each, where the reducer gives a value for each class.
+    """
 
     query: RegionQuery
     maker: RegionJobs
+    classes: tuple[str, ...] = ()
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> ReduceTask:
         """Return the task with the image's grid, and the columns for its bands."""
@@ -36,6 +44,7 @@ class ReduceTask(TableTask):
         columns = about.columns
         if not query.reducer.is_named:
             columns = columns_by_example(about, items, partial(task.example, send))
+        columns = by_class(columns, self.classes)
         return replace(task, table=replace(self.table, columns=columns, outputs=about.outputs))
 
     def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:

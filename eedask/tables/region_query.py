@@ -29,10 +29,10 @@ from eedask.expressions.compile import Expression
 from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
 from eedask.tables.bands import BANDS_KEY, ExpectedBands, band_names
+from eedask.tables.classes import grouped_columns
 from eedask.tables.columns import Column, columns
 from eedask.tables.features import joined, point_features, region_features, slim
 from eedask.tables.reducers import Reducer
-from eedask.tables.values import infer
 
 # The pixels that the image itself has.
 _OWN_PIXELS = Lattice(NATIVE)
@@ -245,7 +245,10 @@ class RegionQuery:
             if self.lattice.scale is None:
                 raise InputError(str(error)) from error
         bands, outputs = tuple(told["types"]), tuple(told["outputs"])
-        return About(native, columns(told["types"], outputs), bands, outputs)
+        made = columns(told["types"], outputs)
+        if self.reducer.groups is not None:
+            made = grouped_columns(told["of_groups"], self.reducer.groups.name)
+        return About(native, made, bands, outputs)
 
     def nulls(self, found: Mapping[str, Any]) -> bool:
         """Return whether all values of a row are null, as its image has no bands at all.
@@ -286,6 +289,7 @@ def _about_of(body: bytes) -> dict[str, Any]:
         return {
             "types": {str(name): dict(value["types"][name]) for name in value["names"]},
             "outputs": [str(name) for name in value["outputs"]],
+            "of_groups": [str(name) for name in value.get("of_groups", [])],
             "projection": checked_projection(value["projection"]),
         }
 
@@ -318,4 +322,4 @@ def columns_by_example(
     of_bands = {key for column in expected for key in column.keys}
     if not found & of_bands and found.intersection(about.outputs):
         expected = tuple(Column(name, (name,), pa.null()) for name in about.outputs)
-    return tuple(replace(one, type=infer(one.pick(row) for row in rows)) for one in expected)
+    return tuple(one.typed_by(rows) for one in expected)
