@@ -46,7 +46,7 @@ def cover(raster):
 @pytest.fixture(scope="module")
 def cells():
     """Four cells askew to the pixels: with class 80, without, half nodata, and nothing but it."""
-    centres = np.array([[120, -120], [420, -430], [560, -600], [800, -800]]) + [LEFT, TOP]
+    centres = np.array([[120, -120], [420, -430], [560, -600], [800, -800]]) + np.array([LEFT, TOP])
     shapes = [shapely.box(*(c - 97), *(c + 93)) for c in centres]
     return gpd.GeoDataFrame(geometry=shapes, crs="EPSG:32614").set_axis([*"abcd"], axis=0)
 
