@@ -61,20 +61,32 @@ class Lattice:
         own grid). Anything that pyproj reads may be given.
     scale : float, optional
         Metres a pixel. Only "native" can do without: its pixels then keep their own size.
+    transform : tuple of 6 floats, optional
+        Of the pixels, in the place of a scale: any pixel of it may be a chip's first. Given as
+        Earth Engine's ``crsTransform`` or as a ``rasterio.Affine``, which have the same order.
 
     Raises
     ------
     InputError
-        If the crs cannot be read, the scale is no positive number, or it is needed and missing.
+        If the crs cannot be read, the scale is no positive number, or it is needed and missing;
+        or if the transform is none, or stands beside a scale or the image's own.
     """
 
     crs: str
     scale: float | None = None
+    transform: Transform | None = None
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
         name = crs_name(self.crs)
-        if self.scale is None and name != NATIVE:
+        if self.transform is not None:
+            if self.scale is not None or name == NATIVE:
+                raise InputError(
+                    "crs_transform says where pixels lie and how large they are; it goes without"
+                    " scale=, and not with crs='native', which has a transform of its own"
+                )
+            object.__setattr__(self, "transform", _checked_transform(self.transform))
+        elif self.scale is None and name != NATIVE:
             raise InputError(
                 f"crs={self.crs!r} needs a scale (metres a pixel); only crs='native' has its own"
             )
@@ -85,6 +97,22 @@ class Lattice:
     def is_native(self) -> bool:
         """Whether the pixels are those of the image's own projection, or rescaled from them."""
         return self.crs == NATIVE
+
+
+def _checked_transform(given: Any) -> Transform:
+    """Return a transform that a user gave, as six floats; raise InputError if it is none."""
+    try:
+        values = tuple(given)
+        # The last row of an Affine, which has nine numbers, is the same for all.
+        a, b, c, d, e, f = (float(v) for v in (values[:6] if len(values) == 9 else values))
+    except (TypeError, ValueError):
+        raise InputError(
+            "crs_transform is six numbers, (scale_x, shear_x, translate_x, shear_y, scale_y,"
+            f" translate_y), or a rasterio.Affine; got {given!r}"
+        ) from None
+    if not all(map(math.isfinite, (a, b, c, d, e, f))) or a * e == b * d:
+        raise InputError(f"crs_transform={given!r} gives pixels no finite size")
+    return (a, b, c, d, e, f)
 
 
 @dataclass(frozen=True)
@@ -178,7 +206,7 @@ def chip_grid(
     """Return the grid of ``shape`` on a lattice, centred on a point as closely as pixels allow.
 
     With odd sides the point lies in the middle pixel; with even sides the middle corner is the
-    pixel corner next to the point.
+    pixel corner next to the point. Of two as near, it is that of the larger row or column.
 
     Parameters
     ----------

@@ -40,6 +40,14 @@ def test_chips_lie_on_the_lattice_and_hold_their_point_in_the_middle(x, y, rows,
     assert abs(row - rows / 2) <= 0.5 + 1e-6
 
 
+def test_of_two_middles_as_near_a_chip_has_that_of_the_larger_row_and_column():
+    transform = (10.0, 0.0, 0.0, 0.0, -10.0, 0.0)
+    in_a_pixels_centre = chip_grid("EPSG:32613", transform, 105.0, -205.0, (2, 4))
+    assert in_a_pixels_centre.bounds == (90.0, -220.0, 130.0, -200.0)
+    on_a_pixels_corner = chip_grid("EPSG:32613", transform, 100.0, -200.0, (1, 3))
+    assert on_a_pixels_corner.bounds == (90.0, -210.0, 120.0, -200.0)
+
+
 def test_neighbouring_chips_share_their_aligned():
     transform = (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0)
     one = chip_grid("EPSG:26914", transform, 500100.0, 4699900.0, (8, 8))

@@ -21,7 +21,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up: of two names in a row, the first does not import the second. A line that
 # begins with spaces goes on with the row before it.
 FLOORS = """
-eedask: errors arguments crs earthengine grid quota items dataset expressions run pixels
+eedask: errors arguments crs earthengine grid quota items dataset expressions watching
+  run pixels
   tables results plan verbs checkup __main__
 eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
@@ -79,20 +80,23 @@ eedask.emulator.server: channel dressing hosts orphans starting launcher options
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
   joda typenames coercion info
-eedask.expressions: digest symbols compile
+eedask.expressions: digest symbols compile graph traps
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
-eedask.pixels: formats layout visualization query cutting image_bands tiles chip_task finding
-  image_question image_task
-eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
+eedask.pixels: formats layout resampling visualization query cutting descriptions known_pixels
+  chip_forecast image_bands tiles chip_task finding image_question image_task
+eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
-eedask.results: contact_sheet csv_text report layouts values result
-eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
-  process lifetime job_sender outcomes partition execute
+eedask.results: contact_sheet csv_text report layouts values chip_files common_grid blocks
+  lazy_bands coordinates chip_dataset result
+eedask.run: options profiler own_cluster progress request_pool stopping forecast task explanation
+  workers_present spec process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
-  columns classes grouping region_jobs region_query series_query table_task compute_task reduce_task
-  series_task
+  columns classes grouping region_jobs region_query series_query table_forecast table_task
+  compute_task reduce_task series_task
 eedask.verbs: options chips images compute reduction reduce_regions sample_points time_series
+eedask.watching: latency map_sample meter messages partition_counts reporter run_state tables plots
+  page http metrics scheduler_plugin announcing
 """
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

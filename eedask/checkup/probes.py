@@ -128,6 +128,13 @@ def geotiff_nodata(asker: Asker) -> str:
     return "never" if not stated[1] else "always" if stated[0] else "where_masked"
 
 
+def geotiff_types(asker: Asker) -> str:
+    """Ask for a GeoTIFF of a band of bytes and one of floats."""
+    byte, real = call("Image.toUint8", value=_image(7)), call("Image.toFloat", value=_image(0.5))
+    both = call("Image.addBands", dstImg=byte, srcImg=real)
+    return _taken(asker.pixels(both, "GEO_TIFF"), "promoted", "refused", "type")
+
+
 def npy_masked(asker: Asker) -> str:
     """Look at the masked pixels of an NPY."""
     array = np.load(io.BytesIO(asker.pixels(_half(7), "NPY").content()))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,7 +30,7 @@ from eedask.dataset.items_file import (
     read_items,
     read_partition,
 )
-from eedask.dataset.parts import Parts
+from eedask.dataset.parts import Parts, or_damaged
 from eedask.dataset.plan_file import PLAN, read_plan
 from eedask.dataset.rows import (
     CHIP_COLUMNS,
@@ -38,10 +39,12 @@ from eedask.dataset.rows import (
     MANIFEST_COLUMNS,
     OK,
     Row,
+    bands_column,
     check_rows,
     chip_names,
     is_done,
     lost,
+    property_columns,
     rows_frame,
     rows_of,
     rows_table,
@@ -229,6 +232,14 @@ class Dataset:
                 counts[found["values"]] += found["counts"]
         return counts
 
+    def bands(self) -> pd.Series:
+        """Return the bands of each item that has a chip, by its id, as :func:`bands_in` reads them.
+
+        They are categories: most chips of a run have the same.
+        """
+        parts = self._all_rows(columns=["id", "status", "bands"]).values()
+        return bands_column([part.filter(is_done(part)) for part in parts])
+
     def _all_rows(self, columns: list[str] | None = None) -> dict[int, pa.Table]:
         """Return the manifest's parts by partition.
 
@@ -256,6 +267,7 @@ class Dataset:
                 f"{self.folder.path(MANIFEST)} has rows of other items, or more than one of an"
                 " item: remove that folder and run the same plan again to fetch all items anew"
             )
+        told = rows.pop("properties").reindex(items.index)
         if self.values.exists:
             rows = rows.drop(columns=list(CHIP_COLUMNS))
         elif rows["path"].str.startswith(f"{TABLE}/").any():
@@ -263,7 +275,13 @@ class Dataset:
                 f"{self.folder.path(TABLE)} has lost the file that states its columns; run the same"
                 " plan again to fetch its items anew"
             )
-        return items.join(rows.rename(columns=chip_names(items.columns)).reindex(items.index))
+        names = chip_names(items.columns)
+        manifest = items.join(rows.rename(columns=names).reindex(items.index))
+        if not (wanted := self.plan()["asked"].get("properties")):
+            return manifest
+        with or_damaged(self.folder, MANIFEST):
+            found = property_columns(told, wanted)
+        return manifest.join(found.rename(columns=chip_names(manifest.columns, wanted)))
 
 
 def _none(part: pa.Table) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +42,15 @@ _CHIP_FIELDS: list[tuple[str, pa.DataType]] = [
 
 CHIP_COLUMNS = tuple(name for name, _ in _CHIP_FIELDS)
 
+# What else is told of a chip, as JSON, which users are shown in other forms. Most chips of a run
+# have the same bands.
+_TOLD_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("bands", pa.dictionary(pa.int32(), pa.string())),
+    ("properties", pa.string()),
+]
+
+_FIELDS = [*_ROW_FIELDS, *_CHIP_FIELDS, *_TOLD_FIELDS]
+
 _ID_TEXTS = (pa.string(), pa.large_string())
 
 # Columns of a long table, before those of the values.
@@ -76,6 +86,11 @@ class Row:
     crs, transform, height, width : optional
         Where the pixels of the item's chip lie, as :class:`eedask.run.task.File` has it. None for
         an item without a chip, and in datasets that were made before chips had them.
+    bands : str, optional
+        The types of the chip's bands by their names, as :class:`eedask.run.task.File` has them, in
+        JSON.
+    properties : str, optional
+        What the user wanted to know of the item's image, in JSON.
     """
 
     id: Any
@@ -91,6 +106,8 @@ class Row:
     transform: Transform | None = None
     height: int | None = None
     width: int | None = None
+    bands: str | None = None
+    properties: str | None = None
 
 
 def lost(part: pa.Table, which: pa.Array | pa.ChunkedArray) -> pa.Table:
@@ -141,10 +158,13 @@ def check_rows(part: pa.Table) -> None:
         lengths = pc.unique(pc.list_value_length(part["transform"]).drop_null()).to_pylist()
         if lengths not in ([], [6]) or part["transform"].combine_chunks().flatten().null_count:
             raise ValueError("a transform has other than 6 numbers")
+    if "bands" in part.column_names:
+        for text in pc.unique(part["bands"]).drop_null().to_pylist():
+            _ = bands_in(text)
 
 
 def _check_types(part: pa.Table) -> None:
-    known = dict([*_ROW_FIELDS, *_CHIP_FIELDS])
+    known = dict(_FIELDS)
     for field_ in part.schema:
         if field_.name == "id":
             right = pa.types.is_integer(field_.type) or field_.type in _ID_TEXTS
@@ -164,13 +184,24 @@ def _check_paths(part: pa.Table) -> None:
         raise ValueError("an item that is done has no path")
 
 
+def bands_in(text: str) -> dict[str, str]:
+    """Return the types of bands by their names, as a row has them in JSON.
+
+    Raises
+    ------
+    ValueError
+        If the text says nothing of the kind.
+    """
+    bands = json.loads(text)
+    if not isinstance(bands, dict) or not all(isinstance(kind, str) for kind in bands.values()):
+        raise ValueError(f"{text!r} does not name bands")
+    return bands
+
+
 def rows_table(rows: Sequence[Row]) -> pa.Table:
     """Return rows as a part of the manifest."""
     ids = pa.array([row.id for row in rows])
-    data = {
-        name: pa.array([getattr(row, name) for row in rows], kind)
-        for name, kind in (*_ROW_FIELDS, *_CHIP_FIELDS)
-    }
+    data = {name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in _FIELDS}
     return pa.table({"id": ids, **data})
 
 
@@ -186,9 +217,10 @@ def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     """Return all parts of the manifest as one frame, with the ids as its index.
 
     Transforms are tuples of 6 floats: unlike arrays, they can be compared and written as JSON.
+    Bands are left out, and properties are JSON; see :func:`bands_column`, :func:`property_columns`.
     """
     whole = _completed(parts)
-    frame: pd.DataFrame = whole.drop_columns("transform").to_pandas()
+    frame: pd.DataFrame = whole.drop_columns(["transform", "bands"]).to_pandas()
     frame.insert(
         whole.column_names.index("transform"),
         "transform",
@@ -196,6 +228,13 @@ def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     )
     # Whole numbers stay whole where some are missing.
     return frame.astype({"height": "Int32", "width": "Int32"}).set_index("id")
+
+
+def bands_column(parts: Sequence[pa.Table]) -> pd.Series:
+    """Return the column of bands of all parts, as categories, with the ids as its index."""
+    whole = _completed(parts)
+    found: pd.Series = whole["bands"].to_pandas()
+    return found.set_axis(pd.Index(whole["id"].to_pandas(), name="id"))
 
 
 def _completed(parts: Sequence[pa.Table]) -> pa.Table:
@@ -214,16 +253,55 @@ def _transforms(column: pa.ChunkedArray) -> list[Transform | None]:
     return [next(tuples) if there else None for there in column.is_valid().to_pylist()]
 
 
-def chip_names(taken: Iterable[str]) -> dict[str, str]:
-    """Return the names that a chip's columns get in the manifest, beside the items' columns.
+def property_columns(told: pd.Series, names: Sequence[str]) -> pd.DataFrame:
+    """Return properties of images as columns, of texts in JSON.
 
-    ``chip_`` is put before a name that the items have already, again and again until it is new.
+    Parameters
+    ----------
+    told : Series of str
+        Null where nothing is known.
+    names : sequence of str
+
+    Raises
+    ------
+    ValueError
+        If a text is none that a run writes.
+    """
+    records: list[Any] = [{} if pd.isna(text) else json.loads(text) for text in told]
+    if not all(isinstance(record, dict) for record in records):
+        raise ValueError("a row does not name properties")
+    return pd.DataFrame(
+        {name: _column([record.get(name) for record in records], told.index) for name in names},
+        index=told.index,
+    )
+
+
+def _column(values: list[Any], index: pd.Index) -> pd.Series:
+    """Return values as a column; whole numbers stay whole where some are missing."""
+    kinds = {type(value) for value in values if value is not None}
+    # By default, pandas would take what is all null for text or for floats.
+    dtype: Any = {frozenset(): object, frozenset({int}): "Int64"}.get(frozenset(kinds))
+    column: pd.Series = pd.Series(values, index, dtype=dtype)
+    return column
+
+
+def chip_names(taken: Iterable[str], wanted: Iterable[str] = CHIP_COLUMNS) -> dict[str, str]:
+    """Return the names that columns of a chip get in the manifest, beside those that are taken.
+
+    ``chip_`` is put before a name that is taken already, again and again until it is new.
+
+    Parameters
+    ----------
+    taken : iterable of str
+    wanted : iterable of str
+        What is told of where a chip lies, or properties of its image.
     """
     others = set(taken)
     names = {}
-    for name in CHIP_COLUMNS:
+    for name in wanted:
         free = name
         while free in others:
             free = f"chip_{free}"
         names[name] = free
+        others.add(free)
     return names

@@ -41,6 +41,9 @@ _NULL_IMAGE = re.compile(
     re.IGNORECASE,
 )
 
+# The same of algorithms that take features as well, such as Element.get.
+_NULL_ELEMENT = re.compile(r"\bElement\.\w+: Parameter 'object' is required", re.IGNORECASE)
+
 
 class Send(Protocol):
     """Sends a request, retrying where that can help, and returns the body of the answer.
@@ -101,11 +104,17 @@ def reading(body: bytes, wanted: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def of_one_item() -> Iterator[None]:
+def of_one_item(*, only_images: bool = False) -> Iterator[None]:
     """Explain an error that the ``with`` block raises because an item has no image.
 
     ``ee.ImageCollection.first`` of an empty collection is null. Earth Engine's message then names
     only the algorithm that got null for its image; the one raised here says what to do.
+
+    Parameters
+    ----------
+    only_images : bool
+        Whether all that the item's request computes is an image, so that it is the image that is
+        null where an algorithm for images and features alike gets null.
 
     Raises
     ------
@@ -115,7 +124,10 @@ def of_one_item() -> Iterator[None]:
     try:
         yield
     except PermanentError as error:
-        if not _NULL_IMAGE.search(error.message):
+        is_null = _NULL_IMAGE.search(error.message) or (
+            only_images and _NULL_ELEMENT.search(error.message)
+        )
+        if not is_null:
             raise
         raise PermanentError(
             "the item has no image, as first() of a collection that is empty for it: widen the"

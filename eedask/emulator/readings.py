@@ -86,6 +86,14 @@ _READINGS = (
         "geedim's tests find one for masked images; the reference says zeroes, of getPixels",
     ),
     Reading(
+        "geotiff_types",
+        ("promoted", "refused"),
+        "Whether bands of several types come in one GeoTIFF, in the least type that holds all of"
+        " them, or are refused (400).",
+        "downloads of such images succeed for users; exports refuse them, 'Exported bands must have"
+        " compatible data types'",
+    ),
+    Reading(
         "npy_masked",
         ("zero", "any"),
         "What masked pixels of NPY files hold: 0, or anything.",

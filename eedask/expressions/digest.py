@@ -16,37 +16,49 @@ def digest(expression: Encoded) -> str:
     An encoder may share nodes, write them in place, or merge constants into one node: that makes no
     difference to the hash.
     """
-    values = expression["values"]
-    memo: dict[str, str] = {}
+    return Digests(expression["values"]).of({"valueReference": expression["result"]})
 
-    def of_reference(key: str) -> str:
-        if key not in memo:
-            memo[key] = of_node(values[key])
-        return memo[key]
 
-    def of_node(node: Mapping[str, Any]) -> str:
+class Digests:
+    """The hashes of the nodes of one expression.
+
+    Parameters
+    ----------
+    values : mapping
+        The expression's nodes, by key.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._memo: dict[str, str] = {}
+
+    def of(self, node: Mapping[str, Any]) -> str:
+        """Return the hash of what a node gives; see :func:`digest`."""
         ((kind, content),) = node.items()
         if kind == "valueReference":
-            return of_reference(content)
+            return self._of_key(content)
         if kind == "constantValue":
             return _hash_constant(content)
         if kind == "integerValue":
             return _hash_constant(int(content))
         if kind == "arrayValue":
-            return hash_of("list", [of_node(child) for child in content["values"]])
+            return hash_of("list", [self.of(child) for child in content["values"]])
         if kind == "dictionaryValue":
-            return hash_of("dict", {k: of_node(v) for k, v in content["values"].items()})
+            return hash_of("dict", {k: self.of(v) for k, v in content["values"].items()})
         if kind == "functionDefinitionValue":
-            return hash_of("def", [content["argumentNames"], of_reference(content["body"])])
+            return hash_of("def", [content["argumentNames"], self._of_key(content["body"])])
         if kind == "functionInvocationValue":
-            function = content.get("functionName") or of_reference(content["functionReference"])
+            function = content.get("functionName") or self._of_key(content["functionReference"])
             given = content.get("arguments", {}).items()
             # The client leaves out what is None, and to Earth Engine null means not given.
-            arguments = {k: d for k, v in given if (d := of_node(v)) != _NULL}
+            arguments = {k: d for k, v in given if (d := self.of(v)) != _NULL}
             return hash_of("call", [function, arguments])
         return hash_of(kind, content)
 
-    return of_reference(expression["result"])
+    def _of_key(self, key: str) -> str:
+        if key not in self._memo:
+            self._memo[key] = self.of(self._values[key])
+        return self._memo[key]
 
 
 def hash_of(kind: str, content: Any) -> str:

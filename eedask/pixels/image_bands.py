@@ -6,9 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from eedask.earthengine.methods import checked_projection, reading, value_of
 from eedask.errors import InputError
+from eedask.pixels.descriptions import properties_in
 from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.formats.masking import holds
+
+# The types of whole numbers that files have, the smallest first.
+_WHOLE = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "i8"))
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,13 @@ class ImageBands:
         The type of each band by its name, as ``ee.PixelType.getInfo`` tells it.
     projection : mapping, optional
         As ``ee.Projection.getInfo`` tells it; None where it was not asked for.
+    properties : mapping of str to object
+        Those that were asked for; None for those that the image does not have.
     """
 
     types: Mapping[str, Mapping[str, Any]]
     projection: Mapping[str, Any] | None
+    properties: Mapping[str, Any]
 
     def check(self, asked: Sequence[str]) -> None:
         """Raise InputError unless the image has the bands that are asked for, or any at all."""
@@ -65,9 +75,36 @@ class ImageBands:
                 " the image with toByte(), or take format='tif' or 'npy'"
             )
 
+    def check_nodata(self, asked: Sequence[str], nodata: float) -> None:
+        """Raise InputError if no type of the bands can hold what masked pixels are to hold.
 
-def bands_of(body: bytes) -> ImageBands:
-    """Return what an answer of ``value:compute`` says of an image.
+        Only whole numbers are judged, of which Earth Engine tells the range: files have the
+        smallest type for it. What passes is checked again with the type of every file.
+
+        Parameters
+        ----------
+        asked : sequence of str
+            All bands when empty.
+        nodata : float
+        """
+        types = [self.types[name] for name in asked or self.types]
+        if any(
+            kind.get("precision") != "int" or not {"min", "max"} <= kind.keys() for kind in types
+        ):
+            return
+        low, high = min(kind["min"] for kind in types), max(kind["max"] for kind in types)
+        holding = [kind for kind in _WHOLE if holds(kind, low) and holds(kind, high)]
+        fitting = [kind for kind in holding if kind.itemsize == holding[0].itemsize]
+        if fitting and not any(holds(kind, nodata) for kind in fitting):
+            raise InputError(
+                f"nodata={nodata!r} is no value of {fitting[0]}, the type of the bands, whose"
+                f" values are whole numbers from {low} to {high}: state one that is, or cast the"
+                " image"
+            )
+
+
+def bands_of(body: bytes, names: Sequence[str] = ()) -> ImageBands:
+    """Return what an answer of ``value:compute`` says of an image, its named properties included.
 
     Raises
     ------
@@ -75,20 +112,23 @@ def bands_of(body: bytes) -> ImageBands:
         If it says nothing of the kind.
     """
     with reading(body, "bands"):
-        return told_bands(value_of(body))
+        return told_bands(value_of(body), names)
 
 
-def told_bands(told: Mapping[str, Any]) -> ImageBands:
+def told_bands(told: Mapping[str, Any], names: Sequence[str] = ()) -> ImageBands:
     """Return what is told of an image; raise what :func:`reading` takes if it is malformed.
 
     Parameters
     ----------
     told : mapping
-        ``names``, ``types``, and ``projection`` if that was asked for.
+        ``names``, ``types``, and ``projection`` and properties if they were asked for.
+    names : sequence of str
+        The properties.
     """
     types = {str(name): dict(told["types"][name]) for name in told["names"]}
     projection = told.get("projection")
-    return ImageBands(types, None if projection is None else checked_projection(projection))
+    checked = None if projection is None else checked_projection(projection)
+    return ImageBands(types, checked, properties_in(told, names))
 
 
 def _is_8_bit(kind: Mapping[str, Any]) -> bool:

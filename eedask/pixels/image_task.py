@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from eedask.earthengine.endpoint import Endpoint
@@ -14,11 +14,14 @@ from eedask.errors import (
     RequestError,
     TooLargeError,
 )
+from eedask.expressions.compile import Expression
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.chip_task import ChipTask
+from eedask.pixels.descriptions import Known
 from eedask.pixels.image_question import ImageQuestion, Told
 from eedask.pixels.tiles import TileSizes
+from eedask.run.forecast import Bounds, Forecast
 from eedask.run.request_pool import Split
 from eedask.run.task import File, Job, Sender
 
@@ -61,6 +64,11 @@ class ImageTask:
         return self.chips.notes
 
     @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated the work in, by what the user calls it."""
+        return {"collection": self.chips.image}
+
+    @property
     def schema(self) -> None:
         """None, as chips are files, not rows of a table."""
         return None
@@ -68,6 +76,19 @@ class ImageTask:
     def sizes(self) -> TileSizes:
         """Return what the chips of one process share: the size of tiles that work."""
         return self.chips.sizes()
+
+    def before(self, samples: int) -> Bounds:
+        """Return that nothing is asked before the items."""
+        return Bounds.exactly(0)
+
+    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what the items' files are expected to take, and the questions before them.
+
+        An image that is not there, or does not meet the region, takes less.
+        """
+        found = self.chips.forecast(self._placed(items))
+        questions = Bounds.exactly(-(-len(items) // MOST_IMAGES))
+        return replace(found, requests=found.requests + questions)
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> ImageTask:
         """Return the task as it is: each image is asked about with its neighbours."""
@@ -114,9 +135,9 @@ class ImageTask:
             for item in items
         ]
 
-    def _laid_out(self, item: WorkItem, told: Told | NoImageError) -> PixelGrid | Exception:
+    def _laid_out(self, item: WorkItem, told: Told | NoImageError) -> Known | Exception:
         try:
-            return told if isinstance(told, NoImageError) else self._grid(item, told)
+            return told if isinstance(told, NoImageError) else Known(self._grid(item, told))
         except Exception as error:
             return error
 

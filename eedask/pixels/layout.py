@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import shapely
 
-from eedask.crs import UTM, from_degrees
-from eedask.errors import ItemsError
+from eedask.arguments import is_positive
+from eedask.crs import UTM, from_degrees, metres_per_unit
+from eedask.errors import InputError, ItemsError
 from eedask.grid import (
     Lattice,
     NativeProjection,
@@ -33,10 +34,27 @@ class Layout:
     shape : (int, int), optional
         Rows and columns of a chip centred on the item's centroid. Without it the grid covers
         the item's bounding box in the crs, exactly so where the items are in that crs.
+    buffer : float, optional
+        Metres by which the bounding box is widened on all sides. In a crs of degrees they are
+        counted as a scale is, by the length of a degree of the equator.
+
+    Raises
+    ------
+    InputError
+        If the buffer is no positive number, or stands beside a shape.
     """
 
     lattice: Lattice
     shape: tuple[int, int] | None = None
+    buffer: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.buffer is None:
+            return
+        if not is_positive(self.buffer):
+            raise InputError(f"buffer is a positive number of metres; got {self.buffer!r}")
+        if self.shape is not None:
+            raise InputError("buffer= widens the box of an item, and shape= states one: give one")
 
     def grid(self, item: WorkItem, native: NativeProjection | None = None) -> PixelGrid:
         """Return the grid of an item's chip.
@@ -56,7 +74,7 @@ class Layout:
         if item.geometry is None:
             raise ItemsError(f"item {item.id!r} has no geometry")
         if self.shape is None:
-            return covering_grid(crs, transform, _projected_bounds(item, crs))
+            return covering_grid(crs, transform, self._bounds(item, crs))
         centre = item.geometry.centroid
         x, y = from_degrees(crs).transform(centre.x, centre.y)
         if not (math.isfinite(x) and math.isfinite(y)):
@@ -65,13 +83,21 @@ class Layout:
 
     def _pixels(self, item: WorkItem, native: NativeProjection | None) -> tuple[str, Transform]:
         """Return the crs and the transform of the pixels, from which a grid takes some."""
-        scale = self.lattice.scale
+        scale, transform = self.lattice.scale, self.lattice.transform
         if native is not None:
             factor = 1.0 if scale is None else scale / native.scale
             return native.crs, rescaled(native.transform, factor)
-        assert scale is not None
         crs = item.utm_crs if self.lattice.crs == UTM else self.lattice.crs
+        if transform is not None:
+            return crs, transform
+        assert scale is not None
         return crs, aligned(crs, scale)
+
+    def _bounds(self, item: WorkItem, crs: str) -> tuple[float, float, float, float]:
+        """Return the box in the crs that an item's chip covers."""
+        left, bottom, right, top = _projected_bounds(item, crs)
+        more = 0.0 if self.buffer is None else self.buffer / metres_per_unit(crs)
+        return (left - more, bottom - more, right + more, top + more)
 
 
 def _projected_bounds(item: WorkItem, crs: str) -> tuple[float, float, float, float]:

@@ -11,12 +11,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import cache
 
-from eedask.errors import Cause, InputError, TooLargeError
+from eedask.errors import Cause, TooLargeError
 from eedask.grid import PixelGrid, Window
 from eedask.pixels.cutting import NO_BOUND, Allowance, allowed, cut, granted, quarters
-from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory
+from eedask.pixels.formats.base import JoinableFormat, Joiner, check_memory
 from eedask.pixels.query import Limits
 
 Ask = Callable[[PixelGrid], bytes]
@@ -85,7 +84,7 @@ def fetch_tiled(
     ask: Ask,
     recruit: Recruit,
     grid: PixelGrid,
-    form: ImageFormat,
+    form: JoinableFormat,
     limits: Limits,
     bands: int,
     sizes: TileSizes,
@@ -105,7 +104,7 @@ def fetch_tiled(
         Finds threads to help with the tiles.
     grid : PixelGrid
         Of the chip.
-    form : ImageFormat
+    form : JoinableFormat
     limits : Limits
     bands : int
         How many come back, at least.
@@ -122,14 +121,12 @@ def fetch_tiled(
         As Earth Engine refused it, if smaller tiles cannot help, or the smallest do not.
     SizeError
         If the chip takes more memory than it may.
-    PermanentError
-        If tiles have to be joined, and what joins the format is not installed.
     """
     check_chip(grid.shape, bands, form, limits)
     return _Chip(ask, grid, form, limits, bands, sizes).fetch(recruit)
 
 
-def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Limits) -> None:
+def check_chip(shape: tuple[int, int], bands: int, form: JoinableFormat, limits: Limits) -> None:
     """Raise an error if no chip of this shape can be had, in one request or in several.
 
     Parameters
@@ -138,40 +135,30 @@ def check_chip(shape: tuple[int, int], bands: int, form: ImageFormat, limits: Li
         Rows, columns.
     bands : int
         How many there are, at least; each is counted as one byte a pixel.
-    form : ImageFormat
+    form : JoinableFormat
     limits : Limits
 
     Raises
     ------
     SizeError
         If it takes more memory than it may, with the arithmetic, or its format cannot hold it.
-    InputError
-        If it needs several requests, and what joins them is not installed here.
     """
     if granted(limits, bands).fits(shape):
         return
     check_memory(shape, bands, limits.chip_bytes)
     form.check_side(shape)
-    if missing := form.missing():
-        raise InputError(form.cannot_join(missing))
 
 
-@cache
-def _can_be_joined(form: ImageFormat) -> bool:
-    return form.missing() is None
-
-
-def divisible(shape: tuple[int, int], form: ImageFormat, limits: Limits) -> bool:
+def divisible(shape: tuple[int, int], limits: Limits) -> bool:
     """Whether pixels can come in smaller tiles where they were too much to compute.
 
     Parameters
     ----------
     shape : (int, int)
         Rows, columns.
-    form : ImageFormat
     limits : Limits
     """
-    return max(shape) >= 2 * limits.smallest_side and _can_be_joined(form)
+    return max(shape) >= 2 * limits.smallest_side
 
 
 class _Chip:
@@ -186,7 +173,7 @@ class _Chip:
         self,
         ask: Ask,
         grid: PixelGrid,
-        form: ImageFormat,
+        form: JoinableFormat,
         limits: Limits,
         bands: int,
         sizes: TileSizes,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -17,8 +16,10 @@ from eedask.dataset.dataset import REPORT, SHEET, Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import folder_at, refusals_told
 from eedask.dataset.rows import FAILED, OK
-from eedask.errors import DatasetError, EedaskError, InputError
-from eedask.pixels.formats.registry import format_of
+from eedask.errors import DatasetError, InputError
+from eedask.pixels.formats.masking import Masking
+from eedask.results.chip_dataset import APART, Wanted, bands_of, chip_dataset
+from eedask.results.chip_files import ChipFiles
 from eedask.results.contact_sheet import Labelled, contact_sheet
 from eedask.results.csv_text import csv_of
 from eedask.results.layouts import Layout
@@ -28,6 +29,7 @@ from eedask.run.progress import Listener
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
+    import xarray
 
 Rerun = Callable[[bool | Listener], "Result"]
 
@@ -93,7 +95,8 @@ class Result:
         only Earth Engine knows them: with ``region=``, unless the chip is a GeoTIFF and rasterio
         is installed on the workers. A column of the items that has one of these four names keeps
         it, and the chip's is called ``chip_NAME`` (``chip_height``), with one more ``chip_`` for
-        as long as that is taken as well.
+        as long as that is taken as well. Properties of images, if the plan asked for any, are the
+        last columns, named in the same way.
         """
         return self._dataset.manifest()
 
@@ -237,8 +240,10 @@ class Result:
         Returns
         -------
         PIL.Image.Image, numpy.ndarray or rasterio.DatasetReader
-            A picture for PNG and JPEG; a structured array, shape (rows, columns), with a field for
-            each band, for NumPy files; an open dataset for GeoTIFFs, which needs rasterio.
+            A picture for PNG and JPEG; for NumPy files a structured masked array
+            (``numpy.ma.MaskedArray``), shape (rows, columns), with a field for each band; an open
+            dataset for GeoTIFFs, which needs rasterio, and whose ``read(masked=True)`` gives a
+            masked array, shape (bands, rows, columns).
 
         Raises
         ------
@@ -248,31 +253,11 @@ class Result:
             If the file is missing or damaged.
         """
         self._check_files()
-        path, nbytes = self._file_of(item_id)
-        with self._or_damaged(path):
-            return format_of(path).open(self._bytes(path, nbytes))
+        return self._files.open(*self._file_of(item_id))
 
-    def _bytes(self, path: str, nbytes: int) -> bytes:
-        """Return a chip's file; raise ValueError if it is not as long as it was written."""
-        data = self._dataset.folder.read(path)
-        if len(data) != nbytes:
-            raise ValueError(f"it has {len(data)} bytes, and {nbytes} were written")
-        return data
-
-    @contextlib.contextmanager
-    def _or_damaged(self, path: str) -> Iterator[None]:
-        """Turn what reading a chip's file raises into a DatasetError that says what to do."""
-        try:
-            with refusals_told(self._dataset.folder):
-                yield
-        except EedaskError:
-            raise
-        # Each library has errors of its own for files that it cannot read.
-        except Exception as error:
-            raise DatasetError(
-                f"{self._dataset.folder.path(path)} is missing or damaged ({error}); remove it and"
-                " run the same plan again to fetch it anew"
-            ) from error
+    @property
+    def _files(self) -> ChipFiles:
+        return ChipFiles(self._dataset, Masking.from_json(self._dataset.plan()["asked"]))
 
     def _check_files(self) -> None:
         if self._dataset.values.schema() is not None:
@@ -286,6 +271,99 @@ class Result:
         if row["status"] != OK:
             raise InputError(f"item {item_id!r} has no file: {row['error'] or 'it is not done'}")
         return str(row["path"]), int(row["nbytes"])
+
+    @property
+    def bands(self) -> dict[str, np.dtype[Any]]:
+        """The types of the chips' bands, by their names, in the order that files have them in.
+
+        No file is opened: a run notes the bands of what it writes. A picture has the bands that
+        were asked for by name, if they are as many as its colours, or else "grey", or "red",
+        "green" and "blue"; its alpha is a mask and no band. Empty where no item is done.
+
+        Raises
+        ------
+        InputError
+            If chips of different items have different bands, or the dataset is a table.
+        """
+        self._check_files()
+        return bands_of(self._dataset)
+
+    def to_xarray(
+        self,
+        *,
+        dims: Sequence[str] = APART,
+        items: Iterable[Any] | None = None,
+        masked: Literal["nan", "fill"] = "nan",
+        drop_failed: bool = False,
+        files_per_chunk: int = 1,
+    ) -> xarray.Dataset:
+        """Return the chips as a lazy ``xarray.Dataset``: a variable a band, on Dask arrays.
+
+        No file is opened here, only what computing needs, when it needs it; bands that are
+        computed together share the reading of files. Needs xarray: ``pip install
+        "eedask[xarray]"``.
+
+        Parameters
+        ----------
+        dims : ("item", "y", "x") or ("y", "x") or ("time", "y", "x")
+            How chips are put together.
+
+            ``("item", "y", "x")``: one behind the other; all have one shape. Coordinates on
+            ``item`` are the ids, the items' columns but their geometry, ``status``, each chip's
+            ``crs``, and ``transform`` (shape (items, 6), in the order of ``rasterio.Affine``). The
+            pixels of each lie elsewhere, so that ``y`` and ``x`` have no coordinates.
+
+            ``("y", "x")``: beside each other, where all lie on the pixels of one grid, as cells of
+            :func:`eedask.items.covering_grid` do. Between them, and where one failed, nothing is
+            there. Where chips overlap, the first item that is not masked counts. A chunk is as
+            large as the largest chip.
+
+            ``("time", "y", "x")``: one behind the other by the items' column ``time``, as images
+            of a collection have one, on one grid: that of all of them together. Dimensions and
+            coordinates are named and ordered as those of Xee 0.1. The ids are the coordinate
+            ``item`` on ``time``, beside the items' other columns.
+
+            Where all chips are in one crs, a coordinate ``spatial_ref`` states it, as rioxarray
+            reads it. An item's column that has the name of a band or a dimension is called
+            ``NAME_item``; a band that has the name of a dimension, ``NAME_band``.
+        items : iterable of ids, optional
+            Those to take, in this order; all when not given.
+        masked : {"nan", "fill"}
+            What arrays hold where a chip is masked, missing, or where none is. "nan": NaN; whole
+            numbers of up to 16 bits become float32, larger ones float64, which does not hold all
+            of int64. "fill": whole numbers stay, and the attribute ``_FillValue`` says which of
+            them it is: ``nodata`` of the plan, or else the least of the type; types that have no
+            value to spare (uint8, int8, uint16, uint32) become the next larger signed one.
+        drop_failed : bool
+            Whether items without a chip, which failed or are not done, are left out. Otherwise
+            all their pixels are missing, and the coordinate ``status`` tells them.
+        files_per_chunk : int
+            Chips in a Dask chunk along ``item`` or ``time``. More than one saves Dask's own time
+            where all are read, and costs some where one is.
+
+        Returns
+        -------
+        xarray.Dataset
+
+        Raises
+        ------
+        InputError
+            If xarray is not installed, an argument cannot be used, there are no chips, they have
+            different shapes or bands, or do not lie on one grid; the message says what to do.
+        DatasetError
+            When it is computed: if a file is missing or damaged.
+
+        Examples
+        --------
+        >>> chips = eedask.open_result("chips").to_xarray()  # doctest: +SKIP
+        >>> ndvi = (chips.nir - chips.red) / (chips.nir + chips.red)  # doctest: +SKIP
+        >>> ndvi.sel(item="p01").compute()  # doctest: +SKIP
+        >>> city = eedask.open_result("cells").to_xarray(dims=("y", "x"))  # doctest: +SKIP
+        >>> city.rio.to_raster("city.tif")  # doctest: +SKIP
+        """
+        self._check_files()
+        wanted = Wanted(tuple(dims), items, masked, drop_failed, files_per_chunk)
+        return chip_dataset(self._files, self.manifest, wanted)
 
     def contact_sheet(self, n: int = 48, *, columns: int = 8, side: int = 160) -> Image.Image:
         """Return a sheet with ``n`` chips, spread evenly over the items that have one.
@@ -316,12 +394,8 @@ class Result:
             raise InputError(f"{self.path} has no chips to show")
         chosen = done.iloc[np.unique(np.linspace(0, len(done) - 1, min(n, len(done))).astype(int))]
         files = zip(chosen.index, chosen["path"], chosen["nbytes"], strict=True)
-        pictures = [Labelled(self._picture(path, n), str(item_id)) for item_id, path, n in files]
+        pictures = [Labelled(self._files.picture(path, n), str(id_)) for id_, path, n in files]
         return contact_sheet(pictures, columns, side)
-
-    def _picture(self, path: str, nbytes: int) -> Image.Image:
-        with self._or_damaged(path):
-            return format_of(path).as_picture(self._bytes(path, nbytes))
 
     def summary(self) -> str:
         """Return a few lines of text: items done and failed, bytes, seconds, kinds of errors."""

@@ -57,7 +57,7 @@ def values_in(dataset: Dataset, layout: Layout) -> pd.DataFrame:
 
 def beside_items(items: gpd.GeoDataFrame, values: pd.DataFrame) -> gpd.GeoDataFrame:
     """Return items with their values; columns of items that a value is called as are renamed."""
-    taken = _other_names(items.columns, values.columns)
+    taken = other_names(items.columns, values.columns)
     if items.geometry.name in taken:
         items = items.rename_geometry(taken.pop(items.geometry.name))
     return items.rename(columns=taken).join(values)
@@ -101,8 +101,11 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame.set_axis(ids, axis=0)
 
 
-def _other_names(own: Iterable[str], values: Collection[str]) -> dict[str, str]:
-    """Return new names for those of the items' columns that have the name of a value."""
+def other_names(own: Iterable[str], values: Collection[str]) -> dict[str, str]:
+    """Return new names for those of the items' columns that have the name of a value.
+
+    ``_item`` is put behind such a name, again and again until it is new.
+    """
     names = list(own)
     given: dict[str, str] = {}
     for name in names:

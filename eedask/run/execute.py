@@ -7,7 +7,7 @@ import concurrent.futures
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -28,6 +28,8 @@ from eedask.run.partition import reason_of_stop, run_partition
 from eedask.run.progress import Counter, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
+from eedask.watching.announcing import announced
+from eedask.watching.messages import Beginning
 
 logger = logging.getLogger("eedask")
 
@@ -86,6 +88,7 @@ def execute(
     partitions: int,
     spec: RunSpec,
     counter: Counter,
+    beginning: Callable[[], Beginning],
     tell: Callable[[str], None] = logger.info,
 ) -> None:
     """Run all partitions to their end.
@@ -100,6 +103,8 @@ def execute(
     spec : RunSpec
     counter : Counter
         Counts each item that is done.
+    beginning : callable
+        Returns what a cluster's dashboard is told of the run.
     tell : callable
         Called with a line of text that has the address of the dashboard, if a cluster is started.
 
@@ -111,12 +116,12 @@ def execute(
         If the user interrupted it; what is done is kept.
     """
     if (client := leases.current_client()) is not None:
-        _on_cluster(partitions, spec, counter, client)
+        _on_cluster(partitions, spec, counter, beginning, client)
     elif dask.config.get("scheduler", None) is not None:
         _on_threads(partitions, spec, counter)
     else:
         with own_cluster(PARTITIONS_IN_FLIGHT, tell) as client:
-            _on_cluster(partitions, spec, counter, client)
+            _on_cluster(partitions, spec, counter, beginning, client)
 
 
 def stop(run_id: str, reason: str) -> None:
@@ -140,11 +145,16 @@ def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
 
 
 def _on_cluster(
-    partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client
+    partitions: int,
+    spec: RunSpec,
+    counter: Counter,
+    beginning: Callable[[], Beginning],
+    client: distributed.Client,
 ) -> None:
     _check_can_travel(spec)
     try:
-        _on_scheduler(partitions, spec, counter, client)
+        with announced(client, beginning):
+            _on_scheduler(partitions, spec, counter, client)
     except _GONE as error:
         raise leases.scheduler_gone(error) from error
 
@@ -197,7 +207,8 @@ async def _release_worker(run_id: str, reason: str | None) -> None:
 
 def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None:
     """Run all partitions and repeat those whose worker died; release each as it ends."""
-    futures = client.compute(_bag(partitions, spec, _stops).to_delayed())
+    with distributed.span(spec.name):
+        futures = client.compute(_bag(partitions, spec, _stops).to_delayed())
     left = {future.key: (number, REPEATS, future) for number, future in enumerate(futures)}
     ending = distributed.as_completed(futures, loop=client.loop)
     del futures
@@ -238,8 +249,9 @@ def _again(
 
     It gets a new key: while workers die, the scheduler may still act on the state of the old key.
     """
-    key = f"{_stops.__name__}-{spec.run_id}-{number}-{repeats}"
-    return client.submit(_stops, [number], spec, key=key, priority=1)
+    key = (f"{spec.name}-{spec.run_id}", number, repeats)
+    with distributed.span(spec.name):
+        return client.submit(_stops, number, spec, key=key, priority=1)
 
 
 def _result_of(future: distributed.Future) -> Any:
@@ -269,15 +281,17 @@ def _check_outcome(reasons: list[str | None]) -> None:
             raise RunStopped(reason)
 
 
-def _rows(numbers: Iterable[int], spec: RunSpec) -> list[dict[str, Any]]:
-    return [asdict(row) for number in numbers for row in run_partition(number, spec)]
+def _rows(number: int, spec: RunSpec) -> list[dict[str, Any]]:
+    return [asdict(row) for row in run_partition(number, spec)]
 
 
-def _stops(numbers: Iterable[int], spec: RunSpec) -> list[str | None]:
-    return [reason_of_stop(number, spec) for number in numbers]
+def _stops(number: int, spec: RunSpec) -> list[str | None]:
+    return [reason_of_stop(number, spec)]
 
 
 def _bag(partitions: int, spec: RunSpec, function: Any) -> db.Bag:
     # Each Dask task carries the spec. If it were one node that all depend on, all partitions would
     # fail with the worker that holds it.
-    return db.from_sequence(range(partitions), partition_size=1).map_partitions(function, spec)
+    name = f"{spec.name}-{spec.run_id}"
+    tasks = {(name, number): (function, number, spec) for number in range(partitions)}
+    return db.Bag(tasks, name, partitions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -43,8 +44,18 @@ class JobSender:
         return self._send(request, check, Attempts())
 
     def _send(self, request: Request, check: Check | None, attempts: Attempts) -> bytes:
+        meter, again = self._process.reporter.meter, False
+
+        def slot() -> contextlib.AbstractContextManager[object]:
+            return meter.exchange(self._slot(), again=again)
+
         def exchange() -> bytes:
-            body = self._process.connection.send(request, self._slot)
+            nonlocal again
+            try:
+                body = self._process.connection.send(request, slot)
+            finally:
+                again = True
+            meter.received(len(body))
             if check is not None:
                 check(body)
             return body

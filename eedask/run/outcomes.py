@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterable, Sequence
@@ -114,6 +115,9 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
         _write(process.spec, outcome)
         known |= {"status": OK, "path": outcome.path, "nbytes": len(outcome.data)}
         known |= {name: getattr(outcome, name) for name in CHIP_COLUMNS}
+        known["bands"] = json.dumps(dict(outcome.bands))
+        if outcome.properties:
+            known["properties"] = json.dumps(dict(outcome.properties))
     else:
         records = outcome.rows
         known |= {

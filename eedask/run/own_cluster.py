@@ -17,6 +17,7 @@ import distributed
 from tornado import web
 
 from eedask.run.profiler import without_profiler
+from eedask.watching.scheduler_plugin import complete
 
 
 @contextlib.contextmanager
@@ -69,4 +70,5 @@ class _FirstLook(web.RequestHandler):
         if self.application in here:
             here.remove(self.application)
             dashboard.connect(server.http_application, server.http_server, server, prefix="")
+            complete(server)
         self.redirect(self.request.uri or "/")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+from distributed.metrics import context_meter
 
 from eedask.dataset.rows import FAILED, ITEM_ID, OK, Row
 from eedask.errors import RunStopped
@@ -17,6 +18,8 @@ from eedask.run.process import Process
 from eedask.run.progress import tell_done
 from eedask.run.request_pool import Backlog
 from eedask.run.spec import RunSpec
+from eedask.watching.partition_counts import PartitionCounts
+from eedask.watching.reporter import ACTIVITY, tell_done_before
 
 _POLL_S = 0.25
 
@@ -38,13 +41,17 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     done = {id_ for id_, row in rows.items() if row.status in final}
     items = spec.dataset.partition(number)
     todo = [item for item in items if item.id not in done]
-    if todo:
+    finished = [rows[item.id] for item in items if item.id in done]
+    counts = PartitionCounts(number, [item.id for item in items], finished, spec.map_share)
+    if not todo:
+        tell_done_before(spec.run_id, counts)
+    else:
         found = PartitionRows(number, spec, rows)
         with working(spec) as process:
             jobs = spec.task.jobs(todo)
             backlog = process.pool.backlog(number, partial(do, process, number), jobs)
             try:
-                _collect(found, process, backlog)
+                _collect(found, process, backlog, counts)
             finally:
                 backlog.cancel()
     return [rows[item.id] for item in items]
@@ -112,20 +119,27 @@ def reason_of_stop(number: int, spec: RunSpec) -> str | None:
     return None
 
 
-def _collect(found: PartitionRows, process: Process, backlog: Backlog) -> None:
+def _collect(
+    found: PartitionRows, process: Process, backlog: Backlog, counts: PartitionCounts
+) -> None:
     """Collect rows until all jobs have ended; write them every few seconds and at the end."""
     spec, verdict = process.spec, process.verdict
     flushed = time.monotonic()
     over = False
     while not over and verdict.reason is None:
         over = backlog.over
-        done = [one for several in backlog.take(_POLL_S) for one in several]
+        with context_meter.meter(ACTIVITY):
+            several = backlog.take(_POLL_S)
+        done = [one for some in several for one in some]
         for one in done:
             found.add(one)
+            counts.add(one.row)
         tell_done(spec.run_id, [one.row for one in done])
+        process.reporter.tell(counts)
         if over or time.monotonic() - flushed > spec.flush_s:
             found.flush(process)
             flushed = time.monotonic()
     found.flush(process)
+    process.reporter.tell(counts, now=True)
     if verdict.reason is not None:
         raise RunStopped(verdict.reason)

@@ -7,6 +7,7 @@ from eedask.quota.leases import limiter_for
 from eedask.run.request_pool import RequestPool
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import Verdict
+from eedask.watching.reporter import Reporter
 
 # Request threads beyond the number of slots. A thread that waits before a retry holds no slot; a
 # spare thread uses the slot meanwhile.
@@ -29,6 +30,7 @@ class Process:
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
         self.verdict = Verdict(first=not (spec.retry_failed or spec.resumes))
+        self.reporter = Reporter(spec.run_id)
         self.limiter = limiter_for(spec.quota, spec.ceiling)
         threads = spec.ceiling.concurrency + SPARE_THREADS
         self.connection = Connection(

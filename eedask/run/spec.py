@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import uuid
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from eedask.quota.leases import key_of
 from eedask.quota.messages import Ceiling
 from eedask.run.task import Task
 
+# Characters of a folder's name that are not part of a name on the dashboard, and how many are.
+_ODD, _LONGEST = re.compile(r"[^\w.]+"), 40
 _IMPORTED = uuid.uuid4().hex
 
 
@@ -40,6 +43,10 @@ class RunSpec:
         How often a request is tried, and the waits in between.
     ceiling : Ceiling
         Requests at once and a second, over all processes.
+    verb : str
+        Of the plan.
+    map_share : float
+        The part of the items that the dashboard's map shows, from 0 to 1.
     flush_s : float
         Seconds after which new rows are written.
     retry_failed : bool
@@ -58,6 +65,8 @@ class RunSpec:
     task: Task
     policy: RetryPolicy
     ceiling: Ceiling
+    verb: str = "run"
+    map_share: float = 1.0
     flush_s: float = 5.0
     retry_failed: bool = False
     resumes: bool = False
@@ -68,6 +77,12 @@ class RunSpec:
     def quota(self) -> str:
         """The key of the quota that the run's requests count against."""
         return key_of(self.task.endpoint)
+
+    @property
+    def name(self) -> str:
+        """What Dask's dashboard calls the run: its verb, and the folder that it fills."""
+        folder = self.dataset.folder.url.rstrip("/").rpartition("/")[2]
+        return f"{self.verb}-{_ODD.sub('_', folder)[:_LONGEST]}"
 
     def __dask_tokenize__(self) -> str:
         # Not from the fields: Dask cannot reliably hash users' functions. No two runs share an id.

@@ -11,8 +11,10 @@ import pyarrow as pa
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.methods import Send
 from eedask.earthengine.retry import Attempts
+from eedask.expressions.compile import Expression
 from eedask.grid import Transform
 from eedask.items.item import WorkItem
+from eedask.run.forecast import Bounds, Forecast
 from eedask.run.request_pool import Split
 
 Check = Callable[[bytes], None]
@@ -65,6 +67,10 @@ class File:
     transform : tuple of 6 floats, optional
         From (column, row) to coordinates of the crs, in the order of ``rasterio.Affine``; None if
         only Earth Engine knows it.
+    bands : mapping of str to str
+        NumPy's names of the types of its bands, by their names.
+    properties : mapping of str to object, optional
+        What the user wanted to know of the item's image; values are those of JSON.
     """
 
     path: str
@@ -73,6 +79,8 @@ class File:
     width: int
     crs: str | None = None
     transform: Transform | None = None
+    bands: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,8 +151,18 @@ class Task(Protocol):
         """What the user should know before running."""
 
     @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated the work in, by what the user calls it."""
+
+    @property
     def schema(self) -> pa.Schema | None:
         """The columns of the table that the work fills; None for files."""
+
+    def before(self, samples: int) -> Bounds:
+        """Return how many requests :meth:`prepare` sends, given so many items as examples."""
+
+    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what is expected to be asked for a partition's items; nothing is sent."""
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> Task:
         """Return the task, complete with what it has to ask Earth Engine before the first item.

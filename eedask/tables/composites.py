@@ -100,6 +100,11 @@ class Composing:
         """Whether there are composites; else the images are left as they are."""
         return self.freq is not None or self.by_day
 
+    @property
+    def count(self) -> int:
+        """How many images there will be, or 1 where only Earth Engine knows it."""
+        return max(1, len(self._laid))
+
     def images(self, collection: ee.ImageCollection) -> ee.ImageCollection:
         """Return what takes the place of a collection."""
         if self.by_day:

@@ -11,6 +11,7 @@ from eedask.earthengine.nodes import Encoded, Graph, listed
 from eedask.errors import InputError, PermanentError, TooLargeError
 from eedask.expressions.compile import Expression
 from eedask.items.item import WorkItem
+from eedask.run.forecast import Bounds
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables.batches import TOO_LONG, Batch
 from eedask.tables.columns import columns_of
@@ -116,6 +117,10 @@ class ComputeTask(TableTask):
         names = dict.fromkeys(name for row in found for name in row) or [VALUE]
         kinds = {name: infer(row.get(name) for row in found) for name in names}
         return replace(self, table=replace(self.table, columns=columns_of(kinds)))
+
+    def before(self, samples: int) -> Bounds:
+        """Return how many requests :meth:`prepare` sends: one for each example, or none."""
+        return Bounds.exactly(0 if self.table.columns else samples)
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
         """Return what each item of a job gets, of one request."""

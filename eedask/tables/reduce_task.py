@@ -11,12 +11,15 @@ from eedask.earthengine.methods import Send, ask, compute_value, reading
 from eedask.errors import InputError
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
+from eedask.run.forecast import Bounds, Forecast
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables.bands import checked_bands
 from eedask.tables.classes import by_class
 from eedask.tables.features import features_by_item
+from eedask.tables.grouping import PointBatching
 from eedask.tables.region_jobs import RegionJobs
 from eedask.tables.region_query import RegionQuery, columns_by_example
+from eedask.tables.table_forecast import of_points, with_pixels
 from eedask.tables.table_task import TableTask
 
 
@@ -46,6 +49,19 @@ class ReduceTask(TableTask):
             columns = columns_by_example(about, items, partial(task.example, send))
         columns = by_class(columns, self.classes)
         return replace(task, table=replace(self.table, columns=columns, outputs=about.outputs))
+
+    def before(self, samples: int) -> Bounds:
+        """Return how many requests :meth:`prepare` sends: about the image, and its results."""
+        return self.query.requests_before(samples)
+
+    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what is expected to be asked for the items, as far as it is known before."""
+        scale, batching = self.query.lattice.scale, self.maker.batching
+        if isinstance(batching, PointBatching) and not self.query.image.depends_on_item:
+            usable = self.maker.usable(items)
+            return of_points(items, usable, batching.limits, batching.presumed, scale)
+        found = super().forecast(items)
+        return found if self.query.points else with_pixels(found, items, scale)
 
     def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:
         """Return the results for an item before columns are known; none if its image has no bands.

@@ -76,6 +76,10 @@ class RegionJobs:
         """Return how jobs are made where the image has this grid, or none."""
         return replace(self, batching=self.batching.on(native))
 
+    def usable(self, items: Sequence[WorkItem]) -> list[WorkItem]:
+        """Return the items that can be sent, as they are sent."""
+        return [found for found in self._usable(items) if not isinstance(found, InputError)]
+
     def _usable(self, items: Sequence[WorkItem]) -> Iterator[WorkItem | InputError]:
         return iter(items) if self.outlines is None else self.outlines.usable(items)
 

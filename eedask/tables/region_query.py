@@ -28,6 +28,7 @@ from eedask.errors import InputError, PermanentError, RequestError, TooLargeErro
 from eedask.expressions.compile import Expression
 from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
+from eedask.run.forecast import Bounds
 from eedask.tables.bands import BANDS_KEY, ExpectedBands, band_names
 from eedask.tables.classes import grouped_columns
 from eedask.tables.columns import Column, columns
@@ -249,6 +250,17 @@ class RegionQuery:
         if self.reducer.groups is not None:
             made = grouped_columns(told["of_groups"], self.reducer.groups.name)
         return About(native, made, bands, outputs)
+
+    def requests_before(self, samples: int) -> Bounds:
+        """Return how many requests it takes to describe the image, and the reducer's results.
+
+        Parameters
+        ----------
+        samples : int
+            Items that are tried as examples.
+        """
+        about = Bounds(1, samples if self.image.depends_on_item else 1)
+        return about if self.reducer.is_named else about + Bounds(0, samples)
 
     def nulls(self, found: Mapping[str, Any]) -> bool:
         """Return whether all values of a row are null, as its image has no bands at all.

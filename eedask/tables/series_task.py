@@ -20,9 +20,11 @@ from eedask.earthengine.endpoint import Request
 from eedask.earthengine.methods import Send, ask, compute_value, reading, value_of
 from eedask.errors import InputError, PermanentError, TooLargeError
 from eedask.items.item import WorkItem
+from eedask.run.forecast import Bounds, Forecast
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables.batch_sizes import BatchSizes
 from eedask.tables.composites import NO_IMAGES
+from eedask.tables.grouping import RegionBatching
 from eedask.tables.region_jobs import RegionJobs
 from eedask.tables.region_query import REFUSALS, columns_by_example
 from eedask.tables.series_query import (
@@ -34,6 +36,7 @@ from eedask.tables.series_query import (
     Span,
     series_by_item,
 )
+from eedask.tables.table_forecast import of_jobs, with_pixels
 from eedask.tables.table_task import TableTask
 from eedask.tables.values import MISFITS, fit, to_time
 
@@ -66,9 +69,7 @@ class SeriesTask(TableTask):
         table = replace(self.table, columns=columns, outputs=about.outputs)
         regions = self._batching.regions.on(about.native)
         if not self.query.is_shared:
-            fewer = min(_MOST_UNKNOWN, regions.limits.items)
-            regions = replace(regions, limits=replace(regions.limits, items=fewer))
-            maker = replace(self.maker, batching=SeriesBatching(regions))
+            maker = replace(self.maker, batching=self._few(regions))
             return replace(task, maker=maker, table=table)
         times = ask(send, self._times_request(items[0]), _times)
         batching = SeriesBatching(regions, max(1, len(times)))
@@ -78,6 +79,28 @@ class SeriesTask(TableTask):
             maker=replace(self.maker, batching=batching),
             table=table,
         )
+
+    def before(self, samples: int) -> Bounds:
+        """Return how many requests :meth:`prepare` sends: about an image, results, and times."""
+        times = Bounds.exactly(1 if self.query.is_shared else 0)
+        return self.query.regions.requests_before(samples) + times
+
+    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what is expected to be asked for the items, or less.
+
+        How many images there are is not known: there may be more requests, each for fewer items or
+        for a span of time.
+        """
+        batching = replace(self._few(self._batching.regions), images=self._batching.images)
+        found = of_jobs(replace(self.maker, batching=batching).jobs(items), self.presumed)
+        return with_pixels(found, items, None)
+
+    def _few(self, regions: RegionBatching) -> SeriesBatching:
+        """Return the batching of items, of fewer where each has a collection of its own."""
+        if not self.query.is_shared:
+            fewer = min(_MOST_UNKNOWN, regions.limits.items)
+            regions = replace(regions, limits=replace(regions.limits, items=fewer))
+        return SeriesBatching(regions)
 
     def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:
         """Return an item's results on the images that have bands, before columns are known.

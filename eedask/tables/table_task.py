@@ -11,9 +11,11 @@ import pyarrow as pa
 from eedask.earthengine.endpoint import Endpoint
 from eedask.expressions.compile import Expression, built_on_workers
 from eedask.items.item import WorkItem
+from eedask.run.forecast import Forecast
 from eedask.run.task import Job
 from eedask.tables.batches import BatchedTask
 from eedask.tables.columns import Table
+from eedask.tables.table_forecast import of_jobs
 
 
 class Query(Protocol):
@@ -78,6 +80,11 @@ class TableTask(BatchedTask):
         return self.remarks + built_on_workers(self.query.expressions)
 
     @property
+    def expressions(self) -> Mapping[str, Expression]:
+        """What the user stated it in, by what the user calls it."""
+        return self.query.expressions
+
+    @property
     def schema(self) -> pa.Schema:
         """The columns of the table."""
         return self.table.schema
@@ -95,6 +102,10 @@ class TableTask(BatchedTask):
     def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
         """Return jobs of items that share requests; each item is in one of them."""
         return self.maker.jobs(items)
+
+    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what is expected to be asked for the items, as far as it is known before."""
+        return of_jobs(self.maker.jobs(items), self.presumed)
 
     def lighter(self, job: Job) -> Sequence[Job]:
         """Return what may succeed where a job of one item is too large; nothing if nothing."""

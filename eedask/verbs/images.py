@@ -30,6 +30,7 @@ from eedask.pixels.chip_task import COMPUTE_PIXELS, ChipTask
 from eedask.pixels.finding import END, INDEX, START, ByDates, ByIndex, Finder
 from eedask.pixels.image_question import Wanted, image_question
 from eedask.pixels.image_task import MOST_IMAGES, ImageTask
+from eedask.pixels.resampling import NEAREST
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
 from eedask.verbs.chips import ChipRequest
@@ -112,7 +113,7 @@ class Search:
         sample = sample_items(self.items)[0]
         question = image_question(self.finder, self.images, wanted, sample)
         # Grids are asked for with the question, many at once, and not by each chip.
-        return ImageTask(replace(chips, projection=None), question, region)
+        return ImageTask(replace(chips, description=None), question, region)
 
     def question(self, of_chips: Question) -> Question:
         """Return what determines the result, by what determines that of chips."""
@@ -176,12 +177,16 @@ def images(
     outside: Literal["skip", "keep"] = "skip",
     scale: float | None = None,
     crs: Any = NATIVE,
+    crs_transform: Sequence[float] | None = None,
+    resampling: str = NEAREST,
     format: str = "tif",
     bands: Sequence[str] | None = None,
     vis_params: Mapping[str, Any] | None = None,
     folder_by: str | Sequence[str] | None = None,
     folder_missing: str | None = None,
     method: str = COMPUTE_PIXELS,
+    nodata: float | None = None,
+    mask: str | None = None,
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
     retry: RetryPolicy | None = None,
@@ -242,7 +247,7 @@ def images(
     format : {"tif", "npy", "png", "jpg"}
         As of :func:`eedask.chips`. A file that is larger than one request (48 MB) is fetched in
         tiles, which are joined, up to 2 GiB.
-    bands, vis_params, folder_by, folder_missing, method
+    crs_transform, resampling, bands, vis_params, folder_by, folder_missing, method, nodata, mask
         As of :func:`eedask.chips`.
     concurrency, rate, retry, deadline, workload_tag, credentials, endpoint
         As of :func:`eedask.chips`.
@@ -298,6 +303,11 @@ def images(
         folder_by=folder_by,
         folder_missing=folder_missing,
         method=method,
+        nodata=nodata,
+        mask=mask,
+        crs_transform=crs_transform,
+        resampling=resampling,
+        properties=(),
     )
     chips, question = request.task(search.placed_items, sending.endpoint)
     return Plan(

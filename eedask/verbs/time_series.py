@@ -177,7 +177,7 @@ def time_series(
     )
     limits = BatchLimits(items=batch_size)
     regions = RegionBatching(limits, query.regions.lattice.scale, outlined=region is None)
-    maker = asked.maker(checked, SeriesBatching(regions), outlines)
+    maker = asked.maker(checked, SeriesBatching(regions, composing.count), outlines)
     table = reduced_table(checked, {IMAGE: pa.string(), WHEN: TIME})
     task = SeriesTask(sending.endpoint, query, maker, table, remarks(checked))
     terms = {"verb": "time_series", "weighted": weighted, "freq": freq, **asdict(outlines)}

@@ -5,17 +5,21 @@ On other processes' workers it initialises the client itself, if ``ee_init_if_ne
 with ``ee_init_kwargs``, among which ``url`` and ``credentials`` may be. It calls no other host.
 """
 
+import dask
 import ee
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import rioxarray  # noqa: F401
 import shapely
 import xarray
 import xee
 from dask.distributed import Client, LocalCluster
 from grid import CRS, DAYS, SCENE, SERIES, SERIES_BANDS, SHAPE, TRANSFORM, place
 from oracle import nearest
+
+import eedask
 
 
 @pytest.fixture
@@ -118,3 +122,26 @@ def test_workers_initialise_themselves(earth_engine, series, expected):
     ):
         got = dataset["day"].values
     np.testing.assert_array_equal(got, expected[:, 0])
+
+
+def test_eedasks_series_of_images_are_named_and_ordered_as_xees(series, tmp_path):
+    """Each image of the series, fetched by eedask as a file over the whole grid."""
+    images = eedask.items.image_ids(series).iloc[::-1]
+    left, top, right, bottom = *place(0, 0), *place(*SHAPE)
+    images = images.set_geometry([shapely.box(left, bottom, right, top)] * len(DAYS), crs=CRS)
+
+    def image(item):
+        return series.filter(ee.Filter.eq("system:index", item.id)).first()
+
+    with dask.config.set(scheduler="threads"), opened(series) as dataset:
+        plan = eedask.chips(images, image, out=tmp_path, crs="native", format="tif")
+        found = plan.run(progress=False).to_xarray(dims=("time", "y", "x"))
+        expected = dataset.drop_attrs()
+        names = [*SERIES_BANDS, "time", "y", "x"]
+        for name in names:
+            xarray.testing.assert_equal(
+                found[name].reset_coords(drop=True).drop_attrs(), expected[name]
+            )
+        assert [found[name].dims for name in names] == [expected[name].dims for name in names]
+        assert list(found.sizes) == list(dataset.sizes)
+        assert found.rio.crs == dataset["day"].attrs["crs"]

@@ -26,11 +26,11 @@ from eedask.errors import InputError, ItemsError, RunStopped
 def arrays(result, item_id):
     """Return a chip's bands, shape (bands, rows, columns), and its transform if it has one.
 
-    Masked pixels are 0, as in NPY, where GeoTIFFs have a nodata value.
+    Masked pixels are 0.
     """
     opened = result.open(item_id)
     if isinstance(opened, np.ndarray):
-        return np.stack([opened[name] for name in opened.dtype.names]), None
+        return np.stack([opened[name].filled(0) for name in opened.dtype.names]), None
     with opened:
         return opened.read(masked=True).filled(0), opened.transform
 

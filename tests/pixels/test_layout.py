@@ -6,6 +6,7 @@ import geopandas as gpd
 import numpy as np
 import pyproj
 import pytest
+import rasterio
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +80,28 @@ def test_boxes_on_pixel_edges_of_the_chips_own_crs_have_just_those_pixels(crs):
         grid = Layout(Lattice(crs, 10.0)).grid(item)
         assert grid.shape == (256, 256)
         assert grid.bounds == pytest.approx(shapely.bounds(box), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("crs", "unit"),
+    [("EPSG:32613", 1.0), ("EPSG:4326", 111319.49079327358), ("EPSG:2272", 0.3048006)],
+)
+def test_a_buffer_is_in_metres_as_a_scale_is(crs, unit):
+    item = point(-77.5, 40.5) if crs == "EPSG:2272" else point(-105, 40)
+    grid = Layout(Lattice(crs, 2.0), buffer=100).grid(item)
+    assert all(side in (100, 101) for side in grid.shape)
+    left, bottom, right, top = grid.bounds
+    assert 200 <= (right - left) * unit <= 204
+    assert 200 <= (top - bottom) * unit <= 204
+
+
+def test_a_stated_transform_is_that_of_every_zone():
+    lattice = Lattice("utm", transform=rasterio.Affine(30, 0, 15, 0, -30, 15))
+    assert lattice.transform == (30.0, 0.0, 15.0, 0.0, -30.0, 15.0)
+    for longitude, zone in ((-105, "EPSG:32613"), (12, "EPSG:32633")):
+        grid = Layout(lattice, (4, 5)).grid(point(longitude, 40))
+        assert grid.crs == zone
+        assert (grid.transform[2] % 30, grid.transform[5] % 30) == (15, 15)
 
 
 def test_boxes_of_another_crs_are_covered_in_the_chips():

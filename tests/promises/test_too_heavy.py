@@ -25,7 +25,7 @@ HOW = [
 @pytest.fixture(scope="module")
 def narrow(rasters):
     """An emulator whose requests may hold a few regions at most."""
-    limits = {"timeout": 0.0014, "processes": 1}
+    limits = {"timeout": 0.0025, "processes": 1}
     with Emulator({FIELD: rasters.field}, **limits) as running, running.initialized():
         yield running
 

@@ -100,7 +100,10 @@ def test_chips_of_what_is_nowhere_masked(readings, rasters, tmp_path):
     for name, point in items.geometry.items():
         found = result.open(name)
         expected, _ = native_window(rasters.scene, point.x, point.y, (8, 8))
-        np.testing.assert_array_equal(np.stack([found[b] for b in found.dtype.names]), expected)
+        bands = [found[b] for b in found.dtype.names]
+        np.testing.assert_array_equal(np.stack([b.filled(0) for b in bands]), expected)
+        masked = np.stack([np.ma.getmaskarray(b) for b in bands])
+        np.testing.assert_array_equal(masked, expected == 0)
 
 
 def inner(path):
@@ -110,10 +113,7 @@ def inner(path):
         return gpd.GeoSeries([box], crs=file.crs).to_crs("EPSG:4326").iloc[0]
 
 
-@under_all(
-    npy_masked_any="issue 13, item 1 and DESIGN section 2: what NPY zeroes is not relied on",
-    all_other="as under npy_masked=any",
-)
+@under_all()
 def test_masked_pixels_of_npy_chips(readings, rasters, tmp_path):
     items = some_points(rasters.field)
     plan = {"shape": (30, 30), "crs": "native", "format": "npy"}
@@ -122,13 +122,14 @@ def test_masked_pixels_of_npy_chips(readings, rasters, tmp_path):
     for name, point in items.geometry.items():
         found = result.open(name)
         expected, _ = native_window(rasters.field, point.x, point.y, (30, 30))
-        np.testing.assert_array_equal(np.stack([found[b] for b in found.dtype.names]), expected)
+        bands = [found[b] for b in found.dtype.names]
+        np.testing.assert_array_equal(np.stack([b.filled(0) for b in bands]), expected)
+        masked = np.stack([np.ma.getmaskarray(b) for b in bands])
+        np.testing.assert_array_equal(masked, expected == 0)
 
 
 @pytest.mark.parametrize("side", [None, 16], ids=["one request", "joined"])
-@under_all(
-    geotiff_nodata_never="issue 13, item 1 and DESIGN section 2: one nodata value in all files",
-)
+@under_all()
 def test_geotiff_chips(readings, rasters, tmp_path, side):
     items = some_points(rasters.field)
     plan = eedask.chips(

@@ -36,6 +36,18 @@ as well, or is None if all pixels are opaque."""
 _JPEG_QUALITY = 90
 # GeoTIFFs with a side longer than this are tiled.
 _STRIPED = 512
+# Types as errors of exports name them.
+_GDAL_NAMES = {
+    "uint8": "Byte",
+    "int8": "Int8",
+    "uint16": "UInt16",
+    "int16": "Int16",
+    "uint32": "UInt32",
+    "int32": "Int32",
+    "int64": "Int64",
+    "float32": "Float32",
+    "float64": "Float64",
+}
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,7 @@ def encode_geotiff(layers: Sequence[Layer], grid: Grid, has_nodata: bool = True)
 
     64-bit integers are written as float64 with a nodata value of minus infinity, as users report
     it of Earth Engine. The readings ``geotiff_nodata`` and ``npy_masked`` are about
-    masked pixels.
+    masked pixels, ``geotiff_types`` about bands of several types.
 
     Parameters
     ----------
@@ -108,7 +120,13 @@ def encode_geotiff(layers: Sequence[Layer], grid: Grid, has_nodata: bool = True)
     has_nodata : bool
         Masked pixels have the nodata value that the file states: the least of an integer type,
         minus infinity of a real one. If False they are 0, and the file states none.
+
+    Raises
+    ------
+    EarthEngineError
+        400: the bands have several types, by the reading ``geotiff_types``.
     """
+    _check_types(layers)
     dtype = np.result_type(*(layer.dtype for layer in layers))
     has_nodata = has_nodata and _states_nodata(layers)
     nodata = _nodata(dtype) if has_nodata else None
@@ -241,6 +259,16 @@ def _noisy(layer: Layer) -> NDArray[Any]:
     return np.where(
         layer.pixels.mask > 0, values, np.frombuffer(noise, values.dtype).reshape(values.shape)
     )
+
+
+def _check_types(layers: Sequence[Layer]) -> None:
+    """Raise Earth Engine's 400 for bands of several types, by the reading ``geotiff_types``."""
+    types = sorted({_GDAL_NAMES.get(layer.dtype.name, layer.dtype.name) for layer in layers})
+    if reading("geotiff_types") == "refused" and len(types) > 1:
+        raise EarthEngineError(
+            "Exported bands must have compatible data types; found inconsistent types: "
+            f"{' and '.join(types)}."
+        )
 
 
 def _states_nodata(layers: Sequence[Layer]) -> bool:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from eedask.errors import EedaskError, InputError, PermanentError, SizeError, TransientError
 from eedask.grid import PixelGrid, Window
+from eedask.pixels.formats.masking import PACKED, MaskedBands, Masking, mask_names
 from eedask.pixels.formats.stretching import stretched
 
 
@@ -61,7 +62,10 @@ class ImageFormat(ABC):
         The most rows or columns that a file can have; None if that is more than any chip has.
     library : str, optional
         A package that is not installed with eedask, without which files of this format can be
-        neither joined nor opened. What Earth Engine sends can be checked and kept without it.
+        neither written nor opened. What Earth Engine sends can be checked without it.
+    has_one_type : bool
+        Whether all bands of a file have one type; by which masks are asked for, see
+        :mod:`~eedask.pixels.formats.masking`.
     """
 
     name: ClassVar[str]
@@ -71,6 +75,7 @@ class ImageFormat(ABC):
     is_visual: ClassVar[bool]
     max_side: ClassVar[int | None] = None
     library: ClassVar[str | None] = None
+    has_one_type: ClassVar[bool] = False
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other)
@@ -87,7 +92,22 @@ class ImageFormat(ABC):
         """
 
     @abstractmethod
-    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the bands of a file by its head: NumPy's names of their types, by their names.
+
+        They are the bands that are read from what :meth:`open` returns, in their order. What only
+        says where others are masked, as alpha does, is none.
+
+        Parameters
+        ----------
+        data : bytes
+        named : sequence of str
+            What the bands were asked for as, for files that do not name them; empty if that is not
+            known.
+        """
+
+    @abstractmethod
+    def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
         """Return in what a file is not what was asked for, in words; None if in nothing.
 
         It raises any error where the pixels turn out not to be whole.
@@ -97,25 +117,93 @@ class ImageFormat(ABC):
         data : bytes
         bands : sequence of str
             Those that were asked for; empty if that is not known.
-        grid : PixelGrid, optional
-            Where its pixels were to lie.
+        """
+
+    @property
+    @abstractmethod
+    def on_grid(self) -> JoinableFormat:
+        """The format in which Earth Engine is asked for pixels whose grid is known beforehand."""
+
+    def sent_as(self, *, has_grid: bool) -> ImageFormat:
+        """Return the format in which Earth Engine is asked for the pixels of a file.
+
+        Parameters
+        ----------
+        has_grid : bool
+            Whether their grid is known beforehand. If not, a format that states it is asked for
+            as it is.
+        """
+        return self.on_grid if has_grid else self
+
+    @abstractmethod
+    def open(self, data: bytes, masking: Masking | None = None) -> Any:
+        """Return a file as what users of the format work with: an array, a picture, a dataset.
+
+        ``masking`` is what it was settled with; the default of its types when not given.
         """
 
     @abstractmethod
-    def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
-        """Return a new joiner for a chip; :meth:`join` has made sure that there can be one."""
-
-    @abstractmethod
-    def open(self, data: bytes) -> Any:
-        """Return a file as what users of the format work with: an array, a picture, a dataset."""
-
-    @abstractmethod
-    def as_array(self, data: bytes) -> NDArray[Any]:
+    def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
         """Return a file's values, shape (bands, rows, columns); 0 where the file masks them."""
 
-    def as_picture(self, data: bytes) -> Image.Image:
+    def bands_in(self, data: bytes) -> int | None:
+        """Return how many bands a checked file has; None of pictures, where it may vary."""
+        return None
+
+    def mask_names(self, bands: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of what is asked for beside named bands, to tell where they are masked.
+
+        Pictures are asked for as they are.
+        """
+        if self.is_visual:
+            return ()
+        return mask_names(bands, 1 if self.has_one_type else PACKED)
+
+    def unpack(self, data: bytes, count: int) -> MaskedBands:
+        """Return what an answer says, of a format of data.
+
+        Parameters
+        ----------
+        data : bytes
+            With ``count`` bands, and then what tells where they are masked.
+        count : int
+        """
+        raise NotImplementedError(f"masks of {self.name} files are not asked for")
+
+    def settle(
+        self,
+        data: bytes,
+        sent_as: ImageFormat,
+        masking: Masking,
+        count: int,
+        grid: PixelGrid | None,
+    ) -> bytes:
+        """Return the file to keep, of an answer with bands and masks; see :class:`Masking`.
+
+        Pictures are kept as they are: they have alpha, or no mask at all.
+
+        Parameters
+        ----------
+        data : bytes
+        sent_as : ImageFormat
+            The format of the answer, which unpacks it.
+        masking : Masking
+        count : int
+            How many bands there are, without those of masks.
+        grid : PixelGrid, optional
+            Where the pixels lie, if that is known.
+
+        Raises
+        ------
+        PermanentError
+            If the file cannot say which of its pixels are masked, or where they lie; or if what
+            writes it is not installed.
+        """
+        return data
+
+    def as_picture(self, data: bytes, masking: Masking | None = None) -> Image.Image:
         """Return a file as an RGB or RGBA picture for people; see :func:`stretched` for data."""
-        return stretched(self.as_array(data))
+        return stretched(self.as_array(data, masking))
 
     def grid_of(self, data: bytes) -> PixelGrid | None:
         """Return where a file says that its pixels lie; None if it does not say."""
@@ -126,7 +214,6 @@ class ImageFormat(ABC):
         data: bytes,
         shape: tuple[int, int] | None,
         bands: Sequence[str] = (),
-        grid: PixelGrid | None = None,
     ) -> None:
         """Raise TransientError unless ``data`` is one whole image, and the one asked for.
 
@@ -137,8 +224,6 @@ class ImageFormat(ABC):
             The rows and columns that it must have; None if any will do.
         bands : sequence of str
             The bands that it must have; any if empty.
-        grid : PixelGrid, optional
-            Where its pixels must lie, if the format says where they do.
         """
         with self.reading(data):
             found = self.shape_of(data)
@@ -146,12 +231,12 @@ class ImageFormat(ABC):
         if shape is not None and found != shape:
             raise TransientError(f"the image has {found} (rows, columns); {shape} was asked for")
         with self.reading(data):
-            different = self.difference(data, bands, grid)
+            different = self.difference(data, bands)
         if different is not None:
             raise TransientError(f"the image is not what was asked for: {different}")
 
-    def check_tile(self, data: bytes) -> None:
-        """Raise TransientError unless the pixels of a file, which is checked, can be joined."""
+    def check_values(self, data: bytes) -> None:
+        """Raise TransientError unless the values can be read of a file that is checked."""
         with self.reading(data):
             self.as_array(data)
 
@@ -170,28 +255,6 @@ class ImageFormat(ABC):
                 f"the answer ({len(data)} bytes, starting with {data[:16]!r}) is not a whole"
                 f" {self.name} image ({type(error).__name__}: {error})"
             ) from error
-
-    def join(self, grid: PixelGrid, most: int) -> Joiner:
-        """Return what puts the tiles of one chip together.
-
-        Parameters
-        ----------
-        grid : PixelGrid
-            Of the whole chip.
-        most : int
-            Bytes that the whole chip may take decoded.
-
-        Raises
-        ------
-        SizeError
-            If the format cannot hold the shape.
-        PermanentError
-            If what reads and writes the format is not installed.
-        """
-        if missing := self.missing():
-            raise PermanentError(self.cannot_join(missing))
-        self.check_side(grid.shape)
-        return self.joiner_of(grid, most)
 
     def check_side(self, shape: tuple[int, int]) -> None:
         """Raise SizeError if a file of this format cannot have so many (rows, columns)."""
@@ -215,13 +278,48 @@ class ImageFormat(ABC):
             return None
         return self.library
 
-    def cannot_join(self, missing: str) -> str:
-        """Return, for the user, what to do where a package is missing that joins tiles."""
+    def check_writes(self) -> None:
+        """Raise PermanentError if what writes the format is not installed."""
+        if missing := self.missing():
+            raise PermanentError(self.cannot_write(missing))
+
+    def cannot_write(self, missing: str) -> str:
+        """Return, for the user, what to do where a package is missing that writes files."""
         return (
-            f"the chip is too large for one request, and {self.name} files of several are joined"
-            f" with {missing}, which is not installed: pip install {missing} where the workers"
-            " run, or ask for format='npy'"
+            f"{self.name} files are written with {missing}, which is not installed: pip install"
+            f" {missing} where the workers run, or ask for format='npy'"
         )
+
+
+class JoinableFormat(ImageFormat):
+    """A format whose files can be joined, where a chip is too large for one request."""
+
+    @property
+    def on_grid(self) -> JoinableFormat:
+        """The format itself."""
+        return self
+
+    @abstractmethod
+    def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
+        """Return a new joiner for a chip; :meth:`join` has made sure that there can be one."""
+
+    def join(self, grid: PixelGrid, most: int) -> Joiner:
+        """Return what puts the tiles of one chip together.
+
+        Parameters
+        ----------
+        grid : PixelGrid
+            Of the whole chip.
+        most : int
+            Bytes that the whole chip may take decoded.
+
+        Raises
+        ------
+        SizeError
+            If the format cannot hold the shape.
+        """
+        self.check_side(grid.shape)
+        return self.joiner_of(grid, most)
 
 
 def check_memory(shape: tuple[int, int], pixel_bytes: int, most: int) -> None:

@@ -1,4 +1,8 @@
-"""NumPy's NPY: a structured array of (rows, columns), with one field for each band."""
+"""NumPy's NPY: a structured array of (rows, columns), with one field for each band.
+
+Where the type of a band has no value to spare for masked pixels, there is one more field, ``mask``,
+with a byte for each band: 1 where it is valid, else 0.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
+from eedask.pixels.formats.base import (
+    ImageFormat,
+    JoinableFormat,
+    Joiner,
+    check_memory,
+    check_same,
+)
+from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, valid_in
 
 
-class Npy(ImageFormat):
+class Npy(JoinableFormat):
     """NPY files."""
 
     name = "npy"
@@ -33,7 +44,14 @@ class Npy(ImageFormat):
             raise ValueError(f"{len(data) - length} bytes for {rows} x {columns} of {dtype}")
         return rows, columns
 
-    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the fields that hold one value a pixel."""
+        # Bytes 6 and 8 on hold the version, and the length of the header; see shape_of.
+        wide = data[6] > 1
+        length = int.from_bytes(data[8 : 12 if wide else 10], "little") + (12 if wide else 10)
+        return dict(_fields(data[:length]))
+
+    def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
         """Compare the names of the fields."""
         length = 10 + int.from_bytes(data[8:10], "little")
         _, dtype = _header(data[:length])
@@ -45,16 +63,105 @@ class Npy(ImageFormat):
         """Return a joiner that writes tiles into the file that is being made."""
         return _Joiner(grid, most)
 
-    def open(self, data: bytes) -> NDArray[Any]:
-        """Return the structured array, shape (rows, columns)."""
-        array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-        return array
+    def bands_in(self, data: bytes) -> int:
+        """Return the number of fields."""
+        length = 10 + int.from_bytes(data[8:10], "little")
+        return len(_header(data[:length])[1].names or ())
 
-    def as_array(self, data: bytes) -> NDArray[Any]:
-        """Return the bands in the one type that holds all of them; NPY has 0 where masked."""
-        array = self.open(data)
+    def unpack(self, data: bytes, count: int) -> MaskedBands:
+        """Return views of the first fields; the others are their masks."""
+        answer = _loaded(data)
+        names = answer.dtype.names or ()
+        masks = np.stack([answer[mask] for mask in names[count:]])
+        values = tuple(answer[band] for band in names[:count])
+        return MaskedBands(names[:count], values, valid_in(masks, count))
+
+    def settle(
+        self,
+        data: bytes,
+        sent_as: ImageFormat,
+        masking: Masking,
+        count: int,
+        grid: PixelGrid | None,
+    ) -> bytes:
+        """Return the file with its masks written into the values, or into the field ``mask``."""
+        bands = sent_as.unpack(data, count)
+        kept = np.empty(bands.valid.shape[1:], _kept(bands, masking))
+        for name, values, valid in zip(bands.names, bands.values, bands.valid, strict=True):
+            kept[name] = masking.filled(values, valid, values.dtype, name)
+        if masking.as_band:
+            kept[MASK] = bands.valid.all(axis=0)
+        elif len(kept.dtype) > count:
+            kept[MASK] = np.moveaxis(bands.valid, 0, -1)
+        return _head(kept.dtype, kept.shape) + kept.tobytes()
+
+    def open(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
+        """Return a structured masked array, shape (rows, columns)."""
+        masking = masking or Masking()
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+        carried = _carries_masks(array.dtype)
+        names = [name for name in array.dtype.names if not (carried and name == MASK)]
+        values = np.empty(array.shape, [(name, array.dtype[name]) for name in names])
+        masked = np.zeros(array.shape, [(name, bool) for name in names])
+        for number, name in enumerate(names):
+            values[name] = array[name]
+            if carried:
+                masked[name] = array[MASK][..., number] == 0
+            elif masking.as_band and name != MASK:
+                masked[name] = array[MASK] == 0
+            elif not masking.as_band:
+                masked[name] = masking.masked(array[name])
+        return np.ma.MaskedArray(values, masked)
+
+    def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
+        """Return the bands in the one type that holds all of them; 0 where masked."""
+        array = self.open(data, masking)
         assert array.dtype.names is not None
-        return np.stack([array[name] for name in array.dtype.names])
+        return np.stack([np.ma.filled(array[name], 0) for name in array.dtype.names])
+
+
+def _loaded(data: bytes) -> NDArray[Any]:
+    """Return the array of a checked file, without a copy."""
+    length = 10 + int.from_bytes(data[8:10], "little")
+    shape, dtype = _header(data[:length])
+    return np.frombuffer(data, dtype, offset=length).reshape(shape)
+
+
+def _carries_masks(dtype: np.dtype[Any]) -> bool:
+    return MASK in (dtype.names or ()) and dtype[MASK].shape != ()
+
+
+def _kept(bands: MaskedBands, masking: Masking) -> np.dtype[Any]:
+    """Return the type of a file with some bands."""
+    fields: list[Any] = [(n, v.dtype) for n, v in zip(bands.names, bands.values, strict=True)]
+    carried = any(masking.value_for(values.dtype) is None for values in bands.values)
+    if carried:
+        bands.check_free(MASK)
+    if masking.as_band:
+        fields.append((MASK, "u1"))
+    elif carried:
+        fields.append((MASK, "u1", (len(bands.names),)))
+    return np.dtype(fields)
+
+
+@functools.lru_cache(maxsize=64)
+def _head(dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
+    file = io.BytesIO()
+    _write_header(file, dtype, shape)
+    return file.getvalue()
+
+
+@functools.lru_cache(maxsize=64)
+def _fields(header: bytes) -> tuple[tuple[str, str], ...]:
+    """Return the name, and that of the type, of each field with one value a pixel."""
+    file = io.BytesIO(header)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    _, _, dtype = read(file)
+    fields = [(name, dtype[name]) for name in dtype.names or ()]
+    return tuple((name, field.name) for name, field in fields if field.shape == ())
 
 
 @functools.lru_cache(maxsize=64)

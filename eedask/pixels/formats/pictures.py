@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.base import ImageFormat, Joiner, bands_first, check_memory
+from eedask.pixels.formats.base import JoinableFormat, Joiner, bands_first, check_memory
+from eedask.pixels.formats.masking import Masking
 
 # Bytes of a pixel in Pillow's memory.
 _PILLOW_BYTES = {"L": 1, "LA": 4, "RGB": 4, "RGBA": 4}
+_GREYS = ("1", "L", "LA")
+# What the bands of a picture are called that have no names of their own.
+GREY, COLOURS = ("grey",), ("red", "green", "blue")
 
 
-class PictureFormat(ImageFormat):
+class PictureFormat(JoinableFormat):
     """Files of 8-bit pictures.
 
     Attributes
@@ -38,12 +42,19 @@ class PictureFormat(ImageFormat):
         179 million pixels for an attack. Chips are the user's own, and may be larger once joined.
         """
 
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the colours, named as the bands that were asked for if they are as many."""
+        mode = self.unread(data).mode
+        colours = GREY if mode in _GREYS else COLOURS
+        names = named if len(named) == len(colours) else colours
+        return dict.fromkeys(names, "uint8")
+
     def check_pixels(self, data: bytes) -> None:
         """Raise any error unless all pixels are there, as only unpacking them shows."""
         self.open(data)
 
-    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
-        """Unpack the pixels, and compare the kind of picture; where it lies, it does not say."""
+    def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
+        """Unpack the pixels, and compare the kind of picture."""
         self.check_pixels(data)
         mode = self.unread(data).mode
         if mode not in (*_PILLOW_BYTES, "P"):
@@ -56,17 +67,17 @@ class PictureFormat(ImageFormat):
         """Return a joiner that pastes tiles on a canvas."""
         return _Joiner(grid, most, {"format": self.rest_name, **self.options})
 
-    def open(self, data: bytes) -> Image.Image:
+    def open(self, data: bytes, masking: Masking | None = None) -> Image.Image:
         """Return the picture, of any size."""
         image = self.unread(data)
         image.load()
         return image
 
-    def as_array(self, data: bytes) -> NDArray[Any]:
+    def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
         """Return the picture's channels, alpha included if there is one."""
         return bands_first(np.asarray(_plain(self.open(data))))
 
-    def as_picture(self, data: bytes) -> Image.Image:
+    def as_picture(self, data: bytes, masking: Masking | None = None) -> Image.Image:
         """Return the picture as RGB, or as RGBA if it has alpha."""
         image = self.open(data)
         return image.convert("RGBA" if "A" in image.getbands() else "RGB")
@@ -112,7 +123,7 @@ def _plain(image: Image.Image) -> Image.Image:
     has_alpha = image.has_transparency_data
     if image.mode in _PILLOW_BYTES and has_alpha == image.mode.endswith("A"):
         return image
-    grey = image.mode in ("1", "L", "LA")
+    grey = image.mode in _GREYS
     return image.convert(("L" if grey else "RGB") + ("A" if has_alpha else ""))
 
 

@@ -1,7 +1,13 @@
-"""GeoTIFF: checked by its directory alone; joined and read with rasterio."""
+"""GeoTIFF: written, read and opened with rasterio; what Earth Engine sends is checked without it.
+
+All bands of a GeoTIFF have one type, and Earth Engine may refuse bands of several types or change
+them to one: its exports refuse them ("Exported bands must have compatible data types"). So pixels
+whose grid is known are asked for as NPY, and written here.
+"""
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eedask.grid import PixelGrid, Window
-from eedask.pixels.formats.base import ImageFormat, Joiner, check_memory, check_same
-from eedask.pixels.formats.geotiff_tags import misplaced, samples_in, shape_in, tags_of
+from eedask.crs import as_pyproj
+from eedask.errors import PermanentError
+from eedask.grid import PixelGrid
+from eedask.pixels.formats.base import ImageFormat, JoinableFormat
+from eedask.pixels.formats.geotiff_tags import dtype_in, names_in, samples_in, shape_in, tags_of
+from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, equal_in
+from eedask.pixels.formats.npy import Npy
 
-# rasterio is imported where it is used: it is not installed with eedask, and only those who open
-# GeoTIFFs, or join them, need it.
+# rasterio is imported where it is used: it is not installed with eedask, and only those who ask
+# for GeoTIFFs need it.
 if TYPE_CHECKING:
     import rasterio
 
@@ -23,7 +33,16 @@ _STRIPED = 512
 
 _BLOCK = {"tiled": True, "blockxsize": 256, "blockysize": 256}
 
-_PROFILE = ("driver", "dtype", "count", "crs", "compress", "interleave", "photometric")
+# The quickest compression that every reader knows. Bands are written one after the other, and so
+# not interleaved. Three bands of bytes are no picture unless somebody says so.
+_PROFILE = {
+    "driver": "GTiff",
+    "compress": "deflate",
+    "zlevel": 1,
+    "interleave": "band",
+    "photometric": "MINISBLACK",
+    "bigtiff": "if_safer",
+}
 
 
 class Tif(ImageFormat):
@@ -35,17 +54,31 @@ class Tif(ImageFormat):
     suffix = "tif"
     is_visual = False
     library = "rasterio"
+    has_one_type = True
+
+    @property
+    def on_grid(self) -> JoinableFormat:
+        """NPY, whose bands may differ in type."""
+        return Npy()
 
     def shape_of(self, data: bytes) -> tuple[int, int]:
         """Read the directory of the file, and see that what it points to is there."""
         return shape_in(tags_of(data))
 
-    def difference(self, data: bytes, bands: Sequence[str], grid: PixelGrid | None) -> str | None:
-        """Compare the number of bands, and where the pixels lie."""
+    def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
+        """Return the bands by their descriptions, or else as they were asked for, or by number."""
+        tags = tags_of(data)
+        count = samples_in(tags)
+        numbered = [f"b{number}" for number in range(1, count + 1)]
+        known = names_in(tags) or (named if len(named) == count else numbered)
+        return dict.fromkeys(known, dtype_in(tags))
+
+    def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
+        """Compare the number of bands."""
         tags = tags_of(data)
         if bands and samples_in(tags) != len(bands):
             return f"it has {samples_in(tags)} bands, not {list(bands)}"
-        return None if grid is None else misplaced(tags, grid)
+        return None
 
     def grid_of(self, data: bytes) -> PixelGrid | None:
         """Return where the pixels lie; None if the file does not say, or without rasterio."""
@@ -59,11 +92,41 @@ class Tif(ImageFormat):
             crs = ":".join(authority) if authority else source.crs.to_wkt(version="WKT1_GDAL")
             return PixelGrid(crs, tuple(source.transform)[:6], source.shape)
 
-    def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
-        """Return a joiner whose file is like the first tile's, in all but size and place."""
-        return _Joiner(grid, most)
+    def bands_in(self, data: bytes) -> int:
+        """Return the number of samples of a pixel."""
+        return samples_in(tags_of(data))
 
-    def open(self, data: bytes) -> rasterio.io.DatasetReader:
+    def unpack(self, data: bytes, count: int) -> MaskedBands:
+        """Return the first bands; the others are the same bands, with masked pixels filled."""
+        with self.open(data) as source:
+            everything, names = source.read(), source.descriptions
+        values = everything[:count]
+        return MaskedBands(names[:count], tuple(values), equal_in(values, everything[count:]))
+
+    def settle(
+        self,
+        data: bytes,
+        sent_as: ImageFormat,
+        masking: Masking,
+        count: int,
+        grid: PixelGrid | None,
+    ) -> bytes:
+        """Return the file with a nodata value, a mask that GDAL reads, or a band ``mask``.
+
+        GDAL's mask in a GeoTIFF is one for all bands (GMF_PER_DATASET,
+        https://gdal.org/en/stable/drivers/raster/gtiff.html#internal-nodata-masks). A pixel that
+        is masked in any band is masked in it, so that no masked pixel is ever taken for a value;
+        the values of the other bands stay in the file. The type is the least that holds those of
+        all bands.
+        """
+        if grid is None:
+            raise PermanentError("Earth Engine's GeoTIFF does not say where its pixels lie")
+        bands = sent_as.unpack(data, count)
+        if masking.as_band:
+            bands.check_free(MASK)
+        return _written(bands, masking, grid)
+
+    def open(self, data: bytes, masking: Masking | None = None) -> rasterio.io.DatasetReader:
         """Return rasterio's dataset of the file.
 
         Raises
@@ -77,99 +140,57 @@ class Tif(ImageFormat):
         # Of other formats that GDAL knows, some are files that name other files, or addresses.
         return rasterio.open(io.BytesIO(data), driver="GTiff")
 
-    def as_array(self, data: bytes) -> NDArray[Any]:
-        """Return the bands; 0 where they have the file's nodata value."""
+    def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
+        """Return the bands; 0 where the file masks them."""
         with self.open(data) as source:
             return np.asarray(source.read(masked=True).filled(0))
 
 
-class _Joiner:
-    """Holds the values of the whole chip, and what the first tile says besides its pixels.
+def _written(bands: MaskedBands, masking: Masking, grid: PixelGrid) -> bytes:
+    import rasterio
+    from rasterio.io import MemoryFile
 
-    The nodata value is that of any tile: a tile without masked pixels may state none.
-    """
-
-    def __init__(self, grid: PixelGrid, most: int) -> None:
-        self._grid = grid
-        self._most = most
-        self._values: NDArray[Any] | None = None
-        self._about: dict[str, Any] = {}
-        self._nodata: float | None = None
-
-    def add(self, window: Window, data: bytes) -> None:
-        from rasterio.io import MemoryFile
-
-        with MemoryFile(data) as file, file.open(driver="GTiff") as source:
-            if self._values is None:
-                self._about, self._values = _about(source), self._allocated(source)
-            check_same("crs", source.crs, self._about["profile"]["crs"])
-            check_same("bands", source.descriptions, self._about["descriptions"])
-            check_same("types", set(source.dtypes), {self._values.dtype.name})
-            self._nodata = _one_nodata(self._nodata, source.nodata)
-            self._values[:, *window.slices] = source.read()
-
-    def finish(self) -> bytes:
-        from rasterio.io import MemoryFile
-
-        assert self._values is not None
-        with MemoryFile() as file:
-            with file.open(**self._profile()) as target:
-                _describe(target, self._about)
-                target.write(self._values)
-            self._values = None
-            return bytes(file.getbuffer())
-
-    def _allocated(self, source: rasterio.io.DatasetReader) -> NDArray[Any]:
-        dtype = np.dtype(source.dtypes[0])
-        check_memory(self._grid.shape, source.count * dtype.itemsize, self._most)
-        return np.zeros((source.count, *self._grid.shape), dtype)
-
-    def _profile(self) -> dict[str, Any]:
-        from rasterio import Affine
-
-        rows, columns = self._grid.shape
-        place = {"width": columns, "height": rows, "transform": Affine(*self._grid.transform)}
-        blocks = _BLOCK if max(rows, columns) > _STRIPED else {}
-        about = {**self._about["profile"], "nodata": self._nodata}
-        return {**about, **place, **blocks, "bigtiff": "if_safer"}
+    dtype = np.result_type(*(values.dtype for values in bands.values))
+    everywhere = bands.valid.all(axis=0)
+    names = (*bands.names, MASK) if masking.as_band else bands.names
+    profile = _profile(grid, dtype, len(names), masking.value_for(dtype))
+    is_carried = profile["nodata"] is None and not everywhere.all()
+    # Without the option, GDAL writes the mask to a second file.
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as file:
+        with file.open(**profile) as target:
+            # Before the pixels: what a band means cannot be changed in a file that has begun.
+            target.descriptions = names
+            for number, name in enumerate(bands.names):
+                values, valid = bands.values[number], bands.valid[number]
+                target.write(masking.filled(values, valid, dtype, name), number + 1)
+            if masking.as_band:
+                target.write(everywhere.astype(dtype), len(names))
+            if is_carried:
+                target.write_mask(everywhere)
+        return bytes(file.getbuffer())
 
 
-def _one_nodata(known: float | None, stated: float | None) -> float | None:
-    """Return the nodata value of a chip of which one more tile states its own, or None.
+def _profile(
+    grid: PixelGrid, dtype: np.dtype[Any], count: int, nodata: float | None
+) -> dict[str, Any]:
+    """Return what rasterio is to make of a file with some bands."""
+    from rasterio import Affine
 
-    Raises
-    ------
-    PermanentError
-        Two tiles state different ones.
-    """
-    if known is None or stated is None:
-        return stated if known is None else known
-    check_same("nodata values", str(stated), str(known))
-    return known
-
-
-def _about(source: rasterio.io.DatasetReader) -> dict[str, Any]:
-    """Return what a GeoTIFF says besides its pixels, their number and place."""
-    profile = {key: source.profile[key] for key in _PROFILE if key in source.profile}
+    rows, columns = grid.shape
     return {
-        "profile": profile,
-        "descriptions": source.descriptions,
-        "colorinterp": source.colorinterp,
-        "scales": source.scales,
-        "offsets": source.offsets,
-        "units": source.units,
-        "tags": source.tags(),
-        "band_tags": [source.tags(band) for band in source.indexes],
+        **_PROFILE,
+        **(_BLOCK if max(rows, columns) > _STRIPED else {}),
+        "dtype": dtype.name,
+        "count": count,
+        "height": rows,
+        "width": columns,
+        "nodata": nodata,
+        "crs": _crs(grid.crs),
+        "transform": Affine(*grid.transform),
     }
 
 
-def _describe(target: rasterio.io.DatasetWriter, about: dict[str, Any]) -> None:
-    # Before the pixels: what a band means cannot be changed in a file that has begun.
-    target.colorinterp = about["colorinterp"]
-    for name in ("descriptions", "scales", "offsets"):
-        setattr(target, name, about[name])
-    if any(about["units"]):
-        target.units = [unit or "" for unit in about["units"]]
-    target.update_tags(**about["tags"])
-    for band, tags in enumerate(about["band_tags"], 1):
-        target.update_tags(band, **tags)
+@functools.lru_cache(maxsize=256)
+def _crs(name: str) -> str:
+    """Return a crs as GDAL reads it, which does not know all names that Earth Engine has."""
+    return name if name.startswith("EPSG:") else str(as_pyproj(name).to_wkt())

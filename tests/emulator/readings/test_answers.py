@@ -218,6 +218,20 @@ def test_nodata_of_geotiffs(under):
     assert (first, second) == (None, (None, 0))
 
 
+def test_bands_of_several_types_in_a_geotiff(under):
+    several = ee.Image(RASTER_ID).toUint16().select(0).addBands(ee.Image(0.5).toFloat())
+    with rasterio.open(io.BytesIO(pixels(several, "GEO_TIFF"))) as file:
+        assert set(file.dtypes) == {"float32"}
+    under(geotiff_types="refused")
+    words = "compatible data types; found inconsistent types: Float32 and UInt16"
+    with pytest.raises(ee.EEException, match=words):
+        pixels(several, "GEO_TIFF")
+    with pytest.raises(ee.EEException, match=words):
+        pixels(several.addBands(several.toFloat()), "GEO_TIFF")
+    assert pixels(several.toFloat(), "GEO_TIFF")
+    assert np.load(io.BytesIO(pixels(several, "NPY"))).dtype["constant"] == "f4"
+
+
 def test_masked_pixels_of_npy(under):
     def read():
         array = np.load(io.BytesIO(pixels(half(), "NPY")))

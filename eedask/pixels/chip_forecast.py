@@ -1,0 +1,125 @@
+"""What chips are expected to take: requests, pixels, bytes, and how much they overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from eedask.grid import PixelGrid, Window
+from eedask.pixels.cutting import Allowance, cut, granted
+from eedask.pixels.known_pixels import MOST_PIXEL_BYTES, KnownPixels
+from eedask.pixels.query import Limits
+from eedask.run.forecast import Bounds, Cell, Forecast
+
+# Bytes of a file that are no pixels, at most, of chips of usual size.
+_HEAD = 4096
+
+
+@dataclass(frozen=True)
+class ChipSizes:
+    """How the requests of a plan's chips are counted.
+
+    Attributes
+    ----------
+    pixels : KnownPixels
+        Of the image, as it comes back.
+    limits : Limits
+    tried_bands : int
+        The bands for which the first tiles are cut, before types are known.
+    a_tile : int
+        Requests for each tile: two, where a URL is made and then fetched.
+    is_tiled : bool
+        Whether a chip that is too large for one request is fetched in tiles.
+    """
+
+    pixels: KnownPixels
+    limits: Limits
+    tried_bands: int
+    a_tile: int = 1
+    is_tiled: bool = True
+
+    def of_chip(self, shape: tuple[int, int] | None) -> Forecast:
+        """Return what one chip takes; of a shape that only Earth Engine knows when None."""
+        if shape is None:
+            return Forecast(1, requests=Bounds(self.a_tile, None if self.is_tiled else self.a_tile))
+        return _of_shape(self, shape)
+
+
+@lru_cache(maxsize=1024)
+def _of_shape(sizes: ChipSizes, shape: tuple[int, int]) -> Forecast:
+    pixels = Bounds.exactly(shape[0] * shape[1])
+    nbytes = pixels * sizes.pixels.pixel_bytes
+    tiles = _tiles(sizes, shape)
+    requests = tiles * Bounds.exactly(sizes.a_tile)
+    files = Bounds(0, None if nbytes.most is None else nbytes.most + _HEAD)
+    return Forecast(
+        1,
+        0,
+        requests,
+        pixels,
+        nbytes,
+        nbytes.within(sizes.limits.bytes),
+        files,
+        a_cell=int(requests.least),
+        remarks=_remarks(sizes, shape, nbytes, tiles),
+    )
+
+
+def _tiles(sizes: ChipSizes, shape: tuple[int, int]) -> Bounds:
+    """Return how many tiles a chip of some shape is asked for in, those refused included."""
+    if not sizes.is_tiled:
+        return Bounds.exactly(1)
+    whole, each = Window(0, 0, shape), sizes.pixels.pixel_bytes
+    first = len(cut(whole, granted(sizes.limits, sizes.tried_bands)))
+
+    def needed(pixel_bytes: float) -> int:
+        most = max(1, int(sizes.limits.bytes // pixel_bytes))
+        return max(first, len(cut(whole, Allowance(most, sizes.limits.side))))
+
+    fewest = needed(each.least)
+    most = needed(MOST_PIXEL_BYTES if each.most is None else each.most)
+    if each.most is None and most > first:
+        return Bounds(fewest, None)
+    # Earth Engine's refusal tells the size that it allows, and all is cut anew.
+    return Bounds(fewest, most if most == first else most + 1)
+
+
+def _remarks(
+    sizes: ChipSizes, shape: tuple[int, int], nbytes: Bounds, tiles: Bounds
+) -> frozenset[str]:
+    """Return what to tell of chips that have more bytes than a request may."""
+    limit = sizes.limits.bytes
+    if nbytes.least <= limit and tiles.least < 2:
+        return frozenset()
+    large = (
+        f"a chip of {shape[0]:,} x {shape[1]:,} pixels has {_megabytes(nbytes.least)} MB or more,"
+        f" and a request {_megabytes(limit)} MB at most:"
+    )
+    if not sizes.is_tiled:
+        return frozenset([f"{large} it will be refused. Without region=, it is fetched in tiles"])
+    return frozenset(
+        [
+            f"{large} each chip is fetched in {tiles.least:,.0f} tiles or more, and joined on the"
+            " workers. Smaller chips, or fewer bands, take one request each"
+        ]
+    )
+
+
+def _megabytes(nbytes: float) -> str:
+    return f"{nbytes / 2**20:,.0f}"
+
+
+def cells_under(grid: PixelGrid) -> frozenset[Cell] | None:
+    """Return the cells of a grid's own size that cover it; None if they are not known.
+
+    Cells are blocks of the lattice that the grid lies on, whose rows and columns are counted from
+    the corner of a pixel that is next to the origin of the crs.
+    """
+    a, b, x, d, e, y = grid.transform
+    if b or d:
+        return None
+    rows, columns = grid.shape
+    left, top = round(x / a), round(y / e)
+    down = {top // rows, (top + rows - 1) // rows}
+    across = {left // columns, (left + columns - 1) // columns}
+    return frozenset((grid.crs, row, column) for row in down for column in across)

@@ -1,0 +1,81 @@
+"""Coordinates of datasets of chips, as the CF conventions (https://cfconventions.org) name them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eedask.crs import as_pyproj
+from eedask.grid import Transform
+from eedask.results.common_grid import CommonGrid
+from eedask.results.values import other_names
+
+# The scalar coordinate that says which crs the pixels are in, where rioxarray looks for it.
+SPATIAL_REF = "spatial_ref"
+COEFFICIENT = "coefficient"
+
+Coordinates = dict[str, tuple[Any, ...]]
+
+
+def spatial_ref(crs: str, transform: Transform | None = None) -> Coordinates:
+    """Return the coordinate that states a crs, and the transform of pixels if they share one."""
+    found = as_pyproj(crs)
+    attrs = {**found.to_cf(), "spatial_ref": found.to_wkt()}
+    if transform is not None:
+        a, b, c, d, e, f = transform
+        attrs["GeoTransform"] = " ".join(map(repr, (c, a, b, f, d, e)))
+    return {SPATIAL_REF: ((), 0, attrs)}
+
+
+def of_pixels(common: CommonGrid) -> Coordinates:
+    """Return where the middles of pixels are, ``x`` and ``y``, and the crs in which they are."""
+    grid = common.grid
+    axes = {axis["axis"].lower(): axis for axis in as_pyproj(grid.crs).cs_to_cf()}
+    return {
+        "y": ("y", common.y, axes.get("y", {})),
+        "x": ("x", common.x, axes.get("x", {})),
+        **spatial_ref(grid.crs, grid.transform),
+    }
+
+
+def of_items(columns: pd.DataFrame, dim: str, taken: Collection[str]) -> Coordinates:
+    """Return columns as coordinates along a dimension.
+
+    Parameters
+    ----------
+    columns : DataFrame
+        In the order of the dimension.
+    dim : str
+    taken : collection of str
+        Names that coordinates cannot have: a column of such a name is called ``NAME_item``.
+    """
+    names = other_names(columns.columns, taken)
+    return {names.get(name, name): (dim, _plain(columns[name])) for name in columns.columns}
+
+
+def of_transforms(transforms: pd.Series, name: str, dim: str) -> Coordinates:
+    """Return a transform for each item, shape (items, 6); NaN where one is not known."""
+    unknown = (np.nan,) * 6
+    rows = [unknown if one is None else one for one in transforms]
+    return {
+        name: ((dim, COEFFICIENT), np.array(rows, dtype=float)),
+        COEFFICIENT: (COEFFICIENT, list("abcdef")),
+    }
+
+
+def _plain(column: pd.Series) -> NDArray[Any]:
+    """Return a column as NumPy holds it: times in UTC, numbers, or objects with None for null."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return np.asarray(column.dt.tz_convert("UTC").dt.tz_localize(None))
+    if pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind in "mM":
+        nullable = pd.api.types.is_extension_array_dtype(column.dtype)
+        return column.to_numpy(dtype=float) if nullable and column.hasnans else column.to_numpy()
+    values = np.empty(len(column), dtype=object)
+    # One by one: a list in a column is one value.
+    for place, value in enumerate(column.astype(object).where(column.notna(), None)):
+        values[place] = value
+    return values

@@ -1,0 +1,45 @@
+"""What the client tells the scheduler of a run at its beginning."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from eedask.errors import InputError, printable
+
+# The user in a URL such as ftp://name:password@host/folder.
+_USER = re.compile(r"(?<=://)[^/@]*@")
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A run as it begins.
+
+    Attributes
+    ----------
+    run_id, verb, out : str
+        The run, its verb, and the folder that it fills. A user name and password in its URL are
+        left out: everybody may read the dashboard.
+    quota : str
+        The key of the quota that its requests count against.
+    total : int
+        Items of the run.
+    done, failed : int
+        Items that are done already, and those of them that failed.
+    points : tuple of (mark, longitude, latitude)
+        The items that the map shows, see :mod:`eedask.watching.map_sample`; degrees.
+    """
+
+    run_id: str
+    verb: str
+    out: str
+    quota: str
+    total: int
+    done: int = 0
+    failed: int = 0
+    points: tuple[tuple[int, float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", printable(_USER.sub("", self.out)))
+        if not 0 <= self.failed <= self.done <= self.total:
+            raise InputError(f"a run has at least as many items as are done: {self}")

@@ -1,0 +1,81 @@
+"""Counts what became of the items of one partition."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from eedask.dataset.rows import FAILED, Row
+from eedask.errors import printable
+from eedask.watching import map_sample
+
+# Characters of an error's words, and of an item's id, that are sent.
+_MOST_WORDS, _MOST_ID = 400, 80
+
+
+class PartitionCounts:
+    """What the scheduler is told of a partition: how many items are done, and which failed why.
+
+    The counts are those of the rows that the partition has, whoever did them. Where a worker is
+    lost, another one begins with the rows that were written, so no item is lost or counts twice.
+    Safe for threads.
+
+    Parameters
+    ----------
+    number : int
+        The partition's number.
+    ids : iterable of int or str
+        Of the partition's items.
+    rows : iterable of Row
+        Of the items that are not to be done again.
+    share : float
+        The part of the run's items that the map shows.
+    """
+
+    def __init__(self, number: int, ids: Iterable[Any], rows: Iterable[Row], share: float) -> None:
+        self.number = number
+        self._done = 0
+        self._failures: Counter[str] = Counter()
+        self._examples: dict[str, tuple[str, str]] = {}
+        self._share = share
+        marks = (map_sample.mark(id_) for id_ in ids)
+        self._states = {
+            mark: map_sample.UNDER_WAY for mark in marks if map_sample.is_shown(mark, share)
+        }
+        self._lock = threading.Lock()
+        for row in rows:
+            self.add(row)
+        self._before = (self._done, self._failures.total())
+
+    def add(self, row: Row) -> None:
+        """Count an item that is done."""
+        failed = row.status == FAILED
+        mark = map_sample.mark(row.id)
+        with self._lock:
+            self._done += 1
+            if map_sample.is_shown(mark, self._share):
+                self._states[mark] = map_sample.FAILED if failed else map_sample.DONE
+            if failed:
+                kind = row.error_kind or "unknown"
+                self._failures[kind] += 1
+                if kind not in self._examples:
+                    words = printable(row.error or "")[:_MOST_WORDS]
+                    self._examples[kind] = printable(str(row.id))[:_MOST_ID], words
+
+    def message(self) -> dict[str, Any]:
+        """Return the counts as msgpack can carry them.
+
+        States on the map are those that have changed since the last message.
+        """
+        with self._lock:
+            states, self._states = self._states, {}
+            return {
+                "number": self.number,
+                "before": self._before,
+                "done": self._done,
+                "failures": dict(self._failures),
+                "examples": dict(self._examples),
+                "states": list(states.items()),
+            }

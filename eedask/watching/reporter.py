@@ -1,0 +1,93 @@
+"""Sends the counts of one run in one process to the scheduler, once a second."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from dataclasses import asdict
+from typing import Any
+
+import distributed
+from distributed.metrics import context_meter
+
+from eedask.watching.meter import Meter, RequestCounts
+from eedask.watching.partition_counts import PartitionCounts
+
+logger = logging.getLogger("eedask")
+
+# Dask event topic of the messages.
+TOPIC = "eedask-watching"
+# Seconds between two messages of a process.
+EVERY_S = 1.0
+# The activity, and the units, under which Dask's fine performance metrics show requests.
+ACTIVITY = "earth-engine"
+
+
+class Reporter:
+    """Sends what a process's meter and partitions count; safe for threads.
+
+    Its methods are called in threads that run a Dask task. If they are not on a cluster, nothing is
+    sent.
+
+    Parameters
+    ----------
+    run_id : str
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self.meter = Meter()
+        self._run_id = run_id
+        self._member = uuid.uuid4().hex
+        self._changed: dict[int, PartitionCounts] = {}
+        self._told = float("-inf")
+        self._known = RequestCounts()
+        self._lock = threading.Lock()
+
+    def tell(self, counts: PartitionCounts, *, now: bool = False) -> None:
+        """Let the scheduler know of a partition and of the process's requests.
+
+        Parameters
+        ----------
+        counts : PartitionCounts
+            They may have changed since the last call.
+        now : bool
+            Whether to send a message at once; otherwise with the next one that is due.
+        """
+        with self._lock:
+            self._changed[counts.number] = counts
+            time_ = time.monotonic()
+            if not now and time_ - self._told < EVERY_S:
+                return
+            self._told = time_
+            changed, self._changed = self._changed, {}
+            requests, known = self.meter.counts(), self._known
+            self._known = requests
+        context_meter.digest_metric(ACTIVITY, requests.requests - known.requests, "requests")
+        context_meter.digest_metric(ACTIVITY, requests.nbytes - known.nbytes, "bytes")
+        send(
+            {
+                "run": self._run_id,
+                "member": self._member,
+                "requests": asdict(requests),
+                "partitions": [one.message() for one in changed.values()],
+            }
+        )
+
+
+def tell_done_before(run_id: str, counts: PartitionCounts) -> None:
+    """Let the scheduler know of a partition in which there is nothing to do."""
+    send({"run": run_id, "partitions": [counts.message()]})
+
+
+def send(message: dict[str, Any]) -> None:
+    """Send a message to the scheduler of the cluster on which this thread runs a task, if any."""
+    try:
+        worker = distributed.get_worker()
+    except ValueError:  # not on a worker: nobody watches
+        return
+    try:
+        worker.log_event(TOPIC, message)
+    except Exception:  # whatever it is, the run goes on
+        logger.debug("the scheduler is not told of a run's progress", exc_info=True)

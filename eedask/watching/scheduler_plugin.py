@@ -1,0 +1,117 @@
+"""The plugin of Dask's scheduler that knows of all runs of a cluster."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import distributed
+
+from eedask.quota.scheduler_plugin import PLUGIN as QUOTA
+from eedask.watching import http, metrics
+from eedask.watching.messages import Beginning
+from eedask.watching.reporter import TOPIC
+from eedask.watching.run_state import Limits, RunState
+
+logger = logging.getLogger("eedask")
+
+PLUGIN = "eedask-watching"
+# Names of the handlers that the plugin adds to the scheduler.
+BEGIN, END = "eedask_watching_begin", "eedask_watching_end"
+# Runs that are remembered after they have ended.
+_REMEMBERED = 20
+
+
+class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
+    """Adds up what the processes of all runs tell, and serves it on the dashboard.
+
+    Clients may register it again: the first one stays.
+
+    Attributes
+    ----------
+    runs : dict of str to RunState
+        By id, in the order in which they began.
+    """
+
+    name = PLUGIN
+    idempotent = True
+
+    def start(self, scheduler: Any) -> None:
+        """Add the handlers to the scheduler, and what is served to its dashboard."""
+        self._scheduler = scheduler
+        self.runs: dict[str, RunState] = {}
+        self._clients: dict[str, str] = {}
+        self._numbers = itertools.count()
+        scheduler.handlers.update({BEGIN: self._begin, END: self._end})
+        metrics.add(self)
+        self._trouble = http.serve(self, scheduler)
+
+    async def close(self) -> None:
+        """Serve no more metrics."""
+        metrics.remove(self)
+
+    def log_event(self, topic: str, msg: Any) -> None:
+        """Take a message of a process; of runs that were not announced (bags), nothing is known."""
+        if topic == TOPIC and (run := self.runs.get(msg["run"])) is not None:
+            run.hear(msg)
+            self._sample(run)
+
+    def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+        """Note that the requests of a worker that has left are not under way any more."""
+        for run in self.runs.values():
+            run.lose(worker)
+
+    def remove_client(self, scheduler: Any, client: str, **_: Any) -> None:
+        """End the runs of a client that has left without a word."""
+        for run_id, one in list(self._clients.items()):
+            if one == client:
+                self._end(run_id, "the program that had started it is gone")
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return all runs as ``/eedask/status.json`` has them."""
+        self.refresh()
+        return [run.status(self.limits(run)) for run in self.runs.values()]
+
+    def refresh(self) -> None:
+        """Bring the runs' series up to date."""
+        for run in self.runs.values():
+            self._sample(run)
+
+    def limits(self, run: RunState) -> Limits:
+        """Return how many requests the quota of a run allows at once just now."""
+        quota = self._scheduler.plugins.get(QUOTA)
+        state = None if quota is None else quota.owners.snapshot(run.beginning.quota)
+        return Limits() if state is None else Limits(state["limit"], state["concurrency"])
+
+    def name_of(self, worker: str) -> str:
+        """Return what a worker is called, by its address."""
+        known = self._scheduler.workers.get(worker)
+        return str(worker if known is None else known.name)
+
+    def _sample(self, run: RunState) -> None:
+        if run.is_due:
+            run.sample(self.limits(run))
+
+    def _begin(self, whose: str, run: Mapping[str, Any]) -> str | None:
+        """Take a run that begins; return why its page is missing, if it is."""
+        beginning = Beginning(**{**run, "points": tuple(map(tuple, run["points"]))})
+        self.runs[beginning.run_id] = RunState(beginning, next(self._numbers))
+        self._clients[beginning.run_id] = whose
+        over = [run_id for run_id, known in self.runs.items() if not known.runs]
+        for run_id in over[: max(0, len(over) - _REMEMBERED)]:
+            del self.runs[run_id]
+        return self._trouble
+
+    def _end(self, run_id: str | None, reason: str | None) -> None:
+        if run_id in self._clients:
+            del self._clients[run_id]
+            self.runs[run_id].end(reason)
+
+
+def complete(scheduler: Any) -> None:
+    """Add the page to a dashboard that a scheduler was given after the plugin, if it has that."""
+    plugin = scheduler.plugins.get(PLUGIN)
+    if plugin is not None:
+        http.add_page(plugin, scheduler)
