@@ -26,7 +26,7 @@ eedask: errors arguments crs earthengine grid quota items dataset expressions wa
   tables results plan verbs checkup __main__
 eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
-  items_file dataset staging
+  items_file dataset staging subfolders
 eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials
   users_client endpoint connection methods
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
@@ -87,13 +87,13 @@ eedask.pixels: formats layout resampling visualization query cutting description
   chip_forecast image_bands tiles chip_task finding image_question image_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
-eedask.results: contact_sheet csv_text report values chip_files common_grid blocks lazy_bands
-  coordinates chip_dataset result
+eedask.results: contact_sheet csv_text report layouts values chip_files common_grid blocks
+  lazy_bands coordinates chip_dataset result
 eedask.run: options profiler own_cluster progress run_limits request_pool stopping forecast task
   explanation workers_present spec process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
-  columns grouping region_jobs region_query series_query table_forecast table_task compute_task
-  reduce_task series_task
+  columns classes grouping region_jobs region_query series_query table_forecast table_task
+  compute_task reduce_task series_task
 eedask.verbs: options chips images compute reduction reduce_regions sample_points time_series
 eedask.watching: latency map_sample meter messages partition_counts reporter run_state tables plots
   page http metrics scheduler_plugin announcing

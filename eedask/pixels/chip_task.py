@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from eedask.dataset.file_names import safe_name
+from eedask.dataset.subfolders import Subfolders
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import Send, ask, compute_value, of_one_item
 from eedask.errors import InputError, PermanentError, TransientError
@@ -81,10 +82,10 @@ class ChipTask:
     bands : tuple of str
         Those that the user names; empty for all.
     visualization : Visualization, optional
+    subfolders : Subfolders
+        Those that files lie in.
     masking : Masking
         How files of data say which pixels are masked.
-    folder_by : str, optional
-        Column whose values name subfolders.
     unique_case : bool
         Whether no two ids, or folder values, differ by case alone.
     properties : tuple of str
@@ -108,8 +109,8 @@ class ChipTask:
     method: str
     bands: tuple[str, ...]
     visualization: Visualization | None
+    subfolders: Subfolders
     masking: Masking
-    folder_by: str | None
     unique_case: bool
     properties: tuple[str, ...] = ()
     limits: Limits | None = None
@@ -324,10 +325,7 @@ class ChipTask:
     def path(self, item: WorkItem) -> str:
         """Return the path of the item's file, relative to the dataset."""
         name = f"{safe_name(item.id, unique_case=self.unique_case)}.{self.format.suffix}"
-        if self.folder_by is None:
-            return f"{FOLDER}/{name}"
-        folder = safe_name(item.value(f"column:{self.folder_by}"), unique_case=self.unique_case)
-        return f"{FOLDER}/{folder}/{name}"
+        return f"{FOLDER}/{self.subfolders.path(item, unique_case=self.unique_case)}{name}"
 
     def _grid(self, item: WorkItem, known: Known) -> PixelGrid | None:
         """Return the grid of an item's chip; None if only Earth Engine knows it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -53,7 +53,7 @@ def report_html(
         f"<h1>{escape(title)}</h1><p>planned {escape(plan['created'])}</p>",
         _bar(manifest),
         f"<pre>{escape(summary)}</pre>",
-        _folders(manifest, asked.get("folder_by")),
+        _folders(manifest, asked.get("folder_by", ())),
         f'<h2>Chips</h2><img src="{sheet}" alt="a sample of the chips">' if sheet else "",
         "" if values is None else _values(values),
         _failures(manifest),
@@ -73,20 +73,21 @@ def _bar(manifest: gpd.GeoDataFrame) -> str:
     return f'<div class="bar">{"".join(pieces)}</div>'
 
 
-def _folders(manifest: gpd.GeoDataFrame, column: str | None) -> str:
-    if column is None:
+def _folders(manifest: gpd.GeoDataFrame, columns: Sequence[str]) -> str:
+    if not columns:
         return ""
-    groups = manifest.groupby(column, dropna=False)
+    groups = manifest.groupby([*columns], dropna=False)
     rows = [
         [
-            name,
+            *name,
             len(group),
             int((group["status"] == FAILED).sum()),
             f"{group['nbytes'].sum() / 1e6:.1f}",
         ]
         for name, group in groups
     ]
-    return f"<h2>By {escape(column)}</h2>" + _table([column, "items", "failed", "MB"], rows)
+    head = [*columns, "items", "failed", "MB"]
+    return f"<h2>By {escape(', '.join(columns))}</h2>" + _table(head, rows)
 
 
 def _values(values: pd.DataFrame) -> str:

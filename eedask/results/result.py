@@ -22,8 +22,9 @@ from eedask.results.chip_dataset import APART, Wanted, bands_of, chip_dataset
 from eedask.results.chip_files import ChipFiles
 from eedask.results.contact_sheet import Labelled, contact_sheet
 from eedask.results.csv_text import csv_of
+from eedask.results.layouts import Layout
 from eedask.results.report import report_html
-from eedask.results.values import all_values, beside_items, lazy_values
+from eedask.results.values import all_values, beside_items, lazy_values, values_in
 from eedask.run.progress import Listener
 
 if TYPE_CHECKING:
@@ -133,8 +134,17 @@ class Result:
             )
         return self._rerun(progress)
 
-    def table(self) -> gpd.GeoDataFrame:
+    def table(self, layout: Layout = "maps") -> gpd.GeoDataFrame:
         """Return the table of values, with the items' own columns and geometries before them.
+
+        Parameters
+        ----------
+        layout : {"maps", "wide", "long"}
+            Of results that have a value for each class: histograms by value, grouped reducers.
+            "maps": one column, as it is stored, with a list of pairs (class, value) for each item.
+            "wide": a column ``NAME_CLASS`` (``Map_10``) for each class that any item has; where an
+            item has not that class, it is 0 for a histogram and null for a grouped reducer.
+            "long": a row for each item and class, with the class in the column ``class``.
 
         Returns
         -------
@@ -149,12 +159,15 @@ class Result:
         ------
         DatasetError
             If the dataset has no table, as that of chips.
+        InputError
+            If ``layout`` is none of these, or the table has no value for each class.
 
         Examples
         --------
         >>> eedask.open_result("heights").table()["elevation"].describe()  # doctest: +SKIP
+        >>> eedask.open_result("cover").table("wide").filter(like="Map_")  # doctest: +SKIP
         """
-        return beside_items(self._dataset.items(), all_values(self._dataset))
+        return beside_items(self._dataset.items(), values_in(self._dataset, layout))
 
     def to_csv_per_item(
         self, folder: str | os.PathLike[str], *, escape_formulas: bool = False

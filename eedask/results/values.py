@@ -14,6 +14,7 @@ from eedask.dataset.dataset import Dataset
 from eedask.dataset.rows import ITEM_ID, WHEN
 from eedask.dataset.values_table import is_series
 from eedask.errors import DatasetError
+from eedask.results.layouts import Layout, laid_out
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -35,6 +36,23 @@ def all_values(dataset: Dataset) -> pd.DataFrame:
         raise _no_table(dataset)
     values = _frame(found)
     return values.sort_values(WHEN, kind="stable") if is_series(found.schema) else values
+
+
+def values_in(dataset: Dataset, layout: Layout) -> pd.DataFrame:
+    """Return the values of all items in a layout; see :meth:`eedask.Result.table`.
+
+    Raises
+    ------
+    DatasetError
+        If the dataset has no table.
+    InputError
+        If it cannot have that layout.
+    """
+    values, schema = all_values(dataset), dataset.values.schema()
+    maps = [field.name for field in schema or () if pa.types.is_map(field.type)]
+    asked = dataset.plan()["asked"]
+    is_histogram = "reducer" in asked and asked.get("group") is None
+    return laid_out(values, maps, layout, 0.0 if is_histogram else None)
 
 
 def beside_items(items: gpd.GeoDataFrame, values: pd.DataFrame) -> gpd.GeoDataFrame:

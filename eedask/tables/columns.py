@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,12 +12,16 @@ import pyarrow as pa
 
 from eedask.dataset.rows import ITEM_ID
 from eedask.errors import InputError
-from eedask.tables.values import MISFITS, TIME, fit
+from eedask.tables.values import MISFITS, TIME, fit, infer
 
 _COUNTS = ("count", "countDistinct", "countDistinctNonNull", "countEvery")
 
 # Their results are values of the band. Not so "mode", which may be the mean of a bucket.
 _PICKS = ("first", "firstNonNull", "last", "lastNonNull", "max", "min")
+
+# The result of "frequencyHistogram": how many pixels have each value
+# (https://developers.google.com/earth-engine/apidocs/ee-reducer-frequencyhistogram).
+_HISTOGRAM = "histogram"
 
 # "system:index" is a feature's id; the other tells the items of a request apart.
 _OF_FEATURES = ("system:", "eedask:")
@@ -55,6 +59,10 @@ class Column:
             if key in properties:
                 return properties[key]
         return None
+
+    def typed_by(self, rows: Iterable[Mapping[str, Any]]) -> Column:
+        """Return the column with the type that holds the values of some rows."""
+        return replace(self, type=infer(self.pick(row) for row in rows))
 
 
 def columns(bands: Mapping[str, Any], outputs: Sequence[str]) -> tuple[Column, ...]:
@@ -128,6 +136,8 @@ def _type_of(output: str, kind: Mapping[str, Any]) -> pa.DataType:
     whole = kind.get("precision") == "int"
     if output in _COUNTS or (whole and output in _PICKS):
         return pa.int64()
+    if output == _HISTOGRAM:
+        return pa.map_(pa.string(), pa.float64())
     return pa.float64()
 
 

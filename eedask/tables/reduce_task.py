@@ -14,6 +14,7 @@ from eedask.items.item import WorkItem
 from eedask.run.forecast import Bounds, Forecast
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables.bands import checked_bands
+from eedask.tables.classes import by_class
 from eedask.tables.features import features_by_item
 from eedask.tables.grouping import PointBatching
 from eedask.tables.region_jobs import RegionJobs
@@ -24,10 +25,17 @@ from eedask.tables.table_task import TableTask
 
 @dataclass(frozen=True)
 class ReduceTask(TableTask):
-    """A reducer over a region, or the pixel at a point, of every item."""
+    """A reducer over a region, or the pixel at a point, of every item.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Those that have a column each, where the reducer gives a value for each class.
+    """
 
     query: RegionQuery
     maker: RegionJobs
+    classes: tuple[str, ...] = ()
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> ReduceTask:
         """Return the task with the image's grid, and the columns for its bands."""
@@ -39,6 +47,7 @@ class ReduceTask(TableTask):
         columns = about.columns
         if not query.reducer.is_named:
             columns = columns_by_example(about, items, partial(task.example, send))
+        columns = by_class(columns, self.classes)
         return replace(task, table=replace(self.table, columns=columns, outputs=about.outputs))
 
     def before(self, samples: int) -> Bounds:

@@ -13,7 +13,7 @@ from ee import serializer
 from eedask.earthengine.nodes import Encoded
 from eedask.errors import InputError
 
-# Reducers of one number that go by their own name, and percentiles
+# Reducers that go by their own name: of one number a band, and counts by value; and percentiles
 # (https://developers.google.com/earth-engine/apidocs/ee-reducer-mean and its neighbours).
 NAMES = (
     "count",
@@ -22,6 +22,7 @@ NAMES = (
     "countEvery",
     "first",
     "firstNonNull",
+    "frequencyHistogram",
     "kurtosis",
     "last",
     "lastNonNull",
@@ -42,6 +43,22 @@ _PERCENTILE = re.compile(r"p(100|\d{1,2}(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
+class Groups:
+    """How a reducer with ``.group(…)`` tells its results.
+
+    Attributes
+    ----------
+    name : str
+        What it calls the group.
+    within : dict
+        The reducer that is run in each group, encoded.
+    """
+
+    name: str
+    within: Encoded
+
+
+@dataclass(frozen=True)
 class Reducer:
     """A reducer, encoded.
 
@@ -52,15 +69,18 @@ class Reducer:
         The names of its results; empty for an ``ee.Reducer`` of the user's, until it is asked.
     asked : tuple of str or str
         What the user said, for the plan.
+    groups : Groups, optional
+        Where it is a grouped reducer.
     """
 
     expression: Encoded
     outputs: tuple[str, ...]
     asked: Any
+    groups: Groups | None = None
 
     @property
     def is_named(self) -> bool:
-        """Whether it was given by names, and each result is one number a band."""
+        """Whether it was given by names, and the kinds of its results are known."""
         return bool(self.outputs)
 
 
@@ -83,8 +103,9 @@ def reducer(what: Any, *, weighted: bool = True) -> Reducer:
         For a name that is not known.
     """
     names: tuple[str, ...] = ()
+    groups = None
     if isinstance(what, ee.Reducer):
-        made = what
+        made, groups = what, _groups(what)
     else:
         names = _names(what)
         made = _named(names[0])
@@ -93,7 +114,19 @@ def reducer(what: Any, *, weighted: bool = True) -> Reducer:
     if not weighted:
         made = made.unweighted()
     encoded: Encoded = serializer.encode(made, for_cloud_api=True)
-    return Reducer(encoded, names, list(names) or "ee.Reducer")
+    return Reducer(encoded, names, list(names) or "ee.Reducer", groups)
+
+
+def _groups(made: ee.Reducer) -> Groups | None:
+    if made.func is None or made.func.getSignature()["name"] != "Reducer.group":
+        return None
+    within: Encoded = serializer.encode(made.args["reducer"], for_cloud_api=True)
+    # Earth Engine's default (https://developers.google.com/earth-engine/apidocs/ee-reducer-group).
+    name = made.args.get("groupName") or "group"
+    encoded = serializer.encode(name, for_cloud_api=True)
+    text = encoded["values"][encoded["result"]].get("constantValue")
+    # A name that Earth Engine works out is not known here: the list of groups stays as it comes.
+    return Groups(text, within) if isinstance(text, str) else None
 
 
 def _names(what: Any) -> tuple[str, ...]:

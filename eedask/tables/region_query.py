@@ -30,10 +30,10 @@ from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
 from eedask.run.forecast import Bounds
 from eedask.tables.bands import BANDS_KEY, ExpectedBands, band_names
+from eedask.tables.classes import grouped_columns
 from eedask.tables.columns import Column, columns
 from eedask.tables.features import joined, point_features, region_features, slim
 from eedask.tables.reducers import Reducer
-from eedask.tables.values import infer
 
 # The pixels that the image itself has.
 _OWN_PIXELS = Lattice(NATIVE)
@@ -246,7 +246,10 @@ class RegionQuery:
             if self.lattice.scale is None:
                 raise InputError(str(error)) from error
         bands, outputs = tuple(told["types"]), tuple(told["outputs"])
-        return About(native, columns(told["types"], outputs), bands, outputs)
+        made = columns(told["types"], outputs)
+        if self.reducer.groups is not None:
+            made = grouped_columns(told["of_groups"], self.reducer.groups.name)
+        return About(native, made, bands, outputs)
 
     def requests_before(self, samples: int) -> Bounds:
         """Return how many requests it takes to describe the image, and the reducer's results.
@@ -298,6 +301,7 @@ def _about_of(body: bytes) -> dict[str, Any]:
         return {
             "types": {str(name): dict(value["types"][name]) for name in value["names"]},
             "outputs": [str(name) for name in value["outputs"]],
+            "of_groups": [str(name) for name in value.get("of_groups", [])],
             "projection": checked_projection(value["projection"]),
         }
 
@@ -330,4 +334,4 @@ def columns_by_example(
     of_bands = {key for column in expected for key in column.keys}
     if not found & of_bands and found.intersection(about.outputs):
         expected = tuple(Column(name, (name,), pa.null()) for name in about.outputs)
-    return tuple(replace(one, type=infer(one.pick(row) for row in rows)) for one in expected)
+    return tuple(one.typed_by(rows) for one in expected)

@@ -19,9 +19,10 @@ from eedask.dataset.dataset import RESERVED
 from eedask.dataset.file_names import differ_only_by_case
 from eedask.dataset.folder import folder_at
 from eedask.dataset.question import Question
+from eedask.dataset.subfolders import Subfolders
 from eedask.earthengine.endpoint import DEADLINE, Endpoint, EndpointName
 from eedask.earthengine.retry import RetryPolicy
-from eedask.errors import InputError, ItemsError
+from eedask.errors import InputError
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.grid import Lattice
 from eedask.items.check import check_items
@@ -67,7 +68,8 @@ class ChipRequest:
     format: str
     bands: Sequence[str] | None
     vis_params: Mapping[str, Any] | None
-    folder_by: str | None
+    folder_by: str | Sequence[str] | None
+    folder_missing: str | None
     method: str
     nodata: float | None
     mask: str | None
@@ -83,6 +85,7 @@ class ChipRequest:
         _ = self.masking
         if self.crs_transform is not None and self.crs is None:
             raise InputError("crs_transform= is in units of a crs: state crs= as well")
+        _ = self._subfolders
         rows_columns, bands = self.rows_columns, self._bands_and_look[0]
         if self.region is None:
             _ = self.layout
@@ -202,8 +205,8 @@ class ChipRequest:
             method=self.method,
             bands=bands,
             visualization=look,
+            subfolders=self._subfolders,
             masking=self.masking,
-            folder_by=self.folder_by,
             unique_case=not self._case_matters(items),
             properties=self.names,
             remarks=moved_pixels(self.layout.lattice, image, samples) if self.layout else (),
@@ -215,9 +218,7 @@ class ChipRequest:
     def _uses(self) -> frozenset[str]:
         """Return what a chip depends on besides its image: where it lies, and its folder."""
         found = {"geometry"} if self.region is None else set()
-        if self.folder_by is not None:
-            found.add(f"column:{self.folder_by}")
-        return frozenset(found)
+        return frozenset(found | {f"column:{name}" for name in self._subfolders.columns})
 
     def _terms(self) -> dict[str, Any]:
         bands, look = self._bands_and_look
@@ -232,10 +233,15 @@ class ChipRequest:
             "resampling": None if self.resampling == NEAREST else self.resampling,
             "bands": bands,
             "visualization": look.to_json() if look else None,
-            "folder_by": self.folder_by,
+            "folder_by": self._subfolders.columns,
+            "folder_missing": self.folder_missing,
             "properties": self.names,
             **self.masking.to_json(),
         }
+
+    @cached_property
+    def _subfolders(self) -> Subfolders:
+        return Subfolders.of(self.folder_by, self.folder_missing)
 
     @cached_property
     def _region_crs(self) -> str | None:
@@ -257,12 +263,7 @@ class ChipRequest:
         return shown or named, look
 
     def _check_items(self, items: gpd.GeoDataFrame) -> None:
-        name, geometry = self.folder_by, items.geometry.name
-        if name is not None and (name not in items.columns or name == geometry):
-            columns = [c for c in items.columns if c != geometry]
-            raise ItemsError(
-                f"folder_by={name!r} is not a column of the items; they have {columns}"
-            )
+        self._subfolders.check(items)
         without_extent = self.region is None and self.shape is None and self.buffer is None
         if without_extent and (items.geometry.geom_type == "Point").any():
             raise InputError(
@@ -271,8 +272,7 @@ class ChipRequest:
             )
 
     def _case_matters(self, items: gpd.GeoDataFrame) -> bool:
-        folders = [] if self.folder_by is None else items[self.folder_by].unique()
-        return differ_only_by_case(items.index) or differ_only_by_case(folders)
+        return differ_only_by_case(items.index) or self._subfolders.differ_only_by_case(items)
 
     def _image_of(self, item: Any) -> ee.Image:
         image = self.image(item) if callable(self.image) else self.image
@@ -413,7 +413,8 @@ def chips(
     format: str = "png",
     bands: Sequence[str] | None = None,
     vis_params: Mapping[str, Any] | None = None,
-    folder_by: str | None = None,
+    folder_by: str | Sequence[str] | None = None,
+    folder_missing: str | None = None,
     method: str = COMPUTE_PIXELS,
     nodata: float | None = None,
     mask: str | None = None,
@@ -492,8 +493,12 @@ def chips(
     vis_params : mapping, optional
         How values become colours, with the keys of ``ee.Image.visualize``: ``bands``, ``min``,
         ``max``, ``palette``, ``gamma``, ``opacity``. For pictures only.
-    folder_by : str, optional
-        Column whose values name subfolders of ``out``.
+    folder_by : str or sequence of str, optional
+        Column whose values name subfolders of ``out``. Several, as ``["split", "label"]``, name
+        nested ones, in that order: ``chips/train/forest/17.png``.
+    folder_missing : str, optional
+        The subfolder of items whose value in such a column is null. When not given, nulls there
+        are an error, before any request.
     method : {"compute_pixels", "thumb_url", "download_url"}
         ``computePixels`` takes one request a chip. The others create a URL and fetch it, as
         ``getThumbURL`` (pictures) and ``getDownloadURL`` (data) do. The files are the same.
@@ -583,6 +588,7 @@ def chips(
         bands=bands,
         vis_params=vis_params,
         folder_by=folder_by,
+        folder_missing=folder_missing,
         method=method,
         nodata=nodata,
         mask=mask,

@@ -182,7 +182,8 @@ def images(
     format: str = "tif",
     bands: Sequence[str] | None = None,
     vis_params: Mapping[str, Any] | None = None,
-    folder_by: str | None = None,
+    folder_by: str | Sequence[str] | None = None,
+    folder_missing: str | None = None,
     method: str = COMPUTE_PIXELS,
     nodata: float | None = None,
     mask: str | None = None,
@@ -246,7 +247,7 @@ def images(
     format : {"tif", "npy", "png", "jpg"}
         As of :func:`eedask.chips`. A file that is larger than one request (48 MB) is fetched in
         tiles, which are joined, up to 2 GiB.
-    crs_transform, resampling, bands, vis_params, folder_by, method, nodata, mask
+    crs_transform, resampling, bands, vis_params, folder_by, folder_missing, method, nodata, mask
         As of :func:`eedask.chips`.
     concurrency, rate, retry, deadline, workload_tag, credentials, endpoint
         As of :func:`eedask.chips`.
@@ -300,6 +301,7 @@ def images(
         bands=bands,
         vis_params=vis_params,
         folder_by=folder_by,
+        folder_missing=folder_missing,
         method=method,
         nodata=nodata,
         mask=mask,

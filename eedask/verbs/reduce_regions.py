@@ -17,6 +17,7 @@ from eedask.errors import InputError
 from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
+from eedask.tables.classes import class_labels
 from eedask.tables.grouping import BatchLimits, RegionBatching
 from eedask.tables.outlines import Outlines
 from eedask.tables.reduce_task import ReduceTask
@@ -37,6 +38,7 @@ def reduce_regions(
     weighted: bool = True,
     tile_scale: float = 1,
     max_pixels_per_region: int | None = None,
+    classes: Sequence[float | str] | None = None,
     invalid: str = "fail",
     simplify: float | None = None,
     batch_size: int = 1000,
@@ -67,9 +69,10 @@ def reduce_regions(
         are equal share a computation; items with different images share only the request.
     reducer : str, sequence of str or ee.Reducer
         A name ("mean", "stdDev", "count" … as in ``ee.Reducer``; "p95" for a percentile), several
-        names, or a reducer of your own. How Earth Engine works out medians and percentiles is not
-        documented in full: of many values it takes those of a histogram, so that they are
-        approximate, and whether pixels then count by weight is not said.
+        names, or a reducer of your own; "frequencyHistogram" counts the pixels of each value. How
+        Earth Engine works out medians and percentiles is not documented in full: of many values it
+        takes those of a histogram, so that they are approximate, and whether pixels then count by
+        weight is not said.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     scale : float, optional
@@ -94,6 +97,14 @@ def reduce_regions(
         Earth Engine's ``maxPixelsPerRegion``: an item whose region has more pixels fails, and the
         others do not (https://developers.google.com/earth-engine/apidocs/ee-image-reduceregions).
         When not given, there is no limit.
+    classes : sequence of float or str, optional
+        For reducers that give a value for each class of pixels: ``"frequencyHistogram"`` (pixels of
+        each value) and ``ee.Reducer.….group(…)``. Each of these classes has a column of its own,
+        ``NAME_CLASS``: ``Map_10``, ``Map_20`` for a histogram of the band ``Map``, ``mean_10`` for
+        a mean that is grouped. A class that an item has not is 0 in a histogram, null otherwise.
+        An item with a class that is not stated fails, with a message that names it. When classes
+        are not given, the values are kept as a map from class to value in one column, and
+        ``result.table(layout="wide")`` finds the classes when it is read.
     invalid : {"fail", "repair"}
         What happens to an item whose geometry is not valid. "fail": it gets a row with status
         "failed" in the manifest. "repair": its geometry is made valid with
@@ -145,6 +156,15 @@ def reduce_regions(
     >>> dem = ee.Image("USGS/SRTMGL1_003")
     >>> plan = eedask.reduce_regions(fields, dem, ["mean", "p95"], out="relief")  # doctest: +SKIP
     >>> plan.run().table()[["elevation_mean", "elevation_p95"]]  # doctest: +SKIP
+
+    Shares of land cover, a column a class:
+
+    >>> cover = ee.ImageCollection("ESA/WorldCover/v200").first()
+    >>> plan = eedask.reduce_regions(
+    ...     cells, cover, "frequencyHistogram", out="cover", classes=[10, 20, 30, 40, 50, 60, 80]
+    ... )  # doctest: +SKIP
+    >>> counts = plan.run().table().filter(like="Map_")  # doctest: +SKIP
+    >>> counts.div(counts.sum(axis=1), axis=0)  # doctest: +SKIP
     """
     sending = Sending(
         concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
@@ -152,16 +172,19 @@ def reduce_regions(
     asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
     outlines = outlines_as(invalid, simplify)
     checked = check_regions(items, region)
+    labels = class_labels(classes)
     query = replace(asked.query(checked), max_pixels=max_pixels_per_region)
     most = None if query.max_pixels is None else int(query.max_pixels)
     limits = BatchLimits(items=batch_size)
     batching = RegionBatching(limits, query.lattice.scale, outlined=region is None)
     maker = asked.maker(checked, batching, outlines)
-    task = ReduceTask(sending.endpoint, query, maker, reduced_table(checked), remarks(checked))
+    table, notes = reduced_table(checked), remarks(checked)
+    task = ReduceTask(sending.endpoint, query, maker, table, notes, labels)
     terms = {
         "verb": "reduce_regions",
         "max_pixels_per_region": most,
         "weighted": weighted,
+        "classes": labels,
         **asdict(outlines),
     }
     return sending.table_plan(checked, task, asked.question(terms, query), out)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from eedask.crs import NATIVE, UTM
 from eedask.dataset.question import Question
+from eedask.earthengine.nodes import Encoded
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.expressions.digest import digest
@@ -119,13 +120,14 @@ class Reduction:
             "reducer_expression": digest(self.reducer.expression),
             "scale": self.lattice.scale,
             "crs": self.lattice.crs,
+            "group": None if self.reducer.groups is None else self.reducer.groups.name,
         }
 
     def _about(self, samples: Sequence[Any]) -> Expression:
-        outputs = ee.ApiFunction.apply_(
-            "Reducer.getOutputs", {"reducer": ee.deserializer.decode(self.reducer.expression)}
-        )
-
+        groups = self.reducer.groups
+        outputs = {"outputs": _outputs(self.reducer.expression)}
+        if groups is not None:
+            outputs["of_groups"] = _outputs(groups.within)
         described = self.image if self.described is None else self.described
 
         def about(item: Any) -> ee.Dictionary:
@@ -135,7 +137,7 @@ class Reduction:
                     "names": image.bandNames(),
                     "types": image.bandTypes(),
                     "projection": image.select(0).projection(),
-                    "outputs": outputs,
+                    **outputs,
                 }
             )
 
@@ -148,6 +150,11 @@ class Reduction:
         if isinstance(place, ee.FeatureCollection | ee.Feature):
             return place.geometry()
         return place
+
+
+def _outputs(reducer: Encoded) -> Any:
+    decoded = ee.deserializer.decode(reducer)
+    return ee.ApiFunction.apply_("Reducer.getOutputs", {"reducer": decoded})
 
 
 def reduced_table(items: gpd.GeoDataFrame, own: Mapping[str, pa.DataType] | None = None) -> Table:

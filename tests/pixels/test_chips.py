@@ -20,7 +20,7 @@ from watching import requests_since
 
 import eedask
 from eedask.emulator import Emulator
-from eedask.errors import InputError, RunStopped
+from eedask.errors import InputError, ItemsError, RunStopped
 
 
 def arrays(result, item_id):
@@ -328,6 +328,30 @@ def test_the_manifest_tells_what_lies_where(earth_engine, points, tmp_path):
     assert {p.name for p in (out / "chips").iterdir()} == {"odd", "even%2F%E2%80%A6"}
     assert not list(out.rglob("*.part"))
     assert json.loads((out / "plan.json").read_text())["asked"]["verb"] == "chips"
+
+
+def test_folders_nest_in_the_order_of_their_columns(earth_engine, points, tmp_path, sent):
+    items = points.iloc[:4].assign(
+        split=["train", "train", "val", None], label=["Wood", "wood", "a/b", "wood"]
+    )
+    asked = {"shape": (8, 8), "scale": 5, "format": "npy", "folder_by": ["split", "label"]}
+    image = ee.Image(SCENE)
+    with pytest.raises(ItemsError, match=rf"'split' .* 1 of the items: '{items.index[3]}'; fill"):
+        eedask.chips(items, image, out=tmp_path, **asked)
+    assert not sent
+    plan = eedask.chips(items, image, out=tmp_path, folder_missing="neither", **asked)
+    result = plan.run(progress=False)
+    folders = [path.split("/")[1:-1] for path in result.manifest["path"]]
+    # "Wood" and "wood" would be one folder on some systems, so that all names end in a hash.
+    assert [[name.split("~")[0] for name in names] for names in folders] == [
+        ["train", "Wood"],
+        ["train", "wood"],
+        ["val", "a%2Fb"],
+        ["neither", "wood"],
+    ]
+    assert len({names[1] for names in folders}) == 3
+    assert all((tmp_path / path).is_file() for path in result.manifest["path"])
+    assert "By split, label" in Path(result.report()).read_text()
 
 
 def test_geotiffs_know_where_they_are(earth_engine, points, tmp_path):

@@ -445,6 +445,11 @@ BACKWARDS = pd.DataFrame(
         ({"format": "png", "bands": ["a", "b"]}, InputError, "1 or 3 bands"),
         ({"vis_params": {"max": 1}}, InputError, "holds data"),
         ({"folder_by": "nope"}, ItemsError, "not a column of the items"),
+        (
+            {"ids": ids_of("a", "b").assign(zone=["n", None]), "folder_by": ["zone"]},
+            ItemsError,
+            "folder_by='zone' has no value for 1 of the items: 'b'; .*folder_missing='unknown'",
+        ),
         ({"method": "pigeon"}, InputError, "is not known; choose one of"),
         ({"concurrency": 0}, InputError, "whole number of requests at once"),
         ({"rate": 0}, InputError, "positive number of requests a second"),
