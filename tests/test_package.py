@@ -94,7 +94,8 @@ eedask.run: options profiler own_cluster progress run_limits request_pool stoppi
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
   columns classes grouping region_jobs region_query series_query table_forecast table_task
   compute_task reduce_task series_task
-eedask.verbs: options chips images compute reduction reduce_regions sample_points time_series
+eedask.verbs: options chip_request chips images compute reduction reduce_regions sample_points
+  time_series
 eedask.watching: latency map_sample meter messages partition_counts reporter run_state tables plots
   page http metrics scheduler_plugin announcing
 """

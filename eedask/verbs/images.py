@@ -33,7 +33,7 @@ from eedask.pixels.image_task import MOST_IMAGES, ImageTask
 from eedask.pixels.resampling import NEAREST
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
-from eedask.verbs.chips import ChipRequest
+from eedask.verbs.chip_request import ChipRequest
 from eedask.verbs.options import Sending
 
 # Images share the request for their grids within a partition only.
