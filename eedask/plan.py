@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -30,6 +31,7 @@ from eedask.run.execute import check_scheduler, execute, rows_bag, stop
 from eedask.run.explanation import Explanation, explanation
 from eedask.run.options import RunOptions
 from eedask.run.progress import Counter, Listener, Progress, listener
+from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
 from eedask.run.task import Task
@@ -94,6 +96,8 @@ class Plan:
         retry_failed: bool = False,
         overwrite: bool = False,
         extend: bool = False,
+        max_items: int | None = None,
+        until: str | datetime | None = None,
     ) -> Result:
         """Do all items that are not done yet, and return the result of all.
 
@@ -121,6 +125,12 @@ class Plan:
             fetched, changed ones are fetched anew, and those that the plan no longer has stay,
             after the others. Without it, that is an error which counts them. Once the dataset has
             grown, the same frame can be run again without it.
+        max_items : int, optional
+            Items after which the run stops, those that fail included; the same plan goes on with
+            the others when it is run again. A few more may be done, which were under way.
+        until : str or datetime, optional
+            When the run stops if it is not at its end: at a time of the clock, as "18:00", or at a
+            datetime; without a time zone, of this machine's.
 
         Returns
         -------
@@ -138,8 +148,10 @@ class Plan:
             another run is at work in it.
         RunStopped
             If the run could not go on: credentials, compute budget, a full disk, a cluster without
-            workers, first items that all fail alike. What is done is kept.
+            workers, first items that all fail alike; or if it reached ``max_items`` or ``until``
+            before its end. What is done is kept.
         """
+        limits = RunLimits(max_items, until)
         check_scheduler()
         if overwrite and extend:
             raise InputError(
@@ -157,7 +169,8 @@ class Plan:
                 spec = self._spec(dataset, run_id, retry_failed)
                 # Not print, whose text would stand at the end of the bar.
                 tell = tqdm.write if progress is True else logger.info
-                self._execute(partitions, spec, before, listen, tell)
+                with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
+                    self._execute(partitions, spec, before, heard, tell)
                 # Counts from other processes may come late; the rows that are written count.
                 listen(self._progress_so_far(retry_failed=False))
             self.out.sweep()

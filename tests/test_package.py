@@ -89,8 +89,8 @@ eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
 eedask.results: contact_sheet csv_text report layouts values chip_files common_grid blocks
   lazy_bands coordinates chip_dataset result
-eedask.run: options profiler own_cluster progress request_pool stopping forecast task explanation
-  workers_present spec process lifetime job_sender outcomes partition execute
+eedask.run: options profiler own_cluster progress run_limits request_pool stopping forecast task
+  explanation workers_present spec process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
   columns classes grouping region_jobs region_query series_query table_forecast table_task
   compute_task reduce_task series_task

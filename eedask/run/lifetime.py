@@ -35,7 +35,7 @@ class _Stay:
 
 _STAYS: dict[str, _Stay] = {}
 # A task may start after its run has ended: a cluster hears late that it is cancelled.
-_RELEASED: set[str] = set()
+_RELEASED: dict[str, str] = {}
 # Guards all of the above; notified when a partition ends.
 _CHANGED = threading.Condition()
 
@@ -70,10 +70,10 @@ def release(run_id: str, reason: str | None = None) -> None:
         The message of the RunStopped that partitions still being worked on get.
     """
     with _CHANGED:
-        _RELEASED.add(run_id)
+        reason = _RELEASED.setdefault(run_id, reason or _OVER)
         stay = _STAYS.pop(run_id, None)
     if stay is not None:
-        _end(stay, reason or _OVER)
+        _end(stay, reason)
 
 
 def _begin(spec: RunSpec) -> _Stay:
@@ -82,7 +82,7 @@ def _begin(spec: RunSpec) -> _Stay:
         ensure_client(spec.task.endpoint)
     with _CHANGED:
         if spec.run_id in _RELEASED:
-            raise RunStopped(_OVER)
+            raise RunStopped(_RELEASED[spec.run_id])
         if spec.run_id not in _STAYS:
             # Before the threads start.
             stop_profiler()
