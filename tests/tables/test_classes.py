@@ -168,9 +168,7 @@ def test_series_of_histograms_have_a_row_an_image_and_class(raster, cells, tmp_p
 @pytest.mark.parametrize("value", [5, [[1, 2]], [{"other": 1}], [{"Map": 10, "mean": "x"}]])
 def test_an_odd_answer_is_told_with_its_value(value):
     (column,) = grouped_columns(["mean"], "Map")
-    with pytest.raises(
-        InputError, match=rf"{re.escape(repr(value))} does not fit"
-    ):
+    with pytest.raises(InputError, match=rf"{re.escape(repr(value))} does not fit"):
         fitted([column], {"groups": value})
 
 
