@@ -58,11 +58,22 @@ class GroupedColumn(Column):
     group: str = ""
 
     def pick(self, properties: Mapping[str, Any]) -> Any:
-        """Return the value of each group, None where there are none."""
+        """Return the value of each group, None where there are none.
+
+        Raises
+        ------
+        InputError
+            If what is there is no list of groups.
+        """
         found = super().pick(properties)
-        if found is None:
-            return None
-        return {class_label(one[self.group]): one.get(self.name) for one in found}
+        try:
+            pairs = [(one[self.group], one.get(self.name)) for one in found or ()]
+        except (TypeError, AttributeError, LookupError) as error:
+            raise InputError(
+                f"the answer {found!r} does not fit the column {self.name!r}: it is no list of"
+                f" dictionaries with {self.group!r}"
+            ) from error
+        return None if found is None else {class_label(group): value for group, value in pairs}
 
     def typed_by(self, rows: Iterable[Mapping[str, Any]]) -> GroupedColumn:
         """Return the column with the type that holds the values of some rows."""

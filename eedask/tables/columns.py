@@ -151,10 +151,13 @@ def fitted(into: Sequence[Column], properties: Mapping[str, Any]) -> dict[str, A
     """
     row = {}
     for column in into:
-        value = column.pick(properties)
         try:
-            row[column.name] = fit(value, column.type)
+            row[column.name] = fit(column.pick(properties), column.type)
+        except InputError:
+            raise
         except MISFITS as error:
+            given = [properties[key] for key in column.keys if key in properties]
+            value = given[0] if given else None
             raise InputError(
                 f"the value {value!r} does not fit the column {column.name!r} ({column.type}):"
                 f" {error}; choose another reducer, or give all images bands of one kind"

@@ -1,5 +1,7 @@
 """Histograms and grouped reducers: a value for each class, as maps, columns or rows."""
 
+import re
+
 import ee
 import geopandas as gpd
 import numpy as np
@@ -15,6 +17,8 @@ from zonal_oracle import HALF_STEP, LEAST
 import eedask
 from eedask.emulator import Emulator
 from eedask.errors import InputError
+from eedask.tables.classes import grouped_columns
+from eedask.tables.columns import fitted
 
 pytestmark = pytest.mark.usefixtures("threads", "cover")
 
@@ -141,6 +145,31 @@ def test_grouped_reducers_are_a_column_a_group(raster, cells, tmp_path, stated):
             else:
                 assert pd.isna(mean)
                 assert pd.isna(most)
+
+
+def test_series_of_histograms_have_a_row_an_image_and_class(raster, cells, tmp_path):
+    image = ee.Image(COVER).select("Map")
+    times = [image.set("system:time_start", 86_400_000 * day) for day in (2, 1)]
+    plan = eedask.time_series(
+        cells.iloc[:2],
+        ee.ImageCollection(times),
+        "frequencyHistogram",
+        out=tmp_path,
+        weighted=False,
+    )
+    result = plan.run(progress=False)
+    wide, long = result.table("wide"), result.table("long")
+    assert [*wide["time"].dt.day] == [2, 3, 2, 3]
+    wanted = np.repeat(counts(raster, cells)[:2], 2, axis=0)
+    np.testing.assert_array_equal(wide[NAMES], wanted)
+    np.testing.assert_array_equal(long["Map"], wanted[wanted > 0])
+
+
+@pytest.mark.parametrize("value", [5, [[1, 2]], [{"other": 1}], [{"Map": 10, "mean": "x"}]])
+def test_an_odd_answer_is_told_with_its_value(value):
+    (column,) = grouped_columns(["mean"], "Map")
+    with pytest.raises(InputError, match=rf"{re.escape(repr(value))} does not fit"):
+        fitted([column], {"groups": value})
 
 
 def test_a_class_that_is_not_stated_fails_its_items_alone(cells, tmp_path):
