@@ -86,7 +86,9 @@ eedask.pixels: formats layout visualization query cutting image_bands tiles chip
   image_question image_task
 eedask.pixels.formats: geotiff_tags stretching base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
-eedask.results: contact_sheet csv_text report values result
+eedask.results: contact_sheet csv_text reporting values result
+eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns
+  failures page notebook drawing exploring
 eedask.run: options profiler own_cluster progress request_pool stopping task workers_present spec
   process lifetime job_sender outcomes partition execute
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
