@@ -33,7 +33,7 @@ from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
 from eedask.run.task import Task
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # Seconds after a partition of a bag in which a process keeps its threads and connections for the
 # next partition.

@@ -29,7 +29,7 @@ from eedask.run.progress import Counter, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # Partitions that a process works on at once: enough for the request threads never to run dry.
 PARTITIONS_IN_FLIGHT = 4
