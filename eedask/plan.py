@@ -7,7 +7,6 @@ import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import Any
 
 import dask.bag as db
@@ -25,6 +24,7 @@ from eedask.errors import InputError, RequestError, RunStopped
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
 from eedask.quota.asking import Asking
+from eedask.results.reporting.notebook import plan_html
 from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag, stop
 from eedask.run.options import RunOptions
@@ -255,13 +255,8 @@ class Plan:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
-            for name, value in self._described()
-        )
-        notes = "".join(f"<p><em>{escape(note)}</em></p>" for note in self.notes)
         title = f"{self.verb} of {len(self.items)} items into {self.out.url}"
-        return f"<b>eedask plan: {escape(title)}</b><table>{rows}</table>{notes}"
+        return plan_html(title, self._described(), self.notes)
 
     def _described(self) -> list[tuple[str, Any]]:
         terms = self.question.terms.items()

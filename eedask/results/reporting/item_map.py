@@ -64,7 +64,7 @@ class View:
         squeeze = max(0.2, math.cos(math.radians(middle)))
         tall = max((north - south) * 1.25, _NARROWEST, (east - west) * 1.25 * squeeze / _ASPECT)
         tall = min(tall, 180.0)
-        wide = min(tall * _ASPECT / squeeze, 360.0)
+        wide = min(max(tall * _ASPECT / squeeze, (east - west) * 1.05), 360.0)
         south = min(max(middle - tall / 2, -90.0), 90.0 - tall)
         west = (west + east) / 2 - wide / 2
         return cls(west, south, west + wide, south + tall)
@@ -178,12 +178,14 @@ def _sea() -> str:
 def _coast_line(view: View, width: float = 0.7) -> str:
     """Return the coast within a view, without what is finer than the drawing."""
     found: list[NDArray[np.float64]] = []
+    # The coast is in longitudes from -180 to 180, and the view may reach beyond them.
     for turn in (-360.0, 0.0, 360.0):
-        edges = view.west - turn, view.south, view.east - turn, view.north
+        turned = View(view.west - turn, view.south, view.east - turn, view.north)
+        edges = turned.west, turned.south, turned.east, turned.north
         here = shapely.get_parts(shapely.clip_by_rect(_coast(), *edges))
-        turned = [view.xy(shapely.get_coordinates(one) + np.array([turn, 0.0])) for one in here]
-        drawn = shapely.simplify([shapely.LineString(one) for one in turned], 0.4)
-        found += [shapely.get_coordinates(one) for one in drawn if one.length > 1.5]
+        moved = shapely.transform(here, turned.xy)
+        drawn = shapely.simplify(moved, 0.4)
+        found += [shapely.get_coordinates(one) for one in drawn[shapely.length(drawn) > 1.5]]
     return svg.lines(found, svg.colour("coast"), width) if found else ""
 
 

@@ -108,16 +108,18 @@ def bar(status: pd.Series[Any]) -> str:
 def _tiles(manifest: gpd.GeoDataFrame, is_table: bool) -> str:
     counts = manifest["status"].value_counts()
     done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
-    told = [(f"{done:,}", "ok"), (f"{failed:,}", "failed")]
+    figures = [(f"{done:,}", "ok"), (f"{failed:,}", "failed")]
     if (left := len(manifest) - done - failed) > 0:
-        told.append((f"{left:,}", "not done"))
-    told.append((size(manifest["nbytes"].sum()), "received"))
+        figures.append((f"{left:,}", "not done"))
+    figures.append((size(manifest["nbytes"].sum()), "received"))
     if done:
-        told.append((seconds(manifest["elapsed_s"].median()), "an item (median)"))
+        figures.append((seconds(manifest["elapsed_s"].median()), "an item (median)"))
     # Not for tables, whose items share requests: the sum would count them several times.
     if not is_table:
-        told.append((f"{int(manifest['attempts'].sum()):,}", "requests"))
-    boxes = "".join(f"<div><b>{text(figure)}</b><span>{name}</span></div>" for figure, name in told)
+        figures.append((f"{int(manifest['attempts'].sum()):,}", "requests"))
+    boxes = "".join(
+        f"<div><b>{text(figure)}</b><span>{name}</span></div>" for figure, name in figures
+    )
     return f'<div class="tiles">{boxes}</div>'
 
 
@@ -172,10 +174,11 @@ def _latency(manifest: gpd.GeoDataFrame) -> str:
 
 def asked_rows(asked: Mapping[str, Any]) -> list[list[str]]:
     """Return the arguments that were given, by name, with hashes cut short."""
-    return [[name, _told(value)] for name, value in asked.items() if value not in (None, [], ())]
+    return [[name, told(value)] for name, value in asked.items() if value not in (None, [], ())]
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
+    """Return the value of an argument as text, a hash cut short."""
     # A hash serves to see that two reports are of the same items or image. Its beginning will do.
     is_digest = isinstance(value, str) and DIGEST.fullmatch(value)
     return f"SHA-256 {value[:12]}…" if is_digest else str(value)
