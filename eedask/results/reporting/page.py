@@ -145,11 +145,11 @@ def _folders(manifest: gpd.GeoDataFrame, column: str | None) -> str:
             "no value" if pd.isna(name) else name,
             len(group),
             int((group["status"] == FAILED).sum()),
-            size(group["nbytes"].sum()),
+            round(float(group["nbytes"].sum()) / 1e6, 1),
         ]
         for name, group in manifest.groupby(column, dropna=False)
     ]
-    return section(f"By {column}", table([column, "items", "failed", "size"], rows))
+    return section(f"By {column}", table([column, "items", "failed", "MB"], rows))
 
 
 def _latency(manifest: gpd.GeoDataFrame) -> str:
