@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from html import escape
 from typing import Any
 
 import dask.bag as db
@@ -26,6 +25,7 @@ from eedask.errors import InputError, RequestError, RunStopped
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
 from eedask.quota.asking import Asking
+from eedask.results.reporting.notebook import plan_html
 from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag, stop
 from eedask.run.explanation import Explanation, explanation
@@ -38,7 +38,7 @@ from eedask.run.task import Task
 from eedask.watching.map_sample import points_of, share_of
 from eedask.watching.messages import Beginning
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # Seconds after a partition of a bag in which a process keeps its threads and connections for the
 # next partition.
@@ -311,13 +311,8 @@ class Plan:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
-            for name, value in self._described()
-        )
-        notes = "".join(f"<p><em>{escape(note)}</em></p>" for note in self.notes)
         title = f"{self.verb} of {len(self.items)} items into {self.out.url}"
-        return f"<b>eedask plan: {escape(title)}</b><table>{rows}</table>{notes}"
+        return plan_html(title, self._described(), self.notes)
 
     def _described(self) -> list[tuple[str, Any]]:
         terms = self.question.terms.items()

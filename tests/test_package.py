@@ -87,10 +87,12 @@ eedask.pixels: formats layout resampling visualization query cutting description
   chip_forecast image_bands tiles chip_task finding image_question image_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
-eedask.results: contact_sheet csv_text report layouts values chip_files common_grid blocks
+eedask.results: contact_sheet csv_text reporting layouts values chip_files common_grid blocks
   lazy_bands coordinates chip_dataset result
 eedask.run: options profiler own_cluster progress run_limits request_pool stopping forecast task
   explanation workers_present spec process lifetime job_sender outcomes partition execute
+eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns
+  failures page notebook drawing exploring
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
   columns classes grouping region_jobs region_query series_query table_forecast table_task
   compute_task reduce_task series_task

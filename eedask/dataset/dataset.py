@@ -58,8 +58,8 @@ from eedask.items.item import WorkItem
 RESERVED = (*MANIFEST_COLUMNS, ORDER, HASH)
 
 MANIFEST = "manifest"
-CHIPS, REPORT, SHEET = "chips", "report.html", "contact_sheet.png"
-RESULTS = (CHIPS, TABLE, REPORT, SHEET)
+CHIPS, REPORT = "chips", "report.html"
+RESULTS = (CHIPS, TABLE, REPORT)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from eedask.errors import InputError, QuotaError, RequestError, TooLargeError, T
 
 T = TypeVar("T")
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # After so many answers in a row that say that Earth Engine lacks capacity, or time, smaller
 # requests are sent instead, where that is possible. It is fewer for time, as each such answer takes

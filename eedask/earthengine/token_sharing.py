@@ -32,7 +32,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 
 from eedask.earthengine.tokens import Bearer, utcnow, words
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # Seconds that a worker waits for a token in all, and after which it repeats its question.
 _PATIENCE_S, _ASK_AGAIN_S = 30.0, 2.0

@@ -15,7 +15,7 @@ import requests
 from google.auth.credentials import Credentials
 from google.auth.transport.requests import Request as AuthRequest
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # A token is renewed when it is valid for fewer seconds than this (the number of google-auth), or
 # for less than a quarter of its life.

@@ -43,7 +43,7 @@ from eedask.quota.messages import Ceiling, Lease, Usage
 from eedask.quota.owner import RENEW_S
 from eedask.quota.scheduler_plugin import CEILING, OWNERS, PLUGIN, RENEW, SNAPSHOT, QuotaPlugin
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # Seconds between an alarm and the message to the owner: a burst of refusals makes one message.
 _ALARM_S = 0.05

@@ -29,7 +29,7 @@ from typing import Any
 from eedask.quota.adaptive import AdaptiveLimit
 from eedask.quota.messages import Ceiling, Lease, Usage
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 

@@ -10,7 +10,7 @@ import logging
 
 from eedask.quota.messages import Lease, Usage
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # A token allows one request to start. Unused tokens of so many seconds are kept.
 _BURST_S = 0.1

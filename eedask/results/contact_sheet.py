@@ -1,4 +1,4 @@
-"""The contact sheet: many pictures in one image, each with a label."""
+"""The contact sheet: many pictures in one image, each with a label, in groups with headings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 _BACKGROUND = (255, 255, 255)
 _INK = (40, 44, 52)
-_MISSING = (225, 225, 225)
-_MARGIN, _LABEL = 6, 18
+_MASKED = (225, 225, 225)
+_MARGIN, _LABEL, _HEADING = 6, 18, 26
+
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
@@ -19,59 +21,84 @@ class Labelled:
 
     Attributes
     ----------
-    picture : PIL image, optional
-        None draws an empty frame.
+    picture : PIL image
+        RGB, or RGBA if some of it is masked.
     label : str
         Text below the picture, cut off if it is wider.
     """
 
-    picture: Image.Image | None
+    picture: Image.Image
     label: str
 
 
-def contact_sheet(pictures: Sequence[Labelled], columns: int = 8, side: int = 160) -> Image.Image:
-    """Return one image with all pictures, row by row.
+@dataclass(frozen=True)
+class Shelf:
+    """Pictures that stand together on a contact sheet.
+
+    Attributes
+    ----------
+    heading : str, optional
+        Text above them, cut off if it is wider than the sheet.
+    pictures : sequence of Labelled
+        In reading order.
+    """
+
+    heading: str | None
+    pictures: Sequence[Labelled]
+
+    def height(self, columns: int, line: int) -> int:
+        """Return the pixels that it takes in rows of so many pictures, a row ``line`` high."""
+        rows = -(-len(self.pictures) // columns)
+        return rows * line + (_HEADING if self.heading is not None else 0)
+
+
+def contact_sheet(shelves: Sequence[Shelf], columns: int = 8, side: int = 160) -> Image.Image:
+    """Return one image with all pictures, shelf by shelf, row by row.
 
     Parameters
     ----------
-    pictures : sequence of Labelled
-        In reading order.
+    shelves : sequence of Shelf
     columns : int
         Pictures in a row.
     side : int
         Pixels of a picture's longer side.
     """
-    columns = max(1, min(columns, len(pictures)))
-    rows = max(1, -(-len(pictures) // columns))
+    columns = max(1, min(columns, max((len(shelf.pictures) for shelf in shelves), default=1)))
     cell, line = side + _MARGIN, side + _LABEL + _MARGIN
-    sheet = Image.new("RGB", (columns * cell + _MARGIN, rows * line + _MARGIN), _BACKGROUND)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
-    for number, one in enumerate(pictures):
-        left = _MARGIN + number % columns * cell
-        top = _MARGIN + number // columns * line
-        if one.picture is None:
-            draw.rectangle((left, top, left + side - 1, top + side - 1), fill=_MISSING)
-        else:
-            _paste(sheet, one.picture, left, top, side)
-        draw.text((left, top + side + 2), _fitted(one.label, font, side), fill=_INK, font=font)
+    width = columns * cell + _MARGIN
+    height = sum(shelf.height(columns, line) for shelf in shelves)
+    sheet = Image.new("RGB", (width, max(height, line) + _MARGIN), _BACKGROUND)
+    draw, top = ImageDraw.Draw(sheet), _MARGIN
+    heading, label = ImageFont.load_default(size=15), ImageFont.load_default(size=11)
+    for shelf in shelves:
+        if shelf.heading is not None:
+            words = _fitted(shelf.heading, heading, width - 2 * _MARGIN)
+            draw.text((_MARGIN, top + 3), words, fill=_INK, font=heading)
+            top += _HEADING
+        for number, one in enumerate(shelf.pictures):
+            left, below = _MARGIN + number % columns * cell, top + number // columns * line
+            _draw(sheet, one, left, below, side)
+            words = _fitted(one.label, label, side)
+            draw.text((left, below + side + 2), words, fill=_INK, font=label)
+        top += -(-len(shelf.pictures) // columns) * line
     return sheet
 
 
-def _paste(sheet: Image.Image, picture: Image.Image, left: int, top: int, side: int) -> None:
-    factor = side / max(picture.size)
-    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+def _draw(sheet: Image.Image, one: Labelled, left: int, top: int, side: int) -> None:
+    factor = side / max(one.picture.size)
+    size = (max(1, round(one.picture.width * factor)), max(1, round(one.picture.height * factor)))
     # Single pixels stay visible when small chips are enlarged.
     method = Image.Resampling.NEAREST if factor >= 2 else Image.Resampling.LANCZOS
-    small = picture.resize(size, method)
+    small = one.picture.resize(size, method)
     if small.mode != "RGBA":
         sheet.paste(small, (left, top))
         return
     # What is masked looks like nothing that is white, such as clouds.
-    sheet.paste(_MISSING, (left, top, left + size[0], top + size[1]))
+    sheet.paste(_MASKED, (left, top, left + size[0], top + size[1]))
     sheet.paste(small, (left, top), small)
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+def _fitted(text: str, font: _Font, width: int) -> str:
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:

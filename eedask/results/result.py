@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -12,23 +11,31 @@ import geopandas as gpd
 import numpy as np
 from PIL import Image
 
-from eedask.dataset.dataset import REPORT, SHEET, Dataset
+from eedask.dataset.dataset import REPORT, Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import folder_at, refusals_told
 from eedask.dataset.rows import FAILED, OK
+from eedask.dataset.values_table import is_series
 from eedask.errors import DatasetError, InputError
 from eedask.pixels.formats.masking import Masking
 from eedask.results.chip_dataset import APART, Wanted, bands_of, chip_dataset
 from eedask.results.chip_files import ChipFiles
-from eedask.results.contact_sheet import Labelled, contact_sheet
+from eedask.results.contact_sheet import Labelled, Shelf, contact_sheet
 from eedask.results.csv_text import csv_of
 from eedask.results.layouts import Layout
-from eedask.results.report import report_html
+from eedask.results.reporting.chosen import Group, chosen
+from eedask.results.reporting.drawing import Drawing, plotted
+from eedask.results.reporting.exploring import explored
+from eedask.results.reporting.markup import size
+from eedask.results.reporting.notebook import result_html
+from eedask.results.reporting.page import Content, report_html
+from eedask.results.reporting.pictures import chip_groups
 from eedask.results.values import all_values, beside_items, lazy_values, values_in
 from eedask.run.progress import Listener
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
+    import pandas as pd
     import xarray
 
 Rerun = Callable[[bool | Listener], "Result"]
@@ -368,6 +375,9 @@ class Result:
     def contact_sheet(self, n: int = 48, *, columns: int = 8, side: int = 160) -> Image.Image:
         """Return a sheet with ``n`` chips, spread evenly over the items that have one.
 
+        Where the plan has ``folder_by``, chips stand in groups under the values of that column;
+        each group has as many as every other, as far as it has them.
+
         Parameters
         ----------
         n : int
@@ -389,21 +399,29 @@ class Result:
             If a file is missing or damaged.
         """
         self._check_files()
-        done = self.manifest[self.manifest["status"] == OK]
-        if done.empty:
+        groups = self._chips_to_show(n)
+        if not groups:
             raise InputError(f"{self.path} has no chips to show")
-        chosen = done.iloc[np.unique(np.linspace(0, len(done) - 1, min(n, len(done))).astype(int))]
-        files = zip(chosen.index, chosen["path"], chosen["nbytes"], strict=True)
-        pictures = [Labelled(self._files.picture(path, n), str(id_)) for id_, path, n in files]
-        return contact_sheet(pictures, columns, side)
+        return contact_sheet([self._shelf(group) for group in groups], columns, side)
+
+    def _chips_to_show(self, n: int) -> list[Group]:
+        done = self.manifest[self.manifest["status"] == OK]
+        return chosen(done, self._dataset.plan()["asked"].get("folder_by") or (), n)
+
+    def _shelf(self, group: Group) -> Shelf:
+        files = zip(group.rows.index, group.rows["path"], group.rows["nbytes"], strict=True)
+        pictures = [
+            Labelled(self._files.picture(path, n), str(item_id)) for item_id, path, n in files
+        ]
+        return Shelf(group.name, pictures)
 
     def summary(self) -> str:
         """Return a few lines of text: items done and failed, bytes, seconds, kinds of errors."""
         manifest = self.manifest
         counts = manifest["status"].value_counts()
         done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
-        size = _size(manifest["nbytes"].sum())
-        lines = [f"{len(manifest)} items: {done} ok, {failed} failed, {size} in {self.path}"]
+        received = size(manifest["nbytes"].sum())
+        lines = [f"{len(manifest)} items: {done} ok, {failed} failed, {received} in {self.path}"]
         if (left := len(manifest) - done - failed) > 0:
             lines.append(f"{left} items are not done; run the plan again to go on")
         if done:
@@ -418,32 +436,103 @@ class Result:
         return "\n".join(lines)
 
     def report(self) -> str:
-        """Write the page ``report.html`` into the folder, with a contact sheet if there are chips.
+        """Write the page ``report.html`` into the folder.
+
+        It is one file that needs no other, and runs no script: a mail can carry it. It shows what
+        became of the items and where they lie, up to 48 chips (grouped by ``folder_by``) or the
+        columns of the table, seconds an item, failures by kind and what to do about them, what was
+        asked, and versions.
 
         Returns
         -------
         str
-            The page's path; the sheet beside it is ``contact_sheet.png``.
+            The page's path.
+
+        Raises
+        ------
+        InputError
+            If what reads the chips is not installed.
+        DatasetError
+            If a file is missing or damaged.
+
+        Examples
+        --------
+        >>> webbrowser.open(result.report())  # doctest: +SKIP
         """
-        folder = self._dataset.folder
-        sheet = values = None
-        if self._dataset.values.schema() is not None:
+        schema, chips, values = self._dataset.values.schema(), "", None
+        if schema is None:
+            chips = chip_groups(self._chips_to_show(48), self._files.picture)
+        else:
             values = all_values(self._dataset)
-        elif (self.manifest["status"] == OK).any():
-            buffer = io.BytesIO()
-            self.contact_sheet().save(buffer, "PNG")
-            sheet = SHEET
-            folder.write(sheet, buffer.getvalue())
-        page = report_html(self._dataset.plan(), self.manifest, self.summary(), sheet, values)
-        folder.write(REPORT, page.encode())
+        content = Content(
+            plan=self._dataset.plan(),
+            url=self.path,
+            manifest=self.manifest,
+            chips=chips,
+            values=values,
+            is_series=schema is not None and is_series(schema),
+        )
+        folder = self._dataset.folder
+        folder.write(REPORT, report_html(content).encode())
         return folder.path(REPORT)
+
+    def plot(self, column: str | None = None) -> Drawing:
+        """Return a map of the items, as a drawing that notebooks show and ``save`` writes.
+
+        Parameters
+        ----------
+        column : str, optional
+            A column of the manifest, or of the table, whose values give the colours: of a series,
+            the mean of its numbers, or else the first value. None: what became of the items.
+
+        Returns
+        -------
+        Drawing
+            SVG, which needs no other package.
+
+        Raises
+        ------
+        InputError
+            If there is no such column, or no item has a place.
+
+        Examples
+        --------
+        >>> result.plot("elevation").save("elevation.svg")  # doctest: +SKIP
+        """
+        return plotted(self.manifest, column, self._values_or_none())
+
+    def explore(self, column: str | None = None, **options: Any) -> Any:
+        """Return a map to zoom and point at, by :meth:`geopandas.GeoDataFrame.explore`.
+
+        Parameters
+        ----------
+        column : str, optional
+            As for :meth:`plot`; None: what became of the items.
+        **options
+            For geopandas, such as ``tiles=`` and ``cmap=``.
+
+        Returns
+        -------
+        folium.Map
+            Its background comes from a server of tiles; ``tiles=None`` leaves it out. Texts are
+            escaped: in a map, they would be HTML.
+
+        Raises
+        ------
+        InputError
+            If there is no such column, no item has a place, or folium, matplotlib or mapclassify
+            is not installed.
+        """
+        return explored(self.manifest, column, self._values_or_none(), options)
+
+    def _values_or_none(self) -> pd.DataFrame | None:
+        return None if self._dataset.values.schema() is None else all_values(self._dataset)
+
+    def _repr_html_(self) -> str:
+        return result_html(self.path, self.manifest)
 
     def __repr__(self) -> str:
         return f"eedask result: {self.summary()}"
-
-
-def _size(nbytes: int) -> str:
-    return f"{nbytes / 1e6:.1f} MB" if nbytes >= 100_000 else f"{nbytes / 1e3:.1f} kB"
 
 
 def open_result(path: str | os.PathLike[str]) -> Result:

@@ -31,7 +31,7 @@ from eedask.run.workers_present import Presence
 from eedask.watching.announcing import announced
 from eedask.watching.messages import Beginning
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # Partitions that a process works on at once: enough for the request threads never to run dry.
 PARTITIONS_IN_FLIGHT = 4

@@ -21,7 +21,7 @@ from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
 from eedask.run.task import File, Job, Outcome, Records
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
     records: Sequence[Any] = ()
     if isinstance(outcome, Exception):
         known |= {"status": FAILED, "error_kind": _kind(outcome), "error": _text(outcome)}
-        if not isinstance(outcome, EedaskError):
+        if isinstance(outcome, EedaskError):
+            logger.info("item %r failed (%s): %s", id_, outcome.kind, known["error"])
+        else:
             logger.warning("item %r failed unexpectedly", id_, exc_info=outcome)
     elif isinstance(outcome, File):
         _write(process.spec, outcome)

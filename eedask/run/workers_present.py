@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from eedask.errors import RunStopped
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 # Seconds between two looks.
 LOOK_S = 5.0

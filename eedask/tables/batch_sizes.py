@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from eedask.tables.size_search import PATIENCE_S, SizeSearch
 
-logger = logging.getLogger("eedask")
+logger = logging.getLogger(__name__)
 
 
 class BatchSizes:

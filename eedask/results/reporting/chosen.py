@@ -1,0 +1,70 @@
+"""Which chips are shown, where not all can be: some of each group, spread evenly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+
+class Group(NamedTuple):
+    """Items that belong together on a sheet.
+
+    Attributes
+    ----------
+    name : str, optional
+        The values that they share in the columns; None where there is no column.
+    rows : GeoDataFrame
+        Those that are shown, in their order in the manifest.
+    total : int
+        How many there are.
+    """
+
+    name: str | None
+    rows: gpd.GeoDataFrame
+    total: int
+
+
+def chosen(done: gpd.GeoDataFrame, columns: Sequence[str], most: int) -> list[Group]:
+    """Return the items to show, by group.
+
+    Parameters
+    ----------
+    done : GeoDataFrame
+        Rows of the manifest that have chips.
+    columns : sequence of str
+        Whose values make the groups; without any, all are one group.
+    most : int
+        How many are shown in all. Each group gets as many as every other, and what small ones
+        leave goes to the others; of more groups than that, the first ones get one each.
+    """
+    if not columns:
+        return [Group(None, _spread(done, most), len(done))]
+    found = [(_name(key), rows) for key, rows in done.groupby([*columns], dropna=False)][:most]
+    shares = _shares([len(rows) for _, rows in found], most)
+    return [
+        Group(name, _spread(rows, share), len(rows))
+        for (name, rows), share in zip(found, shares, strict=True)
+    ]
+
+
+def _name(key: tuple[Any, ...]) -> str:
+    return ", ".join("no value" if pd.isna(value) else str(value) for value in key)
+
+
+def _shares(sizes: list[int], most: int) -> list[int]:
+    """Return how many of each group are shown: the groups take turns until ``most`` are."""
+    shares = [0] * len(sizes)
+    while most > 0 and (hungry := [k for k, n in enumerate(sizes) if shares[k] < n]):
+        for k in hungry[:most]:
+            shares[k] += 1
+        most -= len(hungry)
+    return shares
+
+
+def _spread(rows: gpd.GeoDataFrame, count: int) -> gpd.GeoDataFrame:
+    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)
+    return rows.iloc[np.unique(places)]

@@ -1,0 +1,115 @@
+"""A map of a result as a drawing: what ``result.plot()`` returns."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eedask.errors import InputError
+from eedask.results.reporting.item_map import Dots, item_map, places_of, state_dots
+from eedask.results.reporting.markup import number
+
+# From low to high, and one kind beside another: told apart without red and green, too.
+_SHADES = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151")
+_KINDS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
+_NO_VALUE = "#b0b6c0"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing as SVG; notebooks show it.
+
+    Attributes
+    ----------
+    svg : str
+    """
+
+    svg: str
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the drawing to a file, whose name ends in ``.svg``."""
+        Path(path).write_text(self.svg, encoding="utf-8")
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+def plotted(manifest: gpd.GeoDataFrame, column: str | None, values: pd.DataFrame | None) -> Drawing:
+    """Return a map of the items by state, or by a column; see :meth:`eedask.Result.plot`."""
+    if column is None:
+        drawn = item_map(state_dots(manifest), "map of the items by state")
+    else:
+        shown = column_of(manifest, column, values)
+        drawn = item_map(_value_dots(places_of(manifest), shown), f"map of {column}")
+    if not drawn:
+        raise InputError("no item has a place: their geometries are null or empty")
+    return Drawing(drawn)
+
+
+def column_of(
+    manifest: gpd.GeoDataFrame, column: str, values: pd.DataFrame | None
+) -> pd.Series[Any]:
+    """Return a column of the table, one value an item, or else of the manifest.
+
+    Raises
+    ------
+    InputError
+        If neither has it.
+    """
+    if values is not None and column in values.columns:
+        by_item = values[column].groupby(level=0)
+        found = by_item.mean() if _is_number(values[column]) else by_item.first()
+        return found.reindex(manifest.index)
+    names = [str(name) for name in manifest.columns if name != manifest.geometry.name]
+    if column not in names:
+        of_table = [] if values is None else [str(name) for name in values.columns]
+        raise InputError(f"there is no column {column!r}; there are {', '.join(of_table + names)}")
+    of_items: pd.Series[Any] = manifest[column]
+    return of_items
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _value_dots(places: NDArray[np.float64], values: pd.Series[Any]) -> list[Dots]:
+    none = values.isna().to_numpy(bool)
+    is_number = _is_number(values)
+    classes = _ranges(values) if is_number else _frequent(values)
+    dots = [Dots("no value", _NO_VALUE, places[none])]
+    return dots + [
+        Dots(label, shade, places[which])
+        for (label, which), shade in zip(classes, _SHADES if is_number else _KINDS, strict=False)
+    ]
+
+
+def _ranges(values: pd.Series[Any]) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Return classes of numbers with about as many items each: their names, and who is in them."""
+    plain = values.to_numpy(dtype=float, na_value=np.nan)
+    edges = np.unique(np.nanquantile(plain, np.linspace(0, 1, len(_SHADES) + 1)))
+    if len(edges) == 1:
+        return [(number(edges[0]), np.isfinite(plain))]
+    found = np.digitize(plain, edges[1:-1])
+    return [
+        (f"{number(low)} to {number(high)}", (found == k) & np.isfinite(plain))
+        for k, (low, high) in enumerate(pairwise(edges))
+    ]
+
+
+def _frequent(values: pd.Series[Any]) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Return the most frequent values, and the others as one, with who has them."""
+    texts = values.astype(str)
+    names = list(texts[values.notna()].value_counts().index)
+    most = len(_KINDS) if len(names) <= len(_KINDS) else len(_KINDS) - 1
+    found = [(name, (texts == name).to_numpy(bool)) for name in names[:most]]
+    if rest := names[most:]:
+        found.append(("others", texts.isin(rest).to_numpy(bool)))
+    return found

@@ -1,0 +1,75 @@
+"""HTML from values: all text that comes from outside is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from eedask.errors import printable
+
+
+def text(value: Any) -> str:
+    """Return a value as HTML text, which may stand in an attribute too."""
+    return escape(printable(str(value)))
+
+
+def number(value: float) -> str:
+    """Return a number with four digits that count, and all those before the decimal point."""
+    if abs(value) < 1e15 and (float(value).is_integer() or abs(value) >= 1000):
+        return f"{round(value):,}"
+    return f"{value:.4g}"
+
+
+def size(nbytes: float) -> str:
+    """Return a number of bytes in kB, MB or GB."""
+    for unit, bytes_of in (("GB", 1e9), ("MB", 1e6)):
+        if nbytes >= bytes_of / 10:
+            return f"{nbytes / bytes_of:.1f} {unit}"
+    return f"{nbytes / 1e3:.1f} kB"
+
+
+def seconds(value: float) -> str:
+    """Return a duration in seconds with two decimals."""
+    return f"{value:.2f} s"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count and what is counted."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table; numbers stand to the right. It scrolls where it is wider than the page."""
+    head = "".join(f"<th>{text(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return (
+        '<div class="wide"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int | float):
+        return f'<td class="n">{text(f"{value:,}")}</td>'
+    return f"<td>{text(value)}</td>"
+
+
+def section(title: str, *parts: str) -> str:
+    """Return a section with a heading; nothing if its parts are empty."""
+    body = "".join(parts)
+    return f"<section><h2>{text(title)}</h2>{body}</section>" if body else ""
+
+
+def cards(found: Sequence[str], more: str = "") -> str:
+    """Return boxes beside each other, as many as the page is wide, with a remark below."""
+    note = f'<p class="note">{text(more)}</p>' if more else ""
+    return f'<div class="cards">{"".join(found)}</div>{note}' if found else ""
+
+
+def card(title: str, remark: str, picture: str) -> str:
+    """Return a box with a title, a remark and a picture, which is HTML."""
+    return (
+        f'<figure class="card"><figcaption><b>{text(title)}</b> <span>{text(remark)}</span>'
+        f"</figcaption>{picture}</figure>"
+    )

@@ -1,0 +1,191 @@
+"""The report: one HTML page about the results of a run, which needs no other file."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+
+from eedask.dataset.plan_file import DIGEST
+from eedask.dataset.rows import FAILED, OK
+from eedask.results.reporting import svg
+from eedask.results.reporting.columns import columns
+from eedask.results.reporting.failures import failures
+from eedask.results.reporting.figures import histogram
+from eedask.results.reporting.item_map import item_map, locator, places_of, state_dots
+from eedask.results.reporting.markup import (
+    card,
+    cards,
+    number,
+    plural,
+    seconds,
+    section,
+    size,
+    table,
+    text,
+)
+
+_STYLE = Path(__file__).with_name("page.css")
+# Scripts of any kind are refused, and all that would be fetched: the page is complete.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# More dots than these would be drawn on top of each other, and make the page slow.
+_MOST_DOTS = 5000
+_PACKAGES = ("eedask", "earthengine-api", "dask", "distributed", "geopandas")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a report is about.
+
+    Attributes
+    ----------
+    plan : mapping
+        The content of ``plan.json``.
+    url : str
+        Of the dataset's folder.
+    manifest : GeoDataFrame
+        One row an item, see :attr:`eedask.Result.manifest`.
+    chips : str
+        HTML of pictures; empty if there are none.
+    values : DataFrame, optional
+        The table's values; None if the dataset has no table.
+    is_series : bool
+        Whether the table is that of a time series.
+    """
+
+    plan: Mapping[str, Any]
+    url: str
+    manifest: gpd.GeoDataFrame
+    chips: str
+    values: pd.DataFrame | None
+    is_series: bool
+
+
+def report_html(content: Content) -> str:
+    """Return the report as one HTML page, with all pictures within it."""
+    asked, manifest = content.plan["asked"], content.manifest
+    title = f"{asked['verb']}: {plural(len(manifest), 'item')}"
+    parts = [
+        f"<h1>{text(title)}</h1>",
+        f'<p class="note">{text(content.url)}<br>planned {text(content.plan["created"])}</p>',
+        bar(manifest["status"]),
+        _tiles(manifest, content.values is not None),
+        section("Where", _maps(manifest)),
+        _folders(manifest, asked.get("folder_by") or ()),
+        section("Chips", content.chips),
+        "" if content.values is None else columns(content.values, content.is_series),
+        section("Time", _latency(manifest)),
+        failures(manifest[manifest["status"] == FAILED]),
+        section("What was asked", table(["parameter", "value"], asked_rows(asked))),
+        section("Versions", table(["on the machine that wrote this page", ""], _versions())),
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{text(title)}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head>"
+        f"<body>{''.join(parts)}</body></html>"
+    )
+
+
+def bar(status: pd.Series[Any]) -> str:
+    """Return a bar of which items are done and which failed, as HTML with its own colours."""
+    shares = status.value_counts() / max(len(status), 1) * 100
+    pieces = (
+        f'<div style="width:{shares.get(s, 0):.2f}%;background:{svg.colour(s)}"></div>'
+        for s in (OK, FAILED)
+    )
+    frame = "display:flex;height:12px;border-radius:6px;overflow:hidden;margin:.4em 0"
+    return f'<div style="{frame};background:{svg.colour("rule")}">{"".join(pieces)}</div>'
+
+
+def _tiles(manifest: gpd.GeoDataFrame, is_table: bool) -> str:
+    counts = manifest["status"].value_counts()
+    done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
+    figures = [(f"{done:,}", "ok"), (f"{failed:,}", "failed")]
+    if (left := len(manifest) - done - failed) > 0:
+        figures.append((f"{left:,}", "not done"))
+    figures.append((size(manifest["nbytes"].sum()), "received"))
+    if done:
+        figures.append((seconds(manifest["elapsed_s"].median()), "an item (median)"))
+    # Not for tables, whose items share requests: the sum would count them several times.
+    if not is_table:
+        figures.append((f"{int(manifest['attempts'].sum()):,}", "requests"))
+    boxes = "".join(
+        f"<div><b>{text(figure)}</b><span>{name}</span></div>" for figure, name in figures
+    )
+    return f'<div class="tiles">{boxes}</div>'
+
+
+def _maps(manifest: gpd.GeoDataFrame) -> str:
+    shown = manifest
+    if len(manifest) > _MOST_DOTS:
+        # All that failed is shown, as far as there is room, and some of the others.
+        order = (manifest["status"] != FAILED).sample(frac=1, random_state=0).sort_values()
+        shown = manifest.loc[order.index[:_MOST_DOTS]]
+    drawn = item_map(state_dots(shown), "map of the items by state")
+    if not drawn:
+        return ""
+    note = f"{len(shown):,} of {len(manifest):,} items. " if len(shown) < len(manifest) else ""
+    found = f'<div class="maps"><div>{drawn}</div><div>{locator(places_of(shown))}</div></div>'
+    return f'{found}<p class="note">{note}Coast line: Natural Earth, simplified.</p>'
+
+
+def _folders(manifest: gpd.GeoDataFrame, columns: Sequence[str]) -> str:
+    if not columns:
+        return ""
+    rows = [
+        [
+            *("no value" if pd.isna(name) else name for name in names),
+            len(group),
+            int((group["status"] == FAILED).sum()),
+            round(float(group["nbytes"].sum()) / 1e6, 1),
+        ]
+        for names, group in manifest.groupby([*columns], dropna=False)
+    ]
+    head = [*columns, "items", "failed", "MB"]
+    return section(f"By {', '.join(columns)}", table(head, rows))
+
+
+def _latency(manifest: gpd.GeoDataFrame) -> str:
+    taken = manifest.loc[manifest["status"] == OK, "elapsed_s"].dropna()
+    if taken.empty:
+        return ""
+    middle, late, last = (seconds(taken.quantile(share)) for share in (0.5, 0.95, 1.0))
+    remark = f"median {middle}, 95 of 100 within {late}, slowest {last}"
+    boxes = [card("Seconds an item", remark, histogram(taken, "seconds an item"))]
+    tries = manifest["attempts"].dropna()
+    if (tries > 1).any():
+        again = f"{plural(int((tries > 1).sum()), 'item')} tried more than once"
+        boxes.append(
+            card(
+                "Requests an item",
+                f"{again}, at most {number(tries.max())} times",
+                histogram(tries, "requests an item"),
+            )
+        )
+    return cards(boxes)
+
+
+def asked_rows(asked: Mapping[str, Any]) -> list[list[str]]:
+    """Return the arguments that were given, by name, with hashes cut short."""
+    return [[name, told(value)] for name, value in asked.items() if value not in (None, [], ())]
+
+
+def told(value: Any) -> str:
+    """Return the value of an argument as text, a hash cut short."""
+    # A hash serves to see that two reports are of the same items or image. Its beginning will do.
+    is_digest = isinstance(value, str) and DIGEST.fullmatch(value)
+    return f"SHA-256 {value[:12]}…" if is_digest else str(value)
+
+
+def _versions() -> list[list[str]]:
+    return [["Python", platform.python_version()]] + [
+        [name, metadata.version(name)] for name in _PACKAGES
+    ]
