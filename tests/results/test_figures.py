@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pages import dots, paths
 
 from eedask.results.reporting import build_coast, svg
 from eedask.results.reporting.chosen import chosen
 from eedask.results.reporting.coast import FILE, coast
+from eedask.results.reporting.columns import columns
 from eedask.results.reporting.figures import frequent, histogram, series_lines
 from eedask.results.reporting.item_map import Dots, View, item_map, locator, places_of
 
 OUTLINES = Path(build_coast.__file__).parents[2] / "emulator/catalog/data/outlines.json.gz"
-NUMBERS = st.floats(-1e12, 1e12)
+NUMBERS = st.floats(-1e300, 1e300)
 
 
 def test_the_shipped_coast_is_what_the_script_makes_of_the_outlines():
@@ -73,6 +74,8 @@ def test_items_of_any_kind_have_a_place():
     assert np.isnan(places[1:3]).all()
 
 
+@example([1e16, 1e16 + 2])
+@example([0.0, 5e-324])
 @given(st.lists(NUMBERS, min_size=1, max_size=60))
 def test_a_histogram_counts_every_value(values):
     counts = re.findall(r": ([\d,]+)</title>", histogram(pd.Series(values), "n"))
@@ -111,6 +114,16 @@ def test_a_series_is_drawn_by_its_median(days):
     # Upwards on a page is towards smaller y.
     assert sorted(points, key=lambda xy: (xy[0], -xy[1])) == points
     assert len({x for x, _ in points}) == len(points)
+
+
+def test_infinite_values_are_left_out_of_figures():
+    when = pd.date_range("2020-01-01", periods=4, tz="UTC")
+    values = pd.DataFrame({"time": when, "b": [1.0, np.inf, np.nan, 3.0]})
+    drawn = columns(values, is_series=True)
+    assert "1 to 3, mean 2" in drawn
+    assert "b over time" in drawn
+    assert not re.search(r"[\d\"M L](nan|inf)\b", drawn)
+    assert "over time" not in columns(values.assign(b=np.inf), is_series=True)
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 30))
