@@ -16,6 +16,7 @@ from eedask.results.reporting import build_coast, svg
 from eedask.results.reporting.chosen import chosen
 from eedask.results.reporting.coast import FILE, coast
 from eedask.results.reporting.columns import columns
+from eedask.results.reporting.drawing import plotted
 from eedask.results.reporting.figures import frequent, histogram, series_lines
 from eedask.results.reporting.item_map import Dots, View, item_map, locator, places_of
 
@@ -124,6 +125,26 @@ def test_infinite_values_are_left_out_of_figures():
     assert "b over time" in drawn
     assert not re.search(r"[\d\"M L](nan|inf)\b", drawn)
     assert "over time" not in columns(values.assign(b=np.inf), is_series=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "legend"),
+    [
+        ([np.nan] * 6, ["no value (6)"]),
+        ([2.0] * 5 + [np.inf], ["no value (1)", "2 (5)"]),
+        (
+            [1, 2, 3, 4, 5, 6],
+            ["1 to 2 (1)", "2 to 3 (1)", "3 to 4 (1)", "4 to 5 (1)", "5 to 6 (2)"],
+        ),
+        (["a", "b", "a", None, "c", "a"], ["no value (1)", "a (3)", "b (1)", "c (1)"]),
+        (list("abcdef"), ["a (1)", "b (1)", "c (1)", "d (1)", "others (2)"]),
+    ],
+)
+def test_a_plot_of_values_has_each_item_once(values, legend):
+    items = gpd.GeoDataFrame(geometry=shapely.points(range(6), range(6)), crs="EPSG:4326")
+    items["status"], items["v"] = "ok", pd.Series(values)
+    texts = re.findall(r">([^<>]+)</text>", plotted(items, "v", None).svg)
+    assert [text for text in texts if "(" in text] == legend
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 30))
