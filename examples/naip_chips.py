@@ -20,7 +20,7 @@ import eedask
 
 
 def main() -> None:
-    """Fetch the chips and leave a folder, a contact sheet and a report."""
+    """Fetch the chips and leave a folder with a report."""
     args = parse_arguments()
     with contextlib.ExitStack() as stack:
         initialize(args.project, stack)

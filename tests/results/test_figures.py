@@ -8,18 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pages import dots, paths
 
 from eedask.results.reporting import build_coast, svg
 from eedask.results.reporting.chosen import chosen
 from eedask.results.reporting.coast import FILE, coast
+from eedask.results.reporting.columns import columns
+from eedask.results.reporting.drawing import plotted
 from eedask.results.reporting.figures import frequent, histogram, series_lines
 from eedask.results.reporting.item_map import Dots, View, item_map, locator, places_of
 
 OUTLINES = Path(build_coast.__file__).parents[2] / "emulator/catalog/data/outlines.json.gz"
-NUMBERS = st.floats(-1e12, 1e12)
+NUMBERS = st.floats(-1e300, 1e300)
 
 
 def test_the_shipped_coast_is_what_the_script_makes_of_the_outlines():
@@ -73,6 +75,8 @@ def test_items_of_any_kind_have_a_place():
     assert np.isnan(places[1:3]).all()
 
 
+@example([1e16, 1e16 + 2])
+@example([0.0, 5e-324])
 @given(st.lists(NUMBERS, min_size=1, max_size=60))
 def test_a_histogram_counts_every_value(values):
     counts = re.findall(r": ([\d,]+)</title>", histogram(pd.Series(values), "n"))
@@ -111,6 +115,36 @@ def test_a_series_is_drawn_by_its_median(days):
     # Upwards on a page is towards smaller y.
     assert sorted(points, key=lambda xy: (xy[0], -xy[1])) == points
     assert len({x for x, _ in points}) == len(points)
+
+
+def test_infinite_values_are_left_out_of_figures():
+    when = pd.date_range("2020-01-01", periods=4, tz="UTC")
+    values = pd.DataFrame({"time": when, "b": [1.0, np.inf, np.nan, 3.0]})
+    drawn = columns(values, is_series=True)
+    assert "1 to 3, mean 2" in drawn
+    assert "b over time" in drawn
+    assert not re.search(r"[\d\"M L](nan|inf)\b", drawn)
+    assert "over time" not in columns(values.assign(b=np.inf), is_series=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "legend"),
+    [
+        ([np.nan] * 6, ["no value (6)"]),
+        ([2.0] * 5 + [np.inf], ["no value (1)", "2 (5)"]),
+        (
+            [1, 2, 3, 4, 5, 6],
+            ["1 to 2 (1)", "2 to 3 (1)", "3 to 4 (1)", "4 to 5 (1)", "5 to 6 (2)"],
+        ),
+        (["a", "b", "a", None, "c", "a"], ["no value (1)", "a (3)", "b (1)", "c (1)"]),
+        (list("abcdef"), ["a (1)", "b (1)", "c (1)", "d (1)", "others (2)"]),
+    ],
+)
+def test_a_plot_of_values_has_each_item_once(values, legend):
+    items = gpd.GeoDataFrame(geometry=shapely.points(range(6), range(6)), crs="EPSG:4326")
+    items["status"], items["v"] = "ok", pd.Series(values)
+    texts = re.findall(r">([^<>]+)</text>", plotted(items, "v", None).svg)
+    assert [text for text in texts if "(" in text] == legend
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 30))

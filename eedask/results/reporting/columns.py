@@ -37,10 +37,13 @@ def columns(values: pd.DataFrame, is_series: bool) -> str:
 
 
 def _over_time(values: pd.DataFrame, name: Any) -> str:
-    if not _is_number(values[name]) or values[[WHEN, name]].dropna().empty:
+    if not _is_number(values[name]):
         return ""
+    # By position: a series has many rows of an item.
+    finite = np.isfinite(values[name].to_numpy(float, na_value=np.nan))
+    known = values.loc[finite, [WHEN, name]].dropna()
     remark = "median of the items, and where 8 of 10 lie"
-    return card(str(name), remark, series_lines(values, name))
+    return "" if known.empty else card(str(name), remark, series_lines(known, name))
 
 
 def _column(column: pd.Series[Any], name: str) -> str:

@@ -81,25 +81,28 @@ def _is_number(column: pd.Series[Any]) -> bool:
 
 
 def _value_dots(places: NDArray[np.float64], values: pd.Series[Any]) -> list[Dots]:
-    none = values.isna().to_numpy(bool)
     is_number = _is_number(values)
     classes = _ranges(values) if is_number else _frequent(values)
-    dots = [Dots("no value", _NO_VALUE, places[none])]
-    return dots + [
+    dots = [
         Dots(label, shade, places[which])
         for (label, which), shade in zip(classes, _SHADES if is_number else _KINDS, strict=False)
     ]
+    none = ~np.logical_or.reduce([which for _, which in classes] or [np.zeros(len(places), bool)])
+    return [Dots("no value", _NO_VALUE, places[none]), *dots]
 
 
 def _ranges(values: pd.Series[Any]) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Return classes of numbers with about as many items each: their names, and who is in them."""
+    """Return classes of finite numbers with about as many items each: names, and who is in them."""
     plain = values.to_numpy(dtype=float, na_value=np.nan)
-    edges = np.unique(np.nanquantile(plain, np.linspace(0, 1, len(_SHADES) + 1)))
+    known = np.isfinite(plain)
+    if not known.any():
+        return []
+    edges = np.unique(np.quantile(plain[known], np.linspace(0, 1, len(_SHADES) + 1)))
     if len(edges) == 1:
-        return [(number(edges[0]), np.isfinite(plain))]
+        return [(number(edges[0]), known)]
     found = np.digitize(plain, edges[1:-1])
     return [
-        (f"{number(low)} to {number(high)}", (found == k) & np.isfinite(plain))
+        (f"{number(low)} to {number(high)}", (found == k) & known)
         for k, (low, high) in enumerate(pairwise(edges))
     ]
 

@@ -24,9 +24,7 @@ def histogram(values: pd.Series[Any], name: str) -> str:
     """Return a histogram of numbers or times, none of them null, as SVG."""
     is_time = pd.api.types.is_datetime64_any_dtype(values)
     plain = _numbers(values)
-    low, high = float(plain.min()), float(plain.max())
-    if low == high:
-        low, high = low - 0.5, high + 0.5
+    low, high = _axis(plain)
     counts, edges = np.histogram(plain, _BINS, (low, high))
     most = int(counts.max())
     across = (_WIDTH - _LEFT - _RIGHT) / _BINS
@@ -87,19 +85,9 @@ def series_lines(values: pd.DataFrame, column: str) -> str:
         SVG: a line for the median, and an area from the 10th to the 90th percentile of the items.
         Where there are more than 160 times, they are put together to as many spans.
     """
-    known = values[[WHEN, column]].dropna()
-    when = _numbers(known[WHEN])
-    if len(np.unique(when)) > _MOST_TIMES:
-        low, high = when.min(), when.max()
-        span = (high - low) / _MOST_TIMES
-        when = low + (np.floor((when - low) / span).clip(max=_MOST_TIMES - 1) + 0.5) * span
-    spans = _numbers(known[column])
-    by_time = pd.Series(spans).groupby(when)
-    lines = by_time.quantile(np.array([0.1, 0.5, 0.9])).unstack()
+    lines = _shares_by_time(values[[WHEN, column]].dropna(), column)
     x = _scaled(lines.index.to_numpy(float), _LEFT, _WIDTH - _RIGHT)
-    low, high = float(lines.to_numpy().min()), float(lines.to_numpy().max())
-    if low == high:
-        low, high = low - 0.5, high + 0.5
+    low, high = _axis(lines.to_numpy())
     floor = _HEIGHT - _BOTTOM
     y = floor - (lines.to_numpy() - low) / (high - low) * (floor - _TOP)
     band = np.concatenate([np.column_stack([x, y[:, 0]]), np.column_stack([x, y[:, 2]])[::-1]])
@@ -113,6 +101,27 @@ def series_lines(values: pd.DataFrame, column: str) -> str:
         svg.label(_WIDTH - _RIGHT, _HEIGHT - 6, _at(last, True), "end"),
     ]
     return svg.drawing(_WIDTH, _HEIGHT, f"{column} over time", *parts)
+
+
+def _shares_by_time(known: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the 10th, 50th and 90th percentile of a column, indexed by time in seconds."""
+    when = _numbers(known[WHEN])
+    if len(np.unique(when)) > _MOST_TIMES:
+        low, high = when.min(), when.max()
+        span = (high - low) / _MOST_TIMES
+        when = low + (np.floor((when - low) / span).clip(max=_MOST_TIMES - 1) + 0.5) * span
+    by_time = pd.Series(_numbers(known[column])).groupby(when)
+    return by_time.quantile(np.array([0.1, 0.5, 0.9])).unstack()
+
+
+def _axis(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of an axis, which are apart also where the values are all but equal."""
+    low, high = float(values.min()), float(values.max())
+    largest = max(abs(low), abs(high))
+    if high - low <= max(1e-12 * largest, 1e-290):
+        room = max(0.5, 1e-3 * largest)
+        return low - room, high + room
+    return low, high
 
 
 def _numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
