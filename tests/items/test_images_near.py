@@ -89,7 +89,7 @@ def test_their_chips_are_traced_and_not_built_on_workers(tmp_path, asked):
         crs="utm",
         format="npy",
     )
-    assert not plan.notes
+    assert not plan.task.needs_client
     result = plan.run(progress=False)
     assert (result.manifest["status"] == "ok").all()
     name = items.index[3]

@@ -26,6 +26,7 @@ from eedask.emulator import Emulator, EmulatorFailed
 from eedask.emulator.__main__ import main
 from eedask.emulator.server.messages import Request, Settings
 from eedask.emulator.server.pool import ProcessPool
+from eedask.emulator.server.starting import STARTING
 from eedask.emulator.traffic.quotas import TOO_MANY_READS, TOO_MANY_REQUESTS, Traffic
 
 VALUE = f"/v1/projects/{PROJECT}/value:compute"
@@ -168,7 +169,7 @@ def is_running(pid):
         return False
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -356,7 +357,8 @@ def test_the_command_is_friendly_unless_quiet():
         process.terminate()
         output, complaints = process.stdout.read(), process.stderr.read()
     assert "ee.Initialize" in output
-    assert complaints == ""
+    # On a slow machine it is told what is waited for.
+    assert all(line.startswith(STARTING) for line in complaints.splitlines())
 
 
 @pytest.mark.parametrize("argument", ["--mount=x", "--processes=-1", "--port=no", "--what"])
