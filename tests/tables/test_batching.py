@@ -275,6 +275,7 @@ def test_those_that_wait_hold_no_slot():
             with slot():
                 self.sent += 1
                 self.opened.wait(30)
+            return b""
 
     task, slots, gate = Sending(most=1e9, total=4000.0), CountedSlots(8), Gate()
     sizes, spec = BatchSizes(250, 4000, patience_s=30), SimpleNamespace(policy=RetryPolicy())
