@@ -8,7 +8,7 @@ import pytest
 import shapely
 from affine import Affine
 from graphs import call, encode, function, info_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from pixel_images import UTM, image
 
 from eedask.emulator.catalog import Catalog
@@ -230,6 +230,8 @@ def outcome(graph):
 
 
 @settings(deadline=None, max_examples=8)
+@example(inner=["clipped"], outer="remembered", composite="median")
+@example(inner=["clipped"], outer="remembered", composite="count")
 @given(
     inner=st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=3),
     outer=st.sampled_from(sorted({**PRUNED, **NOT_PRUNED})),

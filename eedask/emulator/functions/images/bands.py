@@ -8,7 +8,7 @@ from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import Keeps, algorithm
-from eedask.emulator.pixels.bands import constant_band, unary, unique_names
+from eedask.emulator.pixels.bands import unary, unique_names
 from eedask.emulator.pixels.pixel_types import cast, from_dictionary
 from eedask.emulator.pixels.raster import Band, Image, PixelType
 from eedask.emulator.values.coercion import Mismatch, coercer
@@ -186,15 +186,3 @@ def image_id(image: Any) -> str | None:
         return image.id
     index = image.properties.get("system:index")
     return None if index is None else str(index)
-
-
-@algorithm("Image.metadata", takes_arrays=True, keeps=Keeps.FIRST)
-def metadata(image: Image, name: str, band_name: str | None = None) -> Image:
-    """Return a band whose every pixel is a numeric property, with the image's projection."""
-    value = image.properties.get(name)
-    if not isinstance(value, int | float):
-        raise EarthEngineError(f"Image.metadata: Property '{name}' is not a number.")
-    band = constant_band(float(value), band_name or name)
-    if image.bands:
-        band = replace(band, projection=image.bands[0].projection)
-    return image.with_bands((band,))

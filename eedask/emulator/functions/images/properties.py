@@ -1,4 +1,4 @@
-"""Image.date, copyProperties and linkCollection."""
+"""Image.date, metadata, copyProperties and linkCollection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.images.bands import add_bands, select
+from eedask.emulator.functions.images.geometry import within
 from eedask.emulator.functions.registry import Keeps, algorithm
+from eedask.emulator.pixels.bands import constant_band
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels
 from eedask.emulator.pixels.sampling import masked
 from eedask.emulator.values.elements import ordinary, property_of, with_copied, with_found
@@ -91,3 +93,16 @@ def _masked_band(band: Band) -> Band:
         return masked(grid.shape, band.type.dtype)
 
     return replace(band, read=read)
+
+
+@algorithm("Image.metadata", takes_arrays=True, keeps=Keeps.FIRST)
+def metadata(image: Image, name: str, band_name: str | None = None) -> Image:
+    """Return a band of a numeric property, with the image's projection, within its footprint."""
+    value = image.properties.get(name)
+    if not isinstance(value, int | float):
+        raise EarthEngineError(f"Image.metadata: Property '{name}' is not a number.")
+    band = constant_band(float(value), band_name or name)
+    if image.bands:
+        band = replace(band, projection=image.bands[0].projection)
+    found = image.with_bands((band,))
+    return found if image.footprint is None else within(found, image.footprint)
