@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,20 @@ collect_ignore = [] if real_data.folder() else ["tables/test_real_tables.py"]
 def pytest_report_header() -> str:
     """Say whether the tests on real data are there."""
     return real_data.report()
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases of crosses as slow that are not quick."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("cross")
+        if mark is None or item.get_closest_marker("slow") is not None:
+            continue
+        test = item.nodeid.partition("[")[0]
+        if seen[test] % mark.args[0]:
+            item.add_marker("slow")
+        seen[test] += 1
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def test_the_questions_are_the_emulators_readings():
 
 
 @pytest.mark.parametrize(("name", "value"), SETTINGS)
+@pytest.mark.cross(3)
 def test_each_reading_that_is_set_is_told(emulator, asker, name, value):
     emulator.set_readings({name: value})
     (question,) = (q for q in QUESTIONS if q.name == name)

@@ -271,6 +271,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
+@pytest.mark.cross(3)
 def test_no_manifest_leads_out_of_its_folder(made, some, tmp_path, path):
     out = tmp_path / "out"
     shutil.copytree(made["chips"][0], out)

@@ -37,6 +37,7 @@ def arrays(result, item_id):
 
 @pytest.mark.parametrize(("fmt", "shape"), [("npy", (7, 5)), ("tif", (16, 24))])
 @pytest.mark.parametrize(("asset", "file"), [(SCENE, "scene"), (FIELD, "field")])
+@pytest.mark.cross(3)
 def test_native_chips_equal_rasterios_own_read(
     earth_engine, rasters, points, tmp_path, fmt, asset, file, shape
 ):
@@ -164,6 +165,7 @@ def test_the_native_grid_of_images_that_differ_is_asked_for_each(earth_engine, p
     ("crs", "scale"),
     [("EPSG:26914", 5), ("EPSG:26914", 20 / 3), ("utm", 2.5), ("EPSG:4326", 5), ("EPSG:5070", 4)],
 )
+@pytest.mark.cross(3)
 def test_chips_in_any_crs_hold_the_pixels_under_their_centres(
     earth_engine, rasters, points, tmp_path, crs, scale
 ):
@@ -200,6 +202,7 @@ def test_native_pixels_read_on_their_own_lattice_are_a_window(
     ("fmt", "method"),
     [("png", "thumb_url"), ("jpg", "thumb_url"), ("npy", "download_url"), ("tif", "download_url")],
 )
+@pytest.mark.cross(3)
 def test_the_url_ways_give_the_same_files(earth_engine, points, tmp_path, fmt, method):
     def files(out, **more):
         plan = eedask.chips(

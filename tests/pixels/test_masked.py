@@ -95,6 +95,7 @@ def oracle(folder, dtype):
     + [("tif", dtype, 17) for dtype in ("int16", "int32", "float32")]
     + [("npy", "uint8", None), ("tif", "int16", None)],
 )
+@pytest.mark.cross(4)
 def test_each_band_is_masked_where_it_is(world, readings, tmp_path, fmt, dtype, side):
     row, result = chip(ee.Image(f"{FOLDER}/{dtype}"), tmp_path, fmt, side)
     assert row["status"] == "ok", row["error"]
@@ -128,6 +129,7 @@ def test_an_unsigned_geotiff_has_one_mask_in_it(world, readings, tmp_path, dtype
 
 
 @pytest.mark.parametrize(("fmt", "dtype"), [("tif", "uint8"), ("npy", "uint8"), ("npy", "float32")])
+@pytest.mark.cross(4)
 def test_nodata_is_what_was_stated(world, readings, tmp_path, fmt, dtype):
     image = ee.Image(f"{FOLDER}/{dtype}")
     row, result = chip(image, tmp_path, fmt, bands=["b2", "b1"], nodata=255)

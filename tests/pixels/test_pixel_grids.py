@@ -156,6 +156,7 @@ def test_boxes_with_a_buffer_are_rasterios_window_of_their_bounds(
     ],
     ids=["own-crs", "other-crs", "region"],
 )
+@pytest.mark.cross(3)
 def test_interpolated_pixels_are_rasterios(earth_engine, rasters, tmp_path, how, asked):
     items = on(rasters.field, [(0.2, 0.3), (0.8, 0.8)])
     image = ee.Image(FIELD).select(0)

@@ -134,6 +134,7 @@ def test_the_grid_of_a_window_is_a_part_of_the_whole(row, column, width, height)
 @pytest.mark.parametrize("fmt", ["npy", "tif"])
 @pytest.mark.parametrize(("asset", "file"), [(SCENE, "scene"), (FIELD, "field")])
 @pytest.mark.parametrize("shape", [(61, 47), (1, 97)])
+@pytest.mark.cross(3)
 def test_joined_chips_equal_rasterios_read_and_one_request(
     earth_engine, rasters, points, tmp_path, fmt, asset, file, shape
 ):
@@ -196,6 +197,7 @@ def test_geotiffs_of_odd_types_and_no_data_values(earth_engine, points, tmp_path
 
 @pytest.mark.parametrize("bands", [["R", "G", "B"], ["N"]])
 @pytest.mark.parametrize("mask", ["none", "a corner", "all"])
+@pytest.mark.cross(4)
 def test_pictures_with_and_without_masked_pixels(earth_engine, points, tmp_path, bands, mask):
     image = ee.Image(SCENE).unmask(9, False)
     if mask != "none":
@@ -241,6 +243,7 @@ def test_tiles_come_by_url_too(earth_engine, points, tmp_path, method, fmt):
         )
 
 
+@pytest.mark.slow
 def test_the_real_limit_is_crossed_and_learned(earth_engine, rasters, points, tmp_path):
     """52.9 MB: one refusal for the run, two tiles a chip, and the pixels of the raster."""
     before = earth_engine.stats()["requests"]

@@ -52,6 +52,7 @@ def check_against_rasterio(result):
     ],
     ids=lambda asked: "-".join(map(str, asked.values()))[:24],
 )
+@pytest.mark.cross(3)
 def test_the_manifest_has_the_grid_of_the_geotiff_for_every_format(
     earth_engine, points, tmp_path, asked
 ):
@@ -86,6 +87,7 @@ def test_a_chip_of_many_requests_lies_where_it_would_in_one(earth_engine, points
 
 @pytest.mark.parametrize("way", [{"shape": (16, 24)}, {"scale": 7.5}])
 @pytest.mark.parametrize("crs", [None, "EPSG:32614", "utm"])
+@pytest.mark.cross(4)
 def test_where_earth_engine_works_it_out_a_geotiff_tells_and_others_have_their_size(
     earth_engine, points, tmp_path, way, crs
 ):

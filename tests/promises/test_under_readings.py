@@ -91,6 +91,7 @@ def values_at(path, points):
 
 
 @under_all()
+@pytest.mark.cross(2)
 def test_chips_of_what_is_nowhere_masked(readings, rasters, tmp_path):
     points = some_points(rasters.scene)[2:]
     items = points[[p.within(inner(rasters.scene)) for p in points.geometry]]
@@ -130,6 +131,7 @@ def test_masked_pixels_of_npy_chips(readings, rasters, tmp_path):
 
 @pytest.mark.parametrize("side", [None, 16], ids=["one request", "joined"])
 @under_all()
+@pytest.mark.cross(3)
 def test_geotiff_chips(readings, rasters, tmp_path, side):
     items = some_points(rasters.field)
     plan = eedask.chips(

@@ -37,6 +37,7 @@ def world(tmp_path_factory):
 @pytest.mark.parametrize("more", [{}, {"nodata": 255}, {"mask": "band"}], ids=str)
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("fmt", ["npy", "tif"])
+@pytest.mark.cross(4)
 def test_masked_pixels_are_missing(world, tmp_path, fmt, dtype, more):
     # Two pixels beyond the raster.
     box = shapely.box(500000, 4700000 - 120, 500220, 4700000)

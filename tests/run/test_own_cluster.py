@@ -5,11 +5,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import requests
 
 from eedask.run.own_cluster import own_cluster
 
 
+@pytest.mark.slow
 def test_the_dashboard_is_there_when_somebody_looks():
     told = []
     with own_cluster(2, told.append) as client:

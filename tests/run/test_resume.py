@@ -150,6 +150,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.cross(3)
 def test_another_plan_is_refused_and_the_difference_named(bed, tmp_path, name):
     items, out = make_items(30, seed=6), tmp_path / "out"
     plan_of(items, out).run(progress=False)

@@ -59,6 +59,7 @@ BANDS = {
         for marks in [[] if k == 0 or j == k % len(BANDS) else [pytest.mark.slow]]
     ],
 )
+@pytest.mark.cross(4)
 def test_an_image_with_other_bands_is_a_failure_that_names_both(
     squares, tmp_path, verb, usual, other
 ):
@@ -116,6 +117,7 @@ def mosaic_of(item):
     [{"scale": 5}, {"crs": "EPSG:32614", "scale": 5}, {"crs": "utm", "scale": 5}, {}],
     ids=str,
 )
+@pytest.mark.cross(4)
 def test_an_item_whose_collection_is_empty_is_a_row_of_nulls(squares, tmp_path, verb, grid):
     def image(item):
         projection = ee.Image(SCENE).select("R").projection()

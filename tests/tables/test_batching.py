@@ -162,6 +162,7 @@ def test_what_fits_is_asked_in_batches_as_laid_out():
 
 
 @pytest.mark.parametrize("most", [600, 300, 120, 40, 9, 1])
+@pytest.mark.cross(3)
 def test_finding_the_size_costs_few_requests(most):
     # Enough for some thousand requests of the size that works.
     items = min(100_000, 5000 * most)

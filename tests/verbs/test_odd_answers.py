@@ -196,6 +196,7 @@ def made(verb, items, folder):
 
 
 @each_odd(OF_ITEMS)
+@pytest.mark.cross(2)
 def test_items_whose_answers_stay_odd_are_failures_of_theirs(
     proxy, squares, tmp_path, verb, word, body
 ):
@@ -209,6 +210,7 @@ def test_items_whose_answers_stay_odd_are_failures_of_theirs(
 
 
 @pytest.mark.parametrize(("verb", "word"), OF_ITEMS + BEFORE_ITEMS)
+@pytest.mark.cross(3)
 def test_an_odd_answer_is_asked_for_again(proxy, squares, tmp_path, verb, word):
     plan = made(verb, squares, tmp_path / "out")
     proxy.spoil(ODD["empty"], word, times=1)
@@ -241,6 +243,7 @@ def test_a_series_that_lacks_a_row_is_never_ok(proxy, squares, tmp_path, verb, t
 
 
 @each_odd(BEFORE_ITEMS)
+@pytest.mark.cross(2)
 def test_a_run_ends_in_words_where_what_all_items_need_stays_odd(
     proxy, squares, tmp_path, verb, word, body
 ):
@@ -279,6 +282,7 @@ PAGES = {
 
 
 @pytest.mark.parametrize("body", PAGES.values(), ids=PAGES)
+@pytest.mark.cross(3)
 def test_pages_of_features_that_are_odd_are_asked_for_again(proxy, body, monkeypatch):
     monkeypatch.setattr(asking, "RetryPolicy", lambda: AT_ONCE)
     made = ee.FeatureCollection([ee.Feature(ee.Geometry.Point([1, 2]), {"a": k}) for k in range(3)])

@@ -121,6 +121,7 @@ def test_a_pixel_is_the_same_in_neighbouring_scenes():
     ("lon", "lat"),
     [(-103, 39.5), (-95, 42), (-105, 39.7), (-96.9, 32.9), (-80.3, 36), (-106, 39), (-110, 37.5)],
 )
+@pytest.mark.cross(4)
 def test_land_at_pixels_is_that_of_boxes_with_them(lon, lat, level):
     """Plains, farms, hedges, towns, forests, mountains: by themselves and in boxes, to the bit."""
     x, south = metres(np.array([lon]), np.array([lat]))

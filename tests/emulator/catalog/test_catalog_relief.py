@@ -75,6 +75,7 @@ def test_assets_are_described_and_listed():
 
 
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.cross(3)
 def test_water_is_water_in_each(place):
     on = grid(*place)
     cover = read(COVER, "Map", on).values == land_cover.WATER
@@ -172,6 +173,7 @@ def test_a_pixel_is_the_same_on_every_grid(image):
         np.testing.assert_array_equal(some.mask, everything.mask[rows, cols])
 
 
+@pytest.mark.slow
 def test_pixels_are_the_same_in_another_process():
     code = (
         "import zlib; from affine import Affine; from eedask.emulator.catalog import Catalog;"

@@ -397,6 +397,7 @@ def test_a_pixel_is_the_same_on_every_grid(asset_id):
         np.testing.assert_array_equal(some.mask, whole.mask[rows, cols])
 
 
+@pytest.mark.slow
 def test_pixels_are_the_same_in_another_process():
     index = f"{S2}/20190105T184751_20190105T184747_T10SEH"
     code = (

@@ -203,6 +203,7 @@ SEVERAL = [
 
 
 @pytest.mark.parametrize(("name", "composite"), SEVERAL)
+@pytest.mark.cross(5)
 def test_far_images_are_left_out_before_they_are_mapped(name, composite):
     pruned, whole, less, more = both_ways(COMPOSITES[composite](each(SCENES, PRUNED[name])))
     assert pruned == whole
@@ -212,6 +213,7 @@ def test_far_images_are_left_out_before_they_are_mapped(name, composite):
 
 @pytest.mark.parametrize("composite", ["mosaic", "percentiles"])
 @pytest.mark.parametrize("name", NOT_PRUNED)
+@pytest.mark.cross(5)
 def test_what_may_lie_elsewhere_is_mapped_as_ever(name, composite):
     pruned, whole, less, more = both_ways(COMPOSITES[composite](each(SCENES, NOT_PRUNED[name])))
     assert pruned == whole
@@ -293,6 +295,7 @@ SETTERS = {
 
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("step", [*PRUNED, *(n for n in NOT_PRUNED if n != "moved"), *SETTERS])
+@pytest.mark.cross(4)
 def test_filters_behind_a_map_leave_the_same(name, step):
     steps = {**PRUNED, **NOT_PRUNED, **SETTERS}
     graph = names_of(filtered(each(SCENES, steps[step]), FILTERS[name]))

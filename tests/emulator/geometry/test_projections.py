@@ -134,6 +134,7 @@ SYSTEMS = {
 
 @pytest.mark.parametrize("there", SYSTEMS)
 @pytest.mark.parametrize("here", SYSTEMS)
+@pytest.mark.cross(5)
 def test_the_nearest_pixel_in_any_pair_of_systems(tmp_path, here, there):
     (crs, transform), (other, _) = SYSTEMS[here], SYSTEMS[there]
     bands = np.arange(1, 7201, dtype=np.int32).reshape(1, 80, 90)

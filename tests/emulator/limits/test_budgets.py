@@ -124,6 +124,7 @@ def mean(tile_scale):
     )
 
 
+@pytest.mark.slow
 def test_a_larger_tile_scale_needs_less_memory(ask):
     # Tiles of 256 pixels hold some 6 to 12 bytes a pixel of each image on the way to the sum.
     tight = Budget(memory=600_000)
@@ -273,6 +274,7 @@ HEAVY = {
 # The alarm may ring within hypothesis's callback of garbage collection, is lost and rings again.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", HEAVY)
+@pytest.mark.cross(4)
 def test_heavy_requests_end(mounts, tmp_path, name):
     budget = Budget(memory=64 * 2**20, timeout=1)
     core = Core(Catalog(mounts), Store(tmp_path), project=PROJECT, budget=budget)

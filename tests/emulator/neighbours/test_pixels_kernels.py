@@ -386,6 +386,7 @@ def test_entropy(field):
         run("Image.entropy", run("Image.toFloat", img), kernel(*SQUARE))
 
 
+@pytest.mark.slow
 def test_what_would_need_too_much_is_refused():
     img = image(np.zeros((4, 4), np.uint8))
     far = run("Image.focal_max", img, 500.0, "square", "pixels", 500, None)

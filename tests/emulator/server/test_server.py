@@ -85,6 +85,7 @@ def test_connections_are_kept_alive(emulator):
     connection.close()
 
 
+@pytest.mark.slow
 def test_what_unpacks_to_gigabytes_is_not_read_to_its_end(emulator, compute):
     """A gibibyte in a mebibyte: refused long before it is unpacked, and others are answered."""
     bomb = gzip.compress(bytes(2**28), 9) * 4
@@ -193,6 +194,7 @@ def test_a_render_process_that_dies_costs_one_request_and_closing_ends_all(mount
         pool.request("GET", emulator.url)
 
 
+@pytest.mark.slow
 def test_a_render_process_that_hangs_costs_one_request(tmp_path):
     async def ask_a_stopped_one():
         pool = ProcessPool(Settings(tmp_path), 1, deadline_s=4.0)
@@ -248,6 +250,7 @@ def computing(family):
     )
 
 
+@pytest.mark.slow
 def test_a_render_process_ends_with_its_server_though_it_computes(mounts):
     emulator = Emulator(mounts, processes=1, project=PROJECT)
     server = emulator._command.process.pid
