@@ -26,10 +26,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -91,19 +93,30 @@ def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -
     if client is None:
         OWNERS.set_ceiling(key, ceiling)
         return
-    try:
+    with scheduler_needed(client):
         install(client)
         _ask(client, CEILING, key=key, ceiling=asdict(ceiling))
-    except (OSError, RuntimeError, distributed.client.ClosedClientError) as error:
-        raise scheduler_gone(error) from error
 
 
-def scheduler_gone(error: Exception) -> RunStopped:
-    """Return the error of a run whose cluster has lost its scheduler."""
-    return RunStopped(
-        f"the cluster's scheduler is not there any more ({type(error).__name__}: {error}); what is"
-        " done is kept, make a new Client and run the same plan again to go on"
-    )
+@contextlib.contextmanager
+def scheduler_needed(client: distributed.Client) -> Iterator[None]:
+    """Turn what a client raises whose scheduler has gone into an error that says so.
+
+    Raises
+    ------
+    RunStopped
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, AttributeError, distributed.client.ClosedClientError) as error:
+        # A client that has lost its scheduler asks None, until it is closed.
+        is_there = client.scheduler is not None and client.status != "closed"
+        if isinstance(error, RuntimeError | AttributeError) and is_there:
+            raise
+        raise RunStopped(
+            f"the cluster's scheduler is not there any more ({type(error).__name__}: {error});"
+            " what is done is kept, make a new Client and run the same plan again to go on"
+        ) from error
 
 
 def snapshot(client: distributed.Client | None, key: str) -> dict[str, Any] | None:

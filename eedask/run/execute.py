@@ -43,8 +43,6 @@ _STOP_S = 4.0
 # Seconds between looks for partitions that have ended.
 _POLL_S = 0.05
 _INTERRUPTED = "the run was interrupted"
-# What a client raises whose scheduler went away.
-_GONE = (OSError, distributed.client.ClosedClientError)
 _IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
 
 
@@ -152,11 +150,8 @@ def _on_cluster(
     client: distributed.Client,
 ) -> None:
     _check_can_travel(spec)
-    try:
-        with announced(client, beginning):
-            _on_scheduler(partitions, spec, counter, client)
-    except _GONE as error:
-        raise leases.scheduler_gone(error) from error
+    with leases.scheduler_needed(client), announced(client, beginning):
+        _on_scheduler(partitions, spec, counter, client)
 
 
 def _on_scheduler(

@@ -338,3 +338,31 @@ def test_a_cluster_in_this_process_ends_its_limiters(key):
     wait_until(lambda: not any(place[0] == key for place in leases._TENANCIES))
     with pytest.raises(RunStopped), limiters[0].slot():
         pass
+
+
+def test_a_client_that_has_lost_its_scheduler_is_told_in_words():
+    with (
+        distributed.LocalCluster(
+            n_workers=0, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        client.sync(client.scheduler.close_rpc)
+        kept, client.scheduler = client.scheduler, None  # as until it has another, or is closed
+        try:
+            with pytest.raises(RunStopped, match="scheduler is not there any more"):
+                leases.set_ceiling(client, "a key", Ceiling(4))
+        finally:
+            client.scheduler = kept
+
+
+def test_errors_of_others_are_not_taken_for_a_lost_scheduler():
+    with (
+        distributed.LocalCluster(
+            n_workers=0, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+        pytest.raises(AttributeError, match="my own"),
+        leases.scheduler_needed(client),
+    ):
+        raise AttributeError("my own")
