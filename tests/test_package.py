@@ -86,9 +86,9 @@ eedask.items: check item bag crossing dates reading splitting regions spacing ra
 eedask.pixels: formats layout resampling visualization query cutting descriptions known_pixels
   chip_forecast image_bands tiles chip_task finding image_question image_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
-eedask.quota: adaptive messages owner share limiter scheduler_plugin leases asking
+eedask.quota: adaptive messages owner share limiter scheduler_plugin links leases asking
 eedask.results: contact_sheet csv_text reporting layouts values chip_files common_grid blocks
-  lazy_bands coordinates chip_dataset result
+  lazy_bands coordinates chip_dataset shown result
 eedask.run: options profiler own_cluster progress run_limits request_pool stopping forecast task
   explanation workers_present spec process lifetime job_sender outcomes partition execute
 eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns

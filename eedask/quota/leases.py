@@ -24,8 +24,6 @@ one request at a time. It renews its lease once a scheduler answers, the old one
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import contextlib
 import logging
 import threading
@@ -36,21 +34,19 @@ from dataclasses import asdict
 from typing import Any
 
 import distributed
-from distributed.protocol.pickle import dumps
 
 from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import RunStopped
 from eedask.quota.limiter import Limiter, Slot, Ticket
-from eedask.quota.messages import Ceiling, Lease, Usage
+from eedask.quota.links import ByClient, Cluster, Local, ask, install
+from eedask.quota.messages import Ceiling
 from eedask.quota.owner import RENEW_S
-from eedask.quota.scheduler_plugin import CEILING, OWNERS, PLUGIN, RENEW, SNAPSHOT, QuotaPlugin
+from eedask.quota.scheduler_plugin import CEILING, OWNERS, SNAPSHOT
 
 logger = logging.getLogger(__name__)
 
 # Seconds between an alarm and the message to the owner: a burst of refusals makes one message.
 _ALARM_S = 0.05
-# Seconds to wait for the scheduler's answer, and between two looks whether it can still come.
-_TIMEOUT_S, _LOOK_S = 5.0, 0.2
 
 
 def key_of(endpoint: Endpoint) -> str:
@@ -64,14 +60,6 @@ def current_client() -> distributed.Client | None:
         return distributed.get_client()
     except ValueError:
         return None
-
-
-def install(client: distributed.Client) -> None:
-    """Register the plugin with the owners of quotas on a cluster's scheduler, unless it is there.
-
-    Workers register it as well when it is missing, for instance after a restart of the scheduler.
-    """
-    client.register_plugin(QuotaPlugin(), name=PLUGIN)
 
 
 def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -> None:
@@ -95,7 +83,7 @@ def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -
         return
     with scheduler_needed(client):
         install(client)
-        _ask(client, CEILING, key=key, ceiling=asdict(ceiling))
+        ask(client, CEILING, key=key, ceiling=asdict(ceiling))
 
 
 @contextlib.contextmanager
@@ -123,7 +111,7 @@ def snapshot(client: distributed.Client | None, key: str) -> dict[str, Any] | No
     """Return the state of a quota, see :meth:`Owner.snapshot`; None if it has no owner."""
     if client is None:
         return OWNERS.snapshot(key)
-    found: dict[str, Any] = _ask(client, SNAPSHOT, key=key)
+    found: dict[str, Any] = ask(client, SNAPSHOT, key=key)
     return found.get(key)
 
 
@@ -138,17 +126,17 @@ def limiter_for(key: str, ceiling: Ceiling) -> RunLimiter:
         Holds if none was stated by :func:`set_ceiling`.
     """
     worker = _current_worker()
-    link: _Local | _Cluster | _ByClient = _Local() if worker is None else _Cluster()
+    link: Local | Cluster | ByClient = Local() if worker is None else Cluster()
     scheduler = "" if worker is None else worker.scheduler.address
     if worker is None and (client := current_client()) is not None:
-        link, scheduler = _ByClient(client), f"client {client.id}"
+        link, scheduler = ByClient(client), f"client {client.id}"
     place = (key, scheduler)
     with _LOCK:
         tenancy = _TENANCIES.get(place)
         if tenancy is None or not tenancy.is_used:
             tenancy = _TENANCIES[place] = _Tenancy(place, ceiling, link)
         tenancy.runs += 1
-        if isinstance(tenancy.link, _Cluster):
+        if isinstance(tenancy.link, Cluster):
             tenancy.link.add(worker)
     tenancy.wake.set()
     return RunLimiter(tenancy)
@@ -218,94 +206,11 @@ def _current_worker() -> Any:
         return None
 
 
-class _Local:
-    """The way to an owner in this process."""
-
-    broken = False
-    owner_is_here = True
-
-    def renew(self, key: str, member: str, ceiling: Ceiling, usage: Usage) -> Lease:
-        return OWNERS.renew(key, member, ceiling, usage)
-
-
-class _Cluster:
-    """The way to an owner on the scheduler, through any of the workers in this process."""
-
-    def __init__(self) -> None:
-        self._workers: list[Any] = []
-        self._installed = self._is_here = False
-
-    @property
-    def owner_is_here(self) -> bool:
-        """Whether the scheduler is, or was, in this process: see ``QuotaPlugin``."""
-        return self._is_here
-
-    def add(self, worker: Any) -> None:
-        """Add a worker through which the scheduler can be reached."""
-        self._is_here = worker.scheduler.address.startswith("inproc://")
-        if worker not in self._workers:
-            self._workers = [*self._workers, worker]
-
-    @property
-    def broken(self) -> bool:
-        """Whether all workers have ended."""
-        self._workers = [w for w in self._workers if w.status not in _ENDED]
-        return not self._workers
-
-    def renew(self, key: str, member: str, ceiling: Ceiling, usage: Usage) -> Lease:
-        worker = self._workers[0]
-        message = {"key": key, "member": member, "where": worker.address}
-        message |= {"ceiling": asdict(ceiling), "usage": asdict(usage)}
-        installed, self._installed = self._installed, False
-        if not installed:
-            plugin = dumps(QuotaPlugin())
-            register = "register_scheduler_plugin"
-            _call(worker, register, plugin=plugin, name=PLUGIN, idempotent=True)
-        answer = _call(worker, RENEW, **message)
-        if answer is None:
-            raise ConnectionError("the scheduler has lost its quotas; they are installed anew")
-        self._installed = True
-        return Lease(**answer)
-
-
-class _ByClient:
-    """The way to an owner on the scheduler, through a client: this process is not a worker.
-
-    Parameters
-    ----------
-    client : Client
-    """
-
-    # What is asked while planning ends before the client does.
-    owner_is_here = False
-
-    def __init__(self, client: distributed.Client) -> None:
-        self._client = client
-        self._installed = False
-
-    @property
-    def broken(self) -> bool:
-        """Whether the client is closed."""
-        return self._client.status in ("closing", "closed")
-
-    def renew(self, key: str, member: str, ceiling: Ceiling, usage: Usage) -> Lease:
-        message = {"key": key, "member": member, "where": self._client.id}
-        message |= {"ceiling": asdict(ceiling), "usage": asdict(usage)}
-        installed, self._installed = self._installed, False
-        if not installed:
-            install(self._client)
-        answer = _ask(self._client, RENEW, _TIMEOUT_S, **message)
-        if answer is None:
-            raise ConnectionError("the scheduler has lost its quotas; they are installed anew")
-        self._installed = True
-        return Lease(**answer)
-
-
 class _Tenancy:
     """A process's membership in a quota: a limiter, and the thread that renews its lease."""
 
     def __init__(
-        self, place: tuple[str, str], ceiling: Ceiling, link: _Local | _Cluster | _ByClient
+        self, place: tuple[str, str], ceiling: Ceiling, link: Local | Cluster | ByClient
     ) -> None:
         self.limiter = Limiter()
         self.link = link
@@ -332,7 +237,7 @@ class _Tenancy:
         if self.link.owner_is_here:
             # Not through a cluster that is about to close: what is then not heard stays booked for
             # seconds, and the next run would wait for it.
-            self.link = _Local()
+            self.link = Local()
         if not self.link.broken:
             self._renew(leaving=True)
 
@@ -342,7 +247,7 @@ class _Tenancy:
                 # The cluster is closed; the owner and the requests under way are still here.
                 self.limiter.close()
                 self._forget()
-                self.link = _Local()
+                self.link = Local()
             self.over = self.link.broken or not self.is_used
             if self.over:
                 self._forget()
@@ -379,55 +284,5 @@ class _Tenancy:
         return lease.renew
 
 
-def _call(worker: Any, op: str, **message: Any) -> Any:
-    """Call the scheduler through a worker's event loop, and return its answer."""
-    done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-    tasks = []
-
-    async def call() -> None:
-        try:
-            answer = await asyncio.wait_for(getattr(worker.scheduler, op)(**message), _TIMEOUT_S)
-        except Exception as error:
-            done.set_exception(error)
-        except BaseException:  # the loop ends
-            done.set_exception(ConnectionError("the worker is closing"))
-            raise
-        else:
-            done.set_result(answer)
-
-    # The coroutine is made in the loop: one made here would never be awaited if the loop has ended.
-    loop = worker.loop.asyncio_loop
-    loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(call())))
-    return _result(done, worker)
-
-
-def _result(done: concurrent.futures.Future[Any], worker: Any) -> Any:
-    """Return what was answered; do not wait for a worker that has ended, whose loop may have."""
-    end = time.monotonic() + 2 * _TIMEOUT_S
-    while True:
-        try:
-            return done.result(_LOOK_S)
-        except TimeoutError:
-            if done.done() or worker.status in _ENDED or time.monotonic() > end:
-                raise
-
-
-def _ask(
-    client: distributed.Client, op: str, timeout_s: float | None = None, **message: Any
-) -> Any:
-    """Return the scheduler's answer; without a time-out, whenever it comes."""
-
-    async def ask() -> Any:
-        return await getattr(client.scheduler, op)(**message)
-
-    return client.sync(ask, callback_timeout=timeout_s)
-
-
-_ENDED = (
-    distributed.Status.closing,
-    distributed.Status.closed,
-    distributed.Status.failed,
-    distributed.Status.stopped,
-)
 _TENANCIES: dict[tuple[str, str], _Tenancy] = {}
 _LOCK = threading.Lock()

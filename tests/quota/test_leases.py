@@ -11,7 +11,7 @@ from watching import wait_until
 
 from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import InputError, QuotaError, RunStopped
-from eedask.quota import leases, owner
+from eedask.quota import leases, links, owner
 from eedask.quota import scheduler_plugin as quota_plugin
 from eedask.quota.messages import Ceiling
 
@@ -165,8 +165,8 @@ def cluster():
 def client(cluster):
     with distributed.Client(cluster) as client:
         client.wait_for_workers(2)
-        leases.install(client)
-        leases.install(client)
+        links.install(client)
+        links.install(client)
         yield client
 
 

@@ -12,7 +12,7 @@ from mounted import FIELD, SCENE, SERIES
 from pages import Page
 
 import eedask
-from eedask.errors import InputError
+from eedask.errors import DatasetError, InputError
 
 EVIL = """<script>alert("x")</script>"""
 WORDS = {"a/b": "left 'n' right", "evil": EVIL, "none": None}
@@ -141,3 +141,9 @@ def test_a_contact_sheet_has_each_group_under_its_name(chips):
     sheet = np.asarray(chips.contact_sheet(5, columns=2, side=20))
     # Two, two and one: for each group a heading of 26 pixels and a row of 20 + 18 + 6.
     assert sheet.shape == (3 * (26 + 44) + 6, 2 * 26 + 6, 3)
+
+
+def test_a_report_that_cannot_be_written_says_so(chips):
+    Path(chips.path, "report.html").mkdir()
+    with pytest.raises(DatasetError, match="cannot be read or written .*: mend that"):
+        chips.report()

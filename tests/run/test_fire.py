@@ -48,7 +48,7 @@ from loopback import reply, serving
 
 import eedask
 from eedask.errors import EedaskError, RunStopped
-from eedask.quota import leases
+from eedask.quota import links
 from eedask.quota.scheduler_plugin import PLUGIN
 
 
@@ -75,7 +75,7 @@ def cluster():
 @pytest.fixture
 def client(cluster):
     with distributed.Client(cluster) as client:
-        leases.install(client)
+        links.install(client)
         yield client
         # What the cluster has learned of the quota is not to slow down the next test.
         client.unregister_scheduler_plugin(PLUGIN)
