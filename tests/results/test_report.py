@@ -145,5 +145,5 @@ def test_a_contact_sheet_has_each_group_under_its_name(chips):
 
 def test_a_report_that_cannot_be_written_says_so(chips):
     Path(chips.path, "report.html").mkdir()
-    with pytest.raises(DatasetError, match="cannot be read or written .*: mend that"):
+    with pytest.raises(DatasetError, match=r"cannot be read or written .*: mend that"):
         chips.report()
