@@ -275,7 +275,8 @@ def test_the_real_limit_is_crossed_and_learned(earth_engine, rasters, points, tm
 
 @pytest.fixture
 def slow_to_answer(earth_engine):
-    earth_engine.set_quotas(latency=0.1)
+    # Long enough for all slots to be taken before the first is free again, on a busy machine too.
+    earth_engine.set_quotas(latency=0.5)
     earth_engine.reset_stats()
     yield earth_engine
     earth_engine.set_quotas(latency=None)
