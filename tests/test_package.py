@@ -198,11 +198,11 @@ def test_importing_the_package_imports_none_of_the_large_libraries():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_the_emulator_and_the_sampler_do_not_know_each_other(path):
-    inside = "emulator" in path.relative_to(PACKAGE).parts
-    for name in imports_of(path):
-        assert name.startswith("eedask.emulator") == inside, f"{path.name} imports {name}"
+def test_the_emulator_and_the_sampler_do_not_know_each_other():
+    for path in MODULES:
+        inside = "emulator" in path.relative_to(PACKAGE).parts
+        for name in imports_of(path):
+            assert name.startswith("eedask.emulator") == inside, f"{path} imports {name}"
 
 
 def rows():
@@ -280,6 +280,5 @@ def test_the_emulator_says_what_it_lacks():
     assert 'pip install "eedask[emulator]"' in done.stderr
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_every_module_says_what_it_is_for(path):
-    assert ast.get_docstring(tree_of(path))
+def test_every_module_says_what_it_is_for():
+    assert [path for path in MODULES if not ast.get_docstring(tree_of(path))] == []
