@@ -61,7 +61,8 @@ class Shown:
         ``attempts`` : int
             Requests that were sent for the item, alone or with others.
         ``elapsed_s`` : float
-            Seconds that they took, waiting and retries included.
+            Seconds that they took, waiting and retries included. Of items that share requests,
+            each has an equal share, so that sums are those of the requests' threads.
         ``error_kind``, ``error`` : str
             Of a failed item: the kind of the error (see :mod:`eedask.errors`), and its message,
             in Earth Engine's own words if it answered.
@@ -86,6 +87,61 @@ class Shown:
         last columns, named in the same way.
         """
         return self._dataset.manifest()
+
+    @cached_property
+    def stats(self) -> pd.DataFrame:
+        """What the runs have sent, and how it went: a row for each time a partition was worked on.
+
+        A partition is a group of items that one worker does. One that is worked on again has one
+        more row: by a later run (resumed, extended, failed items tried again), or in the same run
+        because its worker died. What is written of the latter is a few seconds old at most.
+        Requests that come before the first item of a run, about bands and grids, are not in it.
+        The rows are in the order of the partitions.
+
+        ``run`` : str
+            Identifies the run.
+        ``partition`` : int64
+        ``worker`` : str
+            The name of the Dask worker, as the dashboard has it; null on threads without a cluster.
+        ``started``, ``ended`` : timestamp, UTC
+            By the worker's clock; ``ended`` is when the row was last written.
+        ``items`` : int64
+            Items that were done, failed ones included.
+        ``failures`` : dict of str to int
+            Items that failed, by kind of error (see :mod:`eedask.errors`).
+        ``requests`` : int64
+            Requests that were sent, each try by itself.
+        ``retries`` : int64
+            Those of them that were sent because an earlier try had failed.
+        ``throttled`` : int64
+            Those that Earth Engine refused because the quota was used up.
+        ``errors`` : dict of str to int
+            Requests that failed, by kind; "quota" are those that were throttled.
+        ``nbytes`` : int64
+            Bytes of the answers, unpacked.
+        ``mean_s``, ``p50_s``, ``p95_s``, ``p99_s`` : float64
+            Latency in seconds of the requests that succeeded, from sending to the last byte: their
+            mean, and what 50, 95 and 99 of 100 did not exceed, to a tenth of it. NaN if none did.
+        ``eecu_s`` : float64
+            EECU-seconds that the requests took, as far as Earth Engine told; NaN where it did not.
+        ``concurrency`` : int64
+        ``rate`` : float64
+            The plan's own limits: requests at once, and a second (NaN: not limited).
+
+        Returns
+        -------
+        DataFrame
+
+        Raises
+        ------
+        DatasetError
+            If a file of the statistics is damaged. No result depends on it.
+
+        Examples
+        --------
+        >>> result.stats.groupby("worker")[["requests", "nbytes"]].sum()  # doctest: +SKIP
+        """
+        return self._dataset.stats.frame(self._dataset.plan()["partitions"])
 
     @property
     def failed(self) -> gpd.GeoDataFrame:
