@@ -87,8 +87,8 @@ eedask.pixels: formats layout resampling visualization query cutting description
   chip_forecast image_bands tiles chip_task finding image_question image_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin links leases asking
-eedask.results: contact_sheet csv_text reporting layouts values chip_files common_grid blocks
-  lazy_bands coordinates chip_dataset shown result
+eedask.results: contact_sheet csv_text runs reporting summary layouts values chip_files
+  common_grid blocks lazy_bands coordinates chip_dataset shown result
 eedask.run: options profiler own_cluster progress run_limits request_pool stopping forecast task
   explanation workers_present spec process lifetime job_sender outcomes stats_keeper partition
   execute
