@@ -36,7 +36,8 @@ def summary_text(
     counts = f"{len(done):,} ok, {len(failed):,} failed, {size(manifest['nbytes'].sum())}"
     lines = [f"{plural(len(manifest), 'item')}: {counts} in {path}"]
     lines += _causes(failed)
-    lines += map(str.__add__, ("time:   ", "speed:  "), pace(runs))
+    if told := pace(runs):
+        lines += [f"time:   {told[0]}", f"speed:  {told[1]}"]
     opened = f"eedask.open_result({path!r})"
     if len(done):
         lines.append(f"open:   {opened}.{_opening(done, is_table)}")
