@@ -170,7 +170,7 @@ class Plan:
             # Not print, whose text would stand at the end of the bar.
             tell = tqdm.write if progress is True else logger.info
             if before.done == before.total:
-                tell("nothing is left to do: all items were done before")
+                tell("nothing is left to do: earlier runs came to all items")
             else:
                 spec = self._spec(dataset, run_id, retry_failed)
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:

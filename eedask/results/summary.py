@@ -75,7 +75,7 @@ def pace(runs: Sequence[RunFigures]) -> list[str]:
     took = f"{_duration(run.wall_s)}{which if len(runs) > 1 else ''}"
     took += f"; {plural(run.requests, 'request')}"
     if run.latency_s is not None:
-        took += f", {run.latency_s:.2g} s each on average"
+        took += f" of {run.latency_s:.2g} s on average"
     if run.retries:
         took += f", {run.retries:,} of them sent again, {run.throttled:,} throttled"
     if run.eecu_s is not None:

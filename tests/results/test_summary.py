@@ -42,13 +42,13 @@ def test_all_is_ok_and_then_nothing_is_left(earth_engine, twelve, tmp_path, caps
     what, time, speed, opened = lines
     assert what == f"12 items: 12 ok, 0 failed, 3.1 kB in {out}"
     assert time.startswith("time:   ")
-    assert "; 12 requests, " in time
+    assert "; 12 requests of " in time
     assert speed.startswith("speed:  ")
     assert speed.endswith("% of what 40 at once and 100/s allow")
     assert eval(opened.removeprefix("open:   ")).shape == (8, 8)
     assert repr(result) == f"eedask result: {what}"
     plan_of(twelve, out).run()
-    assert shown(capsys) == ["nothing is left to do: all items were done before", *lines]
+    assert shown(capsys) == ["nothing is left to do: earlier runs came to all items", *lines]
     plan_of(twelve, out).run(progress=False)
     assert shown(capsys) == []
 
