@@ -9,19 +9,18 @@ from typing import Any
 import ee
 import geopandas as gpd
 
-from eedask.dataset.dataset import RESERVED
 from eedask.dataset.folder import folder_at
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.items.check import check_items
-from eedask.pixels.chip_task import COMPUTE_PIXELS
-from eedask.pixels.resampling import (
-    NEAREST,
-)
+from eedask.pixels.chip_image import COMPUTE_PIXELS
+from eedask.pixels.resampling import NEAREST
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
+from eedask.verbs.chip_extent import ChipExtent
 from eedask.verbs.chip_request import ChipRequest
 from eedask.verbs.options import Sending
+from eedask.verbs.roles import image_requests
 
 
 def chips(
@@ -204,25 +203,19 @@ def chips(
     sending = Sending(
         concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
     )
-    request = ChipRequest(
-        image=image,
-        shape=shape,
-        scale=scale,
-        crs=crs,
-        region=region,
+    extent = ChipExtent(shape, scale, crs, crs_transform, buffer, region)
+    images = image_requests(
+        image,
+        extent,
         format=format,
         bands=bands,
         vis_params=vis_params,
-        folder_by=folder_by,
-        folder_missing=folder_missing,
         method=method,
         nodata=nodata,
         mask=mask,
-        properties=properties,
-        crs_transform=crs_transform,
-        buffer=buffer,
         resampling=resampling,
     )
-    checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
+    request = ChipRequest(extent, images, folder_by, folder_missing, properties)
+    checked = check_items(items, geometry=request.needs_geometry, reserved=request.reserved)
     task, question = request.task(checked, sending.endpoint)
     return Plan(checked, task, folder_at(out, "out"), question, sending.options)

@@ -4,8 +4,6 @@ Every test runs under the emulator's own readings, under each other one alone, a
 them at once: one row an item, values equal to rasterio's or exactextract's, what is masked null.
 """
 
-import dataclasses
-
 import ee
 import exactextract
 import geopandas as gpd
@@ -15,13 +13,13 @@ import pytest
 import rasterio
 import shapely
 from fields import fields
+from limits import limited
 from mounted import FIELD, SCENE, SERIES
 from oracle import native_window
 from rasterio.transform import rowcol
 
 import eedask
 from eedask.emulator.readings import READINGS
-from eedask.pixels.query import PIXEL_LIMITS
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -138,8 +136,7 @@ def test_geotiff_chips(readings, rasters, tmp_path, side):
         items, ee.Image(FIELD), out=tmp_path, shape=(30, 30), crs="native", format="tif"
     )
     if side is not None:
-        limits = dataclasses.replace(PIXEL_LIMITS, side=side)
-        plan = dataclasses.replace(plan, task=dataclasses.replace(plan.task, limits=limits))
+        plan = limited(plan, side=side)
     result = plan.run(progress=False)
     whole(result, items)
     for name, point in items.geometry.items():
