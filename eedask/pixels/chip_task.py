@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from eedask.dataset.file_names import safe_name
@@ -155,12 +155,17 @@ class ChipTask:
             one is not None and one <= {"geometry", "utm_crs"} for one in fields
         )
 
+        @cache
+        def of_shape(shape: tuple[int, int] | None) -> Forecast:
+            return of_files([one.of_chip(shape) for one in sizes])
+
         def of(item: WorkItem) -> Forecast:
             grid = self._laid_out(item)
             if isinstance(grid, Exception):
                 return Forecast.unasked(1)
-            found = of_files([one.of_chip(shape if grid is None else grid.shape) for one in sizes])
-            return replace(found, cells=cells_under(grid) if alike and grid else None)
+            if grid is None:
+                return of_shape(shape)
+            return replace(of_shape(grid.shape), cells=cells_under(grid) if alike else None)
 
         found = Forecast.total(map(of, items))
         # Their images are described together, those of a partition.

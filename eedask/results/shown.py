@@ -113,7 +113,7 @@ class Shown:
 
         Where the plan has ``folder_by``, chips stand in groups under the values of that column;
         each group has as many as every other, as far as it has them. Where images have roles, the
-        pictures of an item stand beside each other.
+        pictures of an item stand beside each other, under its id and the other roles.
 
         Parameters
         ----------
@@ -146,19 +146,21 @@ class Shown:
 
     def _chips_to_show(self, n: int) -> list[Group]:
         done = self.manifest[self.manifest["status"] == OK]
-        items = max(1, n // len(self._files))
+        items = -(-n // len(self._files))
         return chosen(done, self._dataset.plan()["asked"].get("folder_by") or (), items)
 
     def _pictures(self, rows: gpd.GeoDataFrame) -> list[Labelled]:
-        """Return the pictures of items; those of all roles of an item follow each other."""
-        return [
-            Labelled(
-                files.picture(*(row[name] for name in columns_for(role))),
-                str(item_id) if role is None else f"{item_id}, {role}",
-            )
-            for item_id, row in rows.iterrows()
-            for role, files in self._files.items()
-        ]
+        """Return the pictures of items; those of all roles of an item follow each other.
+
+        The first has the item's id, and the others their role.
+        """
+        found = []
+        for item_id, row in rows.iterrows():
+            for number, (role, files) in enumerate(self._files.items()):
+                path, nbytes = columns_for(role)
+                label = str(role if number else item_id)
+                found.append(Labelled(files.picture(row[path], row[nbytes]), label))
+        return found
 
     def summary(self) -> str:
         """Return a few lines of text: items done and failed, bytes, seconds, kinds of errors."""

@@ -162,6 +162,26 @@ def test_png_chips(readings, rasters, tmp_path):
         np.testing.assert_array_equal(picture[3], np.where(expected[0] == 0, 0, 255))
 
 
+@under_all()
+def test_images_and_labels(readings, rasters, tmp_path):
+    """Each has its own format and masks; zeros of the label are real."""
+    items, field = some_points(rasters.field, 3), ee.Image(FIELD)
+    images = {"image": field, "label": lambda item: field.select("b1").gt(280)}
+    plan = {"shape": (12, 12), "crs": "native", "format": {"image": "npy", "label": "tif"}}
+    plan |= {"nodata": {"label": 255}, "properties": ["system:index"]}
+    result = whole(eedask.chips(items, images, out=tmp_path, **plan).run(progress=False), items)
+    for name, point in items.geometry.items():
+        expected, transform = native_window(rasters.field, point.x, point.y, (12, 12))
+        found = result.open(name, "image")
+        bands = [found[b].filled(0) for b in found.dtype.names]
+        np.testing.assert_array_equal(np.stack(bands), expected)
+        with result.open(name, "label") as file:
+            label = file.read(1)
+            assert file.transform.almost_equals(transform, 1e-9)
+        masked = expected[0] == 0
+        np.testing.assert_array_equal(label, np.where(masked, 255, expected[0] > 280))
+
+
 # Tables.
 
 
