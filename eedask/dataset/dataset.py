@@ -6,7 +6,7 @@
     items.parquet             the items; a row group is a partition
     manifest/part-NNNNN.parquet   a row for each item of partition N that is done
     table/part-NNNNN.parquet  the values of those items; table/_common_metadata has the columns
-    chips/…                   the files
+    chips/…                   the files, in chips/ROLE/… where images have roles
 
 A partition's rows are written to the same file over and over as it goes, each time whole, so
 that a partition which runs twice replaces its own rows and never adds to them.

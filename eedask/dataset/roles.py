@@ -7,7 +7,7 @@ is null for items with one file, whose path and bytes stand in columns of their 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, TypedDict
 
 import pandas as pd
 import pyarrow as pa
@@ -46,37 +46,21 @@ def terms_of(asked: Mapping[str, Any], role: str | None) -> Mapping[str, Any]:
     if role is None:
         return asked
     return {
-        name: value[role] if isinstance(value, Mapping) else value for name, value in asked.items()
+        name: value.get(role) if isinstance(value, Mapping) else value
+        for name, value in asked.items()
     }
 
 
-class RoleFile(NamedTuple):
-    """A file of an item.
-
-    Attributes
-    ----------
-    role : str
-    path : str
-        Relative to the dataset.
-    nbytes : int
-    """
+class RoleFile(TypedDict):
+    """A file of an item: its path is relative to the dataset."""
 
     role: str
     path: str
     nbytes: int
 
 
+# The column of all files of items.
 FILES = pa.list_(pa.struct([("role", pa.string()), ("path", pa.string()), ("nbytes", pa.int64())]))
-
-
-def plain(several: Iterable[Sequence[RoleFile] | None]) -> list[list[dict[str, Any]] | None]:
-    """Return the files of items as values of the column."""
-    return [None if files is None else [one._asdict() for one in files] for files in several]
-
-
-def from_plain(value: Sequence[Mapping[str, Any]] | None) -> tuple[RoleFile, ...] | None:
-    """Return the files of an item, of a value of the column."""
-    return None if value is None else tuple(RoleFile(**one) for one in value)
 
 
 def check_files(files: pa.ChunkedArray) -> None:
@@ -85,7 +69,7 @@ def check_files(files: pa.ChunkedArray) -> None:
     Paths are checked with those of other items, see :func:`paths_in`.
     """
     each = pc.list_flatten(files)
-    if any(pc.struct_field(each, name).null_count for name in RoleFile._fields):
+    if any(pc.struct_field(each, name).null_count for name in RoleFile.__annotations__):
         raise ValueError("a file of an item has no role, path or bytes")
     if (pc.min(pc.struct_field(each, "nbytes")).as_py() or 0) < 0:
         raise ValueError("the bytes of a file are negative")
@@ -128,14 +112,14 @@ def columns_of(files: pa.ChunkedArray, roles: Sequence[str]) -> pd.DataFrame:
     ValueError
         If an item has files of other roles.
     """
-    found = {}
-    is_right = pc.all(pc.equal(pc.list_value_length(files), len(roles)), min_count=0).as_py()
-    for place, role in enumerate(roles if is_right else ()):
-        one = pc.list_element(files, place)
-        is_right &= pc.all(pc.equal(pc.struct_field(one, "role"), role), min_count=0).as_py()
-        path, nbytes = columns_for(role)
-        found[path] = pc.struct_field(one, "path").to_pandas()
-        found[nbytes] = pc.struct_field(one, "nbytes").to_pandas().astype("Int64")
-    if not is_right:
+    found, right = {}, pc.equal(pc.list_value_length(files), len(roles))
+    if pc.all(right, min_count=0).as_py():
+        for place, role in enumerate(roles):
+            one = pc.list_element(files, place)
+            right = pc.and_(right, pc.equal(pc.struct_field(one, "role"), role))
+            path, nbytes = columns_for(role)
+            found[path] = pc.struct_field(one, "path").to_pandas()
+            found[nbytes] = pc.struct_field(one, "nbytes").to_pandas().astype("Int64")
+    if not pc.all(right, min_count=0).as_py():
         raise ValueError(f"an item has other files than those of {list(roles)}")
     return pd.DataFrame(found)

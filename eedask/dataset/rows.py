@@ -17,9 +17,7 @@ from eedask.dataset.roles import (
     RoleFile,
     check_files,
     columns_of,
-    from_plain,
     paths_in,
-    plain,
 )
 from eedask.grid import Transform
 
@@ -101,7 +99,7 @@ class Row:
         JSON; by role, if there are several.
     properties : str, optional
         What the user wanted to know of the item's image, in JSON.
-    files : tuple of RoleFile, optional
+    files : sequence of RoleFile, optional
         One for each role, if there are several.
     """
 
@@ -120,13 +118,13 @@ class Row:
     width: int | None = None
     bands: str | None = None
     properties: str | None = None
-    files: tuple[RoleFile, ...] | None = None
+    files: Sequence[RoleFile] | None = None
 
     @property
     def paths(self) -> list[str]:
         """The paths of all files of the item."""
         if self.files is not None:
-            return [file.path for file in self.files]
+            return [file["path"] for file in self.files]
         return [] if self.path is None else [self.path]
 
 
@@ -231,21 +229,16 @@ def bands_in(text: str) -> dict[str | None, dict[str, str]]:
 def rows_table(rows: Sequence[Row]) -> pa.Table:
     """Return rows as a part of the manifest."""
     ids = pa.array([row.id for row in rows])
-    data = {name: [getattr(row, name) for row in rows] for name, _ in _FIELDS}
-    data["files"] = plain(data["files"])
-    return pa.table({"id": ids} | {n: pa.array(data[n], kind) for n, kind in _FIELDS})
+    data = {name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in _FIELDS}
+    return pa.table({"id": ids, **data})
 
 
 def rows_of(part: pa.Table) -> list[Row]:
     """Return the rows of a part of the manifest."""
     whole = _completed([part])
     transforms = _transforms(whole["transform"])
-    files = map(from_plain, whole["files"].to_pylist())
-    records = whole.drop_columns(["transform", "files"]).to_pylist()
-    return [
-        Row(**one, transform=six, files=several)
-        for one, six, several in zip(records, transforms, files, strict=True)
-    ]
+    records = whole.drop_columns("transform").to_pylist()
+    return [Row(**one, transform=six) for one, six in zip(records, transforms, strict=True)]
 
 
 def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:

@@ -135,8 +135,11 @@ def _of_chip(chip: Chip) -> dict[str, Any]:
     told: dict[str, Any] = {name: getattr(chip, name) for name in CHIP_COLUMNS}
     told |= {"path": chip.files[0].path, "nbytes": sum(len(file.data) for file in chip.files)}
     bands = {file.role: dict(file.bands) for file in chip.files}
-    several = [RoleFile(f.role, f.path, len(f.data)) for f in chip.files if f.role is not None]
-    told["files"] = tuple(several) or None
+    told["files"] = [
+        RoleFile(role=file.role, path=file.path, nbytes=len(file.data))
+        for file in chip.files
+        if file.role is not None
+    ] or None
     told["bands"] = json.dumps(bands.get(None, bands))
     if chip.properties:
         told["properties"] = json.dumps(dict(chip.properties))

@@ -11,7 +11,7 @@ from typing import Any
 import ee
 
 from eedask.errors import InputError
-from eedask.expressions.compile import Expression, compile_expression
+from eedask.expressions.compile import Expression, check_type, compile_expression
 from eedask.items.item import WorkItem
 from eedask.pixels.chip_image import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipImage
 from eedask.pixels.formats.base import ImageFormat
@@ -158,7 +158,9 @@ class ImageRequest:
 
     def _image_of(self, item: Any) -> ee.Image:
         image = self.image(item) if callable(self.image) else self.image
-        return resampled(image, self.resampling)
+        check_type(image, ee.Image)
+        # Algorithms of unknown return type give a plain ComputedObject.
+        return resampled(ee.Image(image), self.resampling)
 
     def _named(self, recipe: Callable[[Any], Any]) -> Any:
         """Return a recipe for an item under the name of the user's function, which errors tell.
@@ -188,7 +190,6 @@ class ImageRequest:
         if self.kind.is_visual:
             return image
         bands, _ = self.bands_and_look
-        image = ee.Image(image)
         chosen = image.select(list(bands)) if bands else image
         valid = chosen.mask().gt(0)
         if self._sent_as.has_one_type:

@@ -1,5 +1,6 @@
 """Results whose items have a file for each role: opened, as xarray, and to look at."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import ee
@@ -9,7 +10,9 @@ from mounted import FIELD, SCENE
 from pages import Page
 
 import eedask
-from eedask.errors import InputError
+from eedask.dataset.dataset import Dataset
+from eedask.dataset.folder import Folder
+from eedask.errors import DatasetError, InputError
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -116,3 +119,21 @@ def test_pictures_of_an_item_stand_beside_each_other(result):
     assert "role 'label': " in page.text
     assert "'label': 'tif'" in page.text
     assert "<svg" in result.plot("nbytes_label").svg
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda files: [{**files[0], "path": "../secret.npy"}, files[1]], "none that a run writes"),
+        (lambda files: files[::-1], r"other files than those of \['image', 'label'\]"),
+        (lambda files: files[:1], "other files than those of"),
+        (lambda files: [{**files[0], "nbytes": -1}, files[1]], "negative"),
+        (lambda files: [{**files[0], "role": None}, files[1]], "no role"),
+    ],
+)
+def test_a_manifest_with_other_files_is_damaged(result, change, words):
+    dataset = Dataset(Folder(result.path))
+    (row,) = dataset.rows(0)
+    dataset.write_rows(0, [replace(row, files=change(row.files))])
+    with pytest.raises(DatasetError, match=words):
+        _ = eedask.open_result(result.path).manifest

@@ -92,7 +92,7 @@ def test_arguments_by_role_name_roles_that_there_are(name, value):
         (
             {"shape": (30_000, 30_000), "bands": {"label": list("abcd")}},
             SizeError,
-            "role 'image': 30000 rows",
+            "role 'label': 30000 rows",
         ),
     ],
 )
@@ -102,6 +102,8 @@ def test_options_that_cannot_work(options, error, words):
 
 
 def test_images_that_are_none():
+    with pytest.raises(InputError, match=r"^an ee\.Image is needed here"):
+        chips(5)
     with pytest.raises(InputError, match=r"role 'label': an ee\.Image is needed here"):
         chips({"image": ee.Image(SCENE), "label": 5})
     with pytest.raises(InputError, match=r"role 'label': the function .* fails on item 0"):
@@ -114,7 +116,8 @@ def test_columns_of_other_roles_are_the_items_own():
 
 
 def test_a_plan_shows_what_is_asked_of_each_role():
-    plan = chips(format={"image": "png"}, bands={"image": "R"}, nodata={"label": 0})
+    formats = {"image": "png", "label": "npy"}
+    plan = chips(format=formats, bands={"image": "R"}, nodata={"label": 0})
     shown = repr(plan)
     assert "roles: ['image', 'label']" in shown
     assert "'image': 'png'" in shown
