@@ -17,9 +17,10 @@ from eedask.dataset.roles import column_names, terms_by_role
 from eedask.dataset.subfolders import Subfolders
 from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import InputError
+from eedask.grid import Lattice
 from eedask.items.from_earth_engine import check_properties
-from eedask.items.item import sample_items
-from eedask.pixels.chip_image import of_role
+from eedask.items.item import WorkItem, sample_items
+from eedask.pixels.chip_image import ChipImage, of_role
 from eedask.pixels.chip_task import ChipTask
 from eedask.pixels.descriptions import PROJECTION, PROPERTIES, property_keys
 from eedask.pixels.resampling import moved_pixels
@@ -90,29 +91,32 @@ class ChipRequest:
         self._subfolders.check(items)
         self.extent.check_items(items)
         samples, layout = sample_items(items), self.extent.layout
+        images = self._chip_images(samples)
+        description = None
+        if images[0].about is None and (self.extent.is_native or self._names):
+            description = self.images[0].question(self._told_of, samples)
+        task = ChipTask(
+            endpoint=endpoint,
+            images=images,
+            layout=layout,
+            description=description,
+            subfolders=self._subfolders,
+            unique_case=not self._case_matters(items),
+            properties=self._names,
+            remarks=() if layout is None else _remarks(layout.lattice, images, samples),
+        )
+        if self.extent.rows_columns is not None and layout is not None:
+            task.check_shape(self.extent.rows_columns)
+        return task, Question(self._terms(), task.expressions, self._uses())
+
+    def _chip_images(self, samples: list[WorkItem]) -> tuple[ChipImage, ...]:
+        """Return the images; the first is asked for more than its bands."""
         images = []
         for number, request in enumerate(self.images):
             with of_role(request.role):
                 more = _nothing_of if number else self._told_of
                 images.append(request.chip_image(samples, more))
-        is_told_apart = images[0].about is None and (self.extent.is_native or self._names)
-        lattice = None if layout is None else layout.lattice
-        moved = [moved_pixels(lattice, i.expression, samples) for i in images if lattice]
-        task = ChipTask(
-            endpoint=endpoint,
-            images=tuple(images),
-            layout=layout,
-            description=(
-                self.images[0].question(self._told_of, samples) if is_told_apart else None
-            ),
-            subfolders=self._subfolders,
-            unique_case=not self._case_matters(items),
-            properties=self._names,
-            remarks=tuple(dict.fromkeys(note for notes in moved for note in notes)),
-        )
-        if self.extent.rows_columns is not None and layout is not None:
-            task.check_shape(self.extent.rows_columns)
-        return task, Question(self._terms(), task.expressions, self._uses())
+        return tuple(images)
 
     def _uses(self) -> frozenset[str]:
         """Return what a chip depends on besides its images: where it lies, and its folder."""
@@ -143,6 +147,14 @@ class ChipRequest:
             keys = property_keys(self._names)
             told[PROPERTIES] = ee.Feature(None, {key: image.get(keys[key]) for key in keys})
         return told
+
+
+def _remarks(
+    lattice: Lattice, images: Sequence[ChipImage], samples: Sequence[WorkItem]
+) -> tuple[str, ...]:
+    """Return what the user may want to know of the chips' pixels, each once."""
+    found = (moved_pixels(lattice, image.expression, samples) for image in images)
+    return tuple(dict.fromkeys(note for notes in found for note in notes))
 
 
 def _nothing_of(image: ee.Image) -> dict[str, Any]:
