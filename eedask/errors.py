@@ -23,7 +23,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+import copy
+from typing import ClassVar, Literal, Self
 
 # What was too large about a request, by the words of Earth Engine's refusal.
 Cause = Literal[
@@ -56,6 +57,12 @@ class EedaskError(Exception):
     """The root of eedask's errors; ``kind`` is the manifest's ``error_kind`` of an item's error."""
 
     kind: ClassVar[str] = "input"
+
+    def of(self, what: str) -> Self:
+        """Return the same error, with a message that begins with what it is about."""
+        error = copy.copy(self)
+        error.args = (f"{what}: {self.args[0]}", *self.args[1:])
+        return error
 
 
 class InputError(EedaskError, ValueError):
@@ -118,12 +125,15 @@ class RequestError(EedaskError):
     def __init__(
         self, message: str, status: int | None = None, retry_after: float | None = None
     ) -> None:
-        message = printable(message)
         # All arguments go up, so that the error survives pickling between Dask workers.
-        super().__init__(message, status, retry_after)
-        self.message = message
+        super().__init__(printable(message), status, retry_after)
         self.status = status
         self.retry_after = retry_after
+
+    @property
+    def message(self) -> str:
+        """What went wrong, without the status."""
+        return str(self.args[0])
 
     def __str__(self) -> str:
         return self.message if self.status is None else f"HTTP {self.status}: {self.message}"

@@ -25,8 +25,8 @@ eedask: errors arguments crs earthengine grid quota items dataset expressions wa
   run pixels
   tables results plan verbs checkup __main__
 eedask.checkup: asking checkup probes questions environment doctor
-eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
-  stats items_file dataset staging subfolders
+eedask.dataset: file_names folder run_lock plan_file question growth roles rows parts
+  values_table stats items_file dataset staging subfolders
 eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials
   users_client endpoint connection methods
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
@@ -84,7 +84,7 @@ eedask.expressions: digest symbols compile graph traps
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
 eedask.pixels: formats layout resampling visualization query cutting descriptions known_pixels
-  chip_forecast image_bands tiles chip_task finding image_question image_task
+  chip_forecast image_bands tiles chip_image chip_task finding image_question image_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin links leases asking
 eedask.results: contact_sheet csv_text runs reporting summary layouts values chip_files
@@ -97,8 +97,8 @@ eedask.results.reporting: coast build_coast markup svg figures item_map chosen p
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
   columns classes grouping region_jobs region_query series_query table_forecast table_task
   compute_task reduce_task series_task
-eedask.verbs: options chip_request chips images compute reduction reduce_regions sample_points
-  time_series
+eedask.verbs: options chip_extent image_request roles chip_request chips images compute reduction
+  reduce_regions sample_points time_series
 eedask.watching: latency map_sample meter messages partition_counts reporter run_state tables plots
   page http metrics scheduler_plugin announcing
 """

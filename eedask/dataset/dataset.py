@@ -6,7 +6,7 @@
     items.parquet             the items; a row group is a partition
     manifest/part-NNNNN.parquet   a row for each item of partition N that is done
     table/part-NNNNN.parquet  the values of those items; table/_common_metadata has the columns
-    chips/…                   the files
+    chips/…                   the files, in chips/ROLE/… where images have roles
     stats/part-NNNNN.parquet  a row for each time that partition N was worked on
 
 A partition's rows are written to the same file over and over as it goes, each time whole, so
@@ -33,6 +33,7 @@ from eedask.dataset.items_file import (
 )
 from eedask.dataset.parts import Parts, or_damaged
 from eedask.dataset.plan_file import PLAN, read_plan
+from eedask.dataset.roles import files_of, roles_in
 from eedask.dataset.rows import (
     CHIP_COLUMNS,
     FAILED,
@@ -43,6 +44,7 @@ from eedask.dataset.rows import (
     bands_column,
     check_rows,
     chip_names,
+    file_columns,
     is_done,
     lost,
     property_columns,
@@ -136,16 +138,17 @@ class Dataset:
         self._parts.write(number, rows_table(rows))
 
     def forget_lost_files(self) -> None:
-        """Have items done again whose file is missing, or not as long as the manifest says."""
+        """Have items done again of which a file is missing, or not as long as the manifest says."""
         if self.values.exists:
             return
         sizes = self.folder.sizes(CHIPS)
         for number, part in self._all_rows().items():
-            ok, paths, lengths = is_done(part), part["path"], part["nbytes"]
-            known = zip(paths.to_pylist(), lengths.to_pylist(), strict=True)
             # A store that tells no sizes gives None.
-            whole = [p in sizes and sizes[p] in (n, None) for p, n in known]
-            gone = pc.and_not(ok, pa.array(whole, pa.bool_()))
+            whole = [
+                all(path in sizes and sizes[path] in (n, None) for path, n in files.items())
+                for files in files_of(part)
+            ]
+            gone = pc.and_not(is_done(part), pa.array(whole, pa.bool_()))
             if pc.any(gone).as_py():
                 self._parts.write(number, lost(part, gone))
 
@@ -166,8 +169,9 @@ class Dataset:
                     old = pc.is_in(there[ITEM_ID], pa.array(ids, there[ITEM_ID].type))
                     self.write_table(number, there.filter(pc.invert(old)))
             else:
-                for name in part["path"].filter(which).drop_null().to_pylist():
-                    self.folder.remove(name)
+                for files in files_of(part.filter(which)):
+                    for name in files:
+                        self.folder.remove(name)
 
     def table_part(self, number: int) -> str:
         """Return the name of the table's part for a partition, whether or not it is there."""
@@ -283,7 +287,8 @@ class Dataset:
         A table has no chips, and its manifest none of their columns.
         """
         items = self.items()
-        rows = rows_frame([*self._all_rows().values()])
+        parts = [*self._all_rows().values()]
+        rows = rows_frame(parts)
         if not rows.index.is_unique or not rows.index.isin(items.index).all():
             raise DatasetError(
                 f"{self.folder.path(MANIFEST)} has rows of other items, or more than one of an"
@@ -299,9 +304,11 @@ class Dataset:
             )
         names = chip_names(items.columns)
         manifest = items.join(rows.rename(columns=names).reindex(items.index))
-        if not (wanted := self.plan()["asked"].get("properties")):
-            return manifest
+        asked = self.plan()["asked"]
+        wanted = asked.get("properties") or ()
         with or_damaged(self.folder, MANIFEST):
+            if roles := roles_in(asked):
+                manifest = manifest.join(file_columns(parts, roles))
             found = property_columns(told, wanted)
         return manifest.join(found.rename(columns=chip_names(manifest.columns, wanted)))
 

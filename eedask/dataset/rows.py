@@ -12,6 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from eedask.dataset.roles import (
+    FILES,
+    RoleFile,
+    check_files,
+    columns_of,
+    paths_in,
+)
 from eedask.grid import Transform
 
 # The table's column of item ids, and where its columns are kept, as Parquet readers expect it.
@@ -42,11 +49,12 @@ _CHIP_FIELDS: list[tuple[str, pa.DataType]] = [
 
 CHIP_COLUMNS = tuple(name for name, _ in _CHIP_FIELDS)
 
-# What else is told of a chip, as JSON, which users are shown in other forms. Most chips of a run
-# have the same bands.
+# What else is told of a chip, which users are shown in other forms: bands and properties as JSON.
+# Most chips of a run have the same bands.
 _TOLD_FIELDS: list[tuple[str, pa.DataType]] = [
     ("bands", pa.dictionary(pa.int32(), pa.string())),
     ("properties", pa.string()),
+    ("files", FILES),
 ]
 
 _FIELDS = [*_ROW_FIELDS, *_CHIP_FIELDS, *_TOLD_FIELDS]
@@ -72,9 +80,9 @@ class Row:
     status : {"ok", "failed"}, optional
         None if what the item had is lost: its file is missing, or is not as long as it was.
     path : str, optional
-        The item's file, relative to the dataset.
+        The item's file, relative to the dataset; that of the first role, if there are several.
     nbytes : int
-        Of the file.
+        Of the file, or of all files.
     attempts : int
         How often the item was tried, in all runs so far.
     elapsed_s : float
@@ -85,13 +93,15 @@ class Row:
     finished : datetime, optional
         UTC.
     crs, transform, height, width : optional
-        Where the pixels of the item's chip lie, as :class:`eedask.run.task.File` has it. None for
+        Where the pixels of the item's chip lie, as :class:`eedask.run.task.Chip` has it. None for
         an item without a chip, and in datasets that were made before chips had them.
     bands : str, optional
         The types of the chip's bands by their names, as :class:`eedask.run.task.File` has them, in
-        JSON.
+        JSON; by role, if there are several.
     properties : str, optional
         What the user wanted to know of the item's image, in JSON.
+    files : sequence of RoleFile, optional
+        One for each role, if there are several.
     """
 
     id: Any
@@ -109,6 +119,14 @@ class Row:
     width: int | None = None
     bands: str | None = None
     properties: str | None = None
+    files: Sequence[RoleFile] | None = None
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of all files of the item."""
+        if self.files is not None:
+            return [file["path"] for file in self.files]
+        return [] if self.path is None else [self.path]
 
 
 def lost(part: pa.Table, which: pa.Array | pa.ChunkedArray) -> pa.Table:
@@ -159,6 +177,8 @@ def check_rows(part: pa.Table) -> None:
         lengths = pc.unique(pc.list_value_length(part["transform"]).drop_null()).to_pylist()
         if lengths not in ([], [6]) or part["transform"].combine_chunks().flatten().null_count:
             raise ValueError("a transform has other than 6 numbers")
+    if "files" in part.column_names:
+        check_files(part["files"])
     if "bands" in part.column_names:
         for text in pc.unique(part["bands"]).drop_null().to_pylist():
             _ = bands_in(text)
@@ -178,25 +198,33 @@ def _check_types(part: pa.Table) -> None:
 
 
 def _check_paths(part: pa.Table) -> None:
-    right = pc.match_substring_regex(part["path"], _PATH)
-    for path in part["path"].filter(pc.invert(pc.fill_null(right, True))).to_pylist()[:1]:
+    paths = paths_in(part) if "files" in part.column_names else part["path"]
+    right = pc.match_substring_regex(paths, _PATH)
+    for path in paths.filter(pc.invert(pc.fill_null(right, True))).to_pylist()[:1]:
         raise ValueError(f"the path {path!r} is none that a run writes")
     if pc.any(pc.and_(is_done(part), part["path"].is_null())).as_py():
         raise ValueError("an item that is done has no path")
 
 
-def bands_in(text: str) -> dict[str, str]:
-    """Return the types of bands by their names, as a row has them in JSON.
+def bands_in(text: str) -> dict[str | None, dict[str, str]]:
+    """Return the types of bands by their names, by role, as a row has them in JSON.
+
+    The role is None where a chip has one file only.
 
     Raises
     ------
     ValueError
         If the text says nothing of the kind.
     """
-    bands = json.loads(text)
-    if not isinstance(bands, dict) or not all(isinstance(kind, str) for kind in bands.values()):
+    told = json.loads(text)
+    if not isinstance(told, dict):
         raise ValueError(f"{text!r} does not name bands")
-    return bands
+    has_roles = any(isinstance(one, dict) for one in told.values())
+    by_role: dict[str | None, Any] = {**told} if has_roles else {None: told}
+    for bands in by_role.values():
+        if not (isinstance(bands, dict) and all(isinstance(k, str) for k in bands.values())):
+            raise ValueError(f"{text!r} does not name bands")
+    return by_role
 
 
 def rows_table(rows: Sequence[Row]) -> pa.Table:
@@ -218,10 +246,11 @@ def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     """Return all parts of the manifest as one frame, with the ids as its index.
 
     Transforms are tuples of 6 floats: unlike arrays, they can be compared and written as JSON.
-    Bands are left out, and properties are JSON; see :func:`bands_column`, :func:`property_columns`.
+    Bands and the files of roles are left out, and properties are JSON; see :func:`bands_column`,
+    :func:`file_columns`, :func:`property_columns`.
     """
     whole = _completed(parts)
-    frame: pd.DataFrame = whole.drop_columns(["transform", "bands"]).to_pandas()
+    frame: pd.DataFrame = whole.drop_columns(["transform", "bands", "files"]).to_pandas()
     frame.insert(
         whole.column_names.index("transform"),
         "transform",
@@ -236,6 +265,19 @@ def bands_column(parts: Sequence[pa.Table]) -> pd.Series:
     whole = _completed(parts)
     found: pd.Series = whole["bands"].to_pandas()
     return found.set_axis(pd.Index(whole["id"].to_pandas(), name="id"))
+
+
+def file_columns(parts: Sequence[pa.Table], roles: Sequence[str]) -> pd.DataFrame:
+    """Return the path and the bytes of each role's file, with the ids as the frame's index.
+
+    Raises
+    ------
+    ValueError
+        If an item has files of other roles.
+    """
+    whole = _completed(parts)
+    found = columns_of(whole["files"], roles)
+    return found.set_axis(pd.Index(whole["id"].to_pandas(), name="id"), axis=0)
 
 
 def _completed(parts: Sequence[pa.Table]) -> pa.Table:

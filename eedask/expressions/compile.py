@@ -198,7 +198,7 @@ def compile_expression(
         If the function fails on all of the items, or gives something else than ``expect``.
     """
     if not callable(what) or isinstance(what, ee.ComputedObject):
-        _check_type(what, expect)
+        check_type(what, expect)
         return _template(what)
     built, failure = _built(what, samples, expect)
     if failure is not None:
@@ -239,7 +239,7 @@ def _built(
 def _build(what: Function, item: WorkItem, expect: type | None) -> Encoded:
     try:
         value = what(BoundItem(item))
-        _check_type(value, expect)
+        check_type(value, expect)
         return _encode(value)
     except InputError:
         raise
@@ -250,7 +250,8 @@ def _build(what: Function, item: WorkItem, expect: type | None) -> Encoded:
         ) from error
 
 
-def _check_type(value: Any, expect: type | None) -> None:
+def check_type(value: Any, expect: type | None) -> None:
+    """Raise InputError unless a value is of a class of the ``ee`` client, or may be."""
     if expect is None or isinstance(value, expect):
         return
     # Algorithms of unknown return type give a plain ComputedObject, which may be of any class.

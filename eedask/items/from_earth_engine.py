@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ee
@@ -105,7 +105,8 @@ def check_properties(properties: Any) -> None:
     """Raise InputError if names of properties are no list of strings, nor None."""
     if properties is None:
         return
-    if isinstance(properties, str) or not all(isinstance(name, str) for name in properties):
+    no_list = isinstance(properties, str | Mapping)
+    if no_list or not all(isinstance(name, str) for name in properties):
         raise InputError(f"properties is a list of names, such as ['NAME']; got {properties!r}")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from eedask.grid import PixelGrid, Window
@@ -43,6 +44,12 @@ class ChipSizes:
         if shape is None:
             return Forecast(1, requests=Bounds(self.a_tile, None if self.is_tiled else self.a_tile))
         return _of_shape(self, shape)
+
+
+def of_files(files: Sequence[Forecast]) -> Forecast:
+    """Return what an item takes, of what each of its files takes."""
+    a_cell = sum(one.a_cell for one in files)
+    return replace(Forecast.total(files), items=1, a_cell=a_cell)
 
 
 @lru_cache(maxsize=1024)

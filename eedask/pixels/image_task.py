@@ -23,7 +23,7 @@ from eedask.pixels.image_question import ImageQuestion, Told
 from eedask.pixels.tiles import TileSizes
 from eedask.run.forecast import Bounds, Forecast
 from eedask.run.request_pool import Split
-from eedask.run.task import File, Job, Sender
+from eedask.run.task import Chip, Job, Sender
 
 # Images that share a request for what is to be known of them first.
 MOST_IMAGES = 250
@@ -66,14 +66,14 @@ class ImageTask:
     @property
     def expressions(self) -> Mapping[str, Expression]:
         """What the user stated the work in, by what the user calls it."""
-        return {"collection": self.chips.image}
+        return {"collection": self.chips.first.expression}
 
     @property
     def schema(self) -> None:
         """None, as chips are files, not rows of a table."""
         return None
 
-    def sizes(self) -> TileSizes:
+    def sizes(self) -> dict[str | None, TileSizes]:
         """Return what the chips of one process share: the size of tiles that work."""
         return self.chips.sizes()
 
@@ -100,7 +100,7 @@ class ImageTask:
         for start in range(0, len(placed), MOST_IMAGES):
             yield Job(tuple(placed[start : start + MOST_IMAGES]))
 
-    def do(self, job: Job, sender: Sender) -> list[File] | Split:
+    def do(self, job: Job, sender: Sender) -> list[Chip] | Split:
         """Return the chip of an item whose grid is known; else ask, and return a job for each.
 
         Raises
@@ -147,9 +147,7 @@ class ImageTask:
         assert layout is not None
         # First what holds for all items if the plan is wrong: a run whose first items all fail
         # alike is stopped.
-        told.bands.check(task.bands)
-        if task.format.is_visual and task.visualization is None:
-            told.bands.check_drawable(task.bands, task.format)
+        task.first.check(told.bands)
         if not told.meets:
             raise OutsideError(
                 "the image's footprint does not meet the region, so it is left out; with"

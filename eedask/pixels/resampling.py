@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import ee
 
@@ -38,11 +37,9 @@ def check_resampling(mode: str) -> None:
         raise InputError(f"resampling={mode!r} is not known; choose one of {RESAMPLINGS}")
 
 
-def resampled(image: Any, mode: str) -> Any:
-    """Return an image that is interpolated in a way; what is no image is returned as it is."""
-    # Algorithms of unknown return type give a plain ComputedObject.
-    is_image = isinstance(image, ee.Image) or type(image) is ee.ComputedObject
-    return ee.Image(image).resample(mode) if is_image and mode != NEAREST else image
+def resampled(image: ee.Image, mode: str) -> ee.Image:
+    """Return an image that is interpolated in a way."""
+    return image if mode == NEAREST else image.resample(mode)
 
 
 def check_has_pixels(mode: str, image: Expression, items: Sequence[WorkItem]) -> None:

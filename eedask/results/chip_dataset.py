@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -13,6 +15,7 @@ import pandas as pd
 
 from eedask.arguments import is_count
 from eedask.dataset.dataset import Dataset
+from eedask.dataset.roles import column_names, columns_for
 from eedask.dataset.rows import MANIFEST_COLUMNS, OK, WHEN, bands_in, chip_names
 from eedask.errors import InputError
 from eedask.pixels.formats.masking import Masking
@@ -75,8 +78,8 @@ class Chips:
     Attributes
     ----------
     rows : DataFrame
-        By item id, in the items' order: ``path`` (null where there is no chip), ``nbytes``,
-        ``crs``, ``transform``, ``height``, ``width``.
+        By item id, in the items' order: ``path`` (null where there is no chip), ``nbytes``, the
+        same of each role if there are several, ``crs``, ``transform``, ``height``, ``width``.
     columns : DataFrame
         What else is told of the items, which coordinates are made of.
     names : mapping of str to str
@@ -108,11 +111,41 @@ class Chips:
         times = self.columns[WHEN].sort_values(kind="stable")
         if times.hasnans:
             raise InputError(f"item {times.index[-1]!r} has no time: leave it out, with items=[…]")
-        return Chips(self.rows.loc[times.index], self.columns.loc[times.index], self.names)
+        rows, columns = self.rows.loc[times.index], self.columns.loc[times.index]
+        return replace(self, rows=rows, columns=columns)
 
 
-def bands_of(dataset: Dataset, ids: pd.Index | None = None) -> dict[str, np.dtype[Any]]:
-    """Return the types of the bands of chips by their names; empty if there are no chips.
+@dataclass(frozen=True)
+class Arranged:
+    """Chips of which the places in a dataset are known.
+
+    Attributes
+    ----------
+    placed : DataFrame
+        Rows of :class:`Chips`, with ``row`` and ``column``.
+    cut : callable
+        Returns the blocks of an array, of ``placed``.
+    coordinates : dict
+    """
+
+    placed: pd.DataFrame
+    cut: Callable[[pd.DataFrame], Blocks]
+    coordinates: Coordinates
+
+    def blocks(self, role: str | None) -> Blocks:
+        """Return the blocks of arrays with a role's bands."""
+        path, nbytes = columns_for(role)
+        own = {"path": self.placed[path], "nbytes": self.placed[nbytes]}
+        return self.cut(self.placed.assign(**own))
+
+
+Bands = dict[str | None, dict[str, np.dtype[Any]]]
+
+
+def bands_of(dataset: Dataset, ids: pd.Index | None = None) -> Bands:
+    """Return the types of the bands of chips by their names, by role; empty without chips.
+
+    The role is None where items have one file.
 
     Parameters
     ----------
@@ -135,39 +168,79 @@ def bands_of(dataset: Dataset, ids: pd.Index | None = None) -> dict[str, np.dtyp
             " cast such as toFloat()"
         )
     texts = different.dropna().tolist()
-    return {name: np.dtype(kind) for text in texts for name, kind in bands_in(text).items()}
+    by_role = [each for text in texts for each in bands_in(text).items()]
+    return {role: {name: np.dtype(k) for name, k in own.items()} for role, own in by_role}
 
 
-def chip_dataset(files: ChipFiles, manifest: gpd.GeoDataFrame, wanted: Wanted) -> xarray.Dataset:
-    """Return chips as a dataset; see :meth:`eedask.Result.to_xarray`."""
+def chip_dataset(
+    files: Mapping[str | None, ChipFiles], manifest: gpd.GeoDataFrame, wanted: Wanted
+) -> xarray.Dataset:
+    """Return chips as a dataset; see :meth:`eedask.Result.to_xarray`.
+
+    Parameters
+    ----------
+    files : mapping of str to ChipFiles
+        By role.
+    manifest : GeoDataFrame
+    wanted : Wanted
+    """
     try:
         import xarray
     except ImportError as error:
         raise InputError(
             'to_xarray needs xarray, which is not installed: pip install "eedask[xarray]"'
         ) from error
-    chips = _chips(files.dataset, manifest, wanted)
-    bands = {
-        name: _filled(files.masking, dtype, wanted.masked)
-        for name, dtype in bands_of(files.dataset, chips.there.index).items()
-    }
-    arranged = {APART: _apart, BESIDE: _beside, BY_TIME: _by_time}[wanted.dims]
-    blocks, coordinates = arranged(chips, {*bands}, wanted.files_per_chunk)
-    arrays = lazy_bands(files, blocks, bands)
-    variables = {
-        # A variable that is called as a dimension would be its coordinate.
-        f"{name}_band" if name in wanted.dims else name: xarray.Variable(
-            wanted.dims, array, _fill_value(bands[name])
-        )
-        for name, array in arrays.items()
-    }
-    if SPATIAL_REF in coordinates:
+    dataset = next(iter(files.values())).dataset
+    chips = _chips(dataset, [*files], manifest, wanted)
+    bands = bands_of(dataset, chips.there.index)
+    names = _variable_names(bands, wanted.dims)
+    arrange = {APART: _apart, BESIDE: _beside, BY_TIME: _by_time}[wanted.dims]
+    arranged = arrange(chips, {*names.values()}, wanted.files_per_chunk)
+    variables = {}
+    for role, own in bands.items():
+        masking = files[role].masking
+        filled = {name: _filled(masking, dtype, wanted.masked) for name, dtype in own.items()}
+        for name, array in lazy_bands(files[role], arranged.blocks(role), filled).items():
+            told = {} if role is None else {"role": role}
+            variables[names[role, name]] = xarray.Variable(
+                wanted.dims, array, _fill_value(filled[name]) | told
+            )
+    if SPATIAL_REF in arranged.coordinates:
         for variable in variables.values():
             variable.encoding["grid_mapping"] = SPATIAL_REF
-    return xarray.Dataset(variables, coordinates)
+    return xarray.Dataset(variables, arranged.coordinates)
 
 
-def _chips(dataset: Dataset, manifest: gpd.GeoDataFrame, wanted: Wanted) -> Chips:
+def _variable_names(bands: Bands, dims: Collection[str]) -> dict[tuple[str | None, str], str]:
+    """Return what the variables of bands are called, by role and band.
+
+    A variable that is called as a dimension would be its coordinate.
+
+    Raises
+    ------
+    InputError
+        If two would have one name.
+    """
+    counts = Counter(name for own in bands.values() for name in own)
+    names = {}
+    for role, own in bands.items():
+        for name in own:
+            free = name if counts[name] == 1 else f"{name}_{role}"
+            names[role, name] = f"{free}_band" if free in dims else free
+    if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
+        raise InputError(
+            f"variables are called as bands, with _ROLE where several roles have one of that name,"
+            f" and {twice} would stand for two: rename bands, with image.rename"
+        )
+    return names
+
+
+def _chips(
+    dataset: Dataset,
+    roles: Iterable[str | None],
+    manifest: gpd.GeoDataFrame,
+    wanted: Wanted,
+) -> Chips:
     names = chip_names(manifest.columns[: manifest.columns.get_loc(MANIFEST_COLUMNS[0])])
     chosen = manifest
     if wanted.items is not None:
@@ -181,9 +254,10 @@ def _chips(dataset: Dataset, manifest: gpd.GeoDataFrame, wanted: Wanted) -> Chip
     if wanted.drop_failed:
         chosen, done = chosen[done], done[done]
     own = {name: free for free, name in names.items()}
-    rows = chosen[["path", "nbytes", *own]].rename(columns=own)
+    of_roles = column_names(role for role in roles if role is not None)
+    rows = chosen[["path", "nbytes", *of_roles, *own]].rename(columns=own)
     rows["path"] = rows["path"].where(done)
-    left_out = [*_NOT_TOLD, *(names[name] for name in ("transform", "height", "width"))]
+    left_out = [*_NOT_TOLD, *of_roles, *(names[n] for n in ("transform", "height", "width"))]
     columns = chosen.drop(columns=[manifest.geometry.name, *left_out])
     return Chips(rows, columns, names)
 
@@ -208,8 +282,8 @@ def _fill_value(filled: Filled) -> dict[str, Any]:
     return {} if missing else {"_FillValue": filled.dtype.type(filled.fill)}
 
 
-def _apart(chips: Chips, bands: set[str], per_chunk: int) -> tuple[Blocks, Coordinates]:
-    """Return blocks and coordinates of chips one behind the other."""
+def _apart(chips: Chips, bands: set[str], per_chunk: int) -> Arranged:
+    """Return chips one behind the other."""
     sizes = chips.there[["height", "width"]].drop_duplicates()
     if len(sizes) > 1:
         one, other = sizes.index[:2]
@@ -230,19 +304,19 @@ def _apart(chips: Chips, bands: set[str], per_chunk: int) -> tuple[Blocks, Coord
     }
     if len(crs := chips.there["crs"].unique()) == 1 and crs[0] is not None:
         coordinates |= spatial_ref(crs[0])
-    placed = chips.rows.assign(row=0, column=0)
-    return layers(placed, (height, width), per_chunk), coordinates
+    cut = partial(layers, shape=(height, width), per_block=per_chunk)
+    return Arranged(chips.rows.assign(row=0, column=0), cut, coordinates)
 
 
-def _beside(chips: Chips, bands: set[str], per_chunk: int) -> tuple[Blocks, Coordinates]:
-    """Return blocks and coordinates of chips beside each other."""
+def _beside(chips: Chips, bands: set[str], per_chunk: int) -> Arranged:
+    """Return chips beside each other."""
     there, common = chips.there, common_grid(chips.there)
     placed = there.assign(row=common.rows, column=common.columns)
-    return mosaic(placed, common), of_pixels(common)
+    return Arranged(placed, partial(mosaic, common=common), of_pixels(common))
 
 
-def _by_time(chips: Chips, bands: set[str], per_chunk: int) -> tuple[Blocks, Coordinates]:
-    """Return blocks and coordinates of chips one behind the other by time, on one grid."""
+def _by_time(chips: Chips, bands: set[str], per_chunk: int) -> Arranged:
+    """Return chips one behind the other by time, on one grid."""
     chips = chips.by_time()
     there, common = chips.there, common_grid(chips.there)
     places = pd.DataFrame({"row": common.rows, "column": common.columns}, there.index)
@@ -255,4 +329,5 @@ def _by_time(chips: Chips, bands: set[str], per_chunk: int) -> tuple[Blocks, Coo
         **of_items(others, WHEN, taken),
         **of_pixels(common),
     }
-    return layers(chips.rows.join(places), common.grid.shape, per_chunk), coordinates
+    cut = partial(layers, shape=common.grid.shape, per_block=per_chunk)
+    return Arranged(chips.rows.join(places), cut, coordinates)

@@ -12,6 +12,7 @@ import numpy as np
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import folder_at, refusals_told
+from eedask.dataset.roles import columns_for
 from eedask.dataset.rows import OK
 from eedask.errors import DatasetError, InputError
 from eedask.results.chip_dataset import APART, Wanted, bands_of, chip_dataset
@@ -172,13 +173,15 @@ class Result(Shown):
         """
         return lazy_values(self._dataset)
 
-    def open(self, item_id: Any) -> Any:
+    def open(self, item_id: Any, role: str | None = None) -> Any:
         """Return an item's chip.
 
         Parameters
         ----------
         item_id : int or str
             The item's id, as in the index of the manifest.
+        role : str, optional
+            Where images have roles, whose file; the first role's when not given.
 
         Returns
         -------
@@ -191,25 +194,34 @@ class Result(Shown):
         Raises
         ------
         InputError
-            If there is no such item, it has no file, or what reads the file is not installed.
+            If there is no such item or role, the item has no file, or what reads the file is not
+            installed.
         DatasetError
             If the file is missing or damaged.
         """
         self._check_files()
-        return self._files.open(*self._file_of(item_id))
+        chosen = next(iter(self._files)) if role is None else role
+        if chosen not in self._files:
+            roles = [name for name in self._files if name is not None]
+            known = f"roles are {roles}" if roles else "items have one image, and no roles"
+            raise InputError(f"role={role!r} is none: in {self.path}, {known}")
+        return self._files[chosen].open(*self._file_of(item_id, chosen))
 
-    def _file_of(self, item_id: Any) -> tuple[str, int]:
+    def _file_of(self, item_id: Any, role: str | None) -> tuple[str, int]:
         """Return the path of an item's file, relative to the folder, and its bytes."""
         if not isinstance(item_id, int | str | np.integer) or item_id not in self.manifest.index:
             raise InputError(f"there is no item {item_id!r} in {self.path}")
         row = self.manifest.loc[item_id]
         if row["status"] != OK:
             raise InputError(f"item {item_id!r} has no file: {row['error'] or 'it is not done'}")
-        return str(row["path"]), int(row["nbytes"])
+        path, nbytes = columns_for(role)
+        return str(row[path]), int(row[nbytes])
 
     @property
-    def bands(self) -> dict[str, np.dtype[Any]]:
-        """The types of the chips' bands, by their names, in the order that files have them in.
+    def bands(self) -> dict[str, Any]:
+        """The NumPy types of the chips' bands, by their names, in the order of the files.
+
+        Where images have roles, a dictionary of those by role.
 
         No file is opened: a run notes the bands of what it writes. A picture has the bands that
         were asked for by name, if they are as many as its colours, or else "grey", or "red",
@@ -221,7 +233,8 @@ class Result(Shown):
             If chips of different items have different bands, or the dataset is a table.
         """
         self._check_files()
-        return bands_of(self._dataset)
+        found: dict[Any, Any] = bands_of(self._dataset)
+        return dict(found.get(None, found))
 
     def to_xarray(
         self,
@@ -261,6 +274,10 @@ class Result(Shown):
             Where all chips are in one crs, a coordinate ``spatial_ref`` states it, as rioxarray
             reads it. An item's column that has the name of a band or a dimension is called
             ``NAME_item``; a band that has the name of a dimension, ``NAME_band``.
+
+            Where images have roles, the bands of all are variables, with the attribute ``role``:
+            ``chips.filter_by_attrs(role="label")``. A band whose name several roles have is called
+            ``NAME_ROLE``.
         items : iterable of ids, optional
             Those to take, in this order; all when not given.
         masked : {"nan", "fill"}

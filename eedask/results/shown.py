@@ -11,6 +11,7 @@ from PIL import Image
 
 from eedask.dataset.dataset import REPORT, Dataset
 from eedask.dataset.folder import refusals_told
+from eedask.dataset.roles import columns_for, roles_in, terms_of
 from eedask.dataset.rows import FAILED, OK
 from eedask.dataset.values_table import is_series
 from eedask.errors import DatasetError, InputError
@@ -88,8 +89,10 @@ class Shown:
         only Earth Engine knows them: with ``region=``, unless the chip is a GeoTIFF and rasterio
         is installed on the workers. A column of the items that has one of these four names keeps
         it, and the chip's is called ``chip_NAME`` (``chip_height``), with one more ``chip_`` for
-        as long as that is taken as well. Properties of images, if the plan asked for any, are the
-        last columns, named in the same way.
+        as long as that is taken as well. Where images have roles, ``path`` is that of the first
+        role's file, ``nbytes`` those of all, and ``path_ROLE`` and ``nbytes_ROLE`` stand after
+        these four for each role. Properties of images, if the plan asked for any, are the last
+        columns, named in the same way.
         """
         return self._dataset.manifest()
 
@@ -154,8 +157,13 @@ class Shown:
         return self.manifest[self.manifest["status"] == FAILED]
 
     @cached_property
-    def _files(self) -> ChipFiles:
-        return ChipFiles(self._dataset, Masking.from_json(self._dataset.plan()["asked"]))
+    def _files(self) -> dict[str | None, ChipFiles]:
+        """What opens the chips' files, by role; None is the role of items with one file."""
+        asked = self._dataset.plan()["asked"]
+        return {
+            role: ChipFiles(self._dataset, Masking.from_json(terms_of(asked, role)))
+            for role in roles_in(asked) or (None,)
+        }
 
     def _check_files(self) -> None:
         if self._dataset.values.schema() is not None:
@@ -165,14 +173,15 @@ class Shown:
         """Return a sheet with ``n`` chips, spread evenly over the items that have one.
 
         Where the plan has ``folder_by``, chips stand in groups under the values of that column;
-        each group has as many as every other, as far as it has them.
+        each group has as many as every other, as far as it has them. Where images have roles, the
+        pictures of an item stand beside each other, under its id and the other roles.
 
         Parameters
         ----------
         n : int
-            Chips on the sheet; all if there are fewer.
+            Pictures on the sheet; all if there are fewer.
         columns : int
-            Chips in a row.
+            Pictures in a row; where images have roles, the next lower multiple of their number.
         side : int
             Pixels of a chip's longer side on the sheet.
 
@@ -191,18 +200,28 @@ class Shown:
         groups = self._chips_to_show(n)
         if not groups:
             raise InputError(f"{self.path} has no chips to show")
-        return contact_sheet([self._shelf(group) for group in groups], columns, side)
+        # The pictures of an item stand in one row.
+        each = len(self._files)
+        shelves = [Shelf(group.name, self._pictures(group.rows)) for group in groups]
+        return contact_sheet(shelves, max(each, columns // each * each), side)
 
     def _chips_to_show(self, n: int) -> list[Group]:
         done = self.manifest[self.manifest["status"] == OK]
-        return chosen(done, self._dataset.plan()["asked"].get("folder_by") or (), n)
+        items = -(-n // len(self._files))
+        return chosen(done, self._dataset.plan()["asked"].get("folder_by") or (), items)
 
-    def _shelf(self, group: Group) -> Shelf:
-        files = zip(group.rows.index, group.rows["path"], group.rows["nbytes"], strict=True)
-        pictures = [
-            Labelled(self._files.picture(path, n), str(item_id)) for item_id, path, n in files
-        ]
-        return Shelf(group.name, pictures)
+    def _pictures(self, rows: gpd.GeoDataFrame) -> list[Labelled]:
+        """Return the pictures of items; those of all roles of an item follow each other.
+
+        The first has the item's id, and the others their role.
+        """
+        found = []
+        for item_id, row in rows.iterrows():
+            for number, (role, files) in enumerate(self._files.items()):
+                path, nbytes = columns_for(role)
+                label = str(role if number else item_id)
+                found.append(Labelled(files.picture(row[path], row[nbytes]), label))
+        return found
 
     def summary(self) -> str:
         """Return a few lines of text: what was done and what failed, how fast, what to do next.
@@ -255,7 +274,7 @@ class Shown:
         """
         schema, chips, values = self._dataset.values.schema(), "", None
         if schema is None:
-            chips = chip_groups(self._chips_to_show(48), self._files.picture)
+            chips = chip_groups(self._chips_to_show(48), self._pictures)
         else:
             values = all_values(self._dataset)
         content = Content(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from eedask.dataset.roles import RoleFile
 from eedask.dataset.rows import CHIP_COLUMNS, FAILED, OK, Row
 from eedask.errors import DatasetError, EedaskError, InputError, printable
 from eedask.quota.limiter import Ticket
@@ -19,7 +20,7 @@ from eedask.run.process import Process
 from eedask.run.request_pool import Split
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
-from eedask.run.task import File, Job, Outcome, Records
+from eedask.run.task import Chip, File, Job, Outcome, Records
 from eedask.watching.partition_counts import PartitionCounts
 
 logger = logging.getLogger(__name__)
@@ -122,13 +123,10 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
             logger.info("item %r failed (%s): %s", id_, outcome.kind, known["error"])
         else:
             logger.warning("item %r failed unexpectedly", id_, exc_info=outcome)
-    elif isinstance(outcome, File):
-        _write(process.spec, outcome)
-        known |= {"status": OK, "path": outcome.path, "nbytes": len(outcome.data)}
-        known |= {name: getattr(outcome, name) for name in CHIP_COLUMNS}
-        known["bands"] = json.dumps(dict(outcome.bands))
-        if outcome.properties:
-            known["properties"] = json.dumps(dict(outcome.properties))
+    elif isinstance(outcome, Chip):
+        for file in outcome.files:
+            _write(process.spec, file)
+        known |= {"status": OK, **_of_chip(outcome)}
     else:
         records = outcome.rows
         known |= {
@@ -139,6 +137,22 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
     if reason := process.verdict.hear(known.get("error_kind"), known.get("error")):
         process.stop(reason)
     return Done(Row(id_, **known), records)
+
+
+def _of_chip(chip: Chip) -> dict[str, Any]:
+    """Return what the manifest says of a chip."""
+    told: dict[str, Any] = {name: getattr(chip, name) for name in CHIP_COLUMNS}
+    told |= {"path": chip.files[0].path, "nbytes": sum(len(file.data) for file in chip.files)}
+    bands = {file.role: dict(file.bands) for file in chip.files}
+    told["files"] = [
+        RoleFile(role=file.role, path=file.path, nbytes=len(file.data))
+        for file in chip.files
+        if file.role is not None
+    ] or None
+    told["bands"] = json.dumps(bands.get(None, bands))
+    if chip.properties:
+        told["properties"] = json.dumps(dict(chip.properties))
+    return told
 
 
 def _write(spec: RunSpec, file: File) -> None:

@@ -91,8 +91,8 @@ class PartitionRows:
             row = replace(row, attempts=row.attempts + before.attempts)
         self.rows[row.id] = row
         self._count += 1
-        if self._table is None and row.path is not None:
-            self._files.append(row.path)
+        if self._table is None:
+            self._files.extend(row.paths)
         self._fresh.extend({ITEM_ID: row.id, **record} for record in done.records)
 
     def flush(self, process: Process) -> None:

@@ -51,7 +51,7 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class File:
-    """The outcome of an item whose result is an image file.
+    """An image file of an item.
 
     Attributes
     ----------
@@ -59,27 +59,43 @@ class File:
         Relative to the dataset's folder.
     data : bytes
         The file's content.
-    height, width : int
-        Rows and columns of its pixels.
-    crs : str, optional
-        The crs of its pixels, as in :class:`~eedask.grid.PixelGrid`; None if only Earth Engine
-        knows it.
-    transform : tuple of 6 floats, optional
-        From (column, row) to coordinates of the crs, in the order of ``rasterio.Affine``; None if
-        only Earth Engine knows it.
     bands : mapping of str to str
         NumPy's names of the types of its bands, by their names.
-    properties : mapping of str to object, optional
-        What the user wanted to know of the item's image; values are those of JSON.
+    role : str, optional
+        What the user calls its image; None if the item has no other file.
     """
 
     path: str
     data: bytes
+    bands: Mapping[str, str] = field(default_factory=dict)
+    role: str | None = None
+
+
+@dataclass(frozen=True)
+class Chip:
+    """The outcome of an item whose result is image files: one, or one for each role.
+
+    Attributes
+    ----------
+    files : tuple of File
+        At least one; all have the same pixels.
+    height, width : int
+        Rows and columns of the pixels.
+    crs : str, optional
+        The crs of the pixels, as in :class:`~eedask.grid.PixelGrid`; None if only Earth Engine
+        knows it.
+    transform : tuple of 6 floats, optional
+        From (column, row) to coordinates of the crs, in the order of ``rasterio.Affine``; None if
+        only Earth Engine knows it.
+    properties : mapping of str to object, optional
+        What the user wanted to know of the item's image; values are those of JSON.
+    """
+
+    files: tuple[File, ...]
     height: int
     width: int
     crs: str | None = None
     transform: Transform | None = None
-    bands: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, Any] | None = None
 
 
@@ -100,7 +116,7 @@ class Records:
 
 
 # The outcome of an item: its result, or the error because of which it has none.
-Outcome = File | Records | Exception
+Outcome = Chip | Records | Exception
 
 
 @dataclass

@@ -1,32 +1,34 @@
-"""The verb ``chips``: one image file for each item."""
+"""The verb ``chips``: one image file for each item, or one of each role."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import ee
 import geopandas as gpd
 
-from eedask.dataset.dataset import RESERVED
 from eedask.dataset.folder import folder_at
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.items.check import check_items
-from eedask.pixels.chip_task import COMPUTE_PIXELS
-from eedask.pixels.resampling import (
-    NEAREST,
-)
+from eedask.pixels.chip_image import COMPUTE_PIXELS
+from eedask.pixels.resampling import NEAREST
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
+from eedask.verbs.chip_extent import ChipExtent
 from eedask.verbs.chip_request import ChipRequest
 from eedask.verbs.options import Sending
+from eedask.verbs.roles import image_requests
+
+# An image for all items, or a function from an item to one.
+ItemImage: TypeAlias = ee.Image | Callable[[Any], ee.Image]
 
 
 def chips(
     items: gpd.GeoDataFrame,
-    image: ee.Image | Callable[[Any], ee.Image],
+    image: ItemImage | Mapping[str, ItemImage],
     *,
     out: str | os.PathLike[str],
     shape: tuple[int, int] | None = None,
@@ -34,16 +36,16 @@ def chips(
     crs: Any = None,
     crs_transform: Sequence[float] | None = None,
     buffer: float | None = None,
-    resampling: str = NEAREST,
+    resampling: str | Mapping[str, str] = NEAREST,
     region: float | Callable[[Any], ee.Geometry] | None = None,
-    format: str = "png",
-    bands: Sequence[str] | None = None,
+    format: str | Mapping[str, str] = "png",
+    bands: Sequence[str] | Mapping[str, Sequence[str] | None] | None = None,
     vis_params: Mapping[str, Any] | None = None,
     folder_by: str | Sequence[str] | None = None,
     folder_missing: str | None = None,
-    method: str = COMPUTE_PIXELS,
-    nodata: float | None = None,
-    mask: str | None = None,
+    method: str | Mapping[str, str] = COMPUTE_PIXELS,
+    nodata: float | Mapping[str, float | None] | None = None,
+    mask: str | Mapping[str, str | None] | None = None,
     properties: Sequence[str] = (),
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
@@ -67,15 +69,28 @@ def chips(
     bounds of a region that Earth Engine computes, and ``shape`` or ``scale`` says how many pixels
     that is divided into.
 
+    An item can have several images, by role: ``{"image": scene, "label": classes}``. All of them
+    are fetched on one grid, each with a request and a file of its own, in
+    ``chips/ROLE/FOLDER/ID.EXT``. ``format``, ``bands``, ``vis_params``, ``nodata``, ``mask``,
+    ``resampling`` and ``method`` are then one value for all, or a dictionary by role, in which
+    roles that are left out have the default. The first role leads: with ``crs="native"``, the
+    grid of all is that of its image, and ``properties`` are those of its image. With ``region``,
+    roles need a ``crs``. An item is done when all its files are there. If one of its images fails,
+    the item fails, with the role in its error, and no file of it is written; whenever an item is
+    fetched again, because it failed or has lost a file, all its files are. It has one row of the
+    manifest, in which ``path`` is the first role's file, ``path_ROLE`` that of each, and ``nbytes``
+    and ``attempts`` are sums.
+
     Parameters
     ----------
     items : GeoDataFrame
         One row an item; the index holds unique ids, all integers or all strings. Any crs.
-    image : ee.Image or callable
+    image : ee.Image or callable, or mapping of str to them
         The image, or a function from an :class:`eedask.Item` to it. ``item.geometry`` is the
         item's geometry, ``item["NAME"]`` the value of a column, ``item.id`` its id. The function
         is called once, with symbols in place of values, and the graph that it builds serves all
-        items. A function that needs real values is called for every item on the workers.
+        items. A function that needs real values is called for every item on the workers. Or
+        several of them, by role: names of letters, digits and ``_``.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     shape : (int, int), optional
@@ -200,29 +215,38 @@ def chips(
     ...     points, naip, out="chips", shape=(256, 256), scale=1, bands=["R", "G", "B"]
     ... )  # doctest: +SKIP
     >>> plan.run().manifest[["status", "path", "crs"]]  # doctest: +SKIP
+
+    Images and the land cover under them, to learn from:
+
+    >>> cover = ee.Image("ESA/WorldCover/v200/2021")  # doctest: +SKIP
+    >>> plan = eedask.chips(
+    ...     points,
+    ...     {"image": naip, "label": cover},
+    ...     out="pairs",
+    ...     shape=(256, 256),
+    ...     scale=1,
+    ...     format={"image": "png", "label": "tif"},
+    ...     bands={"image": ["R", "G", "B"]},
+    ...     nodata={"label": 0},
+    ... )  # doctest: +SKIP
+    >>> label = plan.run().open("p01", role="label")  # doctest: +SKIP
     """
     sending = Sending(
         concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
     )
-    request = ChipRequest(
-        image=image,
-        shape=shape,
-        scale=scale,
-        crs=crs,
-        region=region,
+    extent = ChipExtent(shape, scale, crs, crs_transform, buffer, region)
+    images = image_requests(
+        image,
+        extent,
         format=format,
         bands=bands,
         vis_params=vis_params,
-        folder_by=folder_by,
-        folder_missing=folder_missing,
         method=method,
         nodata=nodata,
         mask=mask,
-        properties=properties,
-        crs_transform=crs_transform,
-        buffer=buffer,
         resampling=resampling,
     )
-    checked = check_items(items, geometry=request.needs_geometry, reserved=RESERVED)
+    request = ChipRequest(extent, images, folder_by, folder_missing, properties)
+    checked = check_items(items, geometry=request.needs_geometry, reserved=request.reserved)
     task, question = request.task(checked, sending.endpoint)
     return Plan(checked, task, folder_at(out, "out"), question, sending.options)

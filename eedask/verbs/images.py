@@ -26,14 +26,17 @@ from eedask.expressions.symbols import Item
 from eedask.items.check import check_items, some
 from eedask.items.item import sample_items, work_items
 from eedask.items.regions import check_region
-from eedask.pixels.chip_task import COMPUTE_PIXELS, ChipTask
+from eedask.pixels.chip_image import COMPUTE_PIXELS
+from eedask.pixels.chip_task import ChipTask
 from eedask.pixels.finding import END, INDEX, START, ByDates, ByIndex, Finder
 from eedask.pixels.image_question import Wanted, image_question
 from eedask.pixels.image_task import MOST_IMAGES, ImageTask
 from eedask.pixels.resampling import NEAREST
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
+from eedask.verbs.chip_extent import ChipExtent
 from eedask.verbs.chip_request import ChipRequest
+from eedask.verbs.image_request import ImageRequest
 from eedask.verbs.options import Sending
 
 # Images share the request for their grids within a partition only.
@@ -103,11 +106,11 @@ class Search:
     def task(self, chips: ChipTask) -> ImageTask:
         """Return the work: images are found, and then ``chips`` makes their files."""
         assert chips.layout is not None
-        (region,) = work_items(self.place)
+        (region,), image = work_items(self.place), chips.first
         wanted = Wanted(
-            types=chips.format.is_visual and chips.visualization is None,
+            types=image.format.is_visual and image.visualization is None,
             grid=chips.layout.lattice.is_native,
-            bands=chips.bands,
+            bands=image.bands,
             region=to_ee_geometry(region.value("geometry")) if self.outside == "skip" else None,
         )
         sample = sample_items(self.items)[0]
@@ -291,24 +294,19 @@ def images(
         concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
     )
     search = Search(ids, collection, region, outside)
-    request = ChipRequest(
-        image=search.image_of,
-        shape=None,
-        scale=scale,
-        crs=crs,
-        region=None,
+    extent = ChipExtent(scale=scale, crs=crs, crs_transform=crs_transform)
+    image = ImageRequest(
+        search.image_of,
+        extent,
         format=format,
         bands=bands,
         vis_params=vis_params,
-        folder_by=folder_by,
-        folder_missing=folder_missing,
         method=method,
         nodata=nodata,
         mask=mask,
-        crs_transform=crs_transform,
         resampling=resampling,
-        properties=(),
     )
+    request = ChipRequest(extent, (image,), folder_by, folder_missing)
     chips, question = request.task(search.placed_items, sending.endpoint)
     return Plan(
         search.items,

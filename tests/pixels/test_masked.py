@@ -1,19 +1,17 @@
 """Masked is never a value: what files of data hold where an image is masked."""
 
-import dataclasses
-
 import ee
 import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
 import shapely
+from limits import limited
 from mounted import write
 
 import eedask
 from eedask.emulator import Emulator
 from eedask.errors import InputError
-from eedask.pixels.query import PIXEL_LIMITS
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -63,8 +61,7 @@ def chip(image, out, fmt, side=None, **more):
     options = {"crs": "EPSG:32614", "scale": 10, "format": fmt, **more}
     plan = eedask.chips(items, image, out=out, **options)
     if side is not None:
-        limits = dataclasses.replace(PIXEL_LIMITS, side=side)
-        plan = dataclasses.replace(plan, task=dataclasses.replace(plan.task, limits=limits))
+        plan = limited(plan, side=side)
     result = plan.run(progress=False)
     return result.manifest.loc["a"], result
 

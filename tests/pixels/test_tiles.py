@@ -15,6 +15,7 @@ import pytest
 import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import limited
 from loopback import reply, serving
 from mounted import FIELD, SCENE
 from oracle import native_window, nearest, place
@@ -41,11 +42,6 @@ NPY = image_format("npy")
 def refusal_of(words):
     """Return the error that Earth Engine's words are read into."""
     return from_response(400, {}, json.dumps({"error": {"message": words}}).encode())
-
-
-def limited(plan, **limits):
-    """Return the plan with other limits of its requests and chips."""
-    return replace(plan, task=replace(plan.task, limits=replace(PIXEL_LIMITS, **limits)))
 
 
 def run(plan, folder):
@@ -350,7 +346,8 @@ class Refusing:
         """Return an item's file and the shapes of the requests that it took."""
         start = len(self.asked)
         (job,) = plan.task.jobs(work_items(plan.items)[number : number + 1])
-        (file,) = plan.task.do(job, self)
+        (chip,) = plan.task.do(job, self)
+        (file,) = chip.files
         return file.data, self.asked[start:]
 
     def close(self):
@@ -569,9 +566,12 @@ def test_without_rasterio_geotiffs_say_what_to_install(scene_plan, refusing, poi
     image, options = ee.Image(SCENE), {"out": "-", "scale": 1, "format": "tif"}
     with pytest.raises(InputError, match="pip install rasterio"):
         eedask.chips(points, image, shape=(20, 20), **options)
-    sender = refusing(lambda _: None)
+    sender, tif = (
+        refusing(lambda _: None),
+        replace(scene_plan.task.first, format=image_format("tif")),
+    )
     with pytest.raises(PermanentError, match="pip install rasterio where the workers run"):
-        sender.fetch(replace(scene_plan, task=replace(scene_plan.task, format=image_format("tif"))))
+        sender.fetch(replace(scene_plan, task=replace(scene_plan.task, images=(tif,))))
     assert not sender.asked
 
 

@@ -1,6 +1,5 @@
 """The manifest says where the pixels of every chip lie, whatever its format."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import ee
@@ -10,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import rasterio
+from limits import limited
 from mounted import SCENE
 
 import eedask
-from eedask.pixels.query import PIXEL_LIMITS
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -79,8 +78,7 @@ def test_a_chip_of_many_requests_lies_where_it_would_in_one(earth_engine, points
     asked = {"crs": "utm", "scale": 5, "shape": (60, 50)}
     image, few = ee.Image(SCENE), points.iloc[:2]
     plan = eedask.chips(few, image, out=tmp_path, format="tif", **asked)
-    limits = replace(PIXEL_LIMITS, bytes=5000)
-    result = replace(plan, task=replace(plan.task, limits=limits)).run(progress=False)
+    result = limited(plan, bytes=5000).run(progress=False)
     assert (result.manifest["attempts"] > 1).all()
     check_against_rasterio(result)
 

@@ -4,8 +4,6 @@ Every test runs under the emulator's own readings, under each other one alone, a
 them at once: one row an item, values equal to rasterio's or exactextract's, what is masked null.
 """
 
-import dataclasses
-
 import ee
 import exactextract
 import geopandas as gpd
@@ -15,13 +13,13 @@ import pytest
 import rasterio
 import shapely
 from fields import fields
+from limits import limited
 from mounted import FIELD, SCENE, SERIES
 from oracle import native_window
 from rasterio.transform import rowcol
 
 import eedask
 from eedask.emulator.readings import READINGS
-from eedask.pixels.query import PIXEL_LIMITS
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -138,8 +136,7 @@ def test_geotiff_chips(readings, rasters, tmp_path, side):
         items, ee.Image(FIELD), out=tmp_path, shape=(30, 30), crs="native", format="tif"
     )
     if side is not None:
-        limits = dataclasses.replace(PIXEL_LIMITS, side=side)
-        plan = dataclasses.replace(plan, task=dataclasses.replace(plan.task, limits=limits))
+        plan = limited(plan, side=side)
     result = plan.run(progress=False)
     whole(result, items)
     for name, point in items.geometry.items():
@@ -163,6 +160,26 @@ def test_png_chips(readings, rasters, tmp_path):
         picture = np.moveaxis(np.asarray(result.open(name).convert("RGBA")), -1, 0)
         np.testing.assert_array_equal(picture[:3], expected[:3])
         np.testing.assert_array_equal(picture[3], np.where(expected[0] == 0, 0, 255))
+
+
+@under_all()
+def test_images_and_labels(readings, rasters, tmp_path):
+    """Each has its own format and masks; zeros of the label are real."""
+    items, field = some_points(rasters.field, 3), ee.Image(FIELD)
+    images = {"image": field, "label": lambda item: field.select("b1").gt(280)}
+    plan = {"shape": (12, 12), "crs": "native", "format": {"image": "npy", "label": "tif"}}
+    plan |= {"nodata": {"label": 255}, "properties": ["system:index"]}
+    result = whole(eedask.chips(items, images, out=tmp_path, **plan).run(progress=False), items)
+    for name, point in items.geometry.items():
+        expected, transform = native_window(rasters.field, point.x, point.y, (12, 12))
+        found = result.open(name, "image")
+        bands = [found[b].filled(0) for b in found.dtype.names]
+        np.testing.assert_array_equal(np.stack(bands), expected)
+        with result.open(name, "label") as file:
+            label = file.read(1)
+            assert file.transform.almost_equals(transform, 1e-9)
+        masked = expected[0] == 0
+        np.testing.assert_array_equal(label, np.where(masked, 255, expected[0] > 280))
 
 
 # Tables.

@@ -32,17 +32,32 @@ class Stop(Exception):
     """The user, or the system, ends the script."""
 
 
-def chips(items, out):
+def value(item):
+    """Return an image that holds its item's value in every pixel."""
+    return ee.Image(ee.Number(item["v"])).toByte()
+
+
+def rest(item):
+    """Return an image that holds what the value lacks of 255."""
+    return ee.Image(255).subtract(value(item)).toByte()
+
+
+def chips(items, out, image=value):
     """Plan chips that hold their item's value in every pixel."""
     return eedask.chips(
         items,
-        lambda item: ee.Image(ee.Number(item["v"])).toByte(),
+        image,
         out=out,
         shape=(2, 2),
         scale=10,
         format="npy",
         partition_size=3,
     )
+
+
+def pairs(items, out):
+    """Plan chips of two images."""
+    return chips(items, out, {"value": value, "rest": rest})
 
 
 def values(items, out):
@@ -156,6 +171,20 @@ class Growing(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
+class GrowingPairs(Growing):
+    """The same of items with two files each."""
+
+    verb = staticmethod(pairs)
+
+    def check_values(self, result, done):
+        for id_ in done.index:
+            for role, expected in (("value", self.known[id_]), ("rest", 255 - self.known[id_])):
+                opened = result.open(id_, role)
+                assert (opened[opened.dtype.names[0]] == expected).all()
+        for role in ("value", "rest"):
+            assert {path.stem for path in (self.out / "chips" / role).glob("*")} >= {*done.index}
+
+
 class GrowingTable(Growing):
     """The same of a table."""
 
@@ -167,7 +196,9 @@ class GrowingTable(Growing):
             assert found.to_dict() == {id_: 2 * self.known[id_] for id_ in done.index}
 
 
-@pytest.mark.parametrize("machine", [Growing, GrowingTable], ids=["chips", "table"])
+@pytest.mark.parametrize(
+    "machine", [Growing, GrowingPairs, GrowingTable], ids=["chips", "pairs", "table"]
+)
 @pytest.mark.parametrize(
     ("runs", "steps"),
     [(3, 8), pytest.param(15, 20, marks=pytest.mark.slow)],

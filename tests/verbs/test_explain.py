@@ -7,6 +7,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from limits import limited
 from mounted import FIELD, SCENE, SERIES
 from watching import requests_since
 
@@ -98,7 +99,7 @@ def test_tiles_of_large_chips_are_counted_and_told(earth_engine, points, tmp_pat
     image = scene().toUint8()
     asked = {"shape": (60, 50), "scale": 5, "format": "npy", "bands": ["R", "G", "B"]}
     plan = eedask.chips(points.iloc[:3], image, out=tmp_path, **asked)
-    small = replace(plan, task=replace(plan.task, limits=replace(PIXEL_LIMITS, bytes=9000)))
+    small = limited(plan, bytes=9000)
     found = explained(earth_engine, small)
     assert found.largest == Bounds.exactly(9000)
     assert any("fetched in" in words for words in found.warnings)

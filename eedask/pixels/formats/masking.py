@@ -14,7 +14,7 @@ in the same request, as bands that follow them. No question about types has to b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -120,7 +120,7 @@ class Masking:
         return {"nodata": stated, MASK: "band" if self.as_band else None}
 
     @classmethod
-    def from_json(cls, terms: dict[str, Any]) -> Self:
+    def from_json(cls, terms: Mapping[str, Any]) -> Self:
         """Return what :meth:`to_json` was given."""
         if (stated := terms.get("nodata")) is None:
             return cls(None, terms.get(MASK) == "band")

@@ -6,25 +6,27 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 
+import geopandas as gpd
 from PIL import Image
 
+from eedask.results.contact_sheet import Labelled
 from eedask.results.reporting.chosen import Group
 from eedask.results.reporting.markup import plural, text
 
-Pictures = Callable[[str, int], Image.Image]
+Pictures = Callable[[gpd.GeoDataFrame], Sequence[Labelled]]
 _SIDE = 176
 
 
-def chip_groups(groups: Sequence[Group], picture: Pictures) -> str:
+def chip_groups(groups: Sequence[Group], pictures: Pictures) -> str:
     """Return chips with their ids, group by group, as HTML.
 
     Parameters
     ----------
     groups : sequence of Group
-    picture : callable
-        Returns a chip as a picture, by its path and bytes as the manifest has them.
+    pictures : callable
+        Returns the pictures of items, given their rows of the manifest.
     """
-    return "".join(_heading(group) + _chips(group, picture) for group in groups)
+    return "".join(_heading(group) + _chips(pictures(group.rows)) for group in groups)
 
 
 def _heading(group: Group) -> str:
@@ -35,9 +37,8 @@ def _heading(group: Group) -> str:
     return f"<h3>{text(group.name)} <span>{told}</span></h3>"
 
 
-def _chips(group: Group, picture: Pictures) -> str:
-    rows = zip(group.rows.index, group.rows["path"], group.rows["nbytes"], strict=True)
-    figures = [_figure(str(id_), picture(path, nbytes)) for id_, path, nbytes in rows]
+def _chips(pictures: Sequence[Labelled]) -> str:
+    figures = [_figure(one.label, one.picture) for one in pictures]
     return f'<div class="chips">{"".join(figures)}</div>'
 
 

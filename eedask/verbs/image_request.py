@@ -1,0 +1,230 @@
+"""What is asked of one image of which chips are made: the arguments that say so, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from numbers import Real
+from typing import Any
+
+import ee
+
+from eedask.errors import InputError
+from eedask.expressions.compile import Expression, check_type, compile_expression
+from eedask.items.item import WorkItem
+from eedask.pixels.chip_image import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipImage
+from eedask.pixels.formats.base import ImageFormat
+from eedask.pixels.formats.masking import PACKED, Masking
+from eedask.pixels.formats.registry import image_format
+from eedask.pixels.query import check_size
+from eedask.pixels.resampling import NEAREST, check_has_pixels, check_resampling, resampled
+from eedask.pixels.visualization import Visualization, visualization
+from eedask.verbs.chip_extent import ChipExtent
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """The arguments of :func:`eedask.chips` about one image, and its ``role`` if there are several.
+
+    Raises
+    ------
+    InputError
+        If one of them cannot be used, or they do not fit each other or the extent.
+    """
+
+    image: Any
+    extent: ChipExtent
+    role: str | None = None
+    format: str = "png"
+    bands: Sequence[str] | None = None
+    vis_params: Mapping[str, Any] | None = None
+    method: str = COMPUTE_PIXELS
+    nodata: float | None = None
+    mask: str | None = None
+    resampling: str = NEAREST
+
+    def __post_init__(self) -> None:
+        _check_method(self.method, self.kind)
+        check_resampling(self.resampling)
+        _ = self.masking
+        bands, _ = self.bands_and_look
+        if self.extent.region is not None and self.extent.rows_columns is not None:
+            by_url = self.method != COMPUTE_PIXELS
+            of_masks = 0 if self.kind.is_visual else max(1, len(self._sent_as.mask_names(bands)))
+            count = max(1, len(bands)) + of_masks
+            check_size(self.extent.rows_columns, count, 1, by_url=by_url)
+
+    @cached_property
+    def kind(self) -> ImageFormat:
+        """The file format, as an object."""
+        return image_format(self.format)
+
+    @property
+    def _sent_as(self) -> ImageFormat:
+        """The format in which Earth Engine is asked for the pixels."""
+        return self.kind.sent_as(has_grid=self.extent.region is None)
+
+    @cached_property
+    def masking(self) -> Masking:
+        """How files of data say which pixels are masked."""
+        if self.mask not in (None, "band"):
+            raise InputError(f"mask is 'band' or None; got {self.mask!r}")
+        if self.nodata is None and self.mask is None:
+            return Masking()
+        if self.kind.is_visual:
+            raise InputError(
+                f"nodata= and mask= are for data; format={self.kind.name!r} holds none"
+            )
+        if self.nodata is not None and self.mask is not None:
+            raise InputError("give nodata= or mask='band', not both: each says what is masked")
+        if self.nodata is not None and not _is_number(self.nodata):
+            raise InputError(f"nodata is a number; got {self.nodata!r}")
+        # Of NumPy's numbers, their plain ones.
+        plain = getattr(self.nodata, "item", lambda: self.nodata)()
+        return Masking(plain, self.mask is not None)
+
+    @cached_property
+    def bands_and_look(self) -> tuple[tuple[str, ...], Visualization | None]:
+        """The bands that the user names, and how they become a picture if that is stated."""
+        named = (self.bands,) if isinstance(self.bands, str) else tuple(self.bands or ())
+        if self.vis_params is None:
+            if self.kind.is_visual and len(named) not in (0, 1, 3):
+                raise InputError(f"a {self.kind.name} picture has 1 or 3 bands; got {list(named)}")
+            return named, None
+        if not self.kind.is_visual:
+            raise InputError(f"vis_params makes pictures; format={self.kind.name!r} holds data")
+        shown, look = visualization(self.vis_params)
+        if named and shown and named != shown:
+            raise InputError(f"bands={list(named)} and vis_params' bands {list(shown)} differ")
+        return shown or named, look
+
+    def chip_image(
+        self, samples: list[WorkItem], more: Callable[[ee.Image], dict[str, Any]]
+    ) -> ChipImage:
+        """Return the image with all that workers have to know of it.
+
+        Parameters
+        ----------
+        samples : list of WorkItem
+            A few of the items.
+        more : callable
+            Returns what is to be told of the image if all items share it, besides its bands.
+        """
+        expression = compile_expression(self._recipe(), samples, expect=ee.Image)
+        check_has_pixels(self.resampling, expression, samples)
+        bands, look = self.bands_and_look
+        if (missing := self.kind.missing()) is not None:
+            raise InputError(self.kind.cannot_write(missing))
+        # Cut to a region, every image depends on the item.
+        is_cut = self.extent.region is not None
+        is_own = callable(self.image) if is_cut else expression.depends_on_item
+
+        def about(image: ee.Image) -> dict[str, Any]:
+            return {"names": image.bandNames(), "types": image.bandTypes(), **more(image)}
+
+        return ChipImage(
+            expression=expression,
+            about=None if is_own else self.question(about, samples),
+            format=self.kind,
+            method=self.method,
+            bands=bands,
+            visualization=look,
+            masking=self.masking,
+            has_grid=not is_cut,
+            role=self.role,
+        )
+
+    def question(
+        self, what: Callable[[ee.Image], dict[str, Any]], samples: list[WorkItem]
+    ) -> Expression:
+        """Return the question what is to be told of the image, as a dictionary."""
+
+        def question(item: Any) -> ee.Dictionary:
+            return ee.Dictionary(what(self._image_of(item)))
+
+        return compile_expression(self._named(question), samples, expect=ee.Dictionary)
+
+    def terms(self) -> dict[str, Any]:
+        """Return the arguments as a dataset keeps them."""
+        bands, look = self.bands_and_look
+        return {
+            "format": self.kind.name,
+            "resampling": None if self.resampling == NEAREST else self.resampling,
+            "bands": bands,
+            "visualization": look.to_json() if look else None,
+            **self.masking.to_json(),
+        }
+
+    def _image_of(self, item: Any) -> ee.Image:
+        image = self.image(item) if callable(self.image) else self.image
+        check_type(image, ee.Image)
+        # Algorithms of unknown return type give a plain ComputedObject.
+        return resampled(ee.Image(image), self.resampling)
+
+    def _named(self, recipe: Callable[[Any], Any]) -> Any:
+        """Return a recipe for an item under the name of the user's function, which errors tell.
+
+        Where the image is no function, what the recipe gives is the same for all items.
+        """
+        return wraps(self.image)(recipe) if callable(self.image) else recipe(None)
+
+    def _recipe(self) -> Any:
+        """Return the image, or a function from an item to it, cut to the region if there is one."""
+
+        def recipe(item: Any) -> ee.Image:
+            return self.extent.cut(self._with_masks(item), item)
+
+        # Where the region depends on the item, so does what is cut to it.
+        if self.extent.region is not None and not callable(self.image):
+            return recipe
+        return self._named(recipe)
+
+    def _with_masks(self, item: Any) -> ee.Image:
+        """Return an item's image; of data, its bands and then what tells where they are masked.
+
+        Outside of its footprint an image and its mask have no pixels: there, too, it is masked.
+        How each format tells it, :mod:`~eedask.pixels.formats.masking` says.
+        """
+        image = self._image_of(item)
+        if self.kind.is_visual:
+            return image
+        bands, _ = self.bands_and_look
+        chosen = image.select(list(bands)) if bands else image
+        valid = chosen.mask().gt(0)
+        if self._sent_as.has_one_type:
+            # Masks of 0 and 1 alone, as nothing is to come of a value and what fills its place.
+            whole = chosen.mask(valid)
+            chosen, masks = whole.unmask(0, False), whole.unmask(1, False)
+        else:
+            masks = _packed(valid, bands) if len(bands) > 1 else valid
+            masks = masks.toByte().unmask(0, False)
+        names = self._sent_as.mask_names(bands)
+        return chosen.addBands(masks.rename(list(names)) if names else masks)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _packed(valid: ee.Image, bands: Sequence[str]) -> ee.Image:
+    """Return 0 and 1 of several bands as bits, which :func:`~masking.valid_in` reads."""
+    numbers = range(len(bands))
+    parts = [numbers[first : first + PACKED] for first in numbers[::PACKED]]
+    bits = [
+        valid.select(list(part))
+        .multiply(ee.Image.constant([1 << place for place in range(len(part))]))
+        .reduce(ee.Reducer.sum())
+        for part in parts
+    ]
+    return ee.Image.cat(bits)
+
+
+def _check_method(method: str, kind: ImageFormat) -> None:
+    if method not in METHODS:
+        raise InputError(f"method={method!r} is not known; choose one of {METHODS}")
+    if method in URL_METHODS and URL_METHODS[method] != kind.is_visual:
+        raise InputError(
+            f"method={method!r} does not give {kind.name} files: thumbnails are pictures (png,"
+            " jpg), downloads are data (npy, tif)"
+        )
