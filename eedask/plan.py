@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import uuid
@@ -21,7 +22,7 @@ from eedask.dataset.rows import FAILED, OK
 from eedask.dataset.run_lock import one_run
 from eedask.dataset.staging import stage
 from eedask.earthengine.retry import RetryPolicy
-from eedask.errors import InputError, RequestError, RunStopped
+from eedask.errors import DatasetError, InputError, RequestError, RunStopped
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
 from eedask.quota.asking import Asking
@@ -98,6 +99,7 @@ class Plan:
         extend: bool = False,
         max_items: int | None = None,
         until: str | datetime | None = None,
+        max_eecu_hours: float | None = None,
     ) -> Result:
         """Do all items that are not done yet, and return the result of all.
 
@@ -131,6 +133,12 @@ class Plan:
         until : str or datetime, optional
             When the run stops if it is not at its end: at a time of the clock, as "18:00", or at a
             datetime; without a time zone, of this machine's.
+        max_eecu_hours : float, optional
+            EECU-hours that this run may use; earlier runs do not count. It stops when it has used
+            as many, by a sample of its requests that Earth Engine is asked about, and goes on,
+            with as many again, when it is run again. Some more are used: by the requests that are
+            under way then, and by those since the last time that costs were told. Where Earth
+            Engine does not tell, a warning says that the budget cannot be kept.
 
         Returns
         -------
@@ -148,10 +156,10 @@ class Plan:
             another run is at work in it.
         RunStopped
             If the run could not go on: credentials, compute budget, a full disk, a cluster without
-            workers, first items that all fail alike; or if it reached ``max_items`` or ``until``
-            before its end. What is done is kept.
+            workers, first items that all fail alike; or if it reached ``max_items``, ``until`` or
+            ``max_eecu_hours`` before its end. What is done is kept.
         """
-        limits = RunLimits(max_items, until)
+        limits = RunLimits(max_items, until, max_eecu_hours)
         check_scheduler()
         if overwrite and extend:
             raise InputError(
@@ -167,10 +175,11 @@ class Plan:
             listen(before)
             if before.done < before.total:
                 spec = self._spec(dataset, run_id, retry_failed)
+                spec = replace(spec, costs_early=max_eecu_hours is not None)
                 # Not print, whose text would stand at the end of the bar.
                 tell = tqdm.write if progress is True else logger.info
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
-                    self._execute(partitions, spec, before, heard, tell)
+                    self._execute(partitions, spec, before, heard, tell, limits.max_eecu_s)
                 # Counts from other processes may come late; the rows that are written count.
                 listen(self._progress_so_far(retry_failed=False))
             self.out.sweep()
@@ -236,14 +245,17 @@ class Plan:
         before: Progress,
         listen: Listener,
         tell: Callable[[str], None],
+        max_eecu_s: float | None = None,
     ) -> None:
         def beginning() -> Beginning:
             counts = before.total, before.done, before.failed
             points = tuple(points_of(self.items))
-            return Beginning(spec.run_id, self.verb, self.out.url, spec.quota, *counts, points)
+            named = spec.run_id, self.verb, self.out.url, spec.quota
+            return Beginning(*named, *counts, points, max_eecu_s)
 
+        counter = Counter(before, listen)
         try:
-            execute(partitions, spec, Counter(before, listen), beginning, tell)
+            execute(partitions, spec, counter, beginning, tell)
         except KeyboardInterrupt:
             now = self._progress_so_far(retry_failed=False)
             print(
@@ -252,6 +264,10 @@ class Plan:
                 file=sys.stderr,
             )
             raise
+        finally:
+            # The folder may be what the run ended for.
+            with contextlib.suppress(OSError, DatasetError):
+                spec.dataset.note_cost(counter.eecu_s)
 
     def _retry(self, progress: bool | Listener) -> Result:
         return self.run(progress=progress, retry_failed=True)
@@ -303,7 +319,8 @@ class Plan:
         dataset = Dataset(self.out)
         counts = dataset.counts()
         failed = 0 if retry_failed else counts[FAILED]
-        return Progress(dataset.plan()["count"], counts[OK] + failed, failed)
+        plan = dataset.plan()
+        return Progress(plan["count"], counts[OK] + failed, failed, plan.get("eecu_s"))
 
     def __repr__(self) -> str:
         lines = [f"eedask plan: {self.verb} of {len(self.items)} items into {self.out.url}"]

@@ -28,7 +28,7 @@ eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
   items_file dataset staging subfolders
 eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials
-  users_client endpoint connection methods
+  users_client endpoint connection methods profiles
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
   learning reducers composites neighbours regions functions expression output rest server
   __main__ pytest_eedask
@@ -98,8 +98,8 @@ eedask.tables: bands composites features outlines reducers size_search values ba
   compute_task reduce_task series_task
 eedask.verbs: options chip_request chips images compute reduction reduce_regions sample_points
   time_series
-eedask.watching: latency map_sample meter messages partition_counts reporter run_state tables plots
-  page http metrics scheduler_plugin announcing
+eedask.watching: latency map_sample compute meter messages partition_counts compute_sample reporter
+  run_state tables plots page http metrics scheduler_plugin announcing
 """
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

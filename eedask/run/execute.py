@@ -29,6 +29,7 @@ from eedask.run.progress import Counter, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
 from eedask.watching.announcing import announced
+from eedask.watching.compute import Compute
 from eedask.watching.messages import Beginning
 
 logger = logging.getLogger(__name__)
@@ -132,14 +133,16 @@ def stop(run_id: str, reason: str) -> None:
 def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
     leases.set_ceiling(None, spec.quota, spec.ceiling)
     with watching(spec.run_id, counter):
+        reason: str | None = _INTERRUPTED
         try:
             bag = _bag(partitions, spec, _stops)
             # An executor of the user's has its own number of threads.
             own = isinstance(dask.config.get("scheduler"), concurrent.futures.Executor)
             threads = {} if own else {"num_workers": PARTITIONS_IN_FLIGHT}
             _check_outcome(bag.compute(**threads))
+            reason = None
         finally:
-            release(spec.run_id, _INTERRUPTED)
+            counter.computes.update(release(spec.run_id, reason))
 
 
 def _on_cluster(
@@ -150,7 +153,7 @@ def _on_cluster(
     client: distributed.Client,
 ) -> None:
     _check_can_travel(spec)
-    with leases.scheduler_needed(client), announced(client, beginning):
+    with leases.scheduler_needed(client), announced(client, beginning, counter.computes):
         _on_scheduler(partitions, spec, counter, client)
 
 
@@ -168,9 +171,9 @@ def _on_scheduler(
             _consume(client, partitions, spec)
         except BaseException as error:
             reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
-            _release_workers(client, spec.run_id, reason)
+            counter.computes.update(_release_workers(client, spec.run_id, reason))
             raise
-        _release_workers(client, spec.run_id)
+        counter.computes.update(_release_workers(client, spec.run_id))
 
 
 def _check_can_travel(spec: RunSpec) -> None:
@@ -184,20 +187,27 @@ def _check_can_travel(spec: RunSpec) -> None:
         ) from error
 
 
-def _release_workers(client: distributed.Client, run_id: str, reason: str | None = None) -> None:
-    """Tell all workers that the run has ended. Workers that do not answer soon are left alone."""
+def _release_workers(
+    client: distributed.Client, run_id: str, reason: str | None = None
+) -> dict[str, Compute]:
+    """Tell all workers that the run has ended; return what their requests have cost.
 
-    async def ask() -> None:
-        await client.run(_release_worker, run_id, reason, on_error="ignore")
+    Workers that do not answer soon are left alone.
+    """
+
+    async def ask() -> Any:
+        return await client.run(_release_worker, run_id, reason, on_error="ignore")
 
     # The run may have ended because workers, or the cluster, are gone.
     with contextlib.suppress(Exception):
-        client.sync(ask, callback_timeout=_STOP_S)
+        costs = client.sync(ask, callback_timeout=_STOP_S).values()
+        return {member: cost for of_worker in costs for member, cost in of_worker.items()}
+    return {}
 
 
-async def _release_worker(run_id: str, reason: str | None) -> None:
+async def _release_worker(run_id: str, reason: str | None) -> dict[str, Compute]:
     # In a thread: it may take a moment, during which the worker has to answer the scheduler.
-    await asyncio.to_thread(release, run_id, reason)
+    return await asyncio.to_thread(release, run_id, reason)
 
 
 def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None:

@@ -134,12 +134,16 @@ def _collect(
         for one in done:
             found.add(one)
             counts.add(one.row)
-        tell_done(spec.run_id, [one.row for one in done])
+        process.ask_costs()
+        if done:
+            tell_done(process.reporter, [one.row for one in done])
         process.reporter.tell(counts)
         if over or time.monotonic() - flushed > spec.flush_s:
             found.flush(process)
             flushed = time.monotonic()
     found.flush(process)
+    # The costs may have been told since the last row.
+    tell_done(process.reporter, [])
     process.reporter.tell(counts, now=True)
     if verdict.reason is not None:
         raise RunStopped(verdict.reason)

@@ -6,12 +6,13 @@ import logging
 import threading
 import time
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 import distributed
 from distributed.metrics import context_meter
 
+from eedask.watching.compute_sample import ComputeSample
 from eedask.watching.meter import Meter, RequestCounts
 from eedask.watching.partition_counts import PartitionCounts
 
@@ -34,12 +35,22 @@ class Reporter:
     Parameters
     ----------
     run_id : str
+    costs_early : bool
+        Whether what requests cost matters to the run, see :class:`ComputeSample`.
+
+    Attributes
+    ----------
+    meter : Meter
+    sample : ComputeSample
+    run_id, member : str
+        Tells the processes of a run apart.
     """
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, *, costs_early: bool = False) -> None:
         self.meter = Meter()
-        self._run_id = run_id
-        self._member = uuid.uuid4().hex
+        self.sample = ComputeSample(early=costs_early)
+        self.member = uuid.uuid4().hex
+        self.run_id = run_id
         self._changed: dict[int, PartitionCounts] = {}
         self._told = float("-inf")
         self._known = RequestCounts()
@@ -68,9 +79,10 @@ class Reporter:
         context_meter.digest_metric(ACTIVITY, requests.nbytes - known.nbytes, "bytes")
         send(
             {
-                "run": self._run_id,
-                "member": self._member,
+                "run": self.run_id,
+                "member": self.member,
                 "requests": asdict(requests),
+                "compute": astuple(self.sample.sum),
                 "partitions": [one.message() for one in changed.values()],
             }
         )
