@@ -97,7 +97,7 @@ class ComputeSample:
             Whether no more requests come: then what is left is asked for, if it is worth that.
         """
         with self._lock:
-            if not self._pending or self._is_asking or not self._is_due(last):
+            if self._is_asking or self._is_silent or not self._pending or not self._is_due(last):
                 return None
             self._is_asking, self._asked = True, self._answered.total()
             groups, self._pending = dict(self._pending), defaultdict(list)
