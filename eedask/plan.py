@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -114,9 +114,9 @@ class Plan:
         Parameters
         ----------
         progress : bool or callable
-            True draws a bar, and prints the address of the dashboard if a cluster is started. A
-            callable is called with an :class:`eedask.Progress` whenever items are done. False
-            shows nothing.
+            True draws a bar, prints the address of the dashboard if a cluster is started, and
+            prints :meth:`eedask.Result.summary` at the end. A callable is called with an
+            :class:`eedask.Progress` whenever items are done. False shows nothing.
         retry_failed : bool
             Whether items that failed in an earlier run are tried again.
         overwrite : bool
@@ -167,17 +167,20 @@ class Plan:
             )
         run_id = uuid.uuid4().hex[:12]
         with (
+            self._summed_up(progress),
             one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
             listener(progress, self.verb) as listen,
         ):
             dataset, partitions = self._stage(overwrite, extend)
             before = self._progress_so_far(retry_failed)
             listen(before)
-            if before.done < before.total:
+            # Not print, whose text would stand at the end of the bar.
+            tell = tqdm.write if progress is True else logger.info
+            if before.done == before.total:
+                tell("nothing is left to do: all items were done before")
+            else:
                 spec = self._spec(dataset, run_id, retry_failed)
                 spec = replace(spec, costs_early=max_eecu_hours is not None)
-                # Not print, whose text would stand at the end of the bar.
-                tell = tqdm.write if progress is True else logger.info
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
                     self._execute(partitions, spec, before, heard, tell, limits.max_eecu_s)
                 # Counts from other processes may come late; the rows that are written count.
@@ -268,6 +271,19 @@ class Plan:
             # The folder may be what the run ended for.
             with contextlib.suppress(OSError, DatasetError):
                 spec.dataset.note_cost(counter.eecu_s)
+
+    @contextlib.contextmanager
+    def _summed_up(self, progress: bool | Listener) -> Iterator[None]:
+        """Print what there is when a run has ended, or was stopped, if its bar is shown."""
+        try:
+            yield
+        except RunStopped:
+            # Before the first item, there is nothing to tell but why.
+            if progress is True and self._progress_so_far(retry_failed=False).done:
+                print(Result(Dataset(self.out)).summary())
+            raise
+        if progress is True:
+            print(Result(Dataset(self.out)).summary())
 
     def _retry(self, progress: bool | Listener) -> Result:
         return self.run(progress=progress, retry_failed=True)

@@ -26,7 +26,7 @@ eedask: errors arguments crs earthengine grid quota items dataset expressions wa
   tables results plan verbs checkup __main__
 eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
-  items_file dataset staging subfolders
+  stats items_file dataset staging subfolders
 eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials
   users_client endpoint connection methods profiles
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
@@ -87,10 +87,11 @@ eedask.pixels: formats layout resampling visualization query cutting description
   chip_forecast image_bands tiles chip_task finding image_question image_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin links leases asking
-eedask.results: contact_sheet csv_text reporting layouts values chip_files common_grid blocks
-  lazy_bands coordinates chip_dataset shown result
+eedask.results: contact_sheet csv_text runs reporting summary layouts values chip_files
+  common_grid blocks lazy_bands coordinates chip_dataset shown result
 eedask.run: options profiler own_cluster progress run_limits request_pool stopping forecast task
-  explanation workers_present spec process lifetime job_sender outcomes partition execute
+  explanation workers_present spec process lifetime job_sender outcomes stats_keeper partition
+  execute
 eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns
   failures page notebook drawing exploring
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches

@@ -1,0 +1,92 @@
+"""A result in a few lines of text: what was done, what failed, how fast, and what to do next."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import geopandas as gpd
+
+from eedask.dataset.rows import FAILED, OK
+from eedask.errors import printable
+from eedask.results.reporting.markup import plural, size
+from eedask.results.runs import RunFigures
+
+# Characters of an error that are shown.
+_MOST_WORDS = 240
+
+
+def summary_text(
+    path: str, manifest: gpd.GeoDataFrame, runs: Sequence[RunFigures], *, is_table: bool
+) -> str:
+    """Return the summary of a result.
+
+    Parameters
+    ----------
+    path : str
+        Of the dataset.
+    manifest : GeoDataFrame
+    runs : sequence of RunFigures
+        In their order.
+    is_table : bool
+        Whether the results are rows of a table.
+    """
+    status = manifest["status"]
+    done, failed = manifest[status == OK], manifest[status == FAILED]
+    counts = f"{len(done):,} ok, {len(failed):,} failed, {size(manifest['nbytes'].sum())}"
+    lines = [f"{plural(len(manifest), 'item')}: {counts} in {path}"]
+    lines += _causes(failed)
+    if runs:
+        lines.append(f"time:   {pace(runs)}")
+    opened = f"eedask.open_result({path!r})"
+    if len(done):
+        lines.append(f"open:   {opened}.{_opening(done, is_table)}")
+    if len(failed):
+        lines.append(f"failed: {opened}.failed")
+        lines.append("retry:  plan.run(retry_failed=True)")
+    if left := len(manifest) - len(done) - len(failed):
+        are = "is" if left == 1 else "are"
+        lines.append(f"go on:  plan.run()  # {plural(left, 'item')} {are} not done")
+    return "\n".join(lines)
+
+
+def _causes(failed: gpd.GeoDataFrame) -> list[str]:
+    """Return a line for each kind of failure, the most frequent first, with an example."""
+    lines = []
+    for kind, count in failed["error_kind"].value_counts().items():
+        example = failed[failed["error_kind"] == kind].iloc[0]
+        words = textwrap.shorten(str(example["error"]), _MOST_WORDS, placeholder=" …")
+        lines.append(f"{count:,} x {kind}, such as {printable(str(example.name))}: {words}")
+    return lines
+
+
+def pace(runs: Sequence[RunFigures]) -> str:
+    """Return how fast the last run was; nothing if there was none."""
+    if not runs:
+        return ""
+    run = runs[-1]
+    which = f" in the last of {len(runs)} runs, for {plural(run.items, 'item')}"
+    told = f"{_duration(run.wall_s)}{which if len(runs) > 1 else ''}"
+    told += f"; {plural(run.requests, 'request')} ({run.requests_per_s:.3g}/s)"
+    if run.latency_s is not None:
+        told += f", {run.latency_s:.2g} s each on average"
+    if run.retries:
+        told += f", {run.retries:,} of them sent again, {run.throttled:,} throttled"
+    if run.eecu_s is not None:
+        told += f"; {run.eecu_s:,.3g} EECU-seconds"
+    if (share := run.share_of_ideal) is not None:
+        limits = f"{run.concurrency} at once" + (f" and {run.rate:g}/s" if run.rate else "")
+        told += f"; {share:.0%} of the speed that {limits} allow"
+    return told
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _opening(done: gpd.GeoDataFrame, is_table: bool) -> str:
+    return "table()" if is_table else f"open({done.index[:1].tolist()[0]!r})"
