@@ -319,7 +319,7 @@ class Shown:
         return None if self._dataset.values.schema() is None else all_values(self._dataset)
 
     def _repr_html_(self) -> str:
-        return result_html(self.path, self.manifest, pace(self._runs))
+        return result_html(self.path, self.manifest, "; ".join(pace(self._runs)))
 
     def __repr__(self) -> str:
         return f"eedask result: {self.summary().splitlines()[0]}"

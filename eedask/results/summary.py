@@ -36,8 +36,7 @@ def summary_text(
     counts = f"{len(done):,} ok, {len(failed):,} failed, {size(manifest['nbytes'].sum())}"
     lines = [f"{plural(len(manifest), 'item')}: {counts} in {path}"]
     lines += _causes(failed)
-    if runs:
-        lines.append(f"time:   {pace(runs)}")
+    lines += map(str.__add__, ("time:   ", "speed:  "), pace(runs))
     opened = f"eedask.open_result({path!r})"
     if len(done):
         lines.append(f"open:   {opened}.{_opening(done, is_table)}")
@@ -60,24 +59,25 @@ def _causes(failed: gpd.GeoDataFrame) -> list[str]:
     return lines
 
 
-def pace(runs: Sequence[RunFigures]) -> str:
-    """Return how fast the last run was; nothing if there was none."""
+def pace(runs: Sequence[RunFigures]) -> list[str]:
+    """Return how long the last run took, and how fast it was; nothing if there was none."""
     if not runs:
-        return ""
+        return []
     run = runs[-1]
     which = f" in the last of {len(runs)} runs, for {plural(run.items, 'item')}"
-    told = f"{_duration(run.wall_s)}{which if len(runs) > 1 else ''}"
-    told += f"; {plural(run.requests, 'request')} ({run.requests_per_s:.3g}/s)"
+    took = f"{_duration(run.wall_s)}{which if len(runs) > 1 else ''}"
+    took += f"; {plural(run.requests, 'request')}"
     if run.latency_s is not None:
-        told += f", {run.latency_s:.2g} s each on average"
+        took += f", {run.latency_s:.2g} s each on average"
     if run.retries:
-        told += f", {run.retries:,} of them sent again, {run.throttled:,} throttled"
+        took += f", {run.retries:,} of them sent again, {run.throttled:,} throttled"
     if run.eecu_s is not None:
-        told += f"; {run.eecu_s:,.3g} EECU-seconds"
+        took += f"; {run.eecu_s:,.3g} EECU-seconds"
+    speed = f"{run.requests_per_s:.3g} requests/s"
     if (share := run.share_of_ideal) is not None:
         limits = f"{run.concurrency} at once" + (f" and {run.rate:g}/s" if run.rate else "")
-        told += f"; {share:.0%} of the speed that {limits} allow"
-    return told
+        speed += f", {share:.0%} of what {limits} allow"
+    return [took, speed]
 
 
 def _duration(seconds: float) -> str:

@@ -37,11 +37,12 @@ def test_all_is_ok_and_then_nothing_is_left(earth_engine, twelve, tmp_path, caps
     result = plan_of(twelve, out).run()
     lines = shown(capsys)
     assert lines == result.summary().splitlines()
-    what, time, opened = lines
+    what, time, speed, opened = lines
     assert what == f"12 items: 12 ok, 0 failed, 3.1 kB in {out}"
     assert time.startswith("time:   ")
-    assert "; 12 requests (" in time
-    assert time.endswith("% of the speed that 40 at once and 100/s allow")
+    assert "; 12 requests, " in time
+    assert speed.startswith("speed:  ")
+    assert speed.endswith("% of what 40 at once and 100/s allow")
     assert eval(opened.removeprefix("open:   ")).shape == (8, 8)
     assert repr(result) == f"eedask result: {what}"
     plan_of(twelve, out).run()
@@ -55,23 +56,23 @@ def test_failures_are_shown_by_kind_with_an_example(earth_engine, twelve, tmp_pa
     out = str(tmp_path / "out")
     plan = plan_of(items, out)
     plan.run()
-    what, cause, _, _, failed, retry = shown(capsys)
+    what, cause, _, _, _, failed, retry = shown(capsys)
     assert what.startswith("12 items: 6 ok, 6 failed, ")
     assert cause.startswith("6 x permanent, such as p01: HTTP 400: ")
     assert "Band pattern 'nope' did not match any bands" in cause
     assert list(eval(failed.removeprefix("failed: ")).index) == [*items.index[1::2]]
     assert retry == "retry:  plan.run(retry_failed=True)"
     eval(retry.removeprefix("retry:  "))
-    (time,) = [line for line in shown(capsys) if line.startswith("time:")]
-    assert " in the last of 2 runs, for 6 items; 6 requests (" in time
-    assert "allow" not in time  # none succeeded, so nothing is known of latency
+    time, speed = shown(capsys)[2:4]
+    assert time.endswith(" in the last of 2 runs, for 6 items; 6 requests")
+    assert speed.endswith(" requests/s")  # none succeeded, so nothing is known of latency
 
 
 def test_all_failed(earth_engine, twelve, tmp_path, capsys):
     plan_of(twelve.assign(band="nope"), tmp_path).run()
     lines = shown(capsys)
     assert lines[0].startswith("12 items: 0 ok, 12 failed, 0.0 kB in ")
-    assert [line.partition(":")[0] for line in lines[2:]] == ["time", "failed", "retry"]
+    assert [line.partition(":")[0] for line in lines[2:]] == ["time", "speed", "failed", "retry"]
 
 
 def test_a_run_that_is_stopped_says_what_there_is(earth_engine, twelve, tmp_path, capsys):

@@ -37,6 +37,7 @@ _STYLE = Path(__file__).with_name("page.css")
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # More dots than these would be drawn on top of each other, and make the page slow.
 _MOST_DOTS = 5000
+_MOST_RUNS = 20
 _PACKAGES = ("eedask", "earthengine-api", "dask", "distributed", "geopandas")
 
 
@@ -83,7 +84,8 @@ def report_html(content: Content) -> str:
         _folders(manifest, asked.get("folder_by") or ()),
         section("Chips", content.chips),
         "" if content.values is None else columns(content.values, content.is_series),
-        section("Time", _latency(manifest), _runs(content.runs)),
+        section("Time", _latency(manifest)),
+        _runs(content.runs),
         failures(manifest[manifest["status"] == FAILED]),
         section("What was asked", table(["parameter", "value"], asked_rows(asked))),
         section("Versions", table(["on the machine that wrote this page", ""], _versions())),
@@ -176,29 +178,32 @@ def _latency(manifest: gpd.GeoDataFrame) -> str:
 
 
 def _runs(runs: Sequence[RunFigures]) -> str:
-    """Return a table of the runs."""
     if not runs:
         return ""
-    head = ["run, UTC", "seconds", "items", "failed", "requests", "a second", "sent again"]
-    head += ["throttled", "seconds a request", "MB", "EECU-seconds", "speed, of the limits'"]
+    head = ["began, UTC", "took", "items", "failed", "requests", "a second", "retries"]
+    head += ["throttled", "latency", "EECU-seconds", "of the ideal"]
     rows = [
         [
             f"{run.started:%Y-%m-%d %H:%M:%S}",
-            round(run.wall_s, 1),
+            seconds(run.wall_s),
             run.items,
             run.failed,
             run.requests,
             round(run.requests_per_s, 1),
             run.retries,
             run.throttled,
-            "" if run.latency_s is None else round(run.latency_s, 2),
-            round(run.nbytes / 1e6, 1),
+            "" if run.latency_s is None else seconds(run.latency_s),
             "not told" if run.eecu_s is None else round(run.eecu_s, 1),
             "" if run.share_of_ideal is None else f"{run.share_of_ideal:.0%}",
         ]
-        for run in runs
+        for run in runs[-_MOST_RUNS:]
     ]
-    return table(head, rows)
+    some = f"The last {len(rows)} of {len(runs):,} runs. " if len(rows) < len(runs) else ""
+    note = (
+        f"{some}The ideal is a run without retries that uses the plan's limits in full. Latency is"
+        " the mean of requests that succeeded."
+    )
+    return section("Runs", table(head, rows), f'<p class="note">{note}</p>')
 
 
 def asked_rows(asked: Mapping[str, Any]) -> list[list[str]]:
