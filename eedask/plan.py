@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ import dask.bag as db
 import geopandas as gpd
 from tqdm.auto import tqdm
 
+from eedask.arguments import is_count
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder, refusals_told
 from eedask.dataset.question import Question
@@ -23,6 +24,8 @@ from eedask.dataset.run_lock import one_run
 from eedask.dataset.staging import stage
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import DatasetError, InputError, RequestError, RunStopped
+from eedask.estimating.estimate import Estimate
+from eedask.estimating.measuring import estimate
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
 from eedask.quota.asking import Asking
@@ -36,6 +39,7 @@ from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
 from eedask.run.task import Task
+from eedask.watching.compute import Spent
 from eedask.watching.map_sample import points_of, share_of
 from eedask.watching.messages import Beginning
 
@@ -216,6 +220,53 @@ class Plan:
         """
         return explanation(self.task, self.items, self.options, self.verb, latency)
 
+    def estimate(self, n: int = 20, *, progress: bool | Listener = False) -> Estimate:
+        """Do a few items as a pilot, and return what all will take in time and compute.
+
+        The pilot's results are kept in ``out``: a run that follows does not fetch them again. Its
+        items are spread over all; where items share requests, some that lie next to each other
+        do. Where the plan leaves open which endpoint is asked, or the ``tile_scale``, five more
+        items are asked for once in each way, to tell which is cheaper; they are not kept.
+
+        Parameters
+        ----------
+        n : int
+            Items of the pilot.
+        progress : bool or callable
+            As of :meth:`run`.
+
+        Raises
+        ------
+        InputError
+            If ``n`` is no number of items, or all items are done already; and as :meth:`run`.
+        DatasetError, RunStopped
+            As :meth:`run`.
+
+        Examples
+        --------
+        >>> print(plan.estimate())  # doctest: +SKIP
+        """
+        if not is_count(n):
+            raise InputError(f"n is a number of items, from 1; got {n!r}")
+        check_scheduler()
+        run_id = "pilot"
+        with (
+            one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
+            listener(progress, self.verb) as listen,
+        ):
+            dataset, partitions = self._stage()
+
+            def do(spec: RunSpec) -> Collection[Spent]:
+                nonlocal run_id
+                run_id, before = spec.run_id, self._progress_so_far(retry_failed=False)
+                return self._execute(partitions, spec, before, listen, logger.info).spent.values()
+
+            spec = self._spec(dataset, run_id)
+            before = self.task.before(len(sample_items(self.items))).least
+            found = estimate(spec, self.options, before, n, do)
+            self.out.sweep()
+        return found
+
     def bag(self) -> db.Bag:
         """Return a lazy bag of manifest rows, as dictionaries; computing it does the work.
 
@@ -249,7 +300,7 @@ class Plan:
         listen: Listener,
         tell: Callable[[str], None],
         max_eecu_s: float | None = None,
-    ) -> None:
+    ) -> Counter:
         def beginning() -> Beginning:
             counts = before.total, before.done, before.failed
             points = tuple(points_of(self.items))
@@ -271,6 +322,7 @@ class Plan:
             # The folder may be what the run ended for.
             with contextlib.suppress(OSError, DatasetError):
                 spec.dataset.note_cost(counter.eecu_s)
+        return counter
 
     @contextlib.contextmanager
     def _summed_up(self, progress: bool | Listener) -> Iterator[None]:

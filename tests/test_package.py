@@ -23,7 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = """
 eedask: errors arguments crs earthengine grid quota items dataset expressions watching
   run pixels
-  tables results plan verbs checkup __main__
+  tables results estimating plan verbs checkup __main__
 eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
   stats items_file dataset staging subfolders
@@ -80,6 +80,7 @@ eedask.emulator.server: channel dressing hosts orphans starting launcher options
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
   joda typenames coercion info
+eedask.estimating: pilot scaling ways estimate measuring
 eedask.expressions: digest symbols compile graph traps
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
@@ -99,7 +100,7 @@ eedask.tables: bands composites features outlines reducers size_search values ba
   compute_task reduce_task series_task
 eedask.verbs: options chip_request chips images compute reduction reduce_regions sample_points
   time_series
-eedask.watching: latency map_sample compute meter messages partition_counts compute_sample reporter
+eedask.watching: latency map_sample meter compute messages partition_counts compute_sample reporter
   run_state tables plots page http metrics scheduler_plugin announcing
 """
 MODULE_NAMES = {

@@ -25,11 +25,12 @@ from eedask.quota import leases
 from eedask.run.lifetime import release
 from eedask.run.own_cluster import own_cluster
 from eedask.run.partition import reason_of_stop, run_partition
+from eedask.run.process import costs_wait
 from eedask.run.progress import Counter, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
 from eedask.watching.announcing import announced
-from eedask.watching.compute import Compute
+from eedask.watching.compute import Spent
 from eedask.watching.messages import Beginning
 
 logger = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
             _check_outcome(bag.compute(**threads))
             reason = None
         finally:
-            counter.computes.update(release(spec.run_id, reason))
+            counter.learn(release(spec.run_id, reason))
 
 
 def _on_cluster(
@@ -171,9 +172,11 @@ def _on_scheduler(
             _consume(client, partitions, spec)
         except BaseException as error:
             reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
-            counter.computes.update(_release_workers(client, spec.run_id, reason))
+            counter.learn(_release_workers(client, spec.run_id, reason))
             raise
-        counter.computes.update(_release_workers(client, spec.run_id))
+        # They may wait for what their last requests have cost.
+        seconds = _STOP_S + costs_wait(spec)
+        counter.learn(_release_workers(client, spec.run_id, seconds=seconds))
 
 
 def _check_can_travel(spec: RunSpec) -> None:
@@ -188,9 +191,9 @@ def _check_can_travel(spec: RunSpec) -> None:
 
 
 def _release_workers(
-    client: distributed.Client, run_id: str, reason: str | None = None
-) -> dict[str, Compute]:
-    """Tell all workers that the run has ended; return what their requests have cost.
+    client: distributed.Client, run_id: str, reason: str | None = None, seconds: float = _STOP_S
+) -> dict[str, Spent]:
+    """Tell all workers that the run has ended; return what they have spent on it.
 
     Workers that do not answer soon are left alone.
     """
@@ -200,12 +203,12 @@ def _release_workers(
 
     # The run may have ended because workers, or the cluster, are gone.
     with contextlib.suppress(Exception):
-        costs = client.sync(ask, callback_timeout=_STOP_S).values()
+        costs = client.sync(ask, callback_timeout=seconds).values()
         return {member: cost for of_worker in costs for member, cost in of_worker.items()}
     return {}
 
 
-async def _release_worker(run_id: str, reason: str | None) -> dict[str, Compute]:
+async def _release_worker(run_id: str, reason: str | None) -> dict[str, Spent]:
     # In a thread: it may take a moment, during which the worker has to answer the scheduler.
     return await asyncio.to_thread(release, run_id, reason)
 

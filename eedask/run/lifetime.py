@@ -18,7 +18,7 @@ from eedask.errors import RunStopped
 from eedask.run.process import Process
 from eedask.run.profiler import stop_profiler
 from eedask.run.spec import RunSpec, check_place
-from eedask.watching.compute import Compute
+from eedask.watching.compute import Spent
 
 # Seconds that the end of a run waits for partitions to write what they have.
 GRACE_S = 2.0
@@ -59,7 +59,7 @@ def working(spec: RunSpec) -> Iterator[Process]:
         _finish(stay)
 
 
-def release(run_id: str, reason: str | None = None) -> dict[str, Compute]:
+def release(run_id: str, reason: str | None = None) -> dict[str, Spent]:
     """End this process's part in a run, if it has one, for good.
 
     It waits for the run's partitions to write their rows, for a few seconds at most.
@@ -73,8 +73,8 @@ def release(run_id: str, reason: str | None = None) -> dict[str, Compute]:
 
     Returns
     -------
-    dict of str to Compute
-        What the process's requests have cost, by the process; empty if it had no part.
+    dict of str to Spent
+        What the process has spent, by the process; empty if it had no part.
     """
     is_done = reason is None
     with _CHANGED:
@@ -86,7 +86,7 @@ def release(run_id: str, reason: str | None = None) -> dict[str, Compute]:
         stay.process.ask_costs(last=True)
     _end(stay, reason)
     reporter = stay.process.reporter
-    return {reporter.member: reporter.sample.sum}
+    return {reporter.member: reporter.spent()}
 
 
 def _begin(spec: RunSpec) -> _Stay:

@@ -26,8 +26,8 @@ _JOIN_S = 1.0
 # The rank of requests for costs. Behind those of items they would wait to the end of the run, and
 # no budget could be kept; each stands for a hundred others, or for as many as there are.
 _COSTS_RANK = -1
-# Seconds that a partition, or the end of a run, waits for what requests have cost.
-_COSTS_S = 2.0
+# Seconds that the end of a run waits for what requests have cost: usually, and where it matters.
+_COSTS_S, _COSTS_EARLY_S = 2.0, 15.0
 
 
 class Process:
@@ -68,7 +68,7 @@ class Process:
         if groups := self.reporter.sample.due(last=last):
             asked = self.pool.backlog(_COSTS_RANK, self._ask_costs, [groups])
             if last:
-                asked.take(_COSTS_S)
+                asked.take(costs_wait(self.spec))
 
     def _ask_costs(self, groups: Groups, ticket: Ticket) -> None:
         """Send the one request that asks for costs. Whatever comes of it, the run goes on."""
@@ -96,3 +96,8 @@ class Process:
         self.limiter.release()
         self.pool.join(_JOIN_S)
         self.connection.close()
+
+
+def costs_wait(spec: RunSpec) -> float:
+    """Return the seconds that the end of a run waits for what requests have cost."""
+    return _COSTS_EARLY_S if spec.costs_early else _COSTS_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import distributed
 from tqdm.auto import tqdm
 
 from eedask.dataset.rows import FAILED, Row
-from eedask.watching.compute import Compute
+from eedask.watching.compute import Compute, Spent
 from eedask.watching.reporter import Reporter
 
 
@@ -85,14 +85,22 @@ class Counter:
     ----------
     computes : dict of str to Compute
         What the requests of each process have cost.
+    spent : dict of str to Spent
+        What each process has spent; known when the run has ended.
     """
 
     def __init__(self, progress: Progress, listener: Listener) -> None:
         self.computes: dict[str, Compute] = {}
+        self.spent: dict[str, Spent] = {}
         self._before = progress.eecu_s
         self._now = progress
         self._listener = listener
         self._lock = threading.Lock()
+
+    def learn(self, spent: Mapping[str, Spent]) -> None:
+        """Take note of what each process has spent when the run has ended."""
+        self.spent.update(spent)
+        self.computes.update({member: one.cost for member, one in spent.items()})
 
     @property
     def eecu_s(self) -> float | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 
 from eedask.errors import InputError
+from eedask.watching.meter import RequestCounts
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,23 @@ class Compute:
     def sum(cls, several: Iterable[Compute]) -> Compute:
         """Return the cost of all the requests of several."""
         return sum(several, start=cls())
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a process spent on a run.
+
+    Attributes
+    ----------
+    requests : RequestCounts
+    partitions : mapping of int to Compute
+        What the requests of each partition have cost.
+    """
+
+    requests: RequestCounts
+    partitions: Mapping[int, Compute]
+
+    @property
+    def cost(self) -> Compute:
+        """Of all partitions."""
+        return Compute.sum(self.partitions.values())

@@ -123,6 +123,15 @@ class ComputeSample:
         with self._lock:
             return replace(Compute.sum(self._told.values()), requests=self._answered.total())
 
+    @property
+    def partitions(self) -> dict[int, Compute]:
+        """The cost of the requests of each partition, as far as it was told."""
+        with self._lock:
+            return {
+                number: replace(self._told[number], requests=count)
+                for number, count in self._answered.items()
+            }
+
     def of_partition(self, number: int) -> Compute:
         """Return the cost of a partition's requests; by that of others where none was told."""
         with self._lock:

@@ -38,6 +38,9 @@ class RequestCounts:
     errors : dict of str to int
         Requests that failed, by the kind of their error; see :mod:`eedask.errors`. An answer that
         turns out to be broken counts here and among those that succeeded.
+    cpu_s : float
+        Seconds that the processors of this machine worked for the items: to make requests, and to
+        read answers.
     """
 
     requests: int = 0
@@ -47,6 +50,7 @@ class RequestCounts:
     latencies: list[int] = field(default_factory=latency.empty)
     seconds: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
+    cpu_s: float = 0.0
 
     @property
     def throttled(self) -> int:
@@ -61,6 +65,7 @@ class RequestCounts:
         self.nbytes += other.nbytes
         self.latencies = [a + b for a, b in zip(self.latencies, other.latencies, strict=True)]
         self.seconds += other.seconds
+        self.cpu_s += other.cpu_s
         self.errors = dict(Counter(self.errors) + Counter(other.errors))
 
 
@@ -97,6 +102,11 @@ class Meter:
         """Count the bytes of an answer."""
         with self._lock:
             self._counts.nbytes += nbytes
+
+    def worked(self, cpu_s: float) -> None:
+        """Count the seconds of a processor that a thread worked for items."""
+        with self._lock:
+            self._counts.cpu_s += cpu_s
 
     def failed(self, error: BaseException) -> None:
         """Count the error of a request."""

@@ -12,6 +12,7 @@ from typing import Any
 import distributed
 from distributed.metrics import context_meter
 
+from eedask.watching.compute import Spent
 from eedask.watching.compute_sample import ComputeSample
 from eedask.watching.meter import Meter, RequestCounts, sum_of
 from eedask.watching.partition_counts import PartitionCounts
@@ -92,6 +93,12 @@ class Reporter:
                 "partitions": [one.message() for one in changed.values()],
             }
         )
+
+    def spent(self) -> Spent:
+        """Return what the process has spent on the run."""
+        with self._lock:
+            requests = sum_of([self._over, *(meter.counts() for meter in self._meters)])
+        return Spent(requests, self.sample.partitions)
 
 
 def tell_done_before(run_id: str, counts: PartitionCounts) -> None:
