@@ -82,8 +82,7 @@ def passes_of(task: Task, dataset: Dataset, count: int) -> list[Pass]:
     plan = dataset.plan()
     partitions = plan["partitions"]
     found = _Undone(dataset)
-    first = found(0)
-    shares = any(len(job.items) > 1 for job in task.jobs(first[:2]))
+    shares = any(len(job.items) > 1 for job in task.jobs(dataset.partition(0)[:2]))
     sizes = _sizes(count) if shares else [1] * min(count, plan["count"])
     passes: list[defaultdict[int, list[Any]]] = [defaultdict(list)]
     taken: defaultdict[int, int] = defaultdict(int)
@@ -99,7 +98,7 @@ def passes_of(task: Task, dataset: Dataset, count: int) -> list[Pass]:
         if turn == len(passes):
             passes.append(defaultdict(list))
         passes[turn][number] += chosen
-    return [{k: frozenset(ids) for k, ids in one.items() if ids} for one in passes if any(one)]
+    return [{k: frozenset(ids) for k, ids in one.items() if ids} for one in passes if one]
 
 
 def few_undone(dataset: Dataset, count: int) -> list[WorkItem]:

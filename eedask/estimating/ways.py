@@ -17,6 +17,9 @@ from eedask.quota.messages import Ceiling
 from eedask.run.request_pool import Split
 from eedask.run.task import Check, Job, Task
 
+# Costs that differ by less are taken for equal: a few items tell no more.
+_ALIKE = 1.15
+
 
 @dataclass(frozen=True)
 class Way:
@@ -117,7 +120,10 @@ def verdict(ways: Sequence[Way]) -> str:
         return f"which way is cheaper is not known; requests lasted {took}, {what}"
     first, *others = sorted(able, key=lambda way: way.eecu_seconds or 0.0)
     costs = ", ".join(f"{way.name} {way.eecu_seconds:.3g}" for way in others)
-    return f"{first.name}: {first.eecu_seconds:.3g} EECU-seconds ({costs}), {what}"
+    costs = f"{first.eecu_seconds:.3g} EECU-seconds ({costs}), {what}"
+    if (first.eecu_seconds or 0.0) * _ALIKE > min(way.eecu_seconds or 0.0 for way in others):
+        return f"no way is much cheaper: {first.name} {costs}"
+    return f"{first.name}: {costs}"
 
 
 def _do(task: Task, job: Job, sender: _Sender) -> None:
