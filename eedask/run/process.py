@@ -48,7 +48,7 @@ class Process:
         self.limiter = limiter_for(spec.quota, spec.ceiling)
         threads = spec.ceiling.concurrency + SPARE_THREADS
         self.connection = Connection(
-            spec.task.endpoint, connections=threads, on_restricted=self.limiter.restricted
+            spec.task.endpoint, connections=threads, on_restricted=self._restricted
         )
         # When the Dask worker closes, so does the limiter. Then stop() lets the partitions write
         # their rows.
@@ -56,6 +56,10 @@ class Process:
             threads, self.limiter, f"eedask-{spec.run_id}", lambda error: self.stop(str(error))
         )
         self.sizes = spec.task.sizes()
+
+    def _restricted(self) -> None:
+        self.limiter.restricted()
+        self.reporter.restricted = True
 
     def ask_costs(self, *, last: bool = False) -> None:
         """Ask what requests have cost, if that is due; see :class:`ComputeSample`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -12,8 +13,11 @@ import distributed
 from tqdm.auto import tqdm
 
 from eedask.dataset.rows import FAILED, Row
+from eedask.quota.owner import RESTRICTED
 from eedask.watching.compute import Compute, Spent
 from eedask.watching.reporter import Reporter
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def tell_done(reporter: Reporter, rows: Sequence[Row]) -> None:
     with contextlib.suppress(ValueError):  # not on a worker: nobody watches
         worker = distributed.get_worker()
         done = {"done": len(rows), "failed": failed, "member": member, "cost": astuple(cost)}
-        worker.log_event(topic(run_id), done)
+        worker.log_event(topic(run_id), {**done, "restricted": reporter.restricted})
 
 
 class Counter:
@@ -140,10 +144,17 @@ def watching(
             del _LOCAL[run_id]
         return
 
+    # The owner of the quota says it where the scheduler is. If that is elsewhere, nobody reads it.
+    scheduler = getattr(client.cluster, "scheduler", None)
+    is_here = isinstance(scheduler, distributed.Scheduler)
+    unsaid = [] if is_here else [RESTRICTED]
+
     def hear(event: tuple[Any, dict[str, Any]]) -> None:
         # The scheduler adds to the event which worker it is from.
         told = event[1]
         counter.add(told["done"], told["failed"], told["member"], Compute(*told["cost"]))
+        if told["restricted"] and unsaid:
+            logger.warning(unsaid.pop())
 
     client.subscribe_topic(topic(run_id), hear)
     try:

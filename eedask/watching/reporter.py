@@ -43,13 +43,16 @@ class Reporter:
     ----------
     sample : ComputeSample
     run_id, member : str
-        Tells the processes of a run apart.
+        The member tells the processes of a run apart.
+    restricted : bool
+        Whether Earth Engine has told that the project's compute quota is used up.
     """
 
     def __init__(self, run_id: str, *, costs_early: bool = False) -> None:
         self.sample = ComputeSample(early=costs_early)
         self.member = uuid.uuid4().hex
         self.run_id = run_id
+        self.restricted = False
         self._changed: dict[int, PartitionCounts] = {}
         # Of partitions that are worked on, and the sum of those that are over.
         self._meters: set[Meter] = set()

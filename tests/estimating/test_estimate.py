@@ -66,7 +66,9 @@ def test_the_estimate_is_what_the_run_costs_and_its_pilot_is_kept(
     after = earth_engine.stats()
     fetched = requests_since(earth_engine, spent)
     if made is chips:
-        assert (fetched, estimate.requests.expected) == (COUNT - 12 + 2, COUNT + 1)
+        # One for the grid, and a few for the costs.
+        assert COUNT - 12 + 1 < fetched <= COUNT - 12 + 4
+        assert estimate.requests.expected == COUNT + 1
         assert estimate.nbytes.expected == pytest.approx(result.manifest["nbytes"].sum())
     # The pilot's own requests, and those that tell of an image and of costs, are few but not none.
     real = after["eecu_seconds"] - before["eecu_seconds"]

@@ -138,6 +138,28 @@ def test_restricted_mode_is_told_once_with_what_it_means(earth_engine, places, t
     said = [r.getMessage() for r in caplog.records if "parallelism_restricted" in r.getMessage()]
     assert len(said) == 1
     assert "compute quota is used up" in said[0]
+    assert "until the month is over; going on with 2 at once" in said[0]
+
+
+def test_restricted_mode_and_costs_are_told_where_the_scheduler_is_elsewhere(
+    earth_engine, places, tmp_path, caplog
+):
+    """A client that knows the scheduler's address alone takes its log for another process's."""
+    where = {"processes": False, "protocol": "tcp", "dashboard_address": "127.0.0.1:0"}
+    seen = []
+    earth_engine.set_quotas(monthly_eecu_hours=0)
+    try:
+        with (
+            distributed.LocalCluster(n_workers=1, **where) as cluster,
+            distributed.Client(cluster.scheduler_address),
+        ):
+            plan = plan_of(places.iloc[:30], tmp_path)
+            plan.run(progress=seen.append, max_eecu_hours=1)
+    finally:
+        earth_engine.set_quotas(monthly_eecu_hours=None)
+    said = [r.name for r in caplog.records if "parallelism_restricted" in r.getMessage()]
+    assert sorted(said) == ["eedask.quota.owner", "eedask.run.progress"]
+    assert seen[-1].eecu_s == pytest.approx(0.3, rel=0.3)
 
 
 # The sample.
