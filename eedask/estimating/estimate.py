@@ -31,7 +31,7 @@ class Pilot:
         Columns ``items``, ``failed`` (of them), ``requests``, ``weight``, ``seconds`` (of all
         requests, added up), ``nbytes`` and ``eecu_s``, NaN where it was not told.
     cpu_s : float
-        Seconds of this machine's processors for all items.
+        Seconds that this machine's processors work for a request.
     processes : int
         Processes that the run has.
     """
@@ -182,7 +182,8 @@ def estimated(
     )
     took = took or Range(0.0, 0.0, 0.0)
     count = int(measured["items"].sum())
-    seconds, limited_by = _time(requests, took, ceiling, items * pilot.cpu_s / count, pilot)
+    work = expected * pilot.cpu_s / pilot.processes
+    seconds, limited_by = _time(requests, took, ceiling, work)
     return Estimate(
         verb=verb,
         items=items,
@@ -197,9 +198,7 @@ def estimated(
     )
 
 
-def _time(
-    requests: Range, took: Range, ceiling: Ceiling, cpu_s: float, pilot: Pilot
-) -> tuple[Range, str]:
+def _time(requests: Range, took: Range, ceiling: Ceiling, work: float) -> tuple[Range, str]:
     """Return how long a run takes, and what it waits for.
 
     Parameters
@@ -207,20 +206,17 @@ def _time(
     requests, took : Range
         Requests, and the seconds that all of them last, added up.
     ceiling : Ceiling
-    cpu_s : float
-        Of this machine's processors, for all items.
-    pilot : Pilot
+    work : float
+        Seconds that each process of this machine works; it does so on one processor at a time.
     """
     each = took.expected / max(1.0, requests.expected)
-    # A process's own work is done by one processor at a time.
     bounds = {
         f"the quota of {ceiling.rate:g} requests a second": requests * (1 / ceiling.rate)
         if ceiling.rate
         else Range(0.0, 0.0, 0.0),
         f"latency: {ceiling.concurrency} requests at once, of {each:.2g} s each": took
         * (1 / ceiling.concurrency),
-        f"this machine: its processors work {cpu_s / max(1, pilot.processes):.2g} s for"
-        f" {requests.expected:,.0f} requests": Range.around(cpu_s / max(1, pilot.processes), 0.3),
+        f"this machine: each process works {work:.2g} s": Range.around(work, 0.3),
         f"latency: a request lasts {each:.2g} s": Range.around(each, 0.3),
     }
     limited_by = max(bounds, key=lambda words: bounds[words].expected)

@@ -18,6 +18,7 @@ from eedask.run.options import RunOptions
 from eedask.run.spec import RunSpec
 from eedask.run.task import Task
 from eedask.watching.compute import Spent
+from eedask.watching.meter import RequestCounts, sum_of
 
 # Items that are asked for in each of several ways.
 _FEW = 5
@@ -47,18 +48,18 @@ def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: 
         If all items are done, or none of the pilot's can be asked for.
     """
     task, dataset = spec.task, spec.dataset
-    parts, cpu_s = [], 0.0
+    parts, counts = [], RequestCounts()
     for only in passes_of(task, dataset, count):
         part = replace(spec, run_id=uuid.uuid4().hex[:12], only=only, costs_early=True)
         spent = do(part)
         parts.append(measured(dataset, task, part.run_id, only, spent))
-        cpu_s += sum(one.requests.cpu_s for one in spent)
+        counts.add(sum_of(one.requests for one in spent))
     if not any(map(len, parts)):
         raise InputError(
             "there is nothing to estimate: all items are done, or no request can be made for those"
             " that are left; see the manifest"
         )
-    pilot = Pilot(pd.concat(parts), cpu_s, _processes())
+    pilot = Pilot(pd.concat(parts), _work_of_one(counts), _processes())
     weights, items = weights_of_all(task, dataset), dataset.plan()["count"]
     ways = _compared(spec, options)
     return estimated(spec.verb, items, before, weights, options.ceiling, pilot, ways)
@@ -73,6 +74,12 @@ def _compared(spec: RunSpec, options: RunOptions) -> tuple[Way, ...]:
             if url != endpoint.url:
                 ways[f"endpoint={name!r}"] = task.sent_to(replace(endpoint, url=url))
     return compared(ways, few_undone(spec.dataset, _FEW), options.retry, options.ceiling)
+
+
+def _work_of_one(counts: RequestCounts) -> float:
+    """Return the seconds that processors worked for a request, but for the one that imported."""
+    others = counts.requests - 1
+    return (counts.cpu_s - counts.most_cpu_s) / others if others else counts.cpu_s
 
 
 def _processes() -> int:

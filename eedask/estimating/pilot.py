@@ -16,7 +16,7 @@ from eedask.items.item import WorkItem
 from eedask.run.task import Job, Task
 from eedask.watching.compute import Compute, Spent
 
-# Requests of a pilot whose items share requests. They hold one part, two parts, … of its items:
+# Requests of a pilot whose items share requests. Each holds twice as many items as the one before:
 # the cost of a request is told from that of an item where requests have several sizes.
 _REQUESTS = 4
 # Partitions that are looked into to find what all items weigh.
@@ -107,8 +107,8 @@ def few_undone(dataset: Dataset, count: int) -> list[WorkItem]:
 
 
 def _sizes(count: int) -> list[int]:
-    """Return the items of each request: about 1, 2, 3, … parts of all of them."""
-    parts = np.arange(1, min(_REQUESTS, count) + 1)
+    """Return the items of each request: about 1, 2, 4, 8 parts of all of them."""
+    parts = 2 ** np.arange(min(_REQUESTS, count))
     ends = np.round(np.cumsum(parts) / parts.sum() * count).astype(int)
     return [size for size in np.diff(ends, prepend=0).tolist() if size]
 

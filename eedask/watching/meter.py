@@ -38,9 +38,9 @@ class RequestCounts:
     errors : dict of str to int
         Requests that failed, by the kind of their error; see :mod:`eedask.errors`. An answer that
         turns out to be broken counts here and among those that succeeded.
-    cpu_s : float
-        Seconds that the processors of this machine worked for the items: to make requests, and to
-        read answers.
+    cpu_s, most_cpu_s : float
+        Seconds that this machine's processors worked to make requests and to read answers: in all,
+        and most at a time.
     """
 
     requests: int = 0
@@ -51,6 +51,7 @@ class RequestCounts:
     seconds: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
     cpu_s: float = 0.0
+    most_cpu_s: float = 0.0
 
     @property
     def throttled(self) -> int:
@@ -66,6 +67,7 @@ class RequestCounts:
         self.latencies = [a + b for a, b in zip(self.latencies, other.latencies, strict=True)]
         self.seconds += other.seconds
         self.cpu_s += other.cpu_s
+        self.most_cpu_s = max(self.most_cpu_s, other.most_cpu_s)
         self.errors = dict(Counter(self.errors) + Counter(other.errors))
 
 
@@ -104,9 +106,10 @@ class Meter:
             self._counts.nbytes += nbytes
 
     def worked(self, cpu_s: float) -> None:
-        """Count the seconds of a processor that a thread worked for items."""
+        """Count the seconds of a processor that a thread worked at a time."""
         with self._lock:
             self._counts.cpu_s += cpu_s
+            self._counts.most_cpu_s = max(self._counts.most_cpu_s, cpu_s)
 
     def failed(self, error: BaseException) -> None:
         """Count the error of a request."""

@@ -1,6 +1,6 @@
 """What ``plan.estimate()`` says after 20 items, and what the run of all of them then takes.
 
-    python tests/benchmarks/estimate.py [--items 4000] [--pilot 20] [--verbs chips …]
+    python tests/benchmarks/estimate.py [--items 4000] [--pilot 20] [--rate 100] [--verbs chips …]
 
 On an emulator with the quota of a project, 40 requests at once and 100 a second, of 0.2 s each,
 and a GeoTIFF that is made for this and mounted. The compute that the emulator counts is the same
@@ -35,10 +35,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=4000)
     parser.add_argument("--pilot", type=int, default=20)
+    parser.add_argument("--rate", type=float, default=100, help="requests a second")
     parser.add_argument("--verbs", nargs="+", choices=PLANS, default=list(PLANS))
     args = parser.parse_args()
     print(machine())
-    quota = {"concurrency": 40, "rate": 100, "latency": 0.2}
+    quota = {"concurrency": 40, "rate": args.rate, "latency": 0.2}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "field.tif")
         write_field(path)
@@ -49,7 +50,7 @@ def main() -> None:
 
 def compared(running: Emulator, verb: str, args: argparse.Namespace, out: Path) -> list[object]:
     """Return a row: the estimate of a plan, and its run without what the pilot has done."""
-    plan = PLANS[verb](places(args.items), out)
+    plan = PLANS[verb](places(args.items), out, rate=args.rate)
     running.reset_stats()
     estimate = plan.estimate(args.pilot)
     print(estimate, flush=True)
@@ -79,12 +80,12 @@ def write_field(path: Path) -> None:
 
 
 def places(count: int) -> gpd.GeoDataFrame:
-    """Return random points on the raster, with a radius in metres each, from 100 to 2,000."""
+    """Return random points on the raster, with a radius in metres each, from 50 to 400."""
     rng = np.random.default_rng(3)
-    edge = 2500
+    edge = 500
     x = rng.uniform(WEST + edge, WEST + SIDE * PIXEL - edge, count)
     y = rng.uniform(NORTH - SIDE * PIXEL + edge, NORTH - edge, count)
-    radius = 100 * 20 ** rng.random(count)
+    radius = 50 * 8 ** rng.random(count)
     return gpd.GeoDataFrame({"radius": radius}, geometry=gpd.points_from_xy(x, y), crs=CRS)
 
 
@@ -93,17 +94,18 @@ def index() -> ee.Image:
     return ee.Image(FIELD).normalizedDifference(["nir", "red"])
 
 
-def chips(items: gpd.GeoDataFrame, out: Path) -> eedask.Plan:
-    return eedask.chips(items, index(), out=out, shape=(64, 64), scale=10, crs=CRS, format="npy")
+def chips(items: gpd.GeoDataFrame, out: Path, **more: object) -> eedask.Plan:
+    grid = {"shape": (64, 64), "scale": 10, "crs": CRS, "format": "npy"}
+    return eedask.chips(items, index(), out=out, **grid, **more)
 
 
-def reduce_regions(items: gpd.GeoDataFrame, out: Path) -> eedask.Plan:
+def reduce_regions(items: gpd.GeoDataFrame, out: Path, **more: object) -> eedask.Plan:
     regions = items.set_geometry(items.buffer(items["radius"], quad_segs=4))
-    return eedask.reduce_regions(regions, index(), "mean", out=out, scale=10)
+    return eedask.reduce_regions(regions, index(), "mean", out=out, scale=10, **more)
 
 
-def sample_points(items: gpd.GeoDataFrame, out: Path) -> eedask.Plan:
-    return eedask.sample_points(items, index(), out=out, scale=10)
+def sample_points(items: gpd.GeoDataFrame, out: Path, **more: object) -> eedask.Plan:
+    return eedask.sample_points(items, index(), out=out, scale=10, **more)
 
 
 PLANS = {"chips": chips, "reduce_regions": reduce_regions, "sample_points": sample_points}
