@@ -22,22 +22,20 @@ from eedask.dataset.question import Question
 from eedask.dataset.rows import FAILED, OK
 from eedask.dataset.run_lock import one_run
 from eedask.dataset.staging import stage
-from eedask.earthengine.retry import RetryPolicy
-from eedask.errors import DatasetError, InputError, RequestError, RunStopped
+from eedask.errors import DatasetError, InputError, RunStopped
 from eedask.estimating.estimate import Estimate
 from eedask.estimating.measuring import estimate
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
-from eedask.quota.asking import Asking
 from eedask.results.reporting.notebook import plan_html
 from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag, stop
 from eedask.run.explanation import Explanation, explanation
 from eedask.run.options import RunOptions
+from eedask.run.preparing import prepared
 from eedask.run.progress import Counter, Listener, Progress, listener
 from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
-from eedask.run.stopping import STOPPING, reason_to_stop
 from eedask.run.task import Task
 from eedask.watching.compute import Spent
 from eedask.watching.map_sample import points_of, share_of
@@ -352,7 +350,7 @@ class Plan:
 
     def _spec(self, dataset: Dataset, run_id: str, retry_failed: bool = False) -> RunSpec:
         """Send the requests that come before the first item; return what workers have to know."""
-        task = self._prepared()
+        task = prepared(self.task, sample_items(self.items), self.options, self.verb)
         if task.schema is not None:
             dataset.values.state(task.schema)
         return RunSpec(
@@ -366,22 +364,6 @@ class Plan:
             retry_failed=retry_failed,
             resumes=dataset.counts()[OK] > 0,
         )
-
-    def _prepared(self) -> Task:
-        """Return the task with the answers that it needs before the first item."""
-        # All items depend on these requests, so they get at least the usual number of tries.
-        tries = max(self.options.retry.tries, RetryPolicy().tries)
-        policy = replace(self.options.retry, tries=tries)
-        try:
-            with Asking(self.task.endpoint, self.verb, policy, self.options.ceiling) as asking:
-                return self.task.prepare(asking.send, sample_items(self.items))
-        except STOPPING as error:
-            raise RunStopped(reason_to_stop(error)) from error
-        except RequestError as error:
-            raise RunStopped(
-                f"Earth Engine cannot say what {self.verb} would give, even of the first items:"
-                f" {str(error).rstrip('.')}. Mend the plan, or the items, and run again"
-            ) from error
 
     def _progress_so_far(self, retry_failed: bool) -> Progress:
         dataset = Dataset(self.out)

@@ -91,8 +91,8 @@ eedask.quota: adaptive messages owner share limiter scheduler_plugin links lease
 eedask.results: contact_sheet csv_text runs reporting summary layouts values chip_files
   common_grid blocks lazy_bands coordinates chip_dataset shown result
 eedask.run: options profiler own_cluster progress run_limits request_pool stopping forecast task
-  explanation workers_present spec process lifetime job_sender outcomes stats_keeper partition
-  execute
+  preparing explanation workers_present spec process lifetime job_sender outcomes stats_keeper
+  partition execute
 eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns
   failures page notebook drawing exploring
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
