@@ -152,6 +152,8 @@ def _collect(
             stats.write()
             flushed = time.monotonic()
     found.flush(process)
+    if spec.costs_early and not process.reporter.sample.is_told and verdict.reason is None:
+        process.ask_costs(last=True)
     # The costs may have been told since the last row.
     tell_done(process.reporter, [])
     stats.write()

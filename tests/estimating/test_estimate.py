@@ -13,6 +13,8 @@ from mounted import SCENE
 from watching import requests_since
 
 import eedask
+from eedask.dataset.dataset import Dataset
+from eedask.dataset.folder import folder_at
 from eedask.earthengine import endpoint
 from eedask.errors import InputError
 from eedask.estimating.scaling import Line, Range
@@ -60,6 +62,7 @@ def test_the_estimate_is_what_the_run_costs_and_its_pilot_is_kept(
     done = eedask.open_result(tmp_path).manifest["status"].eq("ok").sum()
     assert (estimate.items, estimate.pilot, estimate.failed) == (COUNT, 12, 0)
     assert done == 12
+    assert eedask.open_result(tmp_path).stats["eecu_s"].notna().all()
     spent = earth_engine.stats()
     result = plan.run(progress=False)
     assert result.manifest["status"].eq("ok").all()
@@ -121,6 +124,8 @@ def test_both_endpoints_are_asked_for_the_same_items_where_none_is_chosen(
 def test_a_larger_tile_scale_is_tried_where_none_is_stated(earth_engine, places, tmp_path, threads):
     estimate = regions(places, tmp_path / "open").estimate(n=4)
     assert [way.name for way in estimate.ways] == ["as planned", "tile_scale=4"]
+    ways = sum(way.eecu_seconds for way in estimate.ways)
+    assert Dataset(folder_at(tmp_path / "open", "out")).plan()["eecu_s"] > ways > 0
     assert regions(places, tmp_path / "stated", tile_scale=2).estimate(n=4).ways == ()
 
 
