@@ -167,9 +167,9 @@ class Plan:
             raise InputError(
                 "overwrite=True begins anew, and extend=True goes on; give one of them"
             )
-        run_id = uuid.uuid4().hex[:12]
+        run_id, result = uuid.uuid4().hex[:12], Result(Dataset(self.out), self._retry)
         with (
-            self._summed_up(progress),
+            self._summed_up(result, progress),
             one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
             listener(progress, self.verb) as listen,
         ):
@@ -179,7 +179,7 @@ class Plan:
             # Not print, whose text would stand at the end of the bar.
             tell = tqdm.write if progress is True else logger.info
             if before.done == before.total:
-                tell("nothing is left to do: all items were done before")
+                tell("nothing is left to do: earlier runs came to all items")
             else:
                 spec = self._spec(dataset, run_id, retry_failed)
                 spec = replace(spec, costs_early=max_eecu_hours is not None)
@@ -188,7 +188,7 @@ class Plan:
                 # Counts from other processes may come late; the rows that are written count.
                 listen(self._progress_so_far(retry_failed=False))
             self.out.sweep()
-        return Result(dataset, self._retry)
+        return result
 
     def explain(self, *, latency: float = 1.0) -> Explanation:
         """Return what the plan will ask of Earth Engine, in words and numbers; nothing is sent.
@@ -323,17 +323,17 @@ class Plan:
         return counter
 
     @contextlib.contextmanager
-    def _summed_up(self, progress: bool | Listener) -> Iterator[None]:
-        """Print what there is when a run has ended, or was stopped, if its bar is shown."""
+    def _summed_up(self, result: Result, progress: bool | Listener) -> Iterator[None]:
+        """Print a summary when a run has ended, or was stopped, if its bar is shown."""
         try:
             yield
         except RunStopped:
             # Before the first item, there is nothing to tell but why.
             if progress is True and self._progress_so_far(retry_failed=False).done:
-                print(Result(Dataset(self.out)).summary())
+                print(result.summary())
             raise
         if progress is True:
-            print(Result(Dataset(self.out)).summary())
+            print(result.summary())
 
     def _retry(self, progress: bool | Listener) -> Result:
         return self.run(progress=progress, retry_failed=True)

@@ -244,6 +244,21 @@ class Dataset:
                 counts[found["values"]] += found["counts"]
         return counts
 
+    def outcomes(self) -> pa.Table:
+        """Return what became of items, without reading the items.
+
+        Returns
+        -------
+        Table
+            A row for each item that a run has come to, with the columns id, status, nbytes,
+            error_kind and error of the manifest.
+        """
+        columns = ["id", "status", "nbytes", "error_kind", "error"]
+        parts = self._all_rows(columns).values()
+        # The empty part says which columns there are where there is no other.
+        empty = rows_table([]).select(columns)
+        return pa.concat_tables([empty, *parts], promote_options="default")
+
     def bands(self) -> pd.Series:
         """Return the bands of each item that has a chip, by its id, as :func:`bands_in` reads them.
 

@@ -29,6 +29,7 @@ from eedask.results.values import all_values
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +66,8 @@ class Shown:
         ``attempts`` : int
             Requests that were sent for the item, alone or with others.
         ``elapsed_s`` : float
-            Seconds that they took, waiting and retries included. Of items that share requests,
-            each has an equal share, so that sums are those of the requests' threads.
+            Seconds that they took, waiting and retries included. Items that share requests have
+            equal shares of their seconds, so that those of all items add up.
         ``error_kind``, ``error`` : str
             Of a failed item: the kind of the error (see :mod:`eedask.errors`), and its message,
             in Earth Engine's own words if it answered.
@@ -211,8 +212,13 @@ class Shown:
         reached: for ``n`` requests without retries, ``max(n / rate, n * mean latency /
         concurrency)`` seconds, or one request's, if that is more.
         """
-        is_table = self._dataset.values.schema() is not None
-        return summary_text(self.path, self.manifest, self._runs, is_table=is_table)
+        # Not from the manifest, which holds the items: there may be millions.
+        total, is_table = self._dataset.plan()["count"], self._dataset.values.exists
+        return summary_text(self.path, total, self._outcomes, self._runs, is_table=is_table)
+
+    @cached_property
+    def _outcomes(self) -> pa.Table:
+        return self._dataset.outcomes()
 
     @cached_property
     def _runs(self) -> list[RunFigures]:

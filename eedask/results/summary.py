@@ -5,9 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-import geopandas as gpd
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from eedask.dataset.rows import FAILED, OK
+from eedask.dataset.rows import FAILED, is_done
 from eedask.errors import printable
 from eedask.results.reporting.markup import plural, size
 from eedask.results.runs import RunFigures
@@ -17,7 +19,7 @@ _MOST_WORDS = 240
 
 
 def summary_text(
-    path: str, manifest: gpd.GeoDataFrame, runs: Sequence[RunFigures], *, is_table: bool
+    path: str, total: int, outcomes: pa.Table, runs: Sequence[RunFigures], *, is_table: bool
 ) -> str:
     """Return the summary of a result.
 
@@ -25,37 +27,42 @@ def summary_text(
     ----------
     path : str
         Of the dataset.
-    manifest : GeoDataFrame
+    total : int
+        Items of the dataset.
+    outcomes : Table
+        What became of those that a run has come to, as
+        :meth:`eedask.dataset.dataset.Dataset.outcomes` returns it. It may have millions of rows.
     runs : sequence of RunFigures
         In their order.
     is_table : bool
         Whether the results are rows of a table.
     """
-    status = manifest["status"]
-    done, failed = manifest[status == OK], manifest[status == FAILED]
-    counts = f"{len(done):,} ok, {len(failed):,} failed, {size(manifest['nbytes'].sum())}"
-    lines = [f"{plural(len(manifest), 'item')}: {counts} in {path}"]
-    lines += _causes(failed)
-    lines += map(str.__add__, ("time:   ", "speed:  "), pace(runs))
+    done = outcomes["id"].filter(is_done(outcomes))
+    failed = outcomes.filter(pc.equal(outcomes["status"], FAILED)).to_pandas()
+    received = size(pc.sum(outcomes["nbytes"]).as_py() or 0)
+    counts = f"{len(done):,} ok, {len(failed):,} failed, {received}"
+    lines = [f"{plural(total, 'item')}: {counts} in {path}", *_causes(failed)]
+    if told := pace(runs):
+        lines += [f"time:   {told[0]}", f"speed:  {told[1]}"]
     opened = f"eedask.open_result({path!r})"
     if len(done):
-        lines.append(f"open:   {opened}.{_opening(done, is_table)}")
+        lines.append(f"open:   {opened}.{'table()' if is_table else f'open({done[0].as_py()!r})'}")
     if len(failed):
         lines.append(f"failed: {opened}.failed")
         lines.append("retry:  plan.run(retry_failed=True)")
-    if left := len(manifest) - len(done) - len(failed):
+    if left := total - len(done) - len(failed):
         are = "is" if left == 1 else "are"
         lines.append(f"go on:  plan.run()  # {plural(left, 'item')} {are} not done")
     return "\n".join(lines)
 
 
-def _causes(failed: gpd.GeoDataFrame) -> list[str]:
+def _causes(failed: pd.DataFrame) -> list[str]:
     """Return a line for each kind of failure, the most frequent first, with an example."""
     lines = []
     for kind, count in failed["error_kind"].value_counts().items():
         example = failed[failed["error_kind"] == kind].iloc[0]
         words = textwrap.shorten(str(example["error"]), _MOST_WORDS, placeholder=" …")
-        lines.append(f"{count:,} x {kind}, such as {printable(str(example.name))}: {words}")
+        lines.append(f"{count:,} x {kind}, such as {printable(str(example['id']))}: {words}")
     return lines
 
 
@@ -68,7 +75,7 @@ def pace(runs: Sequence[RunFigures]) -> list[str]:
     took = f"{_duration(run.wall_s)}{which if len(runs) > 1 else ''}"
     took += f"; {plural(run.requests, 'request')}"
     if run.latency_s is not None:
-        took += f", {run.latency_s:.2g} s each on average"
+        took += f" of {run.latency_s:.2g} s on average"
     if run.retries:
         took += f", {run.retries:,} of them sent again, {run.throttled:,} throttled"
     if run.eecu_s is not None:
@@ -86,7 +93,3 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def _opening(done: gpd.GeoDataFrame, is_table: bool) -> str:
-    return "table()" if is_table else f"open({done.index[:1].tolist()[0]!r})"

@@ -100,7 +100,7 @@ def test_a_report_of_a_series(earth_engine, threads, rasters, tmp_path):
 def test_results_and_plans_in_notebooks(chips, earth_engine, points, tmp_path):
     page = Page(chips._repr_html_())
     assert "11 ok, 1 failed" in page.text
-    assert "; 12 requests, " in page.text
+    assert "; 12 requests of " in page.text
     assert "permanent (1): HTTP 400" in page.text
     assert "b" in page.tags
     assert "Band pattern '<b>nope</b>'" in page.text
