@@ -17,6 +17,7 @@ from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import folder_at
 from eedask.earthengine import endpoint
 from eedask.errors import InputError
+from eedask.estimating.estimate import Estimate
 from eedask.estimating.scaling import Line, Range
 from eedask.estimating.ways import Way, verdict
 
@@ -180,6 +181,17 @@ def test_the_range_grows_with_the_differences_and_shrinks_with_their_number():
     assert width([1.0] * 9) < width([1.0, 2.0, 1.5] * 3) < width([1.0, 2.0, 1.5]) < 2
     assert width([1.0]) == 1
     assert Range.around(10, 2) == Range(0, 10, 30)
+
+
+def test_shares_of_a_month_are_told_as_far_as_they_matter():
+    even = Range(1, 1, 1)
+    small, large = (
+        Estimate("chips", 9, 2, 0, even, even, even, even * hours * 3600.0, "latency")
+        for hours in (0.3, 300)
+    )
+    assert "0.2 % (community), 0.03 % (contributor), under 0.01 % (partner)" in str(small)
+    assert "2 times (community), 30 % (contributor), 0.3 % (partner)" in str(large)
+    assert large.tier_shares["community"] == Range(2, 2, 2)
 
 
 def test_the_verdict_names_the_cheaper_way_or_says_why_not():
