@@ -137,6 +137,14 @@ class ChipTask:
                     prepared = replace(self, told=found.properties, native=native)
         return prepared
 
+    def sent_to(self, endpoint: Endpoint) -> ChipTask:
+        """Return the same work with its requests sent elsewhere."""
+        return replace(self, endpoint=endpoint)
+
+    def ways(self) -> Mapping[str, ChipTask]:
+        """Return none: there is one way only."""
+        return {}
+
     def before(self, samples: int) -> Bounds:
         """Return how many requests :meth:`prepare` sends: one about an image that all share."""
         return Bounds.exactly(sum(image.about is not None for image in self.images))

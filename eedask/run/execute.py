@@ -25,10 +25,12 @@ from eedask.quota import leases
 from eedask.run.lifetime import release
 from eedask.run.own_cluster import own_cluster
 from eedask.run.partition import reason_of_stop, run_partition
+from eedask.run.process import costs_wait
 from eedask.run.progress import Counter, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
 from eedask.watching.announcing import announced
+from eedask.watching.compute import Spent
 from eedask.watching.messages import Beginning
 
 logger = logging.getLogger(__name__)
@@ -134,14 +136,16 @@ def stop(run_id: str, reason: str) -> None:
 def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
     leases.set_ceiling(None, spec.quota, spec.ceiling)
     with watching(spec.run_id, counter):
+        reason: str | None = _INTERRUPTED
         try:
             bag = _bag(partitions, spec, _stops)
             # An executor of the user's has its own number of threads.
             own = isinstance(dask.config.get("scheduler"), concurrent.futures.Executor)
             threads = {} if own else {"num_workers": PARTITIONS_IN_FLIGHT}
             _check_outcome(bag.compute(**threads))
+            reason = None
         finally:
-            release(spec.run_id, _INTERRUPTED)
+            counter.learn(release(spec.run_id, reason))
 
 
 def _on_cluster(
@@ -152,7 +156,7 @@ def _on_cluster(
     client: distributed.Client,
 ) -> None:
     _check_can_travel(spec)
-    with leases.scheduler_needed(client), announced(client, beginning):
+    with leases.scheduler_needed(client), announced(client, beginning, counter.computes):
         _on_scheduler(partitions, spec, counter, client)
 
 
@@ -170,9 +174,11 @@ def _on_scheduler(
             _consume(client, partitions, spec)
         except BaseException as error:
             reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
-            _release_workers(client, spec.run_id, reason)
+            counter.learn(_release_workers(client, spec.run_id, reason))
             raise
-        _release_workers(client, spec.run_id)
+        # They may wait for what their last requests have cost.
+        seconds = _STOP_S + costs_wait(spec)
+        counter.learn(_release_workers(client, spec.run_id, seconds=seconds))
 
 
 def _check_can_travel(spec: RunSpec) -> None:
@@ -186,20 +192,27 @@ def _check_can_travel(spec: RunSpec) -> None:
         ) from error
 
 
-def _release_workers(client: distributed.Client, run_id: str, reason: str | None = None) -> None:
-    """Tell all workers that the run has ended. Workers that do not answer soon are left alone."""
+def _release_workers(
+    client: distributed.Client, run_id: str, reason: str | None = None, seconds: float = _STOP_S
+) -> dict[str, Spent]:
+    """Tell all workers that the run has ended; return what they have spent on it.
 
-    async def ask() -> None:
-        await client.run(_release_worker, run_id, reason, on_error="ignore")
+    Workers that do not answer soon are left alone.
+    """
+
+    async def ask() -> Any:
+        return await client.run(_release_worker, run_id, reason, on_error="ignore")
 
     # The run may have ended because workers, or the cluster, are gone.
     with contextlib.suppress(Exception):
-        client.sync(ask, callback_timeout=_STOP_S)
+        costs = client.sync(ask, callback_timeout=seconds).values()
+        return {member: cost for of_worker in costs for member, cost in of_worker.items()}
+    return {}
 
 
-async def _release_worker(run_id: str, reason: str | None) -> None:
+async def _release_worker(run_id: str, reason: str | None) -> dict[str, Spent]:
     # In a thread: it may take a moment, during which the worker has to answer the scheduler.
-    await asyncio.to_thread(release, run_id, reason)
+    return await asyncio.to_thread(release, run_id, reason)
 
 
 def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None:

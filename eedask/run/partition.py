@@ -36,12 +36,15 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     RunStopped
         If the run is stopped; what is done is written.
     """
+    wanted = None if spec.only is None else spec.only.get(number, frozenset())
+    if wanted is not None and not wanted:
+        return []
     # The old row of an item that is tried again stays until a new one takes its place.
     rows = {row.id: row for row in spec.dataset.rows(number)}
     final = (OK,) if spec.retry_failed else (OK, FAILED)
     done = {id_ for id_, row in rows.items() if row.status in final}
     items = spec.dataset.partition(number)
-    todo = [item for item in items if item.id not in done]
+    todo = [item for item in items if item.id not in done and (not wanted or item.id in wanted)]
     finished = [rows[item.id] for item in items if item.id in done]
     counts = PartitionCounts(number, [item.id for item in items], finished, spec.map_share)
     if not todo:
@@ -50,13 +53,13 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
         found = PartitionRows(number, spec, rows)
         with working(spec) as process:
             jobs = spec.task.jobs(todo)
-            stats = StatsKeeper(spec, counts)
+            stats = StatsKeeper(spec, counts, process.reporter.sample)
             backlog = process.pool.backlog(number, partial(do, process, counts), jobs)
             try:
                 _collect(found, process, backlog, counts, stats)
             finally:
                 backlog.cancel()
-    return [rows[item.id] for item in items]
+    return [rows[item.id] for item in items if item.id in rows]
 
 
 class PartitionRows:
@@ -140,13 +143,19 @@ def _collect(
         for one in done:
             found.add(one)
             counts.add(one.row)
-        tell_done(spec.run_id, [one.row for one in done])
+        process.ask_costs()
+        if done:
+            tell_done(process.reporter, [one.row for one in done])
         process.reporter.tell(counts)
         if over or time.monotonic() - flushed > spec.flush_s:
             found.flush(process)
             stats.write()
             flushed = time.monotonic()
     found.flush(process)
+    if spec.costs_early and not process.reporter.sample.is_told and verdict.reason is None:
+        process.ask_costs(last=True)
+    # The costs may have been told since the last row.
+    tell_done(process.reporter, [])
     stats.write()
     process.reporter.tell(counts, over=True)
     if verdict.reason is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, astuple
 from typing import Any
 
 import distributed
 
+from eedask.watching.compute import Compute
 from eedask.watching.messages import Beginning
 from eedask.watching.scheduler_plugin import BEGIN, END, PLUGIN, WatchingPlugin
 
@@ -22,7 +23,11 @@ _told = False
 
 
 @contextlib.contextmanager
-def announced(client: distributed.Client, beginning: Callable[[], Beginning]) -> Iterator[None]:
+def announced(
+    client: distributed.Client,
+    beginning: Callable[[], Beginning],
+    computes: Mapping[str, Compute],
+) -> Iterator[None]:
     """Return a context in which the scheduler knows that a run goes on.
 
     If that cannot be, the user is warned once, and the run goes on unwatched.
@@ -32,6 +37,8 @@ def announced(client: distributed.Client, beginning: Callable[[], Beginning]) ->
     client : Client
     beginning : callable
         Returns what the scheduler is told of the run.
+    computes : mapping of str to Compute
+        What the requests of each process have cost when the run has ended.
     """
     run_id = reason = None
     try:
@@ -51,7 +58,8 @@ def announced(client: distributed.Client, beginning: Callable[[], Beginning]) ->
     finally:
         # The cluster may be gone; an error about that must not hide why the run ended.
         with contextlib.suppress(Exception):
-            _ask(client, END, run_id=run_id, reason=reason)
+            costs = {member: astuple(cost) for member, cost in computes.items()}
+            _ask(client, END, run_id=run_id, reason=reason, computes=costs)
 
 
 def _warn(trouble: str) -> None:

@@ -28,6 +28,8 @@ class Beginning:
         Items that are done already, and those of them that failed.
     points : tuple of (mark, longitude, latitude)
         The items that the map shows, see :mod:`eedask.watching.map_sample`; degrees.
+    max_eecu_s : float, optional
+        EECU-seconds that the run may use.
     """
 
     run_id: str
@@ -38,6 +40,7 @@ class Beginning:
     done: int = 0
     failed: int = 0
     points: tuple[tuple[int, float, float], ...] = ()
+    max_eecu_s: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", printable(_USER.sub("", self.out)))

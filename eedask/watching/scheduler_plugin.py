@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import distributed
 
 from eedask.quota.scheduler_plugin import PLUGIN as QUOTA
 from eedask.watching import http, metrics
+from eedask.watching.compute import Compute
 from eedask.watching.messages import Beginning
 from eedask.watching.reporter import TOPIC
 from eedask.watching.run_state import Limits, RunState
@@ -104,10 +106,16 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
             del self.runs[run_id]
         return self._trouble
 
-    def _end(self, run_id: str | None, reason: str | None) -> None:
+    def _end(
+        self,
+        run_id: str | None,
+        reason: str | None,
+        computes: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    ) -> None:
         if run_id in self._clients:
             del self._clients[run_id]
-            self.runs[run_id].end(reason)
+            costs = {member: Compute(*cost) for member, cost in computes.items()}
+            self.runs[run_id].end(reason, costs)
 
 
 def complete(scheduler: Any) -> None:
