@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import dask.bag as db
@@ -30,7 +31,8 @@ from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag, stop
 from eedask.run.explanation import Explanation, explanation
 from eedask.run.options import RunOptions
-from eedask.run.progress import Counter, Listener, Progress, listener
+from eedask.run.progress import Listener, Progress
+from eedask.run.progress_bar import listener
 from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
@@ -172,7 +174,7 @@ class Plan:
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
                     self._execute(partitions, spec, before, heard, tell)
                 # Counts from other processes may come late; the rows that are written count.
-                listen(self._progress_so_far(retry_failed=False))
+                listen(self._progress_at_end(listen.latest))
             self.out.sweep()
         return Result(dataset, self._retry)
 
@@ -237,13 +239,9 @@ class Plan:
         listen: Listener,
         tell: Callable[[str], None],
     ) -> None:
-        def beginning() -> Beginning:
-            counts = before.total, before.done, before.failed
-            points = tuple(points_of(self.items))
-            return Beginning(spec.run_id, self.verb, self.out.url, spec.quota, *counts, points)
-
         try:
-            execute(partitions, spec, Counter(before, listen), beginning, tell)
+            beginning = self._beginning(spec, before)
+            execute(partitions, spec, beginning, partial(points_of, self.items), listen, tell)
         except KeyboardInterrupt:
             now = self._progress_so_far(retry_failed=False)
             print(
@@ -252,6 +250,11 @@ class Plan:
                 file=sys.stderr,
             )
             raise
+
+    def _beginning(self, spec: RunSpec, before: Progress) -> Beginning:
+        """Return what is told of a run, given what is done before it."""
+        counts = before.total, before.done, before.failed
+        return Beginning(spec.run_id, self.verb, self.out.url, spec.quota, *counts)
 
     def _retry(self, progress: bool | Listener) -> Result:
         return self.run(progress=progress, retry_failed=True)
@@ -304,6 +307,11 @@ class Plan:
         counts = dataset.counts()
         failed = 0 if retry_failed else counts[FAILED]
         return Progress(dataset.plan()["count"], counts[OK] + failed, failed)
+
+    def _progress_at_end(self, latest: Progress) -> Progress:
+        """Return what is done by the rows that are written, and what was counted of requests."""
+        counts = {"throttled": latest.throttled, "retries": latest.retries}
+        return replace(self._progress_so_far(retry_failed=False), **counts)
 
     def __repr__(self) -> str:
         lines = [f"eedask plan: {self.verb} of {len(self.items)} items into {self.out.url}"]

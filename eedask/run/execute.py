@@ -25,10 +25,10 @@ from eedask.quota import leases
 from eedask.run.lifetime import release
 from eedask.run.own_cluster import own_cluster
 from eedask.run.partition import reason_of_stop, run_partition
-from eedask.run.progress import Counter, watching
+from eedask.run.progress import Listener, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
-from eedask.watching.announcing import announced
+from eedask.watching.announcing import Points, announced
 from eedask.watching.messages import Beginning
 
 logger = logging.getLogger(__name__)
@@ -85,8 +85,9 @@ def check_scheduler() -> None:
 def execute(
     partitions: int,
     spec: RunSpec,
-    counter: Counter,
-    beginning: Callable[[], Beginning],
+    beginning: Beginning,
+    points: Points,
+    listen: Listener,
     tell: Callable[[str], None] = logger.info,
 ) -> None:
     """Run all partitions to their end.
@@ -99,10 +100,12 @@ def execute(
     partitions : int
         How many there are; they are numbered from 0.
     spec : RunSpec
-    counter : Counter
-        Counts each item that is done.
-    beginning : callable
-        Returns what a cluster's dashboard is told of the run.
+    beginning : Beginning
+        The run as it begins.
+    points : callable
+        Returns the points of the items for the map on a cluster's dashboard.
+    listen : callable
+        Is told of the progress, while the run is under way.
     tell : callable
         Called with a line of text that has the address of the dashboard, if a cluster is started.
 
@@ -114,12 +117,12 @@ def execute(
         If the user interrupted it; what is done is kept.
     """
     if (client := leases.current_client()) is not None:
-        _on_cluster(partitions, spec, counter, beginning, client)
+        _on_cluster(partitions, spec, beginning, points, listen, client)
     elif dask.config.get("scheduler", None) is not None:
-        _on_threads(partitions, spec, counter)
+        _on_threads(partitions, spec, beginning, listen)
     else:
         with own_cluster(PARTITIONS_IN_FLIGHT, tell) as client:
-            _on_cluster(partitions, spec, counter, beginning, client)
+            _on_cluster(partitions, spec, beginning, points, listen, client)
 
 
 def stop(run_id: str, reason: str) -> None:
@@ -129,9 +132,9 @@ def stop(run_id: str, reason: str) -> None:
         _release_workers(client, run_id, reason)
 
 
-def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
+def _on_threads(partitions: int, spec: RunSpec, beginning: Beginning, listen: Listener) -> None:
     leases.set_ceiling(None, spec.quota, spec.ceiling)
-    with watching(spec.run_id, counter):
+    with watching(beginning, listen):
         try:
             bag = _bag(partitions, spec, _stops)
             # An executor of the user's has its own number of threads.
@@ -145,25 +148,23 @@ def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
 def _on_cluster(
     partitions: int,
     spec: RunSpec,
-    counter: Counter,
-    beginning: Callable[[], Beginning],
+    beginning: Beginning,
+    points: Points,
+    listen: Listener,
     client: distributed.Client,
 ) -> None:
     _check_can_travel(spec)
-    with leases.scheduler_needed(client), announced(client, beginning):
-        _on_scheduler(partitions, spec, counter, client)
+    with (
+        leases.scheduler_needed(client),
+        announced(client, beginning, points),
+        watching(beginning, listen, client),
+    ):
+        _on_scheduler(partitions, spec, client)
 
 
-def _on_scheduler(
-    partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client
-) -> None:
-    # A client that has lost its scheduler knows of nothing.
-    workers = client.scheduler_info(n_workers=-1).get("workers", {})
-    # A cluster may start out empty, and get its workers later.
-    in_this_process = bool(workers) and all(a.startswith("inproc://") for a in workers)
+def _on_scheduler(partitions: int, spec: RunSpec, client: distributed.Client) -> None:
     leases.set_ceiling(client, spec.quota, spec.ceiling)
-    heard = watching(spec.run_id, counter, None if in_this_process else client)
-    with heard, sharing_tokens(spec.task.endpoint, client):
+    with sharing_tokens(spec.task.endpoint, client):
         try:
             _consume(client, partitions, spec)
         except BaseException as error:

@@ -15,7 +15,6 @@ from eedask.errors import RunStopped
 from eedask.run.lifetime import working
 from eedask.run.outcomes import Done, do, flush
 from eedask.run.process import Process
-from eedask.run.progress import tell_done
 from eedask.run.request_pool import Backlog
 from eedask.run.spec import RunSpec
 from eedask.watching.partition_counts import PartitionCounts
@@ -134,7 +133,6 @@ def _collect(
         for one in done:
             found.add(one)
             counts.add(one.row)
-        tell_done(spec.run_id, [one.row for one in done])
         process.reporter.tell(counts)
         if over or time.monotonic() - flushed > spec.flush_s:
             found.flush(process)

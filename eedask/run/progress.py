@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import distributed
-from tqdm.auto import tqdm
 
-from eedask.dataset.rows import FAILED, Row
+from eedask.watching.messages import Beginning
+from eedask.watching.reporter import heard_here
+from eedask.watching.run_state import Limits, RunState
+from eedask.watching.scheduler_plugin import topic_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Progress:
     """How far a run is; what a callable that is passed as ``progress=`` gets.
 
+    The fields have the names that they have in ``/eedask/status.json``.
+
     Attributes
     ----------
     total : int
         Items of the plan.
     done : int
-        Items that have a row in the manifest, failed ones and those of earlier runs included.
+        Items that have a row in the manifest, failed ones and those of earlier runs included. It
+        may go down where a worker is lost, with rows that it had not written yet.
     failed : int
         Items, of those done, that failed.
+    requests_per_s : float
+        Requests that were sent a second, in the last seconds.
+    in_flight : int
+        Requests that are sent and not answered yet.
+    throttled : int
+        Requests of this run that were refused because of the quota, and are sent again.
+    retries : int
+        Requests of this run that were sent because an earlier try had failed.
+    eta_s : float, optional
+        Seconds until the run ends, if it goes on as in the last minute; None where that is not
+        known yet.
 
     Examples
     --------
@@ -35,107 +54,99 @@ class Progress:
     total: int
     done: int
     failed: int
+    requests_per_s: float = 0.0
+    in_flight: int = 0
+    throttled: int = 0
+    retries: int = 0
+    eta_s: float | None = None
 
 
 Listener = Callable[[Progress], None]
 
-# For each run whose items are done in this process: what to call with (items done, items failed).
-_LOCAL: dict[str, Callable[[int, int], None]] = {}
+
+def progress_of(status: Mapping[str, Any]) -> Progress:
+    """Return the progress of a run, given what :meth:`RunState.status` says of it."""
+    return Progress(**{field.name: status[field.name] for field in fields(Progress)})
 
 
-def topic(run_id: str) -> str:
-    """Return the Dask event topic of a run."""
-    return f"eedask-{run_id}"
+class Told:
+    """Passes progress on to a listener, and keeps the latest.
 
-
-def tell_done(run_id: str, rows: Sequence[Row]) -> None:
-    """Add rows to the progress of a run, from this process or from a Dask worker."""
-    if not rows:
-        return
-    failed = sum(row.status == FAILED for row in rows)
-    if run_id in _LOCAL:
-        _LOCAL[run_id](len(rows), failed)
-        return
-    with contextlib.suppress(ValueError):  # not on a worker: nobody watches
-        worker = distributed.get_worker()
-        worker.log_event(topic(run_id), {"done": len(rows), "failed": failed})
-
-
-class Counter:
-    """Adds up the items that are done, and calls a listener with the sum.
+    An error of the listener comes out of the first call. If a later one fails, where the run is
+    under way, the user is warned and the run goes on unheard.
 
     Parameters
     ----------
-    progress : Progress
-        How far the run is at its start.
     listener : callable
-        Called with a :class:`Progress`, one call at a time.
+
+    Attributes
+    ----------
+    latest : Progress
+        What was told last; before the first call, of no items.
     """
 
-    def __init__(self, progress: Progress, listener: Listener) -> None:
-        self._now = progress
-        self._listener = listener
-        self._lock = threading.Lock()
+    def __init__(self, listener: Listener) -> None:
+        self.latest = Progress(0, 0, 0)
+        self._listener: Listener | None = listener
+        self._heard = False
 
-    def add(self, done: int, failed: int) -> None:
-        """Count more items."""
-        with self._lock:
-            now = self._now
-            # Items whose rows were lost with a worker are done again, and must not count twice.
-            sums = min(now.total, now.done + done), min(now.total, now.failed + failed)
-            self._now = Progress(now.total, *sums)
-            self._listener(self._now)
+    def __call__(self, now: Progress) -> None:
+        """Tell the listener how far the run is."""
+        first, self._heard = not self._heard, True
+        self.latest = now
+        if self._listener is None:
+            return
+        try:
+            self._listener(now)
+        except Exception:
+            if first:
+                raise
+            self._listener = None
+            logger.warning("the function given as progress= fails; the run goes on", exc_info=True)
 
 
 @contextlib.contextmanager
 def watching(
-    run_id: str, counter: Counter, client: distributed.Client | None = None
+    beginning: Beginning, listen: Listener, client: distributed.Client | None = None
 ) -> Iterator[None]:
-    """Return a context in which the events of a run's progress go to a counter.
+    """Return a context in which a listener is told of a run's progress, a few times a second.
 
     Parameters
     ----------
-    run_id : str
-    counter : Counter
+    beginning : Beginning
+    listen : callable
+        Called with a :class:`Progress`, one call at a time.
     client : Client, optional
-        A client of the cluster that does the items; None: this process does them.
+        A client of the cluster that does the items, to whose scheduler the run is announced; None:
+        this process does them.
     """
     if client is None:
-        _LOCAL[run_id] = counter.add
-        try:
+        with _counting_here(beginning, listen):
             yield
-        finally:
-            del _LOCAL[run_id]
         return
 
     def hear(event: tuple[Any, dict[str, Any]]) -> None:
-        # The scheduler adds to the event which worker it is from.
-        counter.add(event[1]["done"], event[1]["failed"])
+        listen(progress_of(event[1]))
 
-    client.subscribe_topic(topic(run_id), hear)
+    topic = topic_of(beginning.run_id)
+    client.subscribe_topic(topic, hear)
     try:
         yield
     finally:
         # The client may be gone; an error about that must not hide the reason why the run ended.
         with contextlib.suppress(Exception):
-            client.unsubscribe_topic(topic(run_id))
+            client.unsubscribe_topic(topic)
 
 
 @contextlib.contextmanager
-def listener(show: bool | Listener, description: str) -> Iterator[Listener]:
-    """Yield the listener that ``show`` asks for: a progress bar, none, or the user's callable."""
-    if callable(show):
-        yield show
-    elif not show:
-        yield lambda _: None
-    else:
-        with tqdm(desc=description, unit="item") as bar:
+def _counting_here(beginning: Beginning, listen: Listener) -> Iterator[None]:
+    run, lock = RunState(beginning), threading.Lock()
 
-            def draw(progress: Progress) -> None:
-                bar.total = progress.total
-                bar.n = progress.done
-                if progress.failed:
-                    bar.set_postfix(failed=progress.failed, refresh=False)
-                bar.refresh()
+    def hear(message: Mapping[str, Any]) -> None:
+        with lock:
+            run.hear(message)
+            run.sample_if_due(Limits())
+            listen(progress_of(run.status(Limits())))
 
-            yield draw
+    with heard_here(beginning.run_id, hear):
+        yield

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import distributed
@@ -15,34 +15,38 @@ from eedask.watching.scheduler_plugin import BEGIN, END, PLUGIN, WatchingPlugin
 
 logger = logging.getLogger("eedask")
 
+# Mark, longitude and latitude of the items that the map shows. Making them takes a while.
+Points = Callable[[], Iterable[tuple[int, float, float]]]
 # Seconds that the scheduler has to answer.
 _TIMEOUT_S = 5.0
 # Whether the user was told that there is no page.
 _told = False
 
 
-@contextlib.contextmanager
-def announced(client: distributed.Client, beginning: Callable[[], Beginning]) -> Iterator[None]:
-    """Return a context in which the scheduler knows that a run goes on.
-
-    If that cannot be, the user is warned once, and the run goes on unwatched.
+def announce(client: distributed.Client, beginning: Beginning, points: Points) -> None:
+    """Tell the scheduler that a run begins. If that cannot be, the user is warned once.
 
     Parameters
     ----------
     client : Client
-    beginning : callable
-        Returns what the scheduler is told of the run.
+    beginning : Beginning
+    points : callable
     """
-    run_id = reason = None
     try:
         client.register_plugin(WatchingPlugin(), name=PLUGIN)
-        run = beginning()
+        run = replace(beginning, points=tuple(points()))
         trouble = _ask(client, BEGIN, whose=client.id, run=asdict(run))
-        run_id = run.run_id
     except Exception as error:
         trouble = f"{type(error).__name__}: {error}"
     if trouble is not None:
         _warn(trouble)
+
+
+@contextlib.contextmanager
+def announced(client: distributed.Client, beginning: Beginning, points: Points) -> Iterator[None]:
+    """Return a context in which the scheduler knows that a run goes on; see :func:`announce`."""
+    reason = None
+    announce(client, beginning, points)
     try:
         yield
     except BaseException as error:
@@ -51,7 +55,7 @@ def announced(client: distributed.Client, beginning: Callable[[], Beginning]) ->
     finally:
         # The cluster may be gone; an error about that must not hide why the run ended.
         with contextlib.suppress(Exception):
-            _ask(client, END, run_id=run_id, reason=reason)
+            _ask(client, END, run_id=beginning.run_id, reason=reason)
 
 
 def _warn(trouble: str) -> None:

@@ -173,6 +173,11 @@ class RunState:
         """Whether the run goes on, and it is time for the next point of its series."""
         return self.runs and time.monotonic() - self._recent[-1].at >= SAMPLE_S
 
+    def sample_if_due(self, limits: Limits) -> None:
+        """Add a point to the series, if the run goes on and it is time."""
+        if self.is_due:
+            self.sample(limits)
+
     def sample(self, limits: Limits) -> None:
         """Add a point to the series."""
         now = self._totals()
