@@ -29,7 +29,7 @@ from eedask.quota.asking import Asking
 from eedask.results.reporting.notebook import plan_html
 from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag, stop
-from eedask.run.explanation import Explanation, explanation
+from eedask.run.explanation import Explanation, explanation, traps_of
 from eedask.run.options import RunOptions
 from eedask.run.progress import Listener, Progress
 from eedask.run.progress_bar import listener
@@ -114,9 +114,10 @@ class Plan:
         Parameters
         ----------
         progress : bool or callable
-            True draws a bar, and prints the address of the dashboard if a cluster is started. A
-            callable is called with an :class:`eedask.Progress` whenever items are done. False
-            shows nothing.
+            True draws a bar in a terminal or a notebook, writes a line a minute elsewhere, and
+            prints the plan's notes, and the address of the dashboard if a cluster is started. A
+            callable is called with an :class:`eedask.Progress` a few times a second. Without a
+            bar, the notes go to the log. False shows nothing.
         retry_failed : bool
             Whether items that failed in an earlier run are tried again.
         overwrite : bool
@@ -171,6 +172,7 @@ class Plan:
                 spec = self._spec(dataset, run_id, retry_failed)
                 # Not print, whose text would stand at the end of the bar.
                 tell = tqdm.write if progress is True else logger.info
+                self._tell_notes(tell)
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
                     self._execute(partitions, spec, before, heard, tell)
                 # Counts from other processes may come late; the rows that are written count.
@@ -250,6 +252,11 @@ class Plan:
                 file=sys.stderr,
             )
             raise
+
+    def _tell_notes(self, tell: Callable[[str], None]) -> None:
+        traps = traps_of(self.task, sample_items(self.items)) if len(self.items) > 1 else []
+        for words in dict.fromkeys([*self.notes, *traps]):
+            tell(f"note: {words}")
 
     def _beginning(self, spec: RunSpec, before: Progress) -> Beginning:
         """Return what is told of a run, given what is done before it."""
