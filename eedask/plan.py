@@ -218,8 +218,9 @@ class Plan:
         Dask computes the bag, and what is made of it, on the current ``distributed.Client``, or
         else by threads. Its scheduler "processes" is refused, as each of its processes would send
         as many requests as the whole quota allows. What a process holds for the bag (threads,
-        connections) is given up a few seconds after its last partition. While a bag is computed,
-        the folder is not guarded against other runs: start none in it.
+        connections) is given up a few seconds after its last partition. If there is a client when
+        this is called, its dashboard shows the bag, as waiting until it is computed. While a bag
+        is computed, the folder is not guarded against other runs: start none in it.
 
         Raises
         ------
@@ -230,8 +231,9 @@ class Plan:
         run_id = uuid.uuid4().hex[:12]
         with one_run(self.out, self.verb, lambda reason: stop(run_id, reason)):
             dataset, partitions = self._stage()
-            spec = self._spec(dataset, run_id)
-        return rows_bag(partitions, replace(spec, idle_s=_BAG_IDLE_S))
+            spec = replace(self._spec(dataset, run_id), idle_s=_BAG_IDLE_S)
+            beginning = self._beginning(spec, self._progress_so_far(retry_failed=False))
+        return rows_bag(partitions, spec, beginning, partial(points_of, self.items))
 
     def _execute(
         self,

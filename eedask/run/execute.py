@@ -8,7 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import cloudpickle
@@ -28,7 +28,7 @@ from eedask.run.partition import reason_of_stop, run_partition
 from eedask.run.progress import Listener, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
-from eedask.watching.announcing import Points, announced
+from eedask.watching.announcing import Points, announce, announced
 from eedask.watching.messages import Beginning
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,18 @@ class RowsBag(db.Bag):  # type: ignore[misc]
     __dask_scheduler__ = staticmethod(dask.threaded.get)
 
 
-def rows_bag(partitions: int, spec: RunSpec) -> db.Bag:
-    """Return the lazy bag of manifest rows; computing it does the work."""
+def rows_bag(partitions: int, spec: RunSpec, beginning: Beginning, points: Points) -> db.Bag:
+    """Return the lazy bag of manifest rows; computing it does the work.
+
+    If there is a client, its cluster's dashboard shows the bag from now on.
+
+    Parameters
+    ----------
+    partitions, spec, beginning, points
+        As of :func:`execute`.
+    """
+    if (client := leases.current_client()) is not None:
+        announce(client, replace(beginning, is_bag=True), points)
     bag = _bag(partitions, spec, _rows)
     return RowsBag(bag.dask, bag.name, bag.npartitions)
 
@@ -245,7 +255,7 @@ def _again(
 
     It gets a new key: while workers die, the scheduler may still act on the state of the old key.
     """
-    key = (f"{spec.name}-{spec.run_id}", number, repeats)
+    key = (spec.key, number, repeats)
     with distributed.span(spec.name):
         return client.submit(_stops, number, spec, key=key, priority=1)
 
@@ -288,6 +298,5 @@ def _stops(number: int, spec: RunSpec) -> list[str | None]:
 def _bag(partitions: int, spec: RunSpec, function: Any) -> db.Bag:
     # Each Dask task carries the spec. If it were one node that all depend on, all partitions would
     # fail with the worker that holds it.
-    name = f"{spec.name}-{spec.run_id}"
-    tasks = {(name, number): (function, number, spec) for number in range(partitions)}
-    return db.Bag(tasks, name, partitions)
+    tasks = {(spec.key, number): (function, number, spec) for number in range(partitions)}
+    return db.Bag(tasks, spec.key, partitions)

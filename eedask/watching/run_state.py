@@ -20,6 +20,8 @@ RATE_S, ETA_S = 5.0, 60.0
 _THROTTLED = 0.02
 
 RUNNING, THROTTLED, FINISHED, STOPPED = "running", "throttled", "finished", "stopped"
+# Of a bag that the user has not computed yet.
+WAITING = "waiting"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class RunState:
     number : int
         Counts the runs of the scheduler.
     state : str
-        RUNNING, THROTTLED, FINISHED or STOPPED.
+        WAITING, RUNNING, THROTTLED, FINISHED or STOPPED.
     reason : str
         Why the run was stopped.
     members : dict
@@ -107,18 +109,24 @@ class RunState:
 
     def __post_init__(self) -> None:
         self.done, self.failed = self.beginning.done, self.beginning.failed
-        self.began, self.took_s = time.time(), 0.0
         self._parts: dict[int, _Part] = {}
         self.points = {mark: (x, y, map_sample.WAITING) for mark, x, y in self.beginning.points}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Let time, and the lines, begin now."""
+        self.began, self.took_s = time.time(), 0.0
         self._recent: deque[Totals] = deque([self._totals()])
-        # Lines begin where the run does.
+        self.series.clear()
         self.series.append(Point(1e3 * self.began))
 
     @property
     def state(self) -> str:
-        """What the run is doing: RUNNING, THROTTLED, FINISHED or STOPPED."""
+        """What the run is doing: WAITING, RUNNING, THROTTLED, FINISHED or STOPPED."""
         if self._ended is not None:
             return self._ended
+        if self._waits:
+            return WAITING
         last = self.series[-1]
         refused = last.throttled_per_s > _THROTTLED * last.requests_per_s
         return THROTTLED if refused else RUNNING
@@ -147,11 +155,15 @@ class RunState:
 
     def hear(self, message: Mapping[str, Any]) -> None:
         """Take a message of :class:`eedask.watching.reporter.Reporter`."""
+        if self._waits:
+            self._begin()
         for part in message["partitions"]:
             self._hear_partition(part)
         if "member" in message:
             counts = RequestCounts(**message["requests"])
             self.members[message["member"]] = (message.get("worker", ""), counts)
+        if self.beginning.is_bag and self.done == self.beginning.total:
+            self.end(None)
 
     def lose(self, worker: str) -> None:
         """Note that a worker is gone, with its requests under way."""
@@ -160,7 +172,9 @@ class RunState:
                 counts.in_flight = 0
 
     def end(self, reason: str | None) -> None:
-        """Note the run's end, and why it was stopped, if it was."""
+        """Note the run's end, and why it was stopped, if it was; the first end stays."""
+        if not self.runs:
+            return
         self._ended = FINISHED if reason is None else STOPPED
         self.reason = reason or ""
         self.took_s = time.time() - self.began
@@ -208,6 +222,10 @@ class RunState:
             "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
             "failures": dict(+self.failures),
         }
+
+    @property
+    def _waits(self) -> bool:
+        return self.beginning.is_bag and not self._parts
 
     def _hear_partition(self, message: Mapping[str, Any]) -> None:
         number, now = message["number"], _Part(message["done"], message["failures"])
