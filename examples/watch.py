@@ -1,4 +1,4 @@
-"""A run to watch: two worker processes, requests that fail now and then, and the page that shows it.
+"""A run to watch: two worker processes, requests that fail now and then, and a page that shows all.
 
 Fetches small chips of elevation around random points in Colorado, from an emulator that refuses
 some requests (429, 503) as a busy Earth Engine does; one chip in a hundred asks for a band that
@@ -43,11 +43,11 @@ def main() -> None:
             scale=30,
             crs="utm",
             format="npy",
-            concurrency=20,
+            concurrency=10,
         )
+        print(plan)
         result = plan.run(overwrite=True)
     print(result.summary())
-    print(result.failed["error"].value_counts().to_string())
 
 
 def points(count: int, seed: int) -> gpd.GeoDataFrame:
@@ -66,7 +66,7 @@ def elevation(item: eedask.Item) -> ee.Image:
 def parse_arguments() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=500, help="chips")
+    parser.add_argument("--count", type=int, default=300, help="chips")
     parser.add_argument("--dashboard", default="127.0.0.1:8787", help="address of the page")
     parser.add_argument("--out", default="watch", help="the folder to fill")
     parser.add_argument("--seed", type=int, default=42, help="of the random points")
