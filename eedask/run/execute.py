@@ -25,7 +25,7 @@ from eedask.quota import leases
 from eedask.run.lifetime import release
 from eedask.run.own_cluster import own_cluster
 from eedask.run.partition import reason_of_stop, run_partition
-from eedask.run.progress import Listener, watching
+from eedask.run.progress import Listener, counting_here, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
 from eedask.watching.announcing import Points, announce, announced
@@ -43,6 +43,7 @@ _STOP_S = 4.0
 # Seconds between looks for partitions that have ended.
 _POLL_S = 0.05
 _INTERRUPTED = "the run was interrupted"
+Look = Callable[[], None]
 _IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
 
 
@@ -144,7 +145,7 @@ def stop(run_id: str, reason: str) -> None:
 
 def _on_threads(partitions: int, spec: RunSpec, beginning: Beginning, listen: Listener) -> None:
     leases.set_ceiling(None, spec.quota, spec.ceiling)
-    with watching(beginning, listen):
+    with counting_here(beginning, listen):
         try:
             bag = _bag(partitions, spec, _stops)
             # An executor of the user's has its own number of threads.
@@ -167,16 +168,16 @@ def _on_cluster(
     with (
         leases.scheduler_needed(client),
         announced(client, beginning, points),
-        watching(beginning, listen, client),
+        watching(client, spec.run_id, listen) as look,
     ):
-        _on_scheduler(partitions, spec, client)
+        _on_scheduler(partitions, spec, client, look)
 
 
-def _on_scheduler(partitions: int, spec: RunSpec, client: distributed.Client) -> None:
+def _on_scheduler(partitions: int, spec: RunSpec, client: distributed.Client, look: Look) -> None:
     leases.set_ceiling(client, spec.quota, spec.ceiling)
     with sharing_tokens(spec.task.endpoint, client):
         try:
-            _consume(client, partitions, spec)
+            _consume(client, partitions, spec, look)
         except BaseException as error:
             reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
             _release_workers(client, spec.run_id, reason)
@@ -211,15 +212,16 @@ async def _release_worker(run_id: str, reason: str | None) -> None:
     await asyncio.to_thread(release, run_id, reason)
 
 
-def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None:
+def _consume(client: distributed.Client, partitions: int, spec: RunSpec, look: Look) -> None:
     """Run all partitions and repeat those whose worker died; release each as it ends."""
+    presence = Presence(lambda: len(client.nthreads()))
     with distributed.span(spec.name):
         futures = client.compute(_bag(partitions, spec, _stops).to_delayed())
     left = {future.key: (number, REPEATS, future) for number, future in enumerate(futures)}
     ending = distributed.as_completed(futures, loop=client.loop)
     del futures
     try:
-        for future in _as_they_end(ending, Presence(lambda: len(client.nthreads()))):
+        for future in _as_they_end(ending, presence.look, look):
             number, repeats, _ = left.pop(future.key)
             if future.status == "finished":
                 _check_outcome(_result_of(future))
@@ -236,15 +238,14 @@ def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None
         client.cancel([future for _, _, future in left.values()])
 
 
-def _as_they_end(
-    ending: distributed.as_completed, presence: Presence
-) -> Iterator[distributed.Future]:
-    """Yield futures as they end, including those that are added meanwhile."""
+def _as_they_end(ending: distributed.as_completed, *looks: Look) -> Iterator[distributed.Future]:
+    """Yield futures as they end, including those that are added meanwhile; look around between."""
     while not ending.is_empty():
         if ending.has_ready():
             yield next(ending)
         else:
-            presence.look()
+            for look in looks:
+                look()
             time.sleep(_POLL_S)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -105,33 +106,48 @@ class Told:
             logger.warning("the function given as progress= fails; the run goes on", exc_info=True)
 
 
-@contextlib.contextmanager
-def watching(
-    beginning: Beginning, listen: Listener, client: distributed.Client | None = None
-) -> Iterator[None]:
-    """Return a context in which a listener is told of a run's progress, a few times a second.
+class Watched:
+    """The progress of a run on a cluster, which its client's thread of messages hears.
+
+    The listener is called by :meth:`look`, in the thread that waits for the run: however long it
+    takes, messages are not kept waiting.
 
     Parameters
     ----------
-    beginning : Beginning
     listen : callable
-        Called with a :class:`Progress`, one call at a time.
-    client : Client, optional
-        A client of the cluster that does the items, to whose scheduler the run is announced; None:
-        this process does them.
+        Called with a :class:`Progress`.
     """
-    if client is None:
-        with _counting_here(beginning, listen):
-            yield
-        return
 
-    def hear(event: tuple[Any, dict[str, Any]]) -> None:
-        listen(progress_of(event[1]))
+    def __init__(self, listen: Listener) -> None:
+        self._listen = listen
+        self._heard: deque[Progress] = deque(maxlen=1)
 
-    topic = topic_of(beginning.run_id)
-    client.subscribe_topic(topic, hear)
+    def hear(self, event: tuple[Any, dict[str, Any]]) -> None:
+        """Take an event of Dask that holds the run's status."""
+        self._heard.append(progress_of(event[1]))
+
+    def look(self) -> None:
+        """Tell the listener what was heard last, if that is news."""
+        if self._heard:
+            self._listen(self._heard.pop())
+
+
+@contextlib.contextmanager
+def watching(
+    client: distributed.Client, run_id: str, listen: Listener
+) -> Iterator[Callable[[], None]]:
+    """Return a context in which a client hears of a run's progress on its cluster.
+
+    Yields
+    ------
+    callable
+        To be called a few times a second; it tells the listener.
+    """
+    watched, topic = Watched(listen), topic_of(run_id)
+    client.subscribe_topic(topic, watched.hear)
     try:
-        yield
+        yield watched.look
+        watched.look()
     finally:
         # The client may be gone; an error about that must not hide the reason why the run ended.
         with contextlib.suppress(Exception):
@@ -139,7 +155,15 @@ def watching(
 
 
 @contextlib.contextmanager
-def _counting_here(beginning: Beginning, listen: Listener) -> Iterator[None]:
+def counting_here(beginning: Beginning, listen: Listener) -> Iterator[None]:
+    """Return a context in which this process counts the progress of a run that it does itself.
+
+    Parameters
+    ----------
+    beginning : Beginning
+    listen : callable
+        Called with a :class:`Progress`, one call at a time, in the threads that do the items.
+    """
     run, lock = RunState(beginning), threading.Lock()
 
     def hear(message: Mapping[str, Any]) -> None:
