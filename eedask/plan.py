@@ -115,9 +115,9 @@ class Plan:
         ----------
         progress : bool or callable
             True draws a bar in a terminal or a notebook, writes a line a minute elsewhere, and
-            prints the plan's notes, and the address of the dashboard if a cluster is started. A
-            callable is called with an :class:`eedask.Progress` a few times a second. Without a
-            bar, the notes go to the log. False shows nothing.
+            prints the plan's notes and the address of the page that shows the run. A callable is
+            called with an :class:`eedask.Progress` a few times a second; notes and address then
+            go to the log, as with False, which shows nothing.
         retry_failed : bool
             Whether items that failed in an earlier run are tried again.
         overwrite : bool

@@ -2,7 +2,7 @@
 
 Fetches small chips of elevation around random points in Colorado, from an emulator that refuses
 some requests (429, 503) as a busy Earth Engine does; one chip in a hundred asks for a band that
-does not exist, and fails for good. Open the address that is printed while the run goes on. With
+does not exist, and fails for good. Open the address that is printed, while the run goes on. With
 --project it runs on Earth Engine, where only those chips fail.
 
     python examples/watch.py                # ends by itself, in less than half a minute
@@ -28,13 +28,12 @@ FAULTS = "429=0.01,503=0.03"
 
 
 def main() -> None:
-    """Run the chips on a cluster, and say where to look."""
+    """Run the chips on a cluster; the run itself prints the address of its page."""
     args = parse_arguments()
     with contextlib.ExitStack() as stack:
         initialize(args.project, stack, latency=0.4, faults=FAULTS)
         cluster = LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=args.dashboard)
-        client = stack.enter_context(Client(stack.enter_context(cluster)))
-        print(f"watch it at {client.dashboard_link.replace('/status', '/eedask')}")
+        stack.enter_context(Client(stack.enter_context(cluster)))
         plan = eedask.chips(
             points(args.count, args.seed),
             elevation,
@@ -46,7 +45,7 @@ def main() -> None:
             concurrency=10,
         )
         print(plan)
-        result = plan.run(overwrite=True)
+        result = plan.run(overwrite=True)  # "watch the run at http://127.0.0.1:8787/eedask"
     print(result.summary())
 
 

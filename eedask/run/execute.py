@@ -118,7 +118,7 @@ def execute(
     listen : callable
         Is told of the progress, while the run is under way.
     tell : callable
-        Called with a line of text that has the address of the dashboard, if a cluster is started.
+        Called with a line of text that has the address of the dashboard.
 
     Raises
     ------
@@ -128,12 +128,13 @@ def execute(
         If the user interrupted it; what is done is kept.
     """
     if (client := leases.current_client()) is not None:
-        _on_cluster(partitions, spec, beginning, points, listen, client)
+        _on_cluster(partitions, spec, beginning, points, listen, client, tell)
     elif dask.config.get("scheduler", None) is not None:
         _on_threads(partitions, spec, beginning, listen)
     else:
         with own_cluster(PARTITIONS_IN_FLIGHT, tell) as client:
-            _on_cluster(partitions, spec, beginning, points, listen, client)
+            # Its address is told already.
+            _on_cluster(partitions, spec, beginning, points, listen, client, logger.debug)
 
 
 def stop(run_id: str, reason: str) -> None:
@@ -163,11 +164,12 @@ def _on_cluster(
     points: Points,
     listen: Listener,
     client: distributed.Client,
+    tell: Callable[[str], None],
 ) -> None:
     _check_can_travel(spec)
     with (
         leases.scheduler_needed(client),
-        announced(client, beginning, points),
+        announced(client, beginning, points, tell),
         watching(client, spec.run_id, listen) as look,
     ):
         _on_scheduler(partitions, spec, client, look)

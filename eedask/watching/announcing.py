@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
@@ -23,8 +24,10 @@ _TIMEOUT_S = 5.0
 _told = False
 
 
-def announce(client: distributed.Client, beginning: Beginning, points: Points) -> None:
-    """Tell the scheduler that a run begins. If that cannot be, the user is warned once.
+def announce(client: distributed.Client, beginning: Beginning, points: Points) -> bool:
+    """Tell the scheduler that a run begins; return whether its page is there, if it has any.
+
+    If the page cannot be there, the user is warned once.
 
     Parameters
     ----------
@@ -40,13 +43,32 @@ def announce(client: distributed.Client, beginning: Beginning, points: Points) -
         trouble = f"{type(error).__name__}: {error}"
     if trouble is not None:
         _warn(trouble)
+    return trouble is None
+
+
+def page_of(client: distributed.Client) -> str | None:
+    """Return the address of the page of runs on a cluster's dashboard; None without a dashboard."""
+    try:
+        link = str(client.dashboard_link)
+    except Exception:  # the cluster has none, or is gone
+        return None
+    return re.sub(r"/status$", "/eedask", link) if "://" in link else None
 
 
 @contextlib.contextmanager
-def announced(client: distributed.Client, beginning: Beginning, points: Points) -> Iterator[None]:
-    """Return a context in which the scheduler knows that a run goes on; see :func:`announce`."""
+def announced(
+    client: distributed.Client,
+    beginning: Beginning,
+    points: Points,
+    tell: Callable[[str], None],
+) -> Iterator[None]:
+    """Return a context in which the scheduler knows that a run goes on; see :func:`announce`.
+
+    ``tell`` is called with a line of text that has the address of the page.
+    """
     reason = None
-    announce(client, beginning, points)
+    if announce(client, beginning, points) and (page := page_of(client)) is not None:
+        tell(f"watch the run at {page}")
     try:
         yield
     except BaseException as error:

@@ -22,8 +22,8 @@ def test_the_run_is_seen_at_the_address_that_is_printed(tmp_path):
         text=True,
     ) as run:
         lines = iter(run.stdout.readline, "")
-        address = next(found[1] for text in lines if (found := re.match(r"watch it at (.+)", text)))
-        next(text for text in lines if text.startswith("eedask plan: chips of 160 items"))
+        told = (re.match(r"watch the run at (\S+/eedask)$", text) for text in lines)
+        address = next(found[1] for found in told if found)
 
         def at_work():
             answer = requests.get(f"{address}/status.json", timeout=60)
