@@ -169,7 +169,7 @@ def test_dasks_pages_group_by_verb_and_folder(earth_engine, cluster, client, mix
     assert group == f"chips-naip-chips-{status(cluster, out)['id']}"
     assert key_split(group) == "chips-naip-chips"
     assert span == ("chips-naip_chips",)
-    name = ("execute", "chips", "earth-engine")
+    name = ("execute", "chips-naip-chips", "earth-engine")
     metrics = cluster.scheduler.cumulative_worker_metrics
     wait_until(lambda: {(*name, unit) for unit in ("seconds", "requests", "bytes")} <= set(metrics))
 
