@@ -100,8 +100,9 @@ def _words(now: Progress) -> Iterator[str]:
         yield f"{duration(now.eta_s)} left"
     if now.failed:
         yield f"{now.failed:,} failed"
-    if now.in_flight or now.requests_per_s:
+    if now.requests_per_s:
         yield f"{now.requests_per_s:,.1f} requests/s"
+    if now.in_flight:
         yield f"{now.in_flight:,} under way"
     if now.throttled:
         yield f"{now.throttled:,} throttled"
