@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -115,9 +116,10 @@ class Plan:
         ----------
         progress : bool or callable
             True draws a bar in a terminal or a notebook, writes a line a minute elsewhere, and
-            prints the plan's notes and the address of the page that shows the run. A callable is
-            called with an :class:`eedask.Progress` a few times a second; notes and address then
-            go to the log, as with False, which shows nothing.
+            prints the plan's notes, the address of the page that shows the run, and
+            :meth:`eedask.Result.summary` at the end. A callable is called with an
+            :class:`eedask.Progress` a few times a second; notes and address then go to the log, as
+            with False, which shows nothing.
         retry_failed : bool
             Whether items that failed in an earlier run are tried again.
         overwrite : bool
@@ -160,25 +162,28 @@ class Plan:
             raise InputError(
                 "overwrite=True begins anew, and extend=True goes on; give one of them"
             )
-        run_id = uuid.uuid4().hex[:12]
+        run_id, result = uuid.uuid4().hex[:12], Result(Dataset(self.out), self._retry)
         with (
+            self._summed_up(result, progress),
             one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
             listener(progress, self.verb) as listen,
         ):
             dataset, partitions = self._stage(overwrite, extend)
             before = self._progress_so_far(retry_failed)
             listen(before)
-            if before.done < before.total:
+            # Not print, whose text would stand at the end of the bar.
+            tell = tqdm.write if progress is True else logger.info
+            if before.done == before.total:
+                tell("nothing is left to do: earlier runs came to all items")
+            else:
                 spec = self._spec(dataset, run_id, retry_failed)
-                # Not print, whose text would stand at the end of the bar.
-                tell = tqdm.write if progress is True else logger.info
                 self._tell_notes(tell)
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
                     self._execute(partitions, spec, before, heard, tell)
                 # Counts from other processes may come late; the rows that are written count.
                 listen(self._progress_at_end(listen.latest))
             self.out.sweep()
-        return Result(dataset, self._retry)
+        return result
 
     def explain(self, *, latency: float = 1.0) -> Explanation:
         """Return what the plan will ask of Earth Engine, in words and numbers; nothing is sent.
@@ -264,6 +269,19 @@ class Plan:
         """Return what is told of a run, given what is done before it."""
         counts = before.total, before.done, before.failed
         return Beginning(spec.run_id, self.verb, self.out.url, spec.quota, *counts)
+
+    @contextlib.contextmanager
+    def _summed_up(self, result: Result, progress: bool | Listener) -> Iterator[None]:
+        """Print a summary when a run has ended, or was stopped, if its bar is shown."""
+        try:
+            yield
+        except RunStopped:
+            # Before the first item, there is nothing to tell but why.
+            if progress is True and self._progress_so_far(retry_failed=False).done:
+                print(result.summary())
+            raise
+        if progress is True:
+            print(result.summary())
 
     def _retry(self, progress: bool | Listener) -> Result:
         return self.run(progress=progress, retry_failed=True)

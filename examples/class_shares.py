@@ -60,7 +60,6 @@ def main() -> None:
         )
         print(plan)
         result = plan.run()
-    print(result.summary())
     shares = shares_of(result.table())
     shares.to_parquet(Path(args.out, "shares.parquet"))
     named = shares.filter(like="Map_").rename(columns=lambda name: CLASSES[class_of(name)][0])

@@ -45,7 +45,6 @@ def main() -> None:
         plan = eedask.chips(cells, scene, out=args.out, crs="native", format="npy", bands=BANDS)
         print(plan)
         result = plan.run()
-    print(result.summary())
     table = with_values(points, result)
     table["ndvi"] = (table["B8"] - table["B4"]) / (table["B8"] + table["B4"])
     table.to_parquet(Path(args.out, "points.parquet"))

@@ -39,7 +39,6 @@ def main() -> None:
         )
         print(plan)
         result = plan.run()
-    print(result.summary())
     tiles = result.manifest.groupby(["MGRS_TILE", "crs", "height", "width"])
     print(tiles["CLOUDY_PIXEL_PERCENTAGE"].describe().round(1).to_string())
     sheet = Path(args.out, "city.png")

@@ -61,7 +61,6 @@ def main() -> None:
         )
         print(plan)
         result = plan.run()
-    print(result.summary())
     files = result.to_csv_per_item(Path(args.out, "csv"))
     table = result.table()
     print(table.groupby("ADM0_NAME")["LST_Day_1km"].describe().round(1).to_string())

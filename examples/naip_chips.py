@@ -40,7 +40,6 @@ def main() -> None:
         )
         print(plan)
         result = plan.run()
-    print(result.summary())
     print(result.manifest.groupby("ECO_NAME")["status"].value_counts().to_string())
     print(f"look at {result.report()}")
 

@@ -7,6 +7,7 @@
     manifest/part-NNNNN.parquet   a row for each item of partition N that is done
     table/part-NNNNN.parquet  the values of those items; table/_common_metadata has the columns
     chips/…                   the files
+    stats/part-NNNNN.parquet  a row for each time that partition N was worked on
 
 A partition's rows are written to the same file over and over as it goes, each time whole, so
 that a partition which runs twice replaces its own rows and never adds to them.
@@ -49,6 +50,7 @@ from eedask.dataset.rows import (
     rows_of,
     rows_table,
 )
+from eedask.dataset.stats import STATS, Stats
 from eedask.dataset.values_table import TABLE, ValuesTable, with_values
 from eedask.errors import DatasetError
 from eedask.items.item import WorkItem
@@ -59,7 +61,7 @@ RESERVED = (*MANIFEST_COLUMNS, ORDER, HASH)
 
 MANIFEST = "manifest"
 CHIPS, REPORT = "chips", "report.html"
-RESULTS = (CHIPS, TABLE, REPORT)
+RESULTS = (CHIPS, TABLE, STATS, REPORT)
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,11 @@ class Dataset:
     def values(self) -> ValuesTable:
         """The table, whether or not there is one."""
         return ValuesTable(self.folder)
+
+    @property
+    def stats(self) -> Stats:
+        """The statistics of its partitions."""
+        return Stats(self.folder)
 
     @property
     def _parts(self) -> Parts:
@@ -231,6 +238,21 @@ class Dataset:
             for found in part["status"].drop_null().value_counts().to_pylist():
                 counts[found["values"]] += found["counts"]
         return counts
+
+    def outcomes(self) -> pa.Table:
+        """Return what became of items, without reading the items.
+
+        Returns
+        -------
+        Table
+            A row for each item that a run has come to, with the columns id, status, nbytes,
+            error_kind and error of the manifest.
+        """
+        columns = ["id", "status", "nbytes", "error_kind", "error"]
+        parts = self._all_rows(columns).values()
+        # The empty part says which columns there are where there is no other.
+        empty = rows_table([]).select(columns)
+        return pa.concat_tables([empty, *parts], promote_options="default")
 
     def bands(self) -> pd.Series:
         """Return the bands of each item that has a chip, by its id, as :func:`bands_in` reads them.

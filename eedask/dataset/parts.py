@@ -1,4 +1,4 @@
-"""Parquet files of one kind, one for each partition: those of the manifest, or of the table."""
+"""Parquet files of one kind, one for each partition: of the manifest, the table, statistics."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from eedask.errors import DatasetError
 # In a part's metadata: the name under which it was written. A part that was copied over another
 # one is found by it.
 _NAME = b"eedask:part"
+_FETCH_ANEW = "remove it and run the same plan again to fetch its items anew"
 _NUMBERED = re.compile(r"part-([0-9]{5,})\.parquet")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a dataset's manifest, or of its table.
+    """The parts of a dataset's manifest, of its table, or of its statistics.
 
     Parameters
     ----------
@@ -32,11 +33,14 @@ class Parts:
         The subfolder that they are in.
     check : callable
         Raises ValueError, with the reason, for rows that no run writes.
+    remedy : str
+        What to do about a part that is damaged.
     """
 
     folder: Folder
     kind: str
     check: Callable[[pa.Table], None]
+    remedy: str = _FETCH_ANEW
 
     def name(self, number: int) -> str:
         """Return the name of a partition's part, relative to the dataset."""
@@ -96,7 +100,7 @@ class Parts:
         name = self.name(number)
         if not self.exists(number):
             return None
-        with or_damaged(self.folder, name):
+        with or_damaged(self.folder, name, self.remedy):
             return self._decoded(name, self.folder.read(name), columns)
 
     def read_all(self, partitions: int, columns: list[str] | None = None) -> dict[int, pa.Table]:
@@ -112,7 +116,7 @@ class Parts:
             parts = {}
             files = self.folder.read_many([*names.values()])
             for (number, name), data in zip(names.items(), files, strict=True):
-                with or_damaged(self.folder, name):
+                with or_damaged(self.folder, name, self.remedy):
                     parts[number] = self._decoded(name, data, columns)
         return parts
 
@@ -131,7 +135,7 @@ class Parts:
 
 
 @contextlib.contextmanager
-def or_damaged(folder: Folder, name: str) -> Iterator[None]:
+def or_damaged(folder: Folder, name: str, remedy: str = _FETCH_ANEW) -> Iterator[None]:
     """Turn whatever reading a part raises into a DatasetError that says what to do."""
     try:
         with refusals_told(folder):
@@ -140,7 +144,4 @@ def or_damaged(folder: Folder, name: str) -> Iterator[None]:
         raise
     # Arrow's errors for files that are no Parquet are of many kinds, KeyError and OSError included.
     except Exception as error:
-        raise DatasetError(
-            f"{folder.path(name)} is damaged ({error}); remove it and run the same plan again to"
-            " fetch its items anew"
-        ) from error
+        raise DatasetError(f"{folder.path(name)} is damaged ({error}); {remedy}") from error

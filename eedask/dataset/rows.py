@@ -78,7 +78,8 @@ class Row:
     attempts : int
         How often the item was tried, in all runs so far.
     elapsed_s : float
-        Seconds from taking up the item to its end, waiting included.
+        Seconds from taking up the item to its end, waiting included; of items that are done
+        together, each has its share.
     error_kind, error : str, optional
         Why it failed, in Earth Engine's own words where it answered.
     finished : datetime, optional

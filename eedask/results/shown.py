@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +13,25 @@ from eedask.dataset.dataset import REPORT, Dataset
 from eedask.dataset.folder import refusals_told
 from eedask.dataset.rows import FAILED, OK
 from eedask.dataset.values_table import is_series
-from eedask.errors import InputError
+from eedask.errors import DatasetError, InputError
 from eedask.pixels.formats.masking import Masking
 from eedask.results.chip_files import ChipFiles
 from eedask.results.contact_sheet import Labelled, Shelf, contact_sheet
 from eedask.results.reporting.chosen import Group, chosen
 from eedask.results.reporting.drawing import Drawing, plotted
 from eedask.results.reporting.exploring import explored
-from eedask.results.reporting.markup import size
 from eedask.results.reporting.notebook import result_html
 from eedask.results.reporting.page import Content, report_html
 from eedask.results.reporting.pictures import chip_groups
+from eedask.results.runs import RunFigures, runs_of
+from eedask.results.summary import pace, summary_text
 from eedask.results.values import all_values
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
 
 
 class Shown:
@@ -61,7 +66,8 @@ class Shown:
         ``attempts`` : int
             Requests that were sent for the item, alone or with others.
         ``elapsed_s`` : float
-            Seconds that they took, waiting and retries included.
+            Seconds that they took, waiting and retries included. Items that share requests have
+            equal shares of their seconds, so that those of all items add up.
         ``error_kind``, ``error`` : str
             Of a failed item: the kind of the error (see :mod:`eedask.errors`), and its message,
             in Earth Engine's own words if it answered.
@@ -86,6 +92,61 @@ class Shown:
         last columns, named in the same way.
         """
         return self._dataset.manifest()
+
+    @cached_property
+    def stats(self) -> pd.DataFrame:
+        """What the runs have sent, and how it went: a row for each time a partition was worked on.
+
+        A partition is a group of items that one worker does. One that is worked on again has one
+        more row: by a later run (resumed, extended, failed items tried again), or in the same run
+        because its worker died. What is written of the latter is a few seconds old at most.
+        Requests that come before the first item of a run, about bands and grids, are not in it.
+        The rows are in the order of the partitions.
+
+        ``run`` : str
+            Identifies the run.
+        ``partition`` : int64
+        ``worker`` : str
+            The name of the Dask worker, as the dashboard has it; null on threads without a cluster.
+        ``started``, ``ended`` : timestamp, UTC
+            By the worker's clock; ``ended`` is when the row was last written.
+        ``items`` : int64
+            Items that were done, failed ones included.
+        ``failures`` : dict of str to int
+            Items that failed, by kind of error (see :mod:`eedask.errors`).
+        ``requests`` : int64
+            Requests that were sent, each try by itself.
+        ``retries`` : int64
+            Those of them that were sent because an earlier try had failed.
+        ``throttled`` : int64
+            Those that Earth Engine refused because the quota was used up.
+        ``errors`` : dict of str to int
+            Requests that failed, by kind; "quota" are those that were throttled.
+        ``nbytes`` : int64
+            Bytes of the answers, unpacked.
+        ``mean_s``, ``p50_s``, ``p95_s``, ``p99_s`` : float64
+            Latency in seconds of the requests that succeeded, from sending to the last byte: their
+            mean, and what 50, 95 and 99 of 100 did not exceed, to a tenth of it. NaN if none did.
+        ``eecu_s`` : float64
+            EECU-seconds that the requests took, as far as Earth Engine told; NaN where it did not.
+        ``concurrency`` : int64
+        ``rate`` : float64
+            The plan's own limits: requests at once, and a second (NaN: not limited).
+
+        Returns
+        -------
+        DataFrame
+
+        Raises
+        ------
+        DatasetError
+            If a file of the statistics is damaged. No result depends on it.
+
+        Examples
+        --------
+        >>> result.stats.groupby("worker")[["requests", "nbytes"]].sum()  # doctest: +SKIP
+        """
+        return self._dataset.stats.frame(self._dataset.plan()["partitions"])
 
     @property
     def failed(self) -> gpd.GeoDataFrame:
@@ -144,32 +205,37 @@ class Shown:
         return Shelf(group.name, pictures)
 
     def summary(self) -> str:
-        """Return a few lines of text: items done and failed, bytes, seconds, kinds of errors."""
-        manifest = self.manifest
-        counts = manifest["status"].value_counts()
-        done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
-        received = size(manifest["nbytes"].sum())
-        lines = [f"{len(manifest)} items: {done} ok, {failed} failed, {received} in {self.path}"]
-        if (left := len(manifest) - done - failed) > 0:
-            lines.append(f"{left} items are not done; run the plan again to go on")
-        if done:
-            elapsed = manifest["elapsed_s"]
-            words = f"median {elapsed.median():.2f}, slowest {elapsed.max():.2f}"
-            # Not for tables, whose items share requests: the sum would count them several times.
-            if self._dataset.values.schema() is None:
-                words += f"; requests: {int(manifest['attempts'].sum())}"
-            lines.append(f"seconds an item: {words}")
-        causes = self.failed.groupby("error_kind")["error"].agg(["size", "first"])
-        lines += [f"{int(n)} x {kind}: {words}" for kind, (n, words) in causes.iterrows()]
-        return "\n".join(lines)
+        """Return a few lines of text: what was done and what failed, how fast, what to do next.
+
+        Of each kind of failure it shows one item with Earth Engine's words; of the last run, its
+        requests and their rate, and which share of the speed that the plan's limits allow was
+        reached: for ``n`` requests without retries, ``max(n / rate, n * mean latency /
+        concurrency)`` seconds, or one request's, if that is more.
+        """
+        # Not from the manifest, which holds the items: there may be millions.
+        total, is_table = self._dataset.plan()["count"], self._dataset.values.exists
+        return summary_text(self.path, total, self._outcomes, self._runs, is_table=is_table)
+
+    @cached_property
+    def _outcomes(self) -> pa.Table:
+        return self._dataset.outcomes()
+
+    @cached_property
+    def _runs(self) -> list[RunFigures]:
+        """The runs so far; none, and a warning, where their statistics are damaged."""
+        try:
+            return runs_of(self.stats)
+        except DatasetError as error:
+            logger.warning("the runs' statistics cannot be read: %s", error)
+            return []
 
     def report(self) -> str:
         """Write the page ``report.html`` into the folder.
 
         It is one file that needs no other, and runs no script: a mail can carry it. It shows what
         became of the items and where they lie, up to 48 chips (grouped by ``folder_by``) or the
-        columns of the table, seconds an item, failures by kind and what to do about them, what was
-        asked, and versions.
+        columns of the table, seconds an item, the runs, failures by kind and what to do about them,
+        what was asked, and versions.
 
         Returns
         -------
@@ -199,6 +265,7 @@ class Shown:
             chips=chips,
             values=values,
             is_series=schema is not None and is_series(schema),
+            runs=self._runs,
         )
         folder = self._dataset.folder
         with refusals_told(folder, whatever=True):
@@ -258,7 +325,7 @@ class Shown:
         return None if self._dataset.values.schema() is None else all_values(self._dataset)
 
     def _repr_html_(self) -> str:
-        return result_html(self.path, self.manifest)
+        return result_html(self.path, self.manifest, "; ".join(pace(self._runs)))
 
     def __repr__(self) -> str:
-        return f"eedask result: {self.summary()}"
+        return f"eedask result: {self.summary().splitlines()[0]}"

@@ -42,6 +42,8 @@ REPEATS = 20
 _STOP_S = 4.0
 # Seconds between looks for partitions that have ended.
 _POLL_S = 0.05
+# Seconds that the result of a partition, some bytes, may take before the workers are looked for.
+_FETCH_S = 1.0
 _INTERRUPTED = "the run was interrupted"
 Look = Callable[[], None]
 _IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
@@ -216,17 +218,17 @@ async def _release_worker(run_id: str, reason: str | None) -> None:
 
 def _consume(client: distributed.Client, partitions: int, spec: RunSpec, look: Look) -> None:
     """Run all partitions and repeat those whose worker died; release each as it ends."""
-    presence = Presence(lambda: len(client.nthreads()))
     with distributed.span(spec.name):
         futures = client.compute(_bag(partitions, spec, _stops).to_delayed())
     left = {future.key: (number, REPEATS, future) for number, future in enumerate(futures)}
     ending = distributed.as_completed(futures, loop=client.loop)
     del futures
+    presence = Presence(lambda: len(client.nthreads()))
     try:
         for future in _as_they_end(ending, presence.look, look):
             number, repeats, _ = left.pop(future.key)
             if future.status == "finished":
-                _check_outcome(_result_of(future))
+                _check_outcome(_result_of(future, presence))
                 continue
             error = _error_of(future)
             # A result is lost if its worker dies before it is fetched. Nothing of it is done again.
@@ -263,11 +265,19 @@ def _again(
         return client.submit(_stops, number, spec, key=key, priority=1)
 
 
-def _result_of(future: distributed.Future) -> Any:
-    try:
-        return future.result()
-    except Exception as error:  # the scheduler went away in this very moment
-        raise _lost(error) from error
+def _result_of(future: distributed.Future, presence: Presence) -> Any:
+    """Return what a partition that has ended gave.
+
+    If the worker that held the result has gone in this very moment, the partition runs once more,
+    as soon as there is a worker.
+    """
+    while True:
+        try:
+            return future.result(timeout=_FETCH_S)
+        except TimeoutError:
+            presence.look()
+        except Exception as error:  # the scheduler went away in this very moment
+            raise _lost(error) from error
 
 
 def _lost(error: BaseException) -> RunStopped:

@@ -11,6 +11,7 @@ from eedask.earthengine.retry import Attempts, call_with_retry
 from eedask.quota.limiter import Slot, Ticket
 from eedask.run.process import Process
 from eedask.run.task import Check, Job
+from eedask.watching.partition_counts import PartitionCounts
 
 
 class JobSender:
@@ -20,8 +21,8 @@ class JobSender:
     ----------
     process : Process
         What the run has in this process.
-    number : int
-        The partition's number.
+    counts : PartitionCounts
+        Of the job's partition; the requests are counted there.
     job : Job
         Its ``attempts`` are counted up.
     ticket : Ticket
@@ -29,9 +30,9 @@ class JobSender:
         each later one waits for a slot of its own.
     """
 
-    def __init__(self, process: Process, number: int, job: Job, ticket: Ticket) -> None:
+    def __init__(self, process: Process, counts: PartitionCounts, job: Job, ticket: Ticket) -> None:
         self._process = process
-        self._number = number
+        self._counts = counts
         self._job = job
         self._ticket = ticket
 
@@ -44,7 +45,7 @@ class JobSender:
         return self._send(request, check, Attempts())
 
     def _send(self, request: Request, check: Check | None, attempts: Attempts) -> bytes:
-        meter, again = self._process.reporter.meter, False
+        meter, again = self._counts.meter, False
 
         def slot() -> contextlib.AbstractContextManager[object]:
             return meter.exchange(self._slot(), again=again)
@@ -57,7 +58,11 @@ class JobSender:
                 again = True
             meter.received(len(body))
             if check is not None:
-                check(body)
+                try:
+                    check(body)
+                except Exception as error:
+                    meter.failed(error)
+                    raise
             return body
 
         # A job of several items is halved where its request is too large.
@@ -77,7 +82,7 @@ class JobSender:
     def recruit(self, work: Callable[[], None], hands: int) -> None:
         """Let idle request threads help with the job, once its partition has no jobs left."""
         hands = min(hands, self._process.spec.ceiling.concurrency)
-        self._process.pool.backlog(self._number, _help, [work] * hands)
+        self._process.pool.backlog(self._counts.number, _help, [work] * hands)
 
     @property
     def sizes(self) -> Any:

@@ -20,6 +20,7 @@ from eedask.run.request_pool import Split
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import STOPPING, reason_to_stop
 from eedask.run.task import File, Job, Outcome, Records
+from eedask.watching.partition_counts import PartitionCounts
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Done:
     records: Sequence[Any] = ()
 
 
-def do(process: Process, number: int, job: Job, ticket: Ticket) -> list[Done] | Split:
+def do(process: Process, counts: PartitionCounts, job: Job, ticket: Ticket) -> list[Done] | Split:
     """Do a job; return a :class:`Done` for each of its items, or smaller jobs in its place.
 
     An error fails the job's items, except one that would stop all items (credentials, budget, the
@@ -42,40 +43,48 @@ def do(process: Process, number: int, job: Job, ticket: Ticket) -> list[Done] | 
     ----------
     process : Process
         What the run has in this process.
-    number : int
-        The partition's number.
+    counts : PartitionCounts
+        Of the job's partition.
     job : Job
     ticket : Ticket
         The slot that the request thread took before it took the job.
     """
     started = time.monotonic()
+
+    def share() -> float:
+        return (time.monotonic() - started) / len(job.items)
+
     try:
-        outcomes = _outcomes(process, number, job, ticket)
+        outcomes = _outcomes(process, counts, job, ticket)
     except STOPPING as error:
         process.stop(reason_to_stop(error))
         return []
     except Exception as error:
-        job.elapsed_s += time.monotonic() - started
+        job.elapsed_s += share()
         if smaller := process.spec.task.split(job, error):
             logger.info("%s: split into %d (%s)", job.label, len(smaller), error)
             return Split(smaller)
         outcomes = [error] * len(job.items)
     else:
-        job.elapsed_s += time.monotonic() - started
+        job.elapsed_s += share()
         if isinstance(outcomes, Split):
             return Split([replace(one, elapsed_s=job.elapsed_s) for one in outcomes.jobs])
     outcomes = _storable(outcomes, process.spec.task.schema)
     try:
-        return [_done(process, number, job, k, outcome) for k, outcome in enumerate(outcomes)]
+        return [
+            _done(process, counts.number, job, k, outcome) for k, outcome in enumerate(outcomes)
+        ]
     except DatasetError as error:
         process.stop(reason_to_stop(error))
         return []
 
 
-def _outcomes(process: Process, number: int, job: Job, ticket: Ticket) -> Sequence[Outcome] | Split:
+def _outcomes(
+    process: Process, counts: PartitionCounts, job: Job, ticket: Ticket
+) -> Sequence[Outcome] | Split:
     if isinstance(job.laid_out, Exception):
         raise job.laid_out
-    return process.spec.task.do(job, JobSender(process, number, job, ticket))
+    return process.spec.task.do(job, JobSender(process, counts, job, ticket))
 
 
 def _storable(outcomes: Sequence[Outcome], schema: pa.Schema | None) -> Sequence[Outcome]:

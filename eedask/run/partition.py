@@ -17,6 +17,7 @@ from eedask.run.outcomes import Done, do, flush
 from eedask.run.process import Process
 from eedask.run.request_pool import Backlog
 from eedask.run.spec import RunSpec
+from eedask.run.stats_keeper import StatsKeeper
 from eedask.watching.partition_counts import PartitionCounts
 from eedask.watching.reporter import ACTIVITY, tell_done_before
 
@@ -48,9 +49,10 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
         found = PartitionRows(number, spec, rows)
         with working(spec) as process:
             jobs = spec.task.jobs(todo)
-            backlog = process.pool.backlog(number, partial(do, process, number), jobs)
+            stats = StatsKeeper(spec, counts)
+            backlog = process.pool.backlog(number, partial(do, process, counts), jobs)
             try:
-                _collect(found, process, backlog, counts)
+                _collect(found, process, backlog, counts, stats)
             finally:
                 backlog.cancel()
     return [rows[item.id] for item in items]
@@ -119,7 +121,11 @@ def reason_of_stop(number: int, spec: RunSpec) -> str | None:
 
 
 def _collect(
-    found: PartitionRows, process: Process, backlog: Backlog, counts: PartitionCounts
+    found: PartitionRows,
+    process: Process,
+    backlog: Backlog,
+    counts: PartitionCounts,
+    stats: StatsKeeper,
 ) -> None:
     """Collect rows until all jobs have ended; write them every few seconds and at the end."""
     spec, verdict = process.spec, process.verdict
@@ -136,8 +142,10 @@ def _collect(
         process.reporter.tell(counts)
         if over or time.monotonic() - flushed > spec.flush_s:
             found.flush(process)
+            stats.write()
             flushed = time.monotonic()
     found.flush(process)
-    process.reporter.tell(counts, now=True)
+    stats.write()
+    process.reporter.tell(counts, over=True)
     if verdict.reason is not None:
         raise RunStopped(verdict.reason)

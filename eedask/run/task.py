@@ -117,7 +117,8 @@ class Job:
         Requests that were sent for these items, those before a split included; not those of
         :meth:`Sender.ask`.
     elapsed_s : float
-        Seconds that were spent on these items before a split.
+        Seconds that were spent on each of these items before a split: its share of those of its
+        jobs.
     """
 
     items: tuple[WorkItem, ...]

@@ -1,20 +1,22 @@
-"""Counts the requests of one run in one process."""
+"""Counts the requests of one partition, and adds up those of several."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
-from eedask.errors import QuotaError
+from eedask.errors import EedaskError, QuotaError
 from eedask.watching import latency
 
 
 @dataclass
 class RequestCounts:
-    """Requests of one run in one process, since that process began its part in the run.
+    """Requests that were sent for some of a run's items.
 
     All but ``in_flight`` are totals: with a message that got lost nothing is lost, and a message
     that comes twice counts once.
@@ -25,22 +27,54 @@ class RequestCounts:
         Requests that were sent, each try by itself.
     in_flight : int
         Requests that were sent and are not answered yet.
-    throttled : int
-        Requests that were refused because the quota was used up.
     retries : int
         Requests that were sent because an earlier try had failed.
     nbytes : int
         Bytes of the answers, unpacked.
     latencies : list of int
         Requests that succeeded, by the time they took; see :mod:`eedask.watching.latency`.
+    seconds : float
+        The time that they took, added up.
+    errors : dict of str to int
+        Requests that failed, by the kind of their error; see :mod:`eedask.errors`. An answer that
+        turns out to be broken counts here and among those that succeeded.
+    eecu_s : float, optional
+        EECU-seconds of the requests, as far as Earth Engine told; None if it told nothing.
     """
 
     requests: int = 0
     in_flight: int = 0
-    throttled: int = 0
     retries: int = 0
     nbytes: int = 0
     latencies: list[int] = field(default_factory=latency.empty)
+    seconds: float = 0.0
+    errors: dict[str, int] = field(default_factory=dict)
+    eecu_s: float | None = None
+
+    @property
+    def throttled(self) -> int:
+        """Requests that were refused because the quota was used up."""
+        return self.errors.get(QuotaError.kind, 0)
+
+    def add(self, other: RequestCounts) -> None:
+        """Add the requests of other items."""
+        self.requests += other.requests
+        self.in_flight += other.in_flight
+        self.retries += other.retries
+        self.nbytes += other.nbytes
+        self.latencies = [a + b for a, b in zip(self.latencies, other.latencies, strict=True)]
+        self.seconds += other.seconds
+        self.errors = dict(Counter(self.errors) + Counter(other.errors))
+        if other.eecu_s is not None:
+            self.eecu_s = (self.eecu_s or 0.0) + other.eecu_s
+
+
+def sum_of(several: Iterable[RequestCounts]) -> RequestCounts:
+    """Return the requests of all items together."""
+    total = RequestCounts()
+    for one in several:
+        total.add(one)
+    return total
 
 
 class Meter:
@@ -69,10 +103,17 @@ class Meter:
         with self._lock:
             self._counts.nbytes += nbytes
 
+    def failed(self, error: BaseException) -> None:
+        """Count the error of a request."""
+        kind = error.kind if isinstance(error, EedaskError) else "unexpected"
+        with self._lock:
+            self._counts.errors[kind] = self._counts.errors.get(kind, 0) + 1
+
     def counts(self) -> RequestCounts:
         """Return a copy of the counts so far."""
         with self._lock:
-            return replace(self._counts, latencies=self._counts.latencies.copy())
+            now = self._counts
+            return replace(now, latencies=now.latencies.copy(), errors=now.errors.copy())
 
     def _begin(self, again: bool) -> None:
         with self._lock:
@@ -85,8 +126,9 @@ class Meter:
             self._counts.in_flight -= 1
             if error is None:
                 self._counts.latencies[latency.bucket(seconds)] += 1
-            elif isinstance(error, QuotaError):
-                self._counts.throttled += 1
+                self._counts.seconds += seconds
+        if error is not None:
+            self.failed(error)
 
 
 class _Exchange:

@@ -1,4 +1,4 @@
-"""Counts what became of the items of one partition."""
+"""Counts what became of the items of one partition, and the requests that were sent for them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Any
 from eedask.dataset.rows import FAILED, Row
 from eedask.errors import printable
 from eedask.watching import map_sample
+from eedask.watching.meter import Meter
 
 # Characters of an error's words, and of an item's id, that are sent.
 _MOST_WORDS, _MOST_ID = 400, 80
 
 
 class PartitionCounts:
-    """What the scheduler is told of a partition: how many items are done, and which failed why.
+    """What is told of a partition: how many items are done, which failed why, and its requests.
 
-    The counts are those of the rows that the partition has, whoever did them. Where a worker is
+    The scheduler is told of the rows that the partition has, whoever did them. Where a worker is
     lost, another one begins with the rows that were written, so no item is lost or counts twice.
+    The statistics that stay in the dataset are of what was done since the counts were made.
     Safe for threads.
 
     Parameters
@@ -32,10 +34,16 @@ class PartitionCounts:
         Of the items that are not to be done again.
     share : float
         The part of the run's items that the map shows.
+
+    Attributes
+    ----------
+    meter : Meter
+        Counts the requests of the partition.
     """
 
     def __init__(self, number: int, ids: Iterable[Any], rows: Iterable[Row], share: float) -> None:
         self.number = number
+        self.meter = Meter()
         self._done = 0
         self._failures: Counter[str] = Counter()
         self._examples: dict[str, tuple[str, str]] = {}
@@ -47,7 +55,7 @@ class PartitionCounts:
         self._lock = threading.Lock()
         for row in rows:
             self.add(row)
-        self._before = (self._done, self._failures.total())
+        self._done_before, self._failures_before = self._done, self._failures.copy()
 
     def add(self, row: Row) -> None:
         """Count an item that is done."""
@@ -73,9 +81,15 @@ class PartitionCounts:
             states, self._states = self._states, {}
             return {
                 "number": self.number,
-                "before": self._before,
+                "before": (self._done_before, self._failures_before.total()),
                 "done": self._done,
                 "failures": dict(self._failures),
                 "examples": dict(self._examples),
                 "states": list(states.items()),
             }
+
+    def done_since(self) -> tuple[int, dict[str, int]]:
+        """Return how many items were done since these counts were made, and failures by kind."""
+        with self._lock:
+            failures = self._failures - self._failures_before
+            return self._done - self._done_before, dict(failures)

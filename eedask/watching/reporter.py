@@ -14,7 +14,7 @@ from typing import Any
 import distributed
 from distributed.metrics import context_meter
 
-from eedask.watching.meter import Meter, RequestCounts
+from eedask.watching.meter import Meter, RequestCounts, sum_of
 from eedask.watching.partition_counts import PartitionCounts
 
 logger = logging.getLogger("eedask")
@@ -30,7 +30,7 @@ _HERE: dict[str, Callable[[Mapping[str, Any]], None]] = {}
 
 
 class Reporter:
-    """Sends what a process's meter and partitions count; safe for threads.
+    """Sends what the partitions of a process count; safe for threads.
 
     Its methods are called in threads that run a Dask task. If they are not on a cluster, nothing is
     sent.
@@ -41,33 +41,40 @@ class Reporter:
     """
 
     def __init__(self, run_id: str) -> None:
-        self.meter = Meter()
         self._run_id = run_id
         self._member = uuid.uuid4().hex
         self._changed: dict[int, PartitionCounts] = {}
+        # Of partitions that are worked on, and the sum of those that are over.
+        self._meters: set[Meter] = set()
+        self._over = RequestCounts()
         self._told = float("-inf")
         self._known = RequestCounts()
         self._lock = threading.Lock()
 
-    def tell(self, counts: PartitionCounts, *, now: bool = False) -> None:
+    def tell(self, counts: PartitionCounts, *, over: bool = False) -> None:
         """Let the scheduler know of a partition and of the process's requests.
 
         Parameters
         ----------
         counts : PartitionCounts
             They may have changed since the last call.
-        now : bool
-            Whether to send a message at once; otherwise with the next one that is due.
+        over : bool
+            Whether the partition is worked on no more: a message is sent at once; otherwise with
+            the next one that is due.
         """
         with self._lock:
             self._changed[counts.number] = counts
-            time_ = time.monotonic()
-            if not now and time_ - self._told < EVERY_S:
+            self._meters.add(counts.meter)
+            if over:
+                self._meters.remove(counts.meter)
+                self._over.add(counts.meter.counts())
+            now = time.monotonic()
+            if not over and now - self._told < EVERY_S:
                 return
-            self._told = time_
+            self._told = now
             changed, self._changed = self._changed, {}
-            requests, known = self.meter.counts(), self._known
-            self._known = requests
+            requests = sum_of([self._over, *(meter.counts() for meter in self._meters)])
+            known, self._known = self._known, requests
         context_meter.digest_metric(ACTIVITY, requests.requests - known.requests, "requests")
         context_meter.digest_metric(ACTIVITY, requests.nbytes - known.nbytes, "bytes")
         send(

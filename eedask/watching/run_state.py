@@ -10,7 +10,7 @@ from typing import Any
 
 from eedask.watching import latency, map_sample
 from eedask.watching.messages import Beginning
-from eedask.watching.meter import RequestCounts
+from eedask.watching.meter import RequestCounts, sum_of
 
 # Seconds between two points of the series, and for how long a series reaches back.
 SAMPLE_S, SERIES_S = 1.0, 600.0
@@ -247,15 +247,15 @@ class RunState:
                 self.points[mark] = (*self.points[mark][:2], state)
 
     def _totals(self) -> Totals:
-        counts = [counts for _, counts in self.members.values()]
+        sums = sum_of(counts for _, counts in self.members.values())
         return Totals(
             time.monotonic(),
-            sum(one.requests for one in counts),
-            sum(one.throttled for one in counts),
-            sum(one.retries for one in counts),
-            sum(one.nbytes for one in counts),
+            sums.requests,
+            sums.throttled,
+            sums.retries,
+            sums.nbytes,
             self.done,
-            tuple(map(sum, zip(latency.empty(), *(one.latencies for one in counts), strict=True))),
+            tuple(sums.latencies),
         )
 
     def _point(self, now: Totals, limits: Limits) -> Point:

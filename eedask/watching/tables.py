@@ -8,6 +8,7 @@ from html import escape
 
 from dask.utils import format_bytes
 
+from eedask.watching.meter import sum_of
 from eedask.watching.run_state import FINISHED, RUNNING, STOPPED, THROTTLED, WAITING, RunState
 
 # The colours of runs, in the order in which they are shown: Okabe and Ito's, which people who are
@@ -82,15 +83,15 @@ def failures_table(runs: Sequence[RunState]) -> str:
 
 def _run_row(run: RunState) -> str:
     began = run.beginning
-    counts = [counts for _, counts in run.members.values()]
+    sums = sum_of(counts for _, counts in run.members.values())
     folder = began.out.rstrip("/").rpartition("/")[2]
     reason = f"<tr><td class=words colspan=9>{escape(run.reason)}</td></tr>" if run.reason else ""
     numbers = (
         _left(run),
         *_now(run),
-        f"{sum(one.throttled for one in counts):,}",
-        f"{sum(one.retries for one in counts):,}",
-        format_bytes(sum(one.nbytes for one in counts)),
+        f"{sums.throttled:,}",
+        f"{sums.retries:,}",
+        format_bytes(sums.nbytes),
     )
     return (
         f"<tr><td class=words title='{escape(began.out)}'>{_key(run)}{escape(began.verb)}"

@@ -69,6 +69,9 @@ def test_a_report_of_chips(chips):
     assert "Band pattern '<b>nope</b>'" in page.text
     assert "plan.run(retry_failed=True)" in page.text
     assert "11 ok" in page.text
+    assert "12 requests" in page.text
+    assert "items failed requests" in page.text
+    assert f" s 12 1 12 {chips._runs[0].requests_per_s:,.1f} 0 0 " in page.text
     assert f"earthengine-api {ee.__version__}" in page.text
 
 
@@ -97,6 +100,7 @@ def test_a_report_of_a_series(earth_engine, threads, rasters, tmp_path):
 def test_results_and_plans_in_notebooks(chips, earth_engine, points, tmp_path):
     page = Page(chips._repr_html_())
     assert "11 ok, 1 failed" in page.text
+    assert "; 12 requests of " in page.text
     assert "permanent (1): HTTP 400" in page.text
     assert "b" in page.tags
     assert "Band pattern '<b>nope</b>'" in page.text

@@ -134,6 +134,20 @@ def test_rows_are_not_doubled_when_a_worker_dies_between_table_and_manifest(stag
     assert values(staged) == expected
 
 
+def test_what_a_dead_worker_has_told_stays_in_the_statistics(staged):
+    """The same run works on the partition again, as where a worker has died."""
+    spec = spec_of(staged, "once", flush_s=0.0)
+    with pytest.raises(Died):
+        run_partition(0, spec)
+    before = staged.stats.rows(0)
+    assert before["items"].to_pylist() == [COUNT // 2]
+    run(spec)
+    after = staged.stats.rows(0)
+    assert after["run"].to_pylist() == ["once", "once"]
+    assert after["items"].to_pylist() == [COUNT // 2] * 2
+    assert after.slice(0, 1).equals(before)
+
+
 @dataclass(frozen=True)
 class Broke(Monthly):
     """Succeeds with one item; then the budget is used up."""

@@ -4,6 +4,7 @@ import logging
 import threading
 from types import SimpleNamespace
 
+import distributed
 import pytest
 from fire import (
     flushed,
@@ -68,6 +69,34 @@ def test_a_silent_scheduler_tells_nothing(monkeypatch, caplog):
     clock.look(2, 60)
     clock.look(None, 3600)
     assert not caplog.records
+
+
+@pytest.mark.slow
+def test_a_partition_that_is_lost_with_the_last_worker_is_not_waited_for(tmp_path, monkeypatch):
+    """The worker goes between the end of a partition and the moment its result is fetched."""
+    for name, seconds in {"LOOK_S": 0.2, "WARN_S": 0.5, "PATIENCE_S": 2.0}.items():
+        monkeypatch.setattr(presence, name, seconds)
+    items, out = make_items(8, seed=52), tmp_path / "out"
+    with (
+        running_bed(tmp_path) as bed,
+        initialized(bed.emulator.url, bed.emulator.project),
+        processes(1) as client,
+    ):
+        fetch = distributed.Future.result
+
+        def without_worker(future, timeout=None):
+            client.cluster.scale(0)
+            wait_until(lambda: not client.nthreads(), 60)
+            return fetch(future, timeout)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(distributed.Future, "result", without_worker)
+            with pytest.raises(RunStopped, match="all workers are gone"):
+                plan_of(items, out).run(progress=False)
+        assert len(flushed(out)) == len(items)
+        client.cluster.scale(1)
+        plan_of(items, out).run(progress=False)
+    inspect(out, items, bed.raster)
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from eedask.run.task import Job
 from eedask.tables.batch_sizes import BatchSizes
 from eedask.tables.batches import Batch, BatchedTask
 from eedask.tables.grouping import BatchLimits, by_tile, expected_pixels, in_order, tiles_of
-from eedask.watching.meter import Meter
+from eedask.watching.partition_counts import PartitionCounts
 
 TILES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=120)
 
@@ -280,14 +280,12 @@ def test_those_that_wait_hold_no_slot():
 
     task, slots, gate = Sending(most=1e9, total=4000.0), CountedSlots(8), Gate()
     sizes, spec = BatchSizes(250, 4000, patience_s=30), SimpleNamespace(policy=RetryPolicy())
-    reporter = SimpleNamespace(meter=Meter())
-    process = SimpleNamespace(
-        spec=spec, limiter=slots, connection=gate, sizes=sizes, reporter=reporter
-    )
+    process = SimpleNamespace(spec=spec, limiter=slots, connection=gate, sizes=sizes)
+    counts = PartitionCounts(0, (), (), 1.0)
     jobs = [Job(tuple(map(WorkItem, range(250))), Batch((1.0,) * 250, 1)) for _ in range(16)]
     pool = RequestPool(8, slots)
     backlog = pool.backlog(
-        0, lambda job, held: task.do(job, JobSender(process, 0, job, held)), jobs
+        0, lambda job, held: task.do(job, JobSender(process, counts, job, held)), jobs
     )
     until = time.monotonic() + 20
     while len(slots.ends) < 7 and time.monotonic() < until:

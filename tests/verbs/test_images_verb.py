@@ -197,7 +197,7 @@ def test_images_that_are_outside_or_not_there_are_rows_that_say_so(tmp_path, ask
     assert manifest["attempts"].tolist() == [1, 0, 0, 1]
     assert "footprint does not meet the region" in manifest.loc[FAR, "error"]
     assert "no image with system:index 'nowhere'" in manifest.loc["nowhere", "error"]
-    assert "1 x outside: the image's footprint" in result.summary()
+    assert f"1 x outside, such as {FAR}: the image's footprint" in result.summary()
     assert_is_the_window(result, folder, EAST)
     assert_is_the_window(result, folder, WEST)
 

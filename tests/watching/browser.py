@@ -114,9 +114,12 @@ class Browser:
 
     def close(self) -> None:
         """Leave the tab."""
-        self._socket.close()
-        self._loop.run_until_complete(asyncio.sleep(0.05))
+        self._loop.run_until_complete(self._leave())
         self._loop.close()
+
+    async def _leave(self) -> None:
+        self._socket.close()
+        await asyncio.sleep(0.05)
 
 
 async def _connect(url: str) -> WebSocketClientConnection:

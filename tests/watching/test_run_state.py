@@ -85,7 +85,7 @@ def test_what_a_lost_worker_had_not_written_is_counted_again_not_twice():
 def test_requests_are_the_sum_over_processes_and_those_of_a_lost_worker_are_not_under_way():
     run = run_of()
     for member, where in (("a", "tcp://1"), ("b", "tcp://2")):
-        counts = RequestCounts(requests=5, in_flight=2, throttled=1, retries=1, nbytes=100)
+        counts = RequestCounts(requests=5, in_flight=2, errors={"quota": 1}, retries=1, nbytes=100)
         hear(run, member=member, worker=where, requests=vars(counts))
     assert run.in_flight == 4
     run.lose("tcp://1")
@@ -131,7 +131,7 @@ def test_a_run_is_throttled_while_requests_are_refused(clock):
     assert run.state == RUNNING
     for second in range(20):
         clock[0] += 1
-        counts = RequestCounts(requests=10 * second, throttled=min(second, 5))
+        counts = RequestCounts(requests=10 * second, errors={"quota": min(second, 5)})
         run.hear({"partitions": [], "member": "a", "requests": vars(counts)})
         run.sample(LIMITS)
         if second == 4:

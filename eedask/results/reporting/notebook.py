@@ -12,14 +12,16 @@ from eedask.results.reporting.markup import plural, size, text
 from eedask.results.reporting.page import bar, told
 
 
-def result_html(url: str, manifest: gpd.GeoDataFrame) -> str:
-    """Return a bar, counts, and failures by kind with an example each.
+def result_html(url: str, manifest: gpd.GeoDataFrame, pace: str) -> str:
+    """Return a bar, counts, how fast it went, and failures by kind with an example each.
 
     Parameters
     ----------
     url : str
         Of the dataset's folder.
     manifest : GeoDataFrame
+    pace : str
+        Of the last run, in words.
     """
     counts = manifest["status"].value_counts()
     done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
@@ -35,7 +37,7 @@ def result_html(url: str, manifest: gpd.GeoDataFrame) -> str:
     return (
         '<div style="max-width:44em">'
         f"<b>eedask result: {plural(len(manifest), 'item')}</b> in <code>{text(url)}</code>"
-        f"{bar(manifest['status'])}<div>{', '.join(counted)}</div>"
+        f"{bar(manifest['status'])}<div>{', '.join(counted)}</div><div>{text(pace)}</div>"
         f"{f'<ul>{causes}</ul>' if causes else ''}</div>"
     )
 

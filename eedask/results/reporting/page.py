@@ -30,12 +30,14 @@ from eedask.results.reporting.markup import (
     table,
     text,
 )
+from eedask.results.runs import RunFigures
 
 _STYLE = Path(__file__).with_name("page.css")
 # Scripts of any kind are refused, and all that would be fetched: the page is complete.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # More dots than these would be drawn on top of each other, and make the page slow.
 _MOST_DOTS = 5000
+_MOST_RUNS = 20
 _PACKAGES = ("eedask", "earthengine-api", "dask", "distributed", "geopandas")
 
 
@@ -57,6 +59,7 @@ class Content:
         The table's values; None if the dataset has no table.
     is_series : bool
         Whether the table is that of a time series.
+    runs : sequence of RunFigures
     """
 
     plan: Mapping[str, Any]
@@ -65,6 +68,7 @@ class Content:
     chips: str
     values: pd.DataFrame | None
     is_series: bool
+    runs: Sequence[RunFigures]
 
 
 def report_html(content: Content) -> str:
@@ -75,12 +79,13 @@ def report_html(content: Content) -> str:
         f"<h1>{text(title)}</h1>",
         f'<p class="note">{text(content.url)}<br>planned {text(content.plan["created"])}</p>',
         bar(manifest["status"]),
-        _tiles(manifest, content.values is not None),
+        _tiles(manifest, content.runs),
         section("Where", _maps(manifest)),
         _folders(manifest, asked.get("folder_by") or ()),
         section("Chips", content.chips),
         "" if content.values is None else columns(content.values, content.is_series),
         section("Time", _latency(manifest)),
+        _runs(content.runs),
         failures(manifest[manifest["status"] == FAILED]),
         section("What was asked", table(["parameter", "value"], asked_rows(asked))),
         section("Versions", table(["on the machine that wrote this page", ""], _versions())),
@@ -105,7 +110,7 @@ def bar(status: pd.Series[Any]) -> str:
     return f'<div style="{frame};background:{svg.colour("rule")}">{"".join(pieces)}</div>'
 
 
-def _tiles(manifest: gpd.GeoDataFrame, is_table: bool) -> str:
+def _tiles(manifest: gpd.GeoDataFrame, runs: Sequence[RunFigures]) -> str:
     counts = manifest["status"].value_counts()
     done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
     figures = [(f"{done:,}", "ok"), (f"{failed:,}", "failed")]
@@ -114,9 +119,8 @@ def _tiles(manifest: gpd.GeoDataFrame, is_table: bool) -> str:
     figures.append((size(manifest["nbytes"].sum()), "received"))
     if done:
         figures.append((seconds(manifest["elapsed_s"].median()), "an item (median)"))
-    # Not for tables, whose items share requests: the sum would count them several times.
-    if not is_table:
-        figures.append((f"{int(manifest['attempts'].sum()):,}", "requests"))
+    if runs:
+        figures.append((f"{sum(run.requests for run in runs):,}", "requests"))
     boxes = "".join(
         f"<div><b>{text(figure)}</b><span>{name}</span></div>" for figure, name in figures
     )
@@ -171,6 +175,35 @@ def _latency(manifest: gpd.GeoDataFrame) -> str:
             )
         )
     return cards(boxes)
+
+
+def _runs(runs: Sequence[RunFigures]) -> str:
+    if not runs:
+        return ""
+    head = ["began, UTC", "took", "items", "failed", "requests", "a second", "retries"]
+    head += ["throttled", "latency", "EECU-seconds", "of the ideal"]
+    rows = [
+        [
+            f"{run.started:%Y-%m-%d %H:%M:%S}",
+            seconds(run.wall_s),
+            run.items,
+            run.failed,
+            run.requests,
+            round(run.requests_per_s, 1),
+            run.retries,
+            run.throttled,
+            "" if run.latency_s is None else seconds(run.latency_s),
+            "not told" if run.eecu_s is None else round(run.eecu_s, 1),
+            "" if run.share_of_ideal is None else f"{run.share_of_ideal:.0%}",
+        ]
+        for run in runs[-_MOST_RUNS:]
+    ]
+    some = f"The last {len(rows)} of {len(runs):,} runs. " if len(rows) < len(runs) else ""
+    note = (
+        f"{some}The ideal is a run without retries that uses the plan's limits in full. Latency is"
+        " the mean of requests that succeeded."
+    )
+    return section("Runs", table(head, rows), f'<p class="note">{note}</p>')
 
 
 def asked_rows(asked: Mapping[str, Any]) -> list[list[str]]:

@@ -1,0 +1,76 @@
+"""Keeps the statistics of a partition in the dataset while it is worked on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import distributed
+import pyarrow as pa
+
+from eedask.dataset.stats import PartitionStats
+from eedask.run.spec import RunSpec
+from eedask.watching import latency
+from eedask.watching.partition_counts import PartitionCounts
+
+
+class StatsKeeper:
+    """Writes one row of statistics, over and over, as a partition is worked on.
+
+    A partition that is worked on again, in this run because a worker died, or in another, gets a
+    row more: its requests were sent as well.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    counts : PartitionCounts
+        Of the partition, made as the work on it began.
+    """
+
+    def __init__(self, spec: RunSpec, counts: PartitionCounts) -> None:
+        self._spec = spec
+        self._counts = counts
+        self._worker = _worker()
+        self._started = datetime.now(UTC)
+        self._earlier: pa.Table | None = None
+
+    def write(self) -> None:
+        """Write the row as it is now."""
+        stats, number = self._spec.dataset.stats, self._counts.number
+        if self._earlier is None:
+            self._earlier = stats.rows(number)
+        stats.write(number, self._earlier, self._row())
+
+    def _row(self) -> PartitionStats:
+        items, failures = self._counts.done_since()
+        requests = self._counts.meter.counts()
+        answered = sum(requests.latencies)
+        p50, p95, p99 = (latency.quantile(requests.latencies, q) for q in (0.5, 0.95, 0.99))
+        return PartitionStats(
+            run=self._spec.run_id,
+            partition=self._counts.number,
+            worker=self._worker,
+            started=self._started,
+            ended=datetime.now(UTC),
+            items=items,
+            failures=failures,
+            requests=requests.requests,
+            retries=requests.retries,
+            throttled=requests.throttled,
+            errors=requests.errors,
+            nbytes=requests.nbytes,
+            mean_s=requests.seconds / answered if answered else None,
+            p50_s=p50,
+            p95_s=p95,
+            p99_s=p99,
+            eecu_s=requests.eecu_s,
+            concurrency=self._spec.ceiling.concurrency,
+            rate=self._spec.ceiling.rate,
+        )
+
+
+def _worker() -> str | None:
+    """Return the name of the Dask worker that this thread runs a task of, if any."""
+    try:
+        return str(distributed.get_worker().name)
+    except ValueError:  # it runs none
+        return None
