@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -16,28 +16,30 @@ import dask.bag as db
 import geopandas as gpd
 from tqdm.auto import tqdm
 
+from eedask.arguments import is_count
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder, refusals_told
 from eedask.dataset.question import Question
 from eedask.dataset.rows import FAILED, OK
 from eedask.dataset.run_lock import one_run
 from eedask.dataset.staging import stage
-from eedask.earthengine.retry import RetryPolicy
-from eedask.errors import InputError, RequestError, RunStopped
+from eedask.errors import DatasetError, InputError, RunStopped
+from eedask.estimating.estimate import Estimate
+from eedask.estimating.measuring import estimate
 from eedask.items.check import check_storable
 from eedask.items.item import sample_items
-from eedask.quota.asking import Asking
 from eedask.results.reporting.notebook import plan_html
 from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag, stop
 from eedask.run.explanation import Explanation, explanation, traps_of
 from eedask.run.options import RunOptions
-from eedask.run.progress import Listener, Progress
+from eedask.run.preparing import prepared
+from eedask.run.progress import Counter, Listener, Progress
 from eedask.run.progress_bar import listener
 from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
-from eedask.run.stopping import STOPPING, reason_to_stop
 from eedask.run.task import Task
+from eedask.watching.compute import Spent
 from eedask.watching.map_sample import points_of, share_of
 from eedask.watching.messages import Beginning
 
@@ -101,6 +103,7 @@ class Plan:
         extend: bool = False,
         max_items: int | None = None,
         until: str | datetime | None = None,
+        max_eecu_hours: float | None = None,
     ) -> Result:
         """Do all items that are not done yet, and return the result of all.
 
@@ -136,6 +139,12 @@ class Plan:
         until : str or datetime, optional
             When the run stops if it is not at its end: at a time of the clock, as "18:00", or at a
             datetime; without a time zone, of this machine's.
+        max_eecu_hours : float, optional
+            EECU-hours that this run may use; earlier runs do not count. It stops when it has used
+            as many, by a sample of its requests that Earth Engine is asked about, and goes on,
+            with as many again, when it is run again. Some more are used: by the requests that are
+            under way then, and by those since the last time that costs were told. Where Earth
+            Engine does not tell, a warning says that the budget cannot be kept.
 
         Returns
         -------
@@ -153,10 +162,10 @@ class Plan:
             another run is at work in it.
         RunStopped
             If the run could not go on: credentials, compute budget, a full disk, a cluster without
-            workers, first items that all fail alike; or if it reached ``max_items`` or ``until``
-            before its end. What is done is kept.
+            workers, first items that all fail alike; or if it reached ``max_items``, ``until`` or
+            ``max_eecu_hours`` before its end. What is done is kept.
         """
-        limits = RunLimits(max_items, until)
+        limits = RunLimits(max_items, until, max_eecu_hours)
         check_scheduler()
         if overwrite and extend:
             raise InputError(
@@ -178,8 +187,9 @@ class Plan:
             else:
                 spec = self._spec(dataset, run_id, retry_failed)
                 self._tell_notes(tell)
+                spec = replace(spec, costs_early=max_eecu_hours is not None)
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
-                    self._execute(partitions, spec, before, heard, tell)
+                    self._execute(partitions, spec, before, heard, tell, limits.max_eecu_s)
                 # Counts from other processes may come late; the rows that are written count.
                 listen(self._progress_at_end(listen.latest))
             self.out.sweep()
@@ -212,6 +222,53 @@ class Plan:
         >>> print(plan.explain())  # doctest: +SKIP
         """
         return explanation(self.task, self.items, self.options, self.verb, latency)
+
+    def estimate(self, n: int = 20, *, progress: bool | Listener = False) -> Estimate:
+        """Do a few items as a pilot, and return what all will take in time and compute.
+
+        The pilot's results are kept in ``out``: a run that follows does not fetch them again. Its
+        items are spread over all; where items share requests, some that lie next to each other
+        do. Where the plan leaves open which endpoint is asked, or the ``tile_scale``, five more
+        items are asked for once in each way, to tell which is cheaper; they are not kept.
+
+        Parameters
+        ----------
+        n : int
+            Items of the pilot.
+        progress : bool or callable
+            As of :meth:`run`.
+
+        Raises
+        ------
+        InputError
+            If ``n`` is no number of items, or all items are done already; and as :meth:`run`.
+        DatasetError, RunStopped
+            As :meth:`run`.
+
+        Examples
+        --------
+        >>> print(plan.estimate())  # doctest: +SKIP
+        """
+        if not is_count(n):
+            raise InputError(f"n is a number of items, from 1; got {n!r}")
+        check_scheduler()
+        run_id = "pilot"
+        with (
+            one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
+            listener(progress, self.verb) as listen,
+        ):
+            dataset, partitions = self._stage()
+
+            def do(spec: RunSpec) -> Collection[Spent]:
+                nonlocal run_id
+                run_id, before = spec.run_id, self._progress_so_far(retry_failed=False)
+                return self._execute(partitions, spec, before, listen, logger.info).spent.values()
+
+            spec = self._spec(dataset, run_id)
+            before = self.task.before(len(sample_items(self.items))).least
+            found = estimate(spec, self.options, before, n, do)
+            self.out.sweep()
+        return found
 
     def bag(self) -> db.Bag:
         """Return a lazy bag of manifest rows, as dictionaries; computing it does the work.
@@ -247,10 +304,12 @@ class Plan:
         before: Progress,
         listen: Listener,
         tell: Callable[[str], None],
-    ) -> None:
+        max_eecu_s: float | None = None,
+    ) -> Counter:
+        counter = Counter(before, listen)
+        beginning = replace(self._beginning(spec, before), max_eecu_s=max_eecu_s)
         try:
-            beginning = self._beginning(spec, before)
-            execute(partitions, spec, beginning, partial(points_of, self.items), listen, tell)
+            execute(partitions, spec, beginning, partial(points_of, self.items), counter, tell)
         except KeyboardInterrupt:
             now = self._progress_so_far(retry_failed=False)
             print(
@@ -259,6 +318,11 @@ class Plan:
                 file=sys.stderr,
             )
             raise
+        finally:
+            # The folder may be what the run ended for.
+            with contextlib.suppress(OSError, DatasetError):
+                spec.dataset.note_cost(counter.eecu_s)
+        return counter
 
     def _tell_notes(self, tell: Callable[[str], None]) -> None:
         traps = traps_of(self.task, sample_items(self.items)) if len(self.items) > 1 else []
@@ -298,7 +362,7 @@ class Plan:
 
     def _spec(self, dataset: Dataset, run_id: str, retry_failed: bool = False) -> RunSpec:
         """Send the requests that come before the first item; return what workers have to know."""
-        task = self._prepared()
+        task = prepared(self.task, sample_items(self.items), self.options, self.verb)
         if task.schema is not None:
             dataset.values.state(task.schema)
         return RunSpec(
@@ -313,27 +377,12 @@ class Plan:
             resumes=dataset.counts()[OK] > 0,
         )
 
-    def _prepared(self) -> Task:
-        """Return the task with the answers that it needs before the first item."""
-        # All items depend on these requests, so they get at least the usual number of tries.
-        tries = max(self.options.retry.tries, RetryPolicy().tries)
-        policy = replace(self.options.retry, tries=tries)
-        try:
-            with Asking(self.task.endpoint, self.verb, policy, self.options.ceiling) as asking:
-                return self.task.prepare(asking.send, sample_items(self.items))
-        except STOPPING as error:
-            raise RunStopped(reason_to_stop(error)) from error
-        except RequestError as error:
-            raise RunStopped(
-                f"Earth Engine cannot say what {self.verb} would give, even of the first items:"
-                f" {str(error).rstrip('.')}. Mend the plan, or the items, and run again"
-            ) from error
-
     def _progress_so_far(self, retry_failed: bool) -> Progress:
         dataset = Dataset(self.out)
         counts = dataset.counts()
         failed = 0 if retry_failed else counts[FAILED]
-        return Progress(dataset.plan()["count"], counts[OK] + failed, failed)
+        plan = dataset.plan()
+        return Progress(plan["count"], counts[OK] + failed, failed, eecu_s=plan.get("eecu_s"))
 
     def _progress_at_end(self, latest: Progress) -> Progress:
         """Return what is done by the rows that are written, and what was counted of requests."""

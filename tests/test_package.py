@@ -23,12 +23,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = """
 eedask: errors arguments crs earthengine grid quota items dataset expressions watching
   run pixels
-  tables results plan verbs checkup __main__
+  tables results estimating plan verbs checkup __main__
 eedask.checkup: asking checkup probes questions environment doctor
 eedask.dataset: file_names folder run_lock plan_file question growth rows parts values_table
   stats items_file dataset staging subfolders
 eedask.earthengine: http nodes geometries refusals retry tokens token_sharing credentials
-  users_client endpoint connection methods
+  users_client endpoint connection methods profiles
 eedask.emulator: errors readings geometry limits protocol answers pixels traffic values catalog
   learning reducers composites neighbours regions functions expression output rest server
   __main__ pytest_eedask
@@ -80,6 +80,7 @@ eedask.emulator.server: channel dressing hosts orphans starting launcher options
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
   joda typenames coercion info
+eedask.estimating: pilot scaling ways estimate measuring
 eedask.expressions: digest symbols compile graph traps
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
@@ -90,9 +91,8 @@ eedask.quota: adaptive messages owner share limiter scheduler_plugin links lease
 eedask.results: contact_sheet csv_text runs reporting summary layouts values chip_files
   common_grid blocks lazy_bands coordinates chip_dataset shown result
 eedask.run: options profiler own_cluster progress progress_bar run_limits request_pool stopping
-  forecast task explanation workers_present spec process lifetime job_sender outcomes stats_keeper
-  partition
-  execute
+  forecast task preparing explanation workers_present spec process lifetime job_sender outcomes
+  stats_keeper partition execute
 eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns
   failures page notebook drawing exploring
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
@@ -100,8 +100,8 @@ eedask.tables: bands composites features outlines reducers size_search values ba
   compute_task reduce_task series_task
 eedask.verbs: options chip_request chips images compute reduction reduce_regions sample_points
   time_series
-eedask.watching: latency map_sample meter messages partition_counts reporter run_state tables plots
-  page http metrics scheduler_plugin announcing
+eedask.watching: latency map_sample meter compute messages partition_counts compute_sample reporter
+  run_state tables plots page http metrics scheduler_plugin announcing
 """
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import Endpoint, Request
-from eedask.earthengine.nodes import Encoded, Graph, Node, call, constant
+from eedask.earthengine.nodes import Encoded, Graph, Node
+from eedask.earthengine.profiles import cost_request, costs_of
 from eedask.errors import EedaskError, printable
 from eedask.quota.asking import Asking
 
@@ -23,9 +24,6 @@ _GRID = {
     "dimensions": {"width": 6, "height": 4},
     "affineTransform": {"scaleX": 1, "translateX": 0, "scaleY": -1, "translateY": 4},
 }
-# By which the ``ee`` client asks for the cost of a request, and is told where that is found.
-_PROFILING = {"X-Earth-Engine-Computation-Profiling": "1"}
-_PROFILE = "x-earth-engine-computation-profile"
 # Characters of an answer that are shown.
 _SHOWN = 160
 
@@ -133,10 +131,8 @@ class Asker:
         self, method: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send a body to one of the project's methods."""
-        answer = self._look(self._request(method, body), {**_PROFILING, **(headers or {})})
-        if profile := answer.headers.get(_PROFILE):
-            self._profiles.append(profile)
-        return answer
+        request = replace(self._request(method, body), profile=self._profiles.append)
+        return self._look(request, headers)
 
     def burst(self, node: Node) -> list[Answer]:
         """Ask for a value :data:`BURST` times at once, past the quota that eedask keeps to."""
@@ -153,11 +149,14 @@ class Asker:
 
         A burst is not counted.
         """
-        node = call("Profile.getProfiles", ids=constant(self._profiles), format=constant("text"))
         try:
-            return _total(str(self.value(node).json()["result"]))
-        except (EedaskError, UnexpectedAnswerError, ValueError, LookupError, TypeError):
+            return costs_of(self.cost().content(), 1)[0] if self._profiles else None
+        except (EedaskError, UnexpectedAnswerError):
             return None
+
+    def cost(self) -> Answer:
+        """Ask what all requests so far that were given a profile have cost."""
+        return self._look(cost_request(self._endpoint, [self._profiles]))
 
     def _look(self, request: Request, headers: Mapping[str, str] | None = None) -> Answer:
         self.last = Answer(*self._asking.look(request, headers))
@@ -176,15 +175,3 @@ def shown(text: str) -> str:
     """Return the beginning of words from outside, safe to print on one line."""
     line = printable(text)
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
-
-
-def _total(profile: str) -> float:
-    """Return the sum of a profile's first column, EECU-seconds; a "-" stands for none.
-
-    The columns are those of https://developers.google.com/earth-engine/guides/profiler.
-    """
-    header, *rows = profile.splitlines()
-    if not header.split()[0].startswith("EECU"):
-        raise ValueError(f"the first column is not EECU: {header}")
-    costs = [row.split()[0] for row in rows if row.strip()]
-    return sum(float(cost) for cost in costs if cost != "-")

@@ -14,7 +14,9 @@ import re
 import numpy as np
 
 from eedask.checkup.asking import Answer, Asker, UnexpectedAnswerError, shown
+from eedask.earthengine.connection import PROFILE
 from eedask.earthengine.nodes import Graph, Node, argument, call, constant, listed, mapped
+from eedask.earthengine.profiles import costs_of
 from eedask.errors import TransientError
 from eedask.pixels.formats.geotiff_tags import tags_of
 
@@ -306,3 +308,14 @@ def gzip(asker: Asker) -> str:
     if asker.value(long).headers.get("content-encoding") == "gzip":
         return "user_agent"
     raise UnexpectedAnswerError("nothing is compressed")
+
+
+def profiles(asker: Asker) -> str:
+    """Ask what the requests so far have cost."""
+    if PROFILE not in asker.value(constant(1)).headers:
+        return "absent"
+    answer = asker.cost()
+    if answer.status != 200:
+        return "refused"
+    costs_of(answer.body, 1)
+    return "told"

@@ -123,5 +123,15 @@ QUESTIONS = (
         {"closed": "a proxy on the way may do this; each request then takes longer"},
     ),
     Question("gzip", "Compression of answers", ("used", "chunked", "user_agent"), _ANY),
+    Question(
+        "profiles",
+        "Costs of requests",
+        ("told", "absent", "refused"),
+        _ANY,
+        dict.fromkeys(
+            ("absent", "refused"),
+            "runs cannot tell their EECU, nor keep max_eecu_hours=; set a daily quota instead",
+        ),
+    ),
 )
 """All that is asked, in the order of the emulator's readings."""

@@ -32,7 +32,7 @@ from eedask.dataset.items_file import (
     read_partition,
 )
 from eedask.dataset.parts import Parts, or_damaged
-from eedask.dataset.plan_file import PLAN, read_plan
+from eedask.dataset.plan_file import PLAN, read_plan, write_plan
 from eedask.dataset.rows import (
     CHIP_COLUMNS,
     FAILED,
@@ -95,6 +95,11 @@ class Dataset:
                 f" {len(items)}; put a copy back, or begin anew with run(overwrite=True)"
             )
         return items
+
+    def note_cost(self, eecu_s: float | None) -> None:
+        """Write to ``plan.json`` the EECU-seconds that all runs have used, if they are known."""
+        if eecu_s is not None:
+            write_plan(self.folder, {**self.plan(), "eecu_s": round(eecu_s, 3)})
 
     def partition(self, number: int) -> list[WorkItem]:
         """Return the items of one partition, in EPSG:4326."""

@@ -54,6 +54,11 @@ def read_plan(folder: Folder) -> dict[str, Any]:
     return plan
 
 
+def write_plan(folder: Folder, plan: Mapping[str, Any]) -> None:
+    """Write the content of ``plan.json``."""
+    folder.write(PLAN, json.dumps(plan, indent=1).encode())
+
+
 def _check_plan(plan: Mapping[str, Any]) -> None:
     """Raise ValueError, KeyError or TypeError if a plan's values are not of their kinds."""
     if not isinstance(plan["asked"], dict) or not isinstance(plan["asked"]["verb"], str):
@@ -65,6 +70,8 @@ def _check_plan(plan: Mapping[str, Any]) -> None:
         raise TypeError("'fields' does not name fields of items")
     if not all({"template", "samples"} <= {*recipe} for recipe in plan["recipes"].values()):
         raise TypeError("'recipes' does not say what expressions are known by")
+    if not float(plan.get("eecu_s", 0)) >= 0:
+        raise ValueError(f"eecu_s, {plan['eecu_s']!r}, is no cost")
     count, partitions = plan["count"], plan["partitions"]
     if type(count) is not int or type(partitions) is not int or not 0 <= partitions <= count:
         raise ValueError(f"{partitions!r} partitions of {count!r} items")

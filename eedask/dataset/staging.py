@@ -32,7 +32,7 @@ from eedask.dataset.items_file import (
     neighbours,
     read_staged,
 )
-from eedask.dataset.plan_file import FORMAT_VERSION, ITEMS, NEXT, PLAN, check_same
+from eedask.dataset.plan_file import FORMAT_VERSION, ITEMS, NEXT, PLAN, check_same, write_plan
 from eedask.dataset.question import Question
 from eedask.errors import DatasetError
 from eedask.items.item import sample_items, work_items
@@ -92,7 +92,7 @@ def stage(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     # Last, so that a folder with a plan always has its items.
-    _write_plan(dataset.folder, plan)
+    write_plan(dataset.folder, plan)
     return plan
 
 
@@ -126,10 +126,6 @@ def _of_items(
     }
 
 
-def _write_plan(folder: Folder, plan: Mapping[str, Any]) -> None:
-    folder.write(PLAN, json.dumps(plan, indent=1).encode())
-
-
 def _found(
     dataset: Dataset, items: gpd.GeoDataFrame, question: Question, size: int, extend: bool
 ) -> dict[str, Any]:
@@ -137,7 +133,7 @@ def _found(
     plan, url = dataset.plan(), dataset.folder.url
     # Which items there are after a crash has been worked out: that is not to be done each time.
     if NEXT in json.loads(dataset.folder.read(PLAN)):
-        _write_plan(dataset.folder, plan)
+        write_plan(dataset.folder, plan)
     check_same(url, plan["asked"], json.loads(json.dumps(question.terms)))
     check_items(dataset.folder, plan["items_sha256"], plan["count"], plan["partitions"])
     if plan["frame"] == items_digest(items):
@@ -165,11 +161,11 @@ def _found(
     together = pd.concat([hashes, staged[HASH].loc[growth.gone]]).to_numpy()
     data = items_file(merged, together, partitions)
     after = _of_items(items, question, data, partitions)
-    _write_plan(dataset.folder, {**plan, NEXT: after})
+    write_plan(dataset.folder, {**plan, NEXT: after})
     if len(growth.changed):
         dataset.forget([*growth.changed])
     dataset.folder.write(ITEMS, data)
-    _write_plan(dataset.folder, plan := {**plan, **after})
+    write_plan(dataset.folder, plan := {**plan, **after})
     return plan
 
 

@@ -41,6 +41,8 @@ _MOST_OF_REFUSAL = 1 << 20
 _to_json = json.JSONEncoder(allow_nan=False).encode
 # https://developers.google.com/earth-engine/guides/noncommercial_tiers
 _QUOTA_STATUS, _RESTRICTED = "x-earth-engine-quota-status", "parallelism_restricted=true"
+# By which the ``ee`` client asks for the cost of a request, and is told where that is found.
+_PROFILING, PROFILE = "X-Earth-Engine-Computation-Profiling", "x-earth-engine-computation-profile"
 
 
 Slots = Callable[[], contextlib.AbstractContextManager[object]]
@@ -205,18 +207,22 @@ class Connection:
             request.method,
             f"{self._before}/v1/{_quoted(request.path)}{query}",
             body=body,
-            headers={**self._headers(token, with_body=body is not None), **(instead or {})},
+            headers={**self._headers(request, token), **(instead or {})},
             timeout=self._timeout,
             pool_timeout=math.ceil(self.endpoint.deadline),
             assert_same_host=not self._before,
             preload_content=False,
         )
+        if request.profile is not None and (profile := response.headers.get(PROFILE)):
+            request.profile(profile)
         return response.status, response.headers, _body(response, request.most_bytes)
 
-    def _headers(self, token: str | None, *, with_body: bool) -> dict[str, str]:
+    def _headers(self, request: Request, token: str | None) -> dict[str, str]:
         headers = {"User-Agent": user_agent(), "Accept-Encoding": "gzip"}
-        if with_body:
+        if request.body is not None:
             headers["Content-Type"] = "application/json"
+        if request.profile is not None:
+            headers[_PROFILING] = "1"
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
             headers["X-Goog-User-Project"] = self.endpoint.project

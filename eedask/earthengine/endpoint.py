@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -55,6 +55,9 @@ class Request:
         Whether the caller can ask for the same in several smaller requests. If so, and Earth
         Engine answers several times in a row that it lacks the capacity or the time, the sender
         stops retrying early and raises :class:`~eedask.errors.TooLargeError`.
+    profile : callable, optional
+        If it is given, Earth Engine is asked to account for the request, and this is called with
+        the id of its profile for each answer that has one; see :mod:`eedask.earthengine.profiles`.
     """
 
     method: str
@@ -63,6 +66,7 @@ class Request:
     body: Mapping[str, Any] | None = None
     most_bytes: int = MAX_JSON_BYTES
     divisible: bool = False
+    profile: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,13 @@ _READINGS = (
         " without a length; or JSON only if 'gzip' stands in the User-Agent as well.",
         "the performance pages of Google's APIs ask for the User-Agent",
     ),
+    Reading(
+        "profiles",
+        ("told", "absent", "refused"),
+        "Whether a request that asks for its profile is answered with the id of one, of which"
+        " Profile.getProfiles tells the cost; or without; or with one that is refused (403).",
+        "the ee client asks in this way; the debugging guide warns that profiles may be missing",
+    ),
 )
 
 READINGS: Mapping[str, Reading] = {reading.name: reading for reading in _READINGS}

@@ -173,6 +173,14 @@ class ChipTask:
         except PermanentError as error:
             raise InputError(str(error)) from error
 
+    def sent_to(self, endpoint: Endpoint) -> ChipTask:
+        """Return the same work with its requests sent elsewhere."""
+        return replace(self, endpoint=endpoint)
+
+    def ways(self) -> Mapping[str, ChipTask]:
+        """Return none: there is one way only."""
+        return {}
+
     def before(self, samples: int) -> Bounds:
         """Return how many requests :meth:`prepare` sends: one about an image that all share."""
         return Bounds.exactly(0 if self.about is None else 1)

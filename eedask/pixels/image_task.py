@@ -77,6 +77,14 @@ class ImageTask:
         """Return what the chips of one process share: the size of tiles that work."""
         return self.chips.sizes()
 
+    def sent_to(self, endpoint: Endpoint) -> ImageTask:
+        """Return the same work with its requests sent elsewhere."""
+        return replace(self, chips=self.chips.sent_to(endpoint))
+
+    def ways(self) -> Mapping[str, ImageTask]:
+        """Return none: there is one way only."""
+        return {}
+
     def before(self, samples: int) -> Bounds:
         """Return that nothing is asked before the items."""
         return Bounds.exactly(0)

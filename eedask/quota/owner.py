@@ -57,6 +57,13 @@ TURN_S = 5.0
 # used up (https://developers.google.com/earth-engine/guides/usage). The page tells no number:
 # this is a guess, to be changed once somebody has seen one.
 RESTRICTED_CONCURRENCY = 2
+RESTRICTED = (
+    "Earth Engine tells that this project's compute quota is used up (parallelism_restricted): the"
+    " EECU-hours of its noncommercial tier for this month. It works on fewer requests at a time"
+    f" until the month is over; going on with {RESTRICTED_CONCURRENCY} at once, which takes longer."
+    " A run can be stopped and gone on with later: what is done is kept. See"
+    " https://developers.google.com/earth-engine/guides/noncommercial_tiers"
+)
 # Seconds without an answer that tells of restricted mode after which it is taken to be over.
 RESTRICTED_S = 300.0
 
@@ -301,12 +308,7 @@ class Owner:
 
     def _restrict(self, now: float) -> None:
         if not self.restricted:
-            logger.warning(
-                "Earth Engine tells that this project's compute quota is used up"
-                " (parallelism_restricted); going on with %d requests at once."
-                " See https://developers.google.com/earth-engine/guides/usage",
-                RESTRICTED_CONCURRENCY,
-            )
+            logger.warning(RESTRICTED)
         self._restricted_until = now + RESTRICTED_S
 
     def _targets(self, now: float) -> dict[str, int]:

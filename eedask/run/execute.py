@@ -25,10 +25,12 @@ from eedask.quota import leases
 from eedask.run.lifetime import release
 from eedask.run.own_cluster import own_cluster
 from eedask.run.partition import reason_of_stop, run_partition
-from eedask.run.progress import Listener, counting_here, watching
+from eedask.run.process import costs_wait
+from eedask.run.progress import Counter, counting_here, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
 from eedask.watching.announcing import Points, announce, announced
+from eedask.watching.compute import Spent
 from eedask.watching.messages import Beginning
 
 logger = logging.getLogger(__name__)
@@ -100,7 +102,7 @@ def execute(
     spec: RunSpec,
     beginning: Beginning,
     points: Points,
-    listen: Listener,
+    counter: Counter,
     tell: Callable[[str], None] = logger.info,
 ) -> None:
     """Run all partitions to their end.
@@ -117,8 +119,8 @@ def execute(
         The run as it begins.
     points : callable
         Returns the points of the items for the map on a cluster's dashboard.
-    listen : callable
-        Is told of the progress, while the run is under way.
+    counter : Counter
+        Is told of the progress while the run is under way, and of what it costs.
     tell : callable
         Called with a line of text that has the address of the dashboard.
 
@@ -130,13 +132,13 @@ def execute(
         If the user interrupted it; what is done is kept.
     """
     if (client := leases.current_client()) is not None:
-        _on_cluster(partitions, spec, beginning, points, listen, client, tell)
+        _on_cluster(partitions, spec, beginning, points, counter, client, tell)
     elif dask.config.get("scheduler", None) is not None:
-        _on_threads(partitions, spec, beginning, listen)
+        _on_threads(partitions, spec, beginning, counter)
     else:
         with own_cluster(PARTITIONS_IN_FLIGHT, tell) as client:
             # Its address is told already.
-            _on_cluster(partitions, spec, beginning, points, listen, client, logger.debug)
+            _on_cluster(partitions, spec, beginning, points, counter, client, logger.debug)
 
 
 def stop(run_id: str, reason: str) -> None:
@@ -146,17 +148,19 @@ def stop(run_id: str, reason: str) -> None:
         _release_workers(client, run_id, reason)
 
 
-def _on_threads(partitions: int, spec: RunSpec, beginning: Beginning, listen: Listener) -> None:
+def _on_threads(partitions: int, spec: RunSpec, beginning: Beginning, counter: Counter) -> None:
     leases.set_ceiling(None, spec.quota, spec.ceiling)
-    with counting_here(beginning, listen):
+    with counting_here(beginning, counter):
+        reason: str | None = _INTERRUPTED
         try:
             bag = _bag(partitions, spec, _stops)
             # An executor of the user's has its own number of threads.
             own = isinstance(dask.config.get("scheduler"), concurrent.futures.Executor)
             threads = {} if own else {"num_workers": PARTITIONS_IN_FLIGHT}
             _check_outcome(bag.compute(**threads))
+            reason = None
         finally:
-            release(spec.run_id, _INTERRUPTED)
+            counter.learn(release(spec.run_id, reason))
 
 
 def _on_cluster(
@@ -164,29 +168,34 @@ def _on_cluster(
     spec: RunSpec,
     beginning: Beginning,
     points: Points,
-    listen: Listener,
+    counter: Counter,
     client: distributed.Client,
     tell: Callable[[str], None],
 ) -> None:
     _check_can_travel(spec)
     with (
         leases.scheduler_needed(client),
-        announced(client, beginning, points, tell),
-        watching(client, spec.run_id, listen) as look,
+        announced(client, beginning, points, tell, counter.computes),
+        watching(client, spec.run_id, counter) as look,
     ):
-        _on_scheduler(partitions, spec, client, look)
+        _on_scheduler(partitions, spec, counter, client, look)
 
 
-def _on_scheduler(partitions: int, spec: RunSpec, client: distributed.Client, look: Look) -> None:
+def _on_scheduler(
+    partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client, look: Look
+) -> None:
     leases.set_ceiling(client, spec.quota, spec.ceiling)
     with sharing_tokens(spec.task.endpoint, client):
         try:
             _consume(client, partitions, spec, look)
+            look()
         except BaseException as error:
             reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
-            _release_workers(client, spec.run_id, reason)
+            counter.learn(_release_workers(client, spec.run_id, reason))
             raise
-        _release_workers(client, spec.run_id)
+        # They may wait for what their last requests have cost.
+        seconds = _STOP_S + costs_wait(spec)
+        counter.learn(_release_workers(client, spec.run_id, seconds=seconds))
 
 
 def _check_can_travel(spec: RunSpec) -> None:
@@ -200,20 +209,27 @@ def _check_can_travel(spec: RunSpec) -> None:
         ) from error
 
 
-def _release_workers(client: distributed.Client, run_id: str, reason: str | None = None) -> None:
-    """Tell all workers that the run has ended. Workers that do not answer soon are left alone."""
+def _release_workers(
+    client: distributed.Client, run_id: str, reason: str | None = None, seconds: float = _STOP_S
+) -> dict[str, Spent]:
+    """Tell all workers that the run has ended; return what they have spent on it.
 
-    async def ask() -> None:
-        await client.run(_release_worker, run_id, reason, on_error="ignore")
+    Workers that do not answer soon are left alone.
+    """
+
+    async def ask() -> Any:
+        return await client.run(_release_worker, run_id, reason, on_error="ignore")
 
     # The run may have ended because workers, or the cluster, are gone.
     with contextlib.suppress(Exception):
-        client.sync(ask, callback_timeout=_STOP_S)
+        costs = client.sync(ask, callback_timeout=seconds).values()
+        return {member: cost for of_worker in costs for member, cost in of_worker.items()}
+    return {}
 
 
-async def _release_worker(run_id: str, reason: str | None) -> None:
+async def _release_worker(run_id: str, reason: str | None) -> dict[str, Spent]:
     # In a thread: it may take a moment, during which the worker has to answer the scheduler.
-    await asyncio.to_thread(release, run_id, reason)
+    return await asyncio.to_thread(release, run_id, reason)
 
 
 def _consume(client: distributed.Client, partitions: int, spec: RunSpec, look: Look) -> None:

@@ -45,15 +45,19 @@ class JobSender:
         return self._send(request, check, Attempts())
 
     def _send(self, request: Request, check: Check | None, attempts: Attempts) -> bytes:
-        meter, again = self._counts.meter, False
+        meter, sample = self._counts.meter, self._process.reporter.sample
+        again = False
 
         def slot() -> contextlib.AbstractContextManager[object]:
             return meter.exchange(self._slot(), again=again)
 
+        def send(request: Request) -> bytes:
+            return self._process.connection.send(request, slot)
+
         def exchange() -> bytes:
             nonlocal again
             try:
-                body = self._process.connection.send(request, slot)
+                body = sample.send(request, self._counts.number, send)
             finally:
                 again = True
             meter.received(len(body))

@@ -18,6 +18,7 @@ from eedask.errors import RunStopped
 from eedask.run.process import Process
 from eedask.run.profiler import stop_profiler
 from eedask.run.spec import RunSpec, check_place
+from eedask.watching.compute import Spent
 
 # Seconds that the end of a run waits for partitions to write what they have.
 GRACE_S = 2.0
@@ -58,7 +59,7 @@ def working(spec: RunSpec) -> Iterator[Process]:
         _finish(stay)
 
 
-def release(run_id: str, reason: str | None = None) -> None:
+def release(run_id: str, reason: str | None = None) -> dict[str, Spent]:
     """End this process's part in a run, if it has one, for good.
 
     It waits for the run's partitions to write their rows, for a few seconds at most.
@@ -67,13 +68,25 @@ def release(run_id: str, reason: str | None = None) -> None:
     ----------
     run_id : str
     reason : str, optional
-        The message of the RunStopped that partitions still being worked on get.
+        The message of the RunStopped that partitions still being worked on get. None: all are
+        done.
+
+    Returns
+    -------
+    dict of str to Spent
+        What the process has spent, by the process; empty if it had no part.
     """
+    is_done = reason is None
     with _CHANGED:
         reason = _RELEASED.setdefault(run_id, reason or _OVER)
         stay = _STAYS.pop(run_id, None)
-    if stay is not None:
-        _end(stay, reason)
+    if stay is None:
+        return {}
+    if is_done:
+        stay.process.ask_costs(last=True)
+    _end(stay, reason)
+    reporter = stay.process.reporter
+    return {reporter.member: reporter.spent()}
 
 
 def _begin(spec: RunSpec) -> _Stay:

@@ -24,11 +24,14 @@ class RunOptions:
         How often a request is tried, and the waits in between.
     partition_size : int, optional
         Items in a Dask partition; None: chosen by :meth:`partition_of`.
+    endpoint_is_open : bool
+        Whether the user has left it open which of Earth Engine's addresses is asked.
     """
 
     ceiling: Ceiling = DEFAULT_CEILING
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     partition_size: int | None = None
+    endpoint_is_open: bool = False
 
     def __post_init__(self) -> None:
         if self.partition_size is not None and not is_count(self.partition_size):

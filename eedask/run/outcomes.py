@@ -49,7 +49,7 @@ def do(process: Process, counts: PartitionCounts, job: Job, ticket: Ticket) -> l
     ticket : Ticket
         The slot that the request thread took before it took the job.
     """
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.thread_time()
 
     def share() -> float:
         return (time.monotonic() - started) / len(job.items)
@@ -70,6 +70,7 @@ def do(process: Process, counts: PartitionCounts, job: Job, ticket: Ticket) -> l
         if isinstance(outcomes, Split):
             return Split([replace(one, elapsed_s=job.elapsed_s) for one in outcomes.jobs])
     outcomes = _storable(outcomes, process.spec.task.schema)
+    counts.meter.worked(time.thread_time() - worked)
     try:
         return [
             _done(process, counts.number, job, k, outcome) for k, outcome in enumerate(outcomes)

@@ -35,12 +35,15 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     RunStopped
         If the run is stopped; what is done is written.
     """
+    wanted = None if spec.only is None else spec.only.get(number, frozenset())
+    if wanted is not None and not wanted:
+        return []
     # The old row of an item that is tried again stays until a new one takes its place.
     rows = {row.id: row for row in spec.dataset.rows(number)}
     final = (OK,) if spec.retry_failed else (OK, FAILED)
     done = {id_ for id_, row in rows.items() if row.status in final}
     items = spec.dataset.partition(number)
-    todo = [item for item in items if item.id not in done]
+    todo = [item for item in items if item.id not in done and (not wanted or item.id in wanted)]
     finished = [rows[item.id] for item in items if item.id in done]
     counts = PartitionCounts(number, [item.id for item in items], finished, spec.map_share)
     if not todo:
@@ -49,13 +52,13 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
         found = PartitionRows(number, spec, rows)
         with working(spec) as process:
             jobs = spec.task.jobs(todo)
-            stats = StatsKeeper(spec, counts)
+            stats = StatsKeeper(spec, counts, process.reporter.sample)
             backlog = process.pool.backlog(number, partial(do, process, counts), jobs)
             try:
                 _collect(found, process, backlog, counts, stats)
             finally:
                 backlog.cancel()
-    return [rows[item.id] for item in items]
+    return [rows[item.id] for item in items if item.id in rows]
 
 
 class PartitionRows:
@@ -139,6 +142,7 @@ def _collect(
         for one in done:
             found.add(one)
             counts.add(one.row)
+        process.ask_costs()
         process.reporter.tell(counts)
         if over or time.monotonic() - flushed > spec.flush_s:
             found.flush(process)

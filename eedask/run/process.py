@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+
 from eedask.earthengine.connection import Connection
+from eedask.earthengine.profiles import cost_request, costs_of
+from eedask.earthengine.refusals import from_response
+from eedask.errors import EedaskError
 from eedask.quota.leases import limiter_for
+from eedask.quota.limiter import Ticket
 from eedask.run.request_pool import RequestPool
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import Verdict
+from eedask.watching.compute_sample import Groups
 from eedask.watching.reporter import Reporter
+
+logger = logging.getLogger(__name__)
 
 # Request threads beyond the number of slots. A thread that waits before a retry holds no slot; a
 # spare thread uses the slot meanwhile.
 SPARE_THREADS = 8
 # Seconds that the end of a run waits for request threads before it leaves them behind.
 _JOIN_S = 1.0
+# The rank of requests for costs. Behind those of items they would wait to the end of the run, and
+# no budget could be kept; each stands for a hundred others, or for as many as there are.
+_COSTS_RANK = -1
+# Seconds that the end of a run waits for what requests have cost: usually, and where it matters.
+_COSTS_S, _COSTS_EARLY_S = 2.0, 15.0
 
 
 class Process:
@@ -30,11 +44,11 @@ class Process:
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
         self.verdict = Verdict(first=not (spec.retry_failed or spec.resumes))
-        self.reporter = Reporter(spec.run_id)
+        self.reporter = Reporter(spec.run_id, costs_early=spec.costs_early)
         self.limiter = limiter_for(spec.quota, spec.ceiling)
         threads = spec.ceiling.concurrency + SPARE_THREADS
         self.connection = Connection(
-            spec.task.endpoint, connections=threads, on_restricted=self.limiter.restricted
+            spec.task.endpoint, connections=threads, on_restricted=self._restricted
         )
         # When the Dask worker closes, so does the limiter. Then stop() lets the partitions write
         # their rows.
@@ -42,6 +56,38 @@ class Process:
             threads, self.limiter, f"eedask-{spec.run_id}", lambda error: self.stop(str(error))
         )
         self.sizes = spec.task.sizes()
+
+    def _restricted(self) -> None:
+        self.limiter.restricted()
+        self.reporter.restricted = True
+
+    def ask_costs(self, *, last: bool = False) -> None:
+        """Ask what requests have cost, if that is due; see :class:`ComputeSample`.
+
+        Parameters
+        ----------
+        last : bool
+            Whether no more requests come. Then the answer is waited for, a moment.
+        """
+        if groups := self.reporter.sample.due(last=last):
+            asked = self.pool.backlog(_COSTS_RANK, self._ask_costs, [groups])
+            if last:
+                asked.take(costs_wait(self.spec))
+
+    def _ask_costs(self, groups: Groups, ticket: Ticket) -> None:
+        """Send the one request that asks for costs. Whatever comes of it, the run goes on."""
+        sample = self.reporter.sample
+        try:
+            request = cost_request(self.connection.endpoint, [*groups.values()])
+            with ticket.claim() or self.limiter.slot():
+                # Not `send`, which gives way to other credentials where these are refused.
+                status, headers, body = self.connection.look(request)
+                if status != 200:
+                    raise from_response(status, headers, body)
+            sample.told(groups, costs_of(body, len(groups)))
+        except EedaskError as error:
+            logger.debug("Earth Engine does not tell what requests have cost (%s)", error)
+            sample.refused()
 
     def stop(self, reason: str) -> None:
         """Send no more requests. Requests under way may end; nobody waits for them."""
@@ -54,3 +100,8 @@ class Process:
         self.limiter.release()
         self.pool.join(_JOIN_S)
         self.connection.close()
+
+
+def costs_wait(spec: RunSpec) -> float:
+    """Return the seconds that the end of a run waits for what requests have cost."""
+    return _COSTS_EARLY_S if spec.costs_early else _COSTS_S

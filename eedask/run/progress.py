@@ -12,6 +12,8 @@ from typing import Any
 
 import distributed
 
+from eedask.quota.owner import RESTRICTED
+from eedask.watching.compute import Compute, Spent
 from eedask.watching.messages import Beginning
 from eedask.watching.reporter import heard_here
 from eedask.watching.run_state import Limits, RunState
@@ -46,6 +48,10 @@ class Progress:
     eta_s : float, optional
         Seconds until the run ends, if it goes on as in the last minute; None where that is not
         known yet.
+    eecu_s : float, optional
+        EECU-seconds that the requests of this run and of earlier ones have used, scaled up from a
+        sample of them; runs of which Earth Engine told nothing are left out. None: nothing is
+        known. A run is asked about from its 64th request or its tenth second on.
 
     Examples
     --------
@@ -60,14 +66,52 @@ class Progress:
     throttled: int = 0
     retries: int = 0
     eta_s: float | None = None
+    eecu_s: float | None = None
 
 
 Listener = Callable[[Progress], None]
 
 
-def progress_of(status: Mapping[str, Any]) -> Progress:
-    """Return the progress of a run, given what :meth:`RunState.status` says of it."""
-    return Progress(**{field.name: status[field.name] for field in fields(Progress)})
+class Counter:
+    """Tells a listener of a run's progress, and keeps what the run costs.
+
+    Parameters
+    ----------
+    before : Progress
+        How far the run is at its start.
+    listener : callable
+        Called with a :class:`Progress`, one call at a time.
+
+    Attributes
+    ----------
+    computes : dict of str to Compute
+        What the requests of each process have cost.
+    spent : dict of str to Spent
+        What each process has spent; known when the run has ended.
+    """
+
+    def __init__(self, before: Progress, listener: Listener) -> None:
+        self.computes: dict[str, Compute] = {}
+        self.spent: dict[str, Spent] = {}
+        self._before = before.eecu_s
+        self._listener = listener
+
+    def learn(self, spent: Mapping[str, Spent]) -> None:
+        """Take note of what each process has spent when the run has ended."""
+        self.spent.update(spent)
+        self.computes.update({member: one.cost for member, one in spent.items()})
+
+    @property
+    def eecu_s(self) -> float | None:
+        """EECU-seconds of this run and of earlier ones, as far as they are known."""
+        now = Compute.sum(self.computes.values()).total
+        return now if self._before is None else self._before + (now or 0.0)
+
+    def hear(self, status: Mapping[str, Any], computes: Mapping[str, Compute]) -> None:
+        """Take what :meth:`RunState.status` says of the run, and what its processes have cost."""
+        self.computes.update(computes)
+        now = {field.name: status[field.name] for field in fields(Progress)}
+        self._listener(Progress(**{**now, "eecu_s": self.eecu_s}))
 
 
 class Told:
@@ -114,40 +158,48 @@ class Watched:
 
     Parameters
     ----------
-    listen : callable
-        Called with a :class:`Progress`.
+    counter : Counter
+    says_restricted : bool
+        Whether to warn of restricted mode: its words are not read where the scheduler logs them.
     """
 
-    def __init__(self, listen: Listener) -> None:
-        self._listen = listen
-        self._heard: deque[Progress] = deque(maxlen=1)
+    def __init__(self, counter: Counter, *, says_restricted: bool) -> None:
+        self._counter = counter
+        self._unsaid = [RESTRICTED] if says_restricted else []
+        self._heard: deque[dict[str, Any]] = deque(maxlen=1)
 
     def hear(self, event: tuple[Any, dict[str, Any]]) -> None:
         """Take an event of Dask that holds the run's status."""
-        self._heard.append(progress_of(event[1]))
+        self._heard.append(event[1])
 
     def look(self) -> None:
         """Tell the listener what was heard last, if that is news."""
-        if self._heard:
-            self._listen(self._heard.pop())
+        if not self._heard:
+            return
+        told = self._heard.pop()
+        computes = {member: Compute(*cost) for member, cost in told["computes"].items()}
+        self._counter.hear(told["status"], computes)
+        if told["restricted"] and self._unsaid:
+            logger.warning(self._unsaid.pop())
 
 
 @contextlib.contextmanager
 def watching(
-    client: distributed.Client, run_id: str, listen: Listener
+    client: distributed.Client, run_id: str, counter: Counter
 ) -> Iterator[Callable[[], None]]:
     """Return a context in which a client hears of a run's progress on its cluster.
 
     Yields
     ------
     callable
-        To be called a few times a second; it tells the listener.
+        To be called a few times a second; it tells the counter.
     """
-    watched, topic = Watched(listen), topic_of(run_id)
+    scheduler = getattr(client.cluster, "scheduler", None)
+    is_here = isinstance(scheduler, distributed.Scheduler)
+    watched, topic = Watched(counter, says_restricted=not is_here), topic_of(run_id)
     client.subscribe_topic(topic, watched.hear)
     try:
         yield watched.look
-        watched.look()
     finally:
         # The client may be gone; an error about that must not hide the reason why the run ended.
         with contextlib.suppress(Exception):
@@ -155,14 +207,14 @@ def watching(
 
 
 @contextlib.contextmanager
-def counting_here(beginning: Beginning, listen: Listener) -> Iterator[None]:
+def counting_here(beginning: Beginning, counter: Counter) -> Iterator[None]:
     """Return a context in which this process counts the progress of a run that it does itself.
 
     Parameters
     ----------
     beginning : Beginning
-    listen : callable
-        Called with a :class:`Progress`, one call at a time, in the threads that do the items.
+    counter : Counter
+        Is told in the threads that do the items, one call at a time.
     """
     run, lock = RunState(beginning), threading.Lock()
 
@@ -170,7 +222,7 @@ def counting_here(beginning: Beginning, listen: Listener) -> Iterator[None]:
         with lock:
             run.hear(message)
             run.sample_if_due(Limits())
-            listen(progress_of(run.status(Limits())))
+            counter.hear(run.status(Limits()), run.computes)
 
     with heard_here(beginning.run_id, hear):
         yield

@@ -1,8 +1,9 @@
-"""Limits of one run: the items that it does, and the time until which it goes on."""
+"""Limits of one run: the items that it does, its time, and the compute that it uses."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -10,10 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from eedask.arguments import is_positive
 from eedask.errors import InputError
 from eedask.run.progress import Listener, Progress
 
+logger = logging.getLogger(__name__)
+
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+# Seconds without a word of what requests cost after which a budget's owner is warned.
+_UNKNOWN_S = 30.0
 _GO_ON = "what is done is kept; run the same plan again to go on"
 
 
@@ -28,6 +34,8 @@ class RunLimits:
     until : str or datetime, optional
         The time until which it goes on: of the clock, as "18:00", or a datetime; without a time
         zone, the one of this machine.
+    max_eecu_hours : float, optional
+        EECU-hours that the run's requests use.
 
     Raises
     ------
@@ -37,6 +45,7 @@ class RunLimits:
 
     max_items: int | None = None
     until: Any = None
+    max_eecu_hours: float | None = None
 
     def __post_init__(self) -> None:
         count = self.max_items
@@ -44,6 +53,14 @@ class RunLimits:
             raise InputError(f"max_items is a number of items, from 1; got {count!r}")
         if self.until is not None and self._seconds_left() <= 0:
             raise InputError(f"until={self.until!r} is over; give a time that is to come")
+        hours = self.max_eecu_hours
+        if hours is not None and not is_positive(hours):
+            raise InputError(f"max_eecu_hours is a positive number of EECU-hours; got {hours!r}")
+
+    @property
+    def max_eecu_s(self) -> float | None:
+        """EECU-seconds that the run's requests may use."""
+        return None if self.max_eecu_hours is None else 3600 * self.max_eecu_hours
 
     def _seconds_left(self) -> float:
         now = datetime.now().astimezone()
@@ -74,25 +91,73 @@ class RunLimits:
         """
         timers: list[threading.Timer] = []
 
-        def begin(seconds: float, reason: str) -> None:
-            timer = threading.Timer(seconds, stop, [f"{reason}; {_GO_ON}"])
+        def begin(seconds: float, what: Callable[..., None], *words: str) -> None:
+            timer = threading.Timer(seconds, what, words)
             timer.daemon = True
             timers.append(timer)
             timer.start()
 
-        most, is_told = self.max_items, threading.Event()
+        is_told = threading.Event()
+        cost = _Cost(before.eecu_s or 0.0)
 
         def heard(now: Progress) -> None:
             listen(now)
-            if most is not None and now.done - before.done >= most and not is_told.is_set():
+            cost.hear(now)
+            reason = self._reached(now.done - before.done, cost.eecu_s)
+            if reason is not None and not is_told.is_set():
                 is_told.set()
                 # Not here, where the client's messages arrive: to stop, it has to send some.
-                begin(0, f"max_items={most} are done in this run")
+                begin(0, stop, f"{reason}; {_GO_ON}")
 
         if self.until is not None:
-            begin(self._seconds_left(), f"until={self.until!s} has come")
+            begin(self._seconds_left(), stop, f"until={self.until!s} has come; {_GO_ON}")
+        if self.max_eecu_hours is not None:
+            begin(_UNKNOWN_S, cost.warn)
         try:
             yield heard
+            if self.max_eecu_hours is not None:
+                cost.warn()
         finally:
             for timer in timers:
                 timer.cancel()
+
+    def _reached(self, done: int, eecu_s: float) -> str | None:
+        """Return which limit has been reached by items and EECU-seconds of this run, in words."""
+        if self.max_items is not None and done >= self.max_items:
+            return f"max_items={self.max_items} are done in this run"
+        if self.max_eecu_s is not None and eecu_s >= self.max_eecu_s:
+            return (
+                f"max_eecu_hours={self.max_eecu_hours:g} are used up: this run has used about"
+                f" {eecu_s / 3600:.3g} EECU-hours"
+            )
+        return None
+
+
+class _Cost:
+    """What a run has used, as far as it is known; says so once where it is not.
+
+    Parameters
+    ----------
+    before : float
+        EECU-seconds of earlier runs.
+    """
+
+    def __init__(self, before: float) -> None:
+        self._before = before
+        self.eecu_s = 0.0
+        self._warned = False
+
+    def hear(self, now: Progress) -> None:
+        """Take note of a run's progress."""
+        if now.eecu_s is not None:
+            self.eecu_s = now.eecu_s - self._before
+
+    def warn(self) -> None:
+        """Say that a budget cannot be kept, if nothing is known."""
+        if not (self.eecu_s or self._warned):
+            self._warned = True
+            logger.warning(
+                "max_eecu_hours cannot be kept: Earth Engine does not tell what this run's"
+                " requests use. Stop it by max_items= or until=, or set a daily quota of the"
+                " project: https://developers.google.com/earth-engine/guides/cost_controls"
+            )

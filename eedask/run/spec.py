@@ -6,7 +6,9 @@ import contextlib
 import os
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import distributed
 
@@ -56,6 +58,10 @@ class RunSpec:
         Whether items that failed in an earlier run are tried again.
     resumes : bool
         Whether items of the dataset are done already, by an earlier run.
+    costs_early : bool
+        Whether what requests cost matters to the run, which then asks for it from the first on.
+    only : mapping of int to frozenset, optional
+        The ids that are done of each partition, and none of the others; None: all are.
     idle_s : float, optional
         Seconds without a partition after which a process ends its part in the run; it begins anew
         with the next partition. None: the part ends with :func:`eedask.run.lifetime.release`.
@@ -73,6 +79,8 @@ class RunSpec:
     flush_s: float = 5.0
     retry_failed: bool = False
     resumes: bool = False
+    costs_early: bool = False
+    only: Mapping[int, frozenset[Any]] | None = None
     idle_s: float | None = None
     home: str = field(default_factory=_this_process)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from eedask.dataset.stats import PartitionStats
 from eedask.run.spec import RunSpec
 from eedask.watching import latency
+from eedask.watching.compute_sample import ComputeSample
 from eedask.watching.partition_counts import PartitionCounts
 
 
@@ -24,11 +25,14 @@ class StatsKeeper:
     spec : RunSpec
     counts : PartitionCounts
         Of the partition, made as the work on it began.
+    sample : ComputeSample
+        Knows what requests have cost.
     """
 
-    def __init__(self, spec: RunSpec, counts: PartitionCounts) -> None:
+    def __init__(self, spec: RunSpec, counts: PartitionCounts, sample: ComputeSample) -> None:
         self._spec = spec
         self._counts = counts
+        self._sample = sample
         self._worker = _worker()
         self._started = datetime.now(UTC)
         self._earlier: pa.Table | None = None
@@ -62,7 +66,7 @@ class StatsKeeper:
             p50_s=p50,
             p95_s=p95,
             p99_s=p99,
-            eecu_s=requests.eecu_s,
+            eecu_s=self._sample.of_partition(self._counts.number).total,
             concurrency=self._spec.ceiling.concurrency,
             rate=self._spec.ceiling.rate,
         )

@@ -183,6 +183,12 @@ class Task(Protocol):
             If Earth Engine refuses.
         """
 
+    def sent_to(self, endpoint: Endpoint) -> Task:
+        """Return the same work with its requests sent elsewhere."""
+
+    def ways(self) -> Mapping[str, Task]:
+        """Return the same work done in other ways that are left open, by the arguments for them."""
+
     def sizes(self) -> Any:
         """Return a new object for the jobs of a run in one process, to note which sizes work."""
 

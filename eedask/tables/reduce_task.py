@@ -12,7 +12,7 @@ from eedask.errors import InputError
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
 from eedask.run.forecast import Bounds, Forecast
-from eedask.run.task import Job, Outcome, Records, Sender
+from eedask.run.task import Job, Outcome, Records, Sender, Task
 from eedask.tables.bands import checked_bands
 from eedask.tables.classes import by_class
 from eedask.tables.features import features_by_item
@@ -49,6 +49,11 @@ class ReduceTask(TableTask):
             columns = columns_by_example(about, items, partial(task.example, send))
         columns = by_class(columns, self.classes)
         return replace(task, table=replace(self.table, columns=columns, outputs=about.outputs))
+
+    def ways(self) -> Mapping[str, Task]:
+        """Return the same work with a larger tile scale, where none is stated."""
+        eased = self.maker.eased()
+        return {} if eased is None else {eased[0]: replace(self, maker=eased[1])}
 
     def before(self, samples: int) -> Bounds:
         """Return how many requests :meth:`prepare` sends: about the image, and its results."""

@@ -10,12 +10,14 @@ from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
 from eedask.run.task import Job
 from eedask.tables.batches import TOO_LONG, Batch
-from eedask.tables.grouping import Batching
+from eedask.tables.grouping import Batching, PointBatching
 from eedask.tables.outlines import Outlines, vertices
 
 # The largest that helps, by https://developers.google.com/earth-engine/apidocs/
 # ee-image-reduceregions.
 MOST_TILE_SCALE = 16.0
+# The one that is compared with the default.
+_LARGER = 4.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,15 @@ class RegionJobs:
             for batch in batches:
                 chosen = tuple(usable[k] for k in batch)
                 yield Job(chosen, Batch(tuple(weights[k] for k in batch), self.tile_scale))
+
+    def eased(self) -> tuple[str, RegionJobs] | None:
+        """Return the jobs with a larger tile scale, and what it is; None where it is stated.
+
+        Points need no tiles.
+        """
+        if self.tile_scale > 1 or isinstance(self.batching, PointBatching):
+            return None
+        return f"tile_scale={_LARGER:g}", replace(self, tile_scale=_LARGER)
 
     def on(self, native: NativeProjection | None) -> RegionJobs:
         """Return how jobs are made where the image has this grid, or none."""

@@ -21,7 +21,7 @@ from eedask.earthengine.methods import Send, ask, compute_value, reading, value_
 from eedask.errors import InputError, PermanentError, TooLargeError
 from eedask.items.item import WorkItem
 from eedask.run.forecast import Bounds, Forecast
-from eedask.run.task import Job, Outcome, Records, Sender
+from eedask.run.task import Job, Outcome, Records, Sender, Task
 from eedask.tables.batch_sizes import BatchSizes
 from eedask.tables.composites import NO_IMAGES
 from eedask.tables.grouping import RegionBatching
@@ -79,6 +79,11 @@ class SeriesTask(TableTask):
             maker=replace(self.maker, batching=batching),
             table=table,
         )
+
+    def ways(self) -> Mapping[str, Task]:
+        """Return the same work with a larger tile scale, where none is stated."""
+        eased = self.maker.eased()
+        return {} if eased is None else {eased[0]: replace(self, maker=eased[1])}
 
     def before(self, samples: int) -> Bounds:
         """Return how many requests :meth:`prepare` sends: about an image, results, and times."""

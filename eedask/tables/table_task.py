@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import pyarrow as pa
 
@@ -12,7 +12,7 @@ from eedask.earthengine.endpoint import Endpoint
 from eedask.expressions.compile import Expression, built_on_workers
 from eedask.items.item import WorkItem
 from eedask.run.forecast import Forecast
-from eedask.run.task import Job
+from eedask.run.task import Job, Task
 from eedask.tables.batches import BatchedTask
 from eedask.tables.columns import Table
 from eedask.tables.table_forecast import of_jobs
@@ -102,6 +102,14 @@ class TableTask(BatchedTask):
     def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
         """Return jobs of items that share requests; each item is in one of them."""
         return self.maker.jobs(items)
+
+    def sent_to(self, endpoint: Endpoint) -> Self:
+        """Return the same work with its requests sent elsewhere."""
+        return replace(self, endpoint=endpoint)
+
+    def ways(self) -> Mapping[str, Task]:
+        """Return none: there is one way only, unless a subclass knows others."""
+        return {}
 
     def forecast(self, items: Sequence[WorkItem]) -> Forecast:
         """Return what is expected to be asked for the items, as far as it is known before."""

@@ -50,7 +50,8 @@ class Sending:
     def options(self) -> RunOptions:
         """The options of the plan: quota, retries, size of partitions."""
         ceiling = Ceiling(self.concurrency, self.rate)
-        return RunOptions(ceiling, self.retry or RetryPolicy(), self.partition_size)
+        retry, is_open = self.retry or RetryPolicy(), self.endpoint_name == "auto"
+        return RunOptions(ceiling, retry, self.partition_size, is_open)
 
     @cached_property
     def endpoint(self) -> Endpoint:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import distributed
 
+from eedask.watching.compute import Compute
 from eedask.watching.messages import Beginning
 from eedask.watching.scheduler_plugin import BEGIN, END, PLUGIN, WatchingPlugin
 
@@ -61,10 +62,18 @@ def announced(
     beginning: Beginning,
     points: Points,
     tell: Callable[[str], None],
+    computes: Mapping[str, Compute],
 ) -> Iterator[None]:
     """Return a context in which the scheduler knows that a run goes on; see :func:`announce`.
 
-    ``tell`` is called with a line of text that has the address of the page.
+    Parameters
+    ----------
+    client, beginning, points
+        As of :func:`announce`.
+    tell : callable
+        Called with a line of text that has the address of the page.
+    computes : mapping of str to Compute
+        What the requests of each process have cost when the run has ended.
     """
     reason = None
     if announce(client, beginning, points) and (page := page_of(client)) is not None:
@@ -77,7 +86,8 @@ def announced(
     finally:
         # The cluster may be gone; an error about that must not hide why the run ended.
         with contextlib.suppress(Exception):
-            _ask(client, END, run_id=beginning.run_id, reason=reason)
+            costs = {member: astuple(cost) for member, cost in computes.items()}
+            _ask(client, END, run_id=beginning.run_id, reason=reason, computes=costs)
 
 
 def _warn(trouble: str) -> None:

@@ -30,6 +30,8 @@ class Beginning:
         Whether nothing begins before the user computes a bag. Then the run ends with its last item.
     points : tuple of (mark, longitude, latitude)
         The items that the map shows, see :mod:`eedask.watching.map_sample`; degrees.
+    max_eecu_s : float, optional
+        EECU-seconds that the run may use.
     """
 
     run_id: str
@@ -41,6 +43,7 @@ class Beginning:
     failed: int = 0
     is_bag: bool = False
     points: tuple[tuple[int, float, float], ...] = ()
+    max_eecu_s: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", printable(_USER.sub("", self.out)))

@@ -38,8 +38,9 @@ class RequestCounts:
     errors : dict of str to int
         Requests that failed, by the kind of their error; see :mod:`eedask.errors`. An answer that
         turns out to be broken counts here and among those that succeeded.
-    eecu_s : float, optional
-        EECU-seconds of the requests, as far as Earth Engine told; None if it told nothing.
+    cpu_s, most_cpu_s : float
+        Seconds that this machine's processors worked to make requests and to read answers: in all,
+        and most at a time.
     """
 
     requests: int = 0
@@ -49,7 +50,8 @@ class RequestCounts:
     latencies: list[int] = field(default_factory=latency.empty)
     seconds: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
-    eecu_s: float | None = None
+    cpu_s: float = 0.0
+    most_cpu_s: float = 0.0
 
     @property
     def throttled(self) -> int:
@@ -64,9 +66,9 @@ class RequestCounts:
         self.nbytes += other.nbytes
         self.latencies = [a + b for a, b in zip(self.latencies, other.latencies, strict=True)]
         self.seconds += other.seconds
+        self.cpu_s += other.cpu_s
+        self.most_cpu_s = max(self.most_cpu_s, other.most_cpu_s)
         self.errors = dict(Counter(self.errors) + Counter(other.errors))
-        if other.eecu_s is not None:
-            self.eecu_s = (self.eecu_s or 0.0) + other.eecu_s
 
 
 def sum_of(several: Iterable[RequestCounts]) -> RequestCounts:
@@ -102,6 +104,12 @@ class Meter:
         """Count the bytes of an answer."""
         with self._lock:
             self._counts.nbytes += nbytes
+
+    def worked(self, cpu_s: float) -> None:
+        """Count the seconds of a processor that a thread worked at a time."""
+        with self._lock:
+            self._counts.cpu_s += cpu_s
+            self._counts.most_cpu_s = max(self._counts.most_cpu_s, cpu_s)
 
     def failed(self, error: BaseException) -> None:
         """Count the error of a request."""

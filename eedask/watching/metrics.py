@@ -15,13 +15,14 @@ _GAUGES = (
     ("eedask_requests_per_second", "Requests sent a second, of the last seconds", "requests_per_s"),
     ("eedask_requests_in_flight", "Requests sent and not answered", "in_flight"),
     ("eedask_requests_limit", "Requests at once that the quota allows now", "limit"),
+    # No counter: what a sample says of all requests may fall.
+    ("eedask_eecu_seconds", "EECU-seconds used, by a sample of the requests", "eecu_s"),
     ("eedask_eta_seconds", "Seconds until the run ends at its present rate", "eta_s"),
 )
 _COUNTERS = (
     ("eedask_requests_throttled", "Requests refused because of the quota", "throttled"),
     ("eedask_requests_retried", "Requests sent because an earlier try failed", "retries"),
     ("eedask_received_bytes", "Bytes of the answers, unpacked", "bytes"),
-    ("eedask_eecu_seconds", "Compute that Earth Engine accounted for, where known", "eecu_s"),
 )
 _FAILURES = ("eedask_failures", "Items that failed, by the kind of their error")
 

@@ -8,12 +8,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 import distributed
 from distributed.metrics import context_meter
 
+from eedask.watching.compute import Spent
+from eedask.watching.compute_sample import ComputeSample
 from eedask.watching.meter import Meter, RequestCounts, sum_of
 from eedask.watching.partition_counts import PartitionCounts
 
@@ -38,11 +40,23 @@ class Reporter:
     Parameters
     ----------
     run_id : str
+    costs_early : bool
+        Whether what requests cost matters to the run, see :class:`ComputeSample`.
+
+    Attributes
+    ----------
+    sample : ComputeSample
+    run_id, member : str
+        The member tells the processes of a run apart.
+    restricted : bool
+        Whether Earth Engine has told that the project's compute quota is used up.
     """
 
-    def __init__(self, run_id: str) -> None:
-        self._run_id = run_id
-        self._member = uuid.uuid4().hex
+    def __init__(self, run_id: str, *, costs_early: bool = False) -> None:
+        self.sample = ComputeSample(early=costs_early)
+        self.member = uuid.uuid4().hex
+        self.run_id = run_id
+        self.restricted = False
         self._changed: dict[int, PartitionCounts] = {}
         # Of partitions that are worked on, and the sum of those that are over.
         self._meters: set[Meter] = set()
@@ -79,12 +93,20 @@ class Reporter:
         context_meter.digest_metric(ACTIVITY, requests.nbytes - known.nbytes, "bytes")
         send(
             {
-                "run": self._run_id,
-                "member": self._member,
+                "run": self.run_id,
+                "member": self.member,
                 "requests": asdict(requests),
+                "compute": astuple(self.sample.sum),
+                "restricted": self.restricted,
                 "partitions": [one.message() for one in changed.values()],
             }
         )
+
+    def spent(self) -> Spent:
+        """Return what the process has spent on the run."""
+        with self._lock:
+            requests = sum_of([self._over, *(meter.counts() for meter in self._meters)])
+        return Spent(requests, self.sample.partitions)
 
 
 def tell_done_before(run_id: str, counts: PartitionCounts) -> None:

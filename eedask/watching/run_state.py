@@ -6,9 +6,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from eedask.watching import latency, map_sample
+from eedask.watching.compute import Compute
 from eedask.watching.messages import Beginning
 from eedask.watching.meter import RequestCounts, sum_of
 
@@ -88,6 +90,10 @@ class RunState:
         Why the run was stopped.
     members : dict
         The latest counts of each process that takes part, or took part, with its worker's address.
+    computes : dict
+        What the requests of each of these processes have cost.
+    restricted : bool
+        Whether Earth Engine has told that the project's compute quota is used up.
     failures : Counter
         Failed items by kind.
     examples : dict
@@ -101,6 +107,8 @@ class RunState:
     number: int = 0
     reason: str = ""
     members: dict[str, tuple[str, RequestCounts]] = field(default_factory=dict)
+    computes: dict[str, Compute] = field(default_factory=dict)
+    restricted: bool = False
     failures: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[str, str]] = field(default_factory=dict)
     points: dict[int, tuple[float, float, str]] = field(default_factory=dict)
@@ -162,8 +170,15 @@ class RunState:
         if "member" in message:
             counts = RequestCounts(**message["requests"])
             self.members[message["member"]] = (message.get("worker", ""), counts)
+            self.computes[message["member"]] = Compute(*message["compute"])
+            self.restricted = self.restricted or message.get("restricted", False)
         if self.beginning.is_bag and self.done == self.beginning.total:
             self.end(None)
+
+    @property
+    def eecu_s(self) -> float | None:
+        """EECU-seconds that the run's requests have cost, by a sample of them; None if unknown."""
+        return Compute.sum(self.computes.values()).total
 
     def lose(self, worker: str) -> None:
         """Note that a worker is gone, with its requests under way."""
@@ -171,10 +186,16 @@ class RunState:
             if where == worker:
                 counts.in_flight = 0
 
-    def end(self, reason: str | None) -> None:
-        """Note the run's end, and why it was stopped, if it was; the first end stays."""
+    def end(
+        self, reason: str | None, computes: Mapping[str, Compute] = MappingProxyType({})
+    ) -> None:
+        """Note the run's end, why it was stopped, if it was, and what its processes have cost.
+
+        The first end stays.
+        """
         if not self.runs:
             return
+        self.computes.update(computes)
         self._ended = FINISHED if reason is None else STOPPED
         self.reason = reason or ""
         self.took_s = time.time() - self.began
@@ -217,8 +238,7 @@ class RunState:
             "throttled": sums.throttled,
             "retries": sums.retries,
             "bytes": sums.nbytes,
-            # Earth Engine tells it for single requests that ask for a profile; runs do not yet.
-            "eecu_s": None,
+            "eecu_s": None if self.eecu_s is None else round(self.eecu_s, 3),
             "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
             "failures": dict(+self.failures),
         }

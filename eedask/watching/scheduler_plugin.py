@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from types import MappingProxyType
 from typing import Any
 
 import distributed
 
 from eedask.quota.scheduler_plugin import PLUGIN as QUOTA
 from eedask.watching import http, metrics
+from eedask.watching.compute import Compute
 from eedask.watching.messages import Beginning
 from eedask.watching.reporter import TOPIC
 from eedask.watching.run_state import Limits, RunState
@@ -106,7 +109,9 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         now, (id_, total) = time.monotonic(), (run.beginning.run_id, run.beginning.total)
         if run.runs and (now - self._told.get(id_, 0.0) >= TELL_S or run.done == total):
             self._told[id_] = now
-            self._scheduler.log_event(topic_of(id_), run.status(self.limits(run)))
+            costs = {member: astuple(cost) for member, cost in run.computes.items()}
+            told = {"status": run.status(self.limits(run)), "computes": costs}
+            self._scheduler.log_event(topic_of(id_), {**told, "restricted": run.restricted})
 
     def _begin(self, whose: str, run: Mapping[str, Any]) -> str | None:
         """Take a run that begins; return why its page is missing, if it is."""
@@ -119,10 +124,16 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
             self._told.pop(run_id, None)
         return self._trouble
 
-    def _end(self, run_id: str, reason: str | None) -> None:
+    def _end(
+        self,
+        run_id: str,
+        reason: str | None,
+        computes: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    ) -> None:
         if run_id in self._clients:
             del self._clients[run_id]
-            self.runs[run_id].end(reason)
+            costs = {member: Compute(*cost) for member, cost in computes.items()}
+            self.runs[run_id].end(reason, costs)
 
 
 def complete(scheduler: Any) -> None:

@@ -57,7 +57,10 @@ def runs_table(runs: Sequence[RunState]) -> str:
             "<p>No run yet. One that is started with this cluster's client is shown here:"
             " <code>plan.run()</code>.</p>"
         )
-    heads = ("run", "", "items", "left", "requests/s", "in flight", "throttled", "retries", "bytes")
+    heads = (
+        *("run", "", "items", "left", "requests/s", "in flight", "throttled", "retries", "bytes"),
+        "EECU",
+    )
     cells = "".join(
         f"<th{'' if number < 3 else ' class=number'}>{head}</th>"
         for number, head in enumerate(heads)
@@ -85,13 +88,14 @@ def _run_row(run: RunState) -> str:
     began = run.beginning
     sums = sum_of(counts for _, counts in run.members.values())
     folder = began.out.rstrip("/").rpartition("/")[2]
-    reason = f"<tr><td class=words colspan=9>{escape(run.reason)}</td></tr>" if run.reason else ""
+    reason = f"<tr><td class=words colspan=10>{escape(run.reason)}</td></tr>" if run.reason else ""
     numbers = (
         _left(run),
         *_now(run),
         f"{sums.throttled:,}",
         f"{sums.retries:,}",
         format_bytes(sums.nbytes),
+        _cost(run),
     )
     return (
         f"<tr><td class=words title='{escape(began.out)}'>{_key(run)}{escape(began.verb)}"
@@ -132,6 +136,26 @@ def _left(run: RunState) -> str:
     return (
         left if run.eta_s is None else f"{left}<br><span class=quiet>{duration(run.eta_s)}</span>"
     )
+
+
+def _cost(run: RunState) -> str:
+    """Return the EECU that a run has used, and its budget, if it has one."""
+    used = "" if run.eecu_s is None else eecu(run.eecu_s)
+    if run.beginning.max_eecu_s is None:
+        return used
+    budget = eecu(run.beginning.max_eecu_s)
+    return f"{used or 'not known'}<br><span class=quiet>of at most {budget}</span>"
+
+
+def eecu(seconds: float) -> str:
+    """Return an amount of compute for people.
+
+    Examples
+    --------
+    >>> eecu(0.25), eecu(90), eecu(5400)
+    ('0.25 s', '90 s', '1.5 h')
+    """
+    return f"{seconds:,.3g} s" if seconds < 1000 else f"{seconds / 3600:,.3g} h"
 
 
 def _key(run: RunState) -> str:

@@ -11,6 +11,7 @@ from shapely import Point
 from eedask.dataset.rows import FAILED, OK, Row
 from eedask.errors import InputError
 from eedask.watching import latency, map_sample, run_state
+from eedask.watching.compute import Compute
 from eedask.watching.messages import Beginning
 from eedask.watching.meter import RequestCounts
 from eedask.watching.partition_counts import PartitionCounts
@@ -19,6 +20,7 @@ from eedask.watching.tables import duration, failures_table, runs_table
 
 IDS = [f"i{k}" for k in range(10)]
 LIMITS = Limits(7, 40)
+COST = {"compute": (2.0, 10, 50)}
 
 
 def good(*numbers):
@@ -86,7 +88,7 @@ def test_requests_are_the_sum_over_processes_and_those_of_a_lost_worker_are_not_
     run = run_of()
     for member, where in (("a", "tcp://1"), ("b", "tcp://2")):
         counts = RequestCounts(requests=5, in_flight=2, errors={"quota": 1}, retries=1, nbytes=100)
-        hear(run, member=member, worker=where, requests=vars(counts))
+        hear(run, member=member, worker=where, requests=vars(counts), **COST)
     assert run.in_flight == 4
     run.lose("tcp://1")
     status = run.status(LIMITS)
@@ -113,7 +115,7 @@ def test_rates_latencies_and_the_time_left_are_those_of_the_last_while(clock):
         counts.requests += 10 if second <= 10 else 50
         counts.nbytes += 1000
         counts.latencies[latency.bucket(0.1 if second <= 10 else 0.4)] += 10
-        run.hear({"partitions": [], "member": "a", "requests": vars(counts)})
+        run.hear({"partitions": [], "member": "a", "requests": vars(counts), **COST})
         run.done += 10
         run.sample(LIMITS)
     last, tenth = run.series[-1], run.series[10]
@@ -132,7 +134,7 @@ def test_a_run_is_throttled_while_requests_are_refused(clock):
     for second in range(20):
         clock[0] += 1
         counts = RequestCounts(requests=10 * second, errors={"quota": min(second, 5)})
-        run.hear({"partitions": [], "member": "a", "requests": vars(counts)})
+        run.hear({"partitions": [], "member": "a", "requests": vars(counts), **COST})
         run.sample(LIMITS)
         if second == 4:
             assert run.state == THROTTLED
@@ -143,7 +145,7 @@ def test_a_run_is_throttled_while_requests_are_refused(clock):
 @pytest.mark.parametrize(("reason", "state"), [(None, FINISHED), ("the disk is full", STOPPED)])
 def test_a_run_that_has_ended_is_left_as_it_was(reason, state):
     run = run_of(points=((map_sample.mark("i3"), 1.0, 2.0),))
-    hear(run, partition(), member="a", requests=vars(RequestCounts(in_flight=3)))
+    hear(run, partition(), member="a", requests=vars(RequestCounts(in_flight=3)), **COST)
     assert [*run.points.values()] == [(1.0, 2.0, map_sample.UNDER_WAY)]
     run.end(reason)
     assert (run.state, run.in_flight, run.is_due) == (state, 0, False)
@@ -236,3 +238,15 @@ def test_an_idle_scheduler_says_so():
 
 def test_spans_of_time_for_people():
     assert [*map(duration, (0, 42.4, 90, 8100))] == ["0 s", "43 s", "2 min", "2 h 15 min"]
+
+
+def test_the_cost_is_that_of_all_processes_beside_the_runs_budget():
+    run = run_of(max_eecu_s=3600.0)
+    assert run.status(LIMITS)["eecu_s"] is None
+    assert "not known<br><span class=quiet>of at most 1 h</span>" in runs_table([run])
+    for member in "ab":
+        run.hear({"partitions": [], "member": member, "requests": vars(RequestCounts()), **COST})
+    assert run.status(LIMITS)["eecu_s"] == 20
+    assert "20 s<br><span class=quiet>of at most 1 h</span>" in runs_table([run])
+    run.end(None, {"b": Compute(2.0, 10, 100)})
+    assert run.status(LIMITS)["eecu_s"] == 30

@@ -133,11 +133,12 @@ class Core:
         readings : Readings, optional
             What the answer takes Earth Engine to do; by default the emulator's own.
         """
-        with metered(self._budget) as meter, under(readings or Readings()):
+        readings = readings or Readings()
+        with metered(self._budget) as meter, under(readings):
             answer = self._guarded(method, path, query or {}, body)
         usage = Usage(meter.eecu_seconds, meter.peak, meter.tag)
         headers = answer.headers
-        if profiling:
+        if profiling and readings["profiles"] != "absent":
             profile = self._store.put("profiles", {"rows": profile_of(meter)})
             headers = {**headers, PROFILE_HEADER: profile}
         return Answer(answer.status, headers, answer.body, usage)

@@ -7,6 +7,7 @@ from typing import Any
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.limits.profiles import as_text, fitted, merged
+from eedask.emulator.readings import reading
 
 _MOST = 200
 
@@ -19,6 +20,8 @@ def get_profiles(context: Any, ids: list[str], form: str, most: int | None) -> A
     """
     if form not in ("text", "json"):
         raise EarthEngineError(f"Profile.getProfiles: Unknown format '{form}'.")
+    if reading("profiles") == "refused":
+        raise EarthEngineError("Profile.getProfiles: The caller does not have permission.", 403)
     if context.profiles is None:
         raise EarthEngineError("Profile.getProfiles: There are no profiles.")
     rows = fitted(merged(context.profiles(key) for key in ids), most or _MOST)

@@ -1,0 +1,247 @@
+"""The estimate that a plan returns: what all its items will take, in numbers and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from eedask.estimating.pilot import Weights
+from eedask.estimating.scaling import Line, Range
+from eedask.estimating.ways import Way, verdict
+from eedask.quota.messages import Ceiling
+from eedask.results.reporting.markup import text
+
+# EECU-hours a month of noncommercial projects, by tier
+# (https://developers.google.com/earth-engine/guides/noncommercial_tiers).
+TIERS = {"community": 150, "contributor": 1_000, "partner": 100_000}
+# Runs take a little longer than the quota's ideal: what benchmarks of whole runs have shown.
+_USUAL, _SLOW = 1.05, 1.2
+_NOT_TOLD = "not known: Earth Engine does not tell"
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What a pilot's requests took, by measurements: each of one partition in one pass.
+
+    Attributes
+    ----------
+    measured : DataFrame
+        Columns ``items``, ``failed`` (of them), ``requests``, ``weight``, ``seconds`` (of all
+        requests, added up), ``nbytes`` and ``eecu_s``, NaN where it was not told.
+    cpu_s : float
+        Seconds that this machine's processors work for a request.
+    processes : int
+        Processes that the run has.
+    """
+
+    measured: pd.DataFrame
+    cpu_s: float = 0.0
+    processes: int = 1
+
+    def line(self, column: str) -> Line | None:
+        """Return what requests take of something; None if it was not told."""
+        known = self.measured[self.measured[column].notna()]
+        if known.empty:
+            return None
+        columns = (known[name].to_numpy(float) for name in ("requests", "weight", column))
+        return Line.through(*columns)
+
+
+@dataclass(frozen=True, repr=False)
+class Estimate:
+    """What a plan will take, measured on a few of its items; ``print`` shows it.
+
+    All numbers are of the whole plan, the items of the pilot included. They take the pilot's items
+    to be like the others, and Earth Engine to be as fast later as it was now.
+
+    Attributes
+    ----------
+    verb : str
+    items, pilot, failed : int
+        Items of the plan; items of the pilot, whose results are kept in the dataset; and those of
+        the pilot that failed.
+    requests : Range
+    seconds : Range
+        Of the run.
+    nbytes : Range
+        Bytes of the answers, unpacked.
+    eecu_seconds : Range or None
+        None where Earth Engine does not tell what requests cost.
+    limited_by : str
+        What the run waits for: the quota, latency, or this machine.
+    ways : tuple of Way
+        What a few items took in ways that the plan leaves open: the other endpoint, a larger
+        ``tile_scale``.
+
+    Examples
+    --------
+    >>> estimate = plan.estimate()  # doctest: +SKIP
+    >>> estimate.eecu_seconds.high / 3600  # EECU-hours, at most  # doctest: +SKIP
+    """
+
+    verb: str
+    items: int
+    pilot: int
+    failed: int
+    requests: Range
+    seconds: Range
+    nbytes: Range
+    eecu_seconds: Range | None
+    limited_by: str
+    ways: tuple[Way, ...] = field(default=())
+
+    @property
+    def tier_shares(self) -> dict[str, Range] | None:
+        """The part that the plan takes of each noncommercial tier's month; None if not known.
+
+        1 is all of it. The tiers are ``community``, ``contributor`` and ``partner``: 150, 1,000
+        and 100,000 EECU-hours.
+        """
+        if self.eecu_seconds is None:
+            return None
+        return {tier: self.eecu_seconds * (1 / 3600 / hours) for tier, hours in TIERS.items()}
+
+    @property
+    def cheaper(self) -> str:
+        """Which of the ways is cheaper, in words; empty where there is one only."""
+        return verdict(self.ways)
+
+    def __repr__(self) -> str:
+        lines = [f"{self._title}, by a pilot of {self.pilot:,}", ""]
+        return "\n".join([*lines, *(f"  {name:<12} {words}" for name, words in self._rows())])
+
+    def _repr_html_(self) -> str:
+        left = 'style="text-align:left"'
+        rows = "".join(
+            f"<tr><th {left}>{text(name)}</th><td {left}>{text(words)}</td></tr>"
+            for name, words in self._rows()
+        )
+        title = f"<b>{text(self._title)}</b>, by a pilot of {self.pilot:,}"
+        return f"{title}<table>{rows}</table>"
+
+    @property
+    def _title(self) -> str:
+        return f"What {self.verb} of {self.items:,} items will take"
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "requests", _told(self.requests, "")
+        yield "time", _told(*_in(self.seconds, {"h": 3600, "min": 60, "s": 1}))
+        yield "limited by", self.limited_by
+        yield "bytes", _told(*_in(self.nbytes, {"GB": 1e9, "MB": 1e6, "kB": 1e3}))
+        if self.eecu_seconds is None or self.tier_shares is None:
+            yield "compute", _NOT_TOLD
+        else:
+            units = {"EECU-hours": 3600, "EECU-seconds": 1}
+            yield "compute", _told(*_in(self.eecu_seconds, units))
+            shares = (f"{_percent(one)} ({tier})" for tier, one in self.tier_shares.items())
+            yield "of a month", ", ".join(shares)
+        if self.failed:
+            yield "failed", f"{self.failed:,} of the pilot's items: see result.failed after run()"
+        for way in self.ways:
+            if way.error:
+                yield way.name, f"cannot be used: {way.error}"
+        if self.cheaper:
+            yield "cheaper", self.cheaper
+
+
+def estimated(
+    verb: str,
+    items: int,
+    before: float,
+    all_: Weights,
+    ceiling: Ceiling,
+    pilot: Pilot,
+    ways: tuple[Way, ...] = (),
+) -> Estimate:
+    """Return what all items will take, by what a pilot's took.
+
+    Parameters
+    ----------
+    verb : str
+    items : int
+        Of the plan.
+    before : float
+        Requests that come before the first item.
+    all_ : Weights
+        Of all items.
+    ceiling : Ceiling
+        Requests at once, and a second.
+    pilot : Pilot
+    ways : tuple of Way
+    """
+    measured = pilot.measured
+    least, most = all_.requests
+    # More requests than jobs were sent where some were cut, or tried again.
+    expected = (least + most) / 2
+    requests = Range(least, expected, most) + before
+    lines = {name: pilot.line(name) for name in ("seconds", "nbytes", "eecu_s")}
+    took, nbytes, eecu = (
+        None if line is None else line.of(expected, all_.weight) for line in lines.values()
+    )
+    took = took or Range(0.0, 0.0, 0.0)
+    count = int(measured["items"].sum())
+    work = expected * pilot.cpu_s / pilot.processes
+    seconds, limited_by = _time(requests, took, ceiling, work)
+    return Estimate(
+        verb=verb,
+        items=items,
+        pilot=count,
+        failed=int(measured["failed"].sum()),
+        requests=requests,
+        seconds=seconds,
+        nbytes=nbytes or Range(0.0, 0.0, 0.0),
+        eecu_seconds=eecu,
+        limited_by=limited_by,
+        ways=ways,
+    )
+
+
+def _time(requests: Range, took: Range, ceiling: Ceiling, work: float) -> tuple[Range, str]:
+    """Return how long a run takes, and what it waits for.
+
+    Parameters
+    ----------
+    requests, took : Range
+        Requests, and the seconds that all of them last, added up.
+    ceiling : Ceiling
+    work : float
+        Seconds that each process of this machine works; it does so on one processor at a time.
+    """
+    each = took.expected / max(1.0, requests.expected)
+    bounds = {
+        f"the quota of {ceiling.rate:g} requests a second": requests * (1 / ceiling.rate)
+        if ceiling.rate
+        else Range(0.0, 0.0, 0.0),
+        f"latency: {ceiling.concurrency} requests at once, of {each:.2g} s each": took
+        * (1 / ceiling.concurrency),
+        f"this machine: each process works {work:.2g} s": Range.around(work, 0.3),
+        f"latency: a request lasts {each:.2g} s": Range.around(each, 0.3),
+    }
+    limited_by = max(bounds, key=lambda words: bounds[words].expected)
+    low, expected, high = (
+        max(getattr(bound, end) for bound in bounds.values()) for end in ("low", "expected", "high")
+    )
+    return Range(low, expected * _USUAL, high * _SLOW), limited_by
+
+
+def _in(value: Range, units: Mapping[str, float]) -> tuple[Range, str]:
+    """Return a range in the largest unit of which it has one at least, or in the smallest."""
+    fitting = [(name, size) for name, size in units.items() if value.expected >= size]
+    name, size = fitting[0] if fitting else list(units.items())[-1]
+    return value * (1 / size), name
+
+
+def _told(value: Range, unit: str) -> str:
+    low, expected, high = (_number(one) for one in (value.low, value.expected, value.high))
+    words = expected if low == high else f"{expected} ({low} to {high})"
+    return f"{words} {unit}".rstrip()
+
+
+def _percent(share: Range) -> str:
+    return f"{100 * share.expected:.2g} %" if share.expected < 1 else f"{share.expected:,.3g} times"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"

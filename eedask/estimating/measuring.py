@@ -1,0 +1,88 @@
+"""Does what an estimate needs: a pilot, and a few items in each way that the plan leaves open."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+import pandas as pd
+
+from eedask.earthengine.endpoint import URLS
+from eedask.errors import InputError
+from eedask.estimating.estimate import Estimate, Pilot, estimated
+from eedask.estimating.pilot import few_undone, measured, passes_of, weights_of_all
+from eedask.estimating.ways import Way, compared
+from eedask.quota import leases
+from eedask.run.options import RunOptions
+from eedask.run.spec import RunSpec
+from eedask.run.task import Task
+from eedask.watching.compute import Spent
+from eedask.watching.meter import RequestCounts, sum_of
+
+# Items that are asked for in each of several ways.
+_FEW = 5
+_AS_PLANNED = "as planned"
+
+Do = Callable[[RunSpec], Collection[Spent]]
+
+
+def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: Do) -> Estimate:
+    """Return what all items of a dataset will take, by a pilot of some that are not done yet.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        Its task is prepared.
+    options : RunOptions
+    before : float
+        Requests that come before the first item.
+    count : int
+        Items of the pilot.
+    do : callable
+        Does the items that a spec names in a run of their own; returns what each process spent.
+
+    Raises
+    ------
+    InputError
+        If all items are done, or none of the pilot's can be asked for.
+    """
+    task, dataset = spec.task, spec.dataset
+    parts, counts = [], RequestCounts()
+    for only in passes_of(task, dataset, count):
+        part = replace(spec, run_id=uuid.uuid4().hex[:12], only=only, costs_early=True)
+        spent = do(part)
+        parts.append(measured(dataset, task, part.run_id, only, spent))
+        counts.add(sum_of(one.requests for one in spent))
+    if not any(map(len, parts)):
+        raise InputError(
+            "there is nothing to estimate: all items are done, or no request can be made for those"
+            " that are left; see the manifest"
+        )
+    pilot = Pilot(pd.concat(parts), _work_of_one(counts), _processes())
+    weights, items = weights_of_all(task, dataset), dataset.plan()["count"]
+    ways = _compared(spec, options)
+    return estimated(spec.verb, items, before, weights, options.ceiling, pilot, ways)
+
+
+def _compared(spec: RunSpec, options: RunOptions) -> tuple[Way, ...]:
+    """Return what a few items take as planned, and in other ways that are left open."""
+    task, endpoint = spec.task, spec.task.endpoint
+    ways: dict[str, Task] = {_AS_PLANNED: task, **task.ways()}
+    if options.endpoint_is_open and endpoint.url in URLS.values():
+        for name, url in URLS.items():
+            if url != endpoint.url:
+                ways[f"endpoint={name!r}"] = task.sent_to(replace(endpoint, url=url))
+    return compared(ways, few_undone(spec.dataset, _FEW), options.retry, options.ceiling)
+
+
+def _work_of_one(counts: RequestCounts) -> float:
+    """Return the seconds that processors worked for a request, but for the one that imported."""
+    others = counts.requests - 1
+    return (counts.cpu_s - counts.most_cpu_s) / others if others else counts.cpu_s
+
+
+def _processes() -> int:
+    """Return how many processes a run has."""
+    client = leases.current_client()
+    return 1 if client is None else max(1, len(client.nthreads()))

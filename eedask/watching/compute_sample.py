@@ -1,0 +1,174 @@
+"""Chooses the requests of a process whose cost is asked for, and adds up what is told of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from eedask.earthengine.endpoint import Request
+from eedask.errors import PermanentError, TooLargeError
+from eedask.watching.compute import Compute
+
+# Of the first requests all are asked for, later one of so many.
+_FIRST, _ONE_OF = 16, 10
+# Of the first requests where their cost matters to the run.
+_FIRST_EARLY = 64
+# Requests after which costs are asked for, if that was not done before, and seconds; and where the
+# cost matters to the run. A short run is not worth a request for its cost.
+_WORTH, _WORTH_S = 64, 10.0
+_WORTH_EARLY, _WORTH_EARLY_S = 8, 2.0
+# Costs are asked for again when this part of the requests is new, or so many costs are to be told.
+_NEW, _MOST = 1 / 2, 100
+# At the end, none is asked for where the costs of this part of the requests are known.
+_ENOUGH = 0.9
+# Requests in a row for costs that fail, and answers without a profile, after which none is asked
+# for any more: the service does not tell.
+_REFUSALS, _NO_PROFILES = 3, 16
+
+
+@dataclass(frozen=True)
+class Group:
+    """Requests of one partition, each of which stands for as many others.
+
+    Attributes
+    ----------
+    partition : int
+    weight : int
+        Requests that each stands for, itself included.
+    """
+
+    partition: int
+    weight: int
+
+
+Groups = Mapping[Group, Sequence[str]]
+
+
+class ComputeSample:
+    """A sample of the requests that a process sends for a run; safe for threads.
+
+    Parameters
+    ----------
+    early : bool
+        Whether the cost matters to the run: more of the first requests are in the sample, and
+        their costs are asked for sooner.
+    """
+
+    def __init__(self, *, early: bool = False) -> None:
+        self._early = early
+        self._first = _FIRST_EARLY if early else _FIRST
+        self._worth = (_WORTH_EARLY, _WORTH_EARLY_S) if early else (_WORTH, _WORTH_S)
+        self._sent = 0
+        # Requests that were answered, by partition, and those of the sample among them.
+        self._answered: Counter[int] = Counter()
+        self._chosen = self._profiles = self._refusals = 0
+        self._pending: defaultdict[Group, list[str]] = defaultdict(list)
+        self._told: defaultdict[int, Compute] = defaultdict(Compute)
+        self._asked: int | None = None
+        self._is_asking = False
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+
+    def send(self, request: Request, partition: int, send: Callable[[Request], bytes]) -> bytes:
+        """Return what ``send`` returns for a request, whose cost may be asked for later."""
+        if weight := self._next():
+            request = replace(request, profile=partial(self._note, Group(partition, weight)))
+        try:
+            body = send(request)
+        except (PermanentError, TooLargeError):
+            # It was worked on, and has its price.
+            self._count(partition, weight)
+            raise
+        self._count(partition, weight)
+        return body
+
+    def due(self, *, last: bool = False) -> Groups | None:
+        """Return the ids of profiles whose costs are to be asked for now; None if none are.
+
+        :meth:`told` or :meth:`refused` is to be called with what comes of it.
+
+        Parameters
+        ----------
+        last : bool
+            Whether no more requests come: then what is left is asked for, if it is worth that.
+        """
+        with self._lock:
+            if self._is_asking or self._is_silent or not self._pending or not self._is_due(last):
+                return None
+            self._is_asking, self._asked = True, self._answered.total()
+            groups, self._pending = dict(self._pending), defaultdict(list)
+            return groups
+
+    def told(self, groups: Groups, costs: Sequence[float]) -> None:
+        """Add the EECU-seconds of groups of requests."""
+        with self._lock:
+            self._is_asking, self._refusals = False, 0
+            for (group, ids), cost in zip(groups.items(), costs, strict=True):
+                more = Compute(group.weight * cost, group.weight * len(ids))
+                self._told[group.partition] += more
+
+    def refused(self) -> None:
+        """Take note that costs were not told; they will not be asked for again."""
+        with self._lock:
+            self._is_asking = False
+            self._refusals += 1
+
+    @property
+    def sum(self) -> Compute:
+        """The cost of all requests of the process."""
+        with self._lock:
+            return replace(Compute.sum(self._told.values()), requests=self._answered.total())
+
+    @property
+    def partitions(self) -> dict[int, Compute]:
+        """The cost of the requests of each partition, as far as it was told."""
+        with self._lock:
+            return {
+                number: replace(self._told[number], requests=count)
+                for number, count in self._answered.items()
+            }
+
+    def of_partition(self, number: int) -> Compute:
+        """Return the cost of a partition's requests; by that of others where none was told."""
+        with self._lock:
+            own = self._told[number]
+            known = own if own.told else Compute.sum(self._told.values())
+            return replace(known, requests=self._answered[number])
+
+    @property
+    def _is_silent(self) -> bool:
+        """Whether the service does not tell."""
+        no_profiles = self._chosen >= _NO_PROFILES and not self._profiles
+        return no_profiles or self._refusals >= _REFUSALS
+
+    def _is_due(self, last: bool) -> bool:
+        answered, (requests, seconds) = self._answered.total(), self._worth
+        if last:
+            known = sum(one.told for one in self._told.values())
+            return (self._early or self._asked is not None) and known < _ENOUGH * answered
+        if self._asked is None:
+            return answered >= requests or time.monotonic() - self._began >= seconds
+        waiting = sum(map(len, self._pending.values()))
+        return answered - self._asked >= max(requests, _NEW * answered) or waiting >= _MOST
+
+    def _next(self) -> int:
+        """Return how many requests the next one stands for; 0 if it is not in the sample."""
+        with self._lock:
+            if self._is_silent:
+                return 0
+            number, self._sent = self._sent, self._sent + 1
+            return 1 if number < self._first else _ONE_OF * (number % _ONE_OF == 0)
+
+    def _note(self, group: Group, profile: str) -> None:
+        with self._lock:
+            self._pending[group].append(profile)
+            self._profiles += 1
+
+    def _count(self, partition: int, weight: int) -> None:
+        with self._lock:
+            self._answered[partition] += 1
+            self._chosen += weight > 0

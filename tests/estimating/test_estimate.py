@@ -1,0 +1,185 @@
+"""What a plan is estimated to take, by a pilot whose results are kept."""
+
+import dataclasses
+
+import ee
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+from mounted import SCENE
+from watching import requests_since
+
+import eedask
+from eedask.earthengine import endpoint
+from eedask.errors import InputError
+from eedask.estimating.scaling import Line, Range
+from eedask.estimating.ways import Way, verdict
+
+COUNT = 120
+REDUCER = "mean"
+
+
+@pytest.fixture(scope="module")
+def places(rasters):
+    """Points in the scene, each with a radius in metres."""
+    rng = np.random.default_rng(8)
+    with rasterio.open(rasters.scene) as source:
+        left, bottom, right, top = source.bounds
+        crs = source.crs
+    x, y = rng.uniform(left + 200, right - 200, COUNT), rng.uniform(bottom + 200, top - 200, COUNT)
+    frame = gpd.GeoDataFrame(
+        {"radius": rng.uniform(20, 150, COUNT)}, geometry=gpd.points_from_xy(x, y, crs=crs)
+    )
+    return frame.set_axis([f"p{k:03d}" for k in range(COUNT)], axis=0)
+
+
+def chips(items, out, **more):
+    options = {"shape": (16, 16), "scale": 5, "format": "npy", "partition_size": 10, **more}
+    return eedask.chips(items, ee.Image(SCENE).select("R"), out=out, **options)
+
+
+def regions(items, out, **more):
+    shapes = items.set_geometry(items.buffer(items["radius"], quad_segs=4))
+    return eedask.reduce_regions(shapes, ee.Image(SCENE), REDUCER, out=out, scale=5, **more)
+
+
+def points(items, out, **more):
+    return eedask.sample_points(items, ee.Image(SCENE), out=out, scale=5, **more)
+
+
+@pytest.mark.parametrize("made", [chips, regions, points])
+def test_the_estimate_is_what_the_run_costs_and_its_pilot_is_kept(
+    earth_engine, places, tmp_path, made
+):
+    plan = made(places, tmp_path)
+    before = earth_engine.stats()
+    estimate = plan.estimate(n=12)
+    done = eedask.open_result(tmp_path).manifest["status"].eq("ok").sum()
+    assert (estimate.items, estimate.pilot, estimate.failed) == (COUNT, 12, 0)
+    assert done == 12
+    spent = earth_engine.stats()
+    result = plan.run(progress=False)
+    assert result.manifest["status"].eq("ok").all()
+    after = earth_engine.stats()
+    fetched = requests_since(earth_engine, spent)
+    if made is chips:
+        # One for the grid, and a few for the costs.
+        assert COUNT - 12 + 1 < fetched <= COUNT - 12 + 4
+        assert estimate.requests.expected == COUNT + 1
+        assert estimate.nbytes.expected == pytest.approx(result.manifest["nbytes"].sum())
+    # The pilot's own requests, and those that tell of an image and of costs, are few but not none.
+    real = after["eecu_seconds"] - before["eecu_seconds"]
+    own = (spent["eecu_seconds"] - before["eecu_seconds"]) * (made is not chips)
+    assert estimate.eecu_seconds.expected == pytest.approx(real - own * 0.8, rel=0.25)
+    community = estimate.tier_shares["community"]
+    assert community.high == pytest.approx(estimate.eecu_seconds.high / 3600 / 150)
+
+
+def test_an_estimate_reads_well_and_is_small_in_a_notebook(earth_engine, places, tmp_path, threads):
+    estimate = chips(places, tmp_path / "<out>").estimate(n=8)
+    lines = str(estimate).splitlines()
+    assert lines[0] == "What chips of 120 items will take, by a pilot of 8"
+    assert [line.split("  ")[1] for line in lines[2:]] == [
+        *("requests", "time", "limited by", "bytes", "compute", "of a month"),
+    ]
+    assert "EECU-seconds" in str(estimate)
+    assert len(estimate._repr_html_()) < 2000
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        estimate.items = 3
+
+
+def test_where_costs_are_not_told_the_estimate_says_so(earth_engine, places, tmp_path, threads):
+    earth_engine.set_readings({"profiles": "refused"})
+    try:
+        estimate = chips(places, tmp_path).estimate(n=4)
+    finally:
+        earth_engine.set_readings(None)
+    assert (estimate.eecu_seconds, estimate.tier_shares) == (None, None)
+    assert "not known: Earth Engine does not tell" in str(estimate)
+    assert estimate.seconds.expected > 0
+
+
+def test_both_endpoints_are_asked_for_the_same_items_where_none_is_chosen(
+    earth_engine, places, tmp_path, threads, monkeypatch
+):
+    high, standard = earth_engine.url, earth_engine.url.replace("127.0.0.1", "localhost")
+    monkeypatch.setitem(endpoint.URLS, "high-volume", high)
+    monkeypatch.setitem(endpoint.URLS, "standard", standard)
+    estimate = chips(places, tmp_path / "open").estimate(n=3)
+    assert [way.name for way in estimate.ways] == ["as planned", "endpoint='standard'"]
+    assert [(way.items, way.requests, way.error) for way in estimate.ways] == [(5, 5, "")] * 2
+    first, second = (way.eecu_seconds for way in estimate.ways)
+    assert first == pytest.approx(second, rel=0.1)
+    assert estimate.cheaper.startswith("no way is much cheaper")
+    chosen = chips(places, tmp_path / "chosen", endpoint="high-volume").estimate(n=3)
+    assert (chosen.ways, chosen.cheaper) == ((), "")
+
+
+def test_a_larger_tile_scale_is_tried_where_none_is_stated(earth_engine, places, tmp_path, threads):
+    estimate = regions(places, tmp_path / "open").estimate(n=4)
+    assert [way.name for way in estimate.ways] == ["as planned", "tile_scale=4"]
+    assert regions(places, tmp_path / "stated", tile_scale=2).estimate(n=4).ways == ()
+
+
+def test_items_that_fail_are_counted_and_a_plan_that_is_done_has_no_estimate(
+    earth_engine, places, tmp_path, threads
+):
+    bands = ["R", "nope"] * (COUNT // 2)
+    items = places.assign(band=bands).iloc[:4]
+    plan = eedask.chips(
+        items,
+        lambda item: ee.Image(SCENE).select([item["band"]]),
+        out=tmp_path,
+        shape=(8, 8),
+        scale=5,
+        format="npy",
+    )
+    estimate = plan.estimate()
+    assert (estimate.pilot, estimate.failed) == (4, 2)
+    assert "2 of the pilot's items" in str(estimate)
+    with pytest.raises(InputError, match="all items are done"):
+        plan.estimate()
+    with pytest.raises(InputError, match=r"n is a number of items.*got 0"):
+        plan.estimate(0)
+
+
+# From a few to all.
+
+
+@given(
+    st.floats(0, 10),
+    st.floats(0.01, 10),
+    st.lists(st.tuples(st.integers(1, 3), st.floats(1, 100)), min_size=1, max_size=9),
+)
+def test_what_is_a_line_is_told_as_one(each, share, measured):
+    requests = np.array([r for r, _ in measured], float)
+    weights = np.array([r * w for r, w in measured])
+    taken = each * requests + share * weights
+    line = Line.through(requests, weights, taken)
+    told = line.of(requests.sum(), weights.sum())
+    assert told.expected == pytest.approx(taken.sum())
+    assert told.low <= told.expected <= told.high
+    ratio = weights / requests
+    if len(ratio) > 2 and np.ptp(ratio) > 0.1 * ratio.mean():
+        assert line.of(7, 500).expected == pytest.approx(7 * each + 500 * share, rel=1e-3)
+
+
+def test_the_range_grows_with_the_differences_and_shrinks_with_their_number():
+    def width(taken):
+        told = Line.through(np.ones(len(taken)), np.ones(len(taken)), taken).of(1, 1)
+        return (told.high - told.low) / told.expected
+
+    assert width([1.0] * 9) < width([1.0, 2.0, 1.5] * 3) < width([1.0, 2.0, 1.5]) < 2
+    assert width([1.0]) == 1
+    assert Range.around(10, 2) == Range(0, 10, 30)
+
+
+def test_the_verdict_names_the_cheaper_way_or_says_why_not():
+    ways = [Way("as planned", 5, 5, 1.0, 4.0), Way("tile_scale=4", 5, 5, 2.0, 3.0)]
+    assert verdict(ways).startswith("tile_scale=4: 3 EECU-seconds (as planned 4), for the same 5")
+    unknown = [dataclasses.replace(way, eecu_seconds=None) for way in ways]
+    assert "not known; requests lasted as planned 1 s, tile_scale=4 2 s" in verdict(unknown)
+    assert verdict([ways[0], dataclasses.replace(ways[1], error="refused")]) == ""
