@@ -28,7 +28,7 @@ FAULTS = "429=0.01,503=0.03"
 
 
 def main() -> None:
-    """Run the chips on a cluster; the run itself prints the address of its page."""
+    """Run the chips on a cluster; the run itself prints the address of its page, and a summary."""
     args = parse_arguments()
     with contextlib.ExitStack() as stack:
         initialize(args.project, stack, latency=0.4, faults=FAULTS)
@@ -45,8 +45,7 @@ def main() -> None:
             concurrency=10,
         )
         print(plan)
-        result = plan.run(overwrite=True)  # "watch the run at http://127.0.0.1:8787/eedask"
-    print(result.summary())
+        plan.run(overwrite=True)  # "watch the run at http://127.0.0.1:8787/eedask"
 
 
 def points(count: int, seed: int) -> gpd.GeoDataFrame:

@@ -5,6 +5,7 @@ import io
 import logging
 import re
 from collections import Counter
+from dataclasses import replace
 
 import dask
 import distributed
@@ -66,7 +67,8 @@ def test_progress_counts_items_and_requests(earth_engine, mixed, tmp_path, where
     now = Counter(earth_engine.stats()["by_status"]) - earlier
     assert seen[0] == eedask.Progress(40, 0, 0)
     told = {"throttled": now["429"], "retries": now["429"] + now["503"]}
-    assert seen[-1] == eedask.Progress(40, 40, 3, **told)
+    # What it cost is known where a busy machine took long enough.
+    assert replace(seen[-1], eecu_s=None) == eedask.Progress(40, 40, 3, **told)
     assert all(told.values())
     middle = [now for now in seen if 0 < now.done < 40]
     assert any(now.requests_per_s > 1 for now in middle)
