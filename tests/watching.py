@@ -8,6 +8,13 @@ def requests_since(emulator, before):
     return emulator.stats()["requests"] - before["requests"]
 
 
+def chips_since(emulator, before):
+    """Return how many chips the emulator was asked for since an earlier count."""
+    pixels = "projects.image.computePixels"
+    now = emulator.stats()["by_method"].get(pixels, 0)
+    return now - before["by_method"].get(pixels, 0)
+
+
 def wait_until(condition, seconds=30):
     end = time.monotonic() + seconds
     while not (found := condition()):

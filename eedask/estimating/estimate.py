@@ -240,6 +240,8 @@ def _told(value: Range, unit: str) -> str:
 
 
 def _percent(share: Range) -> str:
+    if share.expected < 1e-4:
+        return "under 0.01 %"
     return f"{100 * share.expected:.2g} %" if share.expected < 1 else f"{share.expected:,.3g} times"
 
 

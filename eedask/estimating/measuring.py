@@ -62,6 +62,8 @@ def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: 
     pilot = Pilot(pd.concat(parts), _work_of_one(counts), _processes())
     weights, items = weights_of_all(task, dataset), dataset.plan()["count"]
     ways = _compared(spec, options)
+    if told := sum(way.eecu_seconds or 0.0 for way in ways):
+        dataset.note_cost((dataset.plan().get("eecu_s") or 0.0) + told)
     return estimated(spec.verb, items, before, weights, options.ceiling, pilot, ways)
 
 

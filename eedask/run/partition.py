@@ -149,6 +149,8 @@ def _collect(
             stats.write()
             flushed = time.monotonic()
     found.flush(process)
+    if spec.costs_early and not process.reporter.sample.is_told and verdict.reason is None:
+        process.ask_costs(last=True)
     stats.write()
     process.reporter.tell(counts, over=True)
     if verdict.reason is not None:

@@ -67,7 +67,7 @@ class Process:
         Parameters
         ----------
         last : bool
-            Whether no more requests come. Then the answer is waited for, a moment.
+            Whether no more requests are waited for, but the answer is, a moment.
         """
         if groups := self.reporter.sample.due(last=last):
             asked = self.pool.backlog(_COSTS_RANK, self._ask_costs, [groups])

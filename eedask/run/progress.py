@@ -51,7 +51,8 @@ class Progress:
     eecu_s : float, optional
         EECU-seconds that the requests of this run and of earlier ones have used, scaled up from a
         sample of them; runs of which Earth Engine told nothing are left out. None: nothing is
-        known. A run is asked about from its 64th request or its tenth second on.
+        known. Each process of a run asks from its 64th request or its tenth second on, and runs
+        with a budget from their first ones.
 
     Examples
     --------

@@ -118,6 +118,11 @@ class ComputeSample:
             self._refusals += 1
 
     @property
+    def is_told(self) -> bool:
+        """Whether the cost of any request is known."""
+        return bool(self._told)
+
+    @property
     def sum(self) -> Compute:
         """The cost of all requests of the process."""
         with self._lock:
@@ -128,15 +133,14 @@ class ComputeSample:
         """The cost of the requests of each partition, as far as it was told."""
         with self._lock:
             return {
-                number: replace(self._told[number], requests=count)
+                number: replace(self._told.get(number, Compute()), requests=count)
                 for number, count in self._answered.items()
             }
 
     def of_partition(self, number: int) -> Compute:
         """Return the cost of a partition's requests; by that of others where none was told."""
         with self._lock:
-            own = self._told[number]
-            known = own if own.told else Compute.sum(self._told.values())
+            known = self._told.get(number) or Compute.sum(self._told.values())
             return replace(known, requests=self._answered[number])
 
     @property

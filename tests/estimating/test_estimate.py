@@ -13,8 +13,11 @@ from mounted import SCENE
 from watching import requests_since
 
 import eedask
+from eedask.dataset.dataset import Dataset
+from eedask.dataset.folder import folder_at
 from eedask.earthengine import endpoint
 from eedask.errors import InputError
+from eedask.estimating.estimate import Estimate
 from eedask.estimating.scaling import Line, Range
 from eedask.estimating.ways import Way, verdict
 
@@ -60,6 +63,7 @@ def test_the_estimate_is_what_the_run_costs_and_its_pilot_is_kept(
     done = eedask.open_result(tmp_path).manifest["status"].eq("ok").sum()
     assert (estimate.items, estimate.pilot, estimate.failed) == (COUNT, 12, 0)
     assert done == 12
+    assert eedask.open_result(tmp_path).stats["eecu_s"].notna().all()
     spent = earth_engine.stats()
     result = plan.run(progress=False)
     assert result.manifest["status"].eq("ok").all()
@@ -121,6 +125,8 @@ def test_both_endpoints_are_asked_for_the_same_items_where_none_is_chosen(
 def test_a_larger_tile_scale_is_tried_where_none_is_stated(earth_engine, places, tmp_path, threads):
     estimate = regions(places, tmp_path / "open").estimate(n=4)
     assert [way.name for way in estimate.ways] == ["as planned", "tile_scale=4"]
+    ways = sum(way.eecu_seconds for way in estimate.ways)
+    assert Dataset(folder_at(tmp_path / "open", "out")).plan()["eecu_s"] > ways > 0
     assert regions(places, tmp_path / "stated", tile_scale=2).estimate(n=4).ways == ()
 
 
@@ -175,6 +181,17 @@ def test_the_range_grows_with_the_differences_and_shrinks_with_their_number():
     assert width([1.0] * 9) < width([1.0, 2.0, 1.5] * 3) < width([1.0, 2.0, 1.5]) < 2
     assert width([1.0]) == 1
     assert Range.around(10, 2) == Range(0, 10, 30)
+
+
+def test_shares_of_a_month_are_told_as_far_as_they_matter():
+    even = Range(1, 1, 1)
+    small, large = (
+        Estimate("chips", 9, 2, 0, even, even, even, even * hours * 3600.0, "latency")
+        for hours in (0.3, 300)
+    )
+    assert "0.2 % (community), 0.03 % (contributor), under 0.01 % (partner)" in str(small)
+    assert "2 times (community), 30 % (contributor), 0.3 % (partner)" in str(large)
+    assert large.tier_shares["community"] == Range(2, 2, 2)
 
 
 def test_the_verdict_names_the_cheaper_way_or_says_why_not():
