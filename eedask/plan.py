@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import dask.bag as db
@@ -30,10 +31,11 @@ from eedask.items.item import sample_items
 from eedask.results.reporting.notebook import plan_html
 from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag, stop
-from eedask.run.explanation import Explanation, explanation
+from eedask.run.explanation import Explanation, explanation, traps_of
 from eedask.run.options import RunOptions
 from eedask.run.preparing import prepared
-from eedask.run.progress import Counter, Listener, Progress, listener
+from eedask.run.progress import Counter, Listener, Progress
+from eedask.run.progress_bar import listener
 from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
 from eedask.run.task import Task
@@ -116,9 +118,11 @@ class Plan:
         Parameters
         ----------
         progress : bool or callable
-            True draws a bar, prints the address of the dashboard if a cluster is started, and
-            prints :meth:`eedask.Result.summary` at the end. A callable is called with an
-            :class:`eedask.Progress` whenever items are done. False shows nothing.
+            True draws a bar in a terminal or a notebook, writes a line a minute elsewhere, and
+            prints the plan's notes, the address of the page that shows the run, and
+            :meth:`eedask.Result.summary` at the end. A callable is called with an
+            :class:`eedask.Progress` a few times a second; notes and address then go to the log, as
+            with False, which shows nothing.
         retry_failed : bool
             Whether items that failed in an earlier run are tried again.
         overwrite : bool
@@ -182,11 +186,12 @@ class Plan:
                 tell("nothing is left to do: earlier runs came to all items")
             else:
                 spec = self._spec(dataset, run_id, retry_failed)
+                self._tell_notes(tell)
                 spec = replace(spec, costs_early=max_eecu_hours is not None)
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
                     self._execute(partitions, spec, before, heard, tell, limits.max_eecu_s)
                 # Counts from other processes may come late; the rows that are written count.
-                listen(self._progress_so_far(retry_failed=False))
+                listen(self._progress_at_end(listen.latest))
             self.out.sweep()
         return result
 
@@ -275,8 +280,9 @@ class Plan:
         Dask computes the bag, and what is made of it, on the current ``distributed.Client``, or
         else by threads. Its scheduler "processes" is refused, as each of its processes would send
         as many requests as the whole quota allows. What a process holds for the bag (threads,
-        connections) is given up a few seconds after its last partition. While a bag is computed,
-        the folder is not guarded against other runs: start none in it.
+        connections) is given up a few seconds after its last partition. If there is a client when
+        this is called, its dashboard shows the bag, as waiting until it is computed. While a bag
+        is computed, the folder is not guarded against other runs: start none in it.
 
         Raises
         ------
@@ -287,8 +293,9 @@ class Plan:
         run_id = uuid.uuid4().hex[:12]
         with one_run(self.out, self.verb, lambda reason: stop(run_id, reason)):
             dataset, partitions = self._stage()
-            spec = self._spec(dataset, run_id)
-        return rows_bag(partitions, replace(spec, idle_s=_BAG_IDLE_S))
+            spec = replace(self._spec(dataset, run_id), idle_s=_BAG_IDLE_S)
+            beginning = self._beginning(spec, self._progress_so_far(retry_failed=False))
+        return rows_bag(partitions, spec, beginning, partial(points_of, self.items))
 
     def _execute(
         self,
@@ -299,15 +306,10 @@ class Plan:
         tell: Callable[[str], None],
         max_eecu_s: float | None = None,
     ) -> Counter:
-        def beginning() -> Beginning:
-            counts = before.total, before.done, before.failed
-            points = tuple(points_of(self.items))
-            named = spec.run_id, self.verb, self.out.url, spec.quota
-            return Beginning(*named, *counts, points, max_eecu_s)
-
         counter = Counter(before, listen)
+        beginning = replace(self._beginning(spec, before), max_eecu_s=max_eecu_s)
         try:
-            execute(partitions, spec, counter, beginning, tell)
+            execute(partitions, spec, beginning, partial(points_of, self.items), counter, tell)
         except KeyboardInterrupt:
             now = self._progress_so_far(retry_failed=False)
             print(
@@ -321,6 +323,16 @@ class Plan:
             with contextlib.suppress(OSError, DatasetError):
                 spec.dataset.note_cost(counter.eecu_s)
         return counter
+
+    def _tell_notes(self, tell: Callable[[str], None]) -> None:
+        traps = traps_of(self.task, sample_items(self.items)) if len(self.items) > 1 else []
+        for words in dict.fromkeys([*self.notes, *traps]):
+            tell(f"note: {words}")
+
+    def _beginning(self, spec: RunSpec, before: Progress) -> Beginning:
+        """Return what is told of a run, given what is done before it."""
+        counts = before.total, before.done, before.failed
+        return Beginning(spec.run_id, self.verb, self.out.url, spec.quota, *counts)
 
     @contextlib.contextmanager
     def _summed_up(self, result: Result, progress: bool | Listener) -> Iterator[None]:
@@ -370,7 +382,12 @@ class Plan:
         counts = dataset.counts()
         failed = 0 if retry_failed else counts[FAILED]
         plan = dataset.plan()
-        return Progress(plan["count"], counts[OK] + failed, failed, plan.get("eecu_s"))
+        return Progress(plan["count"], counts[OK] + failed, failed, eecu_s=plan.get("eecu_s"))
+
+    def _progress_at_end(self, latest: Progress) -> Progress:
+        """Return what is done by the rows that are written, and what was counted of requests."""
+        counts = {"throttled": latest.throttled, "retries": latest.retries}
+        return replace(self._progress_so_far(retry_failed=False), **counts)
 
     def __repr__(self) -> str:
         lines = [f"eedask plan: {self.verb} of {len(self.items)} items into {self.out.url}"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from typing import Any
 
 import ee
 import geopandas as gpd
@@ -63,14 +64,14 @@ def ecoregions_of(state: str) -> gpd.GeoDataFrame:
     return gpd.clip(whole, outline, keep_geom_type=True).sort_values("ECO_NAME")
 
 
-def initialize(project: str | None, stack: contextlib.ExitStack) -> None:
+def initialize(project: str | None, stack: contextlib.ExitStack, **options: Any) -> None:
     """Initialise the ``ee`` client on Earth Engine, or on an emulator for as long as we run."""
     if project is not None:
         ee.Initialize(project=project)
         return
     from eedask.emulator import Emulator
 
-    emulator = stack.enter_context(Emulator())
+    emulator = stack.enter_context(Emulator(**options))
     print(f"on the emulator at {emulator.url}: the imagery is synthetic")
     ee.Initialize(emulator.credentials, url=emulator.url, project=emulator.project)
 

@@ -65,7 +65,7 @@ def built_on_workers(expressions: Mapping[str, Expression]) -> tuple[str, ...]:
         Expressions by the name of the argument that they come from, such as ``"image"``.
     """
     return tuple(
-        f"the {what} is built for every item on the workers: {expression.reason}"
+        f"the function for the {what} is called for every item, on the workers: {expression.reason}"
         for what, expression in expressions.items()
         if expression.reason is not None
     )
@@ -208,11 +208,25 @@ def compile_expression(
     try:
         traced = _template(what(TracedItem(samples[0].fields())))
     except Exception as error:
-        return Builder(what, f"it cannot be traced ({type(error).__name__}: {error})")
+        return Builder(what, _why_not(error))
     for item, graph in zip(samples, built, strict=True):
         if digest(traced.encode(item)) != digest(graph):
-            return Builder(what, f"it traces to another graph than it builds for item {item.id!r}")
+            return Builder(
+                what,
+                f"what it makes for item {item.id!r} and for others differs in more than the"
+                " item's values; to load an image by its id, item.image(COLUMN) is one for all",
+            )
     return traced
+
+
+def _why_not(error: Exception) -> str:
+    """Return in the user's words why a function cannot be called once for all items."""
+    if isinstance(error, TraceError):
+        return str(error)
+    return (
+        f"it does not work on ee objects in place of the item's values ({type(error).__name__}:"
+        f" {error}); with Earth Engine's own functions alone, it is called once for all items"
+    )
 
 
 def _hash_for(expression: Expression, item: WorkItem) -> str | None:
@@ -286,7 +300,9 @@ def _template(value: Any) -> Template:
     values = {key: rewrite(node) for key, node in encoded["values"].items()}
     template = Template(encoded["result"], values, {slot: f for f, slot in slots.items()})
     if unbound := _free_names(values):
-        raise TraceError(f"the graph refers to variables that nothing binds: {unbound}")
+        raise TraceError(
+            f"an argument of a function that is mapped is used outside of that function: {unbound}"
+        )
     return template
 
 

@@ -191,8 +191,8 @@ def _guarded(base: Any) -> Any:
 
     def refuse(self: Any, *_: Any) -> Any:
         raise TraceError(
-            "the function uses a value of the item in Python itself (a condition, an f-string,"
-            " a loop …), which a symbol cannot do"
+            "it uses a value of the item in Python itself (a condition, an f-string, a loop …);"
+            " with Earth Engine's own functions alone, it is called once for all items"
         )
 
     names = ("bool", "str", "format", "int", "float", "index", "iter", "len", "contains", "eq")
@@ -201,4 +201,5 @@ def _guarded(base: Any) -> Any:
     guards |= {"_number": None, "_string": None}
     # Defining __eq__ alone would make the objects unhashable, and the client hashes them.
     guards["__hash__"] = base.__hash__
-    return type(f"Traced{base.__name__}", (base,), guards)
+    # What Python calls them where it cannot work with them, as in "item['x'] * 2".
+    return type(f"ee.{base.__name__}", (base,), guards)

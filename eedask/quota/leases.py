@@ -272,12 +272,16 @@ class _Tenancy:
         except Exception as error:
             # Whatever is wrong: the lease runs out, and then the limiter allows one request.
             if not (self._silent or leaving):
-                logger.warning("the owner of the quota does not answer: %r", error)
+                logger.warning(
+                    "the scheduler does not say how many requests this process may send (%r): soon"
+                    " it sends one at a time, until the scheduler answers",
+                    error,
+                )
             self._silent = True
             time.sleep(RENEW_S)
             return RENEW_S
         if self._silent:
-            logger.info("the owner of the quota answers again")
+            logger.info("the scheduler says again how many requests this process may send")
             self._silent = False
         self._had_slots = self._had_slots or lease.slots > 0
         self.limiter.apply(lease, asked)

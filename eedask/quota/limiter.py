@@ -320,7 +320,7 @@ class Limiter:
 
 
 def _closed() -> RunStopped:
-    return RunStopped("the run was stopped while a request waited for a slot of the quota")
+    return RunStopped("the run was stopped while a request waited for the quota")
 
 
 def _nothing() -> None:

@@ -79,7 +79,7 @@ class Cluster:
             _call(worker, register, plugin=plugin, name=PLUGIN, idempotent=True)
         answer = _call(worker, RENEW, **message)
         if answer is None:
-            raise ConnectionError("the scheduler has lost its quotas; they are installed anew")
+            raise ConnectionError("the scheduler is a new one, and has to be told of the quota")
         self._installed = True
         return Lease(**answer)
 
@@ -113,7 +113,7 @@ class ByClient:
             install(self._client)
         answer = ask(self._client, RENEW, _TIMEOUT_S, **message)
         if answer is None:
-            raise ConnectionError("the scheduler has lost its quotas; they are installed anew")
+            raise ConnectionError("the scheduler is a new one, and has to be told of the quota")
         self._installed = True
         return Lease(**answer)
 

@@ -94,7 +94,7 @@ def _refuse(ids: pd.Index, which: NDArray[np.bool_], how: str) -> None:
     if which.any():
         raise InputError(
             f"the chips of {_some(ids[which])} {how} that of item {ids[0]!r}: fetch all on one"
-            " lattice, with one crs= and scale=, or crs='native' of one image; or"
+            " grid of pixels, with one crs= and scale=, or crs='native' of one image; or"
             f" {_OTHERWISE}"
         )
 

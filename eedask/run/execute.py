@@ -8,7 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import cloudpickle
@@ -26,10 +26,10 @@ from eedask.run.lifetime import release
 from eedask.run.own_cluster import own_cluster
 from eedask.run.partition import reason_of_stop, run_partition
 from eedask.run.process import costs_wait
-from eedask.run.progress import Counter, watching
+from eedask.run.progress import Counter, counting_here, watching
 from eedask.run.spec import RunSpec
 from eedask.run.workers_present import Presence
-from eedask.watching.announcing import announced
+from eedask.watching.announcing import Points, announce, announced
 from eedask.watching.compute import Spent
 from eedask.watching.messages import Beginning
 
@@ -47,6 +47,7 @@ _POLL_S = 0.05
 # Seconds that the result of a partition, some bytes, may take before the workers are looked for.
 _FETCH_S = 1.0
 _INTERRUPTED = "the run was interrupted"
+Look = Callable[[], None]
 _IN_THIS_PROCESS = (dask.threaded.get, dask.local.get_sync)
 
 
@@ -56,8 +57,18 @@ class RowsBag(db.Bag):  # type: ignore[misc]
     __dask_scheduler__ = staticmethod(dask.threaded.get)
 
 
-def rows_bag(partitions: int, spec: RunSpec) -> db.Bag:
-    """Return the lazy bag of manifest rows; computing it does the work."""
+def rows_bag(partitions: int, spec: RunSpec, beginning: Beginning, points: Points) -> db.Bag:
+    """Return the lazy bag of manifest rows; computing it does the work.
+
+    If there is a client, its cluster's dashboard shows the bag from now on.
+
+    Parameters
+    ----------
+    partitions, spec, beginning, points
+        As of :func:`execute`.
+    """
+    if (client := leases.current_client()) is not None:
+        announce(client, replace(beginning, is_bag=True), points)
     bag = _bag(partitions, spec, _rows)
     return RowsBag(bag.dask, bag.name, bag.npartitions)
 
@@ -89,8 +100,9 @@ def check_scheduler() -> None:
 def execute(
     partitions: int,
     spec: RunSpec,
+    beginning: Beginning,
+    points: Points,
     counter: Counter,
-    beginning: Callable[[], Beginning],
     tell: Callable[[str], None] = logger.info,
 ) -> None:
     """Run all partitions to their end.
@@ -103,12 +115,14 @@ def execute(
     partitions : int
         How many there are; they are numbered from 0.
     spec : RunSpec
+    beginning : Beginning
+        The run as it begins.
+    points : callable
+        Returns the points of the items for the map on a cluster's dashboard.
     counter : Counter
-        Counts each item that is done.
-    beginning : callable
-        Returns what a cluster's dashboard is told of the run.
+        Is told of the progress while the run is under way, and of what it costs.
     tell : callable
-        Called with a line of text that has the address of the dashboard, if a cluster is started.
+        Called with a line of text that has the address of the dashboard.
 
     Raises
     ------
@@ -118,12 +132,13 @@ def execute(
         If the user interrupted it; what is done is kept.
     """
     if (client := leases.current_client()) is not None:
-        _on_cluster(partitions, spec, counter, beginning, client)
+        _on_cluster(partitions, spec, beginning, points, counter, client, tell)
     elif dask.config.get("scheduler", None) is not None:
-        _on_threads(partitions, spec, counter)
+        _on_threads(partitions, spec, beginning, counter)
     else:
         with own_cluster(PARTITIONS_IN_FLIGHT, tell) as client:
-            _on_cluster(partitions, spec, counter, beginning, client)
+            # Its address is told already.
+            _on_cluster(partitions, spec, beginning, points, counter, client, logger.debug)
 
 
 def stop(run_id: str, reason: str) -> None:
@@ -133,9 +148,9 @@ def stop(run_id: str, reason: str) -> None:
         _release_workers(client, run_id, reason)
 
 
-def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
+def _on_threads(partitions: int, spec: RunSpec, beginning: Beginning, counter: Counter) -> None:
     leases.set_ceiling(None, spec.quota, spec.ceiling)
-    with watching(spec.run_id, counter):
+    with counting_here(beginning, counter):
         reason: str | None = _INTERRUPTED
         try:
             bag = _bag(partitions, spec, _stops)
@@ -151,27 +166,29 @@ def _on_threads(partitions: int, spec: RunSpec, counter: Counter) -> None:
 def _on_cluster(
     partitions: int,
     spec: RunSpec,
+    beginning: Beginning,
+    points: Points,
     counter: Counter,
-    beginning: Callable[[], Beginning],
     client: distributed.Client,
+    tell: Callable[[str], None],
 ) -> None:
     _check_can_travel(spec)
-    with leases.scheduler_needed(client), announced(client, beginning, counter.computes):
-        _on_scheduler(partitions, spec, counter, client)
+    with (
+        leases.scheduler_needed(client),
+        announced(client, beginning, points, tell, counter.computes),
+        watching(client, spec.run_id, counter) as look,
+    ):
+        _on_scheduler(partitions, spec, counter, client, look)
 
 
 def _on_scheduler(
-    partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client
+    partitions: int, spec: RunSpec, counter: Counter, client: distributed.Client, look: Look
 ) -> None:
-    # A client that has lost its scheduler knows of nothing.
-    workers = client.scheduler_info(n_workers=-1).get("workers", {})
-    # A cluster may start out empty, and get its workers later.
-    in_this_process = bool(workers) and all(a.startswith("inproc://") for a in workers)
     leases.set_ceiling(client, spec.quota, spec.ceiling)
-    heard = watching(spec.run_id, counter, None if in_this_process else client)
-    with heard, sharing_tokens(spec.task.endpoint, client):
+    with sharing_tokens(spec.task.endpoint, client):
         try:
-            _consume(client, partitions, spec)
+            _consume(client, partitions, spec, look)
+            look()
         except BaseException as error:
             reason = str(error) if isinstance(error, RunStopped) else _INTERRUPTED
             counter.learn(_release_workers(client, spec.run_id, reason))
@@ -215,7 +232,7 @@ async def _release_worker(run_id: str, reason: str | None) -> dict[str, Spent]:
     return await asyncio.to_thread(release, run_id, reason)
 
 
-def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None:
+def _consume(client: distributed.Client, partitions: int, spec: RunSpec, look: Look) -> None:
     """Run all partitions and repeat those whose worker died; release each as it ends."""
     with distributed.span(spec.name):
         futures = client.compute(_bag(partitions, spec, _stops).to_delayed())
@@ -224,7 +241,7 @@ def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None
     del futures
     presence = Presence(lambda: len(client.nthreads()))
     try:
-        for future in _as_they_end(ending, presence):
+        for future in _as_they_end(ending, presence.look, look):
             number, repeats, _ = left.pop(future.key)
             if future.status == "finished":
                 _check_outcome(_result_of(future, presence))
@@ -241,15 +258,14 @@ def _consume(client: distributed.Client, partitions: int, spec: RunSpec) -> None
         client.cancel([future for _, _, future in left.values()])
 
 
-def _as_they_end(
-    ending: distributed.as_completed, presence: Presence
-) -> Iterator[distributed.Future]:
-    """Yield futures as they end, including those that are added meanwhile."""
+def _as_they_end(ending: distributed.as_completed, *looks: Look) -> Iterator[distributed.Future]:
+    """Yield futures as they end, including those that are added meanwhile; look around between."""
     while not ending.is_empty():
         if ending.has_ready():
             yield next(ending)
         else:
-            presence.look()
+            for look in looks:
+                look()
             time.sleep(_POLL_S)
 
 
@@ -260,7 +276,7 @@ def _again(
 
     It gets a new key: while workers die, the scheduler may still act on the state of the old key.
     """
-    key = (f"{spec.name}-{spec.run_id}", number, repeats)
+    key = (spec.key, number, repeats)
     with distributed.span(spec.name):
         return client.submit(_stops, number, spec, key=key, priority=1)
 
@@ -311,6 +327,5 @@ def _stops(number: int, spec: RunSpec) -> list[str | None]:
 def _bag(partitions: int, spec: RunSpec, function: Any) -> db.Bag:
     # Each Dask task carries the spec. If it were one node that all depend on, all partitions would
     # fail with the worker that holds it.
-    name = f"{spec.name}-{spec.run_id}"
-    tasks = {(name, number): (function, number, spec) for number in range(partitions)}
-    return db.Bag(tasks, name, partitions)
+    tasks = {(spec.key, number): (function, number, spec) for number in range(partitions)}
+    return db.Bag(tasks, spec.key, partitions)

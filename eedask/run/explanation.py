@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -14,7 +14,7 @@ from eedask.dataset.items_file import neighbours
 from eedask.earthengine.endpoint import URLS, Endpoint
 from eedask.errors import InputError
 from eedask.expressions.traps import SHAREABLE, TRAPS, found_in
-from eedask.items.item import sample_items, work_items
+from eedask.items.item import WorkItem, sample_items, work_items
 from eedask.quota.messages import Ceiling
 from eedask.run.forecast import UNKNOWN, Bounds, Forecast
 from eedask.run.options import RunOptions
@@ -177,14 +177,21 @@ def explanation(
     )
 
 
+def traps_of(task: Task, samples: Sequence[WorkItem]) -> list[str]:
+    """Return what in a plan's functions makes Earth Engine work more than it need for each item.
+
+    Of the warnings of :func:`explanation`, these take no time.
+    """
+    return [words for one in task.expressions.values() for words in found_in(one, samples, TRAPS)]
+
+
 def _warnings(task: Task, items: gpd.GeoDataFrame, forecast: Forecast) -> tuple[str, ...]:
     """Return what the user should look at; nothing shared is lost where there is one request."""
     found = [*sorted(forecast.remarks), *_of_density(forecast)]
     if forecast.requests.most != 1:
-        samples, expressions = sample_items(items), task.expressions.values()
-        for expression in expressions:
-            found += found_in(expression, samples, TRAPS)
-        shares = any(found_in(expression, samples, SHAREABLE) for expression in expressions)
+        samples = sample_items(items)
+        found += traps_of(task, samples)
+        shares = any(found_in(one, samples, SHAREABLE) for one in task.expressions.values())
         found += _of_endpoint(task.endpoint, forecast.requests, shares=shares)
     return (*dict.fromkeys(found), *task.notes)
 

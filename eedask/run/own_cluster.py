@@ -33,20 +33,38 @@ def own_cluster(threads: int, tell: Callable[[str], None]) -> Iterator[distribut
     tell : callable
         Called with a line of text that has the address of the dashboard.
     """
-    with without_profiler():
-        cluster = distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=threads,
-            processes=False,
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            silence_logs=logging.WARNING,
-        )
-    _add_late_dashboard(cluster.scheduler)
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
-        port = cluster.scheduler_info["services"]["dashboard"]
-        tell(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
-        yield client
+    with _quiet_dask():
+        with without_profiler():
+            cluster = distributed.LocalCluster(
+                n_workers=1,
+                threads_per_worker=threads,
+                processes=False,
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+            )
+        _add_late_dashboard(cluster.scheduler)
+        with cluster, distributed.Client(cluster, set_as_default=False) as client:
+            port = cluster.scheduler_info["services"]["dashboard"]
+            tell(f"Dask cluster in this process; dashboard at http://127.0.0.1:{port}/status")
+            yield client
+
+
+@contextlib.contextmanager
+def _quiet_dask() -> Iterator[None]:
+    """Return a context in which Dask logs warnings only, unless the user has set another level.
+
+    Its `silence_logs` works on its own handler alone, which it does not have where the program has
+    called ``logging.basicConfig``.
+    """
+    dask = logging.getLogger("distributed")
+    is_default = dask.level == logging.INFO
+    if is_default:
+        dask.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        if is_default:
+            dask.setLevel(logging.INFO)
 
 
 def _add_late_dashboard(scheduler: distributed.Scheduler) -> None:

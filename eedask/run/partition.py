@@ -15,7 +15,6 @@ from eedask.errors import RunStopped
 from eedask.run.lifetime import working
 from eedask.run.outcomes import Done, do, flush
 from eedask.run.process import Process
-from eedask.run.progress import tell_done
 from eedask.run.request_pool import Backlog
 from eedask.run.spec import RunSpec
 from eedask.run.stats_keeper import StatsKeeper
@@ -144,8 +143,6 @@ def _collect(
             found.add(one)
             counts.add(one.row)
         process.ask_costs()
-        if done:
-            tell_done(process.reporter, [one.row for one in done])
         process.reporter.tell(counts)
         if over or time.monotonic() - flushed > spec.flush_s:
             found.flush(process)
@@ -154,8 +151,6 @@ def _collect(
     found.flush(process)
     if spec.costs_early and not process.reporter.sample.is_told and verdict.reason is None:
         process.ask_costs(last=True)
-    # The costs may have been told since the last row.
-    tell_done(process.reporter, [])
     stats.write()
     process.reporter.tell(counts, over=True)
     if verdict.reason is not None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import distributed
-from tqdm.auto import tqdm
 
-from eedask.dataset.rows import FAILED, Row
 from eedask.quota.owner import RESTRICTED
 from eedask.watching.compute import Compute, Spent
-from eedask.watching.reporter import Reporter
+from eedask.watching.messages import Beginning
+from eedask.watching.reporter import heard_here
+from eedask.watching.run_state import Limits, RunState
+from eedask.watching.scheduler_plugin import topic_of
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +26,28 @@ logger = logging.getLogger(__name__)
 class Progress:
     """How far a run is; what a callable that is passed as ``progress=`` gets.
 
+    The fields have the names that they have in ``/eedask/status.json``.
+
     Attributes
     ----------
     total : int
         Items of the plan.
     done : int
-        Items that have a row in the manifest, failed ones and those of earlier runs included.
+        Items that have a row in the manifest, failed ones and those of earlier runs included. It
+        may go down where a worker is lost, with rows that it had not written yet.
     failed : int
         Items, of those done, that failed.
+    requests_per_s : float
+        Requests that were sent a second, in the last seconds.
+    in_flight : int
+        Requests that are sent and not answered yet.
+    throttled : int
+        Requests of this run that were refused because of the quota, and are sent again.
+    retries : int
+        Requests of this run that were sent because an earlier try had failed.
+    eta_s : float, optional
+        Seconds until the run ends, if it goes on as in the last minute; None where that is not
+        known yet.
     eecu_s : float, optional
         EECU-seconds that the requests of this run and of earlier ones have used, scaled up from a
         sample of them; runs of which Earth Engine told nothing are left out. None: nothing is
@@ -46,42 +62,23 @@ class Progress:
     total: int
     done: int
     failed: int
+    requests_per_s: float = 0.0
+    in_flight: int = 0
+    throttled: int = 0
+    retries: int = 0
+    eta_s: float | None = None
     eecu_s: float | None = None
 
 
 Listener = Callable[[Progress], None]
 
-# For each run whose items are done in this process: what to call, as Counter.add is.
-_LOCAL: dict[str, Callable[[int, int, str, Compute], None]] = {}
-
-
-def topic(run_id: str) -> str:
-    """Return the Dask event topic of a run."""
-    return f"eedask-{run_id}"
-
-
-def tell_done(reporter: Reporter, rows: Sequence[Row]) -> None:
-    """Add rows to the progress of a run, from this process or from a Dask worker.
-
-    What the process's requests have cost so far is told with them.
-    """
-    failed = sum(row.status == FAILED for row in rows)
-    run_id, member, cost = reporter.run_id, reporter.member, reporter.sample.sum
-    if run_id in _LOCAL:
-        _LOCAL[run_id](len(rows), failed, member, cost)
-        return
-    with contextlib.suppress(ValueError):  # not on a worker: nobody watches
-        worker = distributed.get_worker()
-        done = {"done": len(rows), "failed": failed, "member": member, "cost": astuple(cost)}
-        worker.log_event(topic(run_id), {**done, "restricted": reporter.restricted})
-
 
 class Counter:
-    """Adds up the items that are done, and calls a listener with the sum.
+    """Tells a listener of a run's progress, and keeps what the run costs.
 
     Parameters
     ----------
-    progress : Progress
+    before : Progress
         How far the run is at its start.
     listener : callable
         Called with a :class:`Progress`, one call at a time.
@@ -94,13 +91,11 @@ class Counter:
         What each process has spent; known when the run has ended.
     """
 
-    def __init__(self, progress: Progress, listener: Listener) -> None:
+    def __init__(self, before: Progress, listener: Listener) -> None:
         self.computes: dict[str, Compute] = {}
         self.spent: dict[str, Spent] = {}
-        self._before = progress.eecu_s
-        self._now = progress
+        self._before = before.eecu_s
         self._listener = listener
-        self._lock = threading.Lock()
 
     def learn(self, spent: Mapping[str, Spent]) -> None:
         """Take note of what each process has spent when the run has ended."""
@@ -113,74 +108,122 @@ class Counter:
         now = Compute.sum(self.computes.values()).total
         return now if self._before is None else self._before + (now or 0.0)
 
-    def add(self, done: int, failed: int, member: str, cost: Compute) -> None:
-        """Count more items, and what the requests of a process have cost so far."""
-        with self._lock:
-            now = self._now
-            self.computes[member] = cost
-            # Items whose rows were lost with a worker are done again, and must not count twice.
-            sums = min(now.total, now.done + done), min(now.total, now.failed + failed)
-            self._now = Progress(now.total, *sums, self.eecu_s)
-            self._listener(self._now)
+    def hear(self, status: Mapping[str, Any], computes: Mapping[str, Compute]) -> None:
+        """Take what :meth:`RunState.status` says of the run, and what its processes have cost."""
+        self.computes.update(computes)
+        now = {field.name: status[field.name] for field in fields(Progress)}
+        self._listener(Progress(**{**now, "eecu_s": self.eecu_s}))
+
+
+class Told:
+    """Passes progress on to a listener, and keeps the latest.
+
+    An error of the listener comes out of the first call. If a later one fails, where the run is
+    under way, the user is warned and the run goes on unheard.
+
+    Parameters
+    ----------
+    listener : callable
+
+    Attributes
+    ----------
+    latest : Progress
+        What was told last; before the first call, of no items.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self.latest = Progress(0, 0, 0)
+        self._listener: Listener | None = listener
+        self._heard = False
+
+    def __call__(self, now: Progress) -> None:
+        """Tell the listener how far the run is."""
+        first, self._heard = not self._heard, True
+        self.latest = now
+        if self._listener is None:
+            return
+        try:
+            self._listener(now)
+        except Exception:
+            if first:
+                raise
+            self._listener = None
+            logger.warning("the function given as progress= fails; the run goes on", exc_info=True)
+
+
+class Watched:
+    """The progress of a run on a cluster, which its client's thread of messages hears.
+
+    The listener is called by :meth:`look`, in the thread that waits for the run: however long it
+    takes, messages are not kept waiting.
+
+    Parameters
+    ----------
+    counter : Counter
+    says_restricted : bool
+        Whether to warn of restricted mode: its words are not read where the scheduler logs them.
+    """
+
+    def __init__(self, counter: Counter, *, says_restricted: bool) -> None:
+        self._counter = counter
+        self._unsaid = [RESTRICTED] if says_restricted else []
+        self._heard: deque[dict[str, Any]] = deque(maxlen=1)
+
+    def hear(self, event: tuple[Any, dict[str, Any]]) -> None:
+        """Take an event of Dask that holds the run's status."""
+        self._heard.append(event[1])
+
+    def look(self) -> None:
+        """Tell the listener what was heard last, if that is news."""
+        if not self._heard:
+            return
+        told = self._heard.pop()
+        computes = {member: Compute(*cost) for member, cost in told["computes"].items()}
+        self._counter.hear(told["status"], computes)
+        if told["restricted"] and self._unsaid:
+            logger.warning(self._unsaid.pop())
 
 
 @contextlib.contextmanager
 def watching(
-    run_id: str, counter: Counter, client: distributed.Client | None = None
-) -> Iterator[None]:
-    """Return a context in which the events of a run's progress go to a counter.
+    client: distributed.Client, run_id: str, counter: Counter
+) -> Iterator[Callable[[], None]]:
+    """Return a context in which a client hears of a run's progress on its cluster.
 
-    Parameters
-    ----------
-    run_id : str
-    counter : Counter
-    client : Client, optional
-        A client of the cluster that does the items; None: this process does them.
+    Yields
+    ------
+    callable
+        To be called a few times a second; it tells the counter.
     """
-    if client is None:
-        _LOCAL[run_id] = counter.add
-        try:
-            yield
-        finally:
-            del _LOCAL[run_id]
-        return
-
-    # The owner of the quota says it where the scheduler is. If that is elsewhere, nobody reads it.
     scheduler = getattr(client.cluster, "scheduler", None)
     is_here = isinstance(scheduler, distributed.Scheduler)
-    unsaid = [] if is_here else [RESTRICTED]
-
-    def hear(event: tuple[Any, dict[str, Any]]) -> None:
-        # The scheduler adds to the event which worker it is from.
-        told = event[1]
-        counter.add(told["done"], told["failed"], told["member"], Compute(*told["cost"]))
-        if told["restricted"] and unsaid:
-            logger.warning(unsaid.pop())
-
-    client.subscribe_topic(topic(run_id), hear)
+    watched, topic = Watched(counter, says_restricted=not is_here), topic_of(run_id)
+    client.subscribe_topic(topic, watched.hear)
     try:
-        yield
+        yield watched.look
     finally:
         # The client may be gone; an error about that must not hide the reason why the run ended.
         with contextlib.suppress(Exception):
-            client.unsubscribe_topic(topic(run_id))
+            client.unsubscribe_topic(topic)
 
 
 @contextlib.contextmanager
-def listener(show: bool | Listener, description: str) -> Iterator[Listener]:
-    """Yield the listener that ``show`` asks for: a progress bar, none, or the user's callable."""
-    if callable(show):
-        yield show
-    elif not show:
-        yield lambda _: None
-    else:
-        with tqdm(desc=description, unit="item") as bar:
+def counting_here(beginning: Beginning, counter: Counter) -> Iterator[None]:
+    """Return a context in which this process counts the progress of a run that it does itself.
 
-            def draw(progress: Progress) -> None:
-                bar.total = progress.total
-                bar.n = progress.done
-                if progress.failed:
-                    bar.set_postfix(failed=progress.failed, refresh=False)
-                bar.refresh()
+    Parameters
+    ----------
+    beginning : Beginning
+    counter : Counter
+        Is told in the threads that do the items, one call at a time.
+    """
+    run, lock = RunState(beginning), threading.Lock()
 
-            yield draw
+    def hear(message: Mapping[str, Any]) -> None:
+        with lock:
+            run.hear(message)
+            run.sample_if_due(Limits())
+            counter.hear(run.status(Limits()), run.computes)
+
+    with heard_here(beginning.run_id, hear):
+        yield

@@ -21,6 +21,9 @@ from eedask.run.task import Task
 
 # Characters of a folder's name that are not part of a name on the dashboard, and how many are.
 _ODD, _LONGEST = re.compile(r"[^\w.]+"), 40
+# Dask's pages group tasks by the words at the beginning of their keys, up to the first that is not
+# of letters alone.
+_WORDS = re.compile(r"[^\W\d_]+|\d+")
 _IMPORTED = uuid.uuid4().hex
 
 
@@ -91,6 +94,11 @@ class RunSpec:
         """What Dask's dashboard calls the run: its verb, and the folder that it fills."""
         folder = self.dataset.folder.url.rstrip("/").rpartition("/")[2]
         return f"{self.verb}-{_ODD.sub('_', folder)[:_LONGEST]}"
+
+    @property
+    def key(self) -> str:
+        """The beginning of the keys of the run's tasks: its name, in words that Dask keeps."""
+        return "-".join([*_WORDS.findall(self.name), self.run_id])
 
     def __dask_tokenize__(self) -> str:
         # Not from the fields: Dask cannot reliably hash users' functions. No two runs share an id.

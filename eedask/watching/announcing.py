@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, astuple
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import distributed
@@ -16,40 +17,67 @@ from eedask.watching.scheduler_plugin import BEGIN, END, PLUGIN, WatchingPlugin
 
 logger = logging.getLogger("eedask")
 
+# Mark, longitude and latitude of the items that the map shows. Making them takes a while.
+Points = Callable[[], Iterable[tuple[int, float, float]]]
 # Seconds that the scheduler has to answer.
 _TIMEOUT_S = 5.0
 # Whether the user was told that there is no page.
 _told = False
 
 
-@contextlib.contextmanager
-def announced(
-    client: distributed.Client,
-    beginning: Callable[[], Beginning],
-    computes: Mapping[str, Compute],
-) -> Iterator[None]:
-    """Return a context in which the scheduler knows that a run goes on.
+def announce(client: distributed.Client, beginning: Beginning, points: Points) -> bool:
+    """Tell the scheduler that a run begins; return whether its page is there, if it has any.
 
-    If that cannot be, the user is warned once, and the run goes on unwatched.
+    If the page cannot be there, the user is warned once.
 
     Parameters
     ----------
     client : Client
-    beginning : callable
-        Returns what the scheduler is told of the run.
-    computes : mapping of str to Compute
-        What the requests of each process have cost when the run has ended.
+    beginning : Beginning
+    points : callable
     """
-    run_id = reason = None
     try:
         client.register_plugin(WatchingPlugin(), name=PLUGIN)
-        run = beginning()
+        run = replace(beginning, points=tuple(points()))
         trouble = _ask(client, BEGIN, whose=client.id, run=asdict(run))
-        run_id = run.run_id
     except Exception as error:
         trouble = f"{type(error).__name__}: {error}"
     if trouble is not None:
         _warn(trouble)
+    return trouble is None
+
+
+def page_of(client: distributed.Client) -> str | None:
+    """Return the address of the page of runs on a cluster's dashboard; None without a dashboard."""
+    try:
+        link = str(client.dashboard_link)
+    except Exception:  # the cluster has none, or is gone
+        return None
+    return re.sub(r"/status$", "/eedask", link) if "://" in link else None
+
+
+@contextlib.contextmanager
+def announced(
+    client: distributed.Client,
+    beginning: Beginning,
+    points: Points,
+    tell: Callable[[str], None],
+    computes: Mapping[str, Compute],
+) -> Iterator[None]:
+    """Return a context in which the scheduler knows that a run goes on; see :func:`announce`.
+
+    Parameters
+    ----------
+    client, beginning, points
+        As of :func:`announce`.
+    tell : callable
+        Called with a line of text that has the address of the page.
+    computes : mapping of str to Compute
+        What the requests of each process have cost when the run has ended.
+    """
+    reason = None
+    if announce(client, beginning, points) and (page := page_of(client)) is not None:
+        tell(f"watch the run at {page}")
     try:
         yield
     except BaseException as error:
@@ -59,7 +87,7 @@ def announced(
         # The cluster may be gone; an error about that must not hide why the run ended.
         with contextlib.suppress(Exception):
             costs = {member: astuple(cost) for member, cost in computes.items()}
-            _ask(client, END, run_id=run_id, reason=reason, computes=costs)
+            _ask(client, END, run_id=beginning.run_id, reason=reason, computes=costs)
 
 
 def _warn(trouble: str) -> None:

@@ -26,6 +26,8 @@ class Beginning:
         Items of the run.
     done, failed : int
         Items that are done already, and those of them that failed.
+    is_bag : bool
+        Whether nothing begins before the user computes a bag. Then the run ends with its last item.
     points : tuple of (mark, longitude, latitude)
         The items that the map shows, see :mod:`eedask.watching.map_sample`; degrees.
     max_eecu_s : float, optional
@@ -39,6 +41,7 @@ class Beginning:
     total: int
     done: int = 0
     failed: int = 0
+    is_bag: bool = False
     points: tuple[tuple[int, float, float], ...] = ()
     max_eecu_s: float | None = None
 

@@ -1,11 +1,13 @@
-"""Sends the counts of one run in one process to the scheduler, once a second."""
+"""Sends the counts of one run in one process to the scheduler, twice a second."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, astuple
 from typing import Any
 
@@ -22,9 +24,11 @@ logger = logging.getLogger("eedask")
 # Dask event topic of the messages.
 TOPIC = "eedask-watching"
 # Seconds between two messages of a process.
-EVERY_S = 1.0
+EVERY_S = 0.5
 # The activity, and the units, under which Dask's fine performance metrics show requests.
 ACTIVITY = "earth-engine"
+# For each run whose progress is counted in this process: who hears its messages.
+_HERE: dict[str, Callable[[Mapping[str, Any]], None]] = {}
 
 
 class Reporter:
@@ -93,6 +97,7 @@ class Reporter:
                 "member": self.member,
                 "requests": asdict(requests),
                 "compute": astuple(self.sample.sum),
+                "restricted": self.restricted,
                 "partitions": [one.message() for one in changed.values()],
             }
         )
@@ -109,8 +114,24 @@ def tell_done_before(run_id: str, counts: PartitionCounts) -> None:
     send({"run": run_id, "partitions": [counts.message()]})
 
 
+@contextlib.contextmanager
+def heard_here(run_id: str, hear: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
+    """Return a context in which a run's messages go to a function of this process alone."""
+    _HERE[run_id] = hear
+    try:
+        yield
+    finally:
+        del _HERE[run_id]
+
+
 def send(message: dict[str, Any]) -> None:
-    """Send a message to the scheduler of the cluster on which this thread runs a task, if any."""
+    """Send a message to whoever hears the run in this process.
+
+    That failing, send it to the scheduler of the cluster on which this thread runs a task, if any.
+    """
+    if (hear := _HERE.get(message["run"])) is not None:
+        hear(message)
+        return
     try:
         worker = distributed.get_worker()
     except ValueError:  # not on a worker: nobody watches

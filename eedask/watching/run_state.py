@@ -22,6 +22,8 @@ RATE_S, ETA_S = 5.0, 60.0
 _THROTTLED = 0.02
 
 RUNNING, THROTTLED, FINISHED, STOPPED = "running", "throttled", "finished", "stopped"
+# Of a bag that the user has not computed yet.
+WAITING = "waiting"
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,15 @@ class RunState:
     number : int
         Counts the runs of the scheduler.
     state : str
-        RUNNING, THROTTLED, FINISHED or STOPPED.
+        WAITING, RUNNING, THROTTLED, FINISHED or STOPPED.
     reason : str
         Why the run was stopped.
     members : dict
         The latest counts of each process that takes part, or took part, with its worker's address.
     computes : dict
         What the requests of each of these processes have cost.
+    restricted : bool
+        Whether Earth Engine has told that the project's compute quota is used up.
     failures : Counter
         Failed items by kind.
     examples : dict
@@ -104,6 +108,7 @@ class RunState:
     reason: str = ""
     members: dict[str, tuple[str, RequestCounts]] = field(default_factory=dict)
     computes: dict[str, Compute] = field(default_factory=dict)
+    restricted: bool = False
     failures: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[str, str]] = field(default_factory=dict)
     points: dict[int, tuple[float, float, str]] = field(default_factory=dict)
@@ -112,18 +117,24 @@ class RunState:
 
     def __post_init__(self) -> None:
         self.done, self.failed = self.beginning.done, self.beginning.failed
-        self.began, self.took_s = time.time(), 0.0
         self._parts: dict[int, _Part] = {}
         self.points = {mark: (x, y, map_sample.WAITING) for mark, x, y in self.beginning.points}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Let time, and the lines, begin now."""
+        self.began, self.took_s = time.time(), 0.0
         self._recent: deque[Totals] = deque([self._totals()])
-        # Lines begin where the run does.
+        self.series.clear()
         self.series.append(Point(1e3 * self.began))
 
     @property
     def state(self) -> str:
-        """What the run is doing: RUNNING, THROTTLED, FINISHED or STOPPED."""
+        """What the run is doing: WAITING, RUNNING, THROTTLED, FINISHED or STOPPED."""
         if self._ended is not None:
             return self._ended
+        if self._waits:
+            return WAITING
         last = self.series[-1]
         refused = last.throttled_per_s > _THROTTLED * last.requests_per_s
         return THROTTLED if refused else RUNNING
@@ -152,12 +163,17 @@ class RunState:
 
     def hear(self, message: Mapping[str, Any]) -> None:
         """Take a message of :class:`eedask.watching.reporter.Reporter`."""
+        if self._waits:
+            self._begin()
         for part in message["partitions"]:
             self._hear_partition(part)
         if "member" in message:
             counts = RequestCounts(**message["requests"])
             self.members[message["member"]] = (message.get("worker", ""), counts)
             self.computes[message["member"]] = Compute(*message["compute"])
+            self.restricted = self.restricted or message.get("restricted", False)
+        if self.beginning.is_bag and self.done == self.beginning.total:
+            self.end(None)
 
     @property
     def eecu_s(self) -> float | None:
@@ -173,7 +189,12 @@ class RunState:
     def end(
         self, reason: str | None, computes: Mapping[str, Compute] = MappingProxyType({})
     ) -> None:
-        """Note the run's end, why it was stopped, if it was, and what its processes have cost."""
+        """Note the run's end, why it was stopped, if it was, and what its processes have cost.
+
+        The first end stays.
+        """
+        if not self.runs:
+            return
         self.computes.update(computes)
         self._ended = FINISHED if reason is None else STOPPED
         self.reason = reason or ""
@@ -186,6 +207,11 @@ class RunState:
     def is_due(self) -> bool:
         """Whether the run goes on, and it is time for the next point of its series."""
         return self.runs and time.monotonic() - self._recent[-1].at >= SAMPLE_S
+
+    def sample_if_due(self, limits: Limits) -> None:
+        """Add a point to the series, if the run goes on and it is time."""
+        if self.is_due:
+            self.sample(limits)
 
     def sample(self, limits: Limits) -> None:
         """Add a point to the series."""
@@ -216,6 +242,10 @@ class RunState:
             "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
             "failures": dict(+self.failures),
         }
+
+    @property
+    def _waits(self) -> bool:
+        return self.beginning.is_bag and not self._parts
 
     def _hear_partition(self, message: Mapping[str, Any]) -> None:
         number, now = message["number"], _Part(message["done"], message["failures"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from types import MappingProxyType
 from typing import Any
 
@@ -22,8 +24,15 @@ logger = logging.getLogger("eedask")
 PLUGIN = "eedask-watching"
 # Names of the handlers that the plugin adds to the scheduler.
 BEGIN, END = "eedask_watching_begin", "eedask_watching_end"
+# Seconds between two words to the client that started a run; many workers tell of it.
+TELL_S = 0.1
 # Runs that are remembered after they have ended.
 _REMEMBERED = 20
+
+
+def topic_of(run_id: str) -> str:
+    """Return the Dask event topic on which a run's client is told the status of the run."""
+    return f"eedask-{run_id}"
 
 
 class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
@@ -45,6 +54,7 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         self._scheduler = scheduler
         self.runs: dict[str, RunState] = {}
         self._clients: dict[str, str] = {}
+        self._told: dict[str, float] = {}
         self._numbers = itertools.count()
         scheduler.handlers.update({BEGIN: self._begin, END: self._end})
         metrics.add(self)
@@ -58,12 +68,14 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         """Take a message of a process; of runs that were not announced (bags), nothing is known."""
         if topic == TOPIC and (run := self.runs.get(msg["run"])) is not None:
             run.hear(msg)
-            self._sample(run)
+            run.sample_if_due(self.limits(run))
+            self._tell(run)
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         """Note that the requests of a worker that has left are not under way any more."""
         for run in self.runs.values():
             run.lose(worker)
+            self._tell(run)
 
     def remove_client(self, scheduler: Any, client: str, **_: Any) -> None:
         """End the runs of a client that has left without a word."""
@@ -79,7 +91,7 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
     def refresh(self) -> None:
         """Bring the runs' series up to date."""
         for run in self.runs.values():
-            self._sample(run)
+            run.sample_if_due(self.limits(run))
 
     def limits(self, run: RunState) -> Limits:
         """Return how many requests the quota of a run allows at once just now."""
@@ -92,9 +104,14 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         known = self._scheduler.workers.get(worker)
         return str(worker if known is None else known.name)
 
-    def _sample(self, run: RunState) -> None:
-        if run.is_due:
-            run.sample(self.limits(run))
+    def _tell(self, run: RunState) -> None:
+        """Tell a run's client of it, unless it was told just now and is to be told again."""
+        now, (id_, total) = time.monotonic(), (run.beginning.run_id, run.beginning.total)
+        if run.runs and (now - self._told.get(id_, 0.0) >= TELL_S or run.done == total):
+            self._told[id_] = now
+            costs = {member: astuple(cost) for member, cost in run.computes.items()}
+            told = {"status": run.status(self.limits(run)), "computes": costs}
+            self._scheduler.log_event(topic_of(id_), {**told, "restricted": run.restricted})
 
     def _begin(self, whose: str, run: Mapping[str, Any]) -> str | None:
         """Take a run that begins; return why its page is missing, if it is."""
@@ -104,11 +121,12 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         over = [run_id for run_id, known in self.runs.items() if not known.runs]
         for run_id in over[: max(0, len(over) - _REMEMBERED)]:
             del self.runs[run_id]
+            self._told.pop(run_id, None)
         return self._trouble
 
     def _end(
         self,
-        run_id: str | None,
+        run_id: str,
         reason: str | None,
         computes: Mapping[str, Sequence[float]] = MappingProxyType({}),
     ) -> None:

@@ -9,12 +9,18 @@ from html import escape
 from dask.utils import format_bytes
 
 from eedask.watching.meter import sum_of
-from eedask.watching.run_state import FINISHED, RUNNING, STOPPED, THROTTLED, RunState
+from eedask.watching.run_state import FINISHED, RUNNING, STOPPED, THROTTLED, WAITING, RunState
 
 # The colours of runs, in the order in which they are shown: Okabe and Ito's, which people who are
 # blind to some colours tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_BADGES = {RUNNING: "#0072B2", THROTTLED: "#B8860B", FINISHED: "#2E7D32", STOPPED: "#B3261E"}
+_BADGES = {
+    WAITING: "#666666",
+    RUNNING: "#0072B2",
+    THROTTLED: "#B8860B",
+    FINISHED: "#2E7D32",
+    STOPPED: "#B3261E",
+}
 _DONE, _FAILED, _LEFT = "#009E73", "#D55E00", "#DDDDDD"
 # Kinds of failures that are listed of one run.
 _MOST_KINDS = 8

@@ -88,11 +88,11 @@ def ask(cluster: distributed.LocalCluster, over: threading.Event) -> None:
     home = f"http://127.0.0.1:{cluster.scheduler.http_server.port}"
     opened: list[Callable[[], None]] = []
     while not over.wait(1):
-        for path in ("/eedask/status.json", "/metrics"):
-            requests.get(f"{home}{path}", timeout=60).raise_for_status()
         plugin = cluster.scheduler.plugins.get(PLUGIN)
         if plugin is None:
             continue
+        for path in ("/eedask/status.json", "/metrics"):
+            requests.get(f"{home}{path}", timeout=60).raise_for_status()
         if not opened:
             document = Document()
             page._page(plugin, cluster.scheduler, {"pages": [], "plots": []}, document)

@@ -126,8 +126,18 @@ def test_what_cannot_be_traced_is_built_for_every_item(function):
 
 def test_the_reason_is_told():
     samples = [example(k) for k in range(6)]
-    assert "cannot be traced" in compile_expression(formatted, samples).reason
-    assert "another graph" in compile_expression(by_python_type, samples).reason
+    in_python = compile_expression(formatted, samples).reason
+    assert in_python.startswith("it uses a value of the item in Python itself (a condition, an")
+    other = compile_expression(by_python_type, samples).reason
+    assert "differs in more than the item's values" in other
+
+
+def test_the_reason_is_told_in_words_of_the_user():
+    def product(item):
+        return ee.Image.constant(item["x"] * 2)
+
+    reason = compile_expression(product, [example(k) for k in range(3)]).reason
+    assert "(TypeError: unsupported operand type(s) for *: 'ee.Number' and 'int')" in reason
 
 
 def test_equal_constants_do_not_collide():

@@ -240,7 +240,7 @@ def test_late_workers_take_part(bed, tmp_path, tell):
     assert len(workers) == 2
     # However many workers come, the quota is one; and they are heard of, though none was there.
     assert bed.emulator.stats()["peak_in_flight"] <= SLOTS
-    assert len(told) > 10
+    assert len(told) > 5
 
 
 @pytest.mark.slow

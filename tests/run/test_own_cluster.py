@@ -1,5 +1,6 @@
 """The cluster that a run starts for itself: there at once, and its dashboard when looked at."""
 
+import logging
 import re
 import subprocess
 import sys
@@ -26,6 +27,17 @@ def test_the_dashboard_is_there_when_somebody_looks():
         missing = requests.get(address.replace("status", "no-such-page"), timeout=60)
         assert missing.status_code == 404
         assert client.submit(sum, [1, 2]).result() == 3
+
+
+def test_dask_is_quiet_about_a_cluster_that_nobody_asked_for(caplog):
+    dask = logging.getLogger("distributed")
+    with caplog.at_level(logging.INFO, "distributed"):
+        with own_cluster(1, lambda _: None):
+            dask.getChild("scheduler").warning("a warning is heard")
+        assert [record.getMessage() for record in caplog.records] == ["a warning is heard"]
+        assert dask.level == logging.INFO
+    with caplog.at_level(logging.DEBUG, "distributed"), own_cluster(1, lambda _: None):
+        assert dask.level == logging.DEBUG
 
 
 def test_a_cluster_is_there_without_bokeh():

@@ -126,13 +126,6 @@ def test_progress_is_told_item_by_item(earth_engine, mixed, tmp_path):
     assert done == sorted(done)
 
 
-def test_a_bar_is_drawn(earth_engine, mixed, tmp_path, capsys):
-    plan_of(mixed, tmp_path).run()
-    told = capsys.readouterr()
-    assert "40/40" in told.err
-    assert "dashboard at http://127.0.0.1:" in told.out
-
-
 def test_what_is_done_is_not_done_again(earth_engine, mixed, tmp_path):
     plan_of(mixed, tmp_path).run(progress=False)
     before = earth_engine.stats()

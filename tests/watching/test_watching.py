@@ -10,11 +10,13 @@ import distributed
 import pytest
 import requests
 from clusters import dashboard, local_cluster, plan_of
+from dask.utils import key_split
 from watching import requests_since, wait_until
 
 from eedask.run.own_cluster import own_cluster
 from eedask.watching import announcing, page
 from eedask.watching.map_sample import DONE, FAILED
+from eedask.watching.run_state import FINISHED, WAITING
 from eedask.watching.scheduler_plugin import PLUGIN
 
 KEYS = {
@@ -95,6 +97,19 @@ def test_failed_items_that_are_tried_again_count_anew(
     assert state(cluster, tmp_path).beginning.done == 37
 
 
+def test_a_bag_waits_until_it_is_computed(earth_engine, cluster, mixed, tmp_path):
+    with distributed.Client(cluster):
+        bag = plan_of(mixed, tmp_path).bag()
+        now, run = status(cluster, tmp_path), state(cluster, tmp_path)
+        assert (now["total"], now["done"], run.state) == (40, 0, WAITING)
+        rows = bag.filter(lambda row: row["status"] == "failed").compute()
+        wait_until(lambda: run.state == FINISHED)
+        assert len(rows) == status(cluster, tmp_path)["failed"] == 3
+        assert 0 < run.took_s < 60
+    wait_until(lambda: not cluster.scheduler.plugins[PLUGIN]._clients)
+    assert (run.state, run.done) == (FINISHED, 40)
+
+
 def test_throttling_and_retries_are_counted(
     emulator, earth_engine, cluster, client, points, tmp_path
 ):
@@ -151,9 +166,10 @@ def test_dasks_pages_group_by_verb_and_folder(earth_engine, cluster, client, mix
     plan_of(mixed, out).run(progress=False)
     cluster.scheduler.remove_plugin("look")
     ((group, span),) = seen
-    assert group == f"chips-naip_chips-{status(cluster, out)['id']}"
+    assert group == f"chips-naip-chips-{status(cluster, out)['id']}"
+    assert key_split(group) == "chips-naip-chips"
     assert span == ("chips-naip_chips",)
-    name = ("execute", "chips", "earth-engine")
+    name = ("execute", "chips-naip-chips", "earth-engine")
     metrics = cluster.scheduler.cumulative_worker_metrics
     wait_until(lambda: {(*name, unit) for unit in ("seconds", "requests", "bytes")} <= set(metrics))
 
@@ -203,12 +219,15 @@ def test_a_worker_that_is_killed_loses_no_item_and_counts_none_twice(
         killer = threading.Thread(target=kill)
         killer.start()
         earth_engine.set_quotas(latency=0.3)
+        seen = []
         try:
-            plan.run(progress=False)
+            plan.run(progress=seen.append)
         finally:
             earth_engine.set_quotas(latency=0.0)
             killer.join()
         assert killed.is_set()
+        assert (seen[-1].done, seen[-1].failed) == (40, 0)
+        assert all(now.done <= 40 and now.in_flight <= 4 for now in seen)
         now = status(cluster, tmp_path)
         assert (now["done"], now["failed"], now["in_flight"]) == (40, 0, 0)
         assert len({where for where, _ in state(cluster, tmp_path).members.values()}) > 1
