@@ -11,10 +11,10 @@ import geopandas as gpd
 import pytest
 import rasterio
 import shapely
-import urllib3
 from fire import initialized
-from loopback import reply, serving
+from loopback import serving
 from mounted import SCENE, SERIES
+from proxying import Proxy
 
 import eedask
 from eedask.earthengine.methods import projection_of, value_of
@@ -54,49 +54,6 @@ def each_odd(requests):
         for j, (name, body) in enumerate(ODD.items())
     ]
     return pytest.mark.parametrize(("verb", "word", "body"), cases)
-
-
-class Proxy:
-    """Hands requests on to an emulator, and spoils answers.
-
-    Attributes
-    ----------
-    body : bytes or callable
-        What is answered instead; or makes that of the emulator's own answer.
-    words : tuple of str
-        All in the requests whose answers are spoilt, the path included.
-    times : float
-        So many of them.
-    spoilt : int
-        How many were.
-    """
-
-    def __init__(self, url):
-        self.url, self.http = url, urllib3.PoolManager(maxsize=8)
-        self.spoil(b"", (), times=0)
-
-    def spoil(self, body, words, times=float("inf")):
-        self.words = (words,) if isinstance(words, str) else words
-        self.body, self.times, self.spoilt = body, times, 0
-
-    def answer(self, handler):
-        asked = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
-        del handler.headers["Content-Length"]
-        handler.headers["Content-Length"] = "0"  # what is read is read
-        said = handler.path + asked.decode()
-        spoils = self.times > 0 and all(word in said for word in self.words)
-        if spoils:
-            self.times, self.spoilt = self.times - 1, self.spoilt + 1
-        if spoils and not callable(self.body):
-            reply(handler, 200, self.body)
-            return
-        kept = ("content-type", "authorization", "x-goog-user-project")
-        headers = {k: v for k, v in handler.headers.items() if k.lower() in kept}
-        got = self.http.request(
-            handler.command, self.url + handler.path, body=asked or None, headers=headers
-        )
-        kind = {"Content-Type": got.headers.get("Content-Type", "application/json")}
-        reply(handler, got.status, self.body(got.data) if spoils else got.data, kind)
 
 
 @pytest.fixture
