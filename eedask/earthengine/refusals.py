@@ -66,6 +66,9 @@ _BUDGET = re.compile(
 # of this asset has not shared it. Requests without the asset succeed, so the account is accepted.
 _ASSET = re.compile(r"\bearthengine\.assets\.", re.IGNORECASE)
 
+# The seconds of a duration; a negative one is no wait.
+_DURATION = re.compile(r"[0-9]+(\.[0-9]+)?s")
+
 _QUOTA_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 
 # Statuses of requests that may succeed the next time: 408 is a timeout (HTTP), 409 ABORTED and 499
@@ -88,6 +91,7 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Reque
     said = _words(body)
     message = said.message or f"Earth Engine answered with status {status} and no message."
     wait = retry_after(headers)
+    wait = said.delay if wait is None else wait
     kind = _class_of(status, said)
     if kind is TooLargeError:
         # A known message, or else status 413, which says that the request's body is too large.
@@ -146,11 +150,14 @@ class _Words:
         The ``reason`` of each detail, such as ``rateLimitExceeded``.
     metadata : str
         Values of the details' ``metadata``, such as the metric of a quota or a permission.
+    delay : float, optional
+        Seconds to wait, by the details' ``retryDelay``.
     """
 
     message: str
     reasons: frozenset[str] = frozenset()
     metadata: str = ""
+    delay: float | None = None
 
 
 def _class_of(status: int, said: _Words) -> type[RequestError]:
@@ -199,6 +206,17 @@ def _words(body: bytes) -> _Words:
             printable(str(error["message"])),
             frozenset(str(d["reason"]) for d in details if "reason" in d),
             " ".join(map(str, metadata)),
+            _delay([d["retryDelay"] for d in details if "retryDelay" in d]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return _Words(printable(body[:500].decode("utf-8", "replace").strip()))
+
+
+def _delay(stated: list[Any]) -> float | None:
+    """Return the longest delay that is stated, of at most :data:`MAX_RETRY_AFTER_S`.
+
+    RetryInfo has it as JSON's form of a duration, such as "3.5s"
+    (https://cloud.google.com/apis/design/errors#error_details).
+    """
+    texts = [one[:-1] for one in stated if isinstance(one, str) and _DURATION.fullmatch(one)]
+    return min(max(map(float, texts)), MAX_RETRY_AFTER_S) if texts else None

@@ -29,8 +29,9 @@ _ENOUGH = {"capacity": 3, "time": 2, "answer": 2}
 class RetryPolicy:
     """How a request that may succeed later is tried again.
 
-    If an answer has the header ``Retry-After``, no worker sends a request of the project until that
-    time, because all of them share the quota that it is about. The wait is five minutes at most.
+    If an answer has the header ``Retry-After``, or its error a ``retryDelay``, no worker sends a
+    request of the project until that time, because all of them share the quota that it is about.
+    The wait is five minutes at most.
 
     The tries of a batch or of a large chip end early where Earth Engine lacks the capacity for it
     three times in a row, or does not answer in time twice; those of a batch also where two answers

@@ -300,6 +300,32 @@ def test_retry_after_is_read(header, seconds):
     assert error.retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [
+        ("7s", 7.0),
+        ("0.250s", 0.25),
+        ("86400s", refusals.MAX_RETRY_AFTER_S),
+        ("9" * 400 + "s", refusals.MAX_RETRY_AFTER_S),
+        ("-3s", None),
+        ("soon", None),
+        ("infs", None),
+        (7, None),
+        (None, None),
+        ({"seconds": 7}, None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, errors.QuotaError), (503, errors.TransientError)]
+)
+def test_the_delay_of_the_details_is_read_where_there_is_no_header(status, kind, delay, seconds):
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
+    answer = body(status, "Try again later.", details=[{"reason": "BUSY"}, info])
+    error = refusals.from_response(status, {}, answer)
+    assert (type(error), error.message, error.retry_after) == (kind, "Try again later.", seconds)
+    assert refusals.from_response(status, {"retry-after": "2"}, answer).retry_after == 2.0
+
+
 def test_errors_travel_between_processes():
     error = errors.QuotaError("slow down", 429, 2.0)
     again = pickle.loads(pickle.dumps(error))
