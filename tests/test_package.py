@@ -63,6 +63,7 @@ eedask.emulator.functions.values: dates filters matrices numbers pixel_types pro
 eedask.emulator.geometry: crs sphere geometry geodesy
 eedask.emulator.learning: classifiers confusion decision_trees k_means training_data learners
 eedask.emulator.limits: accounting answer_size budget capacity metering interrupting profiles
+    real_memory
 eedask.emulator.neighbours: connected costs kernels texture neighbourhoods gradients
 eedask.emulator.output: own_grid png gif encode table_files formats pixel_grids rendering
   film
