@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 
 import pytest
 
@@ -324,6 +325,28 @@ def test_the_delay_of_the_details_is_read_where_there_is_no_header(status, kind,
     error = refusals.from_response(status, {}, answer)
     assert (type(error), error.message, error.retry_after) == (kind, "Try again later.", seconds)
     assert refusals.from_response(status, {"retry-after": "2"}, answer).retry_after == 2.0
+
+
+LONG = {
+    "no spaces": "x" * 20_000,
+    "a size without end": "Total request size (" + "9" * 20_000,
+    "a limit without end": "Total request size (1 bytes) is more than " + "9" * 20_000,
+    "sizes": "9 bytes " * 2_500,
+    "quota words": "eecu " * 4_000,
+    "too many": "Too many pixels. " * 1_200,
+    "metadata": "",
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_words_are_read_at_once_and_their_beginning_is_kept(name):
+    details = [{"reason": "X", "metadata": {"x": "x" * 20_000}}]
+    answer = body(400, LONG[name], details=details if name == "metadata" else [])
+    started = time.process_time()
+    error = refusals.from_response(400, {}, answer)
+    assert time.process_time() - started < 2
+    assert len(error.message) <= refusals.MOST_WORDS
+    assert error.message.startswith(LONG[name][:1000])
 
 
 def test_errors_travel_between_processes():
