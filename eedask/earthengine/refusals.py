@@ -79,9 +79,10 @@ _DURATION = re.compile(r"[0-9]+(\.[0-9]+)?s")
 
 _QUOTA_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 
-# Statuses of requests that may succeed the next time: 408 is a timeout (HTTP), 409 ABORTED and 499
-# CANCELLED (https://cloud.google.com/apis/design/errors).
-_PASSING = (408, 409, 499)
+# Statuses of requests that may succeed the next time: 408 is a timeout, 421 came on another server's
+# connection, 425 too early (HTTP); 409 is ABORTED and 499 CANCELLED
+# (https://cloud.google.com/apis/design/errors).
+_PASSING = (408, 409, 421, 425, 499)
 
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes) -> RequestError:
@@ -98,6 +99,11 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Reque
     """
     said = _words(body)
     message = said.message or f"Earth Engine answered with status {status} and no message."
+    if 300 <= status < 400:
+        message = (
+            f"the answer has status {status} and leads to {headers.get('location')}: a proxy, or a"
+            " page to sign in at, may stand between here and Earth Engine"
+        )
     wait = retry_after(headers)
     wait = said.delay if wait is None else wait
     kind = _class_of(status, said)
@@ -182,7 +188,9 @@ def _class_of(status: int, said: _Words) -> type[RequestError]:
         return PermanentError
     if status in (401, 403):
         return AuthorizationError
-    if status >= 500 or status in _PASSING:
+    # A status of success or of a redirection is none that Earth Engine has for errors: it comes from
+    # something in between, such as a network that wants a password before it lets anyone through.
+    if not 400 <= status < 500 or status in _PASSING:
         return TransientError
     return PermanentError
 

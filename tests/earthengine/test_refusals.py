@@ -349,6 +349,14 @@ def test_long_words_are_read_at_once_and_their_beginning_is_kept(name):
     assert error.message.startswith(LONG[name][:1000])
 
 
+@pytest.mark.parametrize("status", [103, 204, 206, 301, 302, 304, 307, 421, 425])
+def test_what_is_no_answer_of_earth_engine_passes(status):
+    error = refusals.from_response(status, {"location": "file:///etc/passwd\x1b[31m"}, b"")
+    assert type(error) is errors.TransientError
+    assert f"status {status}" in error.message
+    assert ("to file:///etc/passwd\\x1b[31m" in error.message) == (300 <= status < 400)
+
+
 def test_errors_travel_between_processes():
     error = errors.QuotaError("slow down", 429, 2.0)
     again = pickle.loads(pickle.dumps(error))
