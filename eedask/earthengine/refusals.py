@@ -79,8 +79,8 @@ _DURATION = re.compile(r"[0-9]+(\.[0-9]+)?s")
 
 _QUOTA_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 
-# Statuses of requests that may succeed the next time: 408 is a timeout, 421 came on another server's
-# connection, 425 too early (HTTP); 409 is ABORTED and 499 CANCELLED
+# Statuses of requests that may succeed the next time: 408 is a timeout, 421 came on a connection to
+# another server, 425 too early (HTTP); 409 is ABORTED and 499 CANCELLED
 # (https://cloud.google.com/apis/design/errors).
 _PASSING = (408, 409, 421, 425, 499)
 
@@ -188,8 +188,8 @@ def _class_of(status: int, said: _Words) -> type[RequestError]:
         return PermanentError
     if status in (401, 403):
         return AuthorizationError
-    # A status of success or of a redirection is none that Earth Engine has for errors: it comes from
-    # something in between, such as a network that wants a password before it lets anyone through.
+    # Earth Engine's errors have no status of success or of a redirection: it comes from something in
+    # between, such as a network that wants a password before it lets anyone through.
     if not 400 <= status < 500 or status in _PASSING:
         return TransientError
     return PermanentError
