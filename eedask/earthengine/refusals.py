@@ -188,8 +188,8 @@ def _class_of(status: int, said: _Words) -> type[RequestError]:
         return PermanentError
     if status in (401, 403):
         return AuthorizationError
-    # Earth Engine's errors have no status of success or of a redirection: it comes from something in
-    # between, such as a network that wants a password before it lets anyone through.
+    # Earth Engine's errors have no status of success or of a redirection: that comes from something
+    # in between, such as a network that wants a password before it lets anyone through.
     if not 400 <= status < 500 or status in _PASSING:
         return TransientError
     return PermanentError
