@@ -185,7 +185,8 @@ class Folder:
         _, root = self._opened
         oldest = time.time() - LEFT_OVER_S
         for path in Path(root, _UNFINISHED).glob("*"):
-            with contextlib.suppress(FileNotFoundError):
+            # Another run removes it just now, or nothing can be removed: it is in nobody's way.
+            with contextlib.suppress(OSError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
         self.remove_empty(_UNFINISHED)
