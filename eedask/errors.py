@@ -26,8 +26,9 @@ from __future__ import annotations
 import copy
 from typing import ClassVar, Literal, Self
 
-# What was too large about a request, by the words of Earth Engine's refusal.
+# What was too large about a request: by the words of Earth Engine's refusal, but for "answer".
 Cause = Literal[
+    "answer",  # to several items, which stays another than what was asked for
     "capacity",  # that Earth Engine could spare
     "memory",  # that the computation needed
     "time",  # that the computation needed
@@ -152,9 +153,11 @@ class TransientError(RequestError):
     ----------
     message, status, retry_after
         As of :class:`RequestError`.
-    cause : {"capacity", "time"}, optional
-        What Earth Engine lacked for the request, as far as one can tell: memory or machines just
-        then, or time to answer. A smaller request may succeed where this one goes on to fail.
+    cause : {"capacity", "time", "answer"}, optional
+        Why smaller requests may succeed where this one goes on to fail, as far as one can tell.
+        Earth Engine lacked memory or machines just then ("capacity"), or time to answer ("time");
+        or it answered, but not what was asked of several items ("answer"), which may be because
+        of one of them.
     """
 
     kind = "transient"
@@ -165,7 +168,7 @@ class TransientError(RequestError):
         status: int | None = None,
         retry_after: float | None = None,
         *,
-        cause: Literal["capacity", "time"] | None = None,
+        cause: Literal["capacity", "time", "answer"] | None = None,
     ) -> None:
         super().__init__(message, status, retry_after)
         self.cause = cause

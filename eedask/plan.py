@@ -364,7 +364,8 @@ class Plan:
         """Send the requests that come before the first item; return what workers have to know."""
         task = prepared(self.task, sample_items(self.items), self.options, self.verb)
         if task.schema is not None:
-            dataset.values.state(task.schema)
+            with refusals_told(self.out, whatever=True):
+                dataset.values.state(task.schema)
         return RunSpec(
             run_id=run_id,
             dataset=dataset,

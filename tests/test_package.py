@@ -63,6 +63,7 @@ eedask.emulator.functions.values: dates filters matrices numbers pixel_types pro
 eedask.emulator.geometry: crs sphere geometry geodesy
 eedask.emulator.learning: classifiers confusion decision_trees k_means training_data learners
 eedask.emulator.limits: accounting answer_size budget capacity metering interrupting profiles
+    real_memory
 eedask.emulator.neighbours: connected costs kernels texture neighbourhoods gradients
 eedask.emulator.output: own_grid png gif encode table_files formats pixel_grids rendering
   film
@@ -75,7 +76,7 @@ eedask.emulator.reducers: accumulators run_lengths correlations reduce banded re
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
 eedask.emulator.rest: fields listing_terms paging store tiles calls listing
   asset_methods rest
-eedask.emulator.server: channel dressing hosts orphans starting launcher options messages
+eedask.emulator.server: scratch channel dressing hosts orphans starting launcher options messages
   render_process renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering

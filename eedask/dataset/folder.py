@@ -27,6 +27,9 @@ from eedask.errors import DatasetError, InputError
 _UNFINISHED = ".unfinished"
 # Seconds after which a file that is not finished never will be.
 LEFT_OVER_S = 60.0
+# Folders one in the other that a path may have. Python makes each by a call within a call, and the
+# names of a run's own files come on top.
+_MOST_NESTED = 200
 # Files read at once, all of which are held in memory.
 _AT_ONCE = 256
 # What the system says of files that are not what they should be. (Arrow's errors have no number.)
@@ -182,7 +185,8 @@ class Folder:
         _, root = self._opened
         oldest = time.time() - LEFT_OVER_S
         for path in Path(root, _UNFINISHED).glob("*"):
-            with contextlib.suppress(FileNotFoundError):
+            # Another run removes it just now, or nothing can be removed: it is in nobody's way.
+            with contextlib.suppress(OSError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
         self.remove_empty(_UNFINISHED)
@@ -231,12 +235,18 @@ def folder_at(where: Any, argument: str) -> Folder:
     Raises
     ------
     InputError
-        If it is no path, or a URL of a kind that fsspec does not know.
+        If it is no path, or a URL of a kind that fsspec does not know, or has too many folders one
+        in the other.
     """
     path = os.fspath(where) if isinstance(where, str | os.PathLike) else None
     if not path or not isinstance(path, str) or "\0" in path:
         raise InputError(
             f"{argument} is a folder, as a path or a URL such as 's3://bucket/name'; got {where!r}"
+        )
+    if (nested := path.count("/")) > _MOST_NESTED:
+        raise InputError(
+            f"{argument}= has {nested} folders one in the other: choose a path of {_MOST_NESTED} or"
+            " less"
         )
     folder = Folder(path)
     try:

@@ -82,7 +82,7 @@ def ask(send: Send, request: Request, read: Callable[[bytes], T]) -> T:
 
 
 @contextlib.contextmanager
-def reading(body: bytes, wanted: str) -> Iterator[None]:
+def reading(body: bytes, wanted: str, items: int = 1) -> Iterator[None]:
     """Raise :class:`~eedask.errors.TransientError` where an answer cannot be read as expected.
 
     A body with status 200 may not be from Earth Engine: proxies answer with pages of their own.
@@ -93,13 +93,16 @@ def reading(body: bytes, wanted: str) -> Iterator[None]:
         The answer, which the ``with`` block reads.
     wanted : str
         What was asked for, as words for the error message.
+    items : int
+        Of how many items it was asked. The error's cause is "answer" where they are several.
     """
     try:
         yield
     except _MISREAD as error:
         raise TransientError(
             f"asked for {wanted}; the answer ({len(body)} bytes, starting with {body[:40]!r}) has"
-            f" none ({type(error).__name__}: {error})"
+            f" none ({type(error).__name__}: {error})",
+            cause="answer" if items > 1 else None,
         ) from error
 
 

@@ -28,22 +28,32 @@ from eedask.errors import (
 # all requests of the project, and the answer may be a proxy's, or wrong.
 MAX_RETRY_AFTER_S = 300.0
 
+# Characters that are kept of a message. It stands in the manifest's row of each item that fails.
+MOST_WORDS = 4000
+
 # Earth Engine answers most errors of a computation with status 400, and sometimes the same error
 # with different statuses, so the message is looked at before the status. Sources: the pages usage,
 # debugging and processing_environments of developers.google.com/earth-engine/guides, and public
-# threads.
+# threads. A message may hold a whole expression, so patterns take a time in proportion to it: what
+# repeats in them has a bound.
 _TOO_LARGE: dict[Cause, str] = {
     "memory": r"memory limit exceeded",
     "time": r"computation timed out",
     "output": (
         r"output of image computation is too large|reprojection output too large|object too large"
     ),
-    "request size": (r"total request size(?: \((?P<asked>\d+) bytes\) .*?(?P<allowed>\d+) bytes)?"),
-    "grid side": r"pixel grid dimensions(?: \(\d+ ?x ?\d+\) .*?(?P<allowed>\d+))?",
-    "payload": r"request payload size(?: exceeds the limit: (?P<allowed>\d+) bytes)?",
-    "elements": r"aborted after accumulating over (?P<allowed>\d+) elements",
+    "request size": (
+        r"total request size(?: \((?P<asked>\d{1,18}) bytes\) .{0,99}?(?P<allowed>\d{1,18}) bytes)?"
+    ),
+    "grid side": (
+        r"pixel grid dimensions(?: \(\d{1,18} ?x ?\d{1,18}\) .{0,99}?(?P<allowed>\d{1,18})(?!\d))?"
+    ),
+    "payload": r"request payload size(?: exceeds the limit: (?P<allowed>\d{1,18}) bytes)?",
+    "elements": r"aborted after accumulating over (?P<allowed>\d{1,18}) elements",
     "value": r"computed value is too large",
-    "region pixels": r"too many pixels(?:.*?maxPixels allows only (?P<allowed>\d+))?",
+    "region pixels": (
+        r"too many pixels(?:.{0,99}?maxPixels allows only (?P<allowed>\d{1,18})(?!\d))?"
+    ),
 }
 
 _QUOTA = re.compile(
@@ -56,21 +66,23 @@ _CAPACITY = re.compile(r"capacity exceeded", re.IGNORECASE)
 
 # The compute budget is a number of EECU-hours or EECU-seconds, for a day or a month. The message or
 # its details name the quota's metric, such as earthengine.googleapis.com/daily_eecu_usage_time.
-_BUDGET = re.compile(
-    r"(?=.*(?:\b|_)eecu(?:\b|_))(?=.*(?:exceed|exhaust|used up))"
-    r"|compute (?:quota|budget)|_eecu_usage_time",
-    re.IGNORECASE,
-)
+_BUDGET = re.compile(r"compute (?:quota|budget)|_eecu_usage_time", re.IGNORECASE)
+_EECU = re.compile(r"(?:\b|_)eecu(?:\b|_)", re.IGNORECASE)
+_USED_UP = re.compile(r"exceed|exhaust|used up", re.IGNORECASE)
 
 # "Permission 'earthengine.assets.get' denied on resource 'projects/…/assets/…'" says that the owner
 # of this asset has not shared it. Requests without the asset succeed, so the account is accepted.
 _ASSET = re.compile(r"\bearthengine\.assets\.", re.IGNORECASE)
 
+# The seconds of a duration; a negative one is no wait.
+_DURATION = re.compile(r"[0-9]+(\.[0-9]+)?s")
+
 _QUOTA_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 
-# Statuses of requests that may succeed the next time: 408 is a timeout (HTTP), 409 ABORTED and 499
-# CANCELLED (https://cloud.google.com/apis/design/errors).
-_PASSING = (408, 409, 499)
+# Statuses of requests that may succeed the next time: 408 is a timeout, 421 came on a connection to
+# another server, 425 too early (HTTP); 409 is ABORTED and 499 CANCELLED
+# (https://cloud.google.com/apis/design/errors).
+_PASSING = (408, 409, 421, 425, 499)
 
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes) -> RequestError:
@@ -87,7 +99,13 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Reque
     """
     said = _words(body)
     message = said.message or f"Earth Engine answered with status {status} and no message."
+    if 300 <= status < 400:
+        message = (
+            f"the answer has status {status} and leads to {headers.get('location')}: a proxy, or a"
+            " page to sign in at, may stand between here and Earth Engine"
+        )
     wait = retry_after(headers)
+    wait = said.delay if wait is None else wait
     kind = _class_of(status, said)
     if kind is TooLargeError:
         # A known message, or else status 413, which says that the request's body is too large.
@@ -141,21 +159,24 @@ class _Words:
     Attributes
     ----------
     message : str
-        On one line.
+        On one line; its beginning.
     reasons : set of str
         The ``reason`` of each detail, such as ``rateLimitExceeded``.
     metadata : str
         Values of the details' ``metadata``, such as the metric of a quota or a permission.
+    delay : float, optional
+        Seconds to wait, by the details' ``retryDelay``.
     """
 
     message: str
     reasons: frozenset[str] = frozenset()
     metadata: str = ""
+    delay: float | None = None
 
 
 def _class_of(status: int, said: _Words) -> type[RequestError]:
     words = f"{said.message} {said.metadata}"
-    if _BUDGET.search(words) or (status == 429 and "eecu" in said.metadata.lower()):
+    if _is_of_budget(words) or (status == 429 and "eecu" in said.metadata.lower()):
         return BudgetError
     if _CAPACITY.search(words):
         return TransientError
@@ -167,9 +188,17 @@ def _class_of(status: int, said: _Words) -> type[RequestError]:
         return PermanentError
     if status in (401, 403):
         return AuthorizationError
-    if status >= 500 or status in _PASSING:
+    # Earth Engine's errors have no status of success or of a redirection: that comes from something
+    # in between, such as a network that wants a password before it lets anyone through.
+    if not 400 <= status < 500 or status in _PASSING:
         return TransientError
     return PermanentError
+
+
+def _is_of_budget(words: str) -> bool:
+    """Whether a refusal is about the compute budget, which is used up."""
+    named = _EECU.search(words) and _USED_UP.search(words)
+    return bool(named or _BUDGET.search(words))
 
 
 def _lack(status: int, message: str) -> Literal["capacity", "time"] | None:
@@ -183,9 +212,8 @@ def _too_large(message: str) -> tuple[Cause, dict[str, int]] | None:
     """Return what was too large and the sizes that the message states; None if nothing was."""
     for cause, pattern in _TOO_LARGE.items():
         if found := re.search(pattern, message, re.IGNORECASE):
-            # A number of more digits than 18 is not a size, and may be too long for ``int``.
             sizes = {name: size for name, size in found.groupdict().items() if size}
-            return cause, {name: int(size) for name, size in sizes.items() if len(size) <= 18}
+            return cause, {name: int(size) for name, size in sizes.items()}
     return None
 
 
@@ -196,9 +224,20 @@ def _words(body: bytes) -> _Words:
         details = [*error.get("errors", []), *error.get("details", [])]
         metadata = [value for d in details for value in d.get("metadata", {}).values()]
         return _Words(
-            printable(str(error["message"])),
+            printable(str(error["message"]))[:MOST_WORDS],
             frozenset(str(d["reason"]) for d in details if "reason" in d),
-            " ".join(map(str, metadata)),
+            " ".join(map(str, metadata))[:MOST_WORDS],
+            _delay([d["retryDelay"] for d in details if "retryDelay" in d]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return _Words(printable(body[:500].decode("utf-8", "replace").strip()))
+
+
+def _delay(stated: list[Any]) -> float | None:
+    """Return the longest delay that is stated, of at most :data:`MAX_RETRY_AFTER_S`.
+
+    RetryInfo has it as JSON's form of a duration, such as "3.5s"
+    (https://cloud.google.com/apis/design/errors#error_details).
+    """
+    texts = [one[:-1] for one in stated if isinstance(one, str) and _DURATION.fullmatch(one)]
+    return min(max(map(float, texts)), MAX_RETRY_AFTER_S) if texts else None

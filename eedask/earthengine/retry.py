@@ -19,22 +19,24 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# After so many answers in a row that say that Earth Engine lacks capacity, or time, smaller
-# requests are sent instead, where that is possible. It is fewer for time, as each such answer takes
-# minutes.
-_ENOUGH = {"capacity": 3, "time": 2}
+# After so many failures in a row for which smaller requests may help, those are sent instead, where
+# that is possible. It is fewer for time, as each such answer takes minutes, and for wrong answers,
+# as all items that share the request wait.
+_ENOUGH = {"capacity": 3, "time": 2, "answer": 2}
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
     """How a request that may succeed later is tried again.
 
-    If an answer has the header ``Retry-After``, no worker sends a request of the project until that
-    time, because all of them share the quota that it is about. The wait is five minutes at most.
+    If an answer has the header ``Retry-After``, or its error a ``retryDelay``, no worker sends a
+    request of the project until that time, because all of them share the quota that it is about.
+    The wait is five minutes at most.
 
     The tries of a batch or of a large chip end early where Earth Engine lacks the capacity for it
-    three times in a row, or does not answer in time twice: it is then sent in smaller requests,
-    each with all its tries.
+    three times in a row, or does not answer in time twice; those of a batch also where two answers
+    are not what was asked of its items. It is then sent in smaller requests, each with all its
+    tries.
 
     Attributes
     ----------
@@ -103,13 +105,13 @@ def call_with_retry(
     RequestError
         That of the last attempt.
     TooLargeError
-        If the request is divisible, and attempt after attempt Earth Engine lacked the capacity
-        or the time for it.
+        If the request is divisible, and attempt after attempt failed for what a smaller one may
+        not: see ``cause`` of :class:`~eedask.errors.TransientError`.
     """
-    not_before, lacking = 0.0, 0
+    not_before, in_a_row = 0.0, 0
 
     def attempt() -> T:
-        nonlocal not_before, lacking
+        nonlocal not_before, in_a_row
         # retry_call has slept for the policy's delay; Retry-After may ask for more. A sleep of
         # nothing would still hand the interpreter to another thread.
         if (wait := not_before - time.monotonic()) > 0:
@@ -120,8 +122,8 @@ def call_with_retry(
         except RequestError as error:
             not_before = time.monotonic() + (error.retry_after or 0.0)
             cause = error.cause if isinstance(error, TransientError) else None
-            lacking = lacking + 1 if cause else 0
-            if divisible and cause and lacking >= min(_ENOUGH[cause], policy.tries):
+            in_a_row = in_a_row + 1 if cause else 0
+            if divisible and cause and in_a_row >= min(_ENOUGH[cause], policy.tries):
                 raise TooLargeError(
                     error.message, error.status, error.retry_after, cause=cause
                 ) from error

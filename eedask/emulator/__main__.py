@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tornado.netutil import bind_sockets
 
@@ -25,6 +24,7 @@ from eedask.emulator.server.messages import Settings
 from eedask.emulator.server.options import parse_options
 from eedask.emulator.server.orphans import end_with_program
 from eedask.emulator.server.pool import Pool, ProcessPool, ThreadPool
+from eedask.emulator.server.scratch import scratch_folder
 from eedask.emulator.server.server import Front
 from eedask.emulator.server.starting import READY, Steps
 from eedask.emulator.traffic.auth import Tokens
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
         warn_of_host(options.host)
-        with TemporaryDirectory(prefix="eedask-emulator-") as store:
-            _run(options, Path(store))
+        with scratch_folder() as store:
+            _run(options, store)
     except KeyboardInterrupt:  # told to end before it was up
         return 0
     except (EarthEngineError, ValueError, OSError) as error:

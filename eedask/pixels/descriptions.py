@@ -90,7 +90,7 @@ def describe(
     nodes = [graph.embed(description.encode(item)) for item in job.items]
 
     def read(body: bytes) -> list[Known]:
-        with reading(body, "descriptions of images"):
+        with reading(body, "descriptions of images", len(job.items)):
             told = value_of(body)
             return [
                 Known(grid, _projection(one), properties_in(one, names))

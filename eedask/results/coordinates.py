@@ -60,7 +60,10 @@ def of_items(columns: pd.DataFrame, dim: str, taken: Collection[str]) -> Coordin
 def of_transforms(transforms: pd.Series, name: str, dim: str) -> Coordinates:
     """Return a transform for each item, shape (items, 6); NaN where one is not known."""
     unknown = (np.nan,) * 6
-    rows = [unknown if one is None else one for one in transforms]
+    # None where an item failed, NaN where it is not done.
+    rows = [
+        unknown if gone else one for one, gone in zip(transforms, transforms.isna(), strict=True)
+    ]
     return {
         name: ((dim, COEFFICIENT), np.array(rows, dtype=float)),
         COEFFICIENT: (COEFFICIENT, list("abcdef")),

@@ -13,6 +13,8 @@ ALIKE = 50
 _HOPELESS = ("permanent", "input", "no_image", "unexpected")
 # Parts of a message that may differ although the reason is the same: ids and numbers.
 _DETAILS = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
+# Characters of a message that are compared; to look for details takes quadratic time.
+_COMPARED = 1000
 
 
 # Errors that do not depend on the item: they stop the run.
@@ -75,7 +77,7 @@ class Verdict:
         with self._lock:
             if not self._open:
                 return None
-            pattern = f"{kind}: {_DETAILS.sub('…', error or '')}"
+            pattern = f"{kind}: {_DETAILS.sub('…', (error or '')[:_COMPARED])}"
             self._open = kind in _HOPELESS and self._pattern in (None, pattern)
             self._pattern = pattern
             self._alike += 1

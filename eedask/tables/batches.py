@@ -137,8 +137,11 @@ class BatchedTask:
         try:
             with self.advising(job):
                 outcomes = self.ask(job, sender)
-        except TooLargeError:
-            sizes.too_large(job, weight, job.label)
+        except TooLargeError as error:
+            if error.cause == "answer":
+                sizes.other(job)
+            else:
+                sizes.too_large(job, weight, job.label)
             raise
         except BaseException:
             sizes.other(job)

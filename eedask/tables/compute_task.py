@@ -149,7 +149,7 @@ def row_of(value: Any) -> Mapping[str, Any]:
 
 def _rows(body: bytes, count: int) -> list[Mapping[str, Any]]:
     """Return the row of each item of a request, from its answer."""
-    with reading(body, "a list of values"):
+    with reading(body, "a list of values", count):
         values = value_of(body)
         if not isinstance(values, list) or len(values) != count:
             raise ValueError(f"not {count} values")

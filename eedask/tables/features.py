@@ -101,7 +101,7 @@ def features_by_item(body: bytes, count: int) -> list[list[Mapping[str, Any]]]:
     TransientError
         If the answer is not a whole one.
     """
-    with reading(body, "features of the items"):
+    with reading(body, "features of the items", count):
         return rows_by_item(value_of(body), count)
 
 

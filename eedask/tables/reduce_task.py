@@ -97,7 +97,7 @@ class ReduceTask(TableTask):
         """Return the properties of each item's feature, and the size of the answer in bytes."""
 
         def read(body: bytes) -> tuple[list[Mapping[str, Any]], int]:
-            with reading(body, "one row for every item"):
+            with reading(body, "one row for every item", len(items)):
                 found = [row for (row,) in features_by_item(body, len(items))]
                 for row in found if self.query.bands is not None else ():
                     checked_bands(row)

@@ -171,7 +171,7 @@ def series_by_item(body: bytes, count: int) -> list[list[Mapping[str, Any]]]:
     TransientError
         If the answer is not a whole one.
     """
-    with reading(body, "a row for every image of the items"):
+    with reading(body, "a row for every image of the items", count):
         answer = value_of(body)
         rows = rows_by_item(answer[_ROWS], count)
         for of_item, images in zip(rows, answer[_IMAGES], strict=True):

@@ -13,7 +13,8 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from eedask.dataset import folder as storage
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import Folder, folder_at
+from eedask.errors import InputError
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -137,3 +138,13 @@ def test_folders_are_made_where_a_server_of_files_wants_them(tmp_path):
     folder.write("a/b.bin", b"1")
     assert folder.read("a/b.bin") == b"1"
     assert (tmp_path / "out/a/b.bin").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("scheme", ["", "memory://"])
+def test_folders_nested_beyond_measure_are_refused(scheme, tmp_path):
+    base = f"{scheme}{tmp_path}/"
+    deep = folder_at(base + "a/" * 150, "out")
+    deep.write("b", b"1")
+    assert deep.read("b") == b"1"
+    with pytest.raises(InputError, match=r"out= has 1\d\d\d folders one in the other.* 200"):
+        folder_at(base + "a/" * 1200, "out")

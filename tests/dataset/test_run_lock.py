@@ -24,10 +24,9 @@ from eedask.errors import DatasetError
 SCENE = "projects/eedask-tests/assets/scene"
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["{}", "file://{}", "memory://{}"])
 def folder(request, tmp_path):
-    place = {"local": tmp_path, "memory": f"memory://{tmp_path.name}"}[request.param]
-    return Folder(f"{place}/[2019] run")
+    return Folder(request.param.format(tmp_path / "[2019] run"))
 
 
 def left_by(folder, age=0.0, **about):
@@ -135,17 +134,22 @@ def test_signs_of_life_are_given_and_a_run_that_was_taken_over_hears_of_it(folde
     assert "taken" in told[0]
 
 
+@pytest.mark.parametrize(
+    "place", ["{}", "memory://{}", pytest.param("file://{}", marks=pytest.mark.slow)]
+)
 def test_two_runs_of_a_plan_at_once_and_a_run_after_them(
-    earth_engine, points, tmp_path, threads, monkeypatch
+    earth_engine, points, tmp_path, threads, monkeypatch, place
 ):
+    out = place.format(tmp_path / "out")
+    fs, root = fsspec.core.url_to_fs(out)
     monkeypatch.setattr(run_lock, "_AGAIN_S", 0.2)
     earth_engine.set_quotas(latency=0.3, concurrency=None, rate=None)
     grid = {"shape": (4, 4), "scale": 5, "crs": "EPSG:26914", "format": "npy", "concurrency": 2}
-    plan = eedask.chips(points, ee.Image(SCENE).select(["R"]), out=tmp_path / "out", **grid)
+    plan = eedask.chips(points.iloc[:16], ee.Image(SCENE).select(["R"]), out=out, **grid)
     first = threading.Thread(target=plan.run, kwargs={"progress": False})
     first.start()
     try:
-        wait_until(lambda: (tmp_path / "out" / "plan.json").exists())
+        wait_until(lambda: fs.exists(f"{root}/plan.json"))
         if first.is_alive():
             with pytest.raises(DatasetError, match="in use by another run"):
                 plan.run(progress=False)
@@ -156,4 +160,4 @@ def test_two_runs_of_a_plan_at_once_and_a_run_after_them(
     result = plan.run(progress=False)
     assert result.manifest["status"].eq("ok").all()
     assert earth_engine.stats()["requests"] == before, "the first was not disturbed"
-    assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".")]
+    assert not [path for path in fs.ls(root, detail=False) if "/." in path.removeprefix(root)]

@@ -96,7 +96,7 @@ def test_refusals_keep_their_words():
 
 
 def test_redirects_are_not_followed():
-    with pytest.raises(PermanentError, match="302"):
+    with pytest.raises(TransientError, match=r"HTTP 302: .* leads to http://127\.0\.0\.1:9/"):
         exchange(lambda h: reply(h, 302, b"", {"Location": "http://127.0.0.1:9/"}))
 
 

@@ -1,44 +1,16 @@
 """However a server drips, the deadline is kept; however much it sends, memory is not filled."""
 
 import gzip
-import itertools
 import time
 import tracemalloc
-import zlib
 
 import pytest
+from dripping import DRIPS, drip
 from loopback import reply, serving
 
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.errors import PermanentError, TransientError
-
-OK = b"HTTP/1.1 200 OK\r\n"
-CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-PACKED = b"Content-Encoding: gzip\r\n"
-# A gzip member that holds nothing, and the start of one that empty blocks of deflate may follow.
-EMPTY_MEMBER = gzip.compress(b"")
-EMPTY_BLOCK = zlib.compressobj(wbits=-15).flush(zlib.Z_SYNC_FLUSH)
-
-
-def chunks(pieces):
-    return (b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
-
-
-# What a server sends at once, and what it then sends piece by piece, for ever.
-DRIPS = {
-    "status line": (b"", itertools.chain([b"HTTP/1.1 200 "], itertools.repeat(b"O"))),
-    "header": (OK + b"X-Slow: ", itertools.repeat(b"x")),
-    "100 Continue": (b"", itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n")),
-    "size of a chunk": (CHUNKED, itertools.chain([b"5;"], itertools.repeat(b"x"))),
-    "trailers": (CHUNKED + b"0\r\n", itertools.repeat(b"X-Slow: x\r\n")),
-    "body": (OK + b"Content-Length: 9999\r\n\r\n", itertools.repeat(b"x")),
-    "empty gzip members": (OK + PACKED + b"\r\n", itertools.repeat(EMPTY_MEMBER)),
-    "empty gzip blocks": (
-        OK + PACKED + b"Transfer-Encoding: chunked\r\n\r\n",
-        chunks(itertools.chain([EMPTY_MEMBER[:10]], itertools.repeat(EMPTY_BLOCK))),
-    ),
-}
 
 
 def send(url, request, deadline):
@@ -51,19 +23,7 @@ def send(url, request, deadline):
 
 @pytest.mark.parametrize("where", DRIPS)
 def test_a_drip_ends_at_the_deadline(where):
-    first, pieces = DRIPS[where]
-
-    def answer(handler):
-        handler.close_connection = True
-        handler.wfile.write(first)
-        until = time.monotonic() + 5
-        for piece in pieces:
-            handler.wfile.write(piece)
-            time.sleep(0.05)
-            if time.monotonic() > until:
-                return
-
-    with serving(answer) as url:
+    with serving(lambda handler: drip(handler, where, 5)) as url:
         started = time.monotonic()
         with pytest.raises(TransientError, match="no whole answer within 1 s") as caught:
             send(url, Request("GET", "x"), deadline=1.0)

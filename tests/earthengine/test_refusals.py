@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 
 import pytest
 
@@ -298,6 +299,62 @@ def test_retry_after_is_read(header, seconds):
     headers = {"retry-after": header, "date": "Mon, 30 Nov 2026 02:00:00 GMT"}
     error = refusals.from_response(429, headers, body(429, TOO_MANY))
     assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [
+        ("7s", 7.0),
+        ("0.250s", 0.25),
+        ("86400s", refusals.MAX_RETRY_AFTER_S),
+        ("9" * 400 + "s", refusals.MAX_RETRY_AFTER_S),
+        ("-3s", None),
+        ("soon", None),
+        ("infs", None),
+        (7, None),
+        (None, None),
+        ({"seconds": 7}, None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, errors.QuotaError), (503, errors.TransientError)]
+)
+def test_the_delay_of_the_details_is_read_where_there_is_no_header(status, kind, delay, seconds):
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
+    answer = body(status, "Try again later.", details=[{"reason": "BUSY"}, info])
+    error = refusals.from_response(status, {}, answer)
+    assert (type(error), error.message, error.retry_after) == (kind, "Try again later.", seconds)
+    assert refusals.from_response(status, {"retry-after": "2"}, answer).retry_after == 2.0
+
+
+LONG = {
+    "no spaces": "x" * 20_000,
+    "a size without end": "Total request size (" + "9" * 20_000,
+    "a limit without end": "Total request size (1 bytes) is more than " + "9" * 20_000,
+    "sizes": "9 bytes " * 2_500,
+    "quota words": "eecu " * 4_000,
+    "too many": "Too many pixels. " * 1_200,
+    "metadata": "",
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_words_are_read_at_once_and_their_beginning_is_kept(name):
+    details = [{"reason": "X", "metadata": {"x": "x" * 20_000}}]
+    answer = body(400, LONG[name], details=details if name == "metadata" else [])
+    started = time.process_time()
+    error = refusals.from_response(400, {}, answer)
+    assert time.process_time() - started < 2
+    assert len(error.message) <= refusals.MOST_WORDS
+    assert error.message.startswith(LONG[name][:1000])
+
+
+@pytest.mark.parametrize("status", [103, 204, 206, 301, 302, 304, 307, 421, 425])
+def test_what_is_no_answer_of_earth_engine_passes(status):
+    error = refusals.from_response(status, {"location": "file:///etc/passwd\x1b[31m"}, b"")
+    assert type(error) is errors.TransientError
+    assert f"status {status}" in error.message
+    assert ("to file:///etc/passwd\\x1b[31m" in error.message) == (300 <= status < 400)
 
 
 def test_errors_travel_between_processes():

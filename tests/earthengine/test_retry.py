@@ -55,8 +55,8 @@ def test_what_cannot_succeed_costs_one_request(kind):
 CAPACITY = ("Earth Engine memory capacity exceeded.", 503)
 
 
-@pytest.mark.parametrize(("cause", "sent"), [("capacity", 3), ("time", 2)])
-def test_what_earth_engine_lacks_again_and_again_is_too_large_where_less_can_be_asked(cause, sent):
+@pytest.mark.parametrize(("cause", "sent"), [("capacity", 3), ("time", 2), ("answer", 2)])
+def test_what_fails_again_and_again_is_too_large_where_less_can_be_asked(cause, sent):
     exchange, calls = failing(99, TransientError(*CAPACITY, cause=cause))
     with pytest.raises(TooLargeError, match="memory capacity exceeded") as caught:
         call_with_retry(exchange, QUICK, Attempts(), "item 7", divisible=True)

@@ -18,7 +18,8 @@ from eedask.pixels.formats.registry import image_format
 ROWS, COLUMNS = 24, 32
 GRID = PixelGrid("EPSG:32613", (10.0, 0.0, 5e5, 0.0, -10.0, 4e6), (ROWS, COLUMNS))
 NAMES = ("png", "jpg", "npy", "tif")
-MUTATIONS = 1500
+# Of each format; and as many as an audit once changed in all, when slow.
+MUTATIONS, AUDITED = 1500, 23_005
 PIXELS = np.random.default_rng(1).integers(0, 255, (ROWS, COLUMNS, 3), dtype=np.uint8)
 
 
@@ -64,12 +65,15 @@ def mutated(data, rng):
     return bytes(changed)
 
 
+@pytest.mark.parametrize(
+    ("count", "seed"), [(MUTATIONS, 13), pytest.param(AUDITED // 4 + 1, 14, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_mutated_files_raise_nothing_but_errors_of_the_tree(name):
-    form, data, rng = image_format(name), encoded(name), random.Random(13)
+def test_mutated_files_raise_nothing_but_errors_of_the_tree(name, count, seed):
+    form, data, rng = image_format(name), encoded(name), random.Random(seed)
     form.check(data, GRID.shape, ("R", "G", "B"))
     refused = 0
-    for _ in range(MUTATIONS):
+    for _ in range(count):
         odd = mutated(data, rng)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -85,7 +89,7 @@ def test_mutated_files_raise_nothing_but_errors_of_the_tree(name):
             joiner = form.join(GRID, 2**30)
             joiner.add(Window(0, 0, GRID.shape), odd)
             joiner.finish()
-    assert refused > MUTATIONS / 2
+    assert refused > count / 2
 
 
 def png_of(rows, color=2, depth=8, size=GRID.shape):

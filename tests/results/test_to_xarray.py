@@ -15,7 +15,7 @@ from mounted import FIELD, SCENE, SERIES
 from oracle import native_window
 
 import eedask
-from eedask.errors import DatasetError, InputError
+from eedask.errors import DatasetError, InputError, RunStopped
 from eedask.results.blocks import mosaic
 from eedask.results.common_grid import common_grid
 
@@ -193,6 +193,22 @@ def test_images_one_behind_the_other_by_time(client, rasters, tmp_path):
             np.testing.assert_array_equal(found["y"], source["y"])
             assert found.rio.crs == source.rio.crs
     assert found["b1"].sel(time="2016-01").sizes["time"] == 2
+
+
+def test_items_that_are_not_done_are_missing_or_left_out(client, points, tmp_path):
+    asked = {"shape": (4, 6), "scale": 5, "crs": "EPSG:26914", "format": "npy", "bands": ["R"]}
+    plan = eedask.chips(points.iloc[:5], ee.Image(SCENE), out=tmp_path, partition_size=1, **asked)
+    with pytest.raises(RunStopped):
+        plan.run(progress=False, max_items=2)
+    result = eedask.open_result(tmp_path)
+    there = result.manifest["status"].eq("ok")
+    found = result.to_xarray()
+    assert there.sum() >= 2
+    assert not there.all()
+    np.testing.assert_array_equal(found["R"].notnull().all(("y", "x")), there)
+    np.testing.assert_array_equal(found["transform"].notnull().all("coefficient"), there)
+    left = result.to_xarray(drop_failed=True)
+    assert list(left["item"].values) == list(there.index[there])
 
 
 def test_failed_items_are_missing_or_left_out(client, points, tmp_path):

@@ -30,6 +30,13 @@ def plan_of(items, out, image=None, **more):
     return eedask.chips(items, image or ee.Image(SCENE), out=out, **options)
 
 
+def test_a_verdict_hears_long_words_at_once():
+    started = time.process_time()
+    for words in ("x" * 100_000, "x'" * 50_000, "x1" * 50_000, "' " * 50_000, '"x ' * 30_000):
+        Verdict().hear("unexpected", words)
+    assert time.process_time() - started < 2
+
+
 def test_first_items_that_fail_alike_stop_a_verdict():
     verdict = Verdict()
     for number in range(ALIKE - 1):

@@ -18,6 +18,7 @@ from isal import igzip
 
 from eedask.emulator.answers import JSON, Answer
 from eedask.emulator.catalog import Catalog
+from eedask.emulator.limits.real_memory import allow
 from eedask.emulator.readings import Readings
 from eedask.emulator.rest.rest import Core
 from eedask.emulator.rest.store import Store
@@ -78,6 +79,7 @@ def serve(end: socket.socket, settings: Settings) -> None:
         settle()
         while core is not None:
             request = Request(*channel.receive())
+            allow(settings.budget.memory)
             channel.send(parts_of(render(core, request)))
             gc.collect(0)  # while nobody waits
 
