@@ -17,7 +17,7 @@ from eedask.expressions.compile import Expression, built_on_workers
 from eedask.expressions.graph import Part, graphs
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
-from eedask.pixels.chip_forecast import ChipSizes, cells_under
+from eedask.pixels.chip_forecast import ChipSizes
 from eedask.pixels.descriptions import (
     TOGETHER,
     Known,
@@ -37,6 +37,7 @@ from eedask.pixels.known_pixels import (
     stated_shape,
 )
 from eedask.pixels.layout import Layout
+from eedask.pixels.many_grids import grids, placed
 from eedask.pixels.query import (
     PIXEL_LIMITS,
     URL_LIMITS,
@@ -49,7 +50,7 @@ from eedask.pixels.query import (
 )
 from eedask.pixels.tiles import TileSizes, check_chip, divisible, fetch_tiled
 from eedask.pixels.visualization import Visualization
-from eedask.run.forecast import Bounds, Forecast
+from eedask.run.forecast import Bounds, Forecast, jobs_of
 from eedask.run.request_pool import Split
 from eedask.run.task import File, Job, Sender
 
@@ -177,30 +178,27 @@ class ChipTask:
         """Return how many requests :meth:`prepare` sends: one about an image that all share."""
         return Bounds.exactly(0 if self.about is None else 1)
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+    def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
         """Return what the items' chips are expected to take.
 
-        Where a chip lies is not known before the grid of a native layout is.
+        Where a chip lies is not known before the grid of a native layout is. Boxes that are not in
+        the crs of the chips are placed by their corners alone, so that pixels are estimates.
         """
         seen = graphs(self.image, items[:1])
         sizes, shape = self._sizes_of(seen), self._shape_of(seen)
-        fields = self.image.fields
-        # Chips of one size can be cut out of cells of that size, unless images differ by more.
-        alike = shape is not None and fields is not None and fields <= {"geometry", "utm_crs"}
-
-        def of(item: WorkItem) -> Forecast:
-            grid = self._laid_out(item)
-            if isinstance(grid, Exception):
-                return Forecast.unasked(1)
-            if grid is None:
-                return sizes.of_chip(shape)
-            cells = cells_under(grid) if alike else None
-            return replace(sizes.of_chip(grid.shape), cells=cells)
-
-        found = Forecast.total(map(of, items))
-        # Their images are described together, those of a partition.
-        questions = 0 if self.description is None else -(-(found.items - found.refused) // TOGETHER)
-        return replace(found, requests=found.requests + Bounds.exactly(questions))
+        found = sizes.of_chip(shape).times(len(items))
+        if self._is_placed:
+            assert self.layout is not None
+            places = placed(self.layout, items)
+            found = sizes.of_chips(places.shapes[places.placed], about=places.about)
+            fields = self.image.fields
+            # Chips of one size can be cut out of cells of that size, unless images differ by more.
+            alike = shape is not None and fields is not None and fields <= {"geometry", "utm_crs"}
+            found = replace(found, cells=places.cells() if alike else None)
+        if self.description is not None:
+            # Their images are described together, those of a partition.
+            found = found.after(jobs_of(found.items, size, TOGETHER))
+        return Forecast.total([found, Forecast.unasked(len(items) - found.items)])
 
     def _shape_of(self, seen: Sequence[Part]) -> tuple[int, int] | None:
         """Return the rows and columns of chips whose grid is not known yet, if all have the same.
@@ -243,8 +241,8 @@ class ChipTask:
         transformers anew in every thread.
         """
         undescribed = []
-        for item in items:
-            grid = self._laid_out(item)
+        laid_out = self._laid_out(items)
+        for item, grid in zip(items, laid_out, strict=True):
             if isinstance(grid, Exception):
                 yield Job((item,), grid)
             elif self.description is None:
@@ -314,13 +312,16 @@ class ChipTask:
         """
         return halves(job, error) if isinstance(job.laid_out, Undescribed) else ()
 
-    def _laid_out(self, item: WorkItem) -> PixelGrid | Exception | None:
-        if self.layout is None or self.layout.lattice.is_native:
-            return None
-        try:
-            return self.layout.grid(item)
-        except Exception as error:
-            return error
+    def _laid_out(self, items: Sequence[WorkItem]) -> Sequence[PixelGrid | Exception | None]:
+        if not self._is_placed:
+            return [None] * len(items)
+        assert self.layout is not None
+        return grids(self.layout, items)
+
+    @property
+    def _is_placed(self) -> bool:
+        """Whether chips are placed before Earth Engine tells anything."""
+        return self.layout is not None and not self.layout.lattice.is_native
 
     def path(self, item: WorkItem) -> str:
         """Return the path of the item's file, relative to the dataset."""

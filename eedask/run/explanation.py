@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import geopandas as gpd
+import numpy as np
 
 from eedask.arguments import is_positive
 from eedask.dataset.items_file import neighbours
 from eedask.earthengine.endpoint import URLS, Endpoint
 from eedask.errors import InputError
 from eedask.expressions.traps import SHAREABLE, TRAPS, found_in
-from eedask.items.item import sample_items, work_items
+from eedask.items.item import WorkItem, sample_items, work_items
 from eedask.quota.messages import Ceiling
 from eedask.run.forecast import UNKNOWN, Bounds, Forecast
 from eedask.run.options import RunOptions
@@ -24,6 +25,8 @@ from eedask.run.task import Task
 _MANY_REQUESTS = 1000
 # Cells are worth a word where they take at most one request for so many.
 _FEWER = 2
+# Items that are looked at together: fewer take longer, and more need more memory.
+_AT_ONCE = 50_000
 _WRAPPED = textwrap.TextWrapper(
     width=100, initial_indent="  - ", subsequent_indent="    ", break_long_words=False
 )
@@ -157,8 +160,8 @@ def explanation(
     """
     if not is_positive(latency):
         raise InputError(f"latency is a positive number of seconds; got {latency!r}")
-    partitions = neighbours(items, options.partition_of(len(items)))
-    forecast = Forecast.total(task.forecast(work_items(items.iloc[p])) for p in partitions)
+    size = options.partition_of(len(items))
+    forecast = Forecast.total(task.forecast(piece, size) for piece in _pieces(items, size))
     before = task.before(len(sample_items(items)))
     return Explanation(
         verb,
@@ -175,6 +178,14 @@ def explanation(
         task.endpoint,
         _warnings(task, items, forecast),
     )
+
+
+def _pieces(items: gpd.GeoDataFrame, size: int) -> Iterator[list[WorkItem]]:
+    """Yield the items of several partitions at a time, whose items are ``size`` each."""
+    partitions = neighbours(items, size)
+    several = max(1, _AT_ONCE // size)
+    for first in range(0, len(partitions), several):
+        yield work_items(items.iloc[np.concatenate(partitions[first : first + several])])
 
 
 def _warnings(task: Task, items: gpd.GeoDataFrame, forecast: Forecast) -> tuple[str, ...]:

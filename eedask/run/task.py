@@ -161,8 +161,11 @@ class Task(Protocol):
     def before(self, samples: int) -> Bounds:
         """Return how many requests :meth:`prepare` sends, given so many items as examples."""
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
-        """Return what is expected to be asked for a partition's items; nothing is sent."""
+    def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
+        """Return what is expected to be asked for items, in partitions of ``size``; send nothing.
+
+        The items are in the order of their partitions, and the first of them begins one.
+        """
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> Task:
         """Return the task, complete with what it has to ask Earth Engine before the first item.

@@ -9,6 +9,7 @@ from typing import Any
 
 from eedask.earthengine.methods import Send, ask, compute_value, reading
 from eedask.errors import InputError
+from eedask.expressions.graph import graphs
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
 from eedask.run.forecast import Bounds, Forecast
@@ -19,7 +20,7 @@ from eedask.tables.features import features_by_item
 from eedask.tables.grouping import PointBatching
 from eedask.tables.region_jobs import RegionJobs
 from eedask.tables.region_query import RegionQuery, columns_by_example
-from eedask.tables.table_forecast import of_points, with_pixels
+from eedask.tables.table_forecast import of_points, with_bytes, with_pixels
 from eedask.tables.table_task import TableTask
 
 
@@ -54,14 +55,20 @@ class ReduceTask(TableTask):
         """Return how many requests :meth:`prepare` sends: about the image, and its results."""
         return self.query.requests_before(samples)
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+    def of_partition(self, items: Sequence[WorkItem]) -> Forecast:
         """Return what is expected to be asked for the items, as far as it is known before."""
+        seen = graphs(self.query.image, items[:1])
+        return with_bytes(self._requests_and_pixels(items), seen[0] if seen else None)
+
+    def _requests_and_pixels(self, items: Sequence[WorkItem]) -> Forecast:
         scale, batching = self.query.lattice.scale, self.maker.batching
         if isinstance(batching, PointBatching) and not self.query.image.depends_on_item:
             usable = self.maker.usable(items)
             return of_points(items, usable, batching.limits, batching.presumed, scale)
-        found = super().forecast(items)
-        return found if self.query.points else with_pixels(found, items, scale)
+        found = super().of_partition(items)
+        if self.query.points:
+            return replace(found, pixels=Bounds.exactly(found.items - found.refused))
+        return with_pixels(found, items, scale)
 
     def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:
         """Return the results for an item before columns are known; none if its image has no bands.

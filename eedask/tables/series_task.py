@@ -36,7 +36,7 @@ from eedask.tables.series_query import (
     Span,
     series_by_item,
 )
-from eedask.tables.table_forecast import of_jobs, with_pixels
+from eedask.tables.table_forecast import of_jobs, unbounded
 from eedask.tables.table_task import TableTask
 from eedask.tables.values import MISFITS, fit, to_time
 
@@ -85,7 +85,7 @@ class SeriesTask(TableTask):
         times = Bounds.exactly(1 if self.query.is_shared else 0)
         return self.query.regions.requests_before(samples) + times
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+    def of_partition(self, items: Sequence[WorkItem]) -> Forecast:
         """Return what is expected to be asked for the items, or less.
 
         How many images there are is not known: there may be more requests, each for fewer items or
@@ -93,7 +93,7 @@ class SeriesTask(TableTask):
         """
         batching = replace(self._few(self._batching.regions), images=self._batching.images)
         found = of_jobs(replace(self.maker, batching=batching).jobs(items), self.presumed)
-        return with_pixels(found, items, None)
+        return unbounded(found)
 
     def _few(self, regions: RegionBatching) -> SeriesBatching:
         """Return the batching of items, of fewer where each has a collection of its own."""

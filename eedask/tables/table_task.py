@@ -103,8 +103,13 @@ class TableTask(BatchedTask):
         """Return jobs of items that share requests; each item is in one of them."""
         return self.maker.jobs(items)
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+    def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
         """Return what is expected to be asked for the items, as far as it is known before."""
+        starts = range(0, len(items), size)
+        return Forecast.total(self.of_partition(items[start : start + size]) for start in starts)
+
+    def of_partition(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what is expected to be asked for the items of a partition."""
         return of_jobs(self.maker.jobs(items), self.presumed)
 
     def lighter(self, job: Job) -> Sequence[Job]:
