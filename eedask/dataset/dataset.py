@@ -267,7 +267,7 @@ class Dataset:
                 f"{self.folder.path(MANIFEST)} has rows of other items, or more than one of an"
                 " item: remove that folder and run the same plan again to fetch all items anew"
             )
-        told = rows.pop("properties").reindex(items.index)
+        told = rows.pop("properties")
         if self.values.exists:
             rows = rows.drop(columns=list(CHIP_COLUMNS))
         elif rows["path"].str.startswith(f"{TABLE}/").any():
@@ -277,11 +277,33 @@ class Dataset:
             )
         names = chip_names(items.columns)
         manifest = items.join(rows.rename(columns=names).reindex(items.index))
+        return self._beside(manifest, told)
+
+    def items_and_properties(self, taken: Iterable[str]) -> gpd.GeoDataFrame:
+        """Return all items, with the properties of their images if the plan wants any.
+
+        Parameters
+        ----------
+        taken : iterable of str
+            Names that no property may have.
+        """
+        items = self.items()
+        if not self.plan()["asked"].get("properties"):
+            return items
+        parts = self._all_rows(columns=["id", "status", "properties"])
+        return self._beside(items, rows_frame([*parts.values()])["properties"], taken)
+
+    def _beside(
+        self, frame: gpd.GeoDataFrame, told: pd.Series, taken: Iterable[str] = ()
+    ) -> gpd.GeoDataFrame:
+        """Return a frame of all items with properties beside it, of texts in JSON by item."""
         if not (wanted := self.plan()["asked"].get("properties")):
-            return manifest
+            return frame
         with or_damaged(self.folder, MANIFEST):
-            found = property_columns(told, wanted)
-        return manifest.join(found.rename(columns=chip_names(manifest.columns, wanted)))
+            found = property_columns(told.reindex(frame.index), wanted)
+        whose = "image" if self.values.exists else "chip"
+        names = chip_names([*frame.columns, *taken], wanted, whose)
+        return frame.join(found.rename(columns=names))
 
 
 def _none(part: pa.Table) -> pa.Array:

@@ -285,7 +285,9 @@ def _column(values: list[Any], index: pd.Index) -> pd.Series:
     return column
 
 
-def chip_names(taken: Iterable[str], wanted: Iterable[str] = CHIP_COLUMNS) -> dict[str, str]:
+def chip_names(
+    taken: Iterable[str], wanted: Iterable[str] = CHIP_COLUMNS, whose: str = "chip"
+) -> dict[str, str]:
     """Return the names that columns of a chip get in the manifest, beside those that are taken.
 
     ``chip_`` is put before a name that is taken already, again and again until it is new.
@@ -295,13 +297,15 @@ def chip_names(taken: Iterable[str], wanted: Iterable[str] = CHIP_COLUMNS) -> di
     taken : iterable of str
     wanted : iterable of str
         What is told of where a chip lies, or properties of its image.
+    whose : str
+        What is put before a name, if it is not a chip's.
     """
     others = set(taken)
     names = {}
     for name in wanted:
         free = name
         while free in others:
-            free = f"chip_{free}"
+            free = f"{whose}_{free}"
         names[name] = free
         others.add(free)
     return names

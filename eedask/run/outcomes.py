@@ -118,8 +118,6 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
         known |= {"status": OK, "path": outcome.path, "nbytes": len(outcome.data)}
         known |= {name: getattr(outcome, name) for name in CHIP_COLUMNS}
         known["bands"] = json.dumps(dict(outcome.bands))
-        if outcome.properties:
-            known["properties"] = json.dumps(dict(outcome.properties))
     else:
         records = outcome.rows
         known |= {
@@ -127,6 +125,8 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
             "path": process.spec.dataset.table_part(number),
             "nbytes": outcome.nbytes,
         }
+    if not isinstance(outcome, Exception) and outcome.properties:
+        known["properties"] = json.dumps(dict(outcome.properties))
     if reason := process.verdict.hear(known.get("error_kind"), known.get("error")):
         process.stop(reason)
     return Done(Row(id_, **known), records)

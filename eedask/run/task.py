@@ -93,10 +93,13 @@ class Records:
         Values by column. A column that a row does not have is null.
     nbytes : int
         The item's share of the bytes of the answer.
+    properties : mapping of str to object, optional
+        Those of the item's image, for the manifest.
     """
 
     rows: Sequence[Mapping[str, Any]]
     nbytes: int = 0
+    properties: Mapping[str, Any] | None = None
 
 
 # The outcome of an item: its result, or the error because of which it has none.

@@ -16,7 +16,7 @@ from eedask.run.forecast import Bounds, Forecast
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables.bands import checked_bands
 from eedask.tables.classes import by_class
-from eedask.tables.features import features_by_item
+from eedask.tables.features import features_by_item, marked_properties
 from eedask.tables.grouping import PointBatching
 from eedask.tables.region_jobs import RegionJobs
 from eedask.tables.region_query import RegionQuery, columns_by_example
@@ -111,6 +111,6 @@ class ReduceTask(TableTask):
     def _outcome(self, found: Mapping[str, Any], share: int) -> Outcome:
         try:
             row = self.table.nulls if self.query.nulls(found) else self.table.values(found)
-            return Records([row], share)
+            return Records([row], share, marked_properties(found, self.query.properties))
         except InputError as error:
             return error

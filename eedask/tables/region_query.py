@@ -32,7 +32,7 @@ from eedask.run.forecast import Bounds
 from eedask.tables.bands import BANDS_KEY, ExpectedBands, band_names
 from eedask.tables.classes import grouped_columns
 from eedask.tables.columns import Column, columns
-from eedask.tables.features import joined, point_features, region_features, slim
+from eedask.tables.features import joined, point_features, property_marks, region_features, slim
 from eedask.tables.reducers import Reducer
 
 # The pixels that the image itself has.
@@ -105,6 +105,8 @@ class RegionQuery:
         are known.
     max_pixels : int, optional
         The most pixels that a region may have; no limit when None.
+    properties : tuple of str
+        Of each item's image, which are wanted besides.
 
     Raises
     ------
@@ -121,6 +123,7 @@ class RegionQuery:
     lattice: Lattice = _OWN_PIXELS
     bands: ExpectedBands | None = None
     max_pixels: int | None = None
+    properties: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_pixels is not None and not is_count(self.max_pixels):
@@ -167,10 +170,10 @@ class RegionQuery:
         for (key, crs), positions in self._grouped(items, graph).items():
             source = {"valueReference": key}
             reduced = source if image is None else image
-            marks: dict[str, Node] = {}
+            marks = property_marks(source, self.properties, graph)
             if self.bands is not None and masked is not None:
                 if image is None:
-                    marks = {BANDS_KEY: graph.shared(band_names(source))}
+                    marks[BANDS_KEY] = graph.shared(band_names(source))
                 reduced = self.bands.of(reduced, masked)
             features = call(
                 "Image.reduceRegions",
