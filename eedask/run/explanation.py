@@ -204,10 +204,11 @@ def _of_density(forecast: Forecast) -> list[str]:
     cells, requests = len(forecast.cells or ()), int(forecast.requests.least)
     if not 0 < _FEWER * cells * forecast.a_cell <= requests:
         return []
+    each = "a request each" if forecast.a_cell == 1 else f"{forecast.a_cell:,} requests each"
     return [
-        f"the items lie so close together that {_plural(cells, 'cell')} of pixels would hold what"
-        f" {requests:,} requests ask for: fetch the cells, with items.covering_grid and chips, and"
-        " take the items' pixels out of them"
+        f"the items lie so close together that {_plural(cells, 'cell')} of pixels, {each}, would"
+        f" hold what {requests:,} requests ask for: fetch the cells, with items.covering_grid and"
+        " chips, and take the items' pixels out of them, as examples/dense_points.py does"
     ]
 
 

@@ -169,7 +169,8 @@ def test_points_share_requests_within_the_bounds(earth_engine, rasters, tmp_path
     _, sent = run(earth_engine, plan)
     assert found.requests.least <= sent <= found.requests.most
     assert found.requests.most < 100
-    assert any("items.covering_grid" in words for words in found.warnings)
+    (told,) = (words for words in found.warnings if "items.covering_grid" in words)
+    assert "1 cell of pixels, a request each, would hold what 5 requests ask for" in told
     wide = gpd.GeoDataFrame(
         geometry=shapely.points(np.random.default_rng(2).uniform(-60, 60, (2500, 2))), crs=4326
     )
