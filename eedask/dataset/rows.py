@@ -12,8 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from eedask.grid import Transform
-
 # The table's column of item ids, and where its columns are kept, as Parquet readers expect it.
 ITEM_ID = "id"
 
@@ -103,7 +101,7 @@ class Row:
     error: str | None = None
     finished: datetime | None = field(default_factory=lambda: datetime.now(UTC))
     crs: str | None = None
-    transform: Transform | None = None
+    transform: Sequence[float] | None = None
     height: int | None = None
     width: int | None = None
     bands: str | None = None
@@ -111,15 +109,15 @@ class Row:
 
 
 def lost(part: pa.Table, which: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """Return a part of the manifest in which some items have lost what they had.
+    """Return a part of the manifest in which some items count as not done.
 
-    Their rows say how often they were tried, and nothing else.
+    Of what their rows said, only the number of attempts stays.
 
     Parameters
     ----------
     part : Table
     which : Array of bool
-        True for items that have lost it.
+        True for those items.
     """
     blank = rows_table([Row(None, None, finished=None)])
     columns = {
@@ -137,7 +135,7 @@ def is_done(part: pa.Table) -> pa.ChunkedArray:
 
 
 def check_rows(part: pa.Table) -> None:
-    """See that a part of the manifest, or some of its columns, is as a run writes it.
+    """Check that a part of the manifest, or some of its columns, is as a run writes it.
 
     Raises
     ------
@@ -216,7 +214,8 @@ def rows_of(part: pa.Table) -> list[Row]:
 def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     """Return all parts of the manifest as one frame, with the ids as its index.
 
-    Transforms are tuples of 6 floats: unlike arrays, they can be compared and written as JSON.
+    Transforms are lists of 6 floats, as the manifest's files have them: unlike the arrays that
+    pandas makes of these, they can be compared and written as JSON.
     Bands are left out, and properties are JSON; see :func:`bands_column`, :func:`property_columns`.
     """
     whole = _completed(parts)
@@ -246,11 +245,11 @@ def _completed(parts: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables([rows_table([]), *parts], promote_options="default")
 
 
-def _transforms(column: pa.ChunkedArray) -> list[Transform | None]:
-    """Return lists of 6 numbers as tuples, in a few steps for all of them."""
+def _transforms(column: pa.ChunkedArray) -> list[list[float] | None]:
+    """Return the lists of 6 numbers of a column, in a few steps for all of them."""
     known = column.drop_null().combine_chunks().flatten().to_numpy().reshape(-1, 6)
-    tuples = map(tuple, known.tolist())
-    return [next(tuples) if there else None for there in column.is_valid().to_pylist()]
+    lists = iter(known.tolist())
+    return [next(lists) if there else None for there in column.is_valid().to_pylist()]
 
 
 def property_columns(told: pd.Series, names: Sequence[str]) -> pd.DataFrame:

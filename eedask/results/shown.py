@@ -73,8 +73,8 @@ class Shown:
         ``crs``
             ``EPSG:n``, another authority code that Earth Engine knows, or WKT.
         ``transform``
-            Six floats in the order of ``rasterio.Affine``, from (column, row) to coordinates of
-            the crs; (0, 0) is the outer corner of the first pixel.
+            A list of six floats in the order of ``rasterio.Affine``, from (column, row) to
+            coordinates of the crs; (0, 0) is the outer corner of the first pixel.
         ``height``, ``width``
             Rows and columns.
 
@@ -83,7 +83,7 @@ class Shown:
         is installed on the workers. A column of the items that has one of these four names keeps
         it, and the chip's is called ``chip_NAME`` (``chip_height``), with one more ``chip_`` for
         as long as that is taken as well. Properties of images, if the plan asked for any, are the
-        last columns, named in the same way.
+        last columns, named in the same way; those of a table give way as ``image_NAME``.
         """
         return self._dataset.manifest()
 
