@@ -100,7 +100,7 @@ class Dataset:
 
     @property
     def values(self) -> ValuesTable:
-        """The table, whether or not there is one."""
+        """The dataset's table. A dataset of chips has none: see its ``exists``."""
         return ValuesTable(self.folder)
 
     @property
@@ -129,7 +129,7 @@ class Dataset:
         self._parts.write(number, rows_table(rows))
 
     def forget_lost_files(self) -> None:
-        """Have items done again whose file is missing, or not as long as the manifest says."""
+        """Mark items as not done whose file is missing, or not as long as the manifest says."""
         if self.values.exists:
             return
         sizes = self.folder.sizes(CHIPS)
@@ -143,7 +143,7 @@ class Dataset:
                 self._parts.write(number, lost(part, gone))
 
     def forget(self, ids: Sequence[Any]) -> None:
-        """Have items done again that have changed; what was found of them is removed.
+        """Mark items as not done that have changed, and remove their values or files.
 
         Rows of the manifest go first: what is cut short after that leaves items that are not done,
         whose old files and values no reader is shown.
@@ -221,7 +221,7 @@ class Dataset:
         self.folder.write(name, data, sync=False)
 
     def sync_files(self, names: Iterable[str]) -> None:
-        """Have files outlast a power failure, before the manifest says that they are there."""
+        """Put files on the disk for good, before the manifest says that they are there."""
         self.folder.sync(names)
 
     def counts(self) -> dict[str, int]:

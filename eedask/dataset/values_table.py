@@ -32,7 +32,7 @@ class ValuesTable:
 
     @property
     def exists(self) -> bool:
-        """Whether there is one; its columns are stated before the first value."""
+        """Whether the dataset has a table. Its columns are written before the first value."""
         return self.folder.exists(_SCHEMA)
 
     def schema(self) -> pa.Schema | None:
@@ -78,7 +78,7 @@ class ValuesTable:
             )
 
     def parts(self) -> Parts:
-        """Return the parts; what is read of them has the columns that are stated."""
+        """Return the files of the table, checked against the columns when they are read."""
         schema = self.schema()
 
         def check(part: pa.Table) -> None:

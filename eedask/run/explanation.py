@@ -189,7 +189,7 @@ def _pieces(items: gpd.GeoDataFrame, size: int) -> Iterator[list[WorkItem]]:
 
 
 def _warnings(task: Task, items: gpd.GeoDataFrame, forecast: Forecast) -> tuple[str, ...]:
-    """Return what the user should look at; nothing shared is lost where there is one request."""
+    """Return what the user should look at. Traps count only if there is more than one request."""
     found = [*sorted(forecast.remarks), *_of_density(forecast)]
     if forecast.requests.most != 1:
         samples, expressions = sample_items(items), task.expressions.values()

@@ -78,7 +78,7 @@ class Counter:
         self._lock = threading.Lock()
 
     def add(self, done: int, failed: int) -> None:
-        """Count more items."""
+        """Add items that are done to the sum, and tell the listener."""
         with self._lock:
             now = self._now
             # Items whose rows were lost with a worker are done again, and must not count twice.

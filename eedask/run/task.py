@@ -201,4 +201,4 @@ class Task(Protocol):
         """
 
     def split(self, job: Job, error: Exception) -> Sequence[Job]:
-        """Return jobs to do instead of one that failed with ``error``; none: its items fail."""
+        """Return jobs to do instead of one that failed; if there are none, its items fail."""

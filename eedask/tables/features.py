@@ -108,14 +108,14 @@ def marked_properties(found: Mapping[str, Any], names: Sequence[str]) -> dict[st
 
 
 def joined(collections: Sequence[Node]) -> Node:
-    """Return the collection of all features."""
+    """Return one collection of the features of several."""
     if len(collections) == 1:
         return collections[0]
     return call("Collection.flatten", collection=call("Collection", features=listed(collections)))
 
 
 def slim(graph: Graph, collection: Node) -> Node:
-    """Return the collection without geometries, which nobody asked for."""
+    """Return the collection without geometries, so that they are not sent back."""
     feature = argument("_eedask_feature")
     bare = call("Feature.setGeometry", feature=feature, geometry=constant(None))
     make = graph.function(["_eedask_feature"], bare)

@@ -56,7 +56,7 @@ class Batching(Protocol):
 
     @property
     def presumed(self) -> float:
-        """The weight of a request that is taken to work before anything is known."""
+        """The weight that a request may have before any request has shown what works."""
 
     @property
     def least(self) -> float:
@@ -88,7 +88,7 @@ class PointBatching:
 
     @property
     def presumed(self) -> float:
-        """So many points are taken to work before anything is known."""
+        """How many points a request may have before any request has shown what works."""
         return max(250.0, self.limits.items / 8)
 
     @property
@@ -128,12 +128,12 @@ class RegionBatching:
 
     @property
     def presumed(self) -> float:
-        """So many pixels are taken to work before anything is known."""
+        """How many pixels a request may have before any request has shown what works."""
         return self.limits.pixels / 8
 
     @property
     def least(self) -> float:
-        """The weight of a small region: its share of a request's own work."""
+        """The least weight of a region, however small, as a request has work of its own."""
         return self.limits.pixels / self.limits.items
 
     def on(self, native: NativeProjection | None) -> RegionBatching:

@@ -71,7 +71,7 @@ class ReduceTask(TableTask):
         return with_pixels(found, items, scale)
 
     def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:
-        """Return the results for an item before columns are known; none if its image has no bands.
+        """Ask for an item's results, to see which columns they need; none if it has no bands.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class ReduceTask(TableTask):
         return self.maker.on(native)
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets, of one request."""
+        """Send one request for all items of a job, and return the outcome of each."""
         rows, size = self._answered(sender.send, job.items, job.laid_out.tile_scale)
         return [self._outcome(row, size // len(rows)) for row in rows]
 

@@ -66,7 +66,7 @@ class About:
 
 @dataclass(frozen=True)
 class Group:
-    """What items of a request are reduced over together.
+    """The items of a request that have one image, and that image.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class RegionQuery:
 
     @property
     def expressions(self) -> Mapping[str, Expression]:
-        """What the user stated it in, by what the user calls it."""
+        """The user's expressions, by the name of the argument that each came from."""
         region = {} if self.region is None else {"region": self.region}
         return {"image": self.image, **region}
 
@@ -219,7 +219,7 @@ class RegionQuery:
         return region_features(chosen, self.region, marks, graph)
 
     def held_to(self, about: About) -> RegionQuery:
-        """Return the question with every image held to the bands of the one that is described."""
+        """Return the question that asks of every image the bands of the one that is described."""
         return replace(self, bands=ExpectedBands(about.bands, about.native))
 
     def describe(self, endpoint: Endpoint, send: Send, items: Sequence[WorkItem]) -> About:

@@ -96,7 +96,7 @@ class SeriesTask(TableTask):
         return unbounded(found)
 
     def _few(self, regions: RegionBatching) -> SeriesBatching:
-        """Return the batching of items, of fewer where each has a collection of its own."""
+        """Return the batching of items; jobs have fewer where each has a collection of its own."""
         if not self.query.is_shared:
             fewer = min(_MOST_UNKNOWN, regions.limits.items)
             regions = replace(regions, limits=replace(regions.limits, items=fewer))
@@ -120,19 +120,19 @@ class SeriesTask(TableTask):
         return self.maker.batching
 
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets; a single item's may take several requests."""
+        """Return the outcome of each item of a job; a single item may take several requests."""
         if len(job.items) > 1:
             return super().do(job, sender)
         with self.advising(job):
             return [self._by_spans(job, sender)]
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets, of one request."""
+        """Send one request for all items of a job, and return the outcome of each."""
         rows, size = self._rows(job, sender, None)
         return [self._records(of_item, size // len(rows)) for of_item in rows]
 
     def _by_spans(self, job: Job, sender: Sender) -> Outcome:
-        """Return what the item of a job gets, of as many requests as it takes."""
+        """Return the outcome of the only item of a job, by as many requests as its series takes."""
         sizes: BatchSizes = sender.sizes
         weight = job.laid_out.weight
         allowed = sizes.admit(job, weight, sender.rest)
@@ -223,7 +223,10 @@ class SeriesTask(TableTask):
 
 
 def _span(times: Sequence[int], which: Range | None) -> Span | None:
-    """Return the span of some of the times; images that have none go with the first."""
+    """Return the span of time from the first to the last of some times; None for all of them.
+
+    Images that have no time belong to the first span.
+    """
     if which is None:
         return None
     first, after = which
