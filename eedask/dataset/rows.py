@@ -12,6 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from eedask.grid import Transform
+
 # The table's column of item ids, and where its columns are kept, as Parquet readers expect it.
 ITEM_ID = "id"
 
@@ -101,7 +103,7 @@ class Row:
     error: str | None = None
     finished: datetime | None = field(default_factory=lambda: datetime.now(UTC))
     crs: str | None = None
-    transform: Sequence[float] | None = None
+    transform: Transform | None = None
     height: int | None = None
     width: int | None = None
     bands: str | None = None
@@ -214,8 +216,9 @@ def rows_of(part: pa.Table) -> list[Row]:
 def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     """Return all parts of the manifest as one frame, with the ids as its index.
 
-    Transforms are lists of 6 floats, as the manifest's files have them: unlike the arrays that
-    pandas makes of these, they can be compared and written as JSON.
+    Transforms are tuples of 6 floats, as those of :class:`~eedask.grid.PixelGrid`. The manifest's
+    files have lists, of which pandas makes arrays. Tuples can be compared, written as JSON, and
+    grouped by.
     Bands are left out, and properties are JSON; see :func:`bands_column`, :func:`property_columns`.
     """
     whole = _completed(parts)
@@ -245,11 +248,11 @@ def _completed(parts: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables([rows_table([]), *parts], promote_options="default")
 
 
-def _transforms(column: pa.ChunkedArray) -> list[list[float] | None]:
-    """Return the lists of 6 numbers of a column, in a few steps for all of them."""
+def _transforms(column: pa.ChunkedArray) -> list[Transform | None]:
+    """Return lists of 6 numbers as tuples, in a few steps for all of them."""
     known = column.drop_null().combine_chunks().flatten().to_numpy().reshape(-1, 6)
-    lists = iter(known.tolist())
-    return [next(lists) if there else None for there in column.is_valid().to_pylist()]
+    tuples = map(tuple, known.tolist())
+    return [next(tuples) if there else None for there in column.is_valid().to_pylist()]
 
 
 def property_columns(told: pd.Series, names: Sequence[str]) -> pd.DataFrame:

@@ -73,8 +73,9 @@ class Shown:
         ``crs``
             ``EPSG:n``, another authority code that Earth Engine knows, or WKT.
         ``transform``
-            A list of six floats in the order of ``rasterio.Affine``, from (column, row) to
-            coordinates of the crs; (0, 0) is the outer corner of the first pixel.
+            A tuple of six floats in the order of ``rasterio.Affine``, from (column, row) to
+            coordinates of the crs; (0, 0) is the outer corner of the first pixel. The manifest's
+            files have it as a list.
         ``height``, ``width``
             Rows and columns.
 

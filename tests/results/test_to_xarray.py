@@ -75,7 +75,7 @@ def test_chips_one_behind_the_other(client, rasters, points, tmp_path, fmt):
     np.testing.assert_array_equal(found["label"], [1, np.nan, 3, 4, 5])
     assert list(found["status"].values) == ["ok"] * 5
     assert list(found["crs"].values) == list(manifest["crs"])
-    assert found["transform"].values.tolist() == manifest["transform"].tolist()
+    assert [tuple(row) for row in found["transform"].values] == list(manifest["transform"])
     assert found.rio.crs == rasterio.crs.CRS.from_epsg(26914)
     computed = found.compute()
     for item_id, point in points.geometry.iloc[:5].items():
