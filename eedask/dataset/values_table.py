@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import Folder, refusals_told
 from eedask.dataset.parts import Parts
 from eedask.dataset.rows import IMAGE, ITEM_ID, WHEN
 from eedask.errors import DatasetError
@@ -41,14 +41,18 @@ class ValuesTable:
         Raises
         ------
         DatasetError
-            If the file that states them is damaged.
+            If the file that states them is damaged, or the system does not let it be read.
         """
         if not self.exists:
             return None
         try:
-            schema = pq.read_schema(io.BytesIO(self.folder.read(_SCHEMA)))
+            with refusals_told(self.folder):
+                stated = self.folder.read(_SCHEMA)
+            schema = pq.read_schema(io.BytesIO(stated))
             if ITEM_ID not in schema.names:
                 raise ValueError(f"it has no column {ITEM_ID!r}")
+        except DatasetError:
+            raise
         # Arrow's errors for files that are no Parquet are of many kinds.
         except Exception as error:
             raise DatasetError(
