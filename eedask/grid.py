@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from eedask.arguments import check_scale
 from eedask.crs import NATIVE, crs_name, is_readable, metres_per_unit
 from eedask.errors import InputError, PermanentError, SizeError
@@ -152,7 +154,7 @@ class PixelGrid:
         """Return the grid of those of its pixels that lie in a window."""
         if window == Window(0, 0, self.shape):
             return self
-        return _window(self.crs, self.transform, window.column, window.row, window.shape)
+        return grid_at(self.crs, self.transform, window.row, window.column, window.shape)
 
     def to_json(self) -> dict[str, Any]:
         """Return the ``PixelGrid`` of Earth Engine's REST API."""
@@ -218,32 +220,46 @@ def chip_grid(
     shape : (int, int)
         Rows, columns.
     """
+    row, column = centred(transform, x, y, shape)
+    return grid_at(crs, transform, int(row), int(column), shape)
+
+
+def centred(transform: Transform, x: Any, y: Any, shape: tuple[int, int]) -> tuple[Any, Any]:
+    """Return the row and column of the first pixel of :func:`chip_grid`; of each of many points."""
     column, row = invert(transform, x, y)
-    first_column = math.floor(column - shape[1] / 2 + 0.5)
-    first_row = math.floor(row - shape[0] / 2 + 0.5)
-    return _window(crs, transform, first_column, first_row, shape)
+    return np.floor(row - shape[0] / 2 + 0.5), np.floor(column - shape[1] / 2 + 0.5)
 
 
 def covering_grid(
     crs: str, transform: Transform, bounds: tuple[float, float, float, float]
 ) -> PixelGrid:
     """Return the smallest grid on a lattice that covers (left, bottom, right, top) in ``crs``."""
-    left, bottom, right, top = bounds
+    row, column, rows, columns = map(int, covered(transform, *bounds))
+    return grid_at(crs, transform, row, column, (rows, columns))
+
+
+def covered(
+    transform: Transform, left: Any, bottom: Any, right: Any, top: Any
+) -> tuple[Any, Any, Any, Any]:
+    """Return first row, first column, rows and columns of :func:`covering_grid`; of many boxes."""
     corners = [invert(transform, x, y) for x in (left, right) for y in (bottom, top)]
     columns, rows = zip(*corners, strict=True)
     # Bounds that lie on a pixel edge but for rounding must not gain a row.
     slack = 1e-6
-    first_column, first_row = math.floor(min(columns) + slack), math.floor(min(rows) + slack)
-    shape = (
-        max(1, math.ceil(max(rows) - slack) - first_row),
-        max(1, math.ceil(max(columns) - slack) - first_column),
+    first_column = np.floor(np.min(columns, axis=0) + slack)
+    first_row = np.floor(np.min(rows, axis=0) + slack)
+    return (
+        first_row,
+        first_column,
+        np.maximum(1, np.ceil(np.max(rows, axis=0) - slack) - first_row),
+        np.maximum(1, np.ceil(np.max(columns, axis=0) - slack) - first_column),
     )
-    return _window(crs, transform, first_column, first_row, shape)
 
 
-def _window(
-    crs: str, transform: Transform, column: int, row: int, shape: tuple[int, int]
+def grid_at(
+    crs: str, transform: Transform, row: int, column: int, shape: tuple[int, int]
 ) -> PixelGrid:
+    """Return the grid of ``shape`` on a lattice, from one of its pixels on."""
     a, b, _, d, e, _ = transform
     x, y = apply(transform, column, row)
     return PixelGrid(crs, (a, b, x, d, e, y), shape)

@@ -200,7 +200,7 @@ class Plan:
 
         Its warnings tell what in the function, the items or the arguments makes the plan slower or
         dearer than it need be, and what to do instead. Numbers are of all items, as if none were
-        done yet. It takes some ten seconds for each 100,000 items.
+        done yet. It takes some two seconds for each 100,000 items.
 
         Parameters
         ----------

@@ -109,7 +109,7 @@ class Dataset:
 
     @property
     def values(self) -> ValuesTable:
-        """The table, whether or not there is one."""
+        """The dataset's table. A dataset of chips has none: see its ``exists``."""
         return ValuesTable(self.folder)
 
     @property
@@ -143,7 +143,7 @@ class Dataset:
         self._parts.write(number, rows_table(rows))
 
     def forget_lost_files(self) -> None:
-        """Have items done again of which a file is missing, or not as long as the manifest says."""
+        """Mark items as not done if one of their files is missing, or has another length."""
         if self.values.exists:
             return
         sizes = self.folder.sizes(CHIPS)
@@ -158,7 +158,7 @@ class Dataset:
                 self._parts.write(number, lost(part, gone))
 
     def forget(self, ids: Sequence[Any]) -> None:
-        """Have items done again that have changed; what was found of them is removed.
+        """Mark items as not done that have changed, and remove their values or files.
 
         Rows of the manifest go first: what is cut short after that leaves items that are not done,
         whose old files and values no reader is shown.
@@ -237,7 +237,7 @@ class Dataset:
         self.folder.write(name, data, sync=False)
 
     def sync_files(self, names: Iterable[str]) -> None:
-        """Have files outlast a power failure, before the manifest says that they are there."""
+        """Put files on the disk for good, before the manifest says that they are there."""
         self.folder.sync(names)
 
     def counts(self) -> dict[str, int]:
@@ -299,7 +299,7 @@ class Dataset:
                 f"{self.folder.path(MANIFEST)} has rows of other items, or more than one of an"
                 " item: remove that folder and run the same plan again to fetch all items anew"
             )
-        told = rows.pop("properties").reindex(items.index)
+        told = rows.pop("properties")
         if self.values.exists:
             rows = rows.drop(columns=list(CHIP_COLUMNS))
         elif rows["path"].str.startswith(f"{TABLE}/").any():
@@ -309,13 +309,36 @@ class Dataset:
             )
         names = chip_names(items.columns)
         manifest = items.join(rows.rename(columns=names).reindex(items.index))
-        asked = self.plan()["asked"]
-        wanted = asked.get("properties") or ()
-        with or_damaged(self.folder, MANIFEST):
-            if roles := roles_in(asked):
+        if roles := roles_in(self.plan()["asked"]):
+            with or_damaged(self.folder, MANIFEST):
                 manifest = manifest.join(file_columns(parts, roles))
-            found = property_columns(told, wanted)
-        return manifest.join(found.rename(columns=chip_names(manifest.columns, wanted)))
+        return self._beside(manifest, told)
+
+    def items_and_properties(self, taken: Iterable[str]) -> gpd.GeoDataFrame:
+        """Return all items, with the properties of their images if the plan wants any.
+
+        Parameters
+        ----------
+        taken : iterable of str
+            Names that no property may have.
+        """
+        items = self.items()
+        if not self.plan()["asked"].get("properties"):
+            return items
+        parts = self._all_rows(columns=["id", "status", "properties"])
+        return self._beside(items, rows_frame([*parts.values()])["properties"], taken)
+
+    def _beside(
+        self, frame: gpd.GeoDataFrame, told: pd.Series, taken: Iterable[str] = ()
+    ) -> gpd.GeoDataFrame:
+        """Return a frame of all items with properties beside it, of texts in JSON by item."""
+        if not (wanted := self.plan()["asked"].get("properties")):
+            return frame
+        with or_damaged(self.folder, MANIFEST):
+            found = property_columns(told.reindex(frame.index), wanted)
+        whose = "image" if self.values.exists else "chip"
+        names = chip_names([*frame.columns, *taken], wanted, whose)
+        return frame.join(found.rename(columns=names))
 
 
 def _none(part: pa.Table) -> pa.Array:

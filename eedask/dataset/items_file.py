@@ -107,7 +107,7 @@ def _regrouped(buffer: io.BytesIO, sizes: Sequence[int]) -> bytes:
 
 
 def check_items(folder: Folder, digest: str, count: int, partitions: int) -> None:
-    """See that the file is the one that was staged, reading it once and keeping none of it.
+    """Check that the file is the one that was staged. It is read once, in pieces.
 
     Parameters
     ----------

@@ -130,15 +130,15 @@ class Row:
 
 
 def lost(part: pa.Table, which: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """Return a part of the manifest in which some items have lost what they had.
+    """Return a part of the manifest in which some items count as not done.
 
-    Their rows say how often they were tried, and nothing else.
+    Of what their rows said, only the number of attempts stays.
 
     Parameters
     ----------
     part : Table
     which : Array of bool
-        True for items that have lost it.
+        True for those items.
     """
     blank = rows_table([Row(None, None, finished=None)])
     columns = {
@@ -156,7 +156,7 @@ def is_done(part: pa.Table) -> pa.ChunkedArray:
 
 
 def check_rows(part: pa.Table) -> None:
-    """See that a part of the manifest, or some of its columns, is as a run writes it.
+    """Check that a part of the manifest, or some of its columns, is as a run writes it.
 
     Raises
     ------
@@ -245,7 +245,9 @@ def rows_of(part: pa.Table) -> list[Row]:
 def rows_frame(parts: Sequence[pa.Table]) -> pd.DataFrame:
     """Return all parts of the manifest as one frame, with the ids as its index.
 
-    Transforms are tuples of 6 floats: unlike arrays, they can be compared and written as JSON.
+    Transforms are tuples of 6 floats, as those of :class:`~eedask.grid.PixelGrid`. The manifest's
+    files have lists, of which pandas makes arrays. Tuples can be compared, written as JSON, and
+    grouped by.
     Bands and the files of roles are left out, and properties are JSON; see :func:`bands_column`,
     :func:`file_columns`, :func:`property_columns`.
     """
@@ -328,7 +330,9 @@ def _column(values: list[Any], index: pd.Index) -> pd.Series:
     return column
 
 
-def chip_names(taken: Iterable[str], wanted: Iterable[str] = CHIP_COLUMNS) -> dict[str, str]:
+def chip_names(
+    taken: Iterable[str], wanted: Iterable[str] = CHIP_COLUMNS, whose: str = "chip"
+) -> dict[str, str]:
     """Return the names that columns of a chip get in the manifest, beside those that are taken.
 
     ``chip_`` is put before a name that is taken already, again and again until it is new.
@@ -338,13 +342,15 @@ def chip_names(taken: Iterable[str], wanted: Iterable[str] = CHIP_COLUMNS) -> di
     taken : iterable of str
     wanted : iterable of str
         What is told of where a chip lies, or properties of its image.
+    whose : str
+        What is put before a name, if it is not a chip's.
     """
     others = set(taken)
     names = {}
     for name in wanted:
         free = name
         while free in others:
-            free = f"chip_{free}"
+            free = f"{whose}_{free}"
         names[name] = free
         others.add(free)
     return names

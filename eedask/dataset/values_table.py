@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from eedask.dataset.folder import Folder
+from eedask.dataset.folder import Folder, refusals_told
 from eedask.dataset.parts import Parts
 from eedask.dataset.rows import IMAGE, ITEM_ID, WHEN
 from eedask.errors import DatasetError
@@ -32,7 +32,7 @@ class ValuesTable:
 
     @property
     def exists(self) -> bool:
-        """Whether there is one; its columns are stated before the first value."""
+        """Whether the dataset has a table. Its columns are written before the first value."""
         return self.folder.exists(_SCHEMA)
 
     def schema(self) -> pa.Schema | None:
@@ -41,14 +41,18 @@ class ValuesTable:
         Raises
         ------
         DatasetError
-            If the file that states them is damaged.
+            If the file that states them is damaged, or the system does not let it be read.
         """
         if not self.exists:
             return None
         try:
-            schema = pq.read_schema(io.BytesIO(self.folder.read(_SCHEMA)))
+            with refusals_told(self.folder):
+                stated = self.folder.read(_SCHEMA)
+            schema = pq.read_schema(io.BytesIO(stated))
             if ITEM_ID not in schema.names:
                 raise ValueError(f"it has no column {ITEM_ID!r}")
+        except DatasetError:
+            raise
         # Arrow's errors for files that are no Parquet are of many kinds.
         except Exception as error:
             raise DatasetError(
@@ -78,7 +82,7 @@ class ValuesTable:
             )
 
     def parts(self) -> Parts:
-        """Return the parts; what is read of them has the columns that are stated."""
+        """Return the files of the table, checked against the columns when they are read."""
         schema = self.schema()
 
         def check(part: pa.Table) -> None:

@@ -55,7 +55,7 @@ def weights_of_all(task: Task, dataset: Dataset) -> Weights:
     weight = 0.0
     for number in chosen.tolist():
         there = dataset.partition(number)
-        requests = task.forecast(there).requests
+        requests = task.forecast(there, len(there) or 1).requests
         items, least = items + len(there), least + requests.least
         most += requests.least if requests.most is None else requests.most
         weight += weight_of([*task.jobs(there)])

@@ -10,7 +10,7 @@ from ee import serializer
 
 from eedask.arguments import is_count
 from eedask.crs import as_pyproj
-from eedask.earthengine.endpoint import endpoint_of_client
+from eedask.earthengine.endpoint import EndpointName, endpoint_of_client
 from eedask.earthengine.methods import ask, compute_value, projection_of
 from eedask.errors import InputError
 from eedask.grid import NativeProjection, Transform
@@ -20,7 +20,11 @@ from eedask.quota.asking import Asking
 
 
 def covering_grid(
-    region: Any, shape: tuple[int, int] = (256, 256), *, align: ee.Image
+    region: Any,
+    shape: tuple[int, int] = (256, 256),
+    *,
+    align: ee.Image,
+    endpoint: EndpointName = "auto",
 ) -> gpd.GeoDataFrame:
     """Cut a region into cells of whole pixels of an image: one request, for its projection.
 
@@ -36,6 +40,8 @@ def covering_grid(
     align : ee.Image
         Whose first band has the pixels. It needs a grid of its own, as scenes have and composites
         have not.
+    endpoint : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to; see :func:`eedask.chips`.
 
     Returns
     -------
@@ -69,7 +75,7 @@ def covering_grid(
     if not isinstance(align, ee.Image):
         raise InputError(f"align is an ee.Image with a grid of its own; got {type(align).__name__}")
     checked = check_region(region)
-    native = _native(align)
+    native = _native(align, endpoint)
     crs = as_pyproj(native.crs)
     return cells_over(polygons_in(checked, crs), crs, _of_cells(native.transform, *shape))
 
@@ -80,9 +86,9 @@ def _of_cells(pixels: Transform, rows: int, columns: int) -> Transform:
     return (a * columns, b * rows, c, d * columns, e * rows, f)
 
 
-def _native(image: ee.Image) -> NativeProjection:
+def _native(image: ee.Image, endpoint_name: EndpointName) -> NativeProjection:
     """Ask for the grid of an image's first band."""
-    endpoint = endpoint_of_client()
+    endpoint = endpoint_of_client(name=endpoint_name)
     projection = serializer.encode(image.select(0).projection(), for_cloud_api=True)
     with Asking(endpoint, "projection") as asking:
         info = ask(asking.send, compute_value(endpoint, projection), projection_of)

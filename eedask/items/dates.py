@@ -47,12 +47,12 @@ def date_ranges(start: Any, end: Any, freq: str) -> pd.DataFrame:
     2019-03-01 2019-03-01 00:00:00+00:00 2019-03-15 00:00:00+00:00
     """
     first, last = interval(start, end)
-    inner = _borders(first, last, freq)
+    inner = borders(first, last, freq)
     inner = inner[(inner > first) & (inner < last)]
-    borders = pd.DatetimeIndex([first, *inner, last]).as_unit("ms")
-    begins = borders[:-1]
+    edges = pd.DatetimeIndex([first, *inner, last]).as_unit("ms")
+    begins = edges[:-1]
     ids = pd.Index(_iso(begins), name="id")
-    return pd.DataFrame({"start": begins, "end": borders[1:]}).set_axis(ids, axis=0)
+    return pd.DataFrame({"start": begins, "end": edges[1:]}).set_axis(ids, axis=0)
 
 
 def interval(start: Any, end: Any) -> tuple[pd.Timestamp, pd.Timestamp]:
@@ -83,8 +83,14 @@ def _instant(name: str, value: Any) -> pd.Timestamp:
         ) from error
 
 
-def _borders(first: pd.Timestamp, last: pd.Timestamp, freq: Any) -> pd.DatetimeIndex:
-    """Return where ranges of a frequency begin, from the first time to the last."""
+def borders(first: pd.Timestamp, last: pd.Timestamp, freq: Any) -> pd.DatetimeIndex:
+    """Return where ranges of a frequency begin, from the day of the first time to the last.
+
+    Raises
+    ------
+    InputError
+        If ``freq`` cannot be read, makes more than a million ranges, or divides milliseconds.
+    """
     try:
         offset: Any = pd.tseries.frequencies.to_offset(freq)
         if offset is None or not first < first + offset:
@@ -103,10 +109,10 @@ def _borders(first: pd.Timestamp, last: pd.Timestamp, freq: Any) -> pd.DatetimeI
         )
     # Months and years begin at midnight, whatever the time of day they are counted from.
     counted = isinstance(offset, pd.offsets.Tick | pd.offsets.Day)
-    borders = pd.date_range(first if counted else first.normalize(), last, freq=offset)
-    if (borders != borders.floor("ms")).any():
+    found = pd.date_range(first if counted else first.normalize(), last, freq=offset)
+    if (found != found.floor("ms")).any():
         raise InputError(f"Earth Engine counts milliseconds; freq={freq!r} divides them")
-    return borders
+    return found
 
 
 _MILLISECOND = pd.Timedelta(milliseconds=1)

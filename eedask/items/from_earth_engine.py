@@ -13,7 +13,7 @@ import shapely
 from ee import serializer
 from shapely.geometry.base import BaseGeometry
 
-from eedask.earthengine.endpoint import endpoint_of_client
+from eedask.earthengine.endpoint import EndpointName, endpoint_of_client
 from eedask.earthengine.methods import PAGE_SIZE, ask, compute_features, reading
 from eedask.errors import InputError, TooLargeError
 from eedask.quota.asking import Asking
@@ -29,6 +29,8 @@ def from_features(
     features: ee.FeatureCollection,
     properties: Sequence[str] | None = None,
     geometry: bool = False,
+    *,
+    endpoint: EndpointName = "auto",
 ) -> gpd.GeoDataFrame:
     """Fetch the features of a collection as work items: one request for each 1000 of them.
 
@@ -44,6 +46,8 @@ def from_features(
     geometry : bool
         Whether to fetch the geometries. They are large, and not needed where a verb is told the
         regions by ``region=``, as a filter of the collection by id.
+    endpoint : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to; see :func:`eedask.chips`.
 
     Returns
     -------
@@ -76,9 +80,10 @@ def from_features(
             kept = ee.Feature(shape, {name: feature.get(name) for name in properties})
         return kept.set(ID, feature.get("system:index"))
 
-    endpoint_of_client()  # before the client's own error, which does not say what to do
+    # Before the client's own error, which does not say what to do.
+    endpoint_of_client(name=endpoint)
     _check(features, properties)
-    found = list(fetch_features(ee.FeatureCollection(features).map(trim)))
+    found = list(fetch_features(ee.FeatureCollection(features).map(trim), endpoint))
     frame = pd.DataFrame([properties for properties, _ in found])
     if "system:index" in frame and "system:index" not in (properties or ()):
         del frame["system:index"]
@@ -110,10 +115,18 @@ def check_properties(properties: Any) -> None:
         raise InputError(f"properties is a list of names, such as ['NAME']; got {properties!r}")
 
 
-def fetch_features(features: ee.FeatureCollection) -> Iterator[Feature]:
+def fetch_features(
+    features: ee.FeatureCollection, endpoint_name: EndpointName = "auto"
+) -> Iterator[Feature]:
     """Yield the features of a collection, page after page; smaller ones after one too large.
 
     Each must have its id as the property :data:`ID`, or as its own.
+
+    Parameters
+    ----------
+    features : ee.FeatureCollection
+    endpoint_name : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to.
 
     Raises
     ------
@@ -123,7 +136,7 @@ def fetch_features(features: ee.FeatureCollection) -> Iterator[Feature]:
         If Earth Engine refuses, or the tries are used up.
     """
     expression = serializer.encode(features, for_cloud_api=True)
-    endpoint = endpoint_of_client()
+    endpoint = endpoint_of_client(name=endpoint_name)
     token: str | None = None
     size = PAGE_SIZE
     with Asking(endpoint, "features") as asking:

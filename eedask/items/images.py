@@ -9,7 +9,7 @@ import ee
 import geopandas as gpd
 import pandas as pd
 
-from eedask.earthengine.endpoint import endpoint_of_client
+from eedask.earthengine.endpoint import EndpointName, endpoint_of_client
 from eedask.errors import InputError
 from eedask.items.descriptions import described, image_frame
 from eedask.items.from_earth_engine import ID, check_properties, fetch_features
@@ -27,6 +27,7 @@ def image_ids(
     dates: tuple[Any, Any] | None = None,
     most: int | None = None,
     best: str | None = None,
+    endpoint: EndpointName = "auto",
 ) -> gpd.GeoDataFrame:
     """Fetch which images a collection holds: one request for each 1000 of them.
 
@@ -51,6 +52,8 @@ def image_ids(
     best : str, optional
         With ``near``: the property by which images are ranked, the smallest first, such as
         "CLOUD_COVER". Images without it are left out. When not given, the earliest come first.
+    endpoint : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to; see :func:`eedask.chips`.
 
     Returns
     -------
@@ -88,10 +91,12 @@ def image_ids(
     ... )
     >>> eedask.chips(clear, lambda item: item.image("id"), out="clear", …)  # doctest: +SKIP
     """
-    endpoint_of_client()  # before the client's own error, which does not say what to do
+    # Before the client's own error, which does not say what to do.
+    endpoint_of_client(name=endpoint)
     wanted = _wanted(collection, properties)
     if near is not None:
-        return images_near(ee.ImageCollection(collection), near, wanted, Choice(dates, most, best))
+        choice = Choice(dates, most, best)
+        return images_near(ee.ImageCollection(collection), near, wanted, choice, endpoint)
     if any(one is not None for one in (dates, most, best)):
         raise InputError(
             "dates, most and best go with near=; without it, filter the collection itself, with"
@@ -102,7 +107,7 @@ def image_ids(
         return described(ee.Image(image), wanted, geometry)
 
     described_all = ee.FeatureCollection(ee.ImageCollection(collection).map(describe))
-    frame = image_frame(list(fetch_features(described_all)), wanted)
+    frame = image_frame(list(fetch_features(described_all, endpoint)), wanted)
     ids = pd.Index(list(frame.pop(ID)), name="system:index")
     return frame.set_axis(ids, axis=0).sort_index(kind="stable").sort_values("time", kind="stable")
 

@@ -11,6 +11,7 @@ import geopandas as gpd
 import pandas as pd
 
 from eedask.arguments import is_count
+from eedask.earthengine.endpoint import EndpointName
 from eedask.earthengine.geometries import to_ee_geometry
 from eedask.errors import InputError, ItemsError, TooLargeError
 from eedask.items.check import check_items
@@ -77,7 +78,11 @@ class Choice:
 
 
 def images_near(
-    collection: ee.ImageCollection, near: Any, properties: Sequence[str], choice: Choice
+    collection: ee.ImageCollection,
+    near: Any,
+    properties: Sequence[str],
+    choice: Choice,
+    endpoint: EndpointName,
 ) -> gpd.GeoDataFrame:
     """Return the images of each place; see :func:`eedask.items.image_ids`."""
     places = check_items(near, geometry=True)
@@ -86,7 +91,7 @@ def images_near(
     shapes = list(enumerate(places.geometry.to_crs("EPSG:4326")))
     dated, found = choice.dated(collection), []
     for first in range(0, len(shapes), _PLACES):
-        found += _fetched(dated, shapes[first : first + _PLACES], names, choice)
+        found += _fetched(dated, shapes[first : first + _PLACES], names, choice, endpoint)
     images = image_frame(found, names)
     images[_PLACE] = pd.Series([values[_PLACE] for values, _ in found], dtype="int64")
     order = dict.fromkeys([_PLACE, choice.best or "time", "time", ID])
@@ -123,7 +128,11 @@ def _joined(
 
 
 def _fetched(
-    dated: ee.ImageCollection, places: list[tuple[int, Any]], names: list[str], choice: Choice
+    dated: ee.ImageCollection,
+    places: list[tuple[int, Any]],
+    names: list[str],
+    choice: Choice,
+    endpoint: EndpointName,
 ) -> list[Feature]:
     """Return what is said of the images of places; of fewer at once where it is too much."""
 
@@ -135,10 +144,11 @@ def _fetched(
 
     features = [ee.Feature(to_ee_geometry(shape), {_PLACE: k}) for k, shape in places]
     try:
-        return list(fetch_features(ee.FeatureCollection(features).map(of_place).flatten()))
+        images = ee.FeatureCollection(features).map(of_place).flatten()
+        return list(fetch_features(images, endpoint))
     except TooLargeError:
         if len(places) == 1:
             raise
     middle = len(places) // 2
     halves = (places[:middle], places[middle:])
-    return [one for half in halves for one in _fetched(dated, half, names, choice)]
+    return [one for half in halves for one in _fetched(dated, half, names, choice, endpoint)]

@@ -116,4 +116,6 @@ def made_items(values: pd.DataFrame, shapes: Iterable[BaseGeometry | None]) -> l
     # Of a frame without columns, older pandas returns no records at all.
     records: Any = values.to_dict("records") or [{}] * len(values)
     ids = values.index.tolist()
-    return [WorkItem(*parts) for parts in zip(ids, shapes, records, strict=True)]
+    return [
+        WorkItem(*parts) for parts in zip(ids, np.asarray(shapes, object), records, strict=True)
+    ]

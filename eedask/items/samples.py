@@ -13,6 +13,7 @@ import pandas as pd
 
 from eedask.arguments import check_scale, checked_seed, is_count
 from eedask.crs import canonical_crs
+from eedask.earthengine.endpoint import EndpointName
 from eedask.earthengine.geometries import to_ee_geometry
 from eedask.errors import InputError
 from eedask.items.from_earth_engine import ID, fetch_features
@@ -28,6 +29,7 @@ def stratified_sample(
     *,
     seed: int = 0,
     crs: Any = None,
+    endpoint: EndpointName = "auto",
 ) -> gpd.GeoDataFrame:
     """Draw pixels of each class of an image: one request for each 1000 of them.
 
@@ -49,6 +51,8 @@ def stratified_sample(
         The same seed and arguments give the same points.
     crs : anything pyproj reads, optional
         Of the pixels; the image's own when not given.
+    endpoint : {"auto", "high-volume", "standard"}
+        Which of Earth Engine's addresses requests go to; see :func:`eedask.chips`.
 
     Returns
     -------
@@ -90,7 +94,7 @@ def stratified_sample(
         kept = {class_band: feature.get(class_band), ID: feature.get("system:index")}
         return ee.Feature(feature.geometry(), kept)
 
-    return _frame(list(fetch_features(sampled.map(trim))), class_band)
+    return _frame(list(fetch_features(sampled.map(trim), endpoint)), class_band)
 
 
 def _counts(n: Any) -> dict[str, Any]:

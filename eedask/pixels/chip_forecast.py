@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from eedask.grid import PixelGrid, Window
+import numpy as np
+from numpy.typing import NDArray
+
+from eedask.grid import Window
 from eedask.pixels.cutting import Allowance, cut, granted
 from eedask.pixels.known_pixels import MOST_PIXEL_BYTES, KnownPixels
 from eedask.pixels.query import Limits
-from eedask.run.forecast import Bounds, Cell, Forecast
+from eedask.run.forecast import Bounds, Forecast
 
 # Bytes of a file that are no pixels, at most, of chips of usual size.
 _HEAD = 4096
@@ -44,6 +47,46 @@ class ChipSizes:
         if shape is None:
             return Forecast(1, requests=Bounds(self.a_tile, None if self.is_tiled else self.a_tile))
         return _of_shape(self, shape)
+
+    def of_chips(self, shapes: NDArray[np.int64], *, about: bool = False) -> Forecast:
+        """Return what several chips take.
+
+        Parameters
+        ----------
+        shapes : ndarray of int64, shape (chips, 2)
+            Rows and columns of each.
+        about : bool
+            Whether they are estimates.
+        """
+        pixels = shapes.prod(axis=1)
+        most = self.pixels.pixel_bytes.most or MOST_PIXEL_BYTES
+        granted_ = granted(self.limits, self.tried_bands)
+        allowed = min(granted_.pixels, self.limits.bytes // most)
+        light = (pixels <= allowed) & (shapes.max(axis=1, initial=0) <= granted_.side)
+        different, counts = np.unique(shapes[~light], axis=0, return_counts=True)
+        parts = [
+            self.of_chip((int(rows), int(columns))).times(int(count))
+            for (rows, columns), count in zip(different, counts, strict=True)
+        ]
+        if light.any():
+            parts.append(self._of_light(pixels[light]))
+        found = Forecast.total(parts)
+        return found.estimated(of_requests=len(different) > 0) if about else found
+
+    def _of_light(self, pixels: NDArray[np.int64]) -> Forecast:
+        """Return what chips of so many pixels take that need one request each, whatever comes."""
+        count, total = len(pixels), Bounds.exactly(int(pixels.sum()))
+        nbytes = total * self.pixels.pixel_bytes
+        return Forecast(
+            count,
+            0,
+            Bounds.exactly(count * self.a_tile),
+            total,
+            nbytes,
+            Bounds.exactly(int(pixels.max())) * self.pixels.pixel_bytes,
+            Bounds(0, None if nbytes.most is None else nbytes.most + count * _HEAD),
+            a_cell=self.a_tile,
+        )
 
 
 def of_files(files: Sequence[Forecast]) -> Forecast:
@@ -114,19 +157,3 @@ def _remarks(
 
 def _megabytes(nbytes: float) -> str:
     return f"{nbytes / 2**20:,.0f}"
-
-
-def cells_under(grid: PixelGrid) -> frozenset[Cell] | None:
-    """Return the cells of a grid's own size that cover it; None if they are not known.
-
-    Cells are blocks of the lattice that the grid lies on, whose rows and columns are counted from
-    the corner of a pixel that is next to the origin of the crs.
-    """
-    a, b, x, d, e, y = grid.transform
-    if b or d:
-        return None
-    rows, columns = grid.shape
-    left, top = round(x / a), round(y / e)
-    down = {top // rows, (top + rows - 1) // rows}
-    across = {left // columns, (left + columns - 1) // columns}
-    return frozenset((grid.crs, row, column) for row in down for column in across)

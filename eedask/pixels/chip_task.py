@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from eedask.dataset.file_names import safe_name
@@ -16,7 +16,7 @@ from eedask.errors import InputError, PermanentError
 from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
-from eedask.pixels.chip_forecast import cells_under, of_files
+from eedask.pixels.chip_forecast import of_files
 from eedask.pixels.chip_image import ChipImage, of_role
 from eedask.pixels.descriptions import (
     TOGETHER,
@@ -29,8 +29,9 @@ from eedask.pixels.descriptions import (
 )
 from eedask.pixels.image_bands import bands_of
 from eedask.pixels.layout import Layout
+from eedask.pixels.many_grids import Places, grids, placed
 from eedask.pixels.tiles import TileSizes
-from eedask.run.forecast import Bounds, Forecast
+from eedask.run.forecast import Bounds, Forecast, jobs_of
 from eedask.run.request_pool import Split
 from eedask.run.task import Chip, File, Job, Sender
 
@@ -149,36 +150,43 @@ class ChipTask:
         """Return how many requests :meth:`prepare` sends: one about an image that all share."""
         return Bounds.exactly(sum(image.about is not None for image in self.images))
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+    def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
         """Return what the items' chips are expected to take.
 
-        Where a chip lies is not known before the grid of a native layout is.
+        Where a chip lies is not known before the grid of a native layout is. Boxes that are not in
+        the crs of the chips are placed by their corners alone, so that pixels are estimates.
         """
-        sizes = [image.sizes(items[:1]) for image in self.images]
-        # Those that Earth Engine cuts to a region have their shape in their expression.
-        shape = self.layout.shape if self.layout else self.first.stated_shape(items[:1])
+        places = placed(self.layout, items) if self.layout and self._is_placed else None
+        found = of_files([self._of_files(image, items, places) for image in self.images])
+        if places is not None:
+            found = replace(found, cells=places.cells() if self._is_alike(items) else None)
+        if self.description is not None:
+            # Their images are described together, those of a partition.
+            found = found.after(jobs_of(found.items, size, TOGETHER))
+        return Forecast.total([found, Forecast.unasked(len(items) - found.items)])
+
+    def _of_files(
+        self, image: ChipImage, items: Sequence[WorkItem], places: Places | None
+    ) -> Forecast:
+        """Return what the files of one image are expected to take."""
+        sizes = image.sizes(items[:1])
+        if places is None:
+            return sizes.of_chip(self._shape(items)).times(len(items))
+        return sizes.of_chips(places.shapes[places.placed], about=places.about)
+
+    def _shape(self, items: Sequence[WorkItem]) -> tuple[int, int] | None:
+        """Return the rows and columns of all chips, if they are the same and known.
+
+        Those that Earth Engine cuts to a region have them in their expression.
+        """
+        return self.layout.shape if self.layout else self.first.stated_shape(items[:1])
+
+    def _is_alike(self, items: Sequence[WorkItem]) -> bool:
+        """Whether chips can be cut out of cells of their size: images differ by place alone."""
         fields = [image.expression.fields for image in self.images]
-        # Chips of one size can be cut out of cells of that size, unless images differ by more.
-        alike = shape is not None and all(
+        return self._shape(items) is not None and all(
             one is not None and one <= {"geometry", "utm_crs"} for one in fields
         )
-
-        @cache
-        def of_shape(shape: tuple[int, int] | None) -> Forecast:
-            return of_files([one.of_chip(shape) for one in sizes])
-
-        def of(item: WorkItem) -> Forecast:
-            grid = self._laid_out(item)
-            if isinstance(grid, Exception):
-                return Forecast.unasked(1)
-            if grid is None:
-                return of_shape(shape)
-            return replace(of_shape(grid.shape), cells=cells_under(grid) if alike else None)
-
-        found = Forecast.total(map(of, items))
-        # Their images are described together, those of a partition.
-        questions = 0 if self.description is None else -(-(found.items - found.refused) // TOGETHER)
-        return replace(found, requests=found.requests + Bounds.exactly(questions))
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
         """Yield one job an item, or one for many whose images are to be described first.
@@ -187,8 +195,8 @@ class ChipTask:
         transformers anew in every thread.
         """
         undescribed = []
-        for item in items:
-            grid = self._laid_out(item)
+        laid_out = self._laid_out(items)
+        for item, grid in zip(items, laid_out, strict=True):
             if isinstance(grid, Exception):
                 yield Job((item,), grid)
             elif self.description is None:
@@ -256,13 +264,16 @@ class ChipTask:
         """
         return halves(job, error) if isinstance(job.laid_out, Undescribed) else ()
 
-    def _laid_out(self, item: WorkItem) -> PixelGrid | Exception | None:
-        if self.layout is None or self.layout.lattice.is_native:
-            return None
-        try:
-            return self.layout.grid(item)
-        except Exception as error:
-            return error
+    def _laid_out(self, items: Sequence[WorkItem]) -> Sequence[PixelGrid | Exception | None]:
+        if not self._is_placed:
+            return [None] * len(items)
+        assert self.layout is not None
+        return grids(self.layout, items)
+
+    @property
+    def _is_placed(self) -> bool:
+        """Whether chips are placed before Earth Engine tells anything."""
+        return self.layout is not None and not self.layout.lattice.is_native
 
     def path(self, image: ChipImage, item: WorkItem) -> str:
         """Return the path of the item's file of an image, relative to the dataset."""

@@ -21,7 +21,7 @@ from eedask.pixels.chip_task import ChipTask
 from eedask.pixels.descriptions import Known
 from eedask.pixels.image_question import ImageQuestion, Told
 from eedask.pixels.tiles import TileSizes
-from eedask.run.forecast import Bounds, Forecast
+from eedask.run.forecast import Bounds, Forecast, jobs_of
 from eedask.run.request_pool import Split
 from eedask.run.task import Chip, Job, Sender
 
@@ -89,14 +89,13 @@ class ImageTask:
         """Return that nothing is asked before the items."""
         return Bounds.exactly(0)
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+    def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
         """Return what the items' files are expected to take, and the questions before them.
 
         An image that is not there, or does not meet the region, takes less.
         """
-        found = self.chips.forecast(self._placed(items))
-        questions = Bounds.exactly(-(-len(items) // MOST_IMAGES))
-        return replace(found, requests=found.requests + questions)
+        found = self.chips.forecast([self.region], 1).times(len(items))
+        return found.after(jobs_of(len(items), size, MOST_IMAGES))
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> ImageTask:
         """Return the task as it is: each image is asked about with its neighbours."""

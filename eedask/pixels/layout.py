@@ -70,7 +70,11 @@ class Layout:
         ItemsError
             If the item has no geometry, or none that the crs can hold.
         """
-        crs, transform = self._pixels(item, native)
+        if native is None:
+            crs = item.utm_crs if self.lattice.crs == UTM else self.lattice.crs
+            transform = self.transform(crs)
+        else:
+            crs, transform = native.crs, self._rescaled(native)
         if item.geometry is None:
             raise ItemsError(f"item {item.id!r} has no geometry")
         if self.shape is None:
@@ -81,22 +85,25 @@ class Layout:
             raise ItemsError(f"item {item.id!r} at {centre.wkt} lies outside {crs}")
         return chip_grid(crs, transform, x, y, self.shape)
 
-    def _pixels(self, item: WorkItem, native: NativeProjection | None) -> tuple[str, Transform]:
-        """Return the crs and the transform of the pixels, from which a grid takes some."""
-        scale, transform = self.lattice.scale, self.lattice.transform
-        if native is not None:
-            factor = 1.0 if scale is None else scale / native.scale
-            return native.crs, rescaled(native.transform, factor)
-        crs = item.utm_crs if self.lattice.crs == UTM else self.lattice.crs
-        if transform is not None:
-            return crs, transform
-        assert scale is not None
-        return crs, aligned(crs, scale)
+    def transform(self, crs: str) -> Transform:
+        """Return the transform of the pixels in a crs, where the lattice is not native."""
+        if self.lattice.transform is not None:
+            return self.lattice.transform
+        assert self.lattice.scale is not None
+        return aligned(crs, self.lattice.scale)
+
+    def margin(self, crs: str) -> float:
+        """Return how much wider than its item a chip is on each side, in units of the crs."""
+        return 0.0 if self.buffer is None else self.buffer / metres_per_unit(crs)
+
+    def _rescaled(self, native: NativeProjection) -> Transform:
+        scale = self.lattice.scale
+        return rescaled(native.transform, 1.0 if scale is None else scale / native.scale)
 
     def _bounds(self, item: WorkItem, crs: str) -> tuple[float, float, float, float]:
         """Return the box in the crs that an item's chip covers."""
         left, bottom, right, top = _projected_bounds(item, crs)
-        more = 0.0 if self.buffer is None else self.buffer / metres_per_unit(crs)
+        more = self.margin(crs)
         return (left - more, bottom - more, right + more, top + more)
 
 

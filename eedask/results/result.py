@@ -81,6 +81,8 @@ class Result(Shown):
     def table(self, layout: Layout = "maps") -> gpd.GeoDataFrame:
         """Return the table of values, with the items' own columns and geometries before them.
 
+        Between the two are the ``properties`` of images that the plan wanted.
+
         Parameters
         ----------
         layout : {"maps", "wide", "long"}
@@ -111,7 +113,8 @@ class Result(Shown):
         >>> eedask.open_result("heights").table()["elevation"].describe()  # doctest: +SKIP
         >>> eedask.open_result("cover").table("wide").filter(like="Map_")  # doctest: +SKIP
         """
-        return beside_items(self._dataset.items(), values_in(self._dataset, layout))
+        values = values_in(self._dataset, layout)
+        return beside_items(self._dataset.items_and_properties(values.columns), values)
 
     def to_csv_per_item(
         self, folder: str | os.PathLike[str], *, escape_formulas: bool = False

@@ -80,8 +80,9 @@ class Shown:
         ``crs``
             ``EPSG:n``, another authority code that Earth Engine knows, or WKT.
         ``transform``
-            Six floats in the order of ``rasterio.Affine``, from (column, row) to coordinates of
-            the crs; (0, 0) is the outer corner of the first pixel.
+            A tuple of six floats in the order of ``rasterio.Affine``, from (column, row) to
+            coordinates of the crs; (0, 0) is the outer corner of the first pixel. The manifest's
+            files have it as a list.
         ``height``, ``width``
             Rows and columns.
 
@@ -92,7 +93,7 @@ class Shown:
         as long as that is taken as well. Where images have roles, ``path`` is that of the first
         role's file, ``nbytes`` those of all, and ``path_ROLE`` and ``nbytes_ROLE`` stand after
         these four for each role. Properties of images, if the plan asked for any, are the last
-        columns, named in the same way.
+        columns, named in the same way; those of a table give way as ``image_NAME``.
         """
         return self._dataset.manifest()
 

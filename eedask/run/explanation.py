@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import geopandas as gpd
+import numpy as np
 
 from eedask.arguments import is_positive
 from eedask.dataset.items_file import neighbours
@@ -24,6 +25,8 @@ from eedask.run.task import Task
 _MANY_REQUESTS = 1000
 # Cells are worth a word where they take at most one request for so many.
 _FEWER = 2
+# Items that are looked at together: fewer take longer, and more need more memory.
+_AT_ONCE = 50_000
 _WRAPPED = textwrap.TextWrapper(
     width=100, initial_indent="  - ", subsequent_indent="    ", break_long_words=False
 )
@@ -157,8 +160,8 @@ def explanation(
     """
     if not is_positive(latency):
         raise InputError(f"latency is a positive number of seconds; got {latency!r}")
-    partitions = neighbours(items, options.partition_of(len(items)))
-    forecast = Forecast.total(task.forecast(work_items(items.iloc[p])) for p in partitions)
+    size = options.partition_of(len(items))
+    forecast = Forecast.total(task.forecast(piece, size) for piece in _pieces(items, size))
     before = task.before(len(sample_items(items)))
     return Explanation(
         verb,
@@ -185,8 +188,16 @@ def traps_of(task: Task, samples: Sequence[WorkItem]) -> list[str]:
     return [words for one in task.expressions.values() for words in found_in(one, samples, TRAPS)]
 
 
+def _pieces(items: gpd.GeoDataFrame, size: int) -> Iterator[list[WorkItem]]:
+    """Yield the items of several partitions at a time, whose items are ``size`` each."""
+    partitions = neighbours(items, size)
+    several = max(1, _AT_ONCE // size)
+    for first in range(0, len(partitions), several):
+        yield work_items(items.iloc[np.concatenate(partitions[first : first + several])])
+
+
 def _warnings(task: Task, items: gpd.GeoDataFrame, forecast: Forecast) -> tuple[str, ...]:
-    """Return what the user should look at; nothing shared is lost where there is one request."""
+    """Return what the user should look at. Traps count only if there is more than one request."""
     found = [*sorted(forecast.remarks), *_of_density(forecast)]
     if forecast.requests.most != 1:
         samples = sample_items(items)
@@ -200,10 +211,11 @@ def _of_density(forecast: Forecast) -> list[str]:
     cells, requests = len(forecast.cells or ()), int(forecast.requests.least)
     if not 0 < _FEWER * cells * forecast.a_cell <= requests:
         return []
+    each = "a request each" if forecast.a_cell == 1 else f"{forecast.a_cell:,} requests each"
     return [
-        f"the items lie so close together that {_plural(cells, 'cell')} of pixels would hold what"
-        f" {requests:,} requests ask for: fetch the cells, with items.covering_grid and chips, and"
-        " take the items' pixels out of them"
+        f"the items lie so close together that {_plural(cells, 'cell')} of pixels, {each}, would"
+        f" hold what {requests:,} requests ask for: fetch the cells, with items.covering_grid and"
+        " chips, and take the items' pixels out of them, as examples/dense_points.py does"
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Cell = Hashable
 
@@ -52,6 +52,12 @@ class Bounds:
         """Return the bounds of the number where it is cut to a limit."""
         most = limit if self.most is None else min(self.most, limit)
         return Bounds(min(self.least, limit), most, self.about)
+
+
+def jobs_of(count: int, size: int, together: int) -> int:
+    """Return how many jobs items make, in partitions of ``size``, if ``together`` share one."""
+    whole, rest = divmod(count, size)
+    return whole * -(-size // together) + -(-rest // together)
 
 
 # What only Earth Engine knows.
@@ -105,6 +111,34 @@ class Forecast:
         """Return the forecast of items that fail before any request is sent."""
         none = Bounds()
         return cls(items, items, none, none, none, none, none, frozenset())
+
+    def times(self, count: int) -> Forecast:
+        """Return the forecast of ``count`` times the items, at other places."""
+        several = Bounds.exactly(count)
+        return replace(
+            self,
+            items=self.items * count,
+            refused=self.refused * count,
+            requests=self.requests * several,
+            pixels=self.pixels * several,
+            nbytes=self.nbytes * several,
+            files=self.files * several,
+        )
+
+    def after(self, questions: int) -> Forecast:
+        """Return the forecast with so many requests before those that it has."""
+        return replace(self, requests=self.requests + Bounds.exactly(questions))
+
+    def estimated(self, *, of_requests: bool) -> Forecast:
+        """Return the forecast with its pixels and bytes, and perhaps requests, as estimates."""
+        return replace(
+            self,
+            requests=replace(self.requests, about=of_requests),
+            pixels=replace(self.pixels, about=True),
+            nbytes=replace(self.nbytes, about=True),
+            largest=replace(self.largest, about=True),
+            files=replace(self.files, about=True),
+        )
 
     @classmethod
     def total(cls, forecasts: Iterable[Forecast]) -> Forecast:

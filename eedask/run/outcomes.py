@@ -135,6 +135,8 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
             "path": process.spec.dataset.table_part(number),
             "nbytes": outcome.nbytes,
         }
+    if not isinstance(outcome, Exception) and outcome.properties:
+        known["properties"] = json.dumps(dict(outcome.properties))
     if reason := process.verdict.hear(known.get("error_kind"), known.get("error")):
         process.stop(reason)
     return Done(Row(id_, **known), records)
@@ -151,8 +153,6 @@ def _of_chip(chip: Chip) -> dict[str, Any]:
         if file.role is not None
     ] or None
     told["bands"] = json.dumps(bands.get(None, bands))
-    if chip.properties:
-        told["properties"] = json.dumps(dict(chip.properties))
     return told
 
 

@@ -26,7 +26,7 @@ from eedask.quota.limiter import Ticket
 
 @dataclass(frozen=True)
 class Split:
-    """Returned by the work of a job in whose place others are to be done.
+    """Jobs that are to be done instead of one; what the work of that one returns.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Slots(Protocol):
     """Hands out slots of the quota; see :class:`eedask.quota.leases.RunLimiter`."""
 
     def take(self) -> Ticket:
-        """Wait for a slot and return its ticket."""
+        """Wait until the quota has a slot, take it, and return its ticket."""
 
 
 class Backlog:
@@ -66,7 +66,7 @@ class Backlog:
 
     @property
     def over(self) -> bool:
-        """Whether all jobs have ended or were cancelled."""
+        """Whether no job is left to wait for: each has ended, or was cancelled before it began."""
         return self._over.is_set()
 
     @property

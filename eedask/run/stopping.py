@@ -62,7 +62,7 @@ class Verdict:
         self._lock = threading.Lock()
 
     def stop(self, reason: str) -> None:
-        """Stop; the first reason stays."""
+        """Stop the run, for a reason; later reasons are not kept."""
         with self._lock:
             self.reason = self.reason or reason
 

@@ -109,10 +109,13 @@ class Records:
         Values by column. A column that a row does not have is null.
     nbytes : int
         The item's share of the bytes of the answer.
+    properties : mapping of str to object, optional
+        Those of the item's image, for the manifest.
     """
 
     rows: Sequence[Mapping[str, Any]]
     nbytes: int = 0
+    properties: Mapping[str, Any] | None = None
 
 
 # The outcome of an item: its result, or the error because of which it has none.
@@ -178,8 +181,11 @@ class Task(Protocol):
     def before(self, samples: int) -> Bounds:
         """Return how many requests :meth:`prepare` sends, given so many items as examples."""
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
-        """Return what is expected to be asked for a partition's items; nothing is sent."""
+    def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
+        """Return what is expected to be asked for items, in partitions of ``size``; send nothing.
+
+        The items are in the order of their partitions, and the first of them begins one.
+        """
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> Task:
         """Return the task, complete with what it has to ask Earth Engine before the first item.
@@ -218,4 +224,4 @@ class Task(Protocol):
         """
 
     def split(self, job: Job, error: Exception) -> Sequence[Job]:
-        """Return jobs to do instead of one that failed with ``error``; none: its items fail."""
+        """Return jobs to do instead of one that failed; if there are none, its items fail."""

@@ -35,7 +35,7 @@ class ExpectedBands:
     native: NativeProjection | None
 
     def of(self, image: Node, masked: Node) -> Node:
-        """Return an image with exactly these bands: its own, and masked ones for those it lacks.
+        """Return an image with exactly these bands; those that it lacks are masked everywhere.
 
         An image without bands, as a mosaic of no images is, gives masked pixels then, and not a
         refusal that would be that of all items of the request.

@@ -25,7 +25,9 @@ _CUTS = 8
 
 
 class Oversized(EedaskError):
-    """A job is larger than what is known to work; it is cut before it is sent.
+    """Raised before a request is sent that is larger than any that is known to work.
+
+    The job is then cut into smaller ones.
 
     Attributes
     ----------
@@ -40,7 +42,7 @@ class Oversized(EedaskError):
 
 @dataclass(frozen=True)
 class Batch:
-    """What is laid out of a request.
+    """How heavy the request of a job is expected to be.
 
     Attributes
     ----------
@@ -57,7 +59,7 @@ class Batch:
 
     @property
     def weight(self) -> float:
-        """Of all items."""
+        """The sum of the weights of all items."""
         return sum(self.weights)
 
 
@@ -74,9 +76,9 @@ def part(job: Job, which: slice) -> Job:
 
 
 def cut(job: Job, allowed: float) -> list[Job]:
-    """Return a job as a few, each of the allowed weight at most or of one item, and what is left.
+    """Cut a job into up to eight of the allowed weight at most, and one with the other items.
 
-    What is left is cut when its turn comes, by what is known then.
+    A job of one item may be heavier. The last one is cut in its turn, by what is known then.
     """
     parts, start, held = [], 0, 0.0
     for position, weight in enumerate(job.laid_out.weights):
@@ -90,19 +92,19 @@ def cut(job: Job, allowed: float) -> list[Job]:
 
 
 class BatchedTask:
-    """What tasks share whose jobs hold several items: sizes learned, jobs split.
+    """The part of a task whose jobs hold several items that learns sizes and splits jobs.
 
     Subclasses state ``presumed``, ``total`` and how a job is sent.
     """
 
     @property
     def presumed(self) -> float:
-        """The weight of a request that is taken to work before anything is known."""
+        """The weight that a request may have before any request has shown what works."""
         raise NotImplementedError
 
     @property
     def total(self) -> float:
-        """The weight of all of the run's items, or less."""
+        """A lower bound of the weight of all items of the run."""
         raise NotImplementedError
 
     def too_long(self, item: WorkItem) -> str:
@@ -110,11 +112,11 @@ class BatchedTask:
         return TOO_LONG
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets, of one request."""
+        """Send one request for all items of a job, and return the outcome of each."""
         raise NotImplementedError
 
     def lighter(self, job: Job) -> Sequence[Job]:
-        """Return what may succeed where a job of one item is too large; nothing if nothing."""
+        """Return jobs to try instead of one of a single item that is too large; or none."""
         return ()
 
     def sizes(self) -> BatchSizes:
@@ -122,7 +124,7 @@ class BatchedTask:
         return BatchSizes(self.presumed, self.total)
 
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets.
+        """Send one request for all items of a job, and note whether its size works.
 
         Raises
         ------
@@ -154,9 +156,10 @@ class BatchedTask:
 
     @contextlib.contextmanager
     def advising(self, job: Job) -> Iterator[None]:
-        """Say what to do where the request of a single item is refused for what the item is.
+        """Add what to do to the error of a job of one item.
 
-        That is where it is longer than Earth Engine takes, or the item has no image.
+        That is an error because the request is longer than Earth Engine takes, or because the item
+        has no image.
         """
         try:
             with of_one_item() if len(job.items) == 1 else contextlib.nullcontext():

@@ -129,7 +129,7 @@ class ClassColumn(Column):
 
 
 def by_class(made: Sequence[Column], labels: Sequence[str]) -> tuple[Column, ...]:
-    """Return columns with those that are maps as a column a class, ``NAME_CLASS``.
+    """Replace each column that maps classes to values by a column ``NAME_CLASS`` for each class.
 
     A class that an item has not is 0 in a histogram, and null for a reducer: no pixels have no
     mean.

@@ -39,7 +39,7 @@ _PYTHON = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column of values.
+    """A column of a table: what it is called, and where its values stand in the answers.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Column:
     type: pa.DataType
 
     def pick(self, properties: Mapping[str, Any]) -> Any:
-        """Return the value, None where there is none."""
+        """Return the column's value among the properties of a feature; None if it is missing."""
         for key in self.keys:
             if key in properties:
                 return properties[key]
@@ -100,7 +100,7 @@ def columns(bands: Mapping[str, Any], outputs: Sequence[str]) -> tuple[Column, .
 def check_columns(
     made: Sequence[Column], taken: Sequence[str], *, of_features: bool = False
 ) -> None:
-    """Raise unless each column has a name of its own, under which its values come back.
+    """Raise InputError if two columns have one name, or one has a name that is taken.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def check_columns(
 
 
 def is_features_own(key: str) -> bool:
-    """Whether a property of a feature is no value that a reducer gave it."""
+    """Return whether a property is the feature's own, as its id is, and no reducer's result."""
     return key.startswith(_OF_FEATURES)
 
 
@@ -142,7 +142,7 @@ def _type_of(output: str, kind: Mapping[str, Any]) -> pa.DataType:
 
 
 def fitted(into: Sequence[Column], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of a table.
+    """Return the values of a row by column, each as the column's type.
 
     Raises
     ------
@@ -206,12 +206,12 @@ class Table:
 
     @cached_property
     def _keys(self) -> frozenset[str]:
-        """The keys of an answer that columns are filled from."""
+        """The keys of an answer whose values go into a column."""
         return frozenset(key for column in self.columns for key in column.keys)
 
     @property
     def nulls(self) -> dict[str, Any]:
-        """The values of a row of which nothing is known, by column."""
+        """A row in which every value is null, by column."""
         return dict.fromkeys(column.name for column in self.columns)
 
     def values(self, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class Table:
 
 
 def columns_of(kinds: Mapping[str, pa.DataType]) -> tuple[Column, ...]:
-    """Return a column for each name."""
+    """Return a column for each name, of the type that it is given with."""
     return tuple(Column(name, (name,), kind) for name, kind in kinds.items())
 
 

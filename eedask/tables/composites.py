@@ -11,6 +11,7 @@ import ee
 import pandas as pd
 
 from eedask.errors import InputError
+from eedask.items.dates import borders, interval
 
 # Ways to make one image of several that keep the bands' names
 # (https://developers.google.com/earth-engine/apidocs/ee-imagecollection-mean and its neighbours).
@@ -27,28 +28,24 @@ def spans(freq: str, start: Any, end: Any) -> list[tuple[int, int]]:
     ----------
     freq : str
         Of pandas: "8D", "MS" (calendar months), "YS" …
-    start, end : str or datetime
-        The first span begins at or after ``start``; the last begins before ``end``.
+    start, end : str, date or datetime
+        The first span begins at or after ``start``; the last begins before ``end``, and is whole.
+        UTC, unless they state a zone.
 
     Raises
     ------
     InputError
-        If there are none, or start or end is missing.
+        If there are none, start or end is missing or no date, or ``freq`` cannot be used.
     """
     if start is None or end is None:
         raise InputError(f"freq={freq!r} needs start= and end=, between which spans are laid")
-    try:
-        first, last = (pd.Timestamp(one) for one in (start, end))
-        first, last = (t.tz_localize("UTC") if t.tz is None else t for t in (first, last))
-        offset: Any = pd.tseries.frequencies.to_offset(freq)
-        begins = pd.date_range(first, last, freq=offset, inclusive="left")
-    except (ValueError, TypeError) as error:
-        raise InputError(f"freq={freq!r} from {start!r} to {end!r}: {error}") from error
+    first, last = interval(start, end)
+    begins = borders(first, last, freq)
+    begins = begins[(begins >= first) & (begins < last)]
     if begins.empty:
         raise InputError(f"no span of {freq!r} begins between {start!r} and {end!r}")
-    marks = [*begins, begins[-1] + offset]
-    stamps = [int(mark.timestamp() * 1000) for mark in marks]
-    return list(itertools.pairwise(stamps))
+    edges = [*begins, begins[-1] + pd.tseries.frequencies.to_offset(freq)]
+    return list(itertools.pairwise(pd.DatetimeIndex(edges).as_unit("ms").asi8.tolist()))
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class Composing:
         return max(1, len(self._laid))
 
     def images(self, collection: ee.ImageCollection) -> ee.ImageCollection:
-        """Return what takes the place of a collection."""
+        """Return the composites of a collection; the collection itself if none are asked for."""
         if self.by_day:
             return by_day(collection)
         if self.freq is None:
@@ -158,7 +155,7 @@ def by_day(collection: ee.ImageCollection) -> ee.ImageCollection:
 
 
 def _composed(collection: ee.ImageCollection, composite: str) -> ee.Image:
-    """Return one image of several."""
+    """Return one image of several, by the method of that name."""
     made: ee.Image = getattr(collection, composite)()
     return made
 

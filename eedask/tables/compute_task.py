@@ -36,11 +36,11 @@ class ValueQuery:
 
     @property
     def expressions(self) -> Mapping[str, Expression]:
-        """What the user stated it in, by what the user calls it."""
+        """The user's expressions, by the name of the argument that each came from."""
         return {"value": self.value}
 
     def expression(self, items: Sequence[WorkItem]) -> Encoded:
-        """Return the list of all items' values."""
+        """Return the expression of a list with the value of every item."""
         graph = Graph()
         return graph.encode(listed([graph.embed(self.value.encode(item)) for item in items]))
 
@@ -71,7 +71,7 @@ class ValueJobs:
 
     @property
     def presumed(self) -> float:
-        """The number of items of a request that is taken to work."""
+        """How many items a request may have before any request has shown what works."""
         return max(1.0, self.most / 4)
 
     @property
@@ -80,13 +80,13 @@ class ValueJobs:
         return float(self.of_run)
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
-        """Yield jobs of neighbours."""
+        """Yield jobs of items that lie next to each other."""
         for start in range(0, len(items), self.most):
             batch = tuple(items[start : start + self.most])
             yield Job(batch, Batch((1.0,) * len(batch), 1.0))
 
     def lighter(self, job: Job) -> Sequence[Job]:
-        """Return nothing: there is no lighter way to one value."""
+        """Return no jobs, as a request for one value cannot be made lighter."""
         return ()
 
     def too_long(self, item: WorkItem) -> str:
@@ -123,7 +123,7 @@ class ComputeTask(TableTask):
         return Bounds.exactly(0 if self.table.columns else samples)
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets, of one request."""
+        """Send one request for all items of a job, and return the outcome of each."""
         count = len(job.items)
         request = compute_value(self.endpoint, self.query.expression(job.items))
         rows, size = ask(sender.send, request, lambda body: (_rows(body, count), len(body)))

@@ -24,6 +24,10 @@ from eedask.items.item import WorkItem
 # The property that tells which item of a request a feature is.
 KEY = "eedask:item"
 
+# The beginning of those that hold properties of its image. Not by their own names: a feature's
+# "system:index" comes back as its id.
+PROPERTY_KEY = "eedask:property_"
+
 
 def point_features(
     points: Sequence[tuple[WorkItem, int]], marks: Mapping[str, Node], graph: Graph
@@ -78,15 +82,40 @@ def region_features(
     return graph.shared(call("Collection", features=listed(features)))
 
 
+def property_marks(source: Node, names: Sequence[str], graph: Graph) -> dict[str, Node]:
+    """Return the properties of a feature that hold those of its image.
+
+    Parameters
+    ----------
+    source : Node
+        The image.
+    names : sequence of str
+        Its properties.
+    graph : Graph
+        Takes their values, which all features of the image share.
+    """
+    return {
+        f"{PROPERTY_KEY}{k}": graph.shared(
+            call("Element.get", object=source, property=constant(name))
+        )
+        for k, name in enumerate(names)
+    }
+
+
+def marked_properties(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the properties of an image that a feature holds; None for those that it lacks."""
+    return {name: found.get(f"{PROPERTY_KEY}{k}") for k, name in enumerate(names)}
+
+
 def joined(collections: Sequence[Node]) -> Node:
-    """Return the collection of all features."""
+    """Return one collection of the features of several."""
     if len(collections) == 1:
         return collections[0]
     return call("Collection.flatten", collection=call("Collection", features=listed(collections)))
 
 
 def slim(graph: Graph, collection: Node) -> Node:
-    """Return the collection without geometries, which nobody asked for."""
+    """Return the collection without geometries, so that they are not sent back."""
     feature = argument("_eedask_feature")
     bare = call("Feature.setGeometry", feature=feature, geometry=constant(None))
     make = graph.function(["_eedask_feature"], bare)

@@ -18,7 +18,6 @@ from eedask.crs import METRES_PER_DEGREE, from_degrees
 from eedask.errors import InputError
 from eedask.grid import NativeProjection, invert
 from eedask.items.item import WorkItem
-from eedask.tables import outlines
 
 # Side of Earth Engine's input tiles, pixels.
 TILE = 256
@@ -57,7 +56,7 @@ class Batching(Protocol):
 
     @property
     def presumed(self) -> float:
-        """The weight of a request that is taken to work before anything is known."""
+        """The weight that a request may have before any request has shown what works."""
 
     @property
     def least(self) -> float:
@@ -89,7 +88,7 @@ class PointBatching:
 
     @property
     def presumed(self) -> float:
-        """So many points are taken to work before anything is known."""
+        """How many points a request may have before any request has shown what works."""
         return max(250.0, self.limits.items / 8)
 
     @property
@@ -129,12 +128,12 @@ class RegionBatching:
 
     @property
     def presumed(self) -> float:
-        """So many pixels are taken to work before anything is known."""
+        """How many pixels a request may have before any request has shown what works."""
         return self.limits.pixels / 8
 
     @property
     def least(self) -> float:
-        """The weight of a small region: its share of a request's own work."""
+        """The least weight of a region, however small, as a request has work of its own."""
         return self.limits.pixels / self.limits.items
 
     def on(self, native: NativeProjection | None) -> RegionBatching:
@@ -144,9 +143,10 @@ class RegionBatching:
     def batches(self, items: Sequence[WorkItem]) -> tuple[list[list[int]], list[float]]:
         """Return the positions of regions that share requests, and the weight of each."""
         scale = self.scale or (self.native.scale if self.native else None)
-        pixels = [expected_pixels(item, scale) for item in items]
-        vertices = [outlines.vertices(item) if self.outlined else 1 for item in items]
-        weights = [max(one, self.least) for one in pixels]
+        weights = np.maximum(expected_pixels(items, scale), self.least).tolist()
+        vertices = [1] * len(items)
+        if self.outlined:
+            vertices = shapely.get_num_coordinates([item.geometry for item in items]).tolist()
         return in_order(zip(vertices, weights, strict=True), self.limits), weights
 
 
@@ -233,10 +233,13 @@ def in_order(weights: Iterable[tuple[int, float]], limits: BatchLimits) -> list[
     return batches
 
 
-def expected_pixels(item: WorkItem, scale: float | None) -> float:
-    """Return roughly how many pixels of so many metres a region has."""
-    if item.geometry is None or not scale:
-        return 0.0
-    _, south, _, north = item.geometry.bounds
-    squeeze = float(np.cos(np.radians((south + north) / 2)))
-    return float(item.geometry.area) * squeeze * (METRES_PER_DEGREE / scale) ** 2
+def expected_pixels(items: Sequence[WorkItem], scale: float | None) -> NDArray[np.float64]:
+    """Return roughly how many pixels of so many metres each region has; 0 if that is unknown."""
+    shapes = np.array([item.geometry for item in items], dtype=object)
+    if not scale:
+        return np.zeros(len(shapes))
+    _, south, _, north = shapely.bounds(shapes).T
+    squeeze = np.cos(np.radians((south + north) / 2))
+    # Without a geometry, or with an empty one, bounds are NaN.
+    pixels = shapely.area(shapes) * squeeze * (METRES_PER_DEGREE / scale) ** 2
+    return np.asarray(np.nan_to_num(pixels), np.float64)

@@ -41,7 +41,7 @@ class Outlines:
             raise InputError(f"simplify is a number of metres above 0; got {self.simplify!r}")
 
     def usable(self, items: Sequence[WorkItem]) -> Iterator[WorkItem | ItemsError]:
-        """Yield each item with an outline that can be sent, or the error that there is none."""
+        """Yield each item with an outline that can be sent, or the error that tells why not."""
         unchanged = [False] * len(items) if self.simplify is not None else as_they_are(items)
         for item, ready in zip(items, unchanged, strict=True):
             try:
@@ -87,7 +87,7 @@ def vertices(item: WorkItem) -> int:
 
 
 def _wrapped(shape: BaseGeometry) -> BaseGeometry:
-    """Return a shape that reaches beyond 180 degrees as one of parts within them."""
+    """Return a shape cut at the antimeridian, with all longitudes from -180 to 180."""
     west, _, east, _ = shape.bounds
     if west >= -180 and east <= 180:
         return shape

@@ -9,17 +9,18 @@ from typing import Any
 
 from eedask.earthengine.methods import Send, ask, compute_value, reading
 from eedask.errors import InputError
+from eedask.expressions.graph import graphs
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
 from eedask.run.forecast import Bounds, Forecast
 from eedask.run.task import Job, Outcome, Records, Sender, Task
 from eedask.tables.bands import checked_bands
 from eedask.tables.classes import by_class
-from eedask.tables.features import features_by_item
+from eedask.tables.features import features_by_item, marked_properties
 from eedask.tables.grouping import PointBatching
 from eedask.tables.region_jobs import RegionJobs
 from eedask.tables.region_query import RegionQuery, columns_by_example
-from eedask.tables.table_forecast import of_points, with_pixels
+from eedask.tables.table_forecast import of_points, with_bytes, with_pixels
 from eedask.tables.table_task import TableTask
 
 
@@ -59,17 +60,23 @@ class ReduceTask(TableTask):
         """Return how many requests :meth:`prepare` sends: about the image, and its results."""
         return self.query.requests_before(samples)
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+    def of_partition(self, items: Sequence[WorkItem]) -> Forecast:
         """Return what is expected to be asked for the items, as far as it is known before."""
+        seen = graphs(self.query.image, items[:1])
+        return with_bytes(self._requests_and_pixels(items), seen[0] if seen else None)
+
+    def _requests_and_pixels(self, items: Sequence[WorkItem]) -> Forecast:
         scale, batching = self.query.lattice.scale, self.maker.batching
         if isinstance(batching, PointBatching) and not self.query.image.depends_on_item:
             usable = self.maker.usable(items)
             return of_points(items, usable, batching.limits, batching.presumed, scale)
-        found = super().forecast(items)
-        return found if self.query.points else with_pixels(found, items, scale)
+        found = super().of_partition(items)
+        if self.query.points:
+            return replace(found, pixels=Bounds.exactly(found.items - found.refused))
+        return with_pixels(found, items, scale)
 
     def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:
-        """Return the results for an item before columns are known; none if its image has no bands.
+        """Ask for an item's results, to see which columns they need; none if it has no bands.
 
         Raises
         ------
@@ -87,7 +94,7 @@ class ReduceTask(TableTask):
         return self.maker.on(native)
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets, of one request."""
+        """Send one request for all items of a job, and return the outcome of each."""
         rows, size = self._answered(sender.send, job.items, job.laid_out.tile_scale)
         return [self._outcome(row, size // len(rows)) for row in rows]
 
@@ -109,6 +116,6 @@ class ReduceTask(TableTask):
     def _outcome(self, found: Mapping[str, Any], share: int) -> Outcome:
         try:
             row = self.table.nulls if self.query.nulls(found) else self.table.values(found)
-            return Records([row], share)
+            return Records([row], share, marked_properties(found, self.query.properties))
         except InputError as error:
             return error

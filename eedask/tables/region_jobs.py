@@ -52,12 +52,12 @@ class RegionJobs:
 
     @property
     def presumed(self) -> float:
-        """The weight of a request that is taken to work before anything is known."""
+        """The weight that a request may have before any request has shown what works."""
         return self.batching.presumed
 
     @property
     def total(self) -> float:
-        """The weight of all items, or less."""
+        """A lower bound of the weight of all items of the run."""
         return self.of_run * self.batching.least
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
@@ -84,11 +84,11 @@ class RegionJobs:
         return f"tile_scale={_LARGER:g}", replace(self, tile_scale=_LARGER)
 
     def on(self, native: NativeProjection | None) -> RegionJobs:
-        """Return how jobs are made where the image has this grid, or none."""
+        """Return the same for an image whose grid is known; ``native`` is None if it has none."""
         return replace(self, batching=self.batching.on(native))
 
     def usable(self, items: Sequence[WorkItem]) -> list[WorkItem]:
-        """Return the items that can be sent, as they are sent."""
+        """Return the items that have an outline that can be sent, with that outline."""
         return [found for found in self._usable(items) if not isinstance(found, InputError)]
 
     def _usable(self, items: Sequence[WorkItem]) -> Iterator[WorkItem | InputError]:
@@ -105,7 +105,7 @@ class RegionJobs:
         return item if self.outlines is None else self.outlines.mended(item)
 
     def lighter(self, job: Job) -> Sequence[Job]:
-        """Return the job with smaller tiles, up to 16 times."""
+        """Return the job with a ``tileScale`` four times as large; empty if that is 16 already."""
         batch: Batch = job.laid_out
         if batch.tile_scale >= MOST_TILE_SCALE:
             return ()

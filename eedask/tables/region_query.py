@@ -32,7 +32,7 @@ from eedask.run.forecast import Bounds
 from eedask.tables.bands import BANDS_KEY, ExpectedBands, band_names
 from eedask.tables.classes import grouped_columns
 from eedask.tables.columns import Column, columns
-from eedask.tables.features import joined, point_features, region_features, slim
+from eedask.tables.features import joined, point_features, property_marks, region_features, slim
 from eedask.tables.reducers import Reducer
 
 # The pixels that the image itself has.
@@ -66,7 +66,7 @@ class About:
 
 @dataclass(frozen=True)
 class Group:
-    """What items of a request are reduced over together.
+    """The items of a request that have one image, and that image.
 
     Attributes
     ----------
@@ -105,6 +105,8 @@ class RegionQuery:
         are known.
     max_pixels : int, optional
         The most pixels that a region may have; no limit when None.
+    properties : tuple of str
+        Of each item's image, which are wanted besides.
 
     Raises
     ------
@@ -121,6 +123,7 @@ class RegionQuery:
     lattice: Lattice = _OWN_PIXELS
     bands: ExpectedBands | None = None
     max_pixels: int | None = None
+    properties: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_pixels is not None and not is_count(self.max_pixels):
@@ -133,7 +136,7 @@ class RegionQuery:
 
     @property
     def expressions(self) -> Mapping[str, Expression]:
-        """What the user stated it in, by what the user calls it."""
+        """The user's expressions, by the name of the argument that each came from."""
         region = {} if self.region is None else {"region": self.region}
         return {"image": self.image, **region}
 
@@ -167,10 +170,10 @@ class RegionQuery:
         for (key, crs), positions in self._grouped(items, graph).items():
             source = {"valueReference": key}
             reduced = source if image is None else image
-            marks: dict[str, Node] = {}
+            marks = property_marks(source, self.properties, graph)
             if self.bands is not None and masked is not None:
                 if image is None:
-                    marks = {BANDS_KEY: graph.shared(band_names(source))}
+                    marks[BANDS_KEY] = graph.shared(band_names(source))
                 reduced = self.bands.of(reduced, masked)
             features = call(
                 "Image.reduceRegions",
@@ -216,7 +219,7 @@ class RegionQuery:
         return region_features(chosen, self.region, marks, graph)
 
     def held_to(self, about: About) -> RegionQuery:
-        """Return the question with every image held to the bands of the one that is described."""
+        """Return the question that asks of every image the bands of the one that is described."""
         return replace(self, bands=ExpectedBands(about.bands, about.native))
 
     def describe(self, endpoint: Endpoint, send: Send, items: Sequence[WorkItem]) -> About:

@@ -82,7 +82,7 @@ class SeriesQuery:
 
     @property
     def expressions(self) -> Mapping[str, Expression]:
-        """What the user stated it in, by what the user calls it."""
+        """The user's expressions, by the name of the argument that each came from."""
         return self.regions.expressions
 
     @property
@@ -93,7 +93,7 @@ class SeriesQuery:
     def expression(
         self, items: Sequence[WorkItem], tile_scale: float, span: Span | None = None
     ) -> Encoded:
-        """Return what :func:`series_by_item` reads.
+        """Return the expression of a request, whose answer :func:`series_by_item` reads.
 
         Parameters
         ----------
@@ -134,12 +134,12 @@ class SeriesBatching:
 
     @property
     def presumed(self) -> float:
-        """So many pixels, of all images, are taken to work before anything is known."""
+        """How many pixels, of all images, a request may have before any has shown what works."""
         return self.regions.presumed
 
     @property
     def least(self) -> float:
-        """The weight of a small region on all images, or less."""
+        """A lower bound of the weight of a small region on all images."""
         return self.regions.least * self.images
 
     def on(self, native: NativeProjection | None) -> SeriesBatching:

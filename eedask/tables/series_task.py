@@ -36,7 +36,7 @@ from eedask.tables.series_query import (
     Span,
     series_by_item,
 )
-from eedask.tables.table_forecast import of_jobs, with_pixels
+from eedask.tables.table_forecast import of_jobs, unbounded
 from eedask.tables.table_task import TableTask
 from eedask.tables.values import MISFITS, fit, to_time
 
@@ -90,7 +90,7 @@ class SeriesTask(TableTask):
         times = Bounds.exactly(1 if self.query.is_shared else 0)
         return self.query.regions.requests_before(samples) + times
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+    def of_partition(self, items: Sequence[WorkItem]) -> Forecast:
         """Return what is expected to be asked for the items, or less.
 
         How many images there are is not known: there may be more requests, each for fewer items or
@@ -98,10 +98,10 @@ class SeriesTask(TableTask):
         """
         batching = replace(self._few(self._batching.regions), images=self._batching.images)
         found = of_jobs(replace(self.maker, batching=batching).jobs(items), self.presumed)
-        return with_pixels(found, items, None)
+        return unbounded(found)
 
     def _few(self, regions: RegionBatching) -> SeriesBatching:
-        """Return the batching of items, of fewer where each has a collection of its own."""
+        """Return the batching of items; jobs have fewer where each has a collection of its own."""
         if not self.query.is_shared:
             fewer = min(_MOST_UNKNOWN, regions.limits.items)
             regions = replace(regions, limits=replace(regions.limits, items=fewer))
@@ -125,19 +125,19 @@ class SeriesTask(TableTask):
         return self.maker.batching
 
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets; a single item's may take several requests."""
+        """Return the outcome of each item of a job; a single item may take several requests."""
         if len(job.items) > 1:
             return super().do(job, sender)
         with self.advising(job):
             return [self._by_spans(job, sender)]
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Return what each item of a job gets, of one request."""
+        """Send one request for all items of a job, and return the outcome of each."""
         rows, size = self._rows(job, sender, None)
         return [self._records(of_item, size // len(rows)) for of_item in rows]
 
     def _by_spans(self, job: Job, sender: Sender) -> Outcome:
-        """Return what the item of a job gets, of as many requests as it takes."""
+        """Return the outcome of the only item of a job, by as many requests as its series takes."""
         sizes: BatchSizes = sender.sizes
         weight = job.laid_out.weight
         allowed = sizes.admit(job, weight, sender.rest)
@@ -228,7 +228,10 @@ class SeriesTask(TableTask):
 
 
 def _span(times: Sequence[int], which: Range | None) -> Span | None:
-    """Return the span of some of the times; images that have none go with the first."""
+    """Return the span of time from the first to the last of some times; None for all of them.
+
+    Images that have no time belong to the first span.
+    """
     if which is None:
         return None
     first, after = which

@@ -31,7 +31,7 @@ _MOMENT_S = 1e-6
 
 
 class SizeSearch:
-    """How large the next request may be.
+    """Learns from the requests of a run how large the next one may be.
 
     Until a request of the presumed size was answered, only a few go at that size, so that few
     are under way in vain when it is too large: others wait for what becomes of them, and where
@@ -157,24 +157,24 @@ class SizeSearch:
 
     @property
     def _in_doubt(self) -> bool:
-        """Whether the size that is taken to work has not shown that it does, by and large."""
+        """Whether too few requests were answered to rely on the size that is in use."""
         return self._answers < (1 if self._fails == math.inf else _ENOUGH)
 
     def _has_room(self, size: float) -> bool:
-        """Whether a request may go at a size: if it was tried, or few others are as large."""
+        """Return whether a size has worked, or few requests as large are under way."""
         if size <= self._tried:
             return True
         as_large = sum(2 * other >= size for other, _ in self._untried.values())
         return as_large < max(1.0, _UNTRIED * self._total / size, 2.0 * self._answers)
 
     def _less(self, size: float) -> float:
-        """Return a smaller size at which a request may go."""
+        """Return a smaller size, at which a request may be sent at once."""
         while not self._has_room(size):
             size = max(size / 4, self._tried)
         return size
 
     def _is_general(self, size: float) -> bool:
-        """Whether a failure of a size that was taken to work tells of more than its own items."""
+        """Count a failure; return whether there are so many that the size in use is too large."""
         # The halves of one that failed are of its own items as well.
         self._strikes += 4 * size > self._works
         if not self._answers:

@@ -8,13 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from eedask.expressions.graph import Part
 from eedask.items.item import WorkItem
-from eedask.run.forecast import Bounds, Cell, Forecast
+from eedask.pixels.known_pixels import KnownPixels, known_pixels
+from eedask.run.forecast import UNKNOWN, Bounds, Cell, Forecast
 from eedask.run.task import Job
 from eedask.tables.grouping import BatchLimits, expected_pixels, tiles_of
-
-# Of a band: a byte of its value, or more, and one of its mask.
-_LEAST_BYTES = Bounds(2, None)
 
 
 def of_jobs(jobs: Iterable[Job], presumed: float) -> Forecast:
@@ -83,13 +82,32 @@ def of_points(
     return Forecast(len(items), refused, requests, pixels, cells=cells)
 
 
+def unbounded(forecast: Forecast) -> Forecast:
+    """Return a forecast in which there may be more requests than those that are known of."""
+    return replace(forecast, requests=replace(forecast.requests, most=None))
+
+
 def with_pixels(forecast: Forecast, items: Sequence[WorkItem], scale: float | None) -> Forecast:
     """Return a forecast of regions with the pixels that are expected in them.
 
     Where the size of a pixel is not known, pixels bound no request: there may be more requests.
     """
     if scale is None:
-        return replace(forecast, requests=replace(forecast.requests, most=None))
-    count = round(sum(expected_pixels(item, scale) for item in items))
-    pixels = Bounds(count, count, about=True)
-    return replace(forecast, pixels=pixels, nbytes=pixels * _LEAST_BYTES)
+        return unbounded(forecast)
+    count = round(float(expected_pixels(items, scale).sum()))
+    return replace(forecast, pixels=Bounds(count, count, about=True))
+
+
+def with_bytes(forecast: Forecast, image: Part | None) -> Forecast:
+    """Return a forecast with the bytes of its pixels, as far as the image's expression tells them.
+
+    Parameters
+    ----------
+    forecast : Forecast
+    image : Part, optional
+        The image of an item; None where it cannot be built.
+    """
+    if forecast.pixels == UNKNOWN:
+        return forecast
+    known = KnownPixels() if image is None else known_pixels(image)
+    return replace(forecast, nbytes=forecast.pixels * known.pixel_bytes)

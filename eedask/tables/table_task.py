@@ -19,11 +19,11 @@ from eedask.tables.table_forecast import of_jobs
 
 
 class Query(Protocol):
-    """What is asked for items."""
+    """The question to Earth Engine of a table's task."""
 
     @property
     def expressions(self) -> Mapping[str, Expression]:
-        """What the user stated it in, by what the user calls it."""
+        """The user's expressions, by the name of the argument that each came from."""
 
 
 class JobMaker(Protocol):
@@ -31,17 +31,17 @@ class JobMaker(Protocol):
 
     @property
     def presumed(self) -> float:
-        """The weight of a request that is taken to work before anything is known."""
+        """The weight that a request may have before any request has shown what works."""
 
     @property
     def total(self) -> float:
-        """The weight of all of the run's items, or less."""
+        """A lower bound of the weight of all items of the run."""
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
         """Return jobs of items that share requests."""
 
     def lighter(self, job: Job) -> Sequence[Job]:
-        """Return what may succeed where a job of one item is too large; nothing if nothing."""
+        """Return jobs to try instead of one of a single item that is too large; or none."""
 
     def too_long(self, item: WorkItem) -> str:
         """Return what to do about an item whose request alone is longer than Earth Engine takes."""
@@ -81,7 +81,7 @@ class TableTask(BatchedTask):
 
     @property
     def expressions(self) -> Mapping[str, Expression]:
-        """What the user stated it in, by what the user calls it."""
+        """The user's expressions, by the name of the argument that each came from."""
         return self.query.expressions
 
     @property
@@ -91,12 +91,12 @@ class TableTask(BatchedTask):
 
     @property
     def presumed(self) -> float:
-        """The weight of a request that is taken to work before anything is known."""
+        """The weight that a request may have before any request has shown what works."""
         return self.maker.presumed
 
     @property
     def total(self) -> float:
-        """The weight of all of the run's items, or less."""
+        """A lower bound of the weight of all items of the run."""
         return self.maker.total
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
@@ -111,12 +111,17 @@ class TableTask(BatchedTask):
         """Return none: there is one way only, unless a subclass knows others."""
         return {}
 
-    def forecast(self, items: Sequence[WorkItem]) -> Forecast:
+    def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
         """Return what is expected to be asked for the items, as far as it is known before."""
+        starts = range(0, len(items), size)
+        return Forecast.total(self.of_partition(items[start : start + size]) for start in starts)
+
+    def of_partition(self, items: Sequence[WorkItem]) -> Forecast:
+        """Return what is expected to be asked for the items of a partition."""
         return of_jobs(self.maker.jobs(items), self.presumed)
 
     def lighter(self, job: Job) -> Sequence[Job]:
-        """Return what may succeed where a job of one item is too large; nothing if nothing."""
+        """Return jobs to try instead of one of a single item that is too large; or none."""
         return self.maker.lighter(job)
 
     def too_long(self, item: WorkItem) -> str:

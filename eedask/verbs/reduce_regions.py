@@ -39,6 +39,7 @@ def reduce_regions(
     tile_scale: float = 1,
     max_pixels_per_region: int | None = None,
     classes: Sequence[float | str] | None = None,
+    properties: Sequence[str] = (),
     invalid: str = "fail",
     simplify: float | None = None,
     batch_size: int = 1000,
@@ -85,7 +86,8 @@ def reduce_regions(
         A function from an item to a region that Earth Engine has (an ``ee.Geometry``,
         ``ee.Feature`` or ``ee.FeatureCollection``), such as
         ``lambda item: table.filter(ee.Filter.eq("ID", item["ID"]))``. The items then need no
-        geometry, and none is sent.
+        geometry, and none is sent. What the region's feature has besides, such as its name, is
+        best fetched with the items: ``items.from_features(table, properties=["ID", "NAME"])``.
     weighted : bool
         Whether pixels count by the fraction of them that lies inside and by their mask, as Earth
         Engine's "mean", "sum", "stdDev" and "variance" do; otherwise every pixel whose centre is
@@ -105,6 +107,11 @@ def reduce_regions(
         An item with a class that is not stated fails, with a message that names it. When classes
         are not given, the values are kept as a map from class to value in one column, and
         ``result.table(layout="wide")`` finds the classes when it is read.
+    properties : sequence of str
+        Properties of the image, such as "system:index" or "CLOUD_COVER", to have in the manifest
+        and the table, null where an image lacks one. They come in the answers with the values, so
+        that they cost no request. Where a column of that name is there already, it is called
+        ``image_NAME``.
     invalid : {"fail", "repair"}
         What happens to an item whose geometry is not valid. "fail": it gets a row with status
         "failed" in the manifest. "repair": its geometry is made valid with
@@ -169,7 +176,8 @@ def reduce_regions(
     sending = Sending(
         concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
     )
-    asked = Reduction(image, as_reducer(reducer, weighted=weighted), region, scale, crs, tile_scale)
+    how = as_reducer(reducer, weighted=weighted)
+    asked = Reduction(image, how, region, scale, crs, tile_scale, properties=properties)
     outlines = outlines_as(invalid, simplify)
     checked = check_regions(items, region)
     labels = class_labels(classes)

@@ -18,6 +18,7 @@ from eedask.errors import InputError
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.expressions.digest import digest
 from eedask.grid import Lattice
+from eedask.items.from_earth_engine import check_properties
 from eedask.items.item import sample_items
 from eedask.tables.columns import Table
 from eedask.tables.grouping import Batching
@@ -52,6 +53,8 @@ class Reduction:
     described : ee.Image or callable, optional
         An image, or a function from an item to one, that has the same bands and projection as all
         that is reduced; ``image`` itself when None.
+    properties : sequence of str
+        Of the image, which the manifest and the table are to have; not of a collection's images.
     """
 
     image: Any
@@ -62,8 +65,10 @@ class Reduction:
     tile_scale: float
     expect: type = ee.Image
     described: Any = None
+    properties: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        check_properties(self.properties)
         if self.region is not None and self.lattice.crs == UTM:
             raise InputError(
                 "crs='utm' needs the items' own geometries, which region= does without; state a"
@@ -74,6 +79,11 @@ class Reduction:
     def lattice(self) -> Lattice:
         """The crs and scale of the pixels that are reduced; the image's own unless stated."""
         return Lattice(NATIVE if self.crs is None else self.crs, self.scale)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The properties that are wanted, each once."""
+        return tuple(dict.fromkeys(self.properties or ()))
 
     def query(self, items: gpd.GeoDataFrame, *, points: bool = False) -> RegionQuery:
         """Return the question to Earth Engine about checked items.
@@ -92,6 +102,7 @@ class Reduction:
             region=None if self.region is None else compile_expression(self._place, samples),
             points=points,
             lattice=self.lattice,
+            properties=self._names,
         )
 
     def maker(self, items: gpd.GeoDataFrame, batching: Batching, outlines: Outlines) -> RegionJobs:
@@ -120,6 +131,7 @@ class Reduction:
             "reducer_expression": digest(self.reducer.expression),
             "scale": self.lattice.scale,
             "crs": self.lattice.crs,
+            "properties": self._names,
             "group": None if self.reducer.groups is None else self.reducer.groups.name,
         }
 

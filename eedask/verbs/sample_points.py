@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ee
@@ -31,6 +31,7 @@ def sample_points(
     out: str | os.PathLike[str],
     scale: float | None = None,
     crs: Any = None,
+    properties: Sequence[str] = (),
     batch_size: int = 1000,
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
@@ -60,6 +61,11 @@ def sample_points(
     crs : str or anything pyproj takes, optional
         The crs that pixels lie in: a code, ``"utm"`` for each point's own zone, or ``"native"``
         (the default) for that of the image's first band.
+    properties : sequence of str
+        Properties of the image, such as "system:index" or "CLOUD_COVER", to have in the manifest
+        and the table, null where an image lacks one. They come in the answers with the values, so
+        that they cost no request. Where a column of that name is there already, it is called
+        ``image_NAME``.
     batch_size : int
         Points in a request at most, up to 2,500.
     concurrency : int
@@ -106,7 +112,7 @@ def sample_points(
     sending = Sending(
         concurrency, rate, retry, deadline, workload_tag, credentials, partition_size, endpoint
     )
-    asked = Reduction(image, as_reducer("first"), None, scale, crs, 1)
+    asked = Reduction(image, as_reducer("first"), None, scale, crs, 1, properties=properties)
     checked = check_items(items, geometry=True, reserved=RESERVED, missing=True)
     if not checked.geometry.dropna().geom_type.eq("Point").all():
         kinds = sorted(set(checked.geometry.dropna().geom_type))

@@ -15,6 +15,7 @@ from mounted import SERIES
 import eedask
 from eedask.errors import InputError, ItemsError
 from eedask.items import cross, date_ranges
+from eedask.tables.composites import spans
 
 times = st.datetimes(datetime.datetime(1960, 1, 1), datetime.datetime(2090, 1, 1))
 freqs = st.sampled_from(["D", "8D", "W", "MS", "2MS", "QS", "YS", "36h", "17min"])
@@ -32,6 +33,22 @@ def test_ranges_cover_the_span_half_open_and_meet(start, length, freq):
     assert [str(dtype) for dtype in found.dtypes] == ["datetime64[ms, UTC]"] * 2
     assert found.index.is_unique
     assert pd.to_datetime(found.index, utc=True, format="ISO8601").tolist() == list(found["start"])
+
+
+@given(times, st.timedeltas(datetime.timedelta(days=70), datetime.timedelta(days=400)), freqs)
+def test_spans_of_composites_are_the_ranges_that_begin_at_borders(start, length, freq):
+    start = start.replace(microsecond=0)
+    try:
+        laid = spans(freq, start, start + length)
+    except InputError:
+        assert freq == "YS"
+        return
+    ranges = date_ranges(start, start + length, freq)
+    begins = [int(t.timestamp() * 1000) for t in ranges["start"]]
+    assert [begin for begin, _ in laid] == begins[begins[0] != laid[0][0] :]
+    assert [end for _, end in laid[:-1]] == [begin for begin, _ in laid[1:]]
+    # The last is whole.
+    assert laid[-1][1] >= int(ranges["end"].iloc[-1].timestamp() * 1000)
 
 
 @pytest.mark.parametrize(

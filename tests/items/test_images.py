@@ -265,3 +265,20 @@ def test_without_an_initialised_client_it_is_said_how_to_initialise_it(initializ
                 builder("some/collection")
     finally:
         initialize()
+
+
+def test_an_address_that_is_none_is_refused_before_anything_is_asked(asked):
+    builders = [
+        lambda **more: from_features(ee.FeatureCollection([]), **more),
+        lambda **more: image_ids(scenes(), **more),
+        lambda **more: image_ids(scenes(), near=PLACES, **more),
+        lambda **more: stratified_sample(
+            ee.Image(FIELD), "b1", ee.Geometry.Point(DENVER), 30, 5, **more
+        ),
+        lambda **more: covering_grid(shapely.box(0, 0, 1, 1), align=ee.Image(FIELD), **more),
+    ]
+    for build in builders:
+        with pytest.raises(InputError, match="endpoint='nearest' is not known; choose one of auto"):
+            build(endpoint="nearest")
+    assert asked() == 0
+    assert len(image_ids(scenes(), endpoint="standard")) == len(image_ids(scenes()))

@@ -159,7 +159,7 @@ def fetched(pages, monkeypatch):
     """Return what is read of a table that a server of the test's own answers with."""
     with serving(pages.answer) as url:
         endpoint = Endpoint(url, "p", auth="anonymous")
-        monkeypatch.setattr(from_earth_engine, "endpoint_of_client", lambda: endpoint)
+        monkeypatch.setattr(from_earth_engine, "endpoint_of_client", lambda name: endpoint)
         return from_features(ee.FeatureCollection([]))
 
 

@@ -72,6 +72,9 @@ def test_the_manifest_has_the_grid_of_the_geotiff_for_every_format(
             opened = other.open(item_id)
             shape = opened.shape if fmt == "npy" else opened.size[::-1]
             assert shape == (row["height"], row["width"])
+    parts = pq.read_table(tmp_path / "tif" / "manifest")
+    written = zip(parts["id"].to_pylist(), map(tuple, parts["transform"].to_pylist()), strict=True)
+    assert tif.manifest["transform"].to_dict() == dict(written)
 
 
 def test_a_chip_of_many_requests_lies_where_it_would_in_one(earth_engine, points, tmp_path):

@@ -97,9 +97,9 @@ def test_tiles_are_of_the_images_own_grid():
 def test_pixels_of_a_region_are_expected_by_its_area():
     square = WorkItem(0, shapely.box(10, 59.995, 10.01, 60.005))
     # A square of 0.01 degrees at 60 north is 1.1 km by half of that.
-    assert expected_pixels(square, 10) == pytest.approx(111.3 * 55.66, rel=0.01)
-    assert expected_pixels(WorkItem(0), 10) == 0
-    assert expected_pixels(square, None) == 0
+    found = expected_pixels([square, WorkItem(0), WorkItem(1, shapely.Polygon())], 10)
+    assert found == pytest.approx([111.3 * 55.66, 0, 0], rel=0.01)
+    assert expected_pixels([square], None) == [0]
 
 
 class Fake(BatchedTask):

@@ -193,6 +193,8 @@ def test_a_collection_of_each_items_own(earth_engine, fields, tmp_path):
         ({"freq": "8D"}, "needs start= and end="),
         ({"freq": "8 days!", "start": "2016", "end": "2017"}, "8 days!"),
         ({"freq": "MS", "start": "2016-01-02", "end": "2016-01-03"}, "no span"),
+        ({"freq": "8D", "start": "2016", "end": "2015"}, "end is after start"),
+        ({"freq": "8D", "start": "2016", "end": "soon"}, "end is a date such as .* got 'soon'"),
         ({"freq": "MS", "start": "2016", "end": "2017", "composite": "best"}, "best"),
         ({"freq": "MS", "mosaic_by_day": True}, "choose one"),
         ({"start": "2016"}, "filterDate"),

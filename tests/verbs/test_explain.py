@@ -166,10 +166,12 @@ def test_points_share_requests_within_the_bounds(earth_engine, rasters, tmp_path
     plan = eedask.sample_points(items, scene(), out=tmp_path, scale=5, batch_size=500)
     found = explained(earth_engine, plan)
     assert found.pixels == Bounds.exactly(2500)
+    assert found.nbytes == Bounds(2500 * 3 * 2, 2500 * 3 * 9)
     _, sent = run(earth_engine, plan)
     assert found.requests.least <= sent <= found.requests.most
     assert found.requests.most < 100
-    assert any("items.covering_grid" in words for words in found.warnings)
+    (told,) = (words for words in found.warnings if "items.covering_grid" in words)
+    assert "1 cell of pixels, a request each, would hold what 5 requests ask for" in told
     wide = gpd.GeoDataFrame(
         geometry=shapely.points(np.random.default_rng(2).uniform(-60, 60, (2500, 2))), crs=4326
     )
@@ -202,6 +204,10 @@ def test_regions_and_series_take_at_least_what_is_said(earth_engine, points, tmp
     expected = metres.buffer(60).area.sum() / 900
     assert found.pixels.about
     assert found.pixels.least == pytest.approx(expected, rel=0.02)
+    assert found.nbytes == Bounds(2 * found.pixels.least, None, about=True)
+    cast = ee.Image(FIELD).select(0).toInt16()
+    told = eedask.reduce_regions(fields, cast, "mean", out=tmp_path / "a", scale=30).explain()
+    assert told.nbytes.least == told.nbytes.most == 3 * found.pixels.least
     native = eedask.reduce_regions(fields, ee.Image(FIELD), "mean", out=tmp_path / "b")
     assert explained(earth_engine, native).requests.most is None
     series = ee.ImageCollection(SERIES)

@@ -46,8 +46,9 @@ def _crs(name: str) -> CRS:
 def footprint(projection: Projection, width: int, height: int) -> Geometry:
     """Return the outline of a raster as a planar polygon in EPSG:4326.
 
-    Edges of the raster become several straight edges in degrees. If corners of the raster lie
-    outside of its crs, as those of the whole world in a sinusoidal, the result is the world.
+    Edges of the raster become several straight edges in degrees. Across the antimeridian,
+    longitudes go on beyond 180. If corners of the raster lie outside of its crs, as those of the
+    whole world in a sinusoidal, the result is the world.
     """
     t = projection.transform
     cols, rows = _rectangle()
@@ -56,8 +57,14 @@ def footprint(projection: Projection, width: int, height: int) -> Geometry:
     back = np.abs(np.array(from_degrees(projection.crs).transform(lon, lat)) - (x, y))
     if not (back < abs(t.a) + abs(t.b)).all():  # also where it is not finite
         return Geometry(_WORLD, geodesic=False)
-    outline = cast(shapely.Polygon, shapely.polygons(np.column_stack([lon, lat])))
+    outline = cast(shapely.Polygon, shapely.polygons(np.column_stack([_going_on(lon), lat])))
     return Geometry(outline, geodesic=False)
+
+
+def _going_on(lon: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the longitudes of a ring without jumps of 360 degrees; as they are around a pole."""
+    closed = np.unwrap(np.append(lon, lon[0]), period=360)
+    return closed[:-1] if abs(closed[-1] - closed[0]) < 180 else lon
 
 
 def ring(outline: Geometry) -> Geometry:

@@ -33,7 +33,17 @@ _STRIPED = 512
 
 _BLOCK = {"tiled": True, "blockxsize": 256, "blockysize": 256}
 
-# The quickest compression that every reader knows. Bands are written one after the other, and so
+# The quickest compression that every reader knows. Of 256 x 256 noisy pixels in three bands, the
+# best of 40 files of GDAL 3.10 took, and had:
+#
+#                     uint8             float32
+#     none            1.8 ms, 197 kB    3.9 ms, 787 kB
+#     deflate 1       4.0 ms, 165 kB    8.3 ms, 692 kB
+#     + predictor     6.1 ms, 120 kB   11.7 ms, 606 kB
+#     LZW             7.2 ms, 187 kB   13.9 ms, 846 kB
+#     zstd 1          4.2 ms, 166 kB    4.9 ms, 693 kB    (many readers do not have it)
+#
+# Bands are written one after the other, and so
 # not interleaved. Three bands of bytes are no picture unless somebody says so.
 _PROFILE = {
     "driver": "GTiff",

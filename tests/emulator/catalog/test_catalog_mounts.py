@@ -15,6 +15,7 @@ import shapely
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import Transformer
 from rasterio.enums import ColorInterp
 
 from eedask.emulator.catalog import Catalog
@@ -22,6 +23,7 @@ from eedask.emulator.catalog.dates import date_in_name, millis
 from eedask.emulator.catalog.mounts.pyramids import reduced
 from eedask.emulator.catalog.mounts.raster_file import RasterFile, read_header
 from eedask.emulator.errors import EarthEngineError
+from eedask.emulator.geometry.geometry import touches
 from eedask.emulator.pixels.native_sources import Window
 from eedask.emulator.pixels.native_tiles import native_pixels
 from eedask.emulator.pixels.raster import Pixels
@@ -60,6 +62,29 @@ def open_source(path, policy="MEAN"):
 def random_bands(seed, count=2, height=37, width=53, dtype="uint8"):
     rng = np.random.default_rng(seed)
     return rng.integers(0, 200, (count, height, width)).astype(dtype)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32660", "EPSG:32701"])
+def test_a_raster_across_the_antimeridian_lies_on_both_sides_of_it(tmp_path, crs):
+    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(180, -16.5)
+    transform = Affine(100, 0, x - 5000, 0, -100, y + 5000)
+    path = write(tmp_path / "a.tif", random_bands(1, 1, 100, 300), crs, transform)
+    image = Catalog({"a": path}).load_image("a")
+    # It reaches from 5 km west of 180 degrees to 25 km east of it; a degree has 106.7 km there.
+    places = {179.94: False, 179.96: True, -179.96: True, -179.8: True, -179.7: False, 0: False}
+    for longitude, there in places.items():
+        point = shapely.Point(longitude, -16.5)
+        assert image.footprint.lonlat.covers(point) == there, longitude
+        assert touches(image.footprint, point.bounds) == there, longitude
+    assert image.properties["system:footprint"].shape.is_ring
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3031", "EPSG:3995"])
+def test_the_outline_of_a_raster_around_a_pole_does_not_go_beyond_180_degrees(tmp_path, crs):
+    transform = Affine(1e5, 0, -2e6, 0, -1e5, 2e6)
+    path = write(tmp_path / "a.tif", random_bands(1, 1, 40, 40), crs, transform)
+    west, _, east, _ = Catalog({"a": path}).load_image("a").footprint.shape.bounds
+    assert -180 <= west < east <= 180
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])

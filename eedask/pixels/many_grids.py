@@ -1,0 +1,156 @@
+"""Where the chips of many items lie, all of them at once.
+
+Placing one item by itself takes some 0.2 ms, most of it in calls of shapely and pyproj that place
+thousands in hardly more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import repeat
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from eedask.crs import UTM, from_degrees, utm_crs
+from eedask.grid import PixelGrid, centred, covered, grid_at
+from eedask.items.item import WorkItem
+from eedask.pixels.layout import Layout
+
+# More blocks than there are on the Earth beside each other.
+_BLOCKS = 2**32
+
+# By how much the sides of a box move when it is widened by 1.
+_OUTWARDS = np.array([-1.0, -1.0, 1.0, 1.0])
+
+# Outlines of more vertices an item, on average, are taken for their boxes in estimates.
+_MOST_VERTICES = 20
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the chips of several items lie. Elements of items that have no place mean nothing.
+
+    Attributes
+    ----------
+    crs : ndarray of str, shape (items,)
+    first : ndarray of int64, shape (items, 2)
+        Row and column of each chip's first pixel, on its lattice.
+    shapes : ndarray of int64, shape (items, 2)
+        Rows and columns.
+    placed : ndarray of bool, shape (items,)
+        Whether the item has a place.
+    about : bool
+        Whether shapes are estimates, which may be off by a row or column, or by some per cent.
+    """
+
+    crs: NDArray[np.object_]
+    first: NDArray[np.int64]
+    shapes: NDArray[np.int64]
+    placed: NDArray[np.bool_]
+    about: bool = False
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The crs that chips are in."""
+        return frozenset(self.crs[self.placed])
+
+    def cells(self) -> frozenset[tuple[str, int]]:
+        """Return the cells that the chips lie in, which are as large as the chips, of one shape.
+
+        They are blocks of a lattice: each has its crs, and a number that its row and column of
+        blocks make.
+        """
+        shape, found = self.shapes[:1], set[tuple[str, int]]()
+        for crs in self.names:
+            here = self.placed & (self.crs == crs)
+            low, high = self.first[here] // shape, (self.first[here] + shape - 1) // shape
+            rows, columns = (low[:, 0], high[:, 0]), (low[:, 1], high[:, 1])
+            numbers = [row * _BLOCKS + column for row in rows for column in columns]
+            found.update(zip(repeat(crs), np.unique(numbers).tolist(), strict=False))
+        return frozenset(found)
+
+
+def grids(layout: Layout, items: Sequence[WorkItem]) -> list[PixelGrid | Exception]:
+    """Return the grid of each item's chip, or the error because of which it has none.
+
+    They are those of :meth:`~eedask.pixels.layout.Layout.grid`, whose lattice is not native.
+    """
+    shape = layout.shape
+    if shape is None:
+        return [_grid(layout, item) for item in items]
+    places = placed(layout, items)
+    lattices = {crs: layout.transform(crs) for crs in places.names}
+    return [
+        grid_at(crs, lattices[crs], row, column, shape) if there else _grid(layout, item)
+        for item, crs, (row, column), there in zip(
+            items, places.crs, places.first.tolist(), places.placed, strict=True
+        )
+    ]
+
+
+def _grid(layout: Layout, item: WorkItem) -> PixelGrid | Exception:
+    try:
+        return layout.grid(item)
+    except Exception as error:
+        return error
+
+
+def placed(layout: Layout, items: Sequence[WorkItem]) -> Places:
+    """Return where the chips of items lie: exactly if the layout has a shape, or else about."""
+    geometries = np.array([item.geometry for item in items], dtype=object)
+    centres = np.asarray(shapely.centroid(geometries), object)
+    # Some versions of GEOS refuse to tell the coordinates of empty points.
+    centres[shapely.is_empty(centres)] = None
+    xy = np.stack([shapely.get_x(centres), shapely.get_y(centres)], axis=1)
+    there = np.asarray(np.isfinite(xy).all(axis=1), np.bool_)
+    crs = np.full(len(items), layout.lattice.crs, dtype=object)
+    if layout.lattice.crs == UTM:
+        crs[there] = utm_crs(*xy[there].T)
+    first = np.zeros((len(items), 2), np.int64)
+    shapes = np.ones((len(items), 2), np.int64)
+    for name in set(crs[there]):
+        here = np.flatnonzero(there & (crs == name))
+        if layout.shape is None:
+            near = [items[k] for k in here.tolist()]
+            own = [item.bounds if item.crs == name else None for item in near]
+            boxes = _boxes(name, geometries[here], own) + layout.margin(name) * _OUTWARDS
+            row, column, *sides = covered(layout.transform(name), *boxes.T)
+        else:
+            x, y = _projected(name, xy[here]).T
+            row, column = centred(layout.transform(name), x, y, layout.shape)
+            sides = [np.full(len(here), side) for side in layout.shape]
+        finite = np.isfinite([row, column, *sides]).all(axis=0)
+        there[here[~finite]] = False
+        first[here[finite]] = np.stack([row, column], axis=1)[finite]
+        shapes[here[finite]] = np.stack(sides, axis=1)[finite]
+    return Places(crs, first, shapes, there, about=layout.shape is None)
+
+
+def _projected(crs: str, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points in a crs, shape (points, 2); NaN where it cannot hold them."""
+    found = np.stack(from_degrees(crs).transform(*xy.T), axis=1)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _boxes(
+    crs: str, geometries: NDArray[np.object_], own: Sequence[tuple[float, ...] | None]
+) -> NDArray[np.float64]:
+    """Return the bounds in a crs, shape (geometries, 4); their own where these are known.
+
+    Others are those of the vertices, between which edges may bend.
+    """
+    outlines: NDArray[np.object_] = geometries
+    if shapely.get_num_coordinates(geometries).mean() > _MOST_VERTICES:
+        outlines = np.asarray(shapely.box(*shapely.bounds(geometries).T))
+    xy, which = shapely.get_coordinates(outlines, return_index=True)
+    projected = _projected(crs, xy)
+    start = np.searchsorted(which, np.arange(len(outlines)))
+    low, high = np.minimum.reduceat(projected, start), np.maximum.reduceat(projected, start)
+    boxes = np.concatenate([low, high], axis=1)
+    for k, bounds in enumerate(own):
+        if bounds is not None:
+            boxes[k] = bounds
+    return boxes
