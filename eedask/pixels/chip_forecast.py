@@ -90,9 +90,9 @@ class ChipSizes:
 
 
 def of_files(files: Sequence[Forecast]) -> Forecast:
-    """Return what an item takes, of what each of its files takes."""
+    """Return what items take, of what the files of each image take: all have one of each."""
     a_cell = sum(one.a_cell for one in files)
-    return replace(Forecast.total(files), items=1, a_cell=a_cell)
+    return replace(Forecast.total(files), items=files[0].items, a_cell=a_cell)
 
 
 @lru_cache(maxsize=1024)

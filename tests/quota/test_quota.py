@@ -742,7 +742,7 @@ def test_closing_wakes_all_who_wait():
         assert isinstance(holder.raised, RunStopped)
     first.end()
     assert first.raised is None
-    with pytest.raises(RunStopped, match="waited for a slot"), limiter.slot():
+    with pytest.raises(RunStopped, match="waited for the quota"), limiter.slot():
         pass
 
 

@@ -12,6 +12,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eedask.earthengine.endpoint import Request
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, TooLargeError
 from eedask.grid import NativeProjection
@@ -23,6 +24,7 @@ from eedask.run.task import Job
 from eedask.tables.batch_sizes import BatchSizes
 from eedask.tables.batches import Batch, BatchedTask
 from eedask.tables.grouping import BatchLimits, by_tile, expected_pixels, in_order, tiles_of
+from eedask.watching.compute_sample import ComputeSample
 from eedask.watching.partition_counts import PartitionCounts
 
 TILES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=120)
@@ -265,7 +267,7 @@ def test_those_that_wait_hold_no_slot():
 
     class Sending(Fake):
         def ask(self, job, sender):
-            sender.send(SimpleNamespace(divisible=False))
+            sender.send(Request("POST", "nowhere"))
             return [None] * len(job.items)
 
     class Gate:
@@ -280,7 +282,10 @@ def test_those_that_wait_hold_no_slot():
 
     task, slots, gate = Sending(most=1e9, total=4000.0), CountedSlots(8), Gate()
     sizes, spec = BatchSizes(250, 4000, patience_s=30), SimpleNamespace(policy=RetryPolicy())
-    process = SimpleNamespace(spec=spec, limiter=slots, connection=gate, sizes=sizes)
+    reporter = SimpleNamespace(sample=ComputeSample())
+    process = SimpleNamespace(
+        spec=spec, limiter=slots, connection=gate, sizes=sizes, reporter=reporter
+    )
     counts = PartitionCounts(0, (), (), 1.0)
     jobs = [Job(tuple(map(WorkItem, range(250))), Batch((1.0,) * 250, 1)) for _ in range(16)]
     pool = RequestPool(8, slots)
@@ -288,7 +293,7 @@ def test_those_that_wait_hold_no_slot():
         0, lambda job, held: task.do(job, JobSender(process, counts, job, held)), jobs
     )
     until = time.monotonic() + 20
-    while len(slots.ends) < 7 and time.monotonic() < until:
+    while (len(slots.ends) < 7 or not gate.sent) and time.monotonic() < until:
         time.sleep(0.01)
     assert (gate.sent, slots.ends) == (1, ["unused"] * 7)
     # Seven of the eight are free for others.
