@@ -10,6 +10,10 @@ from eedask.errors import InputError
 from eedask.quota.messages import DEFAULT_CEILING, Ceiling
 
 _LARGEST_PARTITION = 250
+# Those that a process works on at once, four, then fill the 40 slots of the default quota.
+_SMALLEST_PARTITION = 10
+# Partitions at least, where there are items enough, so that all workers get some.
+_FEWEST = 16
 
 
 @dataclass(frozen=True)
@@ -45,5 +49,5 @@ class RunOptions:
 
     def partition_of(self, count: int) -> int:
         """Return how many items a partition has when there are ``count`` in all."""
-        # At least 16 partitions where there are items enough, so that all workers get some.
-        return int(self.partition_size or min(_LARGEST_PARTITION, -(-count // 16)))
+        shared = max(_SMALLEST_PARTITION, -(-count // _FEWEST))
+        return int(self.partition_size or min(_LARGEST_PARTITION, shared))

@@ -144,7 +144,7 @@ def _collect(
             counts.add(one.row)
         process.ask_costs()
         process.reporter.tell(counts)
-        if over or time.monotonic() - flushed > spec.flush_s:
+        if not over and time.monotonic() - flushed > spec.flush_s:
             found.flush(process)
             stats.write()
             flushed = time.monotonic()

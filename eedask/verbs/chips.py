@@ -193,7 +193,7 @@ def chips(
         an emulator, is kept whatever stands here. A dataset that was begun on one is gone on with
         on the other.
     partition_size : int, optional
-        Items in a Dask partition. When not given: a 16th of the items, at most 250.
+        Items in a Dask partition. When not given: a 16th of the items, from 10 to 250.
 
     Returns
     -------

@@ -131,6 +131,7 @@ def test_a_dataset_grows_by_partitions(tmp_path):
 
 
 @pytest.mark.parametrize("after", range(5))
+@pytest.mark.cross(2)
 def test_a_death_at_any_write_leaves_a_whole_dataset(tmp_path, after):
     dataset = filled(tmp_path)
     url = dataset.folder.url

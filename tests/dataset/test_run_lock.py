@@ -137,6 +137,7 @@ def test_signs_of_life_are_given_and_a_run_that_was_taken_over_hears_of_it(folde
 @pytest.mark.parametrize(
     "place", ["{}", "memory://{}", pytest.param("file://{}", marks=pytest.mark.slow)]
 )
+@pytest.mark.cross(2)
 def test_two_runs_of_a_plan_at_once_and_a_run_after_them(
     earth_engine, points, tmp_path, threads, monkeypatch, place
 ):

@@ -22,6 +22,7 @@ def send(url, request, deadline):
 
 
 @pytest.mark.parametrize("where", DRIPS)
+@pytest.mark.cross(2)
 def test_a_drip_ends_at_the_deadline(where):
     with serving(lambda handler: drip(handler, where, 5)) as url:
         started = time.monotonic()

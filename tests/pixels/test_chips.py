@@ -277,6 +277,7 @@ def test_polygons_are_covered_by_their_chips(earth_engine, rasters, points, tmp_
 
 @pytest.mark.parametrize("region", [127.0, lambda item: item.geometry.buffer(127).bounds()])
 @pytest.mark.parametrize("crs", [None, "EPSG:26914"])
+@pytest.mark.cross(2)
 def test_a_region_gives_what_the_client_itself_would_download(
     earth_engine, points, tmp_path, region, crs
 ):

@@ -156,6 +156,7 @@ def test_a_mask_as_a_band(world, readings, tmp_path, fmt):
     ("fmt", "dtype", "bands"),
     [("tif", "uint8", None), ("tif", "float32", ["b2", "b1"]), ("npy", "int16", None)],
 )
+@pytest.mark.cross(3)
 def test_where_earth_engine_works_out_the_grid(world, readings, tmp_path, fmt, dtype, bands):
     row, result = by_region(ee.Image(f"{FOLDER}/{dtype}"), tmp_path, fmt, bands=bands)
     assert row["status"] == "ok", row["error"]

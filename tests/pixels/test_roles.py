@@ -70,6 +70,7 @@ GRIDS = [
 
 
 @pytest.mark.parametrize("asked", GRIDS, ids=["native", "utm", "transform", "region"])
+@pytest.mark.cross(2)
 def test_all_files_of_an_item_have_one_grid(few, rasters, tmp_path, asked, both):
     formats = {"format": {"image": "png", "label": "tif"}, "bands": {"image": ["R", "G", "B"]}}
     result = run(few, both, tmp_path, **formats, **asked)
@@ -256,6 +257,7 @@ def test_an_item_that_has_lost_a_file_is_fetched_anew(
 
 
 @pytest.mark.parametrize("left", [1, 2, 5])
+@pytest.mark.cross(3)
 def test_a_script_that_is_ended_between_two_files_leaves_nothing_half_done(
     few, rasters, tmp_path, monkeypatch, left, both
 ):

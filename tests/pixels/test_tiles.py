@@ -179,6 +179,7 @@ def test_all_types_of_pixels(earth_engine, points, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["toLong", "toDouble", "toInt8"])
+@pytest.mark.cross(3)
 def test_geotiffs_of_odd_types_and_no_data_values(earth_engine, points, tmp_path, kind):
     image = getattr(ee.Image(FIELD), kind)()
     plan = eedask.chips(
@@ -279,6 +280,7 @@ def slow_to_answer(earth_engine):
 
 
 @pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.cross(2)
 def test_the_tiles_of_few_large_chips_fill_the_slots(slow_to_answer, points, tmp_path, count):
     options = {"crs": "EPSG:32614", "scale": 5, "format": "npy", "concurrency": 12}
     shape = (200, 180)

@@ -339,6 +339,7 @@ def test_values_that_are_no_numbers(readings, rasters, tmp_path):
 
 
 @under_all()
+@pytest.mark.cross(2)
 def test_faults_are_tried_again(readings, earth_engine, rasters, tmp_path):
     items = some_points(rasters.field, 10)
     earth_engine.set_faults("429=0.1,429_retry_after=0.05,retry_after=0.05,500=0.1,503=0.1")

@@ -93,6 +93,7 @@ def test_a_short_run_is_not_worth_asking(earth_engine, places, tmp_path, threads
 
 
 @pytest.mark.parametrize("where", [contextlib.nullcontext, on_a_cluster])
+@pytest.mark.cross(2)
 def test_a_run_stops_at_its_budget_and_goes_on(earth_engine, places, tmp_path, where):
     plan = plan_of(places, tmp_path)
     before = earth_engine.stats()

@@ -110,6 +110,7 @@ QUICK_FAULTS = ("slow drip", "all of it")
         for name in FAULTS
     ],
 )
+@pytest.mark.cross(2)
 def test_faults_cost_requests_and_nothing_else(bed, client, tmp_path, tell, name):
     faults, count, options = FAULTS[name]
     items = make_items(count, seed=len(name))
@@ -469,6 +470,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("status", REFUSALS)
+@pytest.mark.cross(2)
 def test_authorization_lost_midway_stops_the_run_and_regained_goes_on(
     running, client, tmp_path, tell, status
 ):

@@ -36,6 +36,7 @@ def on_a_cluster():
 
 
 @pytest.mark.parametrize("where", [on_threads, on_a_cluster, contextlib.nullcontext])
+@pytest.mark.cross(3)
 def test_a_run_stops_after_so_many_items_and_goes_on(earth_engine, points, tmp_path, where):
     plan = plan_of(points, tmp_path, concurrency=2)
     with where():

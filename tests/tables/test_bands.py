@@ -140,6 +140,7 @@ def first_of(item):
 
 @each_verb
 @pytest.mark.parametrize("image", [first_of, lambda item: first_of(item).add(1)])
+@pytest.mark.cross(2)
 def test_the_first_of_an_empty_collection_is_said_to_be_no_image(squares, tmp_path, verb, image):
     result = verb(squares, image, out=tmp_path / "out").run(progress=False)
     assert result.failed.index.tolist() == [2, 5]

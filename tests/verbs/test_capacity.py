@@ -112,6 +112,7 @@ def middles(rasters, count):
     return shapes.set_geometry(shapes.representative_point())
 
 
+@pytest.mark.cross(3)
 def test_a_batch_is_halved(weak, rasters, emulator, tmp_path):
     server = weak(most=2)
     items = squares(rasters, 4)
@@ -127,6 +128,7 @@ def test_a_batch_is_halved(weak, rasters, emulator, tmp_path):
     pd.testing.assert_frame_equal(result.table()[list("RGBN")].sort_index(), wanted)
 
 
+@pytest.mark.cross(3)
 def test_a_chip_is_quartered(weak, rasters, tmp_path):
     server = weak(most=3000)
     item = middles(rasters, 1)

@@ -157,7 +157,7 @@ def made(verb, items, folder, **options):
 
 
 @each_odd(OF_ITEMS)
-@pytest.mark.cross(2)
+@pytest.mark.cross(4)
 def test_items_whose_answers_stay_odd_are_failures_of_theirs(
     proxy, squares, tmp_path, verb, word, body
 ):
@@ -224,6 +224,7 @@ def without_the_last(body):
         ("native chips", without_the_last, "value:compute"),
     ],
 )
+@pytest.mark.cross(2)
 def test_of_items_that_share_a_request_the_one_whose_answer_stays_wrong_fails_alone(
     proxy, squares, tmp_path, verb, spoil, word
 ):

@@ -356,6 +356,7 @@ NARROWED = {
 
 @pytest.mark.parametrize("name", NARROWED)
 @pytest.mark.parametrize("asset", [S2, L8])
+@pytest.mark.cross(4)
 def test_sizes_by_dates_are_the_numbers_of_images(asset, name):
     found = call("ImageCollection.load", id=asset)
     for condition in NARROWED[name]:

@@ -232,6 +232,7 @@ DEEP = 3000
 @pytest.mark.parametrize(
     "kind", ["list", "call", "image", "function", "references", "cycle", "self"]
 )
+@pytest.mark.cross(2)
 def test_deep_and_circular_graphs(core, kind):
     inner = {
         "list": lambda k: {"arrayValue": {"values": [k]}},
