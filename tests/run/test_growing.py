@@ -201,7 +201,7 @@ class GrowingTable(Growing):
 )
 @pytest.mark.parametrize(
     ("runs", "steps"),
-    [(3, 8), pytest.param(15, 20, marks=pytest.mark.slow)],
+    [(3, 8), pytest.param(8, 15, marks=pytest.mark.slow)],
     ids=["a few", "more"],
 )
 def test_in_whatever_order_a_dataset_has_one_right_row_an_item(earth_engine, machine, runs, steps):
