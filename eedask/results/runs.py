@@ -24,7 +24,7 @@ class RunFigures:
     latency_s : float, optional
         Mean seconds of a request that succeeded; None if none did.
     eecu_s : float, optional
-        None if Earth Engine did not tell.
+        Of all requests, by those of the partitions that know; None if Earth Engine did not tell.
     concurrency : int
     rate : float, optional
         The plan's limits: requests at once, and a second; None: not limited.
@@ -84,16 +84,23 @@ def _figures(rows: pd.DataFrame) -> RunFigures:
     latency = None
     if len(answered):
         latency = float(np.average(answered["mean_s"], weights=answered["requests"]))
-    eecu, rate = rows["eecu_s"].dropna(), rows["rate"].iloc[0]
-    started = rows["started"].min()
+    started, rate = rows["started"].min(), rows["rate"].iloc[0]
     return RunFigures(
         started=started,
         wall_s=(rows["ended"].max() - started).total_seconds(),
         failed=sum(sum(kinds.values()) for kinds in rows["failures"]),
         nbytes=int(rows["nbytes"].sum()),
         latency_s=latency,
-        eecu_s=float(eecu.sum()) if len(eecu) else None,
+        eecu_s=_eecu_s(rows),
         concurrency=int(rows["concurrency"].iloc[0]),
         rate=None if pd.isna(rate) else float(rate),
         **sums,
     )
+
+
+def _eecu_s(rows: pd.DataFrame) -> float | None:
+    """Return EECU-seconds of all requests, by those of the partitions for which they were told."""
+    known = rows[rows["eecu_s"].notna()]
+    if not known["requests"].sum():
+        return None
+    return float(known["eecu_s"].sum() / known["requests"].sum() * rows["requests"].sum())

@@ -133,7 +133,9 @@ def test_pictures_of_an_item_stand_beside_each_other(result):
 )
 def test_a_manifest_with_other_files_is_damaged(result, change, words):
     dataset = Dataset(Folder(result.path))
-    (row,) = dataset.rows(0)
-    dataset.write_rows(0, [replace(row, files=change(row.files))])
+    rows = dataset.rows(0)
+    row = next(row for row in rows if row.files)
+    changed = replace(row, files=change(row.files))
+    dataset.write_rows(0, [changed, *(other for other in rows if other is not row)])
     with pytest.raises(DatasetError, match=words):
         _ = eedask.open_result(result.path).manifest

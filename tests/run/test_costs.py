@@ -19,6 +19,7 @@ from watching import requests_since
 import eedask
 from eedask.earthengine.endpoint import Request
 from eedask.errors import PermanentError, RunStopped, TransientError
+from eedask.results.runs import runs_of
 from eedask.run.run_limits import RunLimits
 from eedask.watching.compute import Compute
 from eedask.watching.compute_sample import ComputeSample
@@ -76,8 +77,9 @@ def test_a_runs_cost_is_told_by_few_requests_more_and_adds_up(
     assert seen[-1].eecu_s == pytest.approx(cost_so_far(tmp_path), abs=0.001)
     plan_of(places, tmp_path).run(progress=seen.append)
     assert cost_so_far(tmp_path) == pytest.approx(used(earth_engine, before), rel=0.2)
-    stats = eedask.open_result(tmp_path).stats["eecu_s"]
-    assert 0.6 * cost_so_far(tmp_path) < stats.sum() < 1.2 * cost_so_far(tmp_path)
+    # Some partitions end before any cost is told.
+    figures = sum(run.eecu_s for run in runs_of(eedask.open_result(tmp_path).stats))
+    assert figures == pytest.approx(cost_so_far(tmp_path), rel=0.4)
     # For each run one for the grid of the image; those under way when the first stopped; costs.
     assert requests_since(earth_engine, before) <= COUNT * 1.03 + 2 + 4
     before = earth_engine.stats()

@@ -56,7 +56,7 @@ def on_a_cluster():
 @pytest.mark.parametrize("where", [on_threads, on_a_cluster])
 def test_progress_counts_items_and_requests(earth_engine, mixed, tmp_path, where):
     seen, earlier = [], Counter(earth_engine.stats()["by_status"])
-    earth_engine.set_faults("429=0.05,503=0.2")
+    earth_engine.set_faults("429=0.2,503=0.2")
     earth_engine.set_quotas(latency=0.15)
     try:
         with where():
