@@ -227,7 +227,9 @@ def test_a_worker_that_is_killed_loses_no_item_and_counts_none_twice(
             killer.join()
         assert killed.is_set()
         assert (seen[-1].done, seen[-1].failed) == (40, 0)
-        assert all(now.done <= 40 and now.in_flight <= 4 for now in seen)
+        assert max(now.done for now in seen) == 40
+        # What the dead worker had under way is shown until the scheduler misses it.
+        assert max(now.in_flight for now in seen) <= 8
         now = status(cluster, tmp_path)
         assert (now["done"], now["failed"], now["in_flight"]) == (40, 0, 0)
         assert len({where for where, _ in state(cluster, tmp_path).members.values()}) > 1
