@@ -104,7 +104,8 @@ class RunLimits:
             listen(now)
             cost.hear(now)
             reason = self._reached(now.done - before.done, cost.eecu_s)
-            if reason is not None and not is_told.is_set():
+            is_over = now.done == now.total
+            if reason is not None and not is_over and not is_told.is_set():
                 is_told.set()
                 # Not here, where the client's messages arrive: to stop, it has to send some.
                 begin(0, stop, f"{reason}; {_GO_ON}")

@@ -51,6 +51,13 @@ def test_a_run_stops_after_so_many_items_and_goes_on(earth_engine, points, tmp_p
     assert requests_since(earth_engine, before) <= 40 - done + 1
 
 
+def test_a_run_that_comes_to_its_end_at_a_limit_is_not_stopped(
+    earth_engine, points, tmp_path, threads
+):
+    result = plan_of(points, tmp_path).run(progress=False, max_items=len(points))
+    assert result.manifest["status"].eq("ok").all()
+
+
 @pytest.mark.parametrize("zone", [UTC, None])
 def test_a_run_stops_at_a_time_and_goes_on(earth_engine, points, tmp_path, threads, zone):
     slow = plan_of(points, tmp_path, rate=10, concurrency=2)
