@@ -21,6 +21,7 @@ import real_data
 from ee import _state
 from hypothesis import settings
 from mounted import FIELD, SCENE, SERIES, write
+from places import points_in
 
 from eedask.earthengine.connection import Connection
 from eedask.emulator import Emulator
@@ -164,11 +165,6 @@ def earth_engine(emulator, initialize) -> Emulator:
 @pytest.fixture
 def points(rasters) -> gpd.GeoDataFrame:
     """Forty points on the scene, some so near its edge that their chips reach beyond it."""
-    rng = np.random.default_rng(5)
-    with rasterio.open(rasters.scene) as source:
-        left, bottom, right, top = source.bounds
-        crs = source.crs
-    shapes = gpd.points_from_xy(rng.uniform(left, right, 40), rng.uniform(bottom, top, 40), crs=crs)
     names = np.where(np.arange(40) % 2, "odd", "even/…")
-    index = [f"p{k:02d}" for k in range(40)]
-    return gpd.GeoDataFrame({"half": names}, geometry=shapes, index=index).to_crs("EPSG:4326")
+    frame = gpd.GeoDataFrame({"half": names}, geometry=points_in(rasters.scene, 40, seed=5))
+    return frame.set_axis([f"p{k:02d}" for k in range(40)], axis=0).to_crs("EPSG:4326")

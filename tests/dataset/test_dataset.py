@@ -145,7 +145,7 @@ def test_a_dataset_of_another_format_is_refused_with_what_to_do(dataset, version
     stage(dataset, points(), Question(ASKED), 10)
     plan = dataset.plan()
     dataset.folder.write("plan.json", json.dumps(plan | {"eedask": version}).encode())
-    with pytest.raises(DatasetError, match=rf"format {version!r}.*reads 2: .*overwrite=True"):
+    with pytest.raises(DatasetError, match=rf"format {version!r}.*reads 3: .*overwrite=True"):
         dataset.plan()
 
 

@@ -6,10 +6,10 @@ import ee
 import geopandas as gpd
 import numpy as np
 import pytest
-import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 from mounted import SCENE
+from places import points_in
 from watching import requests_since
 
 import eedask
@@ -28,14 +28,9 @@ REDUCER = "mean"
 @pytest.fixture(scope="module")
 def places(rasters):
     """Points in the scene, each with a radius in metres."""
-    rng = np.random.default_rng(8)
-    with rasterio.open(rasters.scene) as source:
-        left, bottom, right, top = source.bounds
-        crs = source.crs
-    x, y = rng.uniform(left + 200, right - 200, COUNT), rng.uniform(bottom + 200, top - 200, COUNT)
-    frame = gpd.GeoDataFrame(
-        {"radius": rng.uniform(20, 150, COUNT)}, geometry=gpd.points_from_xy(x, y, crs=crs)
-    )
+    radius = np.random.default_rng(9).uniform(20, 150, COUNT)
+    points = points_in(rasters.scene, COUNT, seed=8, margin=200)
+    frame = gpd.GeoDataFrame({"radius": radius}, geometry=points)
     return frame.set_axis([f"p{k:03d}" for k in range(COUNT)], axis=0)
 
 

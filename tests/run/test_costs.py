@@ -8,12 +8,11 @@ import logging
 import distributed
 import ee
 import geopandas as gpd
-import numpy as np
 import pytest
-import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 from mounted import SCENE
+from places import points_in
 from watching import requests_since
 
 import eedask
@@ -30,12 +29,7 @@ REQUEST = Request("GET", "projects/p/config")
 
 @pytest.fixture(scope="module")
 def places(rasters):
-    rng = np.random.default_rng(6)
-    with rasterio.open(rasters.scene) as source:
-        left, bottom, right, top = source.bounds
-        crs = source.crs
-    x, y = rng.uniform(left, right, COUNT), rng.uniform(bottom, top, COUNT)
-    frame = gpd.GeoDataFrame(geometry=gpd.points_from_xy(x, y, crs=crs))
+    frame = gpd.GeoDataFrame(geometry=points_in(rasters.scene, COUNT, seed=6))
     return frame.set_axis([f"p{k:03d}" for k in range(COUNT)], axis=0).to_crs("EPSG:4326")
 
 

@@ -15,6 +15,7 @@ import rasterio
 import shapely
 from fields import fields
 from mounted import FIELD, SCENE, SERIES
+from places import points_in
 
 import eedask
 from eedask.errors import DatasetError, ItemsError
@@ -156,12 +157,7 @@ def test_a_series_of_points_is_what_rasterio_reads(earth_engine, rasters, tmp_pa
 
 
 def test_dense_points_share_requests_by_hundreds(earth_engine, rasters, tmp_path):
-    with rasterio.open(rasters.scene) as file:
-        left, bottom, right, top = file.bounds
-        crs = file.crs
-    rng = np.random.default_rng(4)
-    x, y = rng.uniform(left, right, 5000), rng.uniform(bottom, top, 5000)
-    items = gpd.GeoDataFrame(geometry=gpd.points_from_xy(x, y), crs=crs)
+    items = gpd.GeoDataFrame(geometry=points_in(rasters.scene, 5000, seed=4))
     before = earth_engine.stats()["requests"]
     result = eedask.sample_points(items, ee.Image(SCENE), out=tmp_path / "o").run(progress=False)
     assert 5000 / (earth_engine.stats()["requests"] - before - 1) >= 200
