@@ -134,8 +134,8 @@ class Plan:
             after the others. Without it, that is an error which counts them. Once the dataset has
             grown, the same frame can be run again without it.
         max_items : int, optional
-            Items after which the run stops, those that fail included; the same plan goes on with
-            the others when it is run again. A few more may be done, which were under way.
+            Items that this run does, of those that are not done yet; those that fail count. The
+            same plan goes on with the others when it is run again.
         until : str or datetime, optional
             When the run stops if it is not at its end: at a time of the clock, as "18:00", or at a
             datetime; without a time zone, of this machine's.
@@ -187,11 +187,13 @@ class Plan:
             else:
                 spec = self._spec(dataset, run_id, retry_failed)
                 self._tell_notes(tell)
-                spec = replace(spec, costs_early=max_eecu_hours is not None)
+                only = limits.first_of(dataset, partitions, retry_failed=retry_failed)
+                spec = replace(spec, costs_early=max_eecu_hours is not None, only=only)
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
                     self._execute(partitions, spec, before, heard, tell, limits.max_eecu_s)
                 # Counts from other processes may come late; the rows that are written count.
                 listen(self._progress_at_end(listen.latest))
+                limits.check_end(before)
             self.out.sweep()
         return result
 

@@ -92,9 +92,9 @@ eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg
 eedask.quota: adaptive messages owner share limiter scheduler_plugin links leases asking
 eedask.results: contact_sheet csv_text runs reporting summary layouts values chip_files
   common_grid blocks lazy_bands coordinates chip_dataset shown result
-eedask.run: options profiler own_cluster progress progress_bar run_limits request_pool stopping
-  forecast task preparing explanation workers_present spec process lifetime job_sender outcomes
-  stats_keeper partition execute
+eedask.run: options profiler own_cluster progress progress_bar undone run_limits request_pool
+  stopping forecast task preparing explanation workers_present spec process lifetime job_sender
+  outcomes stats_keeper partition execute
 eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns
   failures page notebook drawing exploring
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from eedask.dataset.dataset import Dataset
-from eedask.dataset.rows import FAILED, OK
 from eedask.items.item import WorkItem
 from eedask.run.task import Job, Task
+from eedask.run.undone import undone
 from eedask.watching.compute import Compute, Spent
 
 # Requests of a pilot whose items share requests. Each holds twice as many items as the one before:
@@ -120,8 +120,7 @@ def _next(items: Sequence[WorkItem], start: int, size: int, taken: set[Any]) -> 
 
 
 def _undone(dataset: Dataset, number: int) -> list[WorkItem]:
-    done = {row.id for row in dataset.rows(number) if row.status in (OK, FAILED)}
-    return [item for item in dataset.partition(number) if item.id not in done]
+    return undone(dataset.partition(number), dataset.rows(number))
 
 
 class _Undone:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from distributed.metrics import context_meter
 
-from eedask.dataset.rows import FAILED, ITEM_ID, OK, Row
+from eedask.dataset.rows import ITEM_ID, OK, Row
 from eedask.errors import RunStopped
 from eedask.run.lifetime import working
 from eedask.run.outcomes import Done, do, flush
@@ -18,6 +18,7 @@ from eedask.run.process import Process
 from eedask.run.request_pool import Backlog
 from eedask.run.spec import RunSpec
 from eedask.run.stats_keeper import StatsKeeper
+from eedask.run.undone import undone
 from eedask.watching.partition_counts import PartitionCounts
 from eedask.watching.reporter import ACTIVITY, tell_done_before
 
@@ -40,11 +41,11 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
         return []
     # The old row of an item that is tried again stays until a new one takes its place.
     rows = {row.id: row for row in spec.dataset.rows(number)}
-    final = (OK,) if spec.retry_failed else (OK, FAILED)
-    done = {id_ for id_, row in rows.items() if row.status in final}
     items = spec.dataset.partition(number)
-    todo = [item for item in items if item.id not in done and (not wanted or item.id in wanted)]
-    finished = [rows[item.id] for item in items if item.id in done]
+    left = undone(items, rows.values(), spec.retry_failed)
+    todo = [item for item in left if not wanted or item.id in wanted]
+    open_ids = {item.id for item in left}
+    finished = [row for row in rows.values() if row.id not in open_ids]
     counts = PartitionCounts(number, [item.id for item in items], finished, spec.map_share)
     if not todo:
         tell_done_before(spec.run_id, counts)

@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from eedask.arguments import is_positive
-from eedask.errors import InputError
+from eedask.dataset.dataset import Dataset
+from eedask.errors import InputError, RunStopped
 from eedask.run.progress import Listener, Progress
+from eedask.run.undone import undone
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ class RunLimits:
         def heard(now: Progress) -> None:
             listen(now)
             cost.hear(now)
-            reason = self._reached(now.done - before.done, cost.eecu_s)
+            reason = self._reached(cost.eecu_s)
             is_over = now.done == now.total
             if reason is not None and not is_over and not is_told.is_set():
                 is_told.set()
@@ -122,10 +124,28 @@ class RunLimits:
             for timer in timers:
                 timer.cancel()
 
-    def _reached(self, done: int, eecu_s: float) -> str | None:
-        """Return which limit has been reached by items and EECU-seconds of this run, in words."""
-        if self.max_items is not None and done >= self.max_items:
-            return f"max_items={self.max_items} are done in this run"
+    def first_of(
+        self, dataset: Dataset, partitions: int, *, retry_failed: bool
+    ) -> dict[int, frozenset[Any]] | None:
+        """Return the ids of each partition that the run does; None: all that are not done."""
+        if self.max_items is None:
+            return None
+        left, found = self.max_items, {}
+        for number in range(partitions):
+            todo = undone(dataset.partition(number), dataset.rows(number), retry_failed)[:left]
+            found[number] = frozenset(item.id for item in todo)
+            left -= len(todo)
+            if not left:
+                break
+        return found
+
+    def check_end(self, before: Progress) -> None:
+        """Raise RunStopped if more was left before a run than it was to do."""
+        if self.max_items is not None and before.total - before.done > self.max_items:
+            raise RunStopped(f"max_items={self.max_items} are done in this run; {_GO_ON}")
+
+    def _reached(self, eecu_s: float) -> str | None:
+        """Return which limit has been reached by EECU-seconds of this run, in words."""
         if self.max_eecu_s is not None and eecu_s >= self.max_eecu_s:
             return (
                 f"max_eecu_hours={self.max_eecu_hours:g} are used up: this run has used about"

@@ -40,15 +40,30 @@ def on_a_cluster():
 def test_a_run_stops_after_so_many_items_and_goes_on(earth_engine, points, tmp_path, where):
     plan = plan_of(points, tmp_path, concurrency=2)
     with where():
-        for _ in range(2):
-            with pytest.raises(RunStopped, match=r"max_items=5 are done in this run; what is done"):
-                plan.run(progress=False, max_items=5)
-        done = eedask.open_result(tmp_path).manifest["status"].eq("ok").sum()
-        assert 10 <= done < 40
+        for done in (7, 14):
+            before = earth_engine.stats()
+            with pytest.raises(RunStopped, match=r"max_items=7 are done in this run; what is done"):
+                plan.run(progress=False, max_items=7)
+            assert eedask.open_result(tmp_path).manifest["status"].eq("ok").sum() == done
+            assert requests_since(earth_engine, before) == 7 + 1
         before = earth_engine.stats()
         result = plan.run(progress=False, max_items=1000)
     assert result.manifest["status"].eq("ok").all()
-    assert requests_since(earth_engine, before) <= 40 - done + 1
+    assert requests_since(earth_engine, before) == 40 - 14 + 1
+
+
+def test_so_many_of_those_that_failed_are_tried_again(earth_engine, points, tmp_path, threads):
+    items = points.assign(image=[SCENE, "projects/p/assets/none"] * 20)
+    plan = eedask.chips(
+        items, lambda item: ee.Image(item["image"]), out=tmp_path, shape=(8, 8), scale=5,
+        format="npy", bands=["R"], crs="EPSG:26914",
+    )  # fmt: skip
+    assert plan.run(progress=False).manifest["status"].eq("failed").sum() == 20
+    before = earth_engine.stats()
+    with pytest.raises(RunStopped, match="max_items=3 are done"):
+        plan.run(progress=False, max_items=3, retry_failed=True)
+    assert requests_since(earth_engine, before) == 3
+    assert eedask.open_result(tmp_path).manifest["status"].value_counts()["failed"] == 20
 
 
 def test_a_run_that_comes_to_its_end_at_a_limit_is_not_stopped(
