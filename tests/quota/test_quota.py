@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from quota_simulation import Run, Server
 
@@ -253,15 +253,19 @@ STEPS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(1, 24), STEPS)
+@example(1, [*[("wait", 3.0)] * 4, ("start", "a", 1), ("start", "b", 1)])
 def test_never_more_is_under_way_than_the_ceiling_whatever_happens(ceiling, steps):
     members = Members(ceiling, NAMES)
     for what, *how in steps:
         if what == "wait":
             members.clock.now += how[0]
-            # Who is silent for a lease's time is another test's matter.
+            # Who is silent for a lease's time, or waits in vain for the first, is another test's
+            # matter.
             for name in NAMES:
                 if members.joined(name):
                     members.renew(name, 3)
+                else:
+                    members.shares[name] = Share(members.clock.now)
         elif what == "renew":
             members.renew(how[0], how[1], lost=how[2])
         elif what == "start":
