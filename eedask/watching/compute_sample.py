@@ -18,9 +18,11 @@ _FIRST, _ONE_OF = 16, 10
 # Of the first requests where their cost matters to the run.
 _FIRST_EARLY = 64
 # Requests after which costs are asked for, if that was not done before, and seconds; and where the
-# cost matters to the run. A short run is not worth a request for its cost.
+# cost matters to the run. A short run is not worth a request for its cost, nor is a slow one that
+# has not had so many answers.
 _WORTH, _WORTH_S = 64, 10.0
 _WORTH_EARLY, _WORTH_EARLY_S = 8, 2.0
+_LEAST, _LEAST_EARLY = 10, 1
 # Costs are asked for again when this part of the requests is new, or so many costs are to be told.
 _NEW, _MOST = 1 / 2, 100
 # At the end, none is asked for where the costs of this part of the requests are known.
@@ -62,6 +64,7 @@ class ComputeSample:
         self._early = early
         self._first = _FIRST_EARLY if early else _FIRST
         self._worth = (_WORTH_EARLY, _WORTH_EARLY_S) if early else (_WORTH, _WORTH_S)
+        self._least = _LEAST_EARLY if early else _LEAST
         self._sent = 0
         # Requests that were answered, by partition, and those of the sample among them.
         self._answered: Counter[int] = Counter()
@@ -155,7 +158,8 @@ class ComputeSample:
             known = sum(one.told for one in self._told.values())
             return (self._early or self._asked is not None) and known < _ENOUGH * answered
         if self._asked is None:
-            return answered >= requests or time.monotonic() - self._began >= seconds
+            is_slow = time.monotonic() - self._began >= seconds and answered >= self._least
+            return is_slow or answered >= requests
         waiting = sum(map(len, self._pending.values()))
         return answered - self._asked >= max(requests, _NEW * answered) or waiting >= _MOST
 
