@@ -41,7 +41,8 @@ class Bearer:
         self._credentials: Credentials | None = None
         self._session = requests.Session()
         self._token: str | None = None
-        self._renew_at = math.inf
+        # By the monotonic clock: the machine's may be set.
+        self._renew_at = self._ends_at = math.inf
         self._lock = threading.Lock()
 
     def token(self, refused: str | None = None) -> str:
@@ -71,7 +72,7 @@ class Bearer:
 
     def left(self) -> float | None:
         """Return for how many seconds the token is still valid, or None if that is not known."""
-        return None if self._credentials is None else _left(self._credentials)
+        return None if math.isinf(self._ends_at) else self._ends_at - time.monotonic()
 
     def close(self) -> None:
         """Close the connections to the token server."""
@@ -80,7 +81,8 @@ class Bearer:
     def _note(self, credentials: Credentials) -> None:
         self._token, left = credentials.token, _left(credentials)
         margin = 0.0 if left is None else min(_MARGIN_S, left / 4)
-        self._renew_at = math.inf if left is None else time.monotonic() + left - margin
+        self._ends_at = math.inf if left is None else time.monotonic() + left
+        self._renew_at = self._ends_at - margin
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("credentials stay in their process and are not pickled")
