@@ -66,6 +66,7 @@ def test_what_is_sent():
     assert seen["path"] == "/v1/projects/p/thumbnails?fields=name"
     assert seen["body"] == ASK.body
     assert seen["headers"]["User-Agent"] == user_agent()
+    assert "gzip" in user_agent(), "some of Google's services pack their answers only then"
     assert "Authorization" not in seen["headers"]
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from all_readings import under_all
 from fields import fields
 from limits import limited
 from mounted import FIELD, SCENE, SERIES
@@ -19,32 +20,11 @@ from oracle import native_window
 from rasterio.transform import rowcol
 
 import eedask
-from eedask.emulator.readings import READINGS
 
 pytestmark = pytest.mark.usefixtures("threads")
 
-# What is too heavy, which nothing here is, has a file of its own.
-ALONE = [
-    f"{reading.name}={value}"
-    for reading in READINGS.values()
-    for value in reading.alternatives[1:]
-    if reading.name != "capacity"
-]
-# The others are for the slow tests: these have changed most of what was answered.
-QUICK = ("", "null_properties=kept", "geotiff_nodata=where_masked", "all-other")
 PATIENT = eedask.RetryPolicy(tries=30, delay=0.02, max_delay=0.1, jitter=(0.0, 0.02))
 DATES = pd.to_datetime(["2016-01-01", "2016-01-17", "2016-02-02"], utc=True)
-
-
-def under_all(**broken):
-    """Run a test under all readings; ``broken`` says where it fails as yet, and why."""
-    marked = []
-    for spec in ("", *ALONE, "all-other"):
-        marks = [] if spec in QUICK else [pytest.mark.slow]
-        if why := broken.get(spec.replace("=", "_").replace("-", "_")):
-            marks.append(pytest.mark.xfail(reason=why, strict=True))
-        marked.append(pytest.param(spec, marks=marks, id=spec or "default"))
-    return pytest.mark.parametrize("readings", marked, indirect=True)
 
 
 @pytest.fixture
