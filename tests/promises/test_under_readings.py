@@ -20,6 +20,7 @@ from oracle import native_window
 from rasterio.transform import rowcol
 
 import eedask
+from eedask.errors import RunStopped
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -355,9 +356,16 @@ def test_a_run_goes_on_where_it_ended(readings, earth_engine, rasters, tmp_path)
         return ee.Image(ee.Algorithms.If(ee.Number(item["bad"]), None, ee.Image(SCENE)))
 
     items["bad"] = [0, 1] * 4
-    first = eedask.chips(items, image, out=tmp_path, **plan).run(progress=False)
+    out = tmp_path / "chips"
+    first = eedask.chips(items, image, out=out, **plan).run(progress=False)
     assert first.manifest["status"].tolist() == ["ok", "failed"] * 4
     before = earth_engine.stats()["requests"]
-    again = eedask.chips(items, image, out=tmp_path, **plan).run(progress=False)
+    again = eedask.chips(items, image, out=out, **plan).run(progress=False)
     assert again.manifest["status"].tolist() == ["ok", "failed"] * 4
     assert earth_engine.stats()["requests"] - before <= 4 + 2
+    table = eedask.sample_points(items, ee.Image(SCENE), out=tmp_path / "table")
+    with pytest.raises(RunStopped):
+        table.run(progress=False, max_items=3)
+    found = whole(table.run(progress=False), items).table()[["R", "G", "B", "N"]]
+    expected = values_at(rasters.scene, items)
+    np.testing.assert_array_equal(found.to_numpy(dtype=float, na_value=np.nan), expected)

