@@ -106,7 +106,7 @@ class RegionQuery:
     max_pixels : int, optional
         The most pixels that a region may have; no limit when None.
     properties : tuple of str
-        Of each item's image, which are wanted besides.
+        Of each item's image, or of each image of its collection, which are wanted besides.
 
     Raises
     ------
@@ -163,14 +163,15 @@ class RegionQuery:
             Takes the nodes that are shared.
         image : Node, optional
             What features are reduced over, if not the group's image itself: one of the group's
-            collection, as a function's argument. The features do not say which bands it has then.
+            collection, as a function's argument. The features then say nothing of its bands and
+            properties.
         """
         reducer, most = graph.embed(self.reducer.expression), self.max_pixels
         masked = None if self.bands is None else self.bands.masked(graph)
         for (key, crs), positions in self._grouped(items, graph).items():
             source = {"valueReference": key}
             reduced = source if image is None else image
-            marks = property_marks(source, self.properties, graph)
+            marks = {} if image is not None else property_marks(source, self.properties, graph)
             if self.bands is not None and masked is not None:
                 if image is None:
                     marks[BANDS_KEY] = graph.shared(band_names(source))

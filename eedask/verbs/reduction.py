@@ -54,7 +54,8 @@ class Reduction:
         An image, or a function from an item to one, that has the same bands and projection as all
         that is reduced; ``image`` itself when None.
     properties : sequence of str
-        Of the image, which the manifest and the table are to have; not of a collection's images.
+        Of the image, which the manifest and the table are to have; or of each image of a
+        collection, for the table alone.
     """
 
     image: Any
@@ -81,7 +82,7 @@ class Reduction:
         return Lattice(NATIVE if self.crs is None else self.crs, self.scale)
 
     @property
-    def _names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """The properties that are wanted, each once."""
         return tuple(dict.fromkeys(self.properties or ()))
 
@@ -102,7 +103,7 @@ class Reduction:
             region=None if self.region is None else compile_expression(self._place, samples),
             points=points,
             lattice=self.lattice,
-            properties=self._names,
+            properties=self.names,
         )
 
     def maker(self, items: gpd.GeoDataFrame, batching: Batching, outlines: Outlines) -> RegionJobs:
@@ -131,7 +132,7 @@ class Reduction:
             "reducer_expression": digest(self.reducer.expression),
             "scale": self.lattice.scale,
             "crs": self.lattice.crs,
-            "properties": self._names,
+            "properties": self.names,
             "group": None if self.reducer.groups is None else self.reducer.groups.name,
         }
 
