@@ -20,6 +20,7 @@ from eedask.expressions.digest import digest
 from eedask.grid import Lattice
 from eedask.items.from_earth_engine import check_properties
 from eedask.items.item import sample_items
+from eedask.pixels.descriptions import PROPERTIES, property_keys
 from eedask.tables.columns import Table
 from eedask.tables.grouping import Batching
 from eedask.tables.outlines import Outlines
@@ -142,11 +143,14 @@ class Reduction:
         if groups is not None:
             outputs["of_groups"] = _outputs(groups.within)
         described = self.image if self.described is None else self.described
+        keys = property_keys(self.names if self.expect is ee.Image else ())
 
         def about(item: Any) -> ee.Dictionary:
             image = ee.Image(described(item) if callable(described) else described)
+            own = ee.Feature(None, {key: image.get(keys[key]) for key in keys})
             return ee.Dictionary(
                 {
+                    **({PROPERTIES: own} if keys else {}),
                     "names": image.bandNames(),
                     "types": image.bandTypes(),
                     "projection": image.select(0).projection(),
