@@ -18,7 +18,7 @@ import eedask
 from eedask.errors import InputError, RunStopped
 from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
-from eedask.tables.point_cells import BYTES_A_POINT, CellGrid
+from eedask.tables.point_cells import BYTES_A_POINT, CellGrid, room_of
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -230,3 +230,12 @@ def test_each_point_is_in_its_own_pixel_of_one_cell(places, spread, bands):
         places = ~transform @ np.transpose([(i.geometry.x, i.geometry.y) for i in items])
         certain = (np.abs(places - np.round(places)) > 2e-5).all(axis=0)
         assert {*np.flatnonzero(certain)} <= {*taken}
+
+
+@pytest.mark.parametrize(("count", "apart"), [(2000, 0), (210_000, 20_000)])
+def test_the_room_of_a_point_is_that_of_most(count, apart):
+    degrees = np.random.default_rng(0).uniform(0, 1, (count, 2))
+    degrees[:apart] = degrees[:apart] * 120 - 60
+    items = gpd.GeoDataFrame(geometry=shapely.points(degrees), crs=4326)
+    assert 0.9 < room_of(items) * (count - apart) / 111_319.49**2 < 2
+    assert room_of(items.iloc[:1999]) == np.inf
