@@ -68,16 +68,12 @@ GRIDS = {
 }
 
 
-SLOW = [(name, readings) for name in ("rescaled", "conic") for readings in (None, "all-other")]
+SLOW = [(name, readings) for name in GRIDS for readings in (None, "all-other")][1:]
 
 
 @pytest.mark.parametrize(
     ("name", "readings"),
-    [
-        ("native", None),
-        ("degrees", "all-other"),
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in SLOW),
-    ],
+    [("native", None), *(pytest.param(*each, marks=pytest.mark.slow) for each in SLOW)],
 )
 def test_values_are_those_of_points(earth_engine, rasters, tmp_path, name, readings):
     image = of_all_kinds().set("SENSOR", "s")
