@@ -127,6 +127,8 @@ def test_columns_of_a_series_that_properties_would_hide_are_refused(earth_engine
     before = earth_engine.stats()
     with pytest.raises(InputError, match=r"properties= names \['time', 'id'\], and the table has"):
         plan(properties=["time", "sensor", "id"])
+    with pytest.raises(InputError, match="properties is a list of names"):
+        plan(properties="sensor")
     with pytest.raises(InputError, match="composites and mosaics have none"):
         plan(properties=["sensor"], mosaic_by_day=True)
     assert requests_since(earth_engine, before) == 0
