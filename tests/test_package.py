@@ -98,8 +98,8 @@ eedask.run: options profiler own_cluster progress progress_bar undone run_limits
 eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns
   failures page notebook drawing exploring
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
-  columns classes grouping region_jobs region_query series_query table_forecast table_task
-  compute_task reduce_task series_task
+  columns classes grouping point_cells region_jobs region_query series_query table_forecast
+  table_task compute_task reduce_task points_task series_task
 eedask.verbs: options chip_extent image_request roles chip_request chips images compute reduction
   reduce_regions sample_points time_series
 eedask.watching: latency map_sample meter steady_clock compute messages partition_counts

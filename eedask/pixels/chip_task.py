@@ -249,7 +249,7 @@ class ChipTask:
 
         Where its pixels lie is read from the answer if they were not asked for on a grid.
         """
-        answer = image.fetch(self.endpoint, item, grid, sender)
+        answer = image.fetch(self.endpoint, item, grid, sender, sender.sizes[image.role])
         found = grid or image.sent_as.grid_of(answer)
         data, bands = image.settled(answer, found)
         files = (File(self.path(image, item), data, bands, image.role),)
