@@ -159,7 +159,7 @@ def measured(
     DataFrame
         Columns as of :class:`eedask.estimating.estimate.Pilot`, and ``failed``.
     """
-    stats = dataset.stats.frame(dataset.plan()["partitions"])
+    stats = dataset.stats.frame_of(sorted(only))
     rows = stats[(stats["run"] == run_id) & (stats["requests"] > 0)].set_index("partition")
     costs: defaultdict[int, Compute] = defaultdict(Compute)
     for one in spent:

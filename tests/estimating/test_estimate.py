@@ -148,6 +148,16 @@ def test_items_that_fail_are_counted_and_a_plan_that_is_done_has_no_estimate(
         plan.estimate(0)
 
 
+def test_damaged_statistics_of_earlier_runs_do_not_matter(earth_engine, places, tmp_path, threads):
+    plan = chips(places, tmp_path)
+    plan.estimate(n=1)
+    for number in (0, 5):  # the second pilot's own partition, and one that it leaves alone
+        (tmp_path / f"stats/part-{number:05d}.parquet").write_bytes(b"damaged")
+    estimate = plan.estimate(n=1)
+    assert estimate.pilot == 1
+    assert estimate.seconds.expected > 0
+
+
 # From a few to all.
 
 
