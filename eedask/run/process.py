@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.profiles import cost_request, costs_of
@@ -10,7 +11,7 @@ from eedask.earthengine.refusals import from_response
 from eedask.errors import EedaskError
 from eedask.quota.leases import limiter_for
 from eedask.quota.limiter import Ticket
-from eedask.run.request_pool import RequestPool
+from eedask.run.request_pool import Backlog, RequestPool
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import Verdict
 from eedask.watching.compute_sample import Groups
@@ -56,6 +57,8 @@ class Process:
             threads, self.limiter, f"eedask-{spec.run_id}", lambda error: self.stop(str(error))
         )
         self.sizes = spec.task.sizes()
+        # The latest request for costs.
+        self._asked: Backlog | None = None
 
     def _restricted(self) -> None:
         self.limiter.restricted()
@@ -67,12 +70,16 @@ class Process:
         Parameters
         ----------
         last : bool
-            Whether no more requests are waited for, but the answer is, a moment.
+            Whether no more requests are waited for, but the answer is, a moment; as is that to
+            an earlier question.
         """
+        until = time.monotonic() + costs_wait(self.spec)
+        if last and self._asked is not None:
+            self._asked.wait(until - time.monotonic())
         if groups := self.reporter.sample.due(last=last):
-            asked = self.pool.backlog(_COSTS_RANK, self._ask_costs, [groups])
+            self._asked = self.pool.backlog(_COSTS_RANK, self._ask_costs, [groups])
             if last:
-                asked.take(costs_wait(self.spec))
+                self._asked.wait(until - time.monotonic())
 
     def _ask_costs(self, groups: Groups, ticket: Ticket) -> None:
         """Send the one request that asks for costs. Whatever comes of it, the run goes on."""

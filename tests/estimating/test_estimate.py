@@ -20,6 +20,8 @@ from eedask.errors import InputError
 from eedask.estimating.estimate import Estimate
 from eedask.estimating.scaling import Line, Range
 from eedask.estimating.ways import Way, verdict
+from eedask.run import process
+from eedask.watching import compute_sample
 
 COUNT = 120
 REDUCER = "mean"
@@ -100,6 +102,20 @@ def test_where_costs_are_not_told_the_estimate_says_so(earth_engine, places, tmp
     assert (estimate.eecu_seconds, estimate.tier_shares) == (None, None)
     assert "not known: Earth Engine does not tell" in str(estimate)
     assert estimate.seconds.expected > 0
+
+
+def test_costs_that_are_asked_for_as_the_pilot_ends_are_waited_for(
+    earth_engine, places, tmp_path, threads, monkeypatch
+):
+    # As if requests lasted longer than the end of a run waits for threads.
+    monkeypatch.setattr(process, "_JOIN_S", 0)
+    monkeypatch.setattr(compute_sample, "_WORTH_EARLY", 1)
+    earth_engine.set_quotas(latency=0.3)
+    try:
+        estimate = chips(places, tmp_path).estimate(n=2)
+    finally:
+        earth_engine.set_quotas(latency=0)
+    assert estimate.eecu_seconds is not None
 
 
 def test_both_endpoints_are_asked_for_the_same_items_where_none_is_chosen(
