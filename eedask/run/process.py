@@ -28,7 +28,7 @@ _JOIN_S = 1.0
 # no budget could be kept; each stands for a hundred others, or for as many as there are.
 _COSTS_RANK = -1
 # Seconds that the end of a run waits for what requests have cost: usually, and where it matters.
-_COSTS_S, _COSTS_EARLY_S = 2.0, 15.0
+COSTS_S, _COSTS_EARLY_S = 2.0, 15.0
 
 
 class Process:
@@ -111,4 +111,4 @@ class Process:
 
 def costs_wait(spec: RunSpec) -> float:
     """Return the seconds that the end of a run waits for what requests have cost."""
-    return _COSTS_EARLY_S if spec.costs_early else _COSTS_S
+    return _COSTS_EARLY_S if spec.costs_early else COSTS_S

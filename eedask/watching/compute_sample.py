@@ -30,6 +30,12 @@ _ENOUGH = 0.9
 _REFUSALS, _NO_PROFILES = 3, 16
 
 
+def is_worth_asking(requests: float, seconds: float, *, early: bool = False) -> bool:
+    """Whether costs are asked for after so many requests, or seconds, of a run."""
+    worth, worth_s = (_WORTH_EARLY, _WORTH_EARLY_S) if early else (_WORTH, _WORTH_S)
+    return requests >= worth or seconds >= worth_s
+
+
 @dataclass(frozen=True)
 class Group:
     """Requests of one partition, each of which stands for as many others.
@@ -61,7 +67,6 @@ class ComputeSample:
     def __init__(self, *, early: bool = False) -> None:
         self._early = early
         self._first = _FIRST_EARLY if early else _FIRST
-        self._worth = (_WORTH_EARLY, _WORTH_EARLY_S) if early else (_WORTH, _WORTH_S)
         self._sent = 0
         # Requests that were answered, by partition, and those of the sample among them.
         self._answered: Counter[int] = Counter()
@@ -150,14 +155,15 @@ class ComputeSample:
         return no_profiles or self._refusals >= _REFUSALS
 
     def _is_due(self, last: bool) -> bool:
-        answered, (requests, seconds) = self._answered.total(), self._worth
+        answered = self._answered.total()
         if last:
             known = sum(one.told for one in self._told.values())
             return (self._early or self._asked is not None) and known < _ENOUGH * answered
         if self._asked is None:
-            return answered >= requests or time.monotonic() - self._began >= seconds
+            return is_worth_asking(answered, time.monotonic() - self._began, early=self._early)
         waiting = sum(map(len, self._pending.values()))
-        return answered - self._asked >= max(requests, _NEW * answered) or waiting >= _MOST
+        fresh = max(_WORTH_EARLY if self._early else _WORTH, _NEW * answered)
+        return answered - self._asked >= fresh or waiting >= _MOST
 
     def _next(self) -> int:
         """Return how many requests the next one stands for; 0 if it is not in the sample."""
