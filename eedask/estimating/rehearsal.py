@@ -113,8 +113,10 @@ class _Stage:
         self._queues: dict[int, deque[Job]] = {}
         self._open: dict[int, int] = {}
         self._numbers = itertools.count()
-        # Jobs that wait for what becomes of others, and those under way, by their end.
+        # Jobs that wait for what becomes of others, those that wait for a slot, and those under
+        # way, by their end.
         self._waiting: list[tuple[int, Job]] = []
+        self._ready: deque[tuple[int, Job]] = deque()
         self._ending: list[tuple[float, int, int, Job]] = []
         self._sequence = itertools.count()
         self._ended = self._most = self._over = 0
@@ -146,40 +148,50 @@ class _Stage:
             self._over += 1
 
     def _starts_one(self) -> bool:
-        """Start the next job that can be, or cut it; return whether there was one."""
-        if len(self._ending) >= self._share.concurrency or self._free_at > self._now:
-            return False
+        """Let the next job go on that can, as threads do in a run; return whether there was one.
+
+        A job that waited for others is admitted, or cut, before it has a slot again.
+        """
         for place, (number, job) in enumerate(self._waiting):
-            if self._takes(number, job):
+            if self._admits(number, job):
                 del self._waiting[place]
                 return True
-        hands = self._share.threads - len(self._waiting) - len(self._ending)
+        if len(self._ending) >= self._share.concurrency or self._free_at > self._now:
+            return False
+        if self._ready:
+            self._send(*self._ready.popleft())
+            return True
+        if len(self._waiting) + len(self._ending) >= self._share.threads:
+            return False
         for number, queue in self._queues.items():
-            if queue and hands > 0:
+            if queue:
                 job = queue.popleft()
-                if not self._takes(number, job):
+                if not self._admits(number, job):
                     self._waiting.append((number, job))
                 return True
         return False
 
-    def _takes(self, number: int, job: Job) -> bool:
-        """Send or cut a job; return whether it need not wait."""
-        weight = job.laid_out.weight
+    def _admits(self, number: int, job: Job) -> bool:
+        """Make a job ready to be sent, or cut it; return whether it need not wait for others."""
+        allowed: float | None = (weight := job.laid_out.weight)
         if len(job.items) > 1:
             allowed = self._search.admit(job, weight, self._now)
-            if allowed is None:
-                return False
-            if allowed < weight:
-                parts = cut(job, allowed)
-                self._queues[number].extendleft(reversed(parts))
-                self._open[number] += len(parts) - 1
-                return True
-        end = self._now + self._lasts(weight)
+        if allowed is None:
+            return False
+        if allowed < weight:
+            parts = cut(job, allowed)
+            self._queues[number].extendleft(reversed(parts))
+            self._open[number] += len(parts) - 1
+        else:
+            self._ready.append((number, job))
+        return True
+
+    def _send(self, number: int, job: Job) -> None:
+        end = self._now + self._lasts(job.laid_out.weight)
         heapq.heappush(self._ending, (end, next(self._sequence), number, job))
         self._most = max(self._most, len(self._ending))
         if self._share.rate is not None:
             self._free_at = self._now + 1 / self._share.rate
-        return True
 
     def _pass_time(self) -> None:
         """Go on to when something happens next."""
