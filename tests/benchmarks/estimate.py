@@ -1,15 +1,17 @@
 """What ``plan.estimate()`` says after 20 items, and what the run of all of them then takes.
 
     python tests/benchmarks/estimate.py [--items 4000] [--pilot 20] [--rate 100] [--concurrency 40]
-                                        [--latency 0.2] [--verbs chips …]
+                                        [--latency 0.2] [--batch 1000] [--verbs chips …]
 
 On an emulator with the quota of a project, 40 requests at once and 100 a second, of 0.2 s each,
 and a GeoTIFF that is made for this and mounted. The compute that the emulator counts is the same
-whenever a request is repeated; the time is not, where others share the machine. It is if the quota
-is low enough, and requests last longer than the emulator works for them:
+whenever a request is repeated; the time is not, where others share the machine. It is where the
+quota is low enough, and requests last longer than the emulator works for them: it answers after its
+latency, or when it is ready, if that is later, so that a few items do not tell how long many last.
 
     python tests/benchmarks/estimate.py --rate 25 --verbs chips
-    python tests/benchmarks/estimate.py --concurrency 2 --latency 4 --verbs reduce_regions …
+    python tests/benchmarks/estimate.py --concurrency 2 --latency 4 --verbs sample_points
+    python tests/benchmarks/estimate.py --concurrency 4 --latency 2 --batch 25 --verbs …
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100, help="requests a second")
     parser.add_argument("--concurrency", type=int, default=40, help="requests at once")
     parser.add_argument("--latency", type=float, default=0.2, help="seconds of a request")
+    parser.add_argument("--batch", type=int, default=1000, help="items a request of tables")
     parser.add_argument("--verbs", nargs="+", choices=PLANS, default=list(PLANS))
     args = parser.parse_args()
     print(machine())
@@ -57,7 +60,10 @@ def main() -> None:
 
 def compared(running: Emulator, verb: str, args: argparse.Namespace, out: Path) -> list[object]:
     """Return a row: the estimate of a plan, and its run without what the pilot has done."""
-    plan = PLANS[verb](places(args.items), out, rate=args.rate, concurrency=args.concurrency)
+    more = {"rate": args.rate, "concurrency": args.concurrency}
+    if verb != "chips":
+        more["batch_size"] = args.batch
+    plan = PLANS[verb](places(args.items), out, **more)
     running.reset_stats()
     estimate = plan.estimate(args.pilot)
     print(estimate, flush=True)
