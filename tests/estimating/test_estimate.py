@@ -5,6 +5,7 @@ import dataclasses
 import ee
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from eedask.dataset.folder import folder_at
 from eedask.earthengine import endpoint
 from eedask.errors import InputError
 from eedask.estimating.course import Place, course_of
-from eedask.estimating.estimate import Estimate
+from eedask.estimating.estimate import Estimate, Pilot, estimated
 from eedask.estimating.pilot import Weights
 from eedask.estimating.rehearsal import Share, rehearsed
 from eedask.estimating.scaling import Line, Range
@@ -278,6 +279,15 @@ def test_no_more_requests_are_under_way_than_partitions_have():
     few, many = (course_of(all_, line, Place(ceiling, 2, n)) for n in (1, 8))
     assert (few.seconds, few.at_once) == (100, 8)
     assert (many.seconds, many.at_once) == (20, 40)
+
+
+def test_a_pilot_that_was_never_answered_took_no_time():
+    measured = pd.DataFrame({"items": [2], "failed": [2], "requests": [2], "weight": [2.0]})
+    pilot = Pilot(measured.assign(seconds=np.nan, nbytes=0, eecu_s=np.nan))
+    found = estimated("chips", 9, 1, Weights((9, 9), 9), Place(Ceiling(40, 100)), pilot)
+    assert (found.failed, found.eecu_seconds) == (2, None)
+    assert found.seconds.expected == pytest.approx(0.09, rel=0.1)
+    assert found.requests == Range(10, 10, 10)
 
 
 def test_shares_of_a_month_are_told_as_far_as_they_matter():
