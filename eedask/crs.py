@@ -55,7 +55,8 @@ def canonical_crs(crs: Any) -> str:
     Raises
     ------
     InputError
-        If pyproj cannot read it, or WKT 1 cannot express it.
+        If pyproj cannot read it, it is neither projected nor geographic, or WKT 1 cannot express
+        it.
     """
     if isinstance(crs, str) and crs.upper() == "SR-ORG:6974":
         return "SR-ORG:6974"
@@ -66,11 +67,21 @@ def canonical_crs(crs: Any) -> str:
             f"crs={crs!r} is not a crs: give an EPSG code such as 'EPSG:32613', 'utm' for each"
             " point's own zone, 'native' for the image's own grid, or anything pyproj reads"
         ) from error
+    if not is_plane(parsed):
+        raise InputError(
+            f"crs={crs!r} is a {parsed.type_name}, which has no plane for pixels: give a projected"
+            " crs, such as 'EPSG:32613', or a geographic one, such as 'EPSG:4326'"
+        )
     code = ":".join(parsed.to_authority(min_confidence=100) or ())
     code = _SAME.get(code, code)
     if code.startswith("EPSG:"):
         return code
     return _wkt1(parsed)
+
+
+def is_plane(crs: pyproj.CRS) -> bool:
+    """Whether a crs has two axes along the ground: not so one of heights, or of x, y and z."""
+    return bool(crs.is_projected or crs.is_geographic)
 
 
 def _wkt1(parsed: pyproj.CRS) -> str:

@@ -42,6 +42,12 @@ def test_what_has_no_epsg_code_is_sent_as_wkt1(given):
     assert as_pyproj(wkt).axis_info[0].unit_name == pyproj.CRS(given).axis_info[0].unit_name
 
 
+@pytest.mark.parametrize("given", ["EPSG:4978", "EPSG:5703", 'LOCAL_CS["site"]'])
+def test_what_has_no_plane_for_pixels_is_refused(given):
+    with pytest.raises(InputError, match="has no plane for pixels: give a projected crs"):
+        canonical_crs(given)
+
+
 class Renaming:
     """Hands requests on to an emulator, and answers in a crs that pyproj does not know."""
 

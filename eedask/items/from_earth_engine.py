@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import ee
@@ -13,6 +13,7 @@ import shapely
 from ee import serializer
 from shapely.geometry.base import BaseGeometry
 
+from eedask.arguments import is_names
 from eedask.earthengine.endpoint import EndpointName, endpoint_of_client
 from eedask.earthengine.methods import PAGE_SIZE, ask, compute_features, reading
 from eedask.errors import InputError, TooLargeError
@@ -87,6 +88,7 @@ def from_features(
     frame = pd.DataFrame([properties for properties, _ in found])
     if "system:index" in frame and "system:index" not in (properties or ()):
         del frame["system:index"]
+    _check_free(frame.columns)
     ids = pd.Index(frame.pop(ID) if found else [], name="id")
     # In the order that was asked for; what no feature has is there, and empty.
     wanted = list(dict.fromkeys(properties or ()))
@@ -101,17 +103,25 @@ def _check(features: Any, properties: Any) -> None:
             "from_features is for the features of a FeatureCollection; the images of an"
             " ImageCollection are items by eedask.items.image_ids(collection)"
         )
-    if not isinstance(features, ee.ComputedObject | str):
+    if isinstance(features, ee.Image) or not isinstance(features, ee.ComputedObject | str):
         raise InputError(f"features is an ee.FeatureCollection; got {type(features).__name__}")
     check_properties(properties)
+    _check_free(properties or ())
+
+
+def _check_free(names: Iterable[str]) -> None:
+    """Raise InputError if a property is called as the column of the shapes."""
+    if "geometry" in names:
+        raise InputError(
+            "a property 'geometry' would stand in the column of the shapes: state which ones to"
+            " fetch, as properties=['NAME'], or copy it to another name first, with"
+            " feature.set(new_name, feature.get('geometry'))"
+        )
 
 
 def check_properties(properties: Any) -> None:
     """Raise InputError if names of properties are no list of strings, nor None."""
-    if properties is None:
-        return
-    no_list = isinstance(properties, str | Mapping)
-    if no_list or not all(isinstance(name, str) for name in properties):
+    if properties is not None and not is_names(properties):
         raise InputError(f"properties is a list of names, such as ['NAME']; got {properties!r}")
 
 

@@ -62,8 +62,8 @@ def image_ids(
         "system:index", holds ``system:index`` (text), which is unique within the collection.
         Columns: ``id``, the asset's id, by which ``ee.Image`` loads it (null for images that are
         computed); ``time``, ``system:time_start`` (datetime64[ms, UTC], null where an image has
-        none); the properties, null where an image lacks one; and ``geometry``, the footprint in
-        EPSG:4326, None if not asked for.
+        none, or one that is no time); the properties, null where an image lacks one; and
+        ``geometry``, the footprint in EPSG:4326, None if not asked for.
 
         With ``near``: one row a place and image, in the order of the places, the best image first.
         The index, named "item", holds ``"PLACE_IMAGE"``. Columns: those of the places, their

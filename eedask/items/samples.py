@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eedask.arguments import check_scale, checked_seed, is_count
-from eedask.crs import canonical_crs
+from eedask.crs import NATIVE, UTM, canonical_crs, crs_name
 from eedask.earthengine.endpoint import EndpointName
 from eedask.earthengine.geometries import to_ee_geometry
 from eedask.errors import InputError
@@ -77,6 +77,16 @@ def stratified_sample(
         raise InputError(f"image is an ee.Image; got {type(image).__name__}")
     if not isinstance(class_band, str) or not class_band:
         raise InputError(f"class_band is a band's name; got {class_band!r}")
+    if class_band == "geometry":
+        raise InputError(
+            "a band 'geometry' would stand in the column of the points: rename it, with"
+            " image.rename"
+        )
+    if crs is not None and crs_name(crs) in (UTM, NATIVE):
+        raise InputError(
+            "crs is that of the pixels to draw from, as 'EPSG:32613', and the image's own when not"
+            f" given; got {crs!r}"
+        )
     check_scale(scale)
     if scale is None:
         raise InputError("scale is a positive number of metres; got None")

@@ -1,6 +1,7 @@
 """Builders that ask Earth Engine: what they give, and that they ask no more than they say."""
 
 import json
+import re
 
 import ee
 import geopandas as gpd
@@ -121,11 +122,27 @@ def test_collections_of_one_kind_are_not_taken_for_the_other(asked):
     for builder in (lambda p: from_features(table, p), lambda p: image_ids(SERIES, p)):
         with pytest.raises(InputError, match=r"a list of names, .* got 'NAME'"):
             builder("NAME")
-        with pytest.raises(InputError, match=r"got \[1\]"):
-            builder([1])
+        for names in ([1], 5, {"NAME": 1}, iter(["NAME"])):
+            with pytest.raises(InputError, match=f"got {re.escape(repr(names))}"):
+                builder(names)
     with pytest.raises(InputError, match=r"\['time'\] would stand in the columns"):
         image_ids(SERIES, ["CLOUD_COVER", "time"])
+    with pytest.raises(InputError, match=r"an ee\.FeatureCollection; got Image"):
+        from_features(ee.Image(1))
+    with pytest.raises(InputError, match=r"'geometry' would stand in the column of the shapes"):
+        from_features(table, ["ECO_NAME", "geometry"])
     assert asked() == 0
+    named = ee.FeatureCollection([ee.Feature(None, {"geometry": 3})])
+    with pytest.raises(InputError, match=r"'geometry' would stand in the column of the shapes"):
+        from_features(named)
+
+
+def test_a_time_that_is_none_is_null():
+    days = ee.List(["soon", 1e30, -5e12])
+    dated = days.map(lambda day: ee.Image(1).set("system:time_start", day))
+    found = image_ids(ee.ImageCollection(dated))["time"]
+    assert found.isna().tolist() == [False, True, True]
+    assert found.iloc[0] == pd.Timestamp(-5e12, unit="ms", tz="UTC")
 
 
 @pytest.fixture
@@ -202,6 +219,11 @@ def test_sampling_what_cannot_be_sampled_is_refused(asked):
             stratified_sample(*arguments)
     with pytest.raises(InputError, match="is not a crs"):
         stratified_sample(image, "R", box, 5, 1, crs="EPSG:99999")
+    for crs in ("utm", "Native"):
+        with pytest.raises(InputError, match=f"crs is that of the pixels.*got '{crs}'"):
+            stratified_sample(image, "R", box, 5, 1, crs=crs)
+    with pytest.raises(InputError, match="a band 'geometry' would stand in the column"):
+        stratified_sample(image.rename("geometry"), "geometry", box, 5, 1)
     with pytest.raises(InputError, match="seed is a whole number"):
         stratified_sample(image, "R", box, 5, 1, seed=0.5)
     assert asked() == 0

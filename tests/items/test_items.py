@@ -6,8 +6,10 @@ import dask.bag as db
 import ee
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
+from fields import frame_of
 from loopback import reply, serving
 from watching import requests_since
 
@@ -190,6 +192,39 @@ def test_a_refusal_of_ids_says_what_to_do(ids):
     frame = gpd.GeoDataFrame(geometry=[shapely.Point(0, 0)] * 2, index=ids, crs="EPSG:4326")
     with pytest.raises(ItemsError, match=r"reset_index\(drop=True\)"):
         check_items(frame, geometry=True)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (
+            regions().set_axis(pd.Index([1, 2, 2**63], dtype="uint64"), axis=0),
+            "ids are whole numbers below 2\\*\\*63, or text; got 9223372036854775808",
+        ),
+        (
+            frame_of(L, shapely.Point(float("nan"), 4)),
+            "coordinates of items 1 are no numbers: drop those items",
+        ),
+        (
+            regions().set_crs("EPSG:4978", allow_override=True),
+            "the items' crs EPSG:4978 has no plane .*to_crs",
+        ),
+        (
+            frame_of(shapely.box(179, 0, 181, 1)),
+            r"\(179.0, 0.0, 181.0, 1.0\); cut what crosses the antimeridian in two",
+        ),
+        (frame_of(shapely.box(5e5, 4e6, 6e5, 5e6)), "set the right one with set_crs"),
+    ],
+    ids=["ids", "NaN", "crs", "antimeridian", "metres"],
+)
+def test_a_refusal_of_places_says_what_to_do(frame, words):
+    with pytest.raises(ItemsError, match=words):
+        check_items(frame, geometry=True)
+
+
+def test_places_that_are_no_numbers_are_refused_where_none_is_needed():
+    with pytest.raises(ItemsError, match="coordinates of items 0 are no numbers"):
+        check_items(frame_of(shapely.Point(float("nan"), 4)), geometry=False)
 
 
 @pytest.mark.parametrize("seed", ["x", 2.5, -1, True])

@@ -189,8 +189,9 @@ def by_region(image, out, fmt, **more):
 def test_a_geotiff_of_bands_of_several_types(world, readings, tmp_path):
     """It has the least type that holds them all; Earth Engine is not asked for such a file."""
     image = ee.Image.cat(*(ee.Image(f"{FOLDER}/{d}").select(0) for d in ("uint8", "int16")))
-    row, result = chip(image.rename(["bytes", "more"]), tmp_path, "tif")
+    row, result = chip(image.rename(["bytes", "über 7"]), tmp_path, "tif")
     assert row["status"] == "ok", row["error"]
+    assert list(result.bands) == ["bytes", "über 7"]
     values, masked = opened(result)
     assert values.dtype == np.int16
     for band, dtype in enumerate(("uint8", "int16")):
