@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import shapely
+from geopandas.array import GeometryDtype
 
 from eedask.crs import is_plane
 from eedask.errors import ItemsError
@@ -202,11 +204,13 @@ def check_storable(items: gpd.GeoDataFrame) -> None:
             " rename them, for example with items.rename(columns=str)"
         )
     values = items.drop(columns=items.geometry.name)
-    for name in values.columns:
-        if not pd.api.types.is_object_dtype(values[name]):
-            continue
+    for name, column in values.items():
         try:
-            pa.array(values[name], from_pandas=True)
+            if pd.api.types.is_object_dtype(column):
+                pa.array(column, from_pandas=True)
+            elif not isinstance(column.dtype, GeometryDtype):
+                # Whether a type can be written, its first value tells.
+                column.iloc[:1].to_frame().to_parquet(io.BytesIO())
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise ItemsError(
                 f"the items' columns are kept in Parquet, and the values of {name!r} are of"

@@ -1,5 +1,6 @@
 """Builders that ask Earth Engine: what they give, and that they ask no more than they say."""
 
+import inspect
 import json
 import re
 
@@ -168,6 +169,17 @@ def test_a_sample_has_points_of_each_class_where_the_class_is(asked, classes):
     assert values[rows, columns].tolist() == found["kind"].tolist()
 
 
+def test_a_sample_comes_in_pages_from_pixels_of_any_crs(asked, classes):
+    """Points are the middles of pixels of 10 m in the stated crs, from where Earth Engine's lie."""
+    _, _, box = classes
+    image = ee.Image(SCENE).select("R").divide(100).int()
+    found = stratified_sample(image, "R", box, 10, 400, crs="EPSG:32614")
+    assert asked() == 2
+    assert found["R"].value_counts().to_dict() == {0: 400, 1: 400, 2: 400}
+    xy = found.to_crs("EPSG:32614").get_coordinates().to_numpy()
+    np.testing.assert_allclose(xy % 10, 5, atol=1e-3)
+
+
 @pytest.mark.parametrize("region", ["shape", "ee"])
 def test_a_sample_is_the_same_for_the_same_seed_and_counts_by_class(classes, region):
     _, _, box = classes
@@ -279,14 +291,33 @@ def test_cells_need_an_image_with_a_grid(asked):
         covering_grid(box, align=ee.ImageCollection(SERIES).mosaic())
 
 
-def test_without_an_initialised_client_it_is_said_how_to_initialise_it(initialize):
+def test_without_an_initialised_client_it_is_said_how_to_initialise_it(initialize, tmp_path):
     ee.Reset()
     try:
         for builder in (from_features, image_ids):
             with pytest.raises(InputError, match=r"call ee\.Initialize"):
                 builder("some/collection")
+        for builder, made in local_builders(tmp_path):
+            assert len(made)
+            assert "No request." in inspect.getdoc(builder)
     finally:
         initialize()
+    for builder in (from_features, image_ids, stratified_sample, covering_grid):
+        assert "one request" in inspect.getdoc(builder).splitlines()[0]
+
+
+def local_builders(folder):
+    """Yield the builders that ask Earth Engine nothing, and what they make."""
+    box = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], index=["a"], crs="EPSG:4326")
+    box.to_parquet(folder / "box.parquet")
+    days = eedask.items.date_ranges("2019", "2020", "MS")
+    yield eedask.items.date_ranges, days
+    yield eedask.items.grid, eedask.items.grid(box, 50_000)
+    yield eedask.items.points_on_grid, eedask.items.points_on_grid(box, 20_000)
+    yield eedask.items.random_points, eedask.items.random_points(box, 3, spacing=100)
+    yield eedask.items.cross, eedask.items.cross(box, days)
+    yield eedask.items.split, eedask.items.split(box, cell_size=50_000)
+    yield eedask.items.read, eedask.items.read(folder / "box.parquet")
 
 
 def test_an_address_that_is_none_is_refused_before_anything_is_asked(asked):
