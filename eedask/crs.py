@@ -141,6 +141,14 @@ def as_pyproj(crs: str) -> pyproj.CRS:
 
 
 @lru_cache(maxsize=256)
+def same_crs(one: str, other: str) -> bool:
+    """Whether two names stand for one crs, as ``SR-ORG:6974`` and its WKT do."""
+    if one == other:
+        return True
+    return is_readable(one) and is_readable(other) and bool(as_pyproj(one) == as_pyproj(other))
+
+
+@lru_cache(maxsize=256)
 def from_degrees(crs: str) -> pyproj.Transformer:
     """Return the transformer from longitude and latitude to a crs."""
     return pyproj.Transformer.from_crs("EPSG:4326", as_pyproj(crs), always_xy=True)

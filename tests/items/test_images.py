@@ -278,6 +278,20 @@ def test_chips_of_the_cells_are_the_rasters_windows(rasters, tmp_path):
             np.testing.assert_array_equal(chips.open(name)["b1"], wanted)
 
 
+@pytest.mark.usefixtures("threads")
+def test_chips_of_cells_in_a_crs_without_a_code_are_those_cells(tmp_path):
+    """MODIS' sinusoidal has a name at Earth Engine, and none in a frame."""
+    image = ee.ImageCollection("MODIS/061/MOD11A2").first().select("LST_Day_1km")
+    cells = covering_grid(shapely.box(10, 50, 10.2, 50.2), (8, 12), align=image)
+    assert len(cells) > 2
+    plan = eedask.chips(cells, image, out=tmp_path / "out", crs="native", format="npy")
+    rows = plan.run(progress=False).manifest
+    assert set(zip(rows["height"], rows["width"], strict=True)) == {(8, 12)}
+    corners = [(six[2], six[5]) for six in rows["transform"]]
+    wanted = cells.bounds[["minx", "maxy"]].to_numpy()
+    np.testing.assert_allclose(corners, wanted, rtol=0, atol=1e-3)
+
+
 def test_cells_need_an_image_with_a_grid(asked):
     box = shapely.box(0, 0, 1, 1)
     with pytest.raises(InputError, match=r"an ee\.Image with a grid of its own; got str"):

@@ -147,6 +147,9 @@ def test_a_contact_sheet_has_each_group_under_its_name(chips):
     sheet = np.asarray(chips.contact_sheet(5, columns=2, side=20))
     # Two, two and one: for each group a heading of 26 pixels and a row of 20 + 18 + 6.
     assert sheet.shape == (3 * (26 + 44) + 6, 2 * 26 + 6, 3)
+    for name, n in (("n", "x"), ("columns", 0), ("side", 2.5)):
+        with pytest.raises(InputError, match=f"{name} is a whole number, at least 1; got {n!r}"):
+            chips.contact_sheet(**{name: n})
 
 
 def test_labels_are_right_below_pictures_that_are_wider_than_high():
