@@ -190,6 +190,18 @@ def some(values: Any, most: int = 5) -> str:
     return ", ".join(listed[:most]) + (" …" if len(listed) > most else "")
 
 
+def ids_named(ids: Any, name: str, columns: Any) -> pd.Index:
+    """Return ids as an index of a name; of none if a column has it, as both would be one thing."""
+    found: pd.Index = pd.Index(ids).rename(None if name in columns else name)
+    return found
+
+
+def check_one_geometry(items: gpd.GeoDataFrame) -> None:
+    """Raise ItemsError if a column is called "geometry" that is not the items' geometry."""
+    if items.geometry.name != "geometry" and "geometry" in items.columns:
+        raise ItemsError("the items have a column 'geometry' beside their shapes: rename it")
+
+
 def check_storable(items: gpd.GeoDataFrame) -> None:
     """Raise ItemsError if a Parquet file cannot hold the items' columns.
 

@@ -17,6 +17,7 @@ from eedask.arguments import is_names
 from eedask.earthengine.endpoint import EndpointName, endpoint_of_client
 from eedask.earthengine.methods import PAGE_SIZE, ask, compute_features, reading
 from eedask.errors import InputError, TooLargeError
+from eedask.items.check import ids_named
 from eedask.quota.asking import Asking
 
 # The property that carries ids in answers; no table has a column of this name.
@@ -53,9 +54,9 @@ def from_features(
     Returns
     -------
     GeoDataFrame
-        One row a feature, with a column for each property, in EPSG:4326. The index, named "id",
-        holds ``system:index`` (text). Geometries are None unless asked for. A property that a
-        feature lacks is null.
+        One row a feature, with a column for each property, in EPSG:4326. The index, named "id"
+        unless a property is, holds ``system:index`` (text). Geometries are None unless asked for.
+        A property that a feature lacks is null.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def from_features(
     if "system:index" in frame and "system:index" not in (properties or ()):
         del frame["system:index"]
     _check_free(frame.columns)
-    ids = pd.Index(frame.pop(ID) if found else [], name="id")
+    ids = ids_named(frame.pop(ID) if found else [], "id", frame.columns)
     # In the order that was asked for; what no feature has is there, and empty.
     wanted = list(dict.fromkeys(properties or ()))
     frame = frame.reindex(columns=[*wanted, *frame.columns.difference(wanted, sort=False)])

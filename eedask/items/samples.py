@@ -16,6 +16,7 @@ from eedask.crs import NATIVE, UTM, canonical_crs, crs_name
 from eedask.earthengine.endpoint import EndpointName
 from eedask.earthengine.geometries import to_ee_geometry
 from eedask.errors import InputError
+from eedask.items.check import ids_named
 from eedask.items.from_earth_engine import ID, fetch_features
 from eedask.items.regions import check_region, in_degrees
 
@@ -58,7 +59,7 @@ def stratified_sample(
     -------
     GeoDataFrame
         Pixel centres in EPSG:4326, with the column ``class_band`` (int64), ordered by class. A
-        class with fewer pixels has all of them. The index, named "id", holds
+        class with fewer pixels has all of them. The index, named "id" unless the band is, holds
         ``"CLASS-NUMBER"``, numbers from 0.
 
     Raises
@@ -145,4 +146,4 @@ def _frame(found: list[Any], class_band: str) -> gpd.GeoDataFrame:
     numbers = points.groupby(class_band).cumcount()
     width = len(str(numbers.max()))
     ids = [f"{c}-{k:0{width}d}" for c, k in zip(points[class_band], numbers, strict=True)]
-    return points.set_axis(pd.Index(ids, name="id"), axis=0)
+    return points.set_axis(ids_named(ids, "id", points.columns), axis=0)
