@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -25,6 +26,12 @@ def checked_seed(seed: Any) -> int:
 def is_count(value: Any) -> bool:
     """Return whether a value is a whole number from 1, of NumPy's types as well."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def is_names(value: Any) -> bool:
+    """Return whether a value is a list of names, which can be gone through more than once."""
+    listed = isinstance(value, Iterable) and not isinstance(value, str | Mapping | Iterator)
+    return listed and all(isinstance(name, str) for name in value)
 
 
 def is_positive(value: Any) -> bool:

@@ -55,7 +55,8 @@ def canonical_crs(crs: Any) -> str:
     Raises
     ------
     InputError
-        If pyproj cannot read it, or WKT 1 cannot express it.
+        If pyproj cannot read it, it is neither projected nor geographic, or WKT 1 cannot express
+        it.
     """
     if isinstance(crs, str) and crs.upper() == "SR-ORG:6974":
         return "SR-ORG:6974"
@@ -66,11 +67,21 @@ def canonical_crs(crs: Any) -> str:
             f"crs={crs!r} is not a crs: give an EPSG code such as 'EPSG:32613', 'utm' for each"
             " point's own zone, 'native' for the image's own grid, or anything pyproj reads"
         ) from error
+    if not is_plane(parsed):
+        raise InputError(
+            f"crs={crs!r} is a {parsed.type_name}, which has no plane for pixels: give a projected"
+            " crs, such as 'EPSG:32613', or a geographic one, such as 'EPSG:4326'"
+        )
     code = ":".join(parsed.to_authority(min_confidence=100) or ())
     code = _SAME.get(code, code)
     if code.startswith("EPSG:"):
         return code
     return _wkt1(parsed)
+
+
+def is_plane(crs: pyproj.CRS) -> bool:
+    """Whether a crs has two axes along the ground: not so one of heights, or of x, y and z."""
+    return bool(crs.is_projected or crs.is_geographic)
 
 
 def _wkt1(parsed: pyproj.CRS) -> str:
@@ -137,6 +148,14 @@ def is_wgs84(crs: str) -> bool:
     """
     degrees = as_pyproj(crs).geodetic_crs
     return degrees is not None and degrees.equals("EPSG:4326", ignore_axis_order=True)
+
+
+@lru_cache(maxsize=256)
+def same_crs(one: str, other: str) -> bool:
+    """Whether two names stand for one crs, as ``SR-ORG:6974`` and its WKT do."""
+    if one == other:
+        return True
+    return is_readable(one) and is_readable(other) and bool(as_pyproj(one) == as_pyproj(other))
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from loopback import reply, serving
 from mounted import FIELD
 
 import eedask
-from eedask.crs import as_pyproj, canonical_crs
+from eedask.crs import as_pyproj, canonical_crs, same_crs
 from eedask.errors import InputError
 
 
@@ -40,6 +40,20 @@ def test_what_has_no_epsg_code_is_sent_as_wkt1(given):
     ours, theirs = (way.transform([-95, 3, -60], [30, 48, 55]) for way in ways)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
     assert as_pyproj(wkt).axis_info[0].unit_name == pyproj.CRS(given).axis_info[0].unit_name
+
+
+def test_names_of_one_crs_are_known_to_be_that():
+    sinusoidal = as_pyproj("SR-ORG:6974")
+    assert same_crs(canonical_crs(sinusoidal), "SR-ORG:6974")
+    assert same_crs(sinusoidal.to_wkt("WKT2_2019"), canonical_crs(sinusoidal))
+    assert not same_crs("EPSG:32613", "EPSG:32614")
+    assert not same_crs("EPSG:32613", "SR-ORG:6842")
+
+
+@pytest.mark.parametrize("given", ["EPSG:4978", "EPSG:5703", 'LOCAL_CS["site"]'])
+def test_what_has_no_plane_for_pixels_is_refused(given):
+    with pytest.raises(InputError, match="has no plane for pixels: give a projected crs"):
+        canonical_crs(given)
 
 
 class Renaming:

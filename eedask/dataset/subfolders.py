@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -62,6 +62,12 @@ class Subfolders:
                 columns = [c for c in items.columns if c != geometry]
                 raise ItemsError(
                     f"folder_by={name!r} is not a column of the items; they have {columns}"
+                )
+            values = items[name]
+            if values.dtype == object and not all(isinstance(one, Hashable) for one in values):
+                raise ItemsError(
+                    f"folder_by={name!r} holds lists or the like, which name no folder: make text"
+                    f" of them, with items[{name!r}].astype(str)"
                 )
             empty = items.index[items[name].isna()]
             if self.missing is None and len(empty):

@@ -44,6 +44,10 @@ _NULL_IMAGE = re.compile(
 # The same of algorithms that take features as well, such as Element.get.
 _NULL_ELEMENT = re.compile(r"\bElement\.\w+: Parameter 'object' is required", re.IGNORECASE)
 
+# Of an image without bands, which a mosaic of no images is: its bands are chosen, or it is combined
+# with an image that has some.
+_NO_BANDS = re.compile(r"available bands: \[\]|if one image has no bands", re.IGNORECASE)
+
 
 class Send(Protocol):
     """Sends a request, retrying where that can help, and returns the body of the answer.
@@ -110,14 +114,16 @@ def reading(body: bytes, wanted: str, items: int = 1) -> Iterator[None]:
 def of_one_item(*, only_images: bool = False) -> Iterator[None]:
     """Explain an error that the ``with`` block raises because an item has no image.
 
-    ``ee.ImageCollection.first`` of an empty collection is null. Earth Engine's message then names
-    only the algorithm that got null for its image; the one raised here says what to do.
+    ``ee.ImageCollection.first`` of an empty collection is null, and a mosaic of it has no bands.
+    Earth Engine's message then names only the algorithm that got such an image; the one raised here
+    says what to do.
 
     Parameters
     ----------
     only_images : bool
         Whether all that the item's request computes is an image, so that it is the image that is
-        null where an algorithm for images and features alike gets null.
+        null where an algorithm for images and features alike gets null, and the image must have
+        bands.
 
     Raises
     ------
@@ -127,17 +133,28 @@ def of_one_item(*, only_images: bool = False) -> Iterator[None]:
     try:
         yield
     except PermanentError as error:
-        is_null = _NULL_IMAGE.search(error.message) or (
-            only_images and _NULL_ELEMENT.search(error.message)
-        )
-        if not is_null:
+        why = _no_image(error.message, only_images)
+        if why is None:
             raise
         raise PermanentError(
-            "the item has no image, as first() of a collection that is empty for it: widen the"
-            f" collection's filters, or take mosaic(), which is masked then ({error.message})",
-            error.status,
-            error.retry_after,
+            f"the item has no image, {why} ({error.message})", error.status, error.retry_after
         ) from error
+
+
+def _no_image(message: str, only_images: bool) -> str | None:
+    """Return in words why an item has no image, and what to do; None if it is not about that."""
+    if only_images and _NO_BANDS.search(message):
+        return (
+            "but one without bands, as the mosaic of a collection that is empty for it: widen the"
+            " collection's filters"
+        )
+    null = "as first() of a collection that is empty for it: widen the collection's filters"
+    if only_images and (_NULL_IMAGE.search(message) or _NULL_ELEMENT.search(message)):
+        return null
+    # Tables have a row of nulls for an image without bands.
+    return (
+        f"{null}, or take mosaic(), which is masked then" if _NULL_IMAGE.search(message) else None
+    )
 
 
 def value_of(body: bytes) -> Any:

@@ -7,7 +7,7 @@ import geopandas as gpd
 
 from eedask.arguments import is_count
 from eedask.errors import InputError, ItemsError
-from eedask.items.check import check_items
+from eedask.items.check import check_items, check_one_geometry
 
 
 def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
@@ -44,6 +44,7 @@ def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
             "the dictionaries of a bag hold the ids as 'id', and the items have a column 'id':"
             " rename it, or make it the ids with set_index('id')"
         )
+    check_one_geometry(checked)
     if not is_count(partition_size):
         raise InputError(f"partition_size is a number of items, at least 1; got {partition_size!r}")
     frame = checked.rename_geometry("geometry") if checked.geometry.name != "geometry" else checked

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import shapely
+from geopandas.array import GeometryDtype
 
+from eedask.crs import is_plane
 from eedask.errors import ItemsError
 
 
@@ -71,8 +76,8 @@ def check_items(
             f"columns stand twice: {some(items.columns[items.columns.duplicated()])}; rename or"
             " drop one of each"
         )
-    if items.crs is None and not items.geometry.isna().all():
-        raise ItemsError("the items have no crs; say which with items.set_crs('EPSG:4326')")
+    _check_crs(items)
+    _check_numbers(items)
     if geometry:
         _check_geometry(items, missing=missing, east_most=360 if wrapped else 180)
     return items
@@ -101,6 +106,12 @@ def _check_index(index: pd.Index) -> None:
 
     if kind == "string":
         _check_texts(index)
+    elif (index.max() >= 2**63) or (index.min() < -(2**63)):
+        far = index.max() if index.max() >= 2**63 else index.min()
+        raise ItemsError(
+            f"ids are whole numbers below 2**63, or text; got {far}: make them text with"
+            " items.set_index(items.index.astype(str))"
+        )
 
 
 def _check_texts(index: pd.Index) -> None:
@@ -126,6 +137,29 @@ def _check_id_column(items: gpd.GeoDataFrame) -> None:
         )
 
 
+def _check_crs(items: gpd.GeoDataFrame) -> None:
+    if items.crs is None:
+        if not items.geometry.isna().all():
+            raise ItemsError("the items have no crs; say which with items.set_crs('EPSG:4326')")
+    elif not is_plane(items.crs):
+        raise ItemsError(
+            f"the items' crs {items.crs.to_string()} has no plane ({items.crs.type_name}): bring"
+            " them into another with items.to_crs('EPSG:4326'), or set the right one with"
+            " set_crs(allow_override=True)"
+        )
+
+
+def _check_numbers(items: gpd.GeoDataFrame) -> None:
+    """Refuse coordinates that are NaN, which are neither a place nor missing."""
+    shapes = items.geometry.to_numpy()
+    drawn = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    if (bad := drawn & np.isnan(shapely.bounds(shapes)).any(axis=1)).any():
+        raise ItemsError(
+            f"coordinates of items {some(items.index[bad])} are no numbers: drop those items, or"
+            " correct them"
+        )
+
+
 def _check_geometry(items: gpd.GeoDataFrame, *, missing: bool, east_most: int) -> None:
     without = items.geometry.isna() | items.geometry.is_empty
     if without.all() or (without.any() and not missing):
@@ -136,18 +170,36 @@ def _check_geometry(items: gpd.GeoDataFrame, *, missing: bool, east_most: int) -
     west, south, east, north = items.geometry.to_crs("EPSG:4326").total_bounds
     # NaN and infinity, which reprojection gives for what it cannot place, fail this too.
     within = west >= -east_most - 0.001 and east <= east_most + 0.001
-    if not (within and south >= -90.001 and north <= 90.001):
-        raise ItemsError(
-            f"the items' coordinates do not fit their crs {items.crs.to_string()}: their bounds"
-            f" are {tuple(items.total_bounds.tolist())}; set the right one with"
-            " set_crs(allow_override=True)"
+    if within and south >= -90.001 and north <= 90.001:
+        return
+    turned = west >= -360 and east <= 360 and south >= -90 and north <= 90
+    raise ItemsError(
+        f"the items' coordinates do not fit their crs {items.crs.to_string()}: their bounds"
+        f" are {tuple(items.total_bounds.tolist())}; "
+        + (
+            "cut what crosses the antimeridian in two there, with longitudes from -180 to 180"
+            if turned
+            else "set the right one with set_crs(allow_override=True)"
         )
+    )
 
 
 def some(values: Any, most: int = 5) -> str:
     """Return the first few of the values as text, for a message."""
     listed = [repr(v) for v in list(values)[: most + 1]]
     return ", ".join(listed[:most]) + (" …" if len(listed) > most else "")
+
+
+def ids_named(ids: Any, name: str, columns: Any) -> pd.Index:
+    """Return ids as an index of a name; of none if a column has it, as both would be one thing."""
+    found: pd.Index = pd.Index(ids).rename(None if name in columns else name)
+    return found
+
+
+def check_one_geometry(items: gpd.GeoDataFrame) -> None:
+    """Raise ItemsError if a column is called "geometry" that is not the items' geometry."""
+    if items.geometry.name != "geometry" and "geometry" in items.columns:
+        raise ItemsError("the items have a column 'geometry' beside their shapes: rename it")
 
 
 def check_storable(items: gpd.GeoDataFrame) -> None:
@@ -164,11 +216,13 @@ def check_storable(items: gpd.GeoDataFrame) -> None:
             " rename them, for example with items.rename(columns=str)"
         )
     values = items.drop(columns=items.geometry.name)
-    for name in values.columns:
-        if not pd.api.types.is_object_dtype(values[name]):
-            continue
+    for name, column in values.items():
         try:
-            pa.array(values[name], from_pandas=True)
+            if pd.api.types.is_object_dtype(column):
+                pa.array(column, from_pandas=True)
+            elif not isinstance(column.dtype, GeometryDtype):
+                # Whether a type can be written, its first value tells.
+                column.iloc[:1].to_frame().to_parquet(io.BytesIO())
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise ItemsError(
                 f"the items' columns are kept in Parquet, and the values of {name!r} are of"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from eedask.errors import InputError, ItemsError
-from eedask.items.check import check_items, some
+from eedask.items.check import check_items, ids_named, some
 
 
 def cross(
@@ -60,8 +60,7 @@ def cross(
     rows = [c.iloc[at].set_axis(made, axis=0) for c, at in zip(columns, which, strict=True)]
     shapes = placed.geometry.array.take(which[0] if placed is left else which[1])
     joined = pd.concat(rows, axis=1).assign(**{placed.geometry.name: shapes})
-    # An index and a column of one name would be taken for the same.
-    joined.index.name = None if "id" in joined else "id"
+    joined.index = ids_named(made, "id", joined.columns)
     return gpd.GeoDataFrame(joined, geometry=placed.geometry.name, crs=placed.crs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,9 @@ def interval(start: Any, end: Any) -> tuple[pd.Timestamp, pd.Timestamp]:
 def _instant(name: str, value: Any) -> pd.Timestamp:
     """Return a date as a time in UTC, to the millisecond, as Earth Engine counts it."""
     try:
+        # pandas takes a number for nanoseconds since 1970; people mean a year by it.
+        if isinstance(value, Number):
+            raise ValueError("a number is no date")
         found = pd.Timestamp(value)
         if pd.isna(found):
             raise ValueError("it is missing")

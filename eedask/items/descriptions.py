@@ -14,6 +14,8 @@ from eedask.items.from_earth_engine import ID, Feature
 
 # Properties under which an answer holds an image's asset id and time: no image has such ones.
 _ASSET, _TIME = "eedask:asset", "eedask:time"
+# Milliseconds from 1970 to the last year that Python's dates know.
+_FARTHEST = 253_402_300_799_999
 
 
 def described(image: ee.Image, properties: Sequence[str], geometry: bool) -> ee.Feature:
@@ -31,7 +33,8 @@ def image_frame(found: Sequence[Feature], properties: Sequence[str]) -> gpd.GeoD
     """
     names = [ID, _ASSET, _TIME, *properties]
     frame = pd.DataFrame([values for values, _ in found]).reindex(columns=names)
-    times = pd.to_numeric(frame[_TIME]).round().astype("Int64")
+    times = pd.to_numeric(frame[_TIME], errors="coerce").round()
+    times = times.where(times.abs() <= _FARTHEST).astype("Int64")
     stamps = times.astype("object").where(times.notna(), None).to_numpy(dtype="datetime64[ms]")
     frame[_TIME] = pd.DatetimeIndex(np.asarray(stamps)).tz_localize("UTC")
     frame[_ASSET] = frame[_ASSET].astype("object").where(frame[_ASSET].notna(), None)

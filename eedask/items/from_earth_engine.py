@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import ee
@@ -13,9 +13,11 @@ import shapely
 from ee import serializer
 from shapely.geometry.base import BaseGeometry
 
+from eedask.arguments import is_names
 from eedask.earthengine.endpoint import EndpointName, endpoint_of_client
 from eedask.earthengine.methods import PAGE_SIZE, ask, compute_features, reading
 from eedask.errors import InputError, TooLargeError
+from eedask.items.check import ids_named
 from eedask.quota.asking import Asking
 
 # The property that carries ids in answers; no table has a column of this name.
@@ -52,9 +54,9 @@ def from_features(
     Returns
     -------
     GeoDataFrame
-        One row a feature, with a column for each property, in EPSG:4326. The index, named "id",
-        holds ``system:index`` (text). Geometries are None unless asked for. A property that a
-        feature lacks is null.
+        One row a feature, with a column for each property, in EPSG:4326. The index, named "id"
+        unless a property is, holds ``system:index`` (text). Geometries are None unless asked for.
+        A property that a feature lacks is null.
 
     Raises
     ------
@@ -87,7 +89,8 @@ def from_features(
     frame = pd.DataFrame([properties for properties, _ in found])
     if "system:index" in frame and "system:index" not in (properties or ()):
         del frame["system:index"]
-    ids = pd.Index(frame.pop(ID) if found else [], name="id")
+    _check_free(frame.columns)
+    ids = ids_named(frame.pop(ID) if found else [], "id", frame.columns)
     # In the order that was asked for; what no feature has is there, and empty.
     wanted = list(dict.fromkeys(properties or ()))
     frame = frame.reindex(columns=[*wanted, *frame.columns.difference(wanted, sort=False)])
@@ -101,17 +104,25 @@ def _check(features: Any, properties: Any) -> None:
             "from_features is for the features of a FeatureCollection; the images of an"
             " ImageCollection are items by eedask.items.image_ids(collection)"
         )
-    if not isinstance(features, ee.ComputedObject | str):
+    if isinstance(features, ee.Image) or not isinstance(features, ee.ComputedObject | str):
         raise InputError(f"features is an ee.FeatureCollection; got {type(features).__name__}")
     check_properties(properties)
+    _check_free(properties or ())
+
+
+def _check_free(names: Iterable[str]) -> None:
+    """Raise InputError if a property is called as the column of the shapes."""
+    if "geometry" in names:
+        raise InputError(
+            "a property 'geometry' would stand in the column of the shapes: state which ones to"
+            " fetch, as properties=['NAME'], or copy it to another name first, with"
+            " feature.set(new_name, feature.get('geometry'))"
+        )
 
 
 def check_properties(properties: Any) -> None:
     """Raise InputError if names of properties are no list of strings, nor None."""
-    if properties is None:
-        return
-    no_list = isinstance(properties, str | Mapping)
-    if no_list or not all(isinstance(name, str) for name in properties):
+    if properties is not None and not is_names(properties):
         raise InputError(f"properties is a list of names, such as ['NAME']; got {properties!r}")
 
 

@@ -62,13 +62,14 @@ def image_ids(
         "system:index", holds ``system:index`` (text), which is unique within the collection.
         Columns: ``id``, the asset's id, by which ``ee.Image`` loads it (null for images that are
         computed); ``time``, ``system:time_start`` (datetime64[ms, UTC], null where an image has
-        none); the properties, null where an image lacks one; and ``geometry``, the footprint in
-        EPSG:4326, None if not asked for.
+        none, or one that is no time); the properties, null where an image lacks one; and
+        ``geometry``, the footprint in EPSG:4326, None if not asked for.
 
         With ``near``: one row a place and image, in the order of the places, the best image first.
-        The index, named "item", holds ``"PLACE_IMAGE"``. Columns: those of the places, their
-        geometry and crs included; ``place``, the place's id; ``rank``, from 0; then ``id``,
-        ``time``, ``best`` by its name, and the properties. A place without images has no row.
+        The index, named "item" unless a column of the places is, holds ``"PLACE_IMAGE"``. Columns:
+        those of the places, their geometry and crs included; ``place``, the place's id; ``rank``,
+        from 0; then ``id``, ``time``, ``best`` by its name, and the properties. A place without
+        images has no row.
         ``eedask.chips(items, lambda item: item.image("id"), …)`` fetches them.
 
     Raises

@@ -14,7 +14,7 @@ from eedask.arguments import is_count
 from eedask.earthengine.endpoint import EndpointName
 from eedask.earthengine.geometries import to_ee_geometry
 from eedask.errors import InputError, ItemsError, TooLargeError
-from eedask.items.check import check_items
+from eedask.items.check import check_items, ids_named
 from eedask.items.crossing import pair_ids
 from eedask.items.dates import interval
 from eedask.items.descriptions import described, image_frame
@@ -120,7 +120,7 @@ def _joined(
     told = images[["id", "time", *names]]
     told.insert(0, "rank", images.groupby(_PLACE).cumcount())
     told.insert(0, "place", rows.index)
-    ids = pair_ids(rows.index, images[ID]).rename("item")
+    ids = ids_named(pair_ids(rows.index, images[ID]), "item", rows.columns)
     drawn = rows.drop(columns=rows.geometry.name).set_axis(ids, axis=0)
     joined = pd.concat([drawn, told.set_axis(ids, axis=0)], axis=1)
     joined[places.geometry.name] = rows.geometry.array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import random
 from collections.abc import Iterable, Mapping
@@ -82,6 +83,8 @@ def plain(value: Any) -> Any:
         return None
     if isinstance(value, pd.Timestamp):
         return value.to_pydatetime(warn=False)
+    if type(value) is datetime.date:  # a date with a time of day is one as well
+        return datetime.datetime(value.year, value.month, value.day)
     if isinstance(value, np.ndarray):
         return [plain(v) for v in value.tolist()]
     return value

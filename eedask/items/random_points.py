@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pyproj
 import shapely
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from eedask.arguments import checked_seed, is_count, is_positive
 from eedask.errors import InputError, ItemsError
-from eedask.items.check import check_items
+from eedask.items.check import check_items, check_one_geometry, ids_named
 from eedask.items.regions import check_areas
 from eedask.items.spacing import Spacing
 
@@ -47,7 +46,7 @@ def random_points(
     -------
     GeoDataFrame
         ``n * len(regions)`` points in EPSG:4326, each with the columns of its region. The index,
-        named "id", holds ``"REGION-NUMBER"``, numbers from 0.
+        named "id" unless a column is, holds ``"REGION-NUMBER"``, numbers from 0.
 
     Raises
     ------
@@ -68,6 +67,7 @@ def random_points(
         raise InputError(f"spacing is a positive number of metres; got {spacing!r}")
     checked = check_items(regions, geometry=True, wrapped=True)
     check_areas(checked)
+    check_one_geometry(checked)
     rng = np.random.default_rng(None if seed is None else checked_seed(seed))
     apart = None if spacing is None else Spacing(float(spacing))
     drawn = [_points_in(area, n, rng, apart) for area in _areas(checked)]
@@ -75,7 +75,7 @@ def random_points(
     width = len(str(n - 1))
     numbers = np.tile(np.arange(n), len(checked))
     ids = [f"{region}-{k:0{width}d}" for region, k in zip(repeated.index, numbers, strict=True)]
-    frame = repeated.set_axis(pd.Index(ids, name="id"), axis=0)
+    frame = repeated.set_axis(ids_named(ids, "id", repeated.columns), axis=0)
     points = shapely.points(np.concatenate(drawn))
     return gpd.GeoDataFrame(frame, geometry=points, crs="EPSG:4326")
 

@@ -26,7 +26,7 @@ def read(path: str | os.PathLike[str], *, id: str = "id") -> gpd.GeoDataFrame:
         reads: GeoPackage, GeoJSON, shapefiles … Places that fsspec knows, such as ``gs://…``, are
         for Parquet and CSV.
     id : str
-        The column that becomes the index, if there is one.
+        The column that becomes the index. Only one called "id" may be missing.
 
     Returns
     -------
@@ -39,7 +39,8 @@ def read(path: str | os.PathLike[str], *, id: str = "id") -> gpd.GeoDataFrame:
     Raises
     ------
     InputError
-        If there is no such file, or it cannot be read.
+        If there is no such file, it cannot be read, it has several layers, or it lacks the column
+        ``id``.
     ItemsError
         If it holds no items, ids are missing or stand twice, or coordinates are no numbers.
 
@@ -48,11 +49,18 @@ def read(path: str | os.PathLike[str], *, id: str = "id") -> gpd.GeoDataFrame:
     >>> eedask.items.read("plots.gpkg", id="plot")  # doctest: +SKIP
     >>> eedask.items.read("sites.csv")  # doctest: +SKIP
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"path is that of a file, as text; got {path!r}")
     frame = _frame(os.fspath(path))
     if id in frame.columns:
         frame = frame.set_index(id)
+    elif id not in ("id", frame.index.name):
+        raise InputError(
+            f"{os.fspath(path)} has no column {id!r} to be the ids; it has {list(frame.columns)}"
+        )
     try:
-        if not isinstance(frame, gpd.GeoDataFrame):
+        # What a column of that name holds, check_items asks.
+        if not isinstance(frame, gpd.GeoDataFrame) and "geometry" not in frame:
             frame = _placed(frame)
         return check_items(frame, geometry=False)
     except ItemsError as error:
@@ -67,16 +75,29 @@ def _frame(path: str) -> pd.DataFrame:
     InputError
         If it cannot be read.
     """
-    reader: Callable[[str], Any] = gpd.read_file
+    reader: Callable[[str], Any] = _layer
     if path.lower().endswith((".parquet", ".geoparquet", ".pq")):
         reader = _parquet
     elif path.lower().endswith(".csv"):
         reader = pd.read_csv
     try:
         found: pd.DataFrame = reader(path)
+    except InputError:
+        raise
     except (OSError, ValueError, RuntimeError) as error:  # pyogrio's are the last
         raise InputError(f"no items can be read from {path}: {error}") from error
     return found
+
+
+def _layer(path: str) -> gpd.GeoDataFrame:
+    """Return the one layer of a file."""
+    names = list(gpd.list_layers(path)["name"])
+    if len(names) > 1:
+        raise InputError(
+            f"{path} has several layers, {some(names)}: read one of them with"
+            f" geopandas.read_file({path!r}, layer={names[-1]!r})"
+        )
+    return gpd.read_file(path)
 
 
 def _parquet(path: str) -> pd.DataFrame:

@@ -54,7 +54,10 @@ def check_region(region: Any) -> gpd.GeoDataFrame:
             "region is a GeoDataFrame or GeoSeries of polygons, or a shapely polygon in"
             f" EPSG:4326; got {type(region).__name__}"
         )
-    checked = check_items(region.reset_index(drop=True), geometry=True, wrapped=True)
+    try:
+        checked = check_items(region.reset_index(drop=True), geometry=True, wrapped=True)
+    except ItemsError as error:
+        raise ItemsError(f"region: {error}") from error
     check_areas(checked.set_axis(region.index, axis=0))
     return checked
 

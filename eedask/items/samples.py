@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from eedask.arguments import check_scale, checked_seed, is_count
-from eedask.crs import canonical_crs
+from eedask.crs import NATIVE, UTM, canonical_crs, crs_name
 from eedask.earthengine.endpoint import EndpointName
 from eedask.earthengine.geometries import to_ee_geometry
 from eedask.errors import InputError
+from eedask.items.check import ids_named
 from eedask.items.from_earth_engine import ID, fetch_features
 from eedask.items.regions import check_region, in_degrees
 
@@ -58,7 +59,7 @@ def stratified_sample(
     -------
     GeoDataFrame
         Pixel centres in EPSG:4326, with the column ``class_band`` (int64), ordered by class. A
-        class with fewer pixels has all of them. The index, named "id", holds
+        class with fewer pixels has all of them. The index, named "id" unless the band is, holds
         ``"CLASS-NUMBER"``, numbers from 0.
 
     Raises
@@ -77,6 +78,16 @@ def stratified_sample(
         raise InputError(f"image is an ee.Image; got {type(image).__name__}")
     if not isinstance(class_band, str) or not class_band:
         raise InputError(f"class_band is a band's name; got {class_band!r}")
+    if class_band == "geometry":
+        raise InputError(
+            "a band 'geometry' would stand in the column of the points: rename it, with"
+            " image.rename"
+        )
+    if crs is not None and crs_name(crs) in (UTM, NATIVE):
+        raise InputError(
+            "crs is that of the pixels to draw from, as 'EPSG:32613', and the image's own when not"
+            f" given; got {crs!r}"
+        )
     check_scale(scale)
     if scale is None:
         raise InputError("scale is a positive number of metres; got None")
@@ -135,4 +146,4 @@ def _frame(found: list[Any], class_band: str) -> gpd.GeoDataFrame:
     numbers = points.groupby(class_band).cumcount()
     width = len(str(numbers.max()))
     ids = [f"{c}-{k:0{width}d}" for c, k in zip(points[class_band], numbers, strict=True)]
-    return points.set_axis(pd.Index(ids, name="id"), axis=0)
+    return points.set_axis(ids_named(ids, "id", points.columns), axis=0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import shapely
 
 from eedask.arguments import is_positive
-from eedask.crs import UTM, from_degrees, metres_per_unit
+from eedask.crs import UTM, from_degrees, metres_per_unit, same_crs
 from eedask.errors import InputError, ItemsError
 from eedask.grid import (
     Lattice,
@@ -115,7 +115,7 @@ def _projected_bounds(item: WorkItem, crs: str) -> tuple[float, float, float, fl
     the crs, and reach into the neighbouring pixels.
     """
     assert item.geometry is not None
-    if item.crs == crs and item.bounds is not None:
+    if item.crs is not None and item.bounds is not None and same_crs(item.crs, crs):
         return item.bounds
     # Straight edges bend in another crs; fifty pieces leave far less than a pixel in error.
     extent = max(shapely.bounds(item.geometry)[2:] - shapely.bounds(item.geometry)[:2])

@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from eedask.crs import UTM, from_degrees, utm_crs
+from eedask.crs import UTM, from_degrees, same_crs, utm_crs
 from eedask.grid import PixelGrid, centred, covered, grid_at
 from eedask.items.item import WorkItem
 from eedask.pixels.layout import Layout
@@ -115,7 +115,7 @@ def placed(layout: Layout, items: Sequence[WorkItem]) -> Places:
         here = np.flatnonzero(there & (crs == name))
         if layout.shape is None:
             near = [items[k] for k in here.tolist()]
-            own = [item.bounds if item.crs == name else None for item in near]
+            own = [item.bounds if item.crs and same_crs(item.crs, name) else None for item in near]
             boxes = _boxes(name, geometries[here], own) + layout.margin(name) * _OUTWARDS
             row, column, *sides = covered(layout.transform(name), *boxes.T)
         else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eedask.arguments import is_positive
 from eedask.errors import InputError
 
 VIS_KEYS = ("bands", "min", "max", "palette", "gamma", "opacity")
@@ -57,7 +58,9 @@ def visualization(params: Mapping[str, Any]) -> tuple[tuple[str, ...], Visualiza
     InputError
         For unknown keys and combinations that Earth Engine refuses.
     """
-    if unknown := sorted(set(params) - set(VIS_KEYS)):
+    if not isinstance(params, Mapping):
+        raise InputError(f"vis_params is a dictionary, as {{'min': 0, 'max': 255}}; got {params!r}")
+    if unknown := sorted(set(map(str, params)) - set(VIS_KEYS)):
         raise InputError(f"vis_params has unknown keys {unknown}; it takes {', '.join(VIS_KEYS)}")
     bands = tuple(_listed(params.get("bands"), str))
     palette = tuple(color.lstrip("#") for color in _listed(params.get("palette"), str))
@@ -66,8 +69,10 @@ def visualization(params: Mapping[str, Any]) -> tuple[tuple[str, ...], Visualiza
     if len(bands) not in (0, 1, 3):
         raise InputError(f"a picture has 1 or 3 bands; vis_params has {list(bands)}")
     gamma, opacity = params.get("gamma"), params.get("opacity")
-    if opacity is not None and not 0 <= opacity <= 1:
-        raise InputError(f"opacity is from 0 to 1; got {opacity}")
+    if gamma is not None and not is_positive(gamma):
+        raise InputError(f"gamma is one positive number, for all bands; got {gamma!r}")
+    if opacity is not None and not (opacity == 0 or (is_positive(opacity) and opacity <= 1)):
+        raise InputError(f"opacity is a number from 0 to 1; got {opacity!r}")
     return bands, Visualization(_ranges(params, len(bands)), palette, gamma, opacity)
 
 
@@ -91,6 +96,9 @@ def _listed(value: Any, kind: type) -> list[Any]:
         return []
     if isinstance(value, str):
         value = value.split(",")
-    if not isinstance(value, Sequence):
+    if not isinstance(value, Iterable):
         value = [value]
-    return [kind(part.strip() if isinstance(part, str) else part) for part in value]
+    try:
+        return [kind(part.strip() if isinstance(part, str) else part) for part in value]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"vis_params has {value!r} where numbers are to stand") from error

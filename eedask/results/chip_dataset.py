@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from eedask.results.blocks import Blocks, layers, mosaic
 from eedask.results.chip_files import ChipFiles
 from eedask.results.common_grid import common_grid
 from eedask.results.coordinates import (
+    COEFFICIENT,
     SPATIAL_REF,
     Coordinates,
     of_items,
@@ -31,6 +32,7 @@ from eedask.results.coordinates import (
     spatial_ref,
 )
 from eedask.results.lazy_bands import Filled, lazy_bands
+from eedask.results.values import other_names
 
 if TYPE_CHECKING:
     import xarray
@@ -54,15 +56,18 @@ class Wanted:
         If one of them cannot be used.
     """
 
-    dims: tuple[str, ...]
+    dims: Sequence[str]
     items: Iterable[Any] | None
     masked: str
     drop_failed: bool
     files_per_chunk: int
 
     def __post_init__(self) -> None:
-        if self.dims not in DIMS:
+        if self.dims not in (*DIMS, *map(list, DIMS)):
             raise InputError(f"dims is one of {', '.join(map(str, DIMS))}; got {self.dims!r}")
+        listed = isinstance(self.items, Iterable) and not isinstance(self.items, str)
+        if self.items is not None and not listed:
+            raise InputError(f"items is a list of items' ids; got {self.items!r}")
         if self.masked not in (NAN, FILL):
             raise InputError(f"masked is {NAN!r} or {FILL!r}; got {self.masked!r}")
         if not is_count(self.files_per_chunk):
@@ -191,10 +196,10 @@ def chip_dataset(
             'to_xarray needs xarray, which is not installed: pip install "eedask[xarray]"'
         ) from error
     dataset = next(iter(files.values())).dataset
-    chips = _chips(dataset, [*files], manifest, wanted)
+    chips, dims = _chips(dataset, [*files], manifest, wanted), tuple(wanted.dims)
     bands = bands_of(dataset, chips.there.index)
-    names = _variable_names(bands, wanted.dims)
-    arrange = {APART: _apart, BESIDE: _beside, BY_TIME: _by_time}[wanted.dims]
+    names = _variable_names(bands, dims)
+    arrange = {APART: _apart, BESIDE: _beside, BY_TIME: _by_time}[dims]
     arranged = arrange(chips, {*names.values()}, wanted.files_per_chunk)
     variables = {}
     for role, own in bands.items():
@@ -203,7 +208,7 @@ def chip_dataset(
         for name, array in lazy_bands(files[role], arranged.blocks(role), filled).items():
             told = {} if role is None else {"role": role}
             variables[names[role, name]] = xarray.Variable(
-                wanted.dims, array, _fill_value(filled[name]) | told
+                dims, array, _fill_value(filled[name]) | told
             )
     if SPATIAL_REF in arranged.coordinates:
         for variable in variables.values():
@@ -214,7 +219,8 @@ def chip_dataset(
 def _variable_names(bands: Bands, dims: Collection[str]) -> dict[tuple[str | None, str], str]:
     """Return what the variables of bands are called, by role and band.
 
-    A variable that is called as a dimension would be its coordinate.
+    A variable that is called as a dimension, or as a coordinate that is not an item's, would be
+    that coordinate.
 
     Raises
     ------
@@ -222,11 +228,11 @@ def _variable_names(bands: Bands, dims: Collection[str]) -> dict[tuple[str | Non
         If two would have one name.
     """
     counts = Counter(name for own in bands.values() for name in own)
-    names = {}
+    taken, names = {*dims, ITEM, SPATIAL_REF, COEFFICIENT}, {}
     for role, own in bands.items():
         for name in own:
             free = name if counts[name] == 1 else f"{name}_{role}"
-            names[role, name] = f"{free}_band" if free in dims else free
+            names[role, name] = f"{free}_band" if free in taken else free
     if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
         raise InputError(
             f"variables are called as bands, with _ROLE where several roles have one of that name,"
@@ -296,7 +302,8 @@ def _apart(chips: Chips, bands: set[str], per_chunk: int) -> Arranged:
             f" merge them with dims={BESIDE}"
         )
     height, width = (int(side) for side in sizes.iloc[0])
-    name, taken = chips.names["transform"], {*bands, *APART, SPATIAL_REF}
+    name, taken = chips.names["transform"], {*bands, *APART, SPATIAL_REF, COEFFICIENT}
+    name = other_names([name], taken).get(name, name)
     coordinates = {
         ITEM: (ITEM, chips.rows.index),
         **of_items(chips.columns, ITEM, taken | {name}),
@@ -321,7 +328,7 @@ def _by_time(chips: Chips, bands: set[str], per_chunk: int) -> Arranged:
     there, common = chips.there, common_grid(chips.there)
     places = pd.DataFrame({"row": common.rows, "column": common.columns}, there.index)
     times = of_items(chips.columns[[WHEN]], WHEN, ())
-    taken = {*bands, *BY_TIME, ITEM, SPATIAL_REF, "coefficient"}
+    taken = {*bands, *BY_TIME, ITEM, SPATIAL_REF, COEFFICIENT}
     others = chips.columns.drop(columns=[WHEN, chips.names["crs"]])
     coordinates = {
         **times,

@@ -61,10 +61,13 @@ def contact_sheet(shelves: Sequence[Shelf], columns: int = 8, side: int = 160) -
     columns : int
         Pictures in a row.
     side : int
-        Pixels of a picture's longer side.
+        Pixels of a picture's longer side. A row is as high as the highest picture of all, so that
+        labels are near what they name.
     """
     columns = max(1, min(columns, max((len(shelf.pictures) for shelf in shelves), default=1)))
-    cell, line = side + _MARGIN, side + _LABEL + _MARGIN
+    sizes = [_size(one.picture, side) for shelf in shelves for one in shelf.pictures]
+    high = max((height for _, height in sizes), default=side)
+    cell, line = side + _MARGIN, high + _LABEL + _MARGIN
     width = columns * cell + _MARGIN
     height = sum(shelf.height(columns, line) for shelf in shelves)
     sheet = Image.new("RGB", (width, max(height, line) + _MARGIN), _BACKGROUND)
@@ -79,16 +82,16 @@ def contact_sheet(shelves: Sequence[Shelf], columns: int = 8, side: int = 160) -
             left, below = _MARGIN + number % columns * cell, top + number // columns * line
             _draw(sheet, one, left, below, side)
             words = _fitted(one.label, label, side)
-            draw.text((left, below + side + 2), words, fill=_INK, font=label)
+            draw.text((left, below + high + 2), words, fill=_INK, font=label)
         top += -(-len(shelf.pictures) // columns) * line
     return sheet
 
 
 def _draw(sheet: Image.Image, one: Labelled, left: int, top: int, side: int) -> None:
-    factor = side / max(one.picture.size)
-    size = (max(1, round(one.picture.width * factor)), max(1, round(one.picture.height * factor)))
+    size = _size(one.picture, side)
     # Single pixels stay visible when small chips are enlarged.
-    method = Image.Resampling.NEAREST if factor >= 2 else Image.Resampling.LANCZOS
+    is_small = side >= 2 * max(one.picture.size)
+    method = Image.Resampling.NEAREST if is_small else Image.Resampling.LANCZOS
     small = one.picture.resize(size, method)
     if small.mode != "RGBA":
         sheet.paste(small, (left, top))
@@ -96,6 +99,12 @@ def _draw(sheet: Image.Image, one: Labelled, left: int, top: int, side: int) -> 
     # What is masked looks like nothing that is white, such as clouds.
     sheet.paste(_MASKED, (left, top, left + size[0], top + size[1]))
     sheet.paste(small, (left, top), small)
+
+
+def _size(picture: Image.Image, side: int) -> tuple[int, int]:
+    """Return the width and height of a picture whose longer side is so long."""
+    factor = side / max(picture.size)
+    return max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
 
 
 def _fitted(text: str, font: _Font, width: int) -> str:

@@ -279,7 +279,8 @@ class Result(Shown):
 
             Where all chips are in one crs, a coordinate ``spatial_ref`` states it, as rioxarray
             reads it. An item's column that has the name of a band or a dimension is called
-            ``NAME_item``; a band that has the name of a dimension, ``NAME_band``.
+            ``NAME_item``; a band that is called as a dimension, "item", "coefficient" or
+            "spatial_ref", ``NAME_band``.
 
             Where images have roles, the bands of all are variables, with the attribute ``role``:
             ``chips.filter_by_attrs(role="label")``. A band whose name several roles have is called
@@ -320,7 +321,13 @@ class Result(Shown):
         >>> city.rio.to_raster("city.tif")  # doctest: +SKIP
         """
         self._check_files()
-        wanted = Wanted(tuple(dims), items, masked, drop_failed, files_per_chunk)
+        wanted = Wanted(
+            tuple(dims) if isinstance(dims, list) else dims,
+            items,
+            masked,
+            drop_failed,
+            files_per_chunk,
+        )
         return chip_dataset(self._files, self.manifest, wanted)
 
 

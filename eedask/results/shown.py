@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import geopandas as gpd
 from PIL import Image
 
+from eedask.arguments import is_count
 from eedask.dataset.dataset import REPORT, Dataset
 from eedask.dataset.folder import refusals_told
 from eedask.dataset.roles import columns_for, roles_in, terms_of
@@ -199,6 +200,9 @@ class Shown:
             If a file is missing or damaged.
         """
         self._check_files()
+        for name, count in (("n", n), ("columns", columns), ("side", side)):
+            if not is_count(count):
+                raise InputError(f"{name} is a whole number, at least 1; got {count!r}")
         groups = self._chips_to_show(n)
         if not groups:
             raise InputError(f"{self.path} has no chips to show")

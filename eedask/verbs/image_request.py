@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import ee
 
+from eedask.arguments import is_names
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression, check_type, compile_expression
 from eedask.items.item import WorkItem
@@ -84,10 +85,24 @@ class ImageRequest:
         plain = getattr(self.nodata, "item", lambda: self.nodata)()
         return Masking(plain, self.mask is not None)
 
+    @property
+    def _band_names(self) -> tuple[str, ...]:
+        """The bands that the user names; files of data have each of them once."""
+        named = [self.bands] if isinstance(self.bands, str) else self.bands
+        if named is not None and not is_names(named):
+            raise InputError(f"bands is a list of names, such as ['B4', 'B8']; got {named!r}")
+        found = tuple(named or ())
+        if not self.kind.is_visual and len({*found}) < len(found):
+            raise InputError(
+                f"files of data have each band once; got bands={list(found)}: name it once, or"
+                " give it another name beside, with image.select and rename"
+            )
+        return found
+
     @cached_property
     def bands_and_look(self) -> tuple[tuple[str, ...], Visualization | None]:
         """The bands that the user names, and how they become a picture if that is stated."""
-        named = (self.bands,) if isinstance(self.bands, str) else tuple(self.bands or ())
+        named = self._band_names
         if self.vis_params is None:
             if self.kind.is_visual and len(named) not in (0, 1, 3):
                 raise InputError(f"a {self.kind.name} picture has 1 or 3 bands; got {list(named)}")
@@ -204,7 +219,9 @@ class ImageRequest:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Whether a value is a number, and one that some type of pixels may hold."""
+    plain = isinstance(value, Real) and not isinstance(value, bool)
+    return plain and not (isinstance(value, Integral) and abs(int(value)) >= 2**64)
 
 
 def _packed(valid: ee.Image, bands: Sequence[str]) -> ee.Image:

@@ -137,7 +137,7 @@ def sample_points(
         kinds = sorted(set(checked.geometry.dropna().geom_type))
         raise ItemsError(
             f"sample_points takes points; the items are {', '.join(kinds)}. Use reduce_regions,"
-            " or items.representative_point()"
+            " or items.set_geometry(items.representative_point())"
         )
     query = asked.query(checked, points=True)
     batching = PointBatching(BatchLimits(items=batch_size), query.lattice.scale)

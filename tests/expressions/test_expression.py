@@ -3,6 +3,8 @@
 import datetime
 
 import ee
+import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from ee import serializer
@@ -158,6 +160,11 @@ def test_dates_ids_and_missing_values():
     template = compile_expression(function, [example(0), example(3)])
     assert isinstance(template, Template)
     assert digest(template.encode(example(5))) == digest(built(function, example(5)))
+    # A date without a time of day is its midnight, as people and files have them.
+    midnight = datetime.datetime(2020, 1, 6)
+    for day in (midnight.date(), np.datetime64("2020-01-06"), pd.Timestamp(midnight)):
+        dated = WorkItem("p5", shapely.Point(-100, 39), {**example(5).values, "day": day})
+        assert digest(template.encode(dated)) == digest(template.encode(example(5)))
 
 
 def test_an_image_for_all_items_has_no_slots():

@@ -73,6 +73,7 @@ def test_ids_are_iso_dates(start, end, freq, ids):
         (("2020", "2019", "MS"), "end is after start"),
         (("soon", "2019", "MS"), "start is a date .* got 'soon'"),
         (("2019", None, "MS"), "end is a date .* got None"),
+        ((2019, 2020, "MS"), "start is a date such as '2019-01-01'; got 2019: a number is no date"),
         (("2019", "2020", "month"), "freq is .* got 'month'"),
         (("2019", "2020", "-1D"), "does not lead forward"),
         (("2019", "2020", None), "got None"),

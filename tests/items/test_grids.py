@@ -153,6 +153,9 @@ REFUSED = [
     (lambda: grid(gpd.GeoSeries([BOX]), 1000), ItemsError, "no crs"),
     (lambda: grid(gpd.GeoSeries([None, BOX], crs=UTM), 1000), ItemsError, "no geometry: 0"),
     (lambda: grid(shapely.box(0, 80, 1, 90), 1e5, "EPSG:3857"), InputError, "can hold"),
+    (lambda: grid(BOX, 1000, crs="EPSG:4978"), InputError, "no plane"),
+    (lambda: grid(gpd.GeoSeries([BOX], crs="EPSG:4978"), 1000), ItemsError, "no plane"),
+    (lambda: grid(shapely.Polygon(), 10), ItemsError, "region: 1 items have no geometry"),
     (lambda: points_on_grid(BOX, -1), InputError, "spacing is a positive number"),
 ]
 

@@ -1,6 +1,8 @@
 """Builders that ask Earth Engine: what they give, and that they ask no more than they say."""
 
+import inspect
 import json
+import re
 
 import ee
 import geopandas as gpd
@@ -122,11 +124,27 @@ def test_collections_of_one_kind_are_not_taken_for_the_other(asked):
     for builder in (lambda p: from_features(table, p), lambda p: image_ids(SERIES, p)):
         with pytest.raises(InputError, match=r"a list of names, .* got 'NAME'"):
             builder("NAME")
-        with pytest.raises(InputError, match=r"got \[1\]"):
-            builder([1])
+        for names in ([1], 5, {"NAME": 1}, iter(["NAME"])):
+            with pytest.raises(InputError, match=f"got {re.escape(repr(names))}"):
+                builder(names)
     with pytest.raises(InputError, match=r"\['time'\] would stand in the columns"):
         image_ids(SERIES, ["CLOUD_COVER", "time"])
+    with pytest.raises(InputError, match=r"an ee\.FeatureCollection; got Image"):
+        from_features(ee.Image(1))
+    with pytest.raises(InputError, match=r"'geometry' would stand in the column of the shapes"):
+        from_features(table, ["ECO_NAME", "geometry"])
     assert asked() == 0
+    named = ee.FeatureCollection([ee.Feature(None, {"geometry": 3})])
+    with pytest.raises(InputError, match=r"'geometry' would stand in the column of the shapes"):
+        from_features(named)
+
+
+def test_a_time_that_is_none_is_null():
+    days = ee.List(["soon", 1e30, -5e12])
+    dated = days.map(lambda day: ee.Image(1).set("system:time_start", day))
+    found = image_ids(ee.ImageCollection(dated))["time"]
+    assert found.isna().tolist() == [False, True, True]
+    assert found.iloc[0] == pd.Timestamp(-5e12, unit="ms", tz="UTC")
 
 
 @pytest.fixture
@@ -150,6 +168,17 @@ def test_a_sample_has_points_of_each_class_where_the_class_is(asked, classes):
     xy = found.to_crs(file.crs).geometry
     rows, columns = rasterio.transform.rowcol(file.transform, xy.x, xy.y)
     assert values[rows, columns].tolist() == found["kind"].tolist()
+
+
+def test_a_sample_comes_in_pages_from_pixels_of_any_crs(asked, classes):
+    """Points are the middles of pixels of 10 m in the stated crs, from where Earth Engine's lie."""
+    _, _, box = classes
+    image = ee.Image(SCENE).select("R").divide(100).int()
+    found = stratified_sample(image, "R", box, 10, 400, crs="EPSG:32614")
+    assert asked() == 2
+    assert found["R"].value_counts().to_dict() == {0: 400, 1: 400, 2: 400}
+    xy = found.to_crs("EPSG:32614").get_coordinates().to_numpy()
+    np.testing.assert_allclose(xy % 10, 5, atol=1e-3)
 
 
 @pytest.mark.parametrize("region", ["shape", "ee"])
@@ -206,6 +235,11 @@ def test_sampling_what_cannot_be_sampled_is_refused(asked):
             stratified_sample(*arguments)
     with pytest.raises(InputError, match="is not a crs"):
         stratified_sample(image, "R", box, 5, 1, crs="EPSG:99999")
+    for crs in ("utm", "Native"):
+        with pytest.raises(InputError, match=f"crs is that of the pixels.*got '{crs}'"):
+            stratified_sample(image, "R", box, 5, 1, crs=crs)
+    with pytest.raises(InputError, match="a band 'geometry' would stand in the column"):
+        stratified_sample(image.rename("geometry"), "geometry", box, 5, 1)
     with pytest.raises(InputError, match="seed is a whole number"):
         stratified_sample(image, "R", box, 5, 1, seed=0.5)
     assert asked() == 0
@@ -248,6 +282,20 @@ def test_chips_of_the_cells_are_the_rasters_windows(rasters, tmp_path):
             np.testing.assert_array_equal(chips.open(name)["b1"], wanted)
 
 
+@pytest.mark.usefixtures("threads")
+def test_chips_of_cells_in_a_crs_without_a_code_are_those_cells(tmp_path):
+    """MODIS' sinusoidal has a name at Earth Engine, and none in a frame."""
+    image = ee.ImageCollection("MODIS/061/MOD11A2").first().select("LST_Day_1km")
+    cells = covering_grid(shapely.box(10, 50, 10.2, 50.2), (8, 12), align=image)
+    assert len(cells) > 2
+    plan = eedask.chips(cells, image, out=tmp_path / "out", crs="native", format="npy")
+    rows = plan.run(progress=False).manifest
+    assert set(zip(rows["height"], rows["width"], strict=True)) == {(8, 12)}
+    corners = [(six[2], six[5]) for six in rows["transform"]]
+    wanted = cells.bounds[["minx", "maxy"]].to_numpy()
+    np.testing.assert_allclose(corners, wanted, rtol=0, atol=1e-3)
+
+
 def test_cells_need_an_image_with_a_grid(asked):
     box = shapely.box(0, 0, 1, 1)
     with pytest.raises(InputError, match=r"an ee\.Image with a grid of its own; got str"):
@@ -261,14 +309,33 @@ def test_cells_need_an_image_with_a_grid(asked):
         covering_grid(box, align=ee.ImageCollection(SERIES).mosaic())
 
 
-def test_without_an_initialised_client_it_is_said_how_to_initialise_it(initialize):
+def test_without_an_initialised_client_it_is_said_how_to_initialise_it(initialize, tmp_path):
     ee.Reset()
     try:
         for builder in (from_features, image_ids):
             with pytest.raises(InputError, match=r"call ee\.Initialize"):
                 builder("some/collection")
+        for builder, made in local_builders(tmp_path):
+            assert len(made)
+            assert "No request." in inspect.getdoc(builder)
     finally:
         initialize()
+    for builder in (from_features, image_ids, stratified_sample, covering_grid):
+        assert "one request" in inspect.getdoc(builder).splitlines()[0]
+
+
+def local_builders(folder):
+    """Yield the builders that ask Earth Engine nothing, and what they make."""
+    box = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], index=["a"], crs="EPSG:4326")
+    box.to_parquet(folder / "box.parquet")
+    days = eedask.items.date_ranges("2019", "2020", "MS")
+    yield eedask.items.date_ranges, days
+    yield eedask.items.grid, eedask.items.grid(box, 50_000)
+    yield eedask.items.points_on_grid, eedask.items.points_on_grid(box, 20_000)
+    yield eedask.items.random_points, eedask.items.random_points(box, 3, spacing=100)
+    yield eedask.items.cross, eedask.items.cross(box, days)
+    yield eedask.items.split, eedask.items.split(box, cell_size=50_000)
+    yield eedask.items.read, eedask.items.read(folder / "box.parquet")
 
 
 def test_an_address_that_is_none_is_refused_before_anything_is_asked(asked):

@@ -6,15 +6,24 @@ import dask.bag as db
 import ee
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
+from fields import frame_of
 from loopback import reply, serving
+from mounted import SCENE
 from watching import requests_since
 
 import eedask
 from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import InputError, ItemsError, PermanentError
-from eedask.items import from_earth_engine
+from eedask.items import (
+    cross,
+    date_ranges,
+    from_earth_engine,
+    image_ids,
+    stratified_sample,
+)
 from eedask.items.check import check_items
 from eedask.items.from_earth_engine import from_features
 from eedask.items.random_points import random_points
@@ -129,6 +138,33 @@ def test_bags_hold_the_items_in_order():
         eedask.to_bag(regions().rename(index={"b": "a"}), 1)
     with pytest.raises(ItemsError, match="a column 'id'"):
         eedask.to_bag(regions().assign(id=7), 1)
+    for make in (eedask.to_bag, random_points):
+        with pytest.raises(ItemsError, match="a column 'geometry' beside their shapes: rename it"):
+            make(regions().rename_geometry("shape").assign(geometry="round"), 1)
+
+
+def test_what_builders_make_are_items_whatever_columns_are_called(earth_engine):
+    """An index and a column of one name would be taken for the same."""
+    made = ee.FeatureCollection([ee.Feature(ee.Geometry.Point([1, 2]), {"id": 7})])
+    near = regions().iloc[:1].assign(item=7)
+    scenes = ee.ImageCollection("LANDSAT/LC08/C02/T1_L2").filterDate("2019", "2019-02")
+    classes = ee.Image(SCENE).select(["R"], ["id"]).divide(200).int()
+    place = shapely.box(-99, 42.44, -98.98, 42.45)
+    for items, column, name in (
+        (random_points(regions().assign(id=7), 2), "id", "id"),
+        (from_features(made, ["id"]), "id", "id"),
+        (image_ids(scenes, near=near, most=1), "item", "item"),
+        (
+            stratified_sample(classes, "id", place, 5, 3),
+            "id",
+            "id",
+        ),
+        (cross(regions().assign(id=7), date_ranges("2019", "2020", "YS")), "id", "id"),
+    ):
+        assert column in check_items(items, geometry=False).columns
+        assert items.index.name is None
+        dropped = check_items(items.drop(columns=column).rename_axis(name), geometry=False)
+        assert dropped.index.name == name
 
 
 class Pages:
@@ -190,6 +226,39 @@ def test_a_refusal_of_ids_says_what_to_do(ids):
     frame = gpd.GeoDataFrame(geometry=[shapely.Point(0, 0)] * 2, index=ids, crs="EPSG:4326")
     with pytest.raises(ItemsError, match=r"reset_index\(drop=True\)"):
         check_items(frame, geometry=True)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (
+            regions().set_axis(pd.Index([1, 2, 2**63], dtype="uint64"), axis=0),
+            "ids are whole numbers below 2\\*\\*63, or text; got 9223372036854775808",
+        ),
+        (
+            frame_of(L, shapely.Point(float("nan"), 4)),
+            "coordinates of items 1 are no numbers: drop those items",
+        ),
+        (
+            regions().set_crs("EPSG:4978", allow_override=True),
+            "the items' crs EPSG:4978 has no plane .*to_crs",
+        ),
+        (
+            frame_of(shapely.box(179, 0, 181, 1)),
+            r"\(179.0, 0.0, 181.0, 1.0\); cut what crosses the antimeridian in two",
+        ),
+        (frame_of(shapely.box(5e5, 4e6, 6e5, 5e6)), "set the right one with set_crs"),
+    ],
+    ids=["ids", "NaN", "crs", "antimeridian", "metres"],
+)
+def test_a_refusal_of_places_says_what_to_do(frame, words):
+    with pytest.raises(ItemsError, match=words):
+        check_items(frame, geometry=True)
+
+
+def test_places_that_are_no_numbers_are_refused_where_none_is_needed():
+    with pytest.raises(ItemsError, match="coordinates of items 0 are no numbers"):
+        check_items(frame_of(shapely.Point(float("nan"), 4)), geometry=False)
 
 
 @pytest.mark.parametrize("seed", ["x", 2.5, -1, True])

@@ -34,8 +34,9 @@ def test_without_a_column_of_ids_the_index_is_parquets_or_numbers(tmp_path):
     bare = plots().drop(columns="id")
     bare.to_file(tmp_path / "bare.gpkg")
     assert read(tmp_path / "bare.gpkg").index.tolist() == [0, 1, 2]
-    bare.set_axis(["x", "y", "z"]).to_parquet(tmp_path / "bare.parquet")
-    assert read(tmp_path / "bare.parquet").index.tolist() == ["x", "y", "z"]
+    bare.set_axis(pd.Index(["x", "y", "z"], name="p")).to_parquet(tmp_path / "bare.parquet")
+    for more in ({}, {"id": "p"}):
+        assert read(tmp_path / "bare.parquet", **more).index.tolist() == ["x", "y", "z"]
 
 
 @pytest.mark.parametrize("names", [("lon", "lat"), ("Longitude", "LATITUDE"), ("lng", "Lat")])
@@ -68,6 +69,8 @@ def test_a_table_without_places_is_of_items_without_geometry(tmp_path):
         ("id,lon,lat\na,40,-105\n", r"items 'a' have no place .*40.*-105"),
         ("id,lon,lat\na,1,2\na,3,4\n", "ids stand twice in the index: 'a'"),
         ("id,lon,lat\n", "no items"),
+        ('id,geometry\na,"POINT (1 2)"\n', "a column 'geometry' that geopandas does not take"),
+        ('id,lon,lat,geometry\na,1,2,"POINT (1 2)"\n', "a column 'geometry' that geopandas"),
         ("id,lon,lat\n1,1,2\n,3,4\n", "ids are all integers or all strings"),
     ],
 )
@@ -75,6 +78,25 @@ def test_tables_that_hold_no_items_are_refused(tmp_path, text, words):
     path = tmp_path / "sites.csv"
     path.write_text(text)
     with pytest.raises(ItemsError, match=rf"sites\.csv: .*{words}"):
+        read(path)
+
+
+def test_an_id_that_is_stated_is_there(tmp_path):
+    (tmp_path / "ids.csv").write_text("plot,k\n1,2\n")
+    with pytest.raises(InputError, match=r"ids\.csv has no column 'plots' .* \['plot', 'k'\]"):
+        read(tmp_path / "ids.csv", id="plots")
+
+
+def test_of_several_layers_none_is_chosen_in_silence(tmp_path):
+    for layer in ("north", "south"):
+        plots().to_file(tmp_path / "plots.gpkg", layer=layer)
+    with pytest.raises(InputError, match=r"layers, 'north', 'south': .*layer='south'"):
+        read(tmp_path / "plots.gpkg")
+
+
+@pytest.mark.parametrize("path", [None, 5, b"x.csv"])
+def test_a_path_is_text(path):
+    with pytest.raises(InputError, match="path is that of a file, as text; got"):
         read(path)
 
 

@@ -1,5 +1,7 @@
 """Masked is never a value: what files of data hold where an image is masked."""
 
+import json
+
 import ee
 import geopandas as gpd
 import numpy as np
@@ -137,6 +139,10 @@ def test_nodata_is_what_was_stated(world, readings, tmp_path, fmt, dtype):
     np.testing.assert_array_equal(values, np.where(nowhere, 255, expected))
     values, masked = opened(eedask.open_result(tmp_path))
     np.testing.assert_array_equal(masked, nowhere)
+    assert json.loads((tmp_path / "plan.json").read_text())["asked"]["nodata"] == "255"
+    if fmt == "tif":
+        with rasterio.open(tmp_path / row["path"]) as file:
+            assert file.nodatavals == (255, 255)
 
 
 @pytest.mark.parametrize("fmt", ["npy", "tif"])
@@ -189,8 +195,9 @@ def by_region(image, out, fmt, **more):
 def test_a_geotiff_of_bands_of_several_types(world, readings, tmp_path):
     """It has the least type that holds them all; Earth Engine is not asked for such a file."""
     image = ee.Image.cat(*(ee.Image(f"{FOLDER}/{d}").select(0) for d in ("uint8", "int16")))
-    row, result = chip(image.rename(["bytes", "more"]), tmp_path, "tif")
+    row, result = chip(image.rename(["bytes", "über 7"]), tmp_path, "tif")
     assert row["status"] == "ok", row["error"]
+    assert list(result.bands) == ["bytes", "über 7"]
     values, masked = opened(result)
     assert values.dtype == np.int16
     for band, dtype in enumerate(("uint8", "int16")):
@@ -232,6 +239,17 @@ def test_a_png_is_clear_where_any_band_is_masked(world, readings, tmp_path, side
     nowhere = nowhere.any(axis=0)
     np.testing.assert_array_equal(picture[3], np.where(nowhere, 0, 255))
     np.testing.assert_array_equal(picture[:3, ~nowhere], expected[[0, 1, 0]][:, ~nowhere])
+
+
+def test_a_jpeg_is_black_where_the_image_is_masked(world, tmp_path):
+    """But for what its compression leaves about the edge, within blocks of 16 pixels."""
+    easting = ee.Image.pixelCoordinates("EPSG:32614").select("x")
+    image = ee.Image.constant([200, 200, 200]).toByte().updateMask(easting.lt(500_200))
+    row, result = chip(image, tmp_path, "jpg")
+    assert row["status"] == "ok", row["error"]
+    picture = np.asarray(result.open("a")).astype(int)
+    assert abs(picture[:, :16] - 200).max() < 8
+    assert picture[:, 32:].max() < 8
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,12 @@ def test_visualization_takes_what_the_field_writes():
         ({"min": [1, 2], "max": [1, 2, 3]}, "one a band"),
         ({"bands": "a,b,c", "min": [1, 2], "max": 3}, "one a band"),
         ({"opacity": 2}, "from 0 to 1"),
+        ({"opacity": "1"}, "from 0 to 1; got '1'"),
+        ({"gamma": [1, 2, 1]}, r"gamma is one positive number, for all bands; got \[1, 2, 1\]"),
+        ({"min": "low"}, r"vis_params has \['low'\] where numbers are to stand"),
+        ({"max": [None]}, r"vis_params has \[None\] where numbers"),
+        ({5: 1}, "unknown keys"),
+        (5, "vis_params is a dictionary.*got 5"),
     ],
 )
 def test_visualization_refuses_what_earth_engine_would(params, words):
@@ -136,5 +142,5 @@ def test_visualization_refuses_what_earth_engine_would(params, words):
 
 
 def test_numbers_from_numpy_are_taken():
-    _, look = visualization({"min": list(np.zeros(3)), "max": list(np.ones(3))})
+    _, look = visualization({"min": list(np.zeros(3)), "max": np.ones(3)})
     assert len(look.ranges) == 3

@@ -10,9 +10,11 @@ import shapely
 from fields import fields
 from mounted import FIELD, SCENE, SERIES
 from pages import Page
+from PIL import Image
 
 import eedask
 from eedask.errors import DatasetError, InputError
+from eedask.results.contact_sheet import Labelled, Shelf, contact_sheet
 
 EVIL = """<script>alert("x")</script>"""
 WORDS = {"a/b": "left 'n' right", "evil": EVIL, "none": None}
@@ -145,6 +147,15 @@ def test_a_contact_sheet_has_each_group_under_its_name(chips):
     sheet = np.asarray(chips.contact_sheet(5, columns=2, side=20))
     # Two, two and one: for each group a heading of 26 pixels and a row of 20 + 18 + 6.
     assert sheet.shape == (3 * (26 + 44) + 6, 2 * 26 + 6, 3)
+    for name, n in (("n", "x"), ("columns", 0), ("side", 2.5)):
+        with pytest.raises(InputError, match=f"{name} is a whole number, at least 1; got {n!r}"):
+            chips.contact_sheet(**{name: n})
+
+
+def test_labels_are_right_below_pictures_that_are_wider_than_high():
+    wide = Labelled(Image.new("RGB", (80, 20)), "a")
+    sheet = contact_sheet([Shelf(None, [wide, wide])], columns=1, side=40)
+    assert sheet.size == (40 + 2 * 6, 2 * (10 + 18 + 6) + 6)
 
 
 def test_a_report_that_cannot_be_written_says_so(chips):

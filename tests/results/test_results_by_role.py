@@ -108,10 +108,11 @@ def test_the_first_role_is_opened_and_unknown_ones_are_refused(result, made, poi
 
 def test_pictures_of_an_item_stand_beside_each_other(result):
     sheet = result.contact_sheet(columns=3, side=90)
-    # Three items in three rows, each a picture of either role.
+    # Three items in three rows, each a picture of either role, as high as SHAPE says.
+    high = round(90 * SHAPE[0] / SHAPE[1])
     assert sheet.width == 2 * (90 + 6) + 6
-    assert sheet.height == 3 * (90 + 18 + 6) + 6
-    assert result.contact_sheet(n=2, side=90).height == 90 + 18 + 2 * 6
+    assert sheet.height == 3 * (high + 18 + 6) + 6
+    assert result.contact_sheet(n=2, side=90).height == high + 18 + 2 * 6
     page = Page(Path(result.report()).read_text(encoding="utf-8"))
     assert [picture.size for picture in page.pictures()] == [SHAPE[::-1]] * 6
     shown = [item_id for item_id in result.manifest.index if f"{item_id} label" in page.text]

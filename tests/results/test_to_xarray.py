@@ -230,6 +230,22 @@ def test_failed_items_are_missing_or_left_out(client, points, tmp_path):
         result.to_xarray(items=[few.index[1]])
 
 
+def test_bands_and_columns_may_be_called_as_coordinates(client, points, tmp_path):
+    names = ["spatial_ref", "coefficient", "item", "transform"]
+    few = points.iloc[:2].assign(coefficient=[7, 8], time=pd.to_datetime(["2019", "2020"]))
+    image = ee.Image(SCENE).rename(names)
+    asked = {"shape": (4, 6), "scale": 5, "crs": "EPSG:32614", "format": "tif"}
+    result = fetched(few, image, tmp_path, **asked)
+    bands = ["spatial_ref_band", "coefficient_band", "item_band", "transform"]
+    for dims in (("item", "y", "x"), ["time", "y", "x"], ("y", "x")):
+        found = result.to_xarray(dims=dims)
+        assert list(found.data_vars) == bands
+        assert found["item_band"].count() == 2 * 24
+        if dims[0] != "y":
+            assert list(found["coefficient_item"].values) == [7, 8]
+    assert result.to_xarray()["transform_item"].shape == (2, 6)
+
+
 def test_a_dataset_is_stored_as_it_is_and_read_back(client, points, tmp_path):
     few = points.iloc[:3].assign(day=pd.to_datetime(["2019", None, "2020"], utc=True), n=[1, 2, 3])
     result = fetched(few, ee.Image(SCENE), tmp_path / "out", shape=(4, 6), scale=5, format="tif")
@@ -244,6 +260,12 @@ def test_a_dataset_is_stored_as_it_is_and_read_back(client, points, tmp_path):
 def test_what_cannot_be_put_together_is_refused_with_what_to_do(client, tifs, points, tmp_path):
     with pytest.raises(InputError, match=r"dims is one of"):
         tifs.to_xarray(dims=("x", "y"))
+    for dims in (None, "yx"):
+        with pytest.raises(InputError, match=f"dims is one of .*; got {dims!r}"):
+            tifs.to_xarray(dims=dims)
+    for items in ("r1c1", 5):
+        with pytest.raises(InputError, match=f"items is a list of items' ids; got {items!r}"):
+            tifs.to_xarray(items=items)
     with pytest.raises(InputError, match=r"masked is 'nan' or 'fill'"):
         tifs.to_xarray(masked="zero")
     with pytest.raises(InputError, match=r"files_per_chunk"):

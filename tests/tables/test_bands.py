@@ -148,13 +148,25 @@ def test_the_first_of_an_empty_collection_is_said_to_be_no_image(squares, tmp_pa
         assert "the item has no image" in error
 
 
-def test_a_chip_of_the_first_of_an_empty_collection_is_said_to_be_of_no_image(squares, tmp_path):
+@pytest.mark.parametrize(
+    ("image", "asked"),
+    [
+        (first_of, {}),
+        (mosaic_of, {"format": "npy"}),
+        (mosaic_of, {"format": "tif", "bands": ["R"], "crs": "EPSG:32614"}),
+        (mosaic_of, {"format": "png", "bands": ["R"]}),
+        (mosaic_of, {"format": "npy", "properties": ["odd"]}),
+    ],
+)
+def test_a_chip_of_an_empty_collection_is_said_to_be_of_no_image(squares, tmp_path, image, asked):
     points = squares.set_geometry(squares.representative_point())
-    plan = eedask.chips(points, first_of, out=tmp_path / "out", shape=(4, 4), scale=5, crs="utm")
-    result = plan.run(progress=False)
+    asked = {"shape": (4, 4), "scale": 5, "crs": "utm", **asked}
+    result = eedask.chips(points, image, out=tmp_path / "out", **asked).run(progress=False)
     assert result.failed.index.tolist() == [2, 5]
     for error in result.failed["error"]:
         assert "the item has no image" in error
+        # There is none that would do for a chip.
+        assert "take mosaic()" not in error
 
 
 def test_images_on_different_grids_keep_their_own(squares, rasters, tmp_path):

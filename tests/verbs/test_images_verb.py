@@ -412,7 +412,8 @@ def test_the_example_leaves_pictures_and_a_sheet(tmp_path):
     assert "3 ok, 0 failed" in done.stdout
     assert len(list((tmp_path / "city/chips").glob("*.png"))) == 3
     with Image.open(tmp_path / "city/city.png") as sheet:
-        assert sheet.size == (3 * 246 + 6, 264 + 6)
+        # The pictures are 445 x 644 pixels: a row is as high as they are, and their labels.
+        assert sheet.size == (3 * 246 + 6, round(240 * 445 / 644) + 18 + 2 * 6)
 
 
 NEAR = pd.DataFrame({"place": [1], "rank": [0], "id": ["x"]}, index=["1_x"])

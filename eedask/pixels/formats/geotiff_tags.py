@@ -66,13 +66,14 @@ def dtype_in(tags: Tags) -> str:
 
 def names_in(tags: Tags) -> tuple[str, ...]:
     """Return the bands' names, which GDAL writes as their descriptions; empty if one has none."""
-    found = _descriptions(tags.get(_GDAL_METADATA, ""))
+    # GDAL writes UTF-8; Pillow reads text of tags as Latin-1.
+    found = _descriptions(tags.get(_GDAL_METADATA, "").encode("latin-1"))
     names = [found.get(number, "") for number in range(samples_in(tags))]
     return tuple(names) if all(names) and len({*names}) == len(names) else ()
 
 
 @functools.lru_cache(maxsize=64)
-def _descriptions(metadata: str) -> dict[int, str]:
+def _descriptions(metadata: bytes) -> dict[int, str]:
     """Return the description of each band by its number, from 0; most chips of a run share it."""
     items = ElementTree.fromstring(metadata).iter("Item") if metadata else ()
     return {

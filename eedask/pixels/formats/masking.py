@@ -187,4 +187,4 @@ def holds(dtype: np.dtype[Any], value: int | float) -> bool:
         with np.errstate(over="ignore"):
             return value != value or float(dtype.type(value)) == value
     limits = np.iinfo(dtype)
-    return math.isfinite(value) and value == int(value) and limits.min <= value <= limits.max
+    return limits.min <= value <= limits.max and value == int(value)
