@@ -59,10 +59,13 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if not is_count(self.tries):
-            raise InputError(f"a request is tried once or more often; tries={self.tries!r}")
+            raise InputError(f"tries is a whole number of tries, 1 or more; got {self.tries!r}")
         times = (self.delay, self.max_delay, *self.jitter, self.backoff)
         if not all(map(math.isfinite, times)) or min(times) < 0 or self.backoff < 1:
-            raise InputError(f"delays are not negative and backoff is at least 1: {self}")
+            raise InputError(
+                "delay, max_delay and jitter are seconds, 0 or more, and backoff is a factor, 1 or"
+                f" more, all of them finite; got {self}"
+            )
 
 
 @dataclass

@@ -158,9 +158,7 @@ class _Totals:
 
 @dataclass
 class Owner:
-    """Grants leases of one quota.
-
-    Not safe for threads.
+    """Grants leases of one quota. It is not safe to use from several threads.
 
     Parameters
     ----------
@@ -238,7 +236,7 @@ class Owner:
         )
 
     def remove(self, name: str) -> None:
-        """Take a member for gone. Its slots are granted to others after the grace period."""
+        """Note that a member is gone. Its slots are granted to others after the grace period."""
         member = self._members.get(name)
         if member is not None and member.until is None:
             self._end(name, member.booked, self.clock())
@@ -321,7 +319,10 @@ class Owner:
         return shares(capacity, {n: live[n] for n in order})
 
     def _turn(self, capacity: int, live: Mapping[str, int]) -> None:
-        """If there are fewer slots than members with demand, move those that had one to the end."""
+        """Let members take turns, if fewer slots are there than members with demand.
+
+        Members that had a slot in this turn go to the end of the line.
+        """
         hungry = [n for n in self._members if live.get(n, 0) > 0]
         if 0 < capacity < len(hungry):
             for name in hungry[:capacity]:
