@@ -16,24 +16,26 @@ from eedask.results.reporting.markup import text
 # EECU-hours a month of noncommercial projects, by tier
 # (https://developers.google.com/earth-engine/guides/noncommercial_tiers).
 TIERS = {"community": 150, "contributor": 1_000, "partner": 100_000}
-# Runs take a little longer than the quota's ideal: what benchmarks of whole runs have shown.
+# How many times as long as the quota's ideal a run takes, usually and at most, by benchmarks.
 _USUAL, _SLOW = 1.05, 1.2
 _NOT_TOLD = "not known: Earth Engine does not tell"
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a pilot's requests took, by measurements: each of one partition in one pass.
+    """What the requests of a pilot took.
 
     Attributes
     ----------
     measured : DataFrame
-        Columns ``items``, ``failed`` (of them), ``requests``, ``weight``, ``seconds`` (of all
-        requests, added up), ``nbytes`` and ``eecu_s``, NaN where it was not told.
+        One row for each partition in each pass of the pilot. Columns: ``items``; ``failed``, how
+        many of them failed; ``requests``; ``weight`` of the items, see :class:`Weights`;
+        ``seconds``, ``nbytes`` and ``eecu_s``, each the sum over all requests. ``eecu_s`` is NaN
+        if Earth Engine did not tell it.
     cpu_s : float
-        Seconds that this machine's processors work for a request.
+        Seconds of processor time that a request takes on this machine.
     processes : int
-        Processes that the run has.
+        Number of processes that send requests in a run.
     """
 
     measured: pd.DataFrame
@@ -41,7 +43,7 @@ class Pilot:
     processes: int = 1
 
     def line(self, column: str) -> Line | None:
-        """Return what requests take of something; None if it was not told."""
+        """Return how a column grows with requests and weight; None if it is NaN in all rows."""
         known = self.measured[self.measured[column].notna()]
         if known.empty:
             return None
@@ -51,29 +53,31 @@ class Pilot:
 
 @dataclass(frozen=True, repr=False)
 class Estimate:
-    """What a plan will take, measured on a few of its items; ``print`` shows it.
+    """How much time and compute a plan will take, estimated from a few items; ``print`` shows it.
 
-    All numbers are of the whole plan, the items of the pilot included. They take the pilot's items
-    to be like the others, and Earth Engine to be as fast later as it was now.
+    All numbers are for the whole plan, the items of the pilot included. They assume that the
+    pilot's items are like the others, and that Earth Engine will be as fast as it was in the pilot.
 
     Attributes
     ----------
     verb : str
+        Name of the plan's verb.
     items, pilot, failed : int
-        Items of the plan; items of the pilot, whose results are kept in the dataset; and those of
-        the pilot that failed.
+        Number of items of the plan; of the pilot, whose results are kept in the dataset; and how
+        many of the pilot's items failed.
     requests : Range
+        Number of requests.
     seconds : Range
-        Of the run.
+        Duration of the run.
     nbytes : Range
         Bytes of the answers, unpacked.
     eecu_seconds : Range or None
-        None where Earth Engine does not tell what requests cost.
+        Cost of all requests; None if Earth Engine does not tell what requests cost.
     limited_by : str
-        What the run waits for: the quota, latency, or this machine.
+        What determines the duration of the run: the quota, latency, or this machine.
     ways : tuple of Way
-        What a few items took in ways that the plan leaves open: the other endpoint, a larger
-        ``tile_scale``.
+        What a few items took with each choice that the plan leaves open: each endpoint, and a
+        larger ``tile_scale``.
 
     Examples
     --------
@@ -94,10 +98,10 @@ class Estimate:
 
     @property
     def tier_shares(self) -> dict[str, Range] | None:
-        """The part that the plan takes of each noncommercial tier's month; None if not known.
+        """The part of each noncommercial tier's monthly EECU-hours that the plan uses.
 
-        1 is all of it. The tiers are ``community``, ``contributor`` and ``partner``: 150, 1,000
-        and 100,000 EECU-hours.
+        A range for each of ``community`` (150 EECU-hours a month), ``contributor`` (1,000) and
+        ``partner`` (100,000), where 1 means all of them; None if the cost is not known.
         """
         if self.eecu_seconds is None:
             return None
@@ -105,7 +109,7 @@ class Estimate:
 
     @property
     def cheaper(self) -> str:
-        """Which of the ways is cheaper, in words; empty where there is one only."""
+        """Which of the ``ways`` is cheaper, in words; empty if there are not two to compare."""
         return verdict(self.ways)
 
     def __repr__(self) -> str:
@@ -155,25 +159,25 @@ def estimated(
     pilot: Pilot,
     ways: tuple[Way, ...] = (),
 ) -> Estimate:
-    """Return what all items will take, by what a pilot's took.
+    """Return the estimate for all items, from what the pilot's requests took.
 
     Parameters
     ----------
     verb : str
     items : int
-        Of the plan.
+        Number of items of the plan.
     before : float
-        Requests that come before the first item.
+        Number of requests that come before the first item.
     all_ : Weights
-        Of all items.
+        Requests and weight of all items.
     ceiling : Ceiling
-        Requests at once, and a second.
+        The quota of the run.
     pilot : Pilot
     ways : tuple of Way
     """
     measured = pilot.measured
     least, most = all_.requests
-    # More requests than jobs were sent where some were cut, or tried again.
+    # The pilot may have sent more requests than it had jobs, as some were split or tried again.
     expected = (least + most) / 2
     requests = Range(least, expected, most) + before
     lines = {name: pilot.line(name) for name in ("seconds", "nbytes", "eecu_s")}
@@ -199,15 +203,17 @@ def estimated(
 
 
 def _time(requests: Range, took: Range, ceiling: Ceiling, work: float) -> tuple[Range, str]:
-    """Return how long a run takes, and what it waits for.
+    """Return how many seconds a run takes, and in words what determines that.
 
     Parameters
     ----------
-    requests, took : Range
-        Requests, and the seconds that all of them last, added up.
+    requests : Range
+        Number of requests.
+    took : Range
+        Seconds of all requests, added up.
     ceiling : Ceiling
     work : float
-        Seconds that each process of this machine works; it does so on one processor at a time.
+        Seconds of processor time that each process needs. A process uses one processor at a time.
     """
     each = took.expected / max(1.0, requests.expected)
     bounds = {
@@ -227,7 +233,7 @@ def _time(requests: Range, took: Range, ceiling: Ceiling, work: float) -> tuple[
 
 
 def _in(value: Range, units: Mapping[str, float]) -> tuple[Range, str]:
-    """Return a range in the largest unit of which it has one at least, or in the smallest."""
+    """Return a range in the largest unit in which it is 1 or more, else in the smallest unit."""
     fitting = [(name, size) for name, size in units.items() if value.expected >= size]
     name, size = fitting[0] if fitting else list(units.items())[-1]
     return value * (1 / size), name

@@ -41,8 +41,8 @@ def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
     checked = check_items(items, geometry=False)
     if "id" in checked.columns:
         raise ItemsError(
-            "the dictionaries of a bag hold the ids as 'id', and the items have a column 'id':"
-            " rename it, or make it the ids with set_index('id')"
+            "the items have a column 'id', and in a bag the key 'id' holds the index: rename the"
+            " column, or make it the index with set_index('id')"
         )
     if not is_count(partition_size):
         raise InputError(f"partition_size is a number of items, at least 1; got {partition_size!r}")

@@ -134,7 +134,7 @@ def _fetched(
     choice: Choice,
     endpoint: EndpointName,
 ) -> list[Feature]:
-    """Return what is said of the images of places; of fewer at once where it is too much."""
+    """Return the descriptions of the images of places: in one request, or halved if too large."""
 
     def of_place(place: ee.Feature) -> ee.FeatureCollection:
         def describe(image: ee.Image) -> ee.Feature:

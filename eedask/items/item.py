@@ -87,7 +87,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-# How many items, besides the first, are tried to find out what holds for all.
+# How many items, besides the first, are looked at to find out what holds for all items.
 _SAMPLES = 5
 
 

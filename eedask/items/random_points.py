@@ -118,9 +118,10 @@ class _Area:
 
 
 def _areas(regions: gpd.GeoDataFrame) -> list[_Area]:
-    """Return the regions: in degrees, or in their own crs where that is projected.
+    """Return the regions: in degrees, or in their own crs if that is projected.
 
-    A border around a pole, or over the antimeridian, is none that degrees could hold.
+    Degrees cannot express a border around a pole or across the antimeridian, so projected regions
+    are not converted.
     """
     own = back = None
     if regions.crs.is_projected:

@@ -1,4 +1,4 @@
-"""The field's ``vis_params``: how bands become an 8-bit picture."""
+"""Reads ``vis_params``, Earth Engine's usual dictionary that says how bands become a picture."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Visualization:
 
 
 def visualization(params: Mapping[str, Any]) -> tuple[tuple[str, ...], Visualization]:
-    """Return the bands and the options of the field's usual ``vis_params`` dictionary.
+    """Return the bands and the options that a ``vis_params`` dictionary states.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def compute(
     -------
     Plan
         Its result's ``table()`` has a column for each key of a dictionary, or for each property of
-        a feature; any other value stands in one column ``value``. In Parquet, nested lists are
+        a feature; any other value is in the column ``value``. In Parquet, nested lists are
         lists, and nested dictionaries are structs (maps, if the keys are numbers); dates are
         timestamps in UTC. An item whose value has a key that is not among the columns fails.
 
@@ -122,9 +122,9 @@ def compute(
 
 
 def _asking_properties(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return the function, giving a dictionary of the properties where it gives a feature.
+    """Return a function like ``function`` that returns the properties of features as dictionaries.
 
-    An answer of features may have members and properties that nobody asked for, of any kind.
+    A feature in an answer may have members and properties of any kind that nobody asked for.
     """
 
     @functools.wraps(function)

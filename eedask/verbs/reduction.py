@@ -1,4 +1,4 @@
-"""The arguments of a reduction over regions, points or time series, checked and compiled."""
+"""Checks and compiles the arguments of reductions: over regions, at points and of time series."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Region = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Reduction:
-    """What is reduced, and on which pixels; checked together.
+    """The arguments that say what is reduced, where and on which pixels, checked together.
 
     Attributes
     ----------
@@ -54,7 +54,8 @@ class Reduction:
         An image, or a function from an item to one, that has the same bands and projection as all
         that is reduced; ``image`` itself when None.
     properties : sequence of str
-        Of the image, which the manifest and the table are to have; not of a collection's images.
+        Properties of the image that become columns of the manifest and the table. Empty if
+        ``image`` is a collection.
     """
 
     image: Any
@@ -111,7 +112,7 @@ class Reduction:
         return RegionJobs(batching, own, float(self.tile_scale), len(items))
 
     def question(self, terms: Mapping[str, Any], query: RegionQuery) -> Question:
-        """Return what a dataset is known again by.
+        """Return what determines the results, by which a dataset is resumed.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Latencies of requests as a histogram, which is small to send and adds up over processes."""
+"""Latencies of requests as a histogram, which is small and can be added up over processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EDGES = tuple(0.01 * 2 ** (k / 4) for k in range(64))
 
 
 def empty() -> list[int]:
-    """Return a histogram without any request: a count for each bucket, and one for the rest."""
+    """Return an empty histogram: a count for each bucket, and one for longer latencies."""
     return [0] * (len(EDGES) + 1)
 
 
