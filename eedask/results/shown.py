@@ -170,7 +170,7 @@ class Shown:
 
     def _check_files(self) -> None:
         if self._dataset.values.schema() is not None:
-            raise InputError(f"{self.path} has no chips; its results are rows of a table: .table()")
+            raise InputError(f"{self.path} has no chips, but rows of a table: see .table()")
 
     def contact_sheet(self, n: int = 48, *, columns: int = 8, side: int = 160) -> Image.Image:
         """Return one picture with ``n`` chips, of items that are spread evenly over all.

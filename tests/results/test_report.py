@@ -131,7 +131,7 @@ def test_what_has_no_place_is_not_on_a_map(earth_engine, threads, tmp_path):
     result = plan.run(progress=False)
     assert "Where" not in page_of(result).text
     for look in (result.plot, result.explore):
-        with pytest.raises(InputError, match="no item has a place"):
+        with pytest.raises(InputError, match="the map would be empty"):
             look()
 
 

@@ -307,7 +307,7 @@ def test_chips_lie_on_the_pixels_of_others_or_do_not(six, words):
 def test_chips_that_are_turned_have_no_x_and_y(tifs):
     six = (3.0, 4.0, 0.0, 4.0, -3.0, 0.0)
     chips = {"crs": ["EPSG:32614"], "transform": [six], "height": [4], "width": [5]}
-    with pytest.raises(InputError, match="turned against the axes"):
+    with pytest.raises(InputError, match="rotated against the crs's axes"):
         common_grid(pd.DataFrame(chips))
 
 

@@ -15,10 +15,10 @@ from eedask.errors import DatasetError, InputError, ItemsError, SizeError
 
 def test_a_geometry_needs_a_crs_whoever_uses_it():
     items = frame().set_crs(None, allow_override=True)
-    with pytest.raises(ItemsError, match="no crs; say which"):
+    with pytest.raises(ItemsError, match="no crs: state it"):
         eedask.compute(items, lambda item: item.geometry.area(), out="nowhere")
     around = {"region": lambda item: item.geometry.buffer(100), "scale": None}
-    with pytest.raises(ItemsError, match="no crs; say which"):
+    with pytest.raises(ItemsError, match="no crs: state it"):
         chips(items, **around)
 
 
@@ -59,7 +59,7 @@ def of_item(item):
         (pd.DataFrame({"a": [1]}), "no geometry column"),
         (gpd.GeoDataFrame({"a": [1]}), "no geometry column"),
         ({"a": 1}, "items is a GeoDataFrame"),
-        (frame().set_crs(None, allow_override=True), "no crs; say which"),
+        (frame().set_crs(None, allow_override=True), "no crs: state it"),
         (frame().translate(5e5, 4e6).to_frame("geometry"), "do not fit their crs EPSG:4326"),
         (frame().assign(status="new"), r"columns \['status'\] are the manifest's own"),
         (frame().assign(mixed=[1, "a"]), r"'mixed' are of several types.*astype\(str\)"),
