@@ -51,7 +51,7 @@ def check_items(
             " one with geopandas.GeoDataFrame, or read one with geopandas.read_file"
         )
     if items.empty and len(items) == 0:
-        raise ItemsError("the frame of items has no rows: look at what filtered it")
+        raise ItemsError("there are no items: the frame has no rows; look at what filtered it")
     if not isinstance(items, gpd.GeoDataFrame) or items._geometry_column_name not in items:
         if geometry:
             raise ItemsError("the items have no geometry column; set one with set_geometry")

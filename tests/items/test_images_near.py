@@ -117,7 +117,7 @@ def test_an_item_without_an_asset_fails_by_itself(tmp_path):
     plan = eedask.compute(items, lambda item: item.image("id").bandNames(), out=tmp_path / "out")
     manifest = plan.run(progress=False).manifest
     assert manifest["status"].tolist() == ["ok", "failed", "ok"]
-    assert "the column 'id' holds no asset's id, but None" in manifest["error"].iloc[1]
+    assert "the column 'id' holds None, which is not an asset's id" in manifest["error"].iloc[1]
 
 
 def test_choices_that_cannot_be_made_are_refused(asked):

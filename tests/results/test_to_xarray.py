@@ -248,7 +248,7 @@ def test_what_cannot_be_put_together_is_refused_with_what_to_do(client, tifs, po
         tifs.to_xarray(masked="zero")
     with pytest.raises(InputError, match=r"files_per_chunk"):
         tifs.to_xarray(files_per_chunk=0)
-    with pytest.raises(InputError, match=r"\['nobody'\] are none"):
+    with pytest.raises(InputError, match=r"\['nobody'\] are not ids"):
         tifs.to_xarray(items=["nobody"])
     with pytest.raises(InputError, match=r"column 'time' of timestamps"):
         tifs.to_xarray(dims=("time", "y", "x"))
@@ -300,7 +300,7 @@ def test_chips_lie_on_the_pixels_of_others_or_do_not(six, words):
         return
     common = common_grid(frame)
     placed = frame.assign(path="a", nbytes=1, row=common.rows, column=common.columns)
-    with pytest.raises(InputError, match="20,000,001 times the size of a chip"):
+    with pytest.raises(InputError, match="20,000,001 times as large as a chip"):
         mosaic(placed, common)
 
 

@@ -62,15 +62,24 @@ def of_item(item):
         (frame().set_crs(None, allow_override=True), "no crs: state it"),
         (frame().translate(5e5, 4e6).to_frame("geometry"), "do not fit their crs EPSG:4326"),
         (frame().assign(status="new"), r"columns \['status'\] are the manifest's own"),
-        (frame().assign(mixed=[1, "a"]), r"'mixed' are of several types.*astype\(str\)"),
-        (frame().assign(wide=[2**70, 1]), r"'wide' are of several types, or of one that"),
+        (
+            frame().assign(mixed=[1, "a"]),
+            r"'mixed' cannot be kept.* are of several types.*astype\(str\)",
+        ),
+        (
+            frame().assign(wide=[2**70, 1]),
+            r"'wide' cannot be kept.* are of several types, or of one that",
+        ),
         (
             frame().assign(cut=pd.Series(["\ud800", "b"], dtype=object)),
-            r"'cut' are of several types, or of one that",
+            r"'cut' cannot be kept.* are of several types, or of one that",
         ),
-        (frame(index=pd.Index(["\ud800", "b"], dtype=object)), "surrogates not allowed.*mend"),
-        (frame().assign(made=[object(), object()]), "'made' are of several types, or of one"),
-        (frame().rename(columns={"name": 5}), r"names are strings; got \[5\]"),
+        (frame(index=pd.Index(["\ud800", "b"], dtype=object)), "surrogates not allowed.*correct"),
+        (
+            frame().assign(made=[object(), object()]),
+            "'made' cannot be kept.* are of several types, or of one",
+        ),
+        (frame().rename(columns={"name": 5}), r"must be strings, .*; got \[5\]"),
     ],
 )
 def test_items_that_cannot_be_used(items, words):
