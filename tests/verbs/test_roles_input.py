@@ -66,9 +66,7 @@ def test_roles_differ_by_more_than_case():
     ],
 )
 def test_arguments_by_role_name_roles_that_there_are(name, value):
-    with pytest.raises(
-        InputError, match=rf"{name}= names the roles \['lable'\], and the images"
-    ):
+    with pytest.raises(InputError, match=rf"{name}= names the roles \['lable'\], and the images"):
         chips(**{name: {"image": value, "lable": value}})
     with pytest.raises(
         InputError, match=f"{name}=.* is a dictionary by role, but there is only one image"
