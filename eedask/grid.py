@@ -114,7 +114,10 @@ def _checked_transform(given: Any) -> Transform:
             f" translate_y), or a rasterio.Affine; got {given!r}"
         ) from None
     if not all(map(math.isfinite, (a, b, c, d, e, f))) or a * e == b * d:
-        raise InputError(f"crs_transform={given!r} gives pixels no finite size")
+        raise InputError(
+            f"crs_transform={given!r} gives pixels no finite size: state finite numbers, with"
+            " scale_x and scale_y other than 0"
+        )
     return (a, b, c, d, e, f)
 
 

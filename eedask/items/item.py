@@ -45,7 +45,10 @@ class WorkItem:
     def utm_crs(self) -> str:
         """EPSG code of the UTM zone of the geometry's centroid."""
         if self.geometry is None:
-            raise ItemsError(f"item {self.id!r} has no geometry, so it lies in no UTM zone")
+            raise ItemsError(
+                f"item {self.id!r} has no geometry, so it lies in no UTM zone: give it one, or"
+                " state another crs="
+            )
         centre = self.geometry.centroid
         return str(utm_crs(centre.x, centre.y))
 
@@ -65,7 +68,7 @@ class WorkItem:
         """Return the value of one field; see :meth:`fields`."""
         if name == "geometry":
             if self.geometry is None:
-                raise ItemsError(f"item {self.id!r} has no geometry")
+                raise ItemsError(f"item {self.id!r} has no geometry: give it one, or leave it out")
             return self.geometry
         if name == "utm_crs":
             return self.utm_crs

@@ -135,7 +135,10 @@ def _check_arguments(by: Any, cell_size: Any, margin: Any, seed: Any) -> None:
     if margin and by != "cell":
         raise InputError(f"margin goes with by='cell'; got by={by!r}")
     if margin and margin * 2 >= cell_size:
-        raise InputError(f"cells of {cell_size} m have no inside {margin} m from their edges")
+        raise InputError(
+            f"cells of {cell_size} m have no inside {margin} m from their edges: state a margin="
+            " of less than half of cell_size="
+        )
     checked_seed(seed)
 
 

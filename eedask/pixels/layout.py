@@ -80,13 +80,16 @@ class Layout:
         else:
             crs, transform = native.crs, self._rescaled(native)
         if item.geometry is None:
-            raise ItemsError(f"item {item.id!r} has no geometry")
+            raise ItemsError(f"item {item.id!r} has no geometry: give it one, or leave it out")
         if self.shape is None:
             return covering_grid(crs, transform, self._bounds(item, crs))
         centre = item.geometry.centroid
         x, y = from_degrees(crs).transform(centre.x, centre.y)
         if not (math.isfinite(x) and math.isfinite(y)):
-            raise ItemsError(f"item {item.id!r} at {centre.wkt} lies outside {crs}")
+            raise ItemsError(
+                f"item {item.id!r} at {centre.wkt} lies outside {crs}: choose a crs= that covers"
+                " it, or leave the item out"
+            )
         return chip_grid(crs, transform, x, y, self.shape)
 
     def transform(self, crs: str) -> Transform:
@@ -127,5 +130,8 @@ def _projected_bounds(item: WorkItem, crs: str) -> tuple[float, float, float, fl
     xs, ys = from_degrees(crs).transform(*shapely.get_coordinates(dense).T)
     bounds = (float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys)))
     if not all(math.isfinite(value) for value in bounds):
-        raise ItemsError(f"item {item.id!r} reaches outside {crs}")
+        raise ItemsError(
+            f"item {item.id!r} reaches outside {crs}: choose a crs= that covers it, or leave the"
+            " item out"
+        )
     return bounds

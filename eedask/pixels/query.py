@@ -179,7 +179,7 @@ def check_size(
     if max(shape) > longest:
         raise SizeError(
             f"shape {shape} has a side of {max(shape)} pixels; Earth Engine answers"
-            f" {longest} at most"
+            f" {longest} at most: ask for a smaller shape"
         )
     size = rows * columns * bands * (bytes_per_value + 1)
     if size > most:

@@ -61,7 +61,7 @@ RESTRICTED = (
     "Earth Engine tells that this project's compute quota is used up (parallelism_restricted): the"
     " EECU-hours of its noncommercial tier for this month. It works on fewer requests at a time"
     f" until the month is over; going on with {RESTRICTED_CONCURRENCY} at once, which takes longer."
-    " A run can be stopped and gone on with later: what is done is kept. See"
+    " A run can be stopped and resumed later: what is done is kept. See"
     " https://developers.google.com/earth-engine/guides/noncommercial_tiers"
 )
 # Seconds without an answer that tells of restricted mode after which it is taken to be over.

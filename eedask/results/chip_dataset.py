@@ -257,7 +257,10 @@ def _chips(
         chosen = manifest.loc[ids]
     done = chosen["status"] == OK
     if not done.any():
-        raise InputError(f"{dataset.folder.url} has no chips of these items")
+        raise InputError(
+            f"{dataset.folder.url} has no chips of these items: none of them is done; see their"
+            " status and error in the manifest"
+        )
     if wanted.drop_failed:
         chosen, done = chosen[done], done[done]
     own = {name: free for free, name in names.items()}

@@ -204,7 +204,10 @@ class Shown:
         self._check_files()
         groups = self._chips_to_show(n)
         if not groups:
-            raise InputError(f"{self.path} has no chips to show")
+            raise InputError(
+                f"{self.path} has no chips to show: no item is done; see status and error in the"
+                " manifest"
+            )
         # The pictures of an item stand in one row.
         each = len(self._files)
         shelves = [Shelf(group.name, self._pictures(group.rows)) for group in groups]

@@ -59,7 +59,9 @@ class Outlines:
         """
         shape = item.geometry
         if shape is None or shape.is_empty:
-            raise ItemsError(f"item {item.id!r} has no geometry, or an empty one")
+            raise ItemsError(
+                f"item {item.id!r} has no geometry, or an empty one: give it one, or leave it out"
+            )
         if self.simplify is not None:
             shape = _simplified(shape, self.simplify)
         if not shape.is_valid:
@@ -102,7 +104,10 @@ def _repaired(id_: Any, shape: BaseGeometry) -> BaseGeometry:
     # By structure, which leaves polygons polygons: a line would add pixels of its own.
     valid = shapely.make_valid(shape, method="structure", keep_collapsed=False)
     if valid.is_empty:
-        raise ItemsError(f"item {id_!r} has no area, even when it is repaired")
+        raise ItemsError(
+            f"item {id_!r} has no area, even when it is repaired: give it another geometry, or"
+            " leave it out"
+        )
     return valid
 
 

@@ -96,7 +96,10 @@ class ImageRequest:
             raise InputError(f"vis_params makes pictures; format={self.kind.name!r} holds data")
         shown, look = visualization(self.vis_params)
         if named and shown and named != shown:
-            raise InputError(f"bands={list(named)} and vis_params' bands {list(shown)} differ")
+            raise InputError(
+                f"bands={list(named)} and vis_params' bands {list(shown)} differ: state bands in"
+                " one of them only"
+            )
         return shown or named, look
 
     def chip_image(

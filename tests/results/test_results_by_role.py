@@ -88,7 +88,7 @@ def test_names_that_cannot_be_told_apart_are_refused(made, points, tmp_path):
     result = eedask.chips(
         points.iloc[:1], images, out=tmp_path, shape=SHAPE, scale=5, format="npy"
     ).run(progress=False)
-    with pytest.raises(InputError, match=r"\['R_a'\] would stand for two: rename"):
+    with pytest.raises(InputError, match=r"\['R_a'\] would stand for two variables: rename"):
         result.to_xarray()
 
 
