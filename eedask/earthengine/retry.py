@@ -76,7 +76,7 @@ class Attempts:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self) -> None:
-        """Count one more."""
+        """Count one more attempt."""
         with self._lock:
             self.count += 1
 

@@ -38,7 +38,7 @@ class Allowance:
         return shape[0] * shape[1] <= self.pixels and max(shape) <= self.side
 
     def within(self, other: Allowance) -> Allowance:
-        """Return what both allow."""
+        """Return the lower of the two allowances, for pixels and for sides."""
         return Allowance(min(self.pixels, other.pixels), min(self.side, other.side))
 
 

@@ -71,11 +71,11 @@ class ByIndex:
         return images.filter(ee.Filter.eq(INDEX, item.id))
 
     def key(self, item: WorkItem) -> str:
-        """Return the index."""
+        """Return the ``system:index`` of the item's image: the item's id, as text."""
         return str(item.id)
 
     def same_key(self, told: Any) -> str:
-        """Return the index."""
+        """Return a ``system:index`` from Earth Engine's answer in the form that `key` has."""
         return str(told)
 
     def described(self, images: ee.ImageCollection, keys: Any, describe: Describe) -> ee.List:

@@ -194,7 +194,13 @@ class _Chip:
         self._changed = threading.Condition()
 
     def fetch(self, recruit: Recruit) -> bytes:
-        """Return the chip's file."""
+        """Fetch the chip in as few tiles as work, and return the bytes of its file.
+
+        Parameters
+        ----------
+        recruit : callable
+            Asks other request threads to work on tiles as well, if there are several.
+        """
         helped = False
         while (window := self._take(wait=True)) is not None:
             data = self._work(window)

@@ -86,7 +86,7 @@ class Slots:
         return True
 
     def leave(self) -> None:
-        """Give a slot back."""
+        """Give back a slot that `enter` took."""
         self._add_up()
         self.in_flight -= 1
 
