@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import dask.bag as db
@@ -27,7 +27,7 @@ from eedask.errors import DatasetError, InputError, RunStopped
 from eedask.estimating.estimate import Estimate
 from eedask.estimating.measuring import estimate
 from eedask.items.check import check_storable
-from eedask.items.item import sample_items
+from eedask.items.item import WorkItem, sample_items
 from eedask.results.reporting.notebook import plan_html
 from eedask.results.result import Result
 from eedask.run.execute import check_scheduler, execute, rows_bag, stop
@@ -88,6 +88,10 @@ class Plan:
     def verb(self) -> str:
         """Name of the verb that made the plan."""
         return str(self.question.terms["verb"])
+
+    @functools.cached_property
+    def _samples(self) -> list[WorkItem]:
+        return sample_items(self.items)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -280,7 +284,7 @@ class Plan:
                 return self._execute(partitions, spec, before, listen, logger.info).spent.values()
 
             spec = self._spec(dataset, run_id)
-            before = self.task.before(len(sample_items(self.items))).least
+            before = self.task.before(len(self._samples)).least
             found = estimate(spec, self.options, before, n, do)
             self.out.sweep()
         return found
@@ -313,7 +317,7 @@ class Plan:
             dataset, partitions = self._stage()
             spec = replace(self._spec(dataset, run_id), idle_s=_BAG_IDLE_S)
             beginning = self._beginning(spec, self._progress_so_far(retry_failed=False))
-        return rows_bag(partitions, spec, beginning, partial(points_of, self.items))
+        return rows_bag(partitions, spec, beginning, functools.partial(points_of, self.items))
 
     def _execute(
         self,
@@ -327,7 +331,8 @@ class Plan:
         counter = Counter(before, listen)
         beginning = replace(self._beginning(spec, before), max_eecu_s=max_eecu_s)
         try:
-            execute(partitions, spec, beginning, partial(points_of, self.items), counter, tell)
+            points = functools.partial(points_of, self.items)
+            execute(partitions, spec, beginning, points, counter, tell)
         except KeyboardInterrupt:
             now = self._progress_so_far(retry_failed=False)
             print(
@@ -343,7 +348,7 @@ class Plan:
         return counter
 
     def _tell_notes(self, tell: Callable[[str], None]) -> None:
-        traps = traps_of(self.task, sample_items(self.items)) if len(self.items) > 1 else []
+        traps = traps_of(self.task, self._samples) if len(self.items) > 1 else []
         for words in dict.fromkeys([*self.notes, *traps]):
             tell(f"note: {words}")
 
@@ -380,7 +385,7 @@ class Plan:
 
     def _spec(self, dataset: Dataset, run_id: str, retry_failed: bool = False) -> RunSpec:
         """Send the requests that come before the first item; return what workers have to know."""
-        task = prepared(self.task, sample_items(self.items), self.options, self.verb)
+        task = prepared(self.task, self._samples, self.options, self.verb)
         if task.schema is not None:
             with refusals_told(self.out, whatever=True):
                 dataset.values.state(task.schema)

@@ -79,7 +79,7 @@ class Part:
 
 
 def graphs(expression: Expression, items: Sequence[WorkItem]) -> list[Part]:
-    """Return the expressions of some items as graphs.
+    """Return the expressions of some items as graphs; one if it is the same for all items.
 
     Parameters
     ----------
@@ -88,13 +88,16 @@ def graphs(expression: Expression, items: Sequence[WorkItem]) -> list[Part]:
         A few. Those whose expression cannot be built are left out.
     """
     encoded = []
-    for item in {item.id: item for item in items}.values():
+    distinct = [*{item.id: item for item in items}.values()]
+    for item in distinct if expression.depends_on_item else distinct[:1]:
         try:
             encoded.append(expression.encode(item))
         except EedaskError:
             continue
     found = [_Reader(one).root for one in encoded]
-    everywhere = frozenset.intersection(*(_digests(root) for root in found)) if found else ()
+    if len(found) < 2:
+        return found
+    everywhere = frozenset.intersection(*map(_digests, found))
     return [_Reader(one, everywhere).root for one in encoded]
 
 

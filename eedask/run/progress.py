@@ -51,8 +51,8 @@ class Progress:
     eecu_s : float, optional
         EECU-seconds that the requests of this run and of earlier ones have used, scaled up from a
         sample of them; runs of which Earth Engine told nothing are left out. None: nothing is
-        known. Each process of a run asks from its 64th request or its tenth second on, and runs
-        with a budget from their first ones.
+        known. Each process of a run asks from its 64th request on, or from its tenth second if it
+        has had ten answers by then; runs with a budget ask from their first requests on.
 
     Examples
     --------

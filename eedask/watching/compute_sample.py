@@ -17,10 +17,12 @@ from eedask.watching.compute import Compute
 _FIRST, _ONE_OF = 16, 10
 # How many of the first requests it holds if the run has a limit on its cost.
 _FIRST_EARLY = 64
-# Costs are asked for the first time after so many requests, or so many seconds; in shorter runs a
-# request for costs is not worth it. The second pair holds if the run has a limit on its cost.
+# Costs are asked for the first time after so many requests; or after so many seconds, once at least
+# _LEAST requests are answered. In shorter runs a request for costs is not worth it. The second
+# values hold if the cost matters to the run: it has a limit on its cost, or is a pilot.
 _WORTH, _WORTH_S = 64, 10.0
 _WORTH_EARLY, _WORTH_EARLY_S = 8, 2.0
+_LEAST, _LEAST_EARLY = 10, 1
 # Costs are asked for again when this part of all requests came after the last time, or when the
 # costs of so many requests are still unknown.
 _NEW, _MOST = 1 / 2, 100
@@ -63,6 +65,7 @@ class ComputeSample:
         self._early = early
         self._first = _FIRST_EARLY if early else _FIRST
         self._worth = (_WORTH_EARLY, _WORTH_EARLY_S) if early else (_WORTH, _WORTH_S)
+        self._least = _LEAST_EARLY if early else _LEAST
         self._sent = 0
         # Requests that were answered, by partition, and those of the sample among them.
         self._answered: Counter[int] = Counter()
@@ -157,7 +160,8 @@ class ComputeSample:
             known = sum(one.told for one in self._told.values())
             return (self._early or self._asked is not None) and known < _ENOUGH * answered
         if self._asked is None:
-            return answered >= requests or time.monotonic() - self._began >= seconds
+            is_slow = time.monotonic() - self._began >= seconds and answered >= self._least
+            return is_slow or answered >= requests
         waiting = sum(map(len, self._pending.values()))
         return answered - self._asked >= max(requests, _NEW * answered) or waiting >= _MOST
 

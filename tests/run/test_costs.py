@@ -214,6 +214,19 @@ def test_costs_are_asked_for_seldom_and_by_many_at_once():
     assert sample.sum.total == pytest.approx(10_000)
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_a_slow_run_is_asked_for_once_it_had_some_answers(monkeypatch, early):
+    now = 100.0
+    monkeypatch.setattr("eedask.watching.compute_sample.time.monotonic", lambda: now)
+    sample = ComputeSample(early=early)
+    sent(sample, 7)
+    assert sample.due() is None
+    now = 110.0
+    assert (sample.due() is not None) == early
+    sent(sample, 3)
+    assert sample.due() is None if early else sample.due()
+
+
 def test_a_service_that_does_not_tell_is_left_alone():
     sample = ComputeSample(early=True)
     for count in (30, 60, 120):
