@@ -40,7 +40,7 @@ from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
 from eedask.run.task import Task
 from eedask.watching.compute import Spent
-from eedask.watching.map_sample import points_of, share_of
+from eedask.watching.map_sample import fraction_of, points_of
 from eedask.watching.messages import Beginning
 
 logger = logging.getLogger(__name__)
@@ -396,7 +396,7 @@ class Plan:
             policy=self.options.retry,
             ceiling=self.options.ceiling,
             verb=self.verb,
-            map_share=share_of(len(self.items)),
+            map_fraction=fraction_of(len(self.items)),
             retry_failed=retry_failed,
             resumes=dataset.counts()[OK] > 0,
         )

@@ -20,14 +20,14 @@ def bucket(seconds: float) -> int:
     return bisect_right(EDGES, seconds)
 
 
-def quantile(counts: Sequence[int], share: float) -> float | None:
-    """Return the latency that a share of the requests did not exceed.
+def quantile(counts: Sequence[int], fraction: float) -> float | None:
+    """Return the latency that a fraction of the requests did not exceed.
 
     Parameters
     ----------
     counts : sequence of int
         Requests in each bucket.
-    share : float
+    fraction : float
         From 0 to 1.
 
     Returns
@@ -43,7 +43,7 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
     >>> round(quantile(counts, 0.5), 1)
     0.2
     """
-    wanted = share * sum(counts)
+    wanted = fraction * sum(counts)
     if not wanted:
         return None
     for number, count in enumerate(counts):

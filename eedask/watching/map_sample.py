@@ -19,7 +19,7 @@ MOST = 2000
 WAITING, UNDER_WAY, DONE, FAILED = "waiting", "under way", "done", "failed"
 
 
-def share_of(count: int) -> float:
+def fraction_of(count: int) -> float:
     """Return the part of ``count`` items that the map shows, from 0 to 1."""
     return min(1.0, MOST / max(1, count))
 
@@ -29,9 +29,9 @@ def mark(id_: Any) -> int:
     return zlib.crc32(str(id_).encode("utf-8", "surrogatepass"))
 
 
-def is_shown(mark_: int, share: float) -> bool:
-    """Return whether the map shows the item with this mark, if it shows this share of all items."""
-    return mark_ < share * 2**32
+def is_shown(mark_: int, fraction: float) -> bool:
+    """Return whether a map of this fraction of all items shows the item with this mark."""
+    return mark_ < fraction * 2**32
 
 
 def points_of(items: gpd.GeoDataFrame) -> list[tuple[int, float, float]]:
@@ -39,9 +39,9 @@ def points_of(items: gpd.GeoDataFrame) -> list[tuple[int, float, float]]:
 
     Items without a geometry are left out, and all items of a frame without a crs.
     """
-    share = share_of(len(items))
+    fraction = fraction_of(len(items))
     marks = np.fromiter((mark(id_) for id_ in items.index), np.int64, len(items))
-    shown = np.flatnonzero(marks < share * 2**32)
+    shown = np.flatnonzero(marks < fraction * 2**32)
     if "geometry" not in items or items.crs is None:
         return []
     shapes = items.geometry.iloc[shown]

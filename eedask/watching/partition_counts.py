@@ -32,7 +32,7 @@ class PartitionCounts:
         The ids of the partition's items.
     rows : iterable of Row
         The manifest rows of the items that are not to be done again.
-    share : float
+    fraction : float
         The part of the run's items that the map shows.
 
     Attributes
@@ -41,16 +41,18 @@ class PartitionCounts:
         Counts the requests of the partition.
     """
 
-    def __init__(self, number: int, ids: Iterable[Any], rows: Iterable[Row], share: float) -> None:
+    def __init__(
+        self, number: int, ids: Iterable[Any], rows: Iterable[Row], fraction: float
+    ) -> None:
         self.number = number
         self.meter = Meter()
         self._done = 0
         self._failures: Counter[str] = Counter()
         self._examples: dict[str, tuple[str, str]] = {}
-        self._share = share
+        self._fraction = fraction
         marks = (map_sample.mark(id_) for id_ in ids)
         self._states = {
-            mark: map_sample.UNDER_WAY for mark in marks if map_sample.is_shown(mark, share)
+            mark: map_sample.UNDER_WAY for mark in marks if map_sample.is_shown(mark, fraction)
         }
         self._lock = threading.Lock()
         for row in rows:
@@ -63,7 +65,7 @@ class PartitionCounts:
         mark = map_sample.mark(row.id)
         with self._lock:
             self._done += 1
-            if map_sample.is_shown(mark, self._share):
+            if map_sample.is_shown(mark, self._fraction):
                 self._states[mark] = map_sample.FAILED if failed else map_sample.DONE
             if failed:
                 kind = row.error_kind or "unknown"
