@@ -176,7 +176,7 @@ class Result(Shown):
         """
         return lazy_values(self._dataset)
 
-    def open(self, item_id: Any, role: str | None = None) -> Any:
+    def open(self, item_id: int | str, role: str | None = None) -> Any:
         """Return an item's chip.
 
         Parameters
@@ -246,7 +246,7 @@ class Result(Shown):
         self,
         *,
         dims: Sequence[str] = APART,
-        items: Iterable[Any] | None = None,
+        items: Iterable[int | str] | None = None,
         masked: Literal["nan", "fill"] = "nan",
         drop_failed: bool = False,
         files_per_chunk: int = 1,

@@ -15,10 +15,11 @@ import geopandas as gpd
 from eedask.arguments import check_scale
 from eedask.crs import NATIVE, UTM, crs_name
 from eedask.errors import InputError
+from eedask.expressions.symbols import Item
 from eedask.grid import Lattice
 from eedask.pixels.layout import Layout
 
-Region = float | Callable[[Any], ee.Geometry]
+Region = float | Callable[[Item], ee.Geometry]
 
 
 @dataclass(frozen=True)

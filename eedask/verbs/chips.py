@@ -12,6 +12,7 @@ import geopandas as gpd
 from eedask.dataset.folder import folder_at
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
+from eedask.expressions.symbols import Item
 from eedask.items.check import check_items
 from eedask.pixels.chip_image import COMPUTE_PIXELS
 from eedask.pixels.resampling import NEAREST
@@ -23,7 +24,7 @@ from eedask.verbs.options import Sending
 from eedask.verbs.roles import image_requests
 
 # An image for all items, or a function from an item to one.
-ItemImage: TypeAlias = ee.Image | Callable[[Any], ee.Image]
+ItemImage: TypeAlias = ee.Image | Callable[[Item], ee.Image]
 
 
 def chips(
@@ -37,7 +38,7 @@ def chips(
     crs_transform: Sequence[float] | None = None,
     buffer: float | None = None,
     resampling: str | Mapping[str, str] = NEAREST,
-    region: float | Callable[[Any], ee.Geometry] | None = None,
+    region: float | Callable[[Item], ee.Geometry] | None = None,
     format: str | Mapping[str, str] = "png",
     bands: Sequence[str] | Mapping[str, Sequence[str] | None] | None = None,
     vis_params: Mapping[str, Any] | None = None,

@@ -14,6 +14,7 @@ from eedask.dataset.dataset import RESERVED
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
+from eedask.expressions.symbols import Item
 from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
@@ -28,7 +29,7 @@ from eedask.verbs.reduction import Reduction, Region, reduced_table, remarks
 
 def reduce_regions(
     items: gpd.GeoDataFrame,
-    image: ee.Image | Callable[[Any], ee.Image],
+    image: ee.Image | Callable[[Item], ee.Image],
     reducer: str | Sequence[str] | ee.Reducer,
     *,
     out: str | os.PathLike[str],

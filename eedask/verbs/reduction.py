@@ -17,6 +17,7 @@ from eedask.earthengine.nodes import Encoded
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.expressions.digest import digest
+from eedask.expressions.symbols import Item
 from eedask.grid import Lattice
 from eedask.items.from_earth_engine import check_properties
 from eedask.items.item import sample_items
@@ -28,7 +29,7 @@ from eedask.tables.region_jobs import RegionJobs
 from eedask.tables.region_query import RegionQuery
 from eedask.verbs.options import id_type
 
-Region = Callable[[Any], Any]
+Region = Callable[[Item], Any]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from eedask.dataset.rows import IMAGE, WHEN
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.expressions.compile import Expression, compile_expression
+from eedask.expressions.symbols import Item
 from eedask.items.item import sample_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
@@ -31,7 +33,7 @@ from eedask.verbs.reduction import Reduction, Region, reduced_table, remarks
 
 def time_series(
     items: gpd.GeoDataFrame,
-    collection: ee.ImageCollection | Callable[[Any], ee.ImageCollection],
+    collection: ee.ImageCollection | Callable[[Item], ee.ImageCollection],
     reducer: str | Sequence[str] | ee.Reducer,
     *,
     out: str | os.PathLike[str],
@@ -39,8 +41,8 @@ def time_series(
     crs: Any = None,
     region: Region | None = None,
     freq: str | None = None,
-    start: Any = None,
-    end: Any = None,
+    start: str | datetime.date | None = None,
+    end: str | datetime.date | None = None,
     composite: str = "mean",
     mosaic_by_day: bool = False,
     weighted: bool = True,
@@ -84,7 +86,7 @@ def time_series(
         Reduce composites instead of the images: one composite for each span of time between
         ``start`` and ``end``, as pandas names spans ("8D", "MS", "YS" …). A span without images
         has a row of nulls.
-    start, end : str or datetime, optional
+    start, end : str, date or datetime, optional
         With ``freq``: the first span begins at or after ``start``, the last before ``end``. UTC,
         unless they have a time zone.
     composite : {"mean", "median", "min", "max", "sum", "mode", "count", "mosaic"}
