@@ -204,5 +204,7 @@ def test_a_seed_is_a_whole_number(seed):
 
 @pytest.mark.parametrize("size", ["x", None, 2.5, 0, True])
 def test_a_size_of_partitions_is_a_count(size):
-    with pytest.raises(InputError, match="partition_size is a number of items, at least 1; got"):
+    with pytest.raises(
+        InputError, match="partition_size is a whole number of items, 1 or more; got"
+    ):
         eedask.to_bag(regions(), partition_size=size)
