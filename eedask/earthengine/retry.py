@@ -6,8 +6,9 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TypeVar
 
 from retry.api import retry_call
@@ -60,11 +61,13 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if not is_count(self.tries):
             raise InputError(f"tries is a whole number of tries, 1 or more; got {self.tries!r}")
-        times = (self.delay, self.max_delay, *self.jitter, self.backoff)
-        if not all(map(math.isfinite, times)) or min(times) < 0 or self.backoff < 1:
+        jitter = self.jitter if isinstance(self.jitter, Sequence) else ()
+        times = (self.delay, self.max_delay, self.backoff, *jitter)
+        numbers = all(isinstance(one, Real) and math.isfinite(one) for one in times)
+        if not numbers or len(jitter) != 2 or min(times) < 0 or self.backoff < 1:
             raise InputError(
-                "delay, max_delay and jitter are seconds, 0 or more, and backoff is a factor, 1 or"
-                f" more, all of them finite; got {self}"
+                "delay, max_delay and both values of jitter are seconds, 0 or more, and backoff is"
+                f" a factor, 1 or more, all of them finite; got {self}"
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ee
@@ -110,7 +110,7 @@ def check_properties(properties: Any) -> None:
     """Raise InputError unless ``properties`` is a list of strings, or None."""
     if properties is None:
         return
-    no_list = isinstance(properties, str | Mapping)
+    no_list = isinstance(properties, str | Mapping) or not isinstance(properties, Iterable)
     if no_list or not all(isinstance(name, str) for name in properties):
         raise InputError(f"properties is a list of names, such as ['NAME']; got {properties!r}")
 

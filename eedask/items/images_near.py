@@ -55,7 +55,7 @@ class Choice:
                 raise InputError(f"dates is (start, end); got {self.dates!r}")
             interval(*self.dates)
         if self.most is not None and not is_count(self.most):
-            raise InputError(f"most is a number of images, at least 1; got {self.most!r}")
+            raise InputError(f"most is a whole number of images, 1 or more; got {self.most!r}")
         if self.best is not None and not (isinstance(self.best, str) and self.best):
             raise InputError(f"best is a property's name, such as 'CLOUD_COVER'; got {self.best!r}")
 

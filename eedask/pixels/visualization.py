@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from eedask.errors import InputError
@@ -57,6 +58,8 @@ def visualization(params: Mapping[str, Any]) -> tuple[tuple[str, ...], Visualiza
     InputError
         For unknown keys and combinations that Earth Engine refuses.
     """
+    if not isinstance(params, Mapping):
+        raise InputError(f"vis_params is a dictionary, such as {{'max': 3000}}; got {params!r}")
     if unknown := sorted(set(params) - set(VIS_KEYS)):
         raise InputError(f"vis_params has unknown keys {unknown}; it takes {', '.join(VIS_KEYS)}")
     bands = tuple(_listed(params.get("bands"), str))
@@ -66,8 +69,8 @@ def visualization(params: Mapping[str, Any]) -> tuple[tuple[str, ...], Visualiza
     if len(bands) not in (0, 1, 3):
         raise InputError(f"a picture has 1 or 3 bands; vis_params has {list(bands)}")
     gamma, opacity = params.get("gamma"), params.get("opacity")
-    if opacity is not None and not 0 <= opacity <= 1:
-        raise InputError(f"opacity is from 0 to 1; got {opacity}")
+    if opacity is not None and not (isinstance(opacity, Real) and 0 <= opacity <= 1):
+        raise InputError(f"opacity is a number from 0 to 1; got {opacity!r}")
     return bands, Visualization(_ranges(params, len(bands)), palette, gamma, opacity)
 
 

@@ -67,7 +67,8 @@ class Wanted:
             raise InputError(f"masked is {NAN!r} or {FILL!r}; got {self.masked!r}")
         if not is_count(self.files_per_chunk):
             raise InputError(
-                f"files_per_chunk is a number of files, at least 1; got {self.files_per_chunk!r}"
+                "files_per_chunk is a whole number of files, 1 or more; got"
+                f" {self.files_per_chunk!r}"
             )
 
 

@@ -11,6 +11,7 @@ import shapely
 import shapely.affinity
 from shapely.geometry.base import BaseGeometry
 
+from eedask.arguments import is_positive
 from eedask.crs import METRES_PER_DEGREE
 from eedask.errors import InputError, ItemsError
 from eedask.items.item import WorkItem
@@ -37,8 +38,8 @@ class Outlines:
     simplify: float | None = None
 
     def __post_init__(self) -> None:
-        if self.simplify is not None and not self.simplify > 0:
-            raise InputError(f"simplify is a number of metres above 0; got {self.simplify!r}")
+        if self.simplify is not None and not is_positive(self.simplify):
+            raise InputError(f"simplify is a positive number of metres; got {self.simplify!r}")
 
     def usable(self, items: Sequence[WorkItem]) -> Iterator[WorkItem | ItemsError]:
         """Yield each item with an outline that can be sent, or the error that tells why not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from numbers import Real
@@ -87,7 +87,10 @@ class ImageRequest:
     @cached_property
     def bands_and_look(self) -> tuple[tuple[str, ...], Visualization | None]:
         """The bands that the user names, and how they become a picture if that is stated."""
-        named = (self.bands,) if isinstance(self.bands, str) else tuple(self.bands or ())
+        given = () if self.bands is None else self.bands
+        named = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else (*given,)
+        if not all(isinstance(name, str) for name in named):
+            raise InputError(f"bands is a list of names, such as ['R', 'G', 'B']; got {given!r}")
         if self.vis_params is None:
             if self.kind.is_visual and len(named) not in (0, 1, 3):
                 raise InputError(f"a {self.kind.name} picture has 1 or 3 bands; got {list(named)}")

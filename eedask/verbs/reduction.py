@@ -110,7 +110,7 @@ class Reduction:
     def maker(self, items: gpd.GeoDataFrame, batching: Batching, outlines: Outlines) -> RegionJobs:
         """Return the object that makes jobs of checked items."""
         own = outlines if self.region is None else None
-        return RegionJobs(batching, own, float(self.tile_scale), len(items))
+        return RegionJobs(batching, own, self.tile_scale, len(items))
 
     def question(self, terms: Mapping[str, Any], query: RegionQuery) -> Question:
         """Return what determines the results, by which a dataset is resumed.

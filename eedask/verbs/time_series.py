@@ -15,6 +15,7 @@ import pyarrow as pa
 from eedask.dataset.rows import IMAGE, WHEN
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
+from eedask.errors import InputError
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.expressions.symbols import Item
 from eedask.items.item import sample_items
@@ -197,7 +198,13 @@ def _of(collection: Any, make: Callable[[ee.ImageCollection], Any]) -> Any:
     """Return ``make`` of the collection; a function from an item to it, if items have their own."""
     if callable(collection):
         return lambda item: make(ee.ImageCollection(collection(item)))
-    return make(ee.ImageCollection(collection))
+    try:
+        return make(ee.ImageCollection(collection))
+    except ee.EEException as error:
+        raise InputError(
+            "collection is an ee.ImageCollection, or a function of the item that returns one; got"
+            f" {collection!r}"
+        ) from error
 
 
 def _times(collection: ee.ImageCollection) -> ee.List:

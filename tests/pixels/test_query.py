@@ -128,6 +128,7 @@ def test_visualization_takes_what_the_field_writes():
         ({"min": [1, 2], "max": [1, 2, 3]}, "one a band"),
         ({"bands": "a,b,c", "min": [1, 2], "max": 3}, "one a band"),
         ({"opacity": 2}, "from 0 to 1"),
+        ({"opacity": "half"}, "from 0 to 1; got 'half'"),
     ],
 )
 def test_visualization_refuses_what_earth_engine_would(params, words):

@@ -128,6 +128,11 @@ def test_items_that_cannot_be_used(items, words):
         ({"deadline": -1}, InputError, "deadline is a positive number of seconds"),
         ({"deadline": np.inf}, InputError, "deadline is a positive number of seconds"),
         ({"image": 5}, InputError, r"an ee\.Image is needed"),
+        ({"bands": 5}, InputError, "bands is a list of names, such as .*; got 5"),
+        ({"bands": [5]}, InputError, r"bands is a list of names, such as .*; got \[5\]"),
+        ({"vis_params": 5}, InputError, "vis_params is a dictionary, such as .*; got 5"),
+        ({"vis_params": ["R"]}, InputError, r"vis_params is a dictionary, such as .*; got \['R'\]"),
+        ({"properties": 5}, InputError, "properties is a list of names, such as .*; got 5"),
         ({"image": lambda item: item.nope}, InputError, "fails on item 0"),
         ({"region": 127}, InputError, "either shape="),
         (
@@ -155,6 +160,17 @@ def test_items_that_cannot_be_used(items, words):
 def test_options_that_cannot_work(options, error, words):
     with pytest.raises(error, match=words):
         chips(**options)
+
+
+@pytest.mark.parametrize("schema", [5, "int64", ["count"]])
+def test_a_schema_is_one_of_pyarrow_or_a_dictionary(schema):
+    with pytest.raises(InputError, match=r"schema is a pyarrow\.Schema, or a dictionary"):
+        eedask.compute(frame(), lambda _: ee.Number(1), schema=schema, out="nowhere")
+
+
+def test_a_series_is_of_a_collection():
+    with pytest.raises(InputError, match=r"collection is an ee\.ImageCollection.*; got 5"):
+        eedask.time_series(frame(), 5, "mean", out="nowhere")
 
 
 def test_numbers_of_numpys_types_are_numbers(tmp_path):
