@@ -135,12 +135,12 @@ def emulator(rasters) -> Iterator[Emulator]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def initialize(emulator) -> Iterator[Callable[[], None]]:
     """Initialise the ``ee`` client of this process on the emulator, unless it still is.
 
-    That takes the client half a second, which is more than most tests do. It is reset at the
-    module's end, and initialised anew after a test that has left it changed.
+    That takes the client half a second, which is more than most tests do. It is reset when all
+    tests have ended, and initialised anew after one that has left it changed.
     """
     with contextlib.ExitStack() as stack:
         known = None

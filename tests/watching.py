@@ -15,7 +15,7 @@ def chips_since(emulator, before):
     return now - before["by_method"].get(pixels, 0)
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "it did not happen"

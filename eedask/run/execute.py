@@ -243,12 +243,14 @@ def _consume(client: distributed.Client, partitions: int, spec: RunSpec, look: L
     try:
         for future in _as_they_end(ending, presence.look, look):
             number, repeats, _ = left.pop(future.key)
-            if future.status == "finished":
-                _check_outcome(_result_of(future, presence))
+            was_there = future.status == "finished"
+            if was_there and (reasons := _result_of(future, presence)) is not None:
+                _check_outcome(reasons)
                 continue
             error = _error_of(future)
             # A result is lost if its worker dies before it is fetched. Nothing of it is done again.
-            of_a_worker = isinstance(error, distributed.KilledWorker) or future.status == "lost"
+            is_lost = was_there or future.status == "lost"
+            of_a_worker = is_lost or isinstance(error, distributed.KilledWorker)
             if not of_a_worker or not repeats or client.status != "running":
                 raise _lost(error) from error
             again = _again(client, number, spec, repeats)
@@ -281,18 +283,22 @@ def _again(
         return client.submit(_stops, number, spec, key=key, priority=1)
 
 
-def _result_of(future: distributed.Future, presence: Presence) -> Any:
-    """Return what a partition that has ended gave.
+def _result_of(future: distributed.Future, presence: Presence) -> list[str | None] | None:
+    """Return what a partition that has ended gave; None if the cluster has lost it meanwhile.
 
     If the worker that held the result has gone in this very moment, the partition runs once more,
-    as soon as there is a worker.
+    as soon as there is a worker; or the scheduler has forgotten it.
     """
     while True:
         try:
-            return future.result(timeout=_FETCH_S)
+            reasons: list[str | None] = future.result(timeout=_FETCH_S)
+            return reasons
         except TimeoutError:
             presence.look()
-        except Exception as error:  # the scheduler went away in this very moment
+        except Exception as error:
+            # Dask has a cancelled future end in an UnboundLocalError here.
+            if future.cancelled():
+                return None
             raise _lost(error) from error
 
 

@@ -31,7 +31,6 @@ from fire import (
     Figures,
     Killer,
     Script,
-    check_kept,
     flushed,
     initialized,
     inspect,
@@ -160,7 +159,7 @@ def server_at(port, raster):
 
 @pytest.mark.slow
 def test_a_server_that_is_gone_for_20_seconds_is_waited_for(running, client, tmp_path, tell):
-    items, out = make_items(2000, seed=32), tmp_path / "out"
+    items, out = make_items(800, seed=32), tmp_path / "out"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -177,7 +176,7 @@ def test_a_server_that_is_gone_for_20_seconds_is_waited_for(running, client, tmp
         thread.join(120)
     seconds = time.monotonic() - started
     attempts = int(results[0].manifest["attempts"].sum())
-    tell(f"server killed, back after 20 s: 2000 items, {attempts} attempts, {seconds:.1f} s")
+    tell(f"server killed, back after 20 s: 800 items, {attempts} attempts, {seconds:.1f} s")
     inspect(out, items, running.raster)
 
 
@@ -204,17 +203,17 @@ def test_killed_workers_lose_nothing(bed, tmp_path, tell):
 
 @pytest.mark.slow
 def test_a_restart_loop_loses_nothing(bed, tmp_path, tell):
-    items, out = make_items(2000, seed=42), tmp_path / "out"
+    items, out = make_items(1000, seed=42), tmp_path / "out"
     bed.emulator.set_quotas(latency=0.15)
     with processes(2) as client:
         figures = Figures("restart loop", bed, len(items))
-        with Killer(client.cluster, out, (2.5, 4.0), kills=8, everyone=True) as killer:
+        with Killer(client.cluster, out, (2.5, 4.0), kills=3, everyone=True) as killer:
             runs = run_to_the_end(plan_of(items, out), runs=6)
         figures.stop()
     tell(figures.line(f"{killer.kills} times all workers killed, {runs} runs"))
     inspect(out, items, bed.raster)
     killer.check_kept()
-    assert killer.kills >= 4
+    assert killer.kills >= 2
 
 
 @pytest.mark.slow
@@ -281,7 +280,7 @@ def test_all_of_it_at_once_loses_nothing(bed, tmp_path, tell):
     with processes(2) as client:
         figures = Figures("faults, an outage and kills", bed, len(items))
         plan = plan_of(items, out, deadline=2)
-        with Killer(client.cluster, out, times=(2.0, 6.0), kills=6) as killer:
+        with Killer(client.cluster, out, times=(2.0, 5.0), kills=3) as killer:
             runs = run_to_the_end(plan, runs=6)
         figures.stop()
     tell(figures.line(f"{killer.kills} kills, {runs} runs"))
@@ -375,22 +374,6 @@ def test_a_killed_script_is_resumed(bed, tmp_path, tell, where):
 
 
 @pytest.mark.slow
-def test_a_script_that_is_killed_again_and_again_comes_to_its_end(bed, tmp_path, tell):
-    items, out = make_items(1500, seed=62), tmp_path / "out"
-    bed.emulator.set_quotas(latency=0.15)
-    figures = Figures("script killed five times", bed, len(items))
-    seen = []
-    for number in range(5):
-        with Script(bed, items, out, "own") as script:
-            script.wait_for(200 * (number + 1))
-            script.process.kill()
-        seen.append(flushed(out))
-    tell(figures.line(resume(bed, items, out)))
-    for before in seen:
-        check_kept(before, out)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("where", ["own", "processes"])
 def test_ctrl_c_ends_a_script_which_says_how_to_resume(bed, tmp_path, tell, where):
     items, out = make_items(300, seed=63), tmp_path / "out"
@@ -474,12 +457,12 @@ REFUSALS = {
 def test_authorization_lost_midway_stops_the_run_and_regained_goes_on(
     running, client, tmp_path, tell, status
 ):
-    items, out = make_items(300, seed=81 + status), tmp_path / "out"
+    items, out = make_items(200, seed=81 + status), tmp_path / "out"
     with made_new(running) as bed:
         gate = Gate(bed, status, REFUSALS[status])
         figures = Figures(f"authorization lost ({status})", bed, len(items))
         with serving(gate) as url, initialized(url, bed.emulator.project):
-            gate.shut_after(100)
+            gate.shut_after(60)
             with pytest.raises(EedaskError, match=re.escape(REFUSALS[status][:30])) as caught:
                 plan_of(items, out).run(progress=False)
             figures.stop()
@@ -496,7 +479,7 @@ def test_authorization_lost_midway_stops_the_run_and_regained_goes_on(
 
 
 def test_when_all_fail_alike_the_run_stops_early(bed, client, tmp_path, tell):
-    items, out = make_items(1000, seed=91).assign(band="nope"), tmp_path / "out"
+    items, out = make_items(600, seed=91).assign(band="nope"), tmp_path / "out"
     figures = Figures("all fail alike", bed, len(items))
     plan = eedask.chips(
         items,

@@ -201,7 +201,7 @@ class GrowingTable(Growing):
 )
 @pytest.mark.parametrize(
     ("runs", "steps"),
-    [(3, 8), pytest.param(8, 15, marks=pytest.mark.slow)],
+    [(2, 8), pytest.param(6, 15, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
     ids=["a few", "more"],
 )
 def test_in_whatever_order_a_dataset_has_one_right_row_an_item(earth_engine, machine, runs, steps):

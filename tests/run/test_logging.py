@@ -52,7 +52,7 @@ def test_each_retry_and_each_failure_is_logged_once_with_its_item(
 
 
 def test_a_healthy_run_says_next_to_nothing(earth_engine, threads, points, tmp_path, log):
-    many = gpd.GeoDataFrame(pd.concat([points] * 8, ignore_index=True)).iloc[:300]
+    many = gpd.GeoDataFrame(pd.concat([points] * 4, ignore_index=True))
     result = chips(many, tmp_path, ee.Image(SCENE).select(["R"]))
     assert (result.manifest["status"] == "ok").all()
     assert len(log.records) <= 1

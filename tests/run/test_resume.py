@@ -91,8 +91,8 @@ def test_a_resume_fetches_what_was_not_flushed(bed, cut_short):
 
 
 def test_a_run_of_what_is_done_sends_nothing(bed, tmp_path):
-    items = make_items(100, seed=2)
-    assert fetched(bed, plan_of(items, tmp_path / "out")) == 100
+    items = make_items(40, seed=2)
+    assert fetched(bed, plan_of(items, tmp_path / "out")) == 40
     before = flushed(tmp_path / "out")
     requests = bed.emulator.stats()["requests"]
     assert fetched(bed, plan_of(items, tmp_path / "out")) == 0
@@ -110,11 +110,11 @@ def test_a_resume_may_change_how_but_not_what(bed, tmp_path):
 
 
 def test_only_what_failed_is_tried_again_when_asked(bed, tmp_path):
-    items, out = make_items(200, seed=4), tmp_path / "out"
+    items, out = make_items(100, seed=4), tmp_path / "out"
     bed.emulator.set_faults("500=0.2")
     result = plan_of(items, out, retry=ONCE).run(progress=False)
     failed = list(result.failed.index)
-    assert 10 < len(failed) < 100
+    assert 5 < len(failed) < 50
     good = {id_: at for id_, at in flushed(out).items() if id_ not in failed}
     bed.emulator.set_faults(None)
     assert fetched(bed, plan_of(items, out)) == 0, "failures are final unless asked for"
@@ -127,7 +127,7 @@ def test_only_what_failed_is_tried_again_when_asked(bed, tmp_path):
 
 
 def test_failed_items_of_an_opened_result_are_tried_by_the_plan(bed, tmp_path):
-    items, out = make_items(60, seed=5), tmp_path / "out"
+    items, out = make_items(40, seed=5), tmp_path / "out"
     bed.emulator.set_faults("500=0.2")
     plan_of(items, out, retry=ONCE).run(progress=False)
     bed.emulator.set_faults(None)

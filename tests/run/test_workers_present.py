@@ -5,6 +5,7 @@ import threading
 from types import SimpleNamespace
 
 import distributed
+import ee
 import pytest
 from fire import (
     flushed,
@@ -16,7 +17,10 @@ from fire import (
     running_bed,
     wait_until,
 )
+from mounted import SCENE
+from watching import requests_since
 
+import eedask
 from eedask.errors import RunStopped
 from eedask.run import workers_present as presence
 
@@ -97,6 +101,33 @@ def test_a_partition_that_is_lost_with_the_last_worker_is_not_waited_for(tmp_pat
         client.cluster.scale(1)
         plan_of(items, out).run(progress=False)
     inspect(out, items, bed.raster)
+
+
+def test_a_partition_that_the_scheduler_forgets_before_its_result_is_fetched_is_run_again(
+    earth_engine, points, tmp_path, monkeypatch
+):
+    fetch, forgotten = distributed.Future.result, []
+    asked = {"shape": (8, 8), "scale": 5, "format": "npy", "partition_size": 20}
+    plan = eedask.chips(points, ee.Image(SCENE), out=tmp_path, **asked)
+    where = {"processes": False, "dashboard_address": "127.0.0.1:0"}
+    with (
+        distributed.LocalCluster(n_workers=1, **where) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+
+        def after_it_is_forgotten(future, timeout=None):
+            if not forgotten:
+                forgotten.append(future.key)
+                client.loop.add_callback(client._handle_cancelled_keys, [future.key], "gone")
+                wait_until(future.cancelled)
+            return fetch(future, timeout)
+
+        monkeypatch.setattr(distributed.Future, "result", after_it_is_forgotten)
+        before = earth_engine.stats()
+        result = plan.run(progress=False)
+    assert len(forgotten) == 1
+    assert result.manifest["status"].eq("ok").all()
+    assert requests_since(earth_engine, before) == len(points) + 1
 
 
 @pytest.mark.slow

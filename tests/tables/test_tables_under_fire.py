@@ -99,7 +99,7 @@ def test_batches_are_halved_to_what_the_time_allows(start, values, tmp_path, slo
     too_large = stats["by_status"]["400"]
     assert 1 <= too_large <= 0.05 * stats["requests"], stats
     # Nor by asking for so little that nothing can be too large.
-    assert stats["requests"] < len(items) / 2.5
+    assert stats["requests"] < len(items) / 2
 
 
 @pytest.mark.slow
