@@ -69,7 +69,8 @@ def visualization(params: Mapping[str, Any]) -> tuple[tuple[str, ...], Visualiza
     if len(bands) not in (0, 1, 3):
         raise InputError(f"a picture has 1 or 3 bands; vis_params has {list(bands)}")
     gamma, opacity = params.get("gamma"), params.get("opacity")
-    if opacity is not None and not (isinstance(opacity, Real) and 0 <= opacity <= 1):
+    is_fraction = isinstance(opacity, Real) and 0 <= float(opacity) <= 1
+    if opacity is not None and not is_fraction:
         raise InputError(f"opacity is a number from 0 to 1; got {opacity!r}")
     return bands, Visualization(_ranges(params, len(bands)), palette, gamma, opacity)
 

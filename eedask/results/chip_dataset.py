@@ -65,6 +65,8 @@ class Wanted:
             raise InputError(f"dims is one of {', '.join(map(str, DIMS))}; got {self.dims!r}")
         if self.masked not in (NAN, FILL):
             raise InputError(f"masked is {NAN!r} or {FILL!r}; got {self.masked!r}")
+        if self.items is not None and isinstance(self.items, str | int):
+            raise InputError(f"items is a list of ids; got {self.items!r}")
         if not is_count(self.files_per_chunk):
             raise InputError(
                 "files_per_chunk is a whole number of files, 1 or more; got"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import geopandas as gpd
 from PIL import Image
 
+from eedask.arguments import is_count
 from eedask.dataset.dataset import REPORT, Dataset
 from eedask.dataset.folder import refusals_told
 from eedask.dataset.roles import columns_for, roles_in, terms_of
@@ -197,10 +198,14 @@ class Shown:
         Raises
         ------
         InputError
-            If there are no chips, or the package that reads them is not installed.
+            If there are no chips, the package that reads them is not installed, or a number is not
+            a whole one of 1 or more.
         DatasetError
             If a file is missing or damaged.
         """
+        for name, value in (("n", n), ("columns", columns), ("side", side)):
+            if not is_count(value):
+                raise InputError(f"{name} is a whole number, 1 or more; got {value!r}")
         self._check_files()
         groups = self._chips_to_show(n)
         if not groups:

@@ -147,6 +147,13 @@ def test_a_contact_sheet_has_each_group_under_its_name(chips):
     assert sheet.shape == (3 * (26 + 44) + 6, 2 * 26 + 6, 3)
 
 
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"n": -1}, {"columns": 2.5}, {"side": "160"}])
+def test_a_contact_sheet_is_measured_in_whole_numbers(chips, wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(InputError, match=f"{name} is a whole number, 1 or more; got {value!r}"):
+        chips.contact_sheet(**wrong)
+
+
 def test_a_report_that_cannot_be_written_says_so(chips):
     Path(chips.path, "report.html").mkdir()
     with pytest.raises(DatasetError, match=r"cannot be read or written .*: mend that"):
