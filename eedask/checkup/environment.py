@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import distributed
-from google.auth.exceptions import GoogleAuthError, TransportError
+from google.auth.exceptions import GoogleAuthError
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util import parse_url
 
@@ -22,7 +22,7 @@ from eedask.earthengine import credentials as sources
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.http import BUNDLES
 from eedask.earthengine.nodes import constant
-from eedask.earthengine.tokens import Bearer, words
+from eedask.earthengine.tokens import Bearer, may_pass, words
 from eedask.errors import AuthorizationError, EedaskError
 
 # Seconds. Google refuses tokens that are signed with a time which is wrong by minutes.
@@ -91,10 +91,10 @@ def credentials(endpoint: Endpoint) -> Check:
     bearer = Bearer(lambda: found.credentials)
     try:
         bearer.token()
-    except TransportError as error:
-        return check(f"{kind}; no token: {words(error)}", "look at the network and the proxy")
     except GoogleAuthError as error:
         advice = "run `earthengine authenticate` again; make a key anew"
+        if may_pass(error):
+            advice = "look at the network and the proxy"
         return check(f"{kind}; no token: {words(error)}", advice)
     finally:
         bearer.close()

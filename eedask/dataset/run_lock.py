@@ -3,8 +3,8 @@
 Each run puts a file of its own under ``.locks`` and then looks who else has one there: stores have
 no operation that creates a file only if there is none, which fsspec offers for all of them. Who
 finds another goes away again. The file is written anew every few seconds, so that one that a
-crashed run has left is told by its age; on the machine where that run was, by its process being
-gone.
+crashed run has left is told by its age, and by nobody writing it while it is watched, as clocks may
+be set; on the machine where that run was, by its process being gone.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from eedask.errors import DatasetError
 LOCKS = ".locks"
 # Seconds between two signs of life, and after which a run without any is taken for gone.
 BEAT_S, STALE_S = 3.0, 20.0
+# Signs of life that fail to come while a lock is watched which seems to be left over.
+_WATCH = 2
 # Of a folder that can be read, and not be written to.
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 # Seconds, at most, that one of two runs which have met waits before it looks once more.
@@ -137,6 +139,7 @@ def _claim(folder: Folder, mine: str, content: bytes) -> None:
 def _other(folder: Folder, mine: str) -> Owner | None:
     """Return who else is there and alive; remove what others have left."""
     now = folder.modified(mine)
+    silent: dict[str, tuple[Owner, float]] = {}
     for name in folder.list(LOCKS):
         if name == mine:
             continue
@@ -149,9 +152,26 @@ def _other(folder: Folder, mine: str) -> Owner | None:
         except (ValueError, TypeError):  # nothing that a run writes
             folder.remove(name)
             continue
-        is_old = now is not None and beat is not None and now - beat > STALE_S
-        if not (owner.is_gone or is_old):
+        if owner.is_gone:
+            folder.remove(name)
+        # The clock may have been set back since, or ahead within the last seconds.
+        elif now is not None and beat is not None and abs(now - beat) > STALE_S:
+            silent[name] = owner, beat
+        else:
             return owner
+    return _still_there(folder, silent)
+
+
+def _still_there(folder: Folder, silent: dict[str, tuple[Owner, float]]) -> Owner | None:
+    """Watch locks that seem to be left over; return an owner that lives, and remove the others."""
+    until = time.monotonic() + _WATCH * BEAT_S
+    while silent and time.monotonic() < until:
+        time.sleep(BEAT_S / 10)
+        for name, (owner, beat) in silent.items():
+            with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+                if folder.modified(name) != beat:
+                    return owner
+    for name in silent:
         folder.remove(name)
     return None
 

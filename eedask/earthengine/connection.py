@@ -15,16 +15,16 @@ from functools import lru_cache, partial
 from importlib import metadata
 from urllib.parse import quote, urlencode
 
-import google.auth.exceptions
 import urllib3
 from google.auth.credentials import Credentials
+from google.auth.exceptions import GoogleAuthError
 
 from eedask.earthengine import credentials as sources
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.http import is_untrusted, open_pool
 from eedask.earthengine.refusals import from_response
 from eedask.earthengine.token_sharing import note_worker
-from eedask.earthengine.tokens import Bearer, words
+from eedask.earthengine.tokens import Bearer, may_pass, words
 from eedask.errors import AuthorizationError, InputError, SizeError, TransientError
 
 # Bytes of a request's body (https://developers.google.com/earth-engine/guides/usage).
@@ -240,9 +240,9 @@ class Connection:
         deadline = self.endpoint.deadline
         try:
             yield
-        except google.auth.exceptions.TransportError as error:
-            raise TransientError(f"credentials could not be renewed: {words(error)}") from error
-        except google.auth.exceptions.GoogleAuthError as error:
+        except GoogleAuthError as error:
+            if may_pass(error):
+                raise TransientError(f"credentials could not be renewed: {words(error)}") from error
             refusal = f"the credentials are not accepted: {words(error)}"
             if self._found is None:
                 refusal += "; run `earthengine authenticate` where the workers run"
@@ -272,7 +272,7 @@ def _is_about_account(error: AuthorizationError) -> bool:
     Other errors of this class say that there are no credentials, or that the server's certificate
     is not trusted.
     """
-    is_refused_token = isinstance(error.__cause__, google.auth.exceptions.GoogleAuthError)
+    is_refused_token = isinstance(error.__cause__, GoogleAuthError)
     return error.status in (401, 403) or is_refused_token
 
 

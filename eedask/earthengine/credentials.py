@@ -30,17 +30,18 @@ from pathlib import PurePosixPath, PureWindowsPath
 import ee
 from ee import _state, oauth
 from google.auth.credentials import AnonymousCredentials, Credentials, with_scopes_if_required
-from google.auth.exceptions import GoogleAuthError, TransportError
+from google.auth.exceptions import GoogleAuthError
 from google.oauth2 import service_account
 
 from eedask.earthengine.token_sharing import ClientTokens, client_tokens
-from eedask.earthengine.tokens import words
+from eedask.earthengine.tokens import may_pass, words
 from eedask.errors import AuthorizationError, InputError, TransientError
 
 ANONYMOUS, AUTO, DEFAULT, CLIENT = "anonymous", "auto", "default", "client"
 _KEY = "key:"
 
 _LOGIN = "`earthengine authenticate` or `gcloud auth application-default login`"
+_ANEW = "call ee.Initialize and make the plan anew, as a plan keeps its credentials"
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def find(auth: str, origin: str) -> Found:
     if auth.startswith(_KEY):
         return _from_key(auth.removeprefix(_KEY))
     if origin in _HERE:
-        return Found(_HERE[origin], "those of ee.Initialize", f"run {_LOGIN} and start again")
+        return Found(_HERE[origin], "those of ee.Initialize", f"run {_LOGIN}, {_ANEW}")
     if auth == CLIENT or (auth == AUTO and origin in _REFUSED):
         return _from_user(origin)
     return _own(required=auth == DEFAULT or not origin) or _from_user(origin)
@@ -203,7 +204,7 @@ def _from_user(origin: str) -> Found:
     return Found(
         client_tokens(origin),
         whose,
-        f"run {_LOGIN} there and start again, or name a key file: credentials='/path/of/key.json'",
+        f"run {_LOGIN} there, {_ANEW}; or name a key file: credentials='/path/of/key.json'",
     )
 
 
@@ -219,9 +220,10 @@ def _own(*, required: bool) -> Found | None:
     else:
         try:
             credentials = ee.data.get_persistent_credentials()
-        except TransportError as error:
-            raise TransientError(f"credentials could not be renewed: {words(error)}") from None
         except (ee.EEException, GoogleAuthError) as error:
+            if isinstance(error, GoogleAuthError) and may_pass(error):
+                said = f"credentials could not be renewed: {words(error)}"
+                raise TransientError(said) from None
             if not required:
                 return None
             raise AuthorizationError(

@@ -17,9 +17,9 @@ from googleapiclient.errors import HttpError
 from eedask.arguments import is_positive
 from eedask.earthengine import credentials as sources
 from eedask.earthengine.token_sharing import sharing
-from eedask.earthengine.tokens import words
+from eedask.earthengine.tokens import may_pass, words
 from eedask.earthengine.users_client import users_client
-from eedask.errors import AuthorizationError, InputError
+from eedask.errors import AuthorizationError, InputError, TransientError
 
 # Which of Earth Engine's two addresses requests go to; see :func:`eedask.chips`.
 EndpointName = Literal["auto", "high-volume", "standard"]
@@ -174,6 +174,8 @@ def ensure_client(endpoint: Endpoint) -> None:
     ------
     AuthorizationError
         If there are no credentials for it, or Earth Engine refuses all that there are.
+    TransientError
+        If the token server is busy.
     """
     if endpoint.auth == sources.ANONYMOUS:
         sources.initialize(endpoint.url, endpoint.project, None)
@@ -183,6 +185,9 @@ def ensure_client(endpoint: Endpoint) -> None:
         try:
             return sources.initialize(endpoint.url, endpoint.project, found)
         except (ee.EEException, HttpError, RefreshError) as error:
+            if isinstance(error, RefreshError) and may_pass(error):
+                said = f"credentials could not be renewed: {words(error)}"
+                raise TransientError(said) from None
             if not _is_refusal(error):
                 raise
             # A RefreshError also holds the whole answer.

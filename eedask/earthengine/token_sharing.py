@@ -30,7 +30,7 @@ from distributed.comm import get_address_host
 from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 
-from eedask.earthengine.tokens import Bearer, utcnow, words
+from eedask.earthengine.tokens import Bearer, may_pass, utcnow, words
 
 logger = logging.getLogger(__name__)
 
@@ -209,8 +209,7 @@ class _Sharer:
                 token = self._bearer.token(refused=token)
             return Grant(self._origin, token, self._bearer.left())
         except GoogleAuthError as error:
-            may_pass = isinstance(error, TransportError)
-            return Grant(self._origin, error=words(error), may_pass=may_pass)
+            return Grant(self._origin, error=words(error), may_pass=may_pass(error))
 
     def _warn_of_clear_text(self, worker: str) -> None:
         open_ways = [a for a in (self._client.scheduler.address, worker) if _is_clear(a)]

@@ -115,7 +115,8 @@ class Shown:
         ``worker`` : str
             The name of the Dask worker, as the dashboard has it; null on threads without a cluster.
         ``started``, ``ended`` : timestamp, UTC
-            By the worker's clock; ``ended`` is when the row was last written.
+            By the worker's clock as it was when the run began there; ``ended`` is when the row was
+            last written.
         ``items`` : int64
             Items that were done, failed ones included.
         ``failures`` : dict of str to int

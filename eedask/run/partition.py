@@ -53,7 +53,7 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
         found = PartitionRows(number, spec, rows)
         with working(spec) as process:
             jobs = spec.task.jobs(todo)
-            stats = StatsKeeper(spec, counts, process.reporter.sample)
+            stats = StatsKeeper(spec, counts, process.reporter.sample, process.clock)
             backlog = process.pool.backlog(number, partial(do, process, counts), jobs)
             try:
                 _collect(found, process, backlog, counts, stats)

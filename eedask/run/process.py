@@ -15,6 +15,7 @@ from eedask.run.spec import RunSpec
 from eedask.run.stopping import Verdict
 from eedask.watching.compute_sample import Groups
 from eedask.watching.reporter import Reporter
+from eedask.watching.steady_clock import SteadyClock
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Process:
     """
 
     def __init__(self, spec: RunSpec) -> None:
-        self.spec = spec
+        self.spec, self.clock = spec, SteadyClock()
         self.verdict = Verdict(first=not (spec.retry_failed or spec.resumes))
         self.reporter = Reporter(spec.run_id, costs_early=spec.costs_early)
         self.limiter = limiter_for(spec.quota, spec.ceiling)

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -48,7 +49,7 @@ def _shown(description: str, stack: contextlib.ExitStack) -> Listener:
 def _begun(description: str, now: Progress, stack: contextlib.ExitStack) -> Listener:
     # tqdm knows where a bar can be drawn: None asks it.
     bar = stack.enter_context(
-        tqdm(
+        _Bar(
             desc=description,
             total=now.total,
             initial=now.done,
@@ -66,6 +67,19 @@ def _begun(description: str, now: Progress, stack: contextlib.ExitStack) -> List
         bar.refresh()
 
     return draw
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]
+    """A bar whose time goes on as before where the machine's clock is set."""
+
+    def __init__(self, **options: Any) -> None:
+        self._began = time.monotonic()
+        super().__init__(**options)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What the bar is made of."""
+        return {**super().format_dict, "elapsed": time.monotonic() - self._began}
 
 
 class _Lines:

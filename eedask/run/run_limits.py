@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 # Seconds without a word of what requests cost after which a budget's owner is warned.
 _UNKNOWN_S = 30.0
+# Seconds, at most, between looks at the clock of a run that ends at a time. The clock may be set,
+# and the machine may sleep, which timers do not count.
+_LOOK_S = 5.0
 _GO_ON = "what is done is kept; run the same plan again to go on"
 
 
@@ -53,7 +56,7 @@ class RunLimits:
         count = self.max_items
         if count is not None and (type(count) is not int or count < 1):
             raise InputError(f"max_items is a whole number of items, 1 or more; got {count!r}")
-        if self.until is not None and self._seconds_left() <= 0:
+        if self.until is not None and self._end() <= _now():
             raise InputError(f"until={self.until!r} is over; give a time that is to come")
         hours = self.max_eecu_hours
         if hours is not None and not is_positive(hours):
@@ -64,17 +67,18 @@ class RunLimits:
         """EECU-seconds that the run's requests may use."""
         return None if self.max_eecu_hours is None else 3600 * self.max_eecu_hours
 
-    def _seconds_left(self) -> float:
-        now = datetime.now().astimezone()
+    def _end(self) -> datetime:
+        """Return when ``until`` comes."""
         if isinstance(self.until, datetime):
-            return (self.until.astimezone() - now).total_seconds()
+            return self.until.astimezone()
         clock = _CLOCK.match(self.until) if isinstance(self.until, str) else None
         if clock is None:
             raise InputError(
                 f"until is a time of the clock, as '18:00', or a datetime; got {self.until!r}"
             )
+        now = _now()
         then = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
-        return ((then if then > now else then + timedelta(days=1)) - now).total_seconds()
+        return then if then > now else then + timedelta(days=1)
 
     @contextlib.contextmanager
     def kept(
@@ -93,13 +97,13 @@ class RunLimits:
         """
         timers: list[threading.Timer] = []
 
-        def begin(seconds: float, what: Callable[..., None], *words: str) -> None:
-            timer = threading.Timer(seconds, what, words)
+        def begin(seconds: float, what: Callable[..., None], *told: Any) -> None:
+            timer = threading.Timer(seconds, what, told)
             timer.daemon = True
             timers.append(timer)
             timer.start()
 
-        is_told = threading.Event()
+        is_told, has_ended = threading.Event(), threading.Event()
         cost = _Cost(before.eecu_s or 0.0)
 
         def heard(now: Progress) -> None:
@@ -113,7 +117,8 @@ class RunLimits:
                 begin(0, stop, f"{reason}; {_GO_ON}")
 
         if self.until is not None:
-            begin(self._seconds_left(), stop, f"until={self.until!s} has come; {_GO_ON}")
+            words = f"until={self.until!s} has come; {_GO_ON}"
+            begin(0, _stop_at, self._end(), has_ended, stop, words)
         if self.max_eecu_hours is not None:
             begin(_UNKNOWN_S, cost.warn)
         try:
@@ -121,6 +126,7 @@ class RunLimits:
             if self.max_eecu_hours is not None:
                 cost.warn()
         finally:
+            has_ended.set()
             for timer in timers:
                 timer.cancel()
 
@@ -152,6 +158,20 @@ class RunLimits:
                 f" {eecu_s / 3600:.3g} EECU-hours"
             )
         return None
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _stop_at(
+    end: datetime, has_ended: threading.Event, stop: Callable[[str], None], reason: str
+) -> None:
+    """Wait until the clock shows a time, and stop the run, unless it has ended before."""
+    while (left := (end - _now()).total_seconds()) > 0:
+        if has_ended.wait(min(left, _LOOK_S)):
+            return
+    stop(reason)
 
 
 class _Cost:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import distributed
 import pyarrow as pa
 
@@ -12,6 +10,7 @@ from eedask.run.spec import RunSpec
 from eedask.watching import latency
 from eedask.watching.compute_sample import ComputeSample
 from eedask.watching.partition_counts import PartitionCounts
+from eedask.watching.steady_clock import SteadyClock
 
 
 class StatsKeeper:
@@ -27,14 +26,19 @@ class StatsKeeper:
         Of the partition, made as the work on it began.
     sample : ComputeSample
         Knows what requests have cost.
+    clock : SteadyClock
+        Shared by all partitions of a run in a process.
     """
 
-    def __init__(self, spec: RunSpec, counts: PartitionCounts, sample: ComputeSample) -> None:
+    def __init__(
+        self, spec: RunSpec, counts: PartitionCounts, sample: ComputeSample, clock: SteadyClock
+    ) -> None:
         self._spec = spec
         self._counts = counts
         self._sample = sample
+        self._clock = clock
         self._worker = _worker()
-        self._started = datetime.now(UTC)
+        self._started = clock.utc()
         self._earlier: pa.Table | None = None
 
     def write(self) -> None:
@@ -54,7 +58,7 @@ class StatsKeeper:
             partition=self._counts.number,
             worker=self._worker,
             started=self._started,
-            ended=datetime.now(UTC),
+            ended=self._clock.utc(),
             items=items,
             failures=failures,
             requests=requests.requests,

@@ -13,6 +13,7 @@ from eedask.watching import latency, map_sample
 from eedask.watching.compute import Compute
 from eedask.watching.messages import Beginning
 from eedask.watching.meter import RequestCounts, sum_of
+from eedask.watching.steady_clock import SteadyClock
 
 # Seconds between two points of the series, and for how long a series reaches back.
 SAMPLE_S, SERIES_S = 1.0, 600.0
@@ -123,7 +124,8 @@ class RunState:
 
     def _begin(self) -> None:
         """Set the run's beginning to now, and begin its series anew."""
-        self.began, self.took_s = time.time(), 0.0
+        self._clock = SteadyClock()
+        self.began, self.took_s = self._clock.seconds(), 0.0
         self._recent: deque[Totals] = deque([self._totals()])
         self.series.clear()
         self.series.append(Point(1e3 * self.began))
@@ -203,7 +205,7 @@ class RunState:
         self.computes.update(computes)
         self._ended = FINISHED if reason is None else STOPPED
         self.reason = reason or ""
-        self.took_s = time.time() - self.began
+        self.took_s = self._clock.seconds() - self.began
         for mark, (x, y, state) in self.points.items():
             if state == map_sample.UNDER_WAY:
                 self.points[mark] = (x, y, map_sample.WAITING)
@@ -290,7 +292,7 @@ class RunState:
         span = now.at - then.at
         spread = [new - old for new, old in zip(now.latencies, then.latencies, strict=True)]
         return Point(
-            1e3 * time.time(),
+            1e3 * self._clock.seconds(),
             (now.requests - then.requests) / span,
             (now.throttled - then.throttled) / span,
             (now.retries - then.retries) / span,

@@ -1,6 +1,7 @@
 """What the doctor tells of a machine, a project and a service, whatever is wrong with them."""
 
 import json
+import re
 import time
 from email.utils import formatdate
 
@@ -15,6 +16,7 @@ from eedask.__main__ import main
 from eedask.checkup import environment
 from eedask.checkup.checkup import Check, Checkup
 from eedask.checkup.questions import QUESTIONS
+from eedask.earthengine.endpoint import URLS
 from eedask.emulator.readings import READINGS
 from eedask.errors import InputError
 
@@ -67,9 +69,22 @@ def test_the_cost_is_what_the_service_counted(emulator):
     assert found.eecu_seconds > 0.1
 
 
-def test_the_client_that_is_initialised_is_asked(earth_engine):
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_client_that_is_initialised_is_asked_and_both_endpoints_are_timed(
+    earth_engine, monkeypatch, answers
+):
+    other = earth_engine.url.replace("127.0.0.1", "localhost") if answers else "http://127.0.0.1:9"
+    monkeypatch.setitem(URLS, "high-volume", earth_engine.url)
+    monkeypatch.setitem(URLS, "standard", other)
+    before = earth_engine.stats()["requests"]
     found = eedask.doctor()
     assert (found.url, found.project, found.ok) == (earth_engine.url, earth_engine.project, True)
+    told = {check.name: check for check in found.checks}
+    assert re.fullmatch(r"\d+ ms \(at first \d+ ms\)", told["latency of high-volume"].answer)
+    standard = told["latency of standard"]
+    assert ("ms (at first" in standard.answer, standard.state == "ok") == (answers, answers)
+    # Each question takes one small request, or a few.
+    assert earth_engine.stats()["requests"] - before < 2 * len(QUESTIONS) + 12
 
 
 def test_a_project_that_is_not_registered_is_told_in_earth_engines_words(capsys):

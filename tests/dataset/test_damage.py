@@ -228,7 +228,7 @@ def test_chips_that_are_not_whole_are_fetched_again(bed, made, some, tmp_path, d
     same(seen(result), right)
 
 
-def test_sizes_take_one_listing_and_no_request_for_a_file(tmp_path):
+def test_sizes_take_one_listing_and_no_request_for_a_file(bed, some, tmp_path):
     calls = []
 
     class Counted(MemoryFileSystem):
@@ -250,6 +250,13 @@ def test_sizes_take_one_listing_and_no_request_for_a_file(tmp_path):
     calls.clear()
     assert folder.sizes("chips") == {f"chips/{k % 2}/{k}.npy": k for k in range(50)}
     assert len(calls) <= 4
+    plan = chips_plan(some, "counted://out [2]")
+    paths = plan.run(progress=False).manifest["path"]
+    Folder("counted://out [2]").remove(paths.iloc[3])
+    calls.clear()
+    assert plan.run(progress=False).manifest["status"].eq("ok").all()
+    of_files = [call for call in calls if call.endswith(tuple(paths.drop(paths.index[3])))]
+    assert not of_files, "a run that goes on looks at no file by itself"
     assert Folder(str(tmp_path)).sizes("chips") == {}
 
 

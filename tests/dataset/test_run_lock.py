@@ -72,11 +72,27 @@ def test_a_run_on_another_machine_is_respected_while_it_lives(folder):
     assert folder.list(LOCKS) == [f"{LOCKS}/other.json"]
 
 
-def test_a_lock_without_a_sign_of_life_is_taken_over(folder):
-    left_by(folder, age=STALE_S + 1)
+@pytest.mark.parametrize("age", [STALE_S + 1, -5 * 3600], ids=["old", "the clock was set back"])
+def test_a_lock_without_a_sign_of_life_is_taken_over(folder, monkeypatch, age):
+    monkeypatch.setattr(run_lock, "BEAT_S", 0.1)
+    left_by(folder, age=age)
     with one_run(folder, "chips", pytest.fail):
         assert len(folder.list(LOCKS)) == 1
     assert folder.list(LOCKS) == []
+
+
+@pytest.mark.parametrize("hours", [-5, 5], ids=["set back", "set ahead"])
+def test_a_run_is_respected_where_the_clock_was_set_since_its_last_sign(folder, hours):
+    left_by(folder, age=hours * 3600)
+    next_sign = threading.Timer(0.1, left_by, [folder])
+    next_sign.start()
+    with (
+        pytest.raises(DatasetError, match="in use by another run"),
+        one_run(folder, "chips", pytest.fail),
+    ):
+        pass
+    next_sign.join()
+    assert folder.list(LOCKS) == [f"{LOCKS}/other.json"]
 
 
 def test_a_lock_of_a_process_that_is_gone_is_taken_over_at_once(folder):

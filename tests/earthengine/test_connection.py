@@ -10,6 +10,7 @@ from email.utils import formatdate
 import pytest
 from google.auth import exceptions as google_exceptions
 from google.auth.credentials import Credentials
+from google.oauth2.credentials import Credentials as UserCredentials
 from loopback import reply, serving
 
 from eedask.earthengine.connection import Connection, user_agent
@@ -65,6 +66,7 @@ def test_what_is_sent():
     assert seen["path"] == "/v1/projects/p/thumbnails?fields=name"
     assert seen["body"] == ASK.body
     assert seen["headers"]["User-Agent"] == user_agent()
+    assert "gzip" in user_agent(), "some of Google's services pack their answers only then"
     assert "Authorization" not in seen["headers"]
 
 
@@ -252,6 +254,26 @@ def test_credentials_are_renewed_once_and_sent_with_the_project():
 def test_credentials_that_cannot_be_renewed_say_what_to_do():
     with pytest.raises(AuthorizationError, match=r"token was revoked.*earthengine authenticate"):
         exchange(lambda h: reply(h, 200, b"ok"), credentials=Token(works=False))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (503, b"busy", TransientError),
+        (200, b"<html>", TransientError),
+        (200, b'{"access_token": "a", "expires_in": []}', TransientError),
+        (400, b'{"error": "temporarily_unavailable"}', TransientError),
+        (400, b'{"error": "invalid_grant"}', AuthorizationError),
+    ],
+)
+def test_a_token_server_that_is_busy_is_not_one_that_refuses(status, body, kind, monkeypatch):
+    # google-auth waits seconds between its own tries.
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with serving(lambda handler: reply(handler, status, body)) as url:
+        held = {"refresh_token": "r", "client_id": "i", "client_secret": "s"}
+        credentials = UserCredentials(None, token_uri=f"{url}/token", **held)
+        with pytest.raises(kind, match="credentials"):
+            exchange(lambda handler: reply(handler, 200, b"{}"), credentials=credentials)
 
 
 def test_a_refused_token_is_renewed_and_then_reported():

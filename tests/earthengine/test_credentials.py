@@ -300,6 +300,58 @@ def test_a_revoked_credential_stops_the_run_and_says_what_to_do(guarded, cluster
     assert not any(secret in repr(caught.value) for secret in SECRETS)
 
 
+def table_of(points, out, count, **more):
+    items = points.loc[points.index.repeat(3)].set_axis([f"i{k:03d}" for k in range(120)])
+    items = items[: 3 * count]
+    return eedask.sample_points(items, ee.Image(SCENE), out=out, scale=5, batch_size=3, **more)
+
+
+@pytest.mark.parametrize("verb", [plan_of, table_of])
+@pytest.mark.parametrize("where", ["threads", "cluster"])
+@pytest.mark.cross(3)
+def test_what_is_revoked_during_a_run_costs_no_item(
+    guarded, cluster, points, tmp_path, where, verb
+):
+    """First the token, then the user, who comes back."""
+    held = [f"{where}-{verb.__name__}-{k}" for k in range(2)]
+    user, revoked = credentials_of(guarded, held[0]), []
+
+    def revoke(now):
+        due = [user.token] if now.done else []
+        due += [held[0]] if now.done > now.total / 4 else []
+        for one in due[len(revoked) :]:
+            guarded.revoke(one)
+            revoked.append(one)
+
+    def run(plan, progress):
+        if where == "cluster":
+            with cluster.client.as_current():
+                return plan.run(progress=progress)
+        with dask.config.set(scheduler="threads"):
+            return plan.run(progress=progress)
+
+    plan = {"points": points, "out": tmp_path, "count": 24, "concurrency": 2, "rate": 20}
+    guarded.reset_stats()
+    ee.Initialize(user, url=guarded.url, project=guarded.project)
+    try:
+        with pytest.raises(RunStopped, match=r"expired or revoked.*ee.Initialize.*the plan anew"):
+            run(verb(**plan), revoke)
+        before = eedask.open_result(tmp_path).manifest
+        assert before["status"].isin(["ok", None]).all()
+        assert before["status"].eq("ok").sum() > len(before) / 4
+        _state.get_state().requests_session.close()
+        ee.Initialize(credentials_of(guarded, held[1]), url=guarded.url, project=guarded.project)
+        manifest = run(verb(**plan), False).manifest
+    finally:
+        _state.get_state().requests_session.close()
+        ee.Reset()
+    assert len(revoked) == 2
+    assert manifest["status"].eq("ok").all()
+    assert manifest["attempts"].eq(1).all()
+    # None twice but those under way as it stopped; what is asked of the image comes before.
+    assert guarded.stats()["by_status"]["200"] <= 24 + 2 + 10
+
+
 def test_threads_of_the_users_process_renew_the_users_credentials(user, points, tmp_path):
     with dask.config.set(scheduler="threads"):
         result = plan_of(points, tmp_path / "out", 20).run(progress=False)

@@ -4,6 +4,7 @@ import json
 
 import ee
 import httplib2
+import pandas as pd
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -116,6 +117,12 @@ VERBS = {
         points, ee.ImageCollection([ee.Image(SCENE)]), "mean", **more
     ),
     "compute": lambda points, **more: eedask.compute(points, lambda i: ee.Number(1), **more),
+    "images": lambda points, **more: eedask.images(
+        pd.DataFrame(index=["a"]),
+        ee.ImageCollection([ee.Image(SCENE)]),
+        region=points.geometry.iloc[0].buffer(0.001),
+        **more,
+    ),
 }
 
 

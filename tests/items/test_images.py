@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from all_readings import under_all
 from geopandas.testing import assert_geodataframe_equal
 from mounted import FIELD, SCENE, SERIES
 from rasterio.windows import Window
@@ -165,8 +166,14 @@ def test_a_sample_is_the_same_for_the_same_seed_and_counts_by_class(classes, reg
     assert not one.geom_equals(three).all()
 
 
-def test_items_are_the_same_however_answers_are_ordered_and_nulls_told(earth_engine, classes):
-    """Under all other readings of what no document settles."""
+@pytest.fixture
+def readings(request, earth_engine):
+    yield lambda: earth_engine.set_readings(request.param)
+    earth_engine.set_readings(None)
+
+
+@under_all(quick=("all-other",))
+def test_items_are_the_same_however_answers_are_ordered_and_nulls_told(readings, classes):
     _, _, box = classes
 
     def built():
@@ -175,11 +182,8 @@ def test_items_are_the_same_however_answers_are_ordered_and_nulls_told(earth_eng
         yield stratified_sample(ee.Image(SCENE).divide(100).int(), "R", box, 5, 4)
 
     wanted = list(built())
-    earth_engine.set_readings("all-other")
-    try:
-        found = list(built())
-    finally:
-        earth_engine.set_readings(None)
+    readings()
+    found = list(built())
     for one, other in zip(wanted, found, strict=True):
         # In JSON, 0 and 0.0 are one number.
         assert_geodataframe_equal(one, other, check_dtype=False)

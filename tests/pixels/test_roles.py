@@ -1,5 +1,7 @@
 """Images by role: the files of an item have one grid, one row and one status."""
 
+import dataclasses
+
 import ee
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from oracle import native_window, nearest
 from watching import requests_since
 
 import eedask
+from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
 from eedask.errors import DatasetError
 
@@ -254,6 +257,22 @@ def test_an_item_that_has_lost_a_file_is_fetched_anew(
     assert earth_engine.stats()["by_method"]["projects.image.computePixels"] == before + 2
     assert (again.manifest["status"] == "ok").all()
     check_pixels(again, rasters, few.index[2])
+
+
+@pytest.mark.parametrize("path", ["../secret.npy", "/etc/passwd"])
+def test_no_role_leads_out_of_the_folder(few, tmp_path, both, path):
+    run(few, both, tmp_path, crs="native", format="npy", bands={"image": ["R"]})
+    dataset = Dataset(Folder(str(tmp_path)))
+    rows = dataset.rows(0)
+    files = [rows[0].files[0], {**rows[0].files[1], "path": path}]
+    dataset.write_rows(0, [dataclasses.replace(rows[0], files=files), *rows[1:]])
+    for look in (
+        lambda: eedask.open_result(tmp_path).manifest,
+        lambda: eedask.open_result(tmp_path).open(few.index[0], "label"),
+        lambda: run(few, both, tmp_path, crs="native", format="npy", bands={"image": ["R"]}),
+    ):
+        with pytest.raises(DatasetError, match="is none that a run writes"):
+            look()
 
 
 @pytest.mark.parametrize("left", [1, 2, 5])

@@ -1,13 +1,14 @@
 """Whatever a server sends in place of an answer costs the item that it was for, and no other."""
 
 import gzip
+import json
 from functools import partial
 
 import ee
 import geopandas as gpd
 import pytest
 from fire import initialized
-from loopback import serving
+from loopback import reply, serving
 from proxying import Proxy
 
 import eedask
@@ -104,3 +105,25 @@ def test_odd_answers_cost_their_items_alone(emulator, tmp_path):
     assert odd["error_kind"].eq("transient").all(), odd["error_kind"].to_dict()
     assert odd["attempts"].eq(TRIES).all()
     assert result.table()["value"][fine].tolist() == [len(name) for name in items["name"][fine]]
+
+
+def test_an_asset_that_is_not_shared_costs_its_item_alone(emulator, tmp_path):
+    words = "Permission 'earthengine.assets.get' denied on resource 'projects/q/assets/theirs'."
+    body = json.dumps({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": words}})
+    names = [f"item {k};" for k in range(10)]
+    items = gpd.GeoDataFrame({"name": names}, index=names)
+    proxy = Proxy(emulator.url)
+    proxy.instead = {names[6]: lambda handler: reply(handler, 403, body.encode())}
+    with serving(proxy.answer) as url, initialized(url, emulator.project):
+        result = eedask.compute(
+            items,
+            lambda item: ee.String(item["name"]).length(),
+            schema={"value": int},
+            out=tmp_path / "out",
+            batch_size=5,
+        ).run(progress=False)
+    proxy.http.clear()
+    assert result.failed.index.tolist() == [names[6]]
+    assert result.failed["error_kind"].item() == "permanent"
+    assert words in result.failed["error"].item()
+    assert result.table()["value"].drop(names[6]).eq(len(names[0])).all()

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from all_readings import under_all
 from fields import fields
 from limits import limited
 from mounted import FIELD, SCENE, SERIES
@@ -19,32 +20,12 @@ from oracle import native_window
 from rasterio.transform import rowcol
 
 import eedask
-from eedask.emulator.readings import READINGS
+from eedask.errors import RunStopped
 
 pytestmark = pytest.mark.usefixtures("threads")
 
-# What is too heavy, which nothing here is, has a file of its own.
-ALONE = [
-    f"{reading.name}={value}"
-    for reading in READINGS.values()
-    for value in reading.alternatives[1:]
-    if reading.name != "capacity"
-]
-# The others are for the slow tests: these have changed most of what was answered.
-QUICK = ("", "null_properties=kept", "geotiff_nodata=where_masked", "all-other")
 PATIENT = eedask.RetryPolicy(tries=30, delay=0.02, max_delay=0.1, jitter=(0.0, 0.02))
 DATES = pd.to_datetime(["2016-01-01", "2016-01-17", "2016-02-02"], utc=True)
-
-
-def under_all(**broken):
-    """Run a test under all readings; ``broken`` says where it fails as yet, and why."""
-    marked = []
-    for spec in ("", *ALONE, "all-other"):
-        marks = [] if spec in QUICK else [pytest.mark.slow]
-        if why := broken.get(spec.replace("=", "_").replace("-", "_")):
-            marks.append(pytest.mark.xfail(reason=why, strict=True))
-        marked.append(pytest.param(spec, marks=marks, id=spec or "default"))
-    return pytest.mark.parametrize("readings", marked, indirect=True)
 
 
 @pytest.fixture
@@ -375,9 +356,16 @@ def test_a_run_goes_on_where_it_ended(readings, earth_engine, rasters, tmp_path)
         return ee.Image(ee.Algorithms.If(ee.Number(item["bad"]), None, ee.Image(SCENE)))
 
     items["bad"] = [0, 1] * 4
-    first = eedask.chips(items, image, out=tmp_path, **plan).run(progress=False)
+    out = tmp_path / "chips"
+    first = eedask.chips(items, image, out=out, **plan).run(progress=False)
     assert first.manifest["status"].tolist() == ["ok", "failed"] * 4
     before = earth_engine.stats()["requests"]
-    again = eedask.chips(items, image, out=tmp_path, **plan).run(progress=False)
+    again = eedask.chips(items, image, out=out, **plan).run(progress=False)
     assert again.manifest["status"].tolist() == ["ok", "failed"] * 4
     assert earth_engine.stats()["requests"] - before <= 4 + 2
+    table = eedask.sample_points(items, ee.Image(SCENE), out=tmp_path / "table")
+    with pytest.raises(RunStopped):
+        table.run(progress=False, max_items=3)
+    found = whole(table.run(progress=False), items).table()[["R", "G", "B", "N"]]
+    expected = values_at(rasters.scene, items)
+    np.testing.assert_array_equal(found.to_numpy(dtype=float, na_value=np.nan), expected)

@@ -88,6 +88,27 @@ def test_a_short_run_is_not_worth_asking(earth_engine, places, tmp_path, threads
     assert cost_so_far(tmp_path) is None
 
 
+def test_a_days_compute_quota_that_is_used_up_stops_a_run_and_costs_no_item(
+    earth_engine, places, tmp_path, threads
+):
+    today = earth_engine.stats()["eecu_seconds_today"]
+    earth_engine.set_quotas(daily_eecu_seconds=today + 0.3)
+    try:
+        with pytest.raises(RunStopped, match=r"compute budget is used up.*Run the same plan again"):
+            plan_of(places, tmp_path).run(progress=False)
+    finally:
+        earth_engine.set_quotas(daily_eecu_seconds=None)
+    manifest = eedask.open_result(tmp_path).manifest
+    done = manifest["status"].eq("ok").sum()
+    assert 10 < done < COUNT
+    assert manifest["status"].isna().sum() == COUNT - done
+    before = earth_engine.stats()
+    result = plan_of(places, tmp_path).run(progress=False)
+    assert result.manifest["status"].eq("ok").all()
+    assert result.manifest["attempts"].max() <= 2
+    assert requests_since(earth_engine, before) <= COUNT - done + 6
+
+
 @pytest.mark.parametrize("where", [contextlib.nullcontext, on_a_cluster])
 @pytest.mark.cross(2)
 def test_a_run_stops_at_its_budget_and_goes_on(earth_engine, places, tmp_path, where):

@@ -14,6 +14,7 @@ import pyproj
 import pytest
 import rasterio
 import shapely
+from all_readings import under_all
 from mounted import write
 from oracle import nearest
 from PIL import Image
@@ -386,9 +387,15 @@ def test_the_work_can_be_sent_to_workers(tmp_path):
     assert pickle.loads(pickle.dumps(task)) == task
 
 
-def test_images_are_the_same_however_earth_engine_is_read(request, tiles, folder, tmp_path):
-    request.addfinalizer(lambda: tiles.set_readings(None))
-    tiles.set_readings("all-other")
+@pytest.fixture
+def readings(request, tiles):
+    tiles.set_readings(request.param)
+    yield
+    tiles.set_readings(None)
+
+
+@under_all(quick=("all-other",))
+def test_images_are_the_same_however_earth_engine_is_read(readings, folder, tmp_path):
     patient = eedask.RetryPolicy(tries=30, delay=0.02, max_delay=0.1, jitter=(0, 0.02))
     result = run(tmp_path, ids_of(*IDS, "nowhere"), format="tif", retry=patient)
     assert result.manifest["error_kind"].tolist()[3:] == ["outside", "no_image"]
