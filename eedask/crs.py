@@ -136,6 +136,16 @@ def as_pyproj(crs: str) -> pyproj.CRS:
 
 
 @lru_cache(maxsize=256)
+def is_wgs84(crs: str) -> bool:
+    """Whether a crs is of the datum of longitude and latitude as they are sent, WGS 84.
+
+    Into others, programs turn coordinates in ways that may differ by a metre.
+    """
+    degrees = as_pyproj(crs).geodetic_crs
+    return degrees is not None and degrees.equals("EPSG:4326", ignore_axis_order=True)
+
+
+@lru_cache(maxsize=256)
 def from_degrees(crs: str) -> pyproj.Transformer:
     """Return the transformer from longitude and latitude to a crs."""
     return pyproj.Transformer.from_crs("EPSG:4326", as_pyproj(crs), always_xy=True)

@@ -1,11 +1,11 @@
-"""Dense points in one scene: the pixels are fetched as grid cells, and the points read from them.
+"""Dense points in one scene: their values are read out of cells of pixels.
 
-Where points lie so close that most of a scene's tiles hold hundreds of them, asking for points
-sends each tile's pixels many times over, as text. Here the scene is cut into cells of its own
-pixels, one request each, and the points are looked up in the cells' files. It runs on the emulator,
-offline, on synthetic imagery; with --project it runs on Earth Engine.
+Asking for 50,000 points by themselves takes hundreds of requests. Where they lie close together,
+`sample_points` asks for the pixels around thousands of them at once, and reads the points' values
+out of those. It runs on the emulator, offline, on synthetic imagery; with --project it runs on
+Earth Engine.
 
-    python examples/dense_points.py                        # seconds, 50,000 points, 16 cells
+    python examples/dense_points.py                        # 50,000 points, about 16 cells
     python examples/dense_points.py --project my-project   # the real scene
 """
 
@@ -19,7 +19,6 @@ import ee
 import geopandas as gpd
 import numpy as np
 import shapely
-from affine import Affine
 from naip_chips import initialize
 from PIL import Image
 
@@ -33,19 +32,16 @@ LEAST, MOST = -0.1, 0.7
 
 
 def main() -> None:
-    """Fetch the cells and leave their files, a table of the points and a map of them."""
+    """Sample the points and leave a table and a map of them."""
     args = parse_arguments()
     with contextlib.ExitStack() as stack:
         initialize(args.project, stack)
         scene = clearest_scene(args.start, args.end)
         region = gpd.GeoDataFrame(geometry=[REGION], crs="EPSG:4326")
         points = eedask.items.random_points(region, args.count, seed=args.seed)
-        cells = eedask.items.covering_grid(REGION, (256, 256), align=scene.select("B4"))
-        print(f"{len(points)} points in {len(cells)} cells")
-        plan = eedask.chips(cells, scene, out=args.out, crs="native", format="npy", bands=BANDS)
+        plan = eedask.sample_points(points, scene.select(BANDS), out=args.out, by=args.by)
         print(plan)
-        result = plan.run()
-    table = with_values(points, result)
+        table = plan.run().table()
     table["ndvi"] = (table["B8"] - table["B4"]) / (table["B8"] + table["B4"])
     table.to_parquet(Path(args.out, "points.parquet"))
     print(table[[*BANDS, "ndvi"]].describe().round(2).to_string())
@@ -61,27 +57,6 @@ def clearest_scene(start: str, end: str) -> ee.Image:
         ["CLOUDY_PIXEL_PERCENTAGE"],
     )
     return ee.Image(f"{collection}/{ids['CLOUDY_PIXEL_PERCENTAGE'].idxmin()}")
-
-
-def with_values(points: gpd.GeoDataFrame, result: eedask.Result) -> gpd.GeoDataFrame:
-    """Return points with the values of the pixels that they lie in; masked ones are NaN."""
-    cells = result.manifest[result.manifest["status"] == "ok"]
-    placed = points.to_crs(cells.crs)
-    inside = placed.sjoin(cells[["geometry"]].rename_axis("cell").reset_index(), how="inner")
-    values = {band: np.full(len(points), np.nan) for band in BANDS}
-    for cell, of_cell in inside.groupby("cell"):
-        chip = result.open(cell)
-        to_pixel = ~Affine(*cells.at[cell, "transform"])
-        column, row = to_pixel @ (of_cell.geometry.x.to_numpy(), of_cell.geometry.y.to_numpy())
-        # A point on a cell's last edge is in the pixel before it.
-        row, column = (
-            np.clip(np.floor(at).astype(int), 0, size - 1)
-            for at, size in zip((row, column), chip.shape, strict=True)
-        )
-        at = points.index.get_indexer(of_cell.index)
-        for band in BANDS:
-            values[band][at] = np.ma.filled(chip[band][row, column].astype(float), np.nan)
-    return points.assign(**values)
 
 
 def draw(table: gpd.GeoDataFrame, out: str, side: int = 900) -> Path:
@@ -107,6 +82,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=50_000, help="points")
     parser.add_argument("--start", default="2023-06-01")
     parser.add_argument("--end", default="2023-08-01")
+    parser.add_argument("--by", default="auto", help="'points' or 'cells', to compare")
     parser.add_argument("--out", default="dense_points", help="the folder to fill")
     parser.add_argument("--seed", type=int, default=42, help="of the random points")
     parser.add_argument("--project", help="Google Cloud project; without it, the emulator")

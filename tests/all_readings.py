@@ -11,8 +11,8 @@ _ALONE = [
     for value in reading.alternatives[1:]
     if reading.name != "capacity"
 ]
-# The others are for the slow tests: these have changed most of what was answered.
-_QUICK = ("", "null_properties=kept", "geotiff_nodata=where_masked", "all-other")
+# The others, each alone, are for the slow tests.
+_QUICK = ("", "all-other")
 
 
 def under_all(quick=_QUICK):

@@ -81,7 +81,7 @@ eedask.emulator.server: scratch channel dressing hosts orphans starting launcher
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
   joda typenames coercion info
-eedask.estimating: pilot scaling ways estimate measuring
+eedask.estimating: pilot scaling ways rehearsal course estimate measuring
 eedask.expressions: digest symbols compile graph traps
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
@@ -98,8 +98,8 @@ eedask.run: options profiler own_cluster progress progress_bar undone run_limits
 eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns
   failures page notebook drawing exploring
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches
-  columns classes grouping region_jobs region_query series_query table_forecast table_task
-  compute_task reduce_task series_task
+  columns classes grouping point_cells region_jobs region_query series_query table_forecast
+  table_task compute_task reduce_task points_task series_task
 eedask.verbs: options chip_extent image_request roles chip_request chips images compute reduction
   reduce_regions sample_points time_series
 eedask.watching: latency map_sample meter steady_clock compute messages partition_counts

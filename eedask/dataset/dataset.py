@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import geopandas as gpd
 import pandas as pd
@@ -314,6 +314,16 @@ class Dataset:
                 manifest = manifest.join(file_columns(parts, roles))
         return self._beside(manifest, told)
 
+    def properties(self, where: Literal["manifest", "table"]) -> list[str]:
+        """Return the properties of images that the manifest tells, or that are in the table.
+
+        The manifest has those of an item's own image. A series has many images an item, and those
+        of each are in its row of the table, as texts in JSON.
+        """
+        asked = self.plan()["asked"]
+        there = TABLE if asked["verb"] == "time_series" else MANIFEST
+        return list(asked.get("properties") or ()) if where == there else []
+
     def items_and_properties(self, taken: Iterable[str]) -> gpd.GeoDataFrame:
         """Return all items, with the properties of their images if the plan wants any.
 
@@ -323,7 +333,7 @@ class Dataset:
             Names that no property may have.
         """
         items = self.items()
-        if not self.plan()["asked"].get("properties"):
+        if not self.properties("manifest"):
             return items
         parts = self._all_rows(columns=["id", "status", "properties"])
         return self._beside(items, rows_frame([*parts.values()])["properties"], taken)
@@ -332,7 +342,7 @@ class Dataset:
         self, frame: gpd.GeoDataFrame, told: pd.Series, taken: Iterable[str] = ()
     ) -> gpd.GeoDataFrame:
         """Return a frame of all items with properties beside it, of texts in JSON by item."""
-        if not (wanted := self.plan()["asked"].get("properties")):
+        if not (wanted := self.properties("manifest")):
             return frame
         with or_damaged(self.folder, MANIFEST):
             found = property_columns(told.reindex(frame.index), wanted)

@@ -321,6 +321,11 @@ def property_columns(told: pd.Series, names: Sequence[str]) -> pd.DataFrame:
     )
 
 
+def decoded(texts: pd.Series) -> pd.Series:
+    """Return the values of a column of texts in JSON, of the type that holds them all."""
+    return _column([None if pd.isna(text) else json.loads(text) for text in texts], texts.index)
+
+
 def _column(values: list[Any], index: pd.Index) -> pd.Series:
     """Return values as a column; whole numbers stay whole where some are missing."""
     kinds = {type(value) for value in values if value is not None}

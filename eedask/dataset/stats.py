@@ -6,7 +6,7 @@ They are no results: nothing depends on them, and a run goes on where they canno
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -130,10 +130,17 @@ class Stats:
         DatasetError
             If a part is damaged.
         """
-        parts = self._parts.read_all(partitions).values()
-        table = pa.concat_tables([_SCHEMA.empty_table(), *parts])
-        frame: pd.DataFrame = table.to_pandas(maps_as_pydicts="strict")
-        return frame
+        return _frame(self._parts.read_all(partitions).values())
+
+    def frame_of(self, numbers: Iterable[int]) -> pd.DataFrame:
+        """Return the rows of some partitions, as :meth:`rows` finds them."""
+        return _frame(map(self.rows, numbers))
+
+
+def _frame(parts: Iterable[pa.Table]) -> pd.DataFrame:
+    table = pa.concat_tables([_SCHEMA.empty_table(), *parts])
+    frame: pd.DataFrame = table.to_pandas(maps_as_pydicts="strict")
+    return frame
 
 
 def _check(part: pa.Table) -> None:

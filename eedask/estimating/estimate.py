@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from eedask.estimating.course import Place, course_of
 from eedask.estimating.pilot import Weights
+from eedask.estimating.rehearsal import Course
 from eedask.estimating.scaling import Line, Range
 from eedask.estimating.ways import Way, verdict
-from eedask.quota.messages import Ceiling
 from eedask.results.reporting.markup import text
+from eedask.run.process import COSTS_S
+from eedask.watching.compute_sample import is_worth_asking
 
 # EECU-hours a month of noncommercial projects, by tier
 # (https://developers.google.com/earth-engine/guides/noncommercial_tiers).
@@ -34,13 +37,16 @@ class Pilot:
         if Earth Engine did not tell it.
     cpu_s : float
         Seconds of processor time that a request takes on this machine.
-    processes : int
-        Number of processes that send requests in a run.
     """
 
     measured: pd.DataFrame
     cpu_s: float = 0.0
-    processes: int = 1
+
+    @property
+    def shortest(self) -> float:
+        """Seconds of the requests that lasted shortest; 0 if none was answered."""
+        seconds = self.measured["seconds"] / self.measured["requests"]
+        return min(seconds.dropna(), default=0.0)
 
     def line(self, column: str) -> Line | None:
         """Return how a column grows with requests and weight; None if it is NaN in all rows."""
@@ -48,7 +54,7 @@ class Pilot:
         if known.empty:
             return None
         columns = (known[name].to_numpy(float) for name in ("requests", "weight", column))
-        return Line.through(*columns)
+        return Line.through(*columns, noisy=column == "seconds")
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +63,12 @@ class Estimate:
 
     All numbers are for the whole plan, the items of the pilot included. They assume that the
     pilot's items are like the others, and that Earth Engine will be as fast as it was in the pilot.
+    A request of a table's run may hold a hundred times the items of a pilot's request. Its cost and
+    its time are taken to be a part for the request and a part for each item; the time to be no
+    longer with more items, unless the pilot's requests clearly showed that it is. What Earth Engine
+    saves where the regions of a request overlap is not known: the emulator, which reads pixels that
+    lie close together once, charges a region of a batch of 500 a third of what it charges a region
+    by itself, if each place is in five of them.
 
     Attributes
     ----------
@@ -155,7 +167,7 @@ def estimated(
     items: int,
     before: float,
     all_: Weights,
-    ceiling: Ceiling,
+    place: Place,
     pilot: Pilot,
     ways: tuple[Way, ...] = (),
 ) -> Estimate:
@@ -170,31 +182,34 @@ def estimated(
         Number of requests that come before the first item.
     all_ : Weights
         Requests and weight of all items.
-    ceiling : Ceiling
-        The quota of the run.
+    place : Place
+        Where the run is done, and its quota.
     pilot : Pilot
     ways : tuple of Way
     """
     measured = pilot.measured
-    least, most = all_.requests
-    # The pilot may have sent more requests than it had jobs, as some were split or tried again.
-    expected = (least + most) / 2
-    requests = Range(least, expected, most) + before
-    lines = {name: pilot.line(name) for name in ("seconds", "nbytes", "eecu_s")}
-    took, nbytes, eecu = (
-        None if line is None else line.of(expected, all_.weight) for line in lines.values()
+    # None lasts where none was answered.
+    line = pilot.line("seconds") or Line.through([1.0], [1.0], [0.0])
+    course = course_of(all_, line, place)
+    nbytes, eecu = (
+        None if line is None else line.range(course.requests, all_.weight)
+        for line in map(pilot.line, ("nbytes", "eecu_s"))
     )
-    took = took or Range(0.0, 0.0, 0.0)
-    count = int(measured["items"].sum())
-    work = expected * pilot.cpu_s / pilot.processes
-    seconds, limited_by = _time(requests, took, ceiling, work)
+    least, most = all_.requests
+    # More requests than jobs were sent where some were cut, or tried again.
+    requests = Range(min(least, course.requests), course.requests, max(most, course.requests))
+    seconds, limited_by = _time(course, all_, line, place, pilot.cpu_s)
+    # What is asked one after the other: before the first item, and at the end what all has cost.
+    alone = before * pilot.shortest
+    if is_worth_asking(course.requests, course.seconds):
+        alone += min(COSTS_S, pilot.shortest)
     return Estimate(
         verb=verb,
         items=items,
-        pilot=count,
+        pilot=int(measured["items"].sum()),
         failed=int(measured["failed"].sum()),
-        requests=requests,
-        seconds=seconds,
+        requests=requests + before,
+        seconds=seconds + alone,
         nbytes=nbytes or Range(0.0, 0.0, 0.0),
         eecu_seconds=eecu,
         limited_by=limited_by,
@@ -202,34 +217,41 @@ def estimated(
     )
 
 
-def _time(requests: Range, took: Range, ceiling: Ceiling, work: float) -> tuple[Range, str]:
-    """Return how many seconds a run takes, and in words what determines that.
+def _time(
+    course: Course, all_: Weights, line: Line, place: Place, cpu_s: float
+) -> tuple[Range, str]:
+    """Return how long a run takes from its first item on, and what it waits for.
 
     Parameters
     ----------
-    requests : Range
-        Number of requests.
-    took : Range
-        Seconds of all requests, added up.
-    ceiling : Ceiling
-    work : float
-        Seconds of processor time that each process needs. A process uses one processor at a time.
+    course : Course
+        Of the run.
+    all_ : Weights
+    line : Line
+        The seconds that requests last.
+    place : Place
+    cpu_s : float
+        Seconds that this machine works for a request; a process does so on one processor at a time.
     """
-    each = took.expected / max(1.0, requests.expected)
-    bounds = {
-        f"the quota of {ceiling.rate:g} requests a second": requests * (1 / ceiling.rate)
-        if ceiling.rate
-        else Range(0.0, 0.0, 0.0),
-        f"latency: {ceiling.concurrency} requests at once, of {each:.2g} s each": took
-        * (1 / ceiling.concurrency),
-        f"this machine: each process works {work:.2g} s": Range.around(work, 0.3),
-        f"latency: a request lasts {each:.2g} s": Range.around(each, 0.3),
-    }
-    limited_by = max(bounds, key=lambda words: bounds[words].expected)
-    low, expected, high = (
-        max(getattr(bound, end) for bound in bounds.values()) for end in ("low", "expected", "high")
+    lasted, rate = line.range(course.requests, all_.weight), place.ceiling.rate
+    work = Range.around(course.requests * cpu_s / place.processes, 0.3)
+    shorter, longer = (
+        course_of(all_, line * (end / lasted.expected if lasted.expected else 1.0), place).seconds
+        for end in (lasted.low, lasted.high)
     )
-    return Range(low, expected * _USUAL, high * _SLOW), limited_by
+    each = lasted.expected / max(1.0, course.requests)
+    if work.expected > course.seconds:
+        limited_by = f"this machine: each process works {work.expected:.2g} s"
+    elif rate and course.requests / rate * _USUAL > course.seconds:
+        limited_by = f"the quota of {rate:g} requests a second"
+    else:
+        limited_by = f"latency: {course.at_once} requests at once, of {each:.2g} s each"
+    seconds = Range(
+        max(shorter, work.low),
+        max(course.seconds, work.expected) * _USUAL,
+        max(longer, work.high) * _SLOW,
+    )
+    return seconds, limited_by
 
 
 def _in(value: Range, units: Mapping[str, float]) -> tuple[Range, str]:

@@ -10,10 +10,13 @@ import pandas as pd
 
 from eedask.earthengine.endpoint import URLS
 from eedask.errors import InputError
+from eedask.estimating.course import Place
 from eedask.estimating.estimate import Estimate, Pilot, estimated
 from eedask.estimating.pilot import few_undone, measured, passes_of, weights_of_all
 from eedask.estimating.ways import Way, compared
 from eedask.quota import leases
+from eedask.quota.messages import Ceiling
+from eedask.run.execute import PARTITIONS_IN_FLIGHT
 from eedask.run.options import RunOptions
 from eedask.run.spec import RunSpec
 from eedask.run.task import Task
@@ -59,12 +62,12 @@ def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: 
             "there is nothing to estimate: all items are done, or no request can be made for those"
             " that are left; see the manifest"
         )
-    pilot = Pilot(pd.concat(parts), _work_of_one(counts), _processes())
+    pilot = Pilot(pd.concat(parts), _work_of_one(counts))
     weights, items = weights_of_all(task, dataset), dataset.plan()["count"]
     ways = _compared(spec, options)
     if told := sum(way.eecu_seconds or 0.0 for way in ways):
         dataset.note_cost((dataset.plan().get("eecu_s") or 0.0) + told)
-    return estimated(spec.verb, items, before, weights, options.ceiling, pilot, ways)
+    return estimated(spec.verb, items, before, weights, _place(options.ceiling), pilot, ways)
 
 
 def _compared(spec: RunSpec, options: RunOptions) -> tuple[Way, ...]:
@@ -87,7 +90,10 @@ def _work_of_one(counts: RequestCounts) -> float:
     return (counts.cpu_s - counts.most_cpu_s) / others if others else counts.cpu_s
 
 
-def _processes() -> int:
-    """Return how many processes send requests in a run: the workers, or this process alone."""
+def _place(ceiling: Ceiling) -> Place:
+    """Return where a run is done: on the current client's cluster, or in this process."""
     client = leases.current_client()
-    return 1 if client is None else max(1, len(client.nthreads()))
+    threads = () if client is None else client.nthreads().values()
+    if not threads:
+        return Place(ceiling, 1, PARTITIONS_IN_FLIGHT)
+    return Place(ceiling, len(threads), max(1, sum(threads) // len(threads)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +37,18 @@ class Weights:
     weight : float
         Size of all items together, in the unit in which the task limits the size of a request:
         items, or expected pixels.
+    partitions : int
+    jobs : tuple of tuple of Job
+        Of some of the partitions, which stand for all.
+    sizes : callable
+        As of :class:`~eedask.run.task.Task`.
     """
 
     requests: tuple[float, float]
     weight: float
+    partitions: int = 1
+    jobs: tuple[tuple[Job, ...], ...] = ()
+    sizes: Callable[[], Any] = object
 
 
 def weight_of(jobs: Sequence[Job]) -> float:
@@ -54,15 +62,22 @@ def weights_of_all(task: Task, dataset: Dataset) -> Weights:
     partitions = plan["partitions"]
     chosen = np.unique(np.linspace(0, partitions - 1, min(partitions, _LOOKED_INTO)).astype(int))
     items = least = most = 0.0
-    weight = 0.0
+    jobs: list[tuple[Job, ...]] = []
     for number in chosen.tolist():
         there = dataset.partition(number)
         requests = task.forecast(there, len(there) or 1).requests
         items, least = items + len(there), least + requests.least
         most += requests.least if requests.most is None else requests.most
-        weight += weight_of([*task.jobs(there)])
+        jobs.append(tuple(task.jobs(there)))
     times = plan["count"] / max(1.0, items)
-    return Weights((times * least, times * most), times * weight)
+    weight = sum(map(weight_of, jobs))
+    return Weights(
+        requests=(times * least, times * most),
+        weight=times * weight,
+        partitions=partitions,
+        jobs=tuple(jobs),
+        sizes=task.sizes,
+    )
 
 
 def passes_of(task: Task, dataset: Dataset, count: int) -> list[Pass]:
@@ -162,7 +177,7 @@ def measured(
     DataFrame
         With the columns of :attr:`eedask.estimating.estimate.Pilot.measured`.
     """
-    stats = dataset.stats.frame(dataset.plan()["partitions"])
+    stats = dataset.stats.frame_of(sorted(only))
     rows = stats[(stats["run"] == run_id) & (stats["requests"] > 0)].set_index("partition")
     costs: defaultdict[int, Compute] = defaultdict(Compute)
     for one in spent:

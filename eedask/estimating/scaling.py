@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,15 +55,20 @@ class Line:
         Of the two.
     errors : float
         How many standard errors half the width of a range has.
+    doubted : float
+        What a weight may take more, at most, where that was not told apart from none.
     """
 
     a_request: float
     a_weight: float
     covariance: NDArray[np.float64]
     errors: float
+    doubted: float = 0.0
 
     @classmethod
-    def through(cls, requests: ArrayLike, weights: ArrayLike, taken: ArrayLike) -> Line:
+    def through(
+        cls, requests: ArrayLike, weights: ArrayLike, taken: ArrayLike, *, noisy: bool = False
+    ) -> Line:
         """Fit the model to several measurements, by least squares.
 
         If all requests have the same weight, or the fit says that a request takes less than
@@ -75,28 +80,46 @@ class Line:
         requests, weights, taken : array-like of float, shape (measurements,)
             The number of requests of each measurement, at least 1; the weight of their items, more
             than 0; and what they took together.
+        noisy : bool
+            Whether what requests take differs by more than their weight, as their time does. All
+            is then put down to the requests also where more weight may as well take nothing: the
+            requests of a run weigh up to a hundred times those of a pilot, and a difference by
+            chance would grow as much.
         """
         r, w, y = (np.asarray(one, float) for one in (requests, weights, taken))
         if len(y) > 2 and np.ptp(w / r) > _SAME * np.mean(w / r):
             columns = np.column_stack([r, w])
             (one, other), *_ = np.linalg.lstsq(columns, y, rcond=None)
-            if one >= 0 and other >= 0:
-                free = len(y) - 2
-                variance = np.sum((y - columns @ [one, other]) ** 2) / free
-                covariance = variance * np.linalg.inv(columns.T @ columns)
+            free = len(y) - 2
+            variance = np.sum((y - columns @ [one, other]) ** 2) / free
+            covariance = variance * np.linalg.inv(columns.T @ columns)
+            chance = _errors(free) * float(np.sqrt(covariance[1, 1])) if noisy else 0.0
+            if one >= 0 and other >= chance:
                 return cls(float(one), float(other), covariance, _errors(free))
-            if other < 0:
+            if other < chance:
                 share, variance = _ratio(r, y)
-                return cls(share, 0.0, np.diag([variance, 0.0]), _errors(len(y) - 1))
+                covariance = np.diag([variance, 0.0])
+                doubted = max(0.0, float(other) + chance)
+                return cls(share, 0.0, covariance, _errors(len(y) - 1), doubted)
         share, variance = _ratio(w, y)
         return cls(0.0, share, np.diag([0.0, variance]), _errors(len(y) - 1))
 
-    def of(self, requests: float, weight: float) -> Range:
+    def of(self, requests: float, weight: float) -> float:
         """Return what ``requests`` requests take whose items together have ``weight``."""
+        return requests * self.a_request + weight * self.a_weight
+
+    def range(self, requests: float, weight: float) -> Range:
+        """Return the same as a range: what is expected, and between what bounds it may lie."""
         asked = np.array([requests, weight])
-        value = float(asked @ [self.a_request, self.a_weight])
+        value = self.of(requests, weight)
         half = self.errors * float(np.sqrt(asked @ self.covariance @ asked))
-        return Range.around(value, max(_LEAST, half / value) if value else _LEAST)
+        found = Range.around(value, max(_LEAST, half / value) if value else _LEAST)
+        return replace(found, high=found.high + self.doubted * weight)
+
+    def __mul__(self, factor: float) -> Line:
+        """Return the line of requests that take so many times as much."""
+        one, other = self.a_request * factor, self.a_weight * factor
+        return replace(self, a_request=one, a_weight=other)
 
 
 def _ratio(of: NDArray[np.float64], taken: NDArray[np.float64]) -> tuple[float, float]:

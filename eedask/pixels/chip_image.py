@@ -28,7 +28,7 @@ from eedask.pixels.query import (
     get_thumbnail,
     name_of_thumbnail,
 )
-from eedask.pixels.tiles import check_chip, divisible, fetch_tiled
+from eedask.pixels.tiles import TileSizes, check_chip, divisible, fetch_tiled
 from eedask.pixels.visualization import Visualization
 from eedask.run.forecast import Bounds
 from eedask.run.task import Sender
@@ -97,7 +97,12 @@ class ChipImage:
         check_chip(shape, self._least_bands, self.format.on_grid, self._limits)
 
     def fetch(
-        self, endpoint: Endpoint, item: WorkItem, grid: PixelGrid | None, sender: Sender
+        self,
+        endpoint: Endpoint,
+        item: WorkItem,
+        grid: PixelGrid | None,
+        sender: Sender,
+        sizes: TileSizes,
     ) -> bytes:
         """Return Earth Engine's answer with an item's pixels, in the format :attr:`sent_as`.
 
@@ -123,7 +128,7 @@ class ChipImage:
             self.format.on_grid,
             self._limits,
             self._least_bands,
-            sender.sizes[self.role],
+            sizes,
         )
 
     def settled(self, answer: bytes, grid: PixelGrid | None) -> tuple[bytes, dict[str, str]]:

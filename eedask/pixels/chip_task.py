@@ -252,7 +252,7 @@ class ChipTask:
 
         If ``grid`` is None, where the pixels lie is read from the answer.
         """
-        answer = image.fetch(self.endpoint, item, grid, sender)
+        answer = image.fetch(self.endpoint, item, grid, sender, sender.sizes[image.role])
         found = grid or image.sent_as.grid_of(answer)
         data, bands = image.settled(answer, found)
         files = (File(self.path(image, item), data, bands, image.role),)

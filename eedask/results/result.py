@@ -81,7 +81,8 @@ class Result(Shown):
     def table(self, layout: Layout = "maps") -> gpd.GeoDataFrame:
         """Return the table of values, with the items' own columns and geometries before them.
 
-        The ``properties`` of images, if the plan asked for any, stand between the two.
+        The ``properties`` of images, if the plan asked for any, stand between the two; those of a
+        time series follow ``image`` and ``time``.
 
         Parameters
         ----------
@@ -167,7 +168,9 @@ class Result(Shown):
         Returns
         -------
         dask.dataframe.DataFrame
-            Columns and dtypes are those of the values in :meth:`table`.
+            Columns and dtypes are those of the values in :meth:`table`; but ``properties`` of a
+            time series are the texts in JSON that the files hold, as each part may have values of
+            another type.
 
         Raises
         ------

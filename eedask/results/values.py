@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from eedask.dataset.dataset import Dataset
-from eedask.dataset.rows import ITEM_ID, WHEN
-from eedask.dataset.values_table import is_series
+from eedask.dataset.parts import or_damaged
+from eedask.dataset.rows import ITEM_ID, WHEN, decoded
+from eedask.dataset.values_table import TABLE, is_series
 from eedask.errors import DatasetError
 from eedask.results.layouts import Layout, laid_out
 
@@ -35,6 +36,9 @@ def all_values(dataset: Dataset) -> pd.DataFrame:
     if found is None:
         raise _no_table(dataset)
     values = _frame(found)
+    with or_damaged(dataset.folder, TABLE):
+        for name in dataset.properties("table"):
+            values[name] = decoded(values[name])
     return values.sort_values(WHEN, kind="stable") if is_series(found.schema) else values
 
 

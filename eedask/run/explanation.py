@@ -215,7 +215,7 @@ def _of_density(forecast: Forecast) -> list[str]:
     return [
         f"the items lie so close together that {_plural(cells, 'cell')} of pixels, {each}, would"
         f" hold what {requests:,} requests ask for: fetch the cells, with items.covering_grid and"
-        " chips, and take the items' pixels out of them, as examples/dense_points.py does"
+        " chips, and take the items' pixels out of them, as sample_points does with by='cells'"
     ]
 
 

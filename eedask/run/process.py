@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from eedask.earthengine.connection import Connection
 from eedask.earthengine.profiles import cost_request, costs_of
@@ -10,7 +11,7 @@ from eedask.earthengine.refusals import from_response
 from eedask.errors import EedaskError
 from eedask.quota.leases import limiter_for
 from eedask.quota.limiter import Ticket
-from eedask.run.request_pool import RequestPool
+from eedask.run.request_pool import Backlog, RequestPool
 from eedask.run.spec import RunSpec
 from eedask.run.stopping import Verdict
 from eedask.watching.compute_sample import Groups
@@ -28,7 +29,7 @@ _JOIN_S = 1.0
 # no budget could be kept; each stands for a hundred others, or for as many as there are.
 _COSTS_RANK = -1
 # Seconds that the end of a run waits for what requests have cost: usually, and where it matters.
-_COSTS_S, _COSTS_EARLY_S = 2.0, 15.0
+COSTS_S, _COSTS_EARLY_S = 2.0, 15.0
 
 
 class Process:
@@ -57,6 +58,8 @@ class Process:
             threads, self.limiter, f"eedask-{spec.run_id}", lambda error: self.stop(str(error))
         )
         self.sizes = spec.task.sizes()
+        # The latest request for costs.
+        self._asked: Backlog | None = None
 
     def _restricted(self) -> None:
         self.limiter.restricted()
@@ -68,12 +71,16 @@ class Process:
         Parameters
         ----------
         last : bool
-            Whether no more requests are waited for, but the answer is, a moment.
+            Whether no more requests are waited for, but the answer is, a moment; as is that to
+            an earlier question.
         """
+        until = time.monotonic() + costs_wait(self.spec)
+        if last and self._asked is not None:
+            self._asked.wait(until - time.monotonic())
         if groups := self.reporter.sample.due(last=last):
-            asked = self.pool.backlog(_COSTS_RANK, self._ask_costs, [groups])
+            self._asked = self.pool.backlog(_COSTS_RANK, self._ask_costs, [groups])
             if last:
-                asked.take(costs_wait(self.spec))
+                self._asked.wait(until - time.monotonic())
 
     def _ask_costs(self, groups: Groups, ticket: Ticket) -> None:
         """Send the one request that asks for costs. Whatever comes of it, the run goes on."""
@@ -105,4 +112,4 @@ class Process:
 
 def costs_wait(spec: RunSpec) -> float:
     """Return the seconds that the end of a run waits for what requests have cost."""
-    return _COSTS_EARLY_S if spec.costs_early else _COSTS_S
+    return _COSTS_EARLY_S if spec.costs_early else COSTS_S

@@ -74,6 +74,10 @@ class Backlog:
         """Jobs that have not begun."""
         return len(self._jobs)
 
+    def wait(self, timeout: float) -> None:
+        """Return when it is over, or after ``timeout`` seconds."""
+        self._over.wait(timeout)
+
     def take(self, timeout: float) -> list[Any]:
         """Return the results since the last call, after ``timeout`` seconds or the last job.
 
@@ -82,7 +86,7 @@ class Backlog:
         BaseException
             The error that the work of a job raised.
         """
-        self._over.wait(timeout)
+        self.wait(timeout)
         if self._error is not None:
             raise self._error
         return [self._results.popleft() for _ in range(len(self._results))]

@@ -1,4 +1,4 @@
-"""The work of a table of regions or points: one row an item."""
+"""The work of a table of regions: one row an item."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from eedask.run.task import Job, Outcome, Records, Sender, Task
 from eedask.tables.bands import checked_bands
 from eedask.tables.classes import by_class
 from eedask.tables.features import features_by_item, marked_properties
-from eedask.tables.grouping import PointBatching
 from eedask.tables.region_jobs import RegionJobs
-from eedask.tables.region_query import RegionQuery, columns_by_example
-from eedask.tables.table_forecast import of_points, with_bytes, with_pixels
+from eedask.tables.region_query import About, RegionQuery, columns_by_example
+from eedask.tables.table_forecast import with_bytes, with_pixels
 from eedask.tables.table_task import TableTask
 
 
 @dataclass(frozen=True)
 class ReduceTask(TableTask):
-    """A reducer over a region, or the pixel at a point, of every item.
+    """A reducer over the region of every item.
 
     Attributes
     ----------
@@ -44,12 +43,16 @@ class ReduceTask(TableTask):
         query = self.query
         if query.image.depends_on_item:
             query = query.held_to(about)
-        task = replace(self, query=query, maker=self._maker_on(about.native))
+        task = replace(self.prepared(about), query=query, maker=self._maker_on(about.native))
         columns = about.columns
         if not query.reducer.is_named:
             columns = columns_by_example(about, items, partial(task.example, send))
         columns = by_class(columns, self.classes)
         return replace(task, table=replace(self.table, columns=columns, outputs=about.outputs))
+
+    def prepared(self, about: About) -> ReduceTask:
+        """Return the task with what else it has to know of the image."""
+        return self
 
     def ways(self) -> Mapping[str, Task]:
         """Return the same work with a larger tile scale, where none is stated."""
@@ -66,14 +69,7 @@ class ReduceTask(TableTask):
         return with_bytes(self._requests_and_pixels(items), seen[0] if seen else None)
 
     def _requests_and_pixels(self, items: Sequence[WorkItem]) -> Forecast:
-        scale, batching = self.query.lattice.scale, self.maker.batching
-        if isinstance(batching, PointBatching) and not self.query.image.depends_on_item:
-            usable = self.maker.usable(items)
-            return of_points(items, usable, batching.limits, batching.presumed, scale)
-        found = super().of_partition(items)
-        if self.query.points:
-            return replace(found, pixels=Bounds.exactly(found.items - found.refused))
-        return with_pixels(found, items, scale)
+        return with_pixels(super().of_partition(items), items, self.query.lattice.scale)
 
     def example(self, send: Send, item: WorkItem) -> Sequence[Mapping[str, Any]]:
         """Ask for an item's results, to see which columns they need; none if it has no bands.
@@ -88,9 +84,6 @@ class ReduceTask(TableTask):
 
     def _maker_on(self, native: NativeProjection | None) -> RegionJobs:
         """Return how jobs are made on an image's grid."""
-        if self.query.points and self.query.image.depends_on_item:
-            # Each has an image of its own, whose tiles are others.
-            return self.maker
         return self.maker.on(native)
 
     def ask(self, job: Job, sender: Sender) -> Sequence[Outcome]:

@@ -28,6 +28,7 @@ from eedask.errors import InputError, PermanentError, RequestError, TooLargeErro
 from eedask.expressions.compile import Expression
 from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
+from eedask.pixels.descriptions import PROPERTIES, properties_in
 from eedask.run.forecast import Bounds
 from eedask.tables.bands import BANDS_KEY, ExpectedBands, band_names
 from eedask.tables.classes import grouped_columns
@@ -56,12 +57,18 @@ class About:
         Their names.
     outputs : tuple of str
         The names of the reducer's results.
+    types : mapping of str to mapping
+        The type of each band, as ``ee.PixelType.getInfo`` tells it.
+    properties : mapping of str to object
+        Of the image, those that are wanted; None for those that it does not have.
     """
 
     native: NativeProjection | None
     columns: tuple[Column, ...]
     bands: tuple[str, ...]
     outputs: tuple[str, ...]
+    types: Mapping[str, Mapping[str, Any]]
+    properties: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ class RegionQuery:
     max_pixels : int, optional
         The most pixels that a region may have; no limit when None.
     properties : tuple of str
-        Of each item's image, which are wanted besides.
+        Of each item's image, or of each image of its collection, which are wanted besides.
 
     Raises
     ------
@@ -166,14 +173,15 @@ class RegionQuery:
             Takes the nodes that are shared.
         image : Node, optional
             What features are reduced over, if not the group's image itself: one of the group's
-            collection, as a function's argument. The features do not say which bands it has then.
+            collection, as a function's argument. The features then say nothing of its bands and
+            properties.
         """
         reducer, most = graph.embed(self.reducer.expression), self.max_pixels
         masked = None if self.bands is None else self.bands.masked(graph)
         for (key, crs), positions in self._grouped(items, graph).items():
             source = {"valueReference": key}
             reduced = source if image is None else image
-            marks = property_marks(source, self.properties, graph)
+            marks = {} if image is not None else property_marks(source, self.properties, graph)
             if self.bands is not None and masked is not None:
                 if image is None:
                     marks[BANDS_KEY] = graph.shared(band_names(source))
@@ -255,7 +263,8 @@ class RegionQuery:
         made = columns(told["types"], outputs)
         if self.reducer.groups is not None:
             made = grouped_columns(told["of_groups"], self.reducer.groups.name)
-        return About(native, made, bands, outputs)
+        properties = properties_in(told, self.properties if PROPERTIES in told else ())
+        return About(native, made, bands, outputs, told["types"], properties)
 
     def requests_before(self, samples: int) -> Bounds:
         """Return how many requests it takes to describe the image, and the reducer's results.
@@ -301,7 +310,7 @@ def first_answer(
 
 
 def _about_of(body: bytes) -> dict[str, Any]:
-    """Return what an answer says of an image: the types of its bands, its projection, outputs."""
+    """Return what an answer says of an image: types of bands, projection, outputs, properties."""
     with reading(body, "bands and a projection"):
         value = value_of(body)
         return {
@@ -309,6 +318,7 @@ def _about_of(body: bytes) -> dict[str, Any]:
             "outputs": [str(name) for name in value["outputs"]],
             "of_groups": [str(name) for name in value.get("of_groups", [])],
             "projection": checked_projection(value["projection"]),
+            **{name: value[name] for name in value.keys() & {PROPERTIES}},
         }
 
 

@@ -14,7 +14,7 @@ from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
 from eedask.tables.bands import BANDS_KEY, band_names, checked_bands
 from eedask.tables.composites import NO_IMAGES
-from eedask.tables.features import joined, rows_by_item
+from eedask.tables.features import joined, property_marks, rows_by_item
 from eedask.tables.grouping import RegionBatching
 from eedask.tables.region_query import RegionQuery
 
@@ -107,7 +107,8 @@ class SeriesQuery:
         series = []
         sizes: list[Node] = [constant(0)] * len(items)
         for group in self.regions.groups(items, tile_scale, graph, image):
-            of_image = graph.function([_IMAGE], _labelled(graph, group.features, image))
+            labelled = _labelled(graph, group.features, image, self.regions.properties)
+            of_image = graph.function([_IMAGE], labelled)
             within = graph.shared(_between(group.source, span))
             of_all = call("Collection.map", collection=within, baseAlgorithm=of_image)
             series.append(call("Collection.flatten", collection=of_all))
@@ -182,13 +183,16 @@ def series_by_item(body: bytes, count: int) -> list[list[Mapping[str, Any]]]:
         return rows
 
 
-def _labelled(graph: Graph, reduced: Node, image: Node) -> Node:
-    """Return the features without geometry, and with the image's index, bands and time."""
-    bare = call("Feature.setGeometry", feature=argument(_FEATURE), geometry=constant(None))
-    index = call("Element.get", object=image, property=constant("system:index"))
-    named = call("Element.set", object=bare, key=constant(IMAGE_KEY), value=index)
-    banded = call("Element.set", object=named, key=constant(BANDS_KEY), value=band_names(image))
-    # Not by Element.set, which takes no null, and not all images have a time.
+def _labelled(graph: Graph, reduced: Node, image: Node, properties: Sequence[str]) -> Node:
+    """Return the features without geometry, with the image's index, bands, time and properties."""
+    # Not by Element.set, which takes no null, and images may lack any of them.
+    marks = {
+        IMAGE_KEY: call("Element.get", object=image, property=constant("system:index")),
+        BANDS_KEY: band_names(image),
+        **property_marks(image, properties, graph),
+    }
+    label = graph.shared(call("Feature", geometry=constant(None), metadata=mapped(marks)))
+    banded = call("Element.copyProperties", destination=label, source=argument(_FEATURE))
     timed = call(
         "Element.copyProperties",
         destination=banded,

@@ -7,6 +7,7 @@ them; one item whose series is too long, or too heavy, is asked for by spans of 
 from __future__ import annotations
 
 import itertools
+import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from eedask.run.forecast import Bounds, Forecast
 from eedask.run.task import Job, Outcome, Records, Sender, Task
 from eedask.tables.batch_sizes import BatchSizes
 from eedask.tables.composites import NO_IMAGES
+from eedask.tables.features import marked_properties
 from eedask.tables.grouping import RegionBatching
 from eedask.tables.region_jobs import RegionJobs
 from eedask.tables.region_query import REFUSALS, columns_by_example
@@ -207,7 +209,10 @@ class SeriesTask(TableTask):
         # Not by "in": it may be there and null.
         nulls = properties.get(NO_IMAGES) is not None or self.query.regions.nulls(properties)
         values = self.table.nulls if nulls else self.table.values(properties)
-        return {IMAGE: image, WHEN: when, **values}
+        told = marked_properties(properties, self.query.regions.properties)
+        # What one image has as a number another may have as a text: JSON holds them all.
+        texts = {name: None if one is None else json.dumps(one) for name, one in told.items()}
+        return {IMAGE: image, WHEN: when, **texts, **values}
 
     def _refuse_empty(self, send: Send, items: Sequence[WorkItem], error: PermanentError) -> None:
         """Raise InputError where no bands are known because there are no images."""

@@ -21,6 +21,7 @@ from eedask.expressions.symbols import Item
 from eedask.grid import Lattice
 from eedask.items.from_earth_engine import check_properties
 from eedask.items.item import sample_items
+from eedask.pixels.descriptions import PROPERTIES, property_keys
 from eedask.tables.columns import Table
 from eedask.tables.grouping import Batching
 from eedask.tables.outlines import Outlines
@@ -55,8 +56,8 @@ class Reduction:
         An image, or a function from an item to one, that has the same bands and projection as all
         that is reduced; ``image`` itself when None.
     properties : sequence of str
-        Properties of the image that become columns of the manifest and the table. Empty if
-        ``image`` is a collection.
+        Properties of the image that become columns of the manifest and the table; or, if ``image``
+        is a collection, of each image, as columns of the table alone.
     """
 
     image: Any
@@ -83,7 +84,7 @@ class Reduction:
         return Lattice(NATIVE if self.crs is None else self.crs, self.scale)
 
     @property
-    def _names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """The properties that are wanted, each once."""
         return tuple(dict.fromkeys(self.properties or ()))
 
@@ -104,7 +105,7 @@ class Reduction:
             region=None if self.region is None else compile_expression(self._place, samples),
             points=points,
             lattice=self.lattice,
-            properties=self._names,
+            properties=self.names,
         )
 
     def maker(self, items: gpd.GeoDataFrame, batching: Batching, outlines: Outlines) -> RegionJobs:
@@ -133,7 +134,7 @@ class Reduction:
             "reducer_expression": digest(self.reducer.expression),
             "scale": self.lattice.scale,
             "crs": self.lattice.crs,
-            "properties": self._names,
+            "properties": self.names,
             "group": None if self.reducer.groups is None else self.reducer.groups.name,
         }
 
@@ -143,11 +144,14 @@ class Reduction:
         if groups is not None:
             outputs["of_groups"] = _outputs(groups.within)
         described = self.image if self.described is None else self.described
+        keys = property_keys(self.names if self.expect is ee.Image else ())
 
         def about(item: Any) -> ee.Dictionary:
             image = ee.Image(described(item) if callable(described) else described)
+            own = ee.Feature(None, {key: image.get(keys[key]) for key in keys})
             return ee.Dictionary(
                 {
+                    **({PROPERTIES: own} if keys else {}),
                     "names": image.bandNames(),
                     "types": image.bandTypes(),
                     "projection": image.select(0).projection(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,18 +10,24 @@ from typing import Any
 import ee
 import geopandas as gpd
 
+from eedask.crs import NATIVE, UTM
 from eedask.dataset.dataset import RESERVED
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
-from eedask.errors import ItemsError
+from eedask.errors import InputError, ItemsError
 from eedask.expressions.symbols import Item
 from eedask.items.check import check_items
+from eedask.items.item import sample_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
 from eedask.tables.grouping import BatchLimits, PointBatching
 from eedask.tables.outlines import Outlines
-from eedask.tables.reduce_task import ReduceTask
+from eedask.tables.point_cells import room_of
+from eedask.tables.points_task import AUTO, CELLS, POINTS, ByCells, PointsTask
 from eedask.tables.reducers import reducer as as_reducer
+from eedask.tables.region_query import RegionQuery
+from eedask.verbs.chip_extent import ChipExtent
+from eedask.verbs.image_request import ImageRequest
 from eedask.verbs.options import Sending
 from eedask.verbs.reduction import Reduction, reduced_table, remarks
 
@@ -33,6 +40,7 @@ def sample_points(
     scale: float | None = None,
     crs: Any = None,
     properties: Sequence[str] = (),
+    by: str = AUTO,
     batch_size: int = 1000,
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
@@ -67,6 +75,17 @@ def sample_points(
         and the table, null where an image lacks one. They come in the answers with the values, so
         that they cost no request. Where a column of that name is there already, it is called
         ``image_NAME``.
+    by : {"auto", "points", "cells"}
+        How points are asked for. "points": as points. "cells": the pixels of windows that many
+        points lie in, in a request each, out of which the points' values are read; the image is
+        the same for all items, and the crs for all points. "auto": by cells where that is cheaper,
+        for 2,000 points or more that lie so close together that most have at most 512 bytes of
+        pixels to themselves (a byte of mask for each value counted: 56 pixels of three bands of 16
+        bits); in a crs of the datum WGS 84, as nobody can doubt there which pixel a point lies in.
+        Values are the same in all three. Points on the edge of a pixel, or near the antimeridian in
+        a crs of degrees, of which only Earth Engine can say which pixel they lie in, and those with
+        few neighbours are asked for as points in any case; so are those of a cell that Earth Engine
+        refuses.
     batch_size : int
         Points in a request at most, up to 2,500.
     concurrency : int
@@ -124,6 +143,39 @@ def sample_points(
     query = asked.query(checked, points=True)
     batching = PointBatching(BatchLimits(items=batch_size), query.lattice.scale)
     maker = asked.maker(checked, batching, Outlines())
-    task = ReduceTask(sending.endpoint, query, maker, reduced_table(checked), remarks(checked))
+    task = PointsTask(
+        sending.endpoint,
+        query,
+        maker,
+        reduced_table(checked),
+        remarks(checked),
+        by_cells=_by_cells(by, image, query, checked),
+    )
     question = asked.question({"verb": "sample_points"}, query)
     return sending.table_plan(checked, task, question, out)
+
+
+def _by_cells(by: str, image: Any, query: RegionQuery, items: gpd.GeoDataFrame) -> ByCells | None:
+    """Return how points may be read from cells; None where they are asked for as points.
+
+    Raises
+    ------
+    InputError
+        If cells are stated, and there can be none.
+    """
+    if by not in (AUTO, POINTS, CELLS):
+        raise InputError(f"by={by!r} is not known; choose one of {AUTO}, {POINTS}, {CELLS}")
+    alike = not query.image.depends_on_item and query.lattice.crs != UTM
+    if by == CELLS and not alike:
+        raise InputError(
+            "by='cells' reads many points from the same pixels: give one image for all items, and a"
+            " crs other than 'utm', or leave by= out"
+        )
+    if by == POINTS or not alike:
+        return None
+    room = room_of(items)
+    if by == AUTO and not math.isfinite(room):
+        return None
+    extent = ChipExtent(crs=NATIVE)
+    pixels = ImageRequest(image, extent, format="npy").chip_image(sample_items(items), lambda _: {})
+    return ByCells(pixels, by == CELLS, room)

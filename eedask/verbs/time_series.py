@@ -12,7 +12,7 @@ import ee
 import geopandas as gpd
 import pyarrow as pa
 
-from eedask.dataset.rows import IMAGE, WHEN
+from eedask.dataset.rows import IMAGE, ITEM_ID, WHEN
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
@@ -41,6 +41,7 @@ def time_series(
     scale: float | None = None,
     crs: Any = None,
     region: Region | None = None,
+    properties: Sequence[str] = (),
     freq: str | None = None,
     start: str | datetime.date | None = None,
     end: str | datetime.date | None = None,
@@ -83,6 +84,10 @@ def time_series(
         Folder, local or any fsspec URL, that the workers can write to.
     scale : float, optional
         Metres a pixel; needed for composites and mosaics, which have no pixels of their own.
+    properties : sequence of str
+        Properties of each image, such as "CLOUD_COVER" or "SPACECRAFT_ID", to have as columns,
+        null where an image lacks one. They come in the answers with the values, so that they cost
+        no request. Composites and mosaics have none.
     freq : str, optional
         Reduce composites instead of the images: one composite for each span of time between
         ``start`` and ``end``, as pandas names spans ("8D", "MS", "YS" …). A span without images
@@ -136,14 +141,15 @@ def time_series(
     Plan
         Its result's ``table()`` has a row for each item and image, by item and time, with the
         columns ``image`` (text: the image's ``system:index``; the day, for composites and
-        mosaics), ``time`` (timestamp in UTC: ``system:time_start``) and one for each band, named
-        and typed as in :func:`eedask.reduce_regions`. ``result.to_csv_per_item(folder)`` writes
-        one CSV file for each item.
+        mosaics), ``time`` (timestamp in UTC: ``system:time_start``), those of ``properties``, and
+        one for each band, named and typed as in :func:`eedask.reduce_regions`.
+        ``result.to_csv_per_item(folder)`` writes one CSV file for each item.
 
     Raises
     ------
     InputError
-        If an argument cannot be used, or the arguments do not fit each other.
+        If an argument cannot be used, or the arguments do not fit each other; when it is run, if a
+        band is called like a property.
     ItemsError
         If the items cannot be used as they are.
 
@@ -170,7 +176,9 @@ def time_series(
         tile_scale,
         ee.ImageCollection,
         _of(collection, composing.first),
+        properties,
     )
+    own = _own_columns(asked.names, composing)
     checked = check_regions(items, region)
     query = SeriesQuery(
         asked.query(checked),
@@ -181,10 +189,25 @@ def time_series(
     limits = BatchLimits(items=batch_size)
     regions = RegionBatching(limits, query.regions.lattice.scale, outlined=region is None)
     maker = asked.maker(checked, SeriesBatching(regions, composing.count), outlines)
-    table = reduced_table(checked, {IMAGE: pa.string(), WHEN: TIME})
+    table = reduced_table(checked, own)
     task = SeriesTask(sending.endpoint, query, maker, table, remarks(checked))
     terms = {"verb": "time_series", "weighted": weighted, "freq": freq, **asdict(outlines)}
     return sending.table_plan(checked, task, asked.question(terms, query.regions), out)
+
+
+def _own_columns(properties: Sequence[str], composing: Composing) -> dict[str, pa.DataType]:
+    """Return the columns that tell of the image; its properties are texts in JSON."""
+    if properties and composing.applies:
+        raise InputError(
+            "properties= are those of a collection's images, and composites and mosaics have none:"
+            " leave it out, or leave out freq= and mosaic_by_day="
+        )
+    if taken := [name for name in properties if name in (ITEM_ID, IMAGE, WHEN)]:
+        raise InputError(
+            f"properties= names {taken}, and the table has such columns of its own: set the"
+            " property under another name, by a function that is mapped over the collection"
+        )
+    return {IMAGE: pa.string(), WHEN: TIME, **dict.fromkeys(properties, pa.string())}
 
 
 def _compiled(

@@ -22,7 +22,7 @@ _FIRST_EARLY = 64
 # values hold if the cost matters to the run: it has a limit on its cost, or is a pilot.
 _WORTH, _WORTH_S = 64, 10.0
 _WORTH_EARLY, _WORTH_EARLY_S = 8, 2.0
-_LEAST, _LEAST_EARLY = 10, 1
+_LEAST = 10
 # Costs are asked for again when this part of all requests came after the last time, or when the
 # costs of so many requests are still unknown.
 _NEW, _MOST = 1 / 2, 100
@@ -31,6 +31,13 @@ _ENOUGH = 0.9
 # After so many failed requests for costs in a row, or so many answers without the id of a profile,
 # the service is taken not to tell costs, and is asked no more.
 _REFUSALS, _NO_PROFILES = 3, 16
+
+
+def is_worth_asking(requests: float, seconds: float, *, early: bool = False) -> bool:
+    """Whether costs are asked for after so many requests, or seconds, of a run."""
+    if early:
+        return requests >= _WORTH_EARLY or (requests >= 1 and seconds >= _WORTH_EARLY_S)
+    return requests >= _WORTH or (requests >= _LEAST and seconds >= _WORTH_S)
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,6 @@ class ComputeSample:
     def __init__(self, *, early: bool = False) -> None:
         self._early = early
         self._first = _FIRST_EARLY if early else _FIRST
-        self._worth = (_WORTH_EARLY, _WORTH_EARLY_S) if early else (_WORTH, _WORTH_S)
-        self._least = _LEAST_EARLY if early else _LEAST
         self._sent = 0
         # Requests that were answered, by partition, and those of the sample among them.
         self._answered: Counter[int] = Counter()
@@ -155,15 +160,15 @@ class ComputeSample:
         return no_profiles or self._refusals >= _REFUSALS
 
     def _is_due(self, last: bool) -> bool:
-        answered, (requests, seconds) = self._answered.total(), self._worth
+        answered = self._answered.total()
         if last:
             known = sum(one.told for one in self._told.values())
             return (self._early or self._asked is not None) and known < _ENOUGH * answered
         if self._asked is None:
-            is_slow = time.monotonic() - self._began >= seconds and answered >= self._least
-            return is_slow or answered >= requests
+            return is_worth_asking(answered, time.monotonic() - self._began, early=self._early)
         waiting = sum(map(len, self._pending.values()))
-        return answered - self._asked >= max(requests, _NEW * answered) or waiting >= _MOST
+        fresh = max(_WORTH_EARLY if self._early else _WORTH, _NEW * answered)
+        return answered - self._asked >= fresh or waiting >= _MOST
 
     def _next(self) -> int:
         """Return how many requests the next one stands for; 0 if it is not in the sample."""

@@ -5,6 +5,7 @@ import dataclasses
 import ee
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +18,19 @@ from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import folder_at
 from eedask.earthengine import endpoint
 from eedask.errors import InputError
-from eedask.estimating.estimate import Estimate
+from eedask.estimating.course import Place, course_of
+from eedask.estimating.estimate import Estimate, Pilot, estimated
+from eedask.estimating.pilot import Weights
+from eedask.estimating.rehearsal import Share, rehearsed
 from eedask.estimating.scaling import Line, Range
 from eedask.estimating.ways import Way, verdict
+from eedask.items.item import WorkItem
+from eedask.quota.messages import Ceiling
+from eedask.run import process
+from eedask.run.task import Job
+from eedask.tables.batches import Batch
+from eedask.tables.size_search import SizeSearch
+from eedask.watching import compute_sample
 
 COUNT = 120
 REDUCER = "mean"
@@ -102,6 +113,20 @@ def test_where_costs_are_not_told_the_estimate_says_so(earth_engine, places, tmp
     assert estimate.seconds.expected > 0
 
 
+def test_costs_that_are_asked_for_as_the_pilot_ends_are_waited_for(
+    earth_engine, places, tmp_path, threads, monkeypatch
+):
+    # As if requests lasted longer than the end of a run waits for threads.
+    monkeypatch.setattr(process, "_JOIN_S", 0)
+    monkeypatch.setattr(compute_sample, "_WORTH_EARLY", 1)
+    earth_engine.set_quotas(latency=0.3)
+    try:
+        estimate = chips(places, tmp_path).estimate(n=2)
+    finally:
+        earth_engine.set_quotas(latency=0)
+    assert estimate.eecu_seconds is not None
+
+
 def test_both_endpoints_are_asked_for_the_same_items_where_none_is_chosen(
     earth_engine, places, tmp_path, threads, monkeypatch
 ):
@@ -148,6 +173,16 @@ def test_items_that_fail_are_counted_and_a_plan_that_is_done_has_no_estimate(
         plan.estimate(0)
 
 
+def test_damaged_statistics_of_earlier_runs_do_not_matter(earth_engine, places, tmp_path, threads):
+    plan = chips(places, tmp_path)
+    plan.estimate(n=1)
+    for number in (0, 5):  # the second pilot's own partition, and one that it leaves alone
+        (tmp_path / f"stats/part-{number:05d}.parquet").write_bytes(b"damaged")
+    estimate = plan.estimate(n=1)
+    assert estimate.pilot == 1
+    assert estimate.seconds.expected > 0
+
+
 # From a few to all.
 
 
@@ -161,22 +196,98 @@ def test_what_is_a_line_is_told_as_one(each, share, measured):
     weights = np.array([r * w for r, w in measured])
     taken = each * requests + share * weights
     line = Line.through(requests, weights, taken)
-    told = line.of(requests.sum(), weights.sum())
+    told = line.range(requests.sum(), weights.sum())
     assert told.expected == pytest.approx(taken.sum())
     assert told.low <= told.expected <= told.high
     ratio = weights / requests
     if len(ratio) > 2 and np.ptp(ratio) > 0.1 * ratio.mean():
-        assert line.of(7, 500).expected == pytest.approx(7 * each + 500 * share, rel=1e-3)
+        assert line.of(7, 500) == pytest.approx(7 * each + 500 * share, rel=1e-3)
 
 
 def test_the_range_grows_with_the_differences_and_shrinks_with_their_number():
     def width(taken):
-        told = Line.through(np.ones(len(taken)), np.ones(len(taken)), taken).of(1, 1)
+        told = Line.through(np.ones(len(taken)), np.ones(len(taken)), taken).range(1, 1)
         return (told.high - told.low) / told.expected
 
     assert width([1.0] * 9) < width([1.0, 2.0, 1.5] * 3) < width([1.0, 2.0, 1.5]) < 2
     assert width([1.0]) == 1
     assert Range.around(10, 2) == Range(0, 10, 30)
+
+
+def test_a_difference_of_times_that_may_be_chance_is_not_scaled_up():
+    ones, weights = np.ones(4), np.array([1, 3, 5, 11])
+    chance = Line.through(ones, weights, [3.05, 3.06, 3.00, 3.08], noisy=True)
+    assert chance.of(1, 1000) == pytest.approx(3.05, abs=0.01)
+    assert chance.range(1, 1000).high > 2 * chance.range(1, 11).high > 6
+    clear = Line.through(ones, weights, [3.1, 3.3, 3.5, 4.1], noisy=True)
+    assert clear.of(1, 1000) == pytest.approx(103)
+
+
+# How a run goes on.
+
+
+def partitions(count, items, weight=1.0):
+    places = tuple(map(WorkItem, range(items), [None] * items, [{}] * items))
+    return [[Job(places, Batch((weight,) * items, 1.0))] for _ in range(count)]
+
+
+def rehearsal(jobs, presumed, total, *, lasts=1.0, partitions=None, **share):
+    usual = {"abreast": 40, "concurrency": 40, "rate": None, "threads": 48}
+    share = Share(partitions=partitions or len(jobs), **{**usual, **share})
+    found = rehearsed(jobs, share, SizeSearch(presumed, total), lambda weight: lasts)
+    return found.requests, found.seconds, found.at_once
+
+
+@pytest.mark.parametrize(
+    ("share", "seconds", "at_once"),
+    [
+        ({}, 1, 8),
+        ({"abreast": 2}, 4, 2),
+        ({"concurrency": 3}, 3, 3),
+        ({"rate": 2, "lasts": 0.1}, 3.6, 1),
+        ({"rate": 2, "lasts": 1.2}, 4.7, 3),
+    ],
+)
+def test_a_rehearsal_keeps_to_the_quota_and_to_the_partitions_that_are_worked_on(
+    share, seconds, at_once
+):
+    found = rehearsal(partitions(8, 10), 10, 1e9, **share)
+    assert found == pytest.approx((8, seconds, at_once))
+
+
+def test_a_rehearsal_cuts_and_waits_as_a_run_does():
+    # One of four times the size that is presumed; the others are cut to that.
+    assert rehearsal(partitions(1, 16), 1, 1e9) == (13, 1, 13)
+    # The first answer is waited for, as no size is known to work.
+    assert rehearsal(partitions(4, 10), 10, 40) == (4, 2, 3)
+    # By the fifth second, the others go on with less, and after the first answer with all.
+    assert rehearsal(partitions(2, 8), 8, 16, lasts=20)[1] == pytest.approx(25)
+
+
+@pytest.mark.parametrize("abreast", [1, 4])
+def test_a_long_run_goes_on_as_its_beginning_does(abreast):
+    requests, seconds, _ = rehearsal(
+        partitions(3, 10), 10, 1e9, partitions=1000, abreast=abreast, lasts=2.0
+    )
+    assert (requests, seconds) == (1000, pytest.approx(2000 / abreast))
+
+
+def test_no_more_requests_are_under_way_than_partitions_have():
+    line = Line.through([1.0], [1.0], [2.0])
+    all_ = Weights((400.0, 400.0), 400.0, partitions=100)
+    ceiling = Ceiling(40, 100)
+    few, many = (course_of(all_, line, Place(ceiling, 2, n)) for n in (1, 8))
+    assert (few.seconds, few.at_once) == (100, 8)
+    assert (many.seconds, many.at_once) == (20, 40)
+
+
+def test_a_pilot_that_was_never_answered_took_no_time():
+    measured = pd.DataFrame({"items": [2], "failed": [2], "requests": [2], "weight": [2.0]})
+    pilot = Pilot(measured.assign(seconds=np.nan, nbytes=0, eecu_s=np.nan))
+    found = estimated("chips", 9, 1, Weights((9, 9), 9), Place(Ceiling(40, 100)), pilot)
+    assert (found.failed, found.eecu_seconds) == (2, None)
+    assert found.seconds.expected == pytest.approx(0.09, rel=0.1)
+    assert found.requests == Range(10, 10, 10)
 
 
 def test_shares_of_a_month_are_told_as_far_as_they_matter():

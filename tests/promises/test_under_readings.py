@@ -169,12 +169,13 @@ def test_images_and_labels(readings, rasters, tmp_path):
 @under_all()
 def test_points(readings, rasters, tmp_path):
     items = some_points(rasters.field, 30)
-    result = eedask.sample_points(items, ee.Image(FIELD), out=tmp_path).run(progress=False)
-    table = whole(result, items).table()[["b1", "b2"]]
-    assert table.index.tolist() == items.index.tolist()
     expected = values_at(rasters.field, items)
-    np.testing.assert_array_equal(table.to_numpy(dtype=float, na_value=np.nan), expected)
     assert np.isnan(expected).any()
+    for by in ("points", "cells"):
+        plan = eedask.sample_points(items, ee.Image(FIELD), out=tmp_path / by, by=by)
+        table = whole(plan.run(progress=False), items).table()[["b1", "b2"]]
+        assert table.index.tolist() == items.index.tolist()
+        np.testing.assert_array_equal(table.to_numpy(dtype=float, na_value=np.nan), expected)
 
 
 @pytest.mark.parametrize("bands", [["b1"], ["b1", "b2"]], ids=["one band", "two bands"])
@@ -312,8 +313,9 @@ def test_items_of_a_collection(readings, earth_engine):
 def test_values_that_are_no_numbers(readings, rasters, tmp_path):
     items = some_points(rasters.scene)[2:]
     image = ee.Image(SCENE).select("R").toFloat().multiply(-1).log()
-    result = eedask.sample_points(items, image, out=tmp_path).run(progress=False)
-    assert whole(result, items).table()["R"].isna().all()
+    for by in ("points", "cells"):
+        plan = eedask.sample_points(items, image, out=tmp_path / by, by=by)
+        assert whole(plan.run(progress=False), items).table()["R"].isna().all()
 
 
 # What goes wrong on the way, and going on.

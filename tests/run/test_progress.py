@@ -10,6 +10,7 @@ from dataclasses import replace
 import dask
 import distributed
 import ee
+import pandas as pd
 import pytest
 from mounted import SCENE
 
@@ -115,6 +116,11 @@ def test_a_bar_goes_on_where_a_run_does(earth_engine, mixed, tmp_path, threads):
         plan.run()
     assert "| 33/40 [" in terminal.getvalue().split("\r")[1]
     assert "| 40/40 [" in terminal.getvalue().split("\r")[-1]
+    more = pd.concat([mixed, mixed.head(2).set_axis(["new", "newer"], axis=0)])
+    with contextlib.redirect_stderr(Terminal()) as terminal:
+        plan_of(more, tmp_path).run(extend=True)
+    assert "| 40/42 [" in terminal.getvalue().split("\r")[1]
+    assert "| 42/42 [" in terminal.getvalue().split("\r")[-1]
 
 
 def test_a_file_has_a_line_a_minute(earth_engine, mixed, tmp_path, threads, capsys, monkeypatch):

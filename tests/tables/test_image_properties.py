@@ -1,4 +1,4 @@
-"""Properties of the image that an item got stand beside its values, and cost no request."""
+"""Properties of the images that an item got stand beside its values, and cost no request."""
 
 import ee
 import pandas as pd
@@ -66,6 +66,76 @@ def test_properties_of_items_own_images(earth_engine, images, tmp_path, verb, re
     check(table, images)
     assert list(table.columns) == ["geometry", "image", "cloud", *NAMES, "b1"]
     assert table["b1"].notna().any()
+
+
+def scenes(item=None):
+    """Return a series, or an item's part of it, whose images have properties of several kinds.
+
+    The first has no "CLOUD_COVER", one named like a band, and a "sensor" that is no text.
+    """
+    clouds = ee.Dictionary({"NDVI_2016_017": 12.5, "NDVI_2016_033": 3})
+
+    def told(image):
+        name = ee.String(image.get("system:index"))
+        cloud = ee.Image(image.set("CLOUD_COVER", clouds.get(name, 0), "sensor", name.slice(-3)))
+        bare = image.set("sensor", [1, 2], "b1", "of the image")
+        return ee.Image(ee.Algorithms.If(clouds.contains(name), cloud, bare))
+
+    images = ee.ImageCollection(SERIES).map(told)
+    return images if item is None else images.filterDate(item["after"], "2017-01-01")
+
+
+@pytest.mark.parametrize("readings", [None, "all-other"])
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_of_each_image_of_a_series(earth_engine, images, tmp_path, is_shared, readings):
+    items = images.iloc[:2].assign(after="2016-01-01")
+    collection = scenes() if is_shared else scenes
+    names = ["CLOUD_COVER", "sensor", "b1_of_image", "system:time_start", "sensor"]
+    earth_engine.set_readings(readings)
+    try:
+        before = earth_engine.stats()
+        more = eedask.time_series(
+            items, collection, "max", out=tmp_path / "a", properties=names
+        ).run(progress=False)
+        sent = requests_since(earth_engine, before)
+        plain = eedask.time_series(items, collection, "max", out=tmp_path / "b").run(progress=False)
+        assert requests_since(earth_engine, before) == 2 * sent
+    finally:
+        earth_engine.set_readings(None)
+    table = eedask.open_result(tmp_path / "a").table()
+    pd.testing.assert_frame_equal(table.drop(columns=[*dict.fromkeys(names)]), plain.table())
+    own = ["image_item", "cloud", "after"]
+    assert [*table.columns] == ["geometry", *own, "image", "time", *dict.fromkeys(names), "b1"]
+    assert table["b1"].notna().any()
+    assert table["sensor"].tolist() == [[1, 2], "017", "033"] * 2
+    assert table["CLOUD_COVER"].dtype == float
+    assert table["CLOUD_COVER"].fillna(-1).tolist() == [-1, 12.5, 3] * 2
+    assert table["b1_of_image"].isna().all()
+    assert table["system:time_start"].dtype == "Int64"
+    times = pd.to_datetime(table["system:time_start"], unit="ms", utc=True)
+    assert (times == table["time"]).all()
+    lazy = more.dataframe().compute()
+    assert lazy["sensor"].tolist() == ["[1, 2]", '"017"', '"033"'] * 2
+    assert [*more.manifest.columns[:4]] == ["geometry", "image", "cloud", "after"]
+    assert not {*names} & {*more.manifest.columns}
+
+
+def test_columns_of_a_series_that_properties_would_hide_are_refused(earth_engine, images, tmp_path):
+    def plan(**asked):
+        return eedask.time_series(images, scenes(), "max", out=tmp_path, **asked)
+
+    before = earth_engine.stats()
+    with pytest.raises(InputError, match=r"properties= names \['time', 'id'\], and the table has"):
+        plan(properties=["time", "sensor", "id"])
+    with pytest.raises(InputError, match="properties is a list of names"):
+        plan(properties="sensor")
+    with pytest.raises(InputError, match="composites and mosaics have none"):
+        plan(properties=["sensor"], mosaic_by_day=True)
+    assert requests_since(earth_engine, before) == 0
+    # The bands are known from the first request alone.
+    with pytest.raises(InputError, match="no column 'b1': the table has such a column of its own"):
+        plan(properties=["b1"]).run(progress=False)
+    assert requests_since(earth_engine, before) == 1
 
 
 def test_of_an_image_that_all_share_and_of_none(earth_engine, images, tmp_path):

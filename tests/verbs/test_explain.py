@@ -163,7 +163,8 @@ def dense(count, rasters):
 
 def test_points_share_requests_within_the_bounds(earth_engine, rasters, tmp_path):
     items = dense(2500, rasters)
-    plan = eedask.sample_points(items, scene(), out=tmp_path, scale=5, batch_size=500)
+    asked = {"out": tmp_path, "scale": 5, "batch_size": 500}
+    plan = eedask.sample_points(items, scene(), by="points", **asked)
     found = explained(earth_engine, plan)
     assert found.pixels == Bounds.exactly(2500)
     assert found.nbytes == Bounds(2500 * 3 * 2, 2500 * 3 * 9)
@@ -172,6 +173,8 @@ def test_points_share_requests_within_the_bounds(earth_engine, rasters, tmp_path
     assert found.requests.most < 100
     (told,) = (words for words in found.warnings if "items.covering_grid" in words)
     assert "1 cell of pixels, a request each, would hold what 5 requests ask for" in told
+    itself = eedask.sample_points(items, scene(), **asked).explain()
+    assert (itself.requests.least, itself.warnings) == (itself.before.least + 3, ())
     wide = gpd.GeoDataFrame(
         geometry=shapely.points(np.random.default_rng(2).uniform(-60, 60, (2500, 2))), crs=4326
     )

@@ -119,6 +119,34 @@ def test_throttled_and_stopped_runs_look_like_it(
     with pytest.raises(RunStopped):
         plan_of(many, tmp_path / "doomed").run(progress=False)
     shows(page, "stopped", "the first 50 items all failed alike", "slow", "doomed")
+    check_that_all_is_in_sight(page, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_bag_that_waits_and_runs_with_a_budget_are_seen_at_once(
+    earth_engine, page, points, tmp_path
+):
+    items = points.assign(band="R")
+    plan_of(items, tmp_path / "later").bag()
+    plans = [plan_of(items, tmp_path / name, concurrency=2) for name in ("one", "two", "three")]
+    earth_engine.set_quotas(latency=0.5)
+    try:
+        threads = [
+            threading.Thread(
+                target=plan.run, kwargs={"progress": False, "max_eecu_hours": 1.5}, daemon=True
+            )
+            for plan in plans
+        ]
+        for thread in threads:
+            thread.start()
+        shows(page, "waiting", "running", "later", "one", "two", "three", "of at most 1.5 h")
+        check_that_all_is_in_sight(page, tmp_path)
+        for thread in threads:
+            thread.join()
+    finally:
+        earth_engine.set_quotas(latency=0.0)
+    page.wait(f"{TEXT}.split('40 of 40 done').length > 3")
+    page.wait(f"/[0-9.]+ s\\s+of at most 1.5 h/.test({TEXT})")
 
 
 @pytest.mark.slow

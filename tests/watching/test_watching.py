@@ -129,8 +129,9 @@ def test_throttling_and_retries_are_counted(
 
 def test_prometheus_has_the_same(earth_engine, cluster, client, mixed, tmp_path):
     out = tmp_path / 'a "quoted" name'
-    plan_of(mixed, out).run(progress=False)
+    plan_of(mixed, out).run(progress=False, max_eecu_hours=1)
     now, text = status(cluster, out), get(cluster, "/metrics").text
+    assert 0 < now["eecu_s"] < 60
     lines = [line for line in text.splitlines() if now["id"] in line]
     found = dict(re.match(r"(\w+)\{.*\} (\S+)$", line).groups() for line in lines)
     assert {name: float(value) for name, value in found.items()} == {
@@ -145,6 +146,7 @@ def test_prometheus_has_the_same(earth_engine, cluster, client, mixed, tmp_path)
         "eedask_requests_retried_total": 0,
         "eedask_received_bytes_total": now["bytes"],
         "eedask_failures_total": 3,
+        "eedask_eecu_seconds": now["eecu_s"],
     }
     assert any('kind="permanent"' in line and r'a \"quoted\" name"' in line for line in lines)
     assert "dask_scheduler_workers" in text

@@ -41,7 +41,11 @@ def plural(count: int, noun: str) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return a table with numbers aligned to the right; it scrolls if it is wider than the page."""
-    head = "".join(f"<th>{text(name)}</th>" for name in header)
+    rows = [*rows]
+    # The heads of numbers stand above them.
+    kinds = map(_kind, rows[0]) if rows else [""] * len(header)
+    named = zip(header, kinds, strict=True)
+    head = "".join(f"<th{kind}>{text(name)}</th>" for name, kind in named)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return (
         '<div class="wide"><table>'
@@ -50,9 +54,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, int | float):
-        return f'<td class="n">{text(f"{value:,}")}</td>'
-    return f"<td>{text(value)}</td>"
+    kind = _kind(value)
+    return f"<td{kind}>{text(f'{value:,}' if kind else value)}</td>"
+
+
+def _kind(value: Any) -> str:
+    return ' class="n"' if isinstance(value, int | float) else ""
 
 
 def section(title: str, *parts: str) -> str:

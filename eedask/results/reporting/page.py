@@ -203,7 +203,8 @@ def _runs(runs: Sequence[RunFigures]) -> str:
         f"{some}The ideal is a run without retries that uses the plan's limits in full. Latency is"
         " the mean of requests that succeeded."
     )
-    return section("Runs", table(head, rows), f'<p class="note">{note}</p>')
+    shown = f'<div class="runs">{table(head, rows)}</div>'
+    return section("Runs", shown, f'<p class="note">{note}</p>')
 
 
 def asked_rows(asked: Mapping[str, Any]) -> list[list[str]]:
