@@ -1,4 +1,4 @@
-"""The command ``python -m eedask``; ``doctor`` is what it can do."""
+"""The command line ``python -m eedask``. Its only command is ``doctor``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from eedask.errors import EedaskError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
+    """Run the command line, and print what it finds.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after ``python -m eedask``; those of the running program when not given.
 
     Returns
     -------
     int
-        0; 1 if something must be mended before a run; 2 if the doctor could not begin, or its
-        file could not be written.
+        The exit status: 0 if the checkup found nothing that stops a run; 1 if something must be
+        mended before a run; 2 if the checkup could not begin, or its file could not be written.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -42,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         " 1 if something must be mended before a run.",
     ).add_argument
     add("--project", required=True, help="the Earth Engine project")
-    add("--url", help="of an emulator (default: the live service)")
+    add("--url", help="address of an emulator to ask (default: the live service)")
     add("--json", metavar="FILE", help="also write what was found to a file")
     add(
         "--burst",

@@ -17,14 +17,14 @@ def check_scale(scale: Any) -> None:
 
 
 def checked_seed(seed: Any) -> int:
-    """Return the seed of a draw; raise InputError unless it is a whole number from 0."""
+    """Return a seed for random numbers as an int; raise InputError unless it is 0 or more."""
     if not isinstance(seed, Integral) or isinstance(seed, bool) or int(seed) < 0:
         raise InputError(f"seed is a whole number, 0 or more; got {seed!r}")
     return int(seed)
 
 
 def is_count(value: Any) -> bool:
-    """Return whether a value is a whole number from 1, of NumPy's types as well."""
+    """Return whether a value is a whole number of 1 or more, of Python's or NumPy's types."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
@@ -35,5 +35,5 @@ def is_names(value: Any) -> bool:
 
 
 def is_positive(value: Any) -> bool:
-    """Return whether a value is a positive number that is not infinite."""
+    """Return whether a value is a finite number above 0, of Python's or NumPy's types."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf

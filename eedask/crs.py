@@ -21,8 +21,9 @@ UTM = "utm"
 
 NATIVE = "native"
 
-# Names that Earth Engine does not know, and its own for the same: with longitude before latitude,
-# as Earth Engine has it for every crs. GeoParquet files state the first by default.
+# Names that Earth Engine does not know, each with Earth Engine's name for the same crs. These names
+# state that longitude comes before latitude, which Earth Engine takes for granted with every crs.
+# OGC:CRS84 is what GeoParquet files state by default.
 _SAME = {"OGC:CRS84": "EPSG:4326", "OGC:CRS83": "EPSG:4269", "OGC:CRS27": "EPSG:4267"}
 
 
@@ -98,9 +99,9 @@ def _wkt1(parsed: pyproj.CRS) -> str:
 
 
 def is_readable(crs: str) -> bool:
-    """Whether pyproj can read a crs that Earth Engine told.
+    """Return whether pyproj can read a crs that an answer of Earth Engine names.
 
-    Earth Engine knows codes that pyproj's database does not have, such as ``SR-ORG:6842``.
+    Earth Engine uses codes that pyproj's database does not have, such as ``SR-ORG:6842``.
     """
     try:
         as_pyproj(crs)
@@ -110,12 +111,14 @@ def is_readable(crs: str) -> bool:
 
 
 def crs_name(crs: Any) -> str:
-    """Return the crs that a user gives, in one spelling: "utm", "native" or a canonical crs.
+    """Return a user's ``crs=`` in one spelling: "utm", "native", or as :func:`canonical_crs` does.
+
+    "utm" and "native" may be written in capital letters.
 
     Raises
     ------
     InputError
-        If it is neither "utm" nor "native", in any case, and pyproj cannot read it.
+        If it is neither of the two words, and pyproj cannot read it.
     """
     if isinstance(crs, str) and crs.lower() in (UTM, NATIVE):
         return crs.lower()
@@ -124,7 +127,10 @@ def crs_name(crs: Any) -> str:
 
 @lru_cache(maxsize=256)
 def metres_per_unit(crs: str) -> float:
-    """Return the metres in one unit of the crs, by Earth Engine's reckoning for scales."""
+    """Return how many metres one unit of a crs has, as Earth Engine counts for ``scale``.
+
+    A degree counts as :data:`METRES_PER_DEGREE` at every latitude.
+    """
     parsed = as_pyproj(crs)
     if parsed.is_geographic:
         return METRES_PER_DEGREE

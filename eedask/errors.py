@@ -5,9 +5,9 @@
     EedaskError
     ├── InputError (also ValueError)       what was asked cannot be done
     │   ├── ItemsError                     the work items: duplicate ids, no geometry, no crs …
-    │   ├── SizeError                      a chip is larger than Earth Engine answers
-    │   └── FunctionError                  a function of an item fails on it
-    ├── TraceError                         a function cannot be traced; it is built per item
+    │   ├── SizeError                      a request, or a chip, would be too large
+    │   └── FunctionError                  the user's function fails on an item
+    ├── TraceError                         a function cannot be traced; it is called per item
     ├── NoImageError                       an item has no image, or several
     ├── OutsideError                       an item's image does not meet the region
     ├── DatasetError                       the output folder holds something else, or is damaged
@@ -17,7 +17,7 @@
         ├── TransientError      "transient"        a fault that passes: try again
         ├── TooLargeError       "too_large"        a smaller request would succeed
         ├── PermanentError      "permanent"        the same request can never succeed
-        ├── AuthorizationError  "authorization"    nobody's request will succeed until it is mended
+        ├── AuthorizationError  "authorization"    no request succeeds before the login is mended
         └── BudgetError         "budget"           the project's compute budget is used up
 """
 
@@ -26,24 +26,25 @@ from __future__ import annotations
 import copy
 from typing import ClassVar, Literal, Self
 
-# What was too large about a request: by the words of Earth Engine's refusal, but for "answer".
+# Why a smaller request may succeed where one failed. All but "answer" are read from the words of
+# Earth Engine's refusal.
 Cause = Literal[
-    "answer",  # to several items, which stays another than what was asked for
-    "capacity",  # that Earth Engine could spare
-    "memory",  # that the computation needed
-    "time",  # that the computation needed
-    "output",  # of the computation, before it is encoded
-    "request size",  # bytes of the pixels that were asked for
-    "grid side",  # rows or columns that were asked for
-    "payload",  # bytes of the request itself, that is of the expression
-    "elements",  # of a collection inside the expression
-    "value",  # computed inside the expression
-    "region pixels",  # of a reduction inside the expression
+    "answer",  # an answer about several items was, again and again, not what was asked for
+    "capacity",  # Earth Engine had too few free machines, or too little free memory
+    "memory",  # the computation needed too much memory
+    "time",  # the computation took too long
+    "output",  # the computed pixels were too large, before they are encoded as a file
+    "request size",  # too many bytes of pixels were asked for
+    "grid side",  # too many rows or columns of pixels were asked for
+    "payload",  # the body of the request, which is mostly the expression, had too many bytes
+    "elements",  # a collection inside the expression had too many elements
+    "value",  # a value computed inside the expression was too large
+    "region pixels",  # a reduction inside the expression had a region of too many pixels
 ]
 
 
 def printable(text: str) -> str:
-    r"""Return words from outside on one line, with nothing in them that acts on a terminal.
+    r"""Return a text from outside as one line that is safe to print on a terminal.
 
     Control characters, marks that turn the direction of writing, and halves of surrogate pairs
     (which cannot be encoded for a file) become escapes such as ``\x1b``.
@@ -55,19 +56,25 @@ def printable(text: str) -> str:
 
 
 class EedaskError(Exception):
-    """The root of eedask's errors; ``kind`` is the manifest's ``error_kind`` of an item's error."""
+    """The base class of all errors that eedask raises.
+
+    Attributes
+    ----------
+    kind : str
+        What the manifest's column ``error_kind`` holds for an item that failed with this error.
+    """
 
     kind: ClassVar[str] = "input"
 
     def of(self, what: str) -> Self:
-        """Return the same error, with a message that begins with what it is about."""
+        """Return a copy of the error whose message begins with ``what``, such as an item's role."""
         error = copy.copy(self)
         error.args = (f"{what}: {self.args[0]}", *self.args[1:])
         return error
 
 
 class InputError(EedaskError, ValueError):
-    """An argument cannot be used, or a function of the user's fails on an item."""
+    """An argument, or an item, cannot be used as it is."""
 
 
 class ItemsError(InputError):
@@ -75,22 +82,23 @@ class ItemsError(InputError):
 
 
 class SizeError(InputError):
-    """A request would be larger than Earth Engine answers."""
+    """A request would be larger than Earth Engine accepts, or a chip than can be put together."""
 
 
 class FunctionError(InputError):
-    """A function of an item raises an error, or gives what cannot be encoded."""
+    """The user's function raises an error for an item, or returns what cannot be encoded."""
 
 
 class TraceError(EedaskError):
-    """A user's function needs an item's real value, so that it cannot be traced.
+    """A user's function needs the real values of an item, so that it cannot be traced.
 
-    It is then called for each item on the workers; users see the reason in ``plan.notes``.
+    Users do not see this error: the function is then called for each item on the workers, and
+    ``plan.notes`` says why.
     """
 
 
 class NoImageError(EedaskError):
-    """A collection has no image for an item, or more than one."""
+    """The collection has no image for an item, or has several."""
 
     kind = "no_image"
 
@@ -116,7 +124,7 @@ class RequestError(EedaskError):
     ----------
     message : str
         Earth Engine's own words where it answered; otherwise what went wrong. It is kept as
-        :func:`printable` has it.
+        :func:`printable` returns it.
     status : int, optional
         HTTP status, if there was an answer.
     retry_after : float, optional
@@ -147,17 +155,17 @@ class QuotaError(RequestError):
 
 
 class TransientError(RequestError):
-    """A fault on the way or at Earth Engine that may be gone the next time.
+    """A fault of the network or of Earth Engine that may not happen again at the next try.
 
     Parameters
     ----------
     message, status, retry_after
         As of :class:`RequestError`.
     cause : {"capacity", "time", "answer"}, optional
-        Why smaller requests may succeed where this one goes on to fail, as far as one can tell.
-        Earth Engine lacked memory or machines just then ("capacity"), or time to answer ("time");
-        or it answered, but not what was asked of several items ("answer"), which may be because
-        of one of them.
+        Why smaller requests may succeed if this one fails again; None if they would not.
+        "capacity": Earth Engine had too few free machines, or too little memory. "time": it did
+        not answer in time. "answer": it answered a request about several items with something
+        else than was asked for, which may be because of one of these items.
     """
 
     kind = "transient"
@@ -175,7 +183,7 @@ class TransientError(RequestError):
 
 
 class TooLargeError(RequestError):
-    """The computation or its answer is too large; a part of it would succeed.
+    """The computation or its answer is too large; a request for a part of it may succeed.
 
     Parameters
     ----------
@@ -210,7 +218,7 @@ class TooLargeError(RequestError):
 
 
 class PermanentError(RequestError):
-    """Earth Engine refuses this very request; it would refuse it again."""
+    """Earth Engine refuses the request, and would refuse the same request again."""
 
     kind = "permanent"
 

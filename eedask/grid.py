@@ -52,9 +52,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Lattice:
-    """On which pixels a user wants an image: in which crs, and how large.
+    """The pixels on which a user wants an image: their crs, and their size or transform.
 
-    It is parsed and checked here alone, when it is made.
+    The arguments ``crs``, ``scale`` and ``crs_transform`` of all verbs are checked here, when the
+    object is made.
 
     Attributes
     ----------
@@ -64,14 +65,14 @@ class Lattice:
     scale : float, optional
         Metres a pixel. Only "native" can do without: its pixels then keep their own size.
     transform : tuple of 6 floats, optional
-        Of the pixels, in the place of a scale: any pixel of it may be a chip's first. Given as
-        Earth Engine's ``crsTransform`` or as a ``rasterio.Affine``, which have the same order.
+        The transform of the pixels, given instead of a scale. A chip may begin at any of these
+        pixels. Earth Engine's ``crsTransform`` and a ``rasterio.Affine`` have the same order.
 
     Raises
     ------
     InputError
-        If the crs cannot be read, the scale is no positive number, or it is needed and missing;
-        or if the transform is none, or stands beside a scale or the image's own.
+        If the crs cannot be read; the scale is missing, or is no positive number; the transform is
+        not six finite numbers; or a transform is given together with a scale or with "native".
     """
 
     crs: str
@@ -102,7 +103,7 @@ class Lattice:
 
 
 def _checked_transform(given: Any) -> Transform:
-    """Return a transform that a user gave, as six floats; raise InputError if it is none."""
+    """Return a user's transform as six floats; raise InputError if it is not a transform."""
     try:
         values = tuple(given)
         # The last row of an Affine, which has nine numbers, is the same for all.
@@ -113,13 +114,16 @@ def _checked_transform(given: Any) -> Transform:
             f" translate_y), or a rasterio.Affine; got {given!r}"
         ) from None
     if not all(map(math.isfinite, (a, b, c, d, e, f))) or a * e == b * d:
-        raise InputError(f"crs_transform={given!r} gives pixels no finite size")
+        raise InputError(
+            f"crs_transform={given!r} gives pixels no finite size: state finite numbers, with"
+            " scale_x and scale_y other than 0"
+        )
     return (a, b, c, d, e, f)
 
 
 @dataclass(frozen=True)
 class PixelGrid:
-    """Pixels of one size and place in a crs.
+    """A rectangle of pixels in a crs: where they lie, how large they are, and how many.
 
     Attributes
     ----------
@@ -151,7 +155,7 @@ class PixelGrid:
         return (min(xs), min(ys), max(xs), max(ys))
 
     def part(self, window: Window) -> PixelGrid:
-        """Return the grid of those of its pixels that lie in a window."""
+        """Return the grid of the pixels in a window of this grid."""
         if window == Window(0, 0, self.shape):
             return self
         return grid_at(self.crs, self.transform, window.row, window.column, window.shape)
@@ -176,13 +180,13 @@ class PixelGrid:
 
 
 def apply(transform: Transform, column: Any, row: Any) -> tuple[Any, Any]:
-    """Return the crs coordinates of a pixel position, numbers or arrays."""
+    """Return the crs coordinates (x, y) of a pixel position; of many, if given as arrays."""
     a, b, c, d, e, f = transform
     return (a * column + b * row + c, d * column + e * row + f)
 
 
 def invert(transform: Transform, x: Any, y: Any) -> tuple[Any, Any]:
-    """Return the pixel position (column, row) of crs coordinates, numbers or arrays."""
+    """Return the pixel position (column, row) of crs coordinates; of many, if given as arrays."""
     a, b, c, d, e, f = transform
     det = a * e - b * d
     if det == 0:
@@ -191,13 +195,13 @@ def invert(transform: Transform, x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def aligned(crs: str, scale: float) -> Transform:
-    """Return the transform of square pixels of ``scale`` metres, from the origin of the crs on."""
+    """Return the transform of square pixels of ``scale`` metres that start at the crs's origin."""
     size = scale / metres_per_unit(crs)
     return (size, 0.0, 0.0, 0.0, -size, 0.0)
 
 
 def rescaled(transform: Transform, factor: float) -> Transform:
-    """Return the transform with the same origin and pixels ``factor`` times as large."""
+    """Return a transform with the same origin, whose pixels have sides ``factor`` times as long."""
     a, b, c, d, e, f = transform
     return (a * factor, b * factor, c, d * factor, e * factor, f)
 
@@ -207,14 +211,15 @@ def chip_grid(
 ) -> PixelGrid:
     """Return the grid of ``shape`` on a lattice, centred on a point as closely as pixels allow.
 
-    With odd sides the point lies in the middle pixel; with even sides the middle corner is the
-    pixel corner next to the point. Of two as near, it is that of the larger row or column.
+    If a side has an odd number of pixels, the point lies in the middle pixel. If it has an even
+    number, the middle of the grid is the pixel corner nearest to the point; of two corners that
+    are equally near, the one with the larger row or column.
 
     Parameters
     ----------
     crs : str
     transform : tuple of 6 floats
-        The lattice: any pixel of it may become the first.
+        Of the lattice's pixels, any of which may be the grid's first.
     x, y : float
         The point, in ``crs``.
     shape : (int, int)
@@ -225,7 +230,10 @@ def chip_grid(
 
 
 def centred(transform: Transform, x: Any, y: Any, shape: tuple[int, int]) -> tuple[Any, Any]:
-    """Return the row and column of the first pixel of :func:`chip_grid`; of each of many points."""
+    """Return the row and column of the first pixel of :func:`chip_grid`.
+
+    ``x`` and ``y`` may be arrays of many points; rows and columns are then arrays too.
+    """
     column, row = invert(transform, x, y)
     return np.floor(row - shape[0] / 2 + 0.5), np.floor(column - shape[1] / 2 + 0.5)
 
@@ -241,7 +249,10 @@ def covering_grid(
 def covered(
     transform: Transform, left: Any, bottom: Any, right: Any, top: Any
 ) -> tuple[Any, Any, Any, Any]:
-    """Return first row, first column, rows and columns of :func:`covering_grid`; of many boxes."""
+    """Return the first row, first column, rows and columns of :func:`covering_grid`.
+
+    The bounds may be arrays of many boxes; the four results are then arrays too.
+    """
     corners = [invert(transform, x, y) for x in (left, right) for y in (bottom, top)]
     columns, rows = zip(*corners, strict=True)
     # Bounds that lie on a pixel edge but for rounding must not gain a row.
@@ -259,7 +270,7 @@ def covered(
 def grid_at(
     crs: str, transform: Transform, row: int, column: int, shape: tuple[int, int]
 ) -> PixelGrid:
-    """Return the grid of ``shape`` on a lattice, from one of its pixels on."""
+    """Return the grid of ``shape`` whose first pixel is the given row and column of a lattice."""
     a, b, _, d, e, _ = transform
     x, y = apply(transform, column, row)
     return PixelGrid(crs, (a, b, x, d, e, y), shape)
@@ -274,19 +285,21 @@ class NativeProjection:
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> NativeProjection:
-        """Return what ``ee.Projection.getInfo`` says.
+        """Return the grid that a value of ``ee.Projection.getInfo`` describes.
 
         Raises
         ------
         PermanentError
-            If the image has no grid of its own: composites have EPSG:4326 at 1 degree
+            If the image has no grid of its own. Composites and constants have EPSG:4326 with
+            pixels of 1 degree that begin at longitude and latitude 0
             (https://developers.google.com/earth-engine/guides/projections).
         """
         crs, transform = info.get("crs") or info.get("wkt"), info.get("transform")
         if not isinstance(crs, str) or not isinstance(transform, list) or len(transform) != 6:
             raise PermanentError(f"the image has no single native grid: its projection is {info}")
         a, b, c, d, e, f = (float(value) for value in transform)
-        if crs == "EPSG:4326" and abs(a) == abs(e) == 1:
+        # Real grids of 1 degree, such as those of GRACE, begin at a corner of the world.
+        if crs == "EPSG:4326" and abs(a) == abs(e) == 1 and c == f == 0:
             raise PermanentError(
                 "the image has no native grid: a composite or constant has EPSG:4326 at 1 degree."
                 " State crs= and scale=, or give the image a grid with setDefaultProjection"

@@ -1,4 +1,4 @@
-"""Plans: what the verbs return. A plan is checked and complete, and runs when it is told to."""
+"""Plans: what the verbs return. A plan's arguments are checked; nothing is sent before it runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
 from eedask.run.task import Task
 from eedask.watching.compute import Spent
-from eedask.watching.map_sample import points_of, share_of
+from eedask.watching.map_sample import fraction_of, points_of
 from eedask.watching.messages import Beginning
 
 logger = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ class Plan:
     out : Folder
         Where results go.
     question : Question
-        All that determines the result. A run resumes what is in the folder only if the plan that
-        began it asked the same.
+        All that determines the result. A run resumes what is in the folder only if the folder was
+        filled by a plan with an equal question.
     options : RunOptions
         Quota, retries and size of partitions, which do not change the result.
 
@@ -109,15 +109,17 @@ class Plan:
         until: str | datetime | None = None,
         max_eecu_hours: float | None = None,
     ) -> Result:
-        """Do all items that are not done yet, and return the result of all.
+        """Do all items that are not done yet, and return the result of all items.
 
-        A dataset that is there already is resumed if it is this plan's: the same arguments and
-        function, and the same items, in whatever order. An item is the same if its id, its
-        geometry and its values in the columns that the plan uses are; of a function that is called
-        on the workers, every column that the items had at first is used.
+        If ``out`` holds a dataset already, the run resumes it, provided that it was made by the
+        same plan: the same arguments and function, and the same items, in any order. Two items are
+        the same if their ids, their geometries and their values in the columns that the plan uses
+        are equal. A function that is called on the workers counts as using every column that the
+        items had in the first run.
 
-        Runs on the current ``distributed.Client``; without one, on the threads or in the thread
-        that ``dask.config.set(scheduler=…)`` names; without that, on a cluster in this process.
+        The work is done on the current ``distributed.Client``. Without a client, it is done by
+        Dask's scheduler "threads" or "synchronous" if ``dask.config.set(scheduler=…)`` names one,
+        and otherwise on a cluster that the run starts within this process.
 
         Parameters
         ----------
@@ -133,22 +135,24 @@ class Plan:
             Whether results that are in the folder, of this plan or another, are removed first.
             Files that no run has written stay.
         extend : bool
-            Whether the dataset grows, where the plan has other items than it: new items are
-            fetched, changed ones are fetched anew, and those that the plan no longer has stay,
-            after the others. Without it, that is an error which counts them. Once the dataset has
-            grown, the same frame can be run again without it.
+            What happens if the plan's items are not those of the dataset. True: new items are
+            fetched, changed ones are fetched again, and those that the plan no longer has stay in
+            the dataset, after the others. False: the run stops with an error that says how many
+            items are the same, new, changed and gone. After it has grown, the dataset can be run
+            again with the same frame and ``extend=False``.
         max_items : int, optional
-            Items that this run does, of those that are not done yet; those that fail count. The
-            same plan goes on with the others when it is run again.
+            How many of the items that are not done yet this run does, those that fail included.
+            When the same plan is run again, it goes on with the others.
         until : str or datetime, optional
-            When the run stops if it is not at its end: at a time of the clock, as "18:00", or at a
-            datetime; without a time zone, of this machine's.
+            When the run stops, if it has not ended by then: a time of day such as "18:00", or a
+            datetime. Without a time zone, it is in this machine's.
         max_eecu_hours : float, optional
-            EECU-hours that this run may use; earlier runs do not count. It stops when it has used
-            as many, by a sample of its requests that Earth Engine is asked about, and goes on,
-            with as many again, when it is run again. Some more are used: by the requests that are
-            under way then, and by those since the last time that costs were told. Where Earth
-            Engine does not tell, a warning says that the budget cannot be kept.
+            EECU-hours that this run may use; those of earlier runs do not count. What the run has
+            used is estimated from a sample of its requests, whose cost Earth Engine is asked for.
+            The run stops when the estimate reaches this number. Requests that are under way then,
+            and those since costs were last asked for, come on top. When the plan is run again, it
+            goes on with the full number again. If Earth Engine does not tell what requests cost, a
+            warning says that the limit cannot be kept.
 
         Returns
         -------
@@ -158,22 +162,23 @@ class Plan:
         Raises
         ------
         InputError
-            If Dask's scheduler is one on which the quota cannot be kept, such as "processes"; or if
-            Earth Engine's answers about bands and grids show that the plan cannot work; or if both
-            ``overwrite`` and ``extend`` are true.
+            If Dask's scheduler is one on which the quota cannot be kept, such as "processes"; if
+            Earth Engine's answers about bands and grids show that the plan cannot work; if a limit
+            cannot be used; or if both ``overwrite`` and ``extend`` are true.
         DatasetError
             If ``out`` holds the results of another plan, or of other items, or other files, or
             another run is at work in it.
         RunStopped
-            If the run could not go on: credentials, compute budget, a full disk, a cluster without
-            workers, first items that all fail alike; or if it reached ``max_items``, ``until`` or
-            ``max_eecu_hours`` before its end. What is done is kept.
+            If the run could not go on, because of credentials, the compute budget, a full disk, a
+            cluster without workers, or because the first items all failed in the same way; or if
+            it reached ``max_items``, ``until`` or ``max_eecu_hours`` while items were left. What
+            is done is kept, and the same plan can be run again to go on.
         """
         limits = RunLimits(max_items, until, max_eecu_hours)
         check_scheduler()
         if overwrite and extend:
             raise InputError(
-                "overwrite=True begins anew, and extend=True goes on; give one of them"
+                "overwrite=True begins anew, and extend=True goes on; give only one of them"
             )
         run_id, result = uuid.uuid4().hex[:12], Result(Dataset(self.out), self._retry)
         with (
@@ -202,16 +207,17 @@ class Plan:
         return result
 
     def explain(self, *, latency: float = 1.0) -> Explanation:
-        """Return what the plan will ask of Earth Engine, in words and numbers; nothing is sent.
+        """Return what the plan will ask of Earth Engine, in words and numbers. Nothing is sent.
 
-        Its warnings tell what in the function, the items or the arguments makes the plan slower or
-        dearer than it need be, and what to do instead. Numbers are of all items, as if none were
-        done yet. It takes some two seconds for each 100,000 items.
+        Warnings name what in the function, the items or the arguments makes the plan slower or
+        more expensive than it need be, and say what to do instead. The numbers are for all items,
+        as if none were done yet. The call takes about two seconds for each 100,000 items.
 
         Parameters
         ----------
         latency : float
-            Seconds that a request is taken to last, for the time that the run takes.
+            How many seconds each request is assumed to take, when the duration of the run is
+            reckoned.
 
         Returns
         -------
@@ -230,33 +236,40 @@ class Plan:
         return explanation(self.task, self.items, self.options, self.verb, latency)
 
     def estimate(self, n: int = 20, *, progress: bool | Listener = False) -> Estimate:
-        """Do a few items as a pilot, and return what all will take in time and compute.
+        """Do a few items as a pilot, and estimate how much time and compute all items will take.
 
-        The pilot's results are kept in ``out``: a run that follows does not fetch them again. Its
-        items are spread over all; where items share requests, some that lie next to each other
-        do. Where the plan leaves open which endpoint is asked, or the ``tile_scale``, five more
-        items are asked for once in each way, to tell which is cheaper; they are not kept.
+        The results of the pilot are kept in ``out``: a run that follows does not fetch them again.
+        The pilot's items are spread evenly over all items; if items share requests, it takes
+        several groups of neighbours instead. If the plan leaves the endpoint or the ``tile_scale``
+        open, five more items are then fetched once with each choice, to find out which is cheaper;
+        their results are not kept.
 
         Parameters
         ----------
         n : int
-            Items of the pilot.
+            How many items the pilot does.
         progress : bool or callable
-            As of :meth:`run`.
+            As for :meth:`run`.
+
+        Returns
+        -------
+        Estimate
+            ``print`` shows it; its attributes are the numbers.
 
         Raises
         ------
         InputError
-            If ``n`` is no number of items, or all items are done already; and as :meth:`run`.
+            If ``n`` is not a whole number of 1 or more, or all items are done already; and as for
+            :meth:`run`.
         DatasetError, RunStopped
-            As :meth:`run`.
+            As for :meth:`run`.
 
         Examples
         --------
         >>> print(plan.estimate())  # doctest: +SKIP
         """
         if not is_count(n):
-            raise InputError(f"n is a number of items, from 1; got {n!r}")
+            raise InputError(f"n is a whole number of items, 1 or more; got {n!r}")
         check_scheduler()
         run_id = "pilot"
         with (
@@ -277,23 +290,26 @@ class Plan:
         return found
 
     def bag(self) -> db.Bag:
-        """Return a lazy bag of manifest rows, as dictionaries; computing it does the work.
+        """Return a lazy Dask bag that does the work when it is computed.
 
-        When this is called, the items are written to ``out``, and the requests that come before the
-        first item are sent: for the bands, and the grid where it is needed, of a table's image or
-        of one that all chips share. Chips of images that depend on the item need none.
+        Its elements are rows of the manifest, as dictionaries, one for each item.
 
-        Dask computes the bag, and what is made of it, on the current ``distributed.Client``, or
-        else by threads. Its scheduler "processes" is refused, as each of its processes would send
-        as many requests as the whole quota allows. What a process holds for the bag (threads,
-        connections) is given up a few seconds after its last partition. If there is a client when
-        this is called, its dashboard shows the bag, as waiting until it is computed. While a bag
-        is computed, the folder is not guarded against other runs: start none in it.
+        This call itself writes the items to ``out``, and sends the requests that come before the
+        first item: they ask for the bands, and if needed the grid, of a table's image or of an
+        image that all chips share. Chips whose images depend on the item need no such request.
+
+        Dask computes the bag, and whatever is derived from it, on the current
+        ``distributed.Client``, or else on threads. Dask's scheduler "processes" is refused, because
+        each of its processes would send as many requests as the whole quota allows. A process
+        closes the threads and connections that it opened for the bag a few seconds after its last
+        partition. If there is a client when this method is called, its dashboard shows the bag, as
+        waiting until it is computed. Unlike :meth:`run`, a bag that is being computed does not
+        lock the folder: do not start another run in the same folder meanwhile.
 
         Raises
         ------
         InputError, DatasetError, RunStopped
-            As :meth:`run`, when what is asked first shows that the plan cannot work, or ``out``
+            As for :meth:`run`, if the first requests show that the plan cannot work, or ``out``
             holds something else.
         """
         run_id = uuid.uuid4().hex[:12]
@@ -326,7 +342,7 @@ class Plan:
             )
             raise
         finally:
-            # The folder may be what the run ended for.
+            # The folder itself may be the reason why the run ended.
             with contextlib.suppress(OSError, DatasetError):
                 spec.dataset.note_cost(counter.eecu_s)
         return counter
@@ -337,7 +353,7 @@ class Plan:
             tell(f"note: {words}")
 
     def _beginning(self, spec: RunSpec, before: Progress) -> Beginning:
-        """Return what is told of a run, given what is done before it."""
+        """Return what the scheduler is told of a run that begins with some items done."""
         counts = before.total, before.done, before.failed
         return Beginning(spec.run_id, self.verb, self.out.url, spec.quota, *counts)
 
@@ -347,7 +363,7 @@ class Plan:
         try:
             yield
         except RunStopped:
-            # Before the first item, there is nothing to tell but why.
+            # If no item is done yet, the error says all that there is to say.
             if progress is True and self._progress_so_far(retry_failed=False).done:
                 print(result.summary())
             raise
@@ -380,7 +396,7 @@ class Plan:
             policy=self.options.retry,
             ceiling=self.options.ceiling,
             verb=self.verb,
-            map_share=share_of(len(self.items)),
+            map_fraction=fraction_of(len(self.items)),
             retry_failed=retry_failed,
             resumes=dataset.counts()[OK] > 0,
         )
@@ -393,7 +409,7 @@ class Plan:
         return Progress(plan["count"], counts[OK] + failed, failed, eecu_s=plan.get("eecu_s"))
 
     def _progress_at_end(self, latest: Progress) -> Progress:
-        """Return what is done by the rows that are written, and what was counted of requests."""
+        """Return the progress by the manifest's rows, with the requests that were last counted."""
         counts = {"throttled": latest.throttled, "retries": latest.retries}
         return replace(self._progress_so_far(retry_failed=False), **counts)
 

@@ -1,4 +1,4 @@
-"""Where the real rasters and regions are that a few tests run on, if they are anywhere."""
+"""Finds the real rasters and regions that a few tests need, if this machine has them."""
 
 from __future__ import annotations
 

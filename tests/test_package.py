@@ -1,4 +1,4 @@
-"""What is installed is what is tested, and the two halves do not know each other."""
+"""The installed package is the tested one; modules import only from floors below their own."""
 
 import ast
 import os

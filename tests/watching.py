@@ -1,4 +1,4 @@
-"""Watching what an emulator, or a cluster, has come to."""
+"""Counts the requests that an emulator answered, and waits until a condition holds."""
 
 import time
 

@@ -1,6 +1,6 @@
-"""The doctor: what this machine, the project and Earth Engine do, before the first large run.
+"""The doctor: checks this machine, the project and Earth Engine before the first large run.
 
-In go a project and, if it is not the live service that is to be asked, a url.
-Out come the checks of a checkup, one a question, printed as a table and written as JSON.
-The package's front door and its command import it; nothing else does.
+In go a project and, to ask an emulator instead of the live service, its url.
+Out comes a checkup: one check for each question, which prints as a table and is written as JSON.
+Only ``eedask.doctor`` and the command ``python -m eedask`` use it.
 """

@@ -1,4 +1,4 @@
-"""Small requests of the doctor, and all that is to be seen of their answers."""
+"""Sends the small requests of the doctor, and returns their answers with status and headers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eedask.quota.asking import Asking
 # More requests at once than the 40 that a project may have by default
 # (https://developers.google.com/earth-engine/guides/usage).
 BURST = 80
-# Pixels of the images that are asked for: 4 rows of 6, of one degree or metre each.
+# The pixels that are asked for: 4 rows of 6, each of one unit of the crs (a degree or a metre).
 _GRID = {
     "dimensions": {"width": 6, "height": 4},
     "affineTransform": {"scaleX": 1, "translateX": 0, "scaleY": -1, "translateY": 4},
@@ -29,20 +29,21 @@ _SHOWN = 160
 
 
 class UnexpectedAnswerError(Exception):
-    """A question was answered with something that it has no word for."""
+    """A question was answered with none of the alternatives that it knows."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it came.
+    """An answer of the server, whatever its status.
 
     Attributes
     ----------
     status : int
+        HTTP status.
     headers : mapping of str to str
-        By their names in lower case.
+        Headers by their names in lower case.
     body : bytes
-        Unpacked.
+        The decompressed body.
     """
 
     status: int
@@ -51,7 +52,7 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """Earth Engine's words where it refuses, as they are; else the body's beginning."""
+        """The message of Earth Engine's error; if it is none, the beginning of the body."""
         try:
             return str(json.loads(self.body)["error"]["message"])
         except (ValueError, LookupError, TypeError):
@@ -61,14 +62,14 @@ class Answer:
         return f"HTTP {self.status}: {shown(self.words)}"
 
     def json(self) -> Any:
-        """Return the body as JSON; NaN and the like may stand in it without quotes.
+        """Return the value of the JSON body, in which NaN and infinities may stand unquoted.
 
         Raises
         ------
         UnexpectedAnswerError
             If the request was refused.
         ValueError
-            If the body is no JSON.
+            If the body is not JSON.
         """
         return json.loads(self.content())
 
@@ -86,18 +87,18 @@ class Answer:
 
 
 class Asker:
-    """Asks one endpoint, with requests that take a slot of the project's quota each.
+    """Asks one endpoint. Each request takes a slot of the project's quota.
 
     Parameters
     ----------
     endpoint : Endpoint
     asking : Asking
-        For that endpoint.
+        Sends requests to this endpoint.
 
     Attributes
     ----------
     last : Answer or None
-        To the last request but those of a burst.
+        The last answer, not counting those of a burst; None before the first.
     """
 
     def __init__(self, endpoint: Endpoint, asking: Asking) -> None:
@@ -135,7 +136,7 @@ class Asker:
         return self._look(request, headers)
 
     def burst(self, node: Node) -> list[Answer]:
-        """Ask for a value :data:`BURST` times at once, past the quota that eedask keeps to."""
+        """Ask for a value :data:`BURST` times at once, without waiting for slots of the quota."""
         request = self._request("value:compute", {"expression": encoded(node)})
         with (
             closing(Connection(self._endpoint, connections=BURST)) as connection,
@@ -145,9 +146,9 @@ class Asker:
             return [Answer(*one) for one in found]
 
     def eecu_seconds(self) -> float | None:
-        """Return what all requests so far have cost, in EECU-seconds; None if that is not told.
+        """Return what all requests so far have cost, in EECU-seconds, without those of a burst.
 
-        A burst is not counted.
+        None if Earth Engine does not tell.
         """
         try:
             return costs_of(self.cost().content(), 1)[0] if self._profiles else None
@@ -155,7 +156,7 @@ class Asker:
             return None
 
     def cost(self) -> Answer:
-        """Ask what all requests so far that were given a profile have cost."""
+        """Ask what the requests so far have cost whose answers named a profile."""
         return self._look(cost_request(self._endpoint, [self._profiles]))
 
     def _look(self, request: Request, headers: Mapping[str, str] | None = None) -> Answer:
@@ -172,6 +173,6 @@ def encoded(node: Node) -> Encoded:
 
 
 def shown(text: str) -> str:
-    """Return the beginning of words from outside, safe to print on one line."""
+    """Return the beginning of a text from outside as one line that is safe to print."""
     line = printable(text)
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"

@@ -1,4 +1,4 @@
-"""What the doctor found: one check a question, as a table, as HTML and as JSON."""
+"""The result of the doctor: a check for each question, shown as a table, as HTML or as JSON."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Literal, get_args
 
 State = Literal["ok", "mend", "report", "open"]
 
-# Columns of a terminal, and of the cells of a row, which have two spaces between them. What to do,
-# which is nothing for most questions, stands below the row.
+# Characters of a line, and of the cells of a row, which have two spaces between them. Advice, which
+# most questions have none of, stands below the row.
 _WIDTH, _CELLS = 80, (33, 27, 16)
 _MOST_NAMED = 6
 _TITLES = ("question", "answer", "eedask assumes", "what to do")
@@ -27,19 +27,22 @@ class Check:
     Attributes
     ----------
     name : str
-        For programs: "clock", "crs_code" …
+        A short name for programs, such as "clock" or "crs_code".
     question : str
+        What was asked, in a few words.
     answer : str
         What was found, on one line.
     state : {"ok", "mend", "report", "open"}
-        "mend": a run would fail of it. "report": an answer that nobody had foreseen, which
-        eedask's developers want to hear of. "open": not asked, or without an answer.
+        "ok": nothing has to be done. "mend": a run would fail because of it. "report": Earth Engine
+        answered something that eedask does not know, which its developers want to hear of.
+        "open": it was not asked, or not answered.
     assumes : str
-        What eedask relies on; empty if on nothing.
+        What eedask relies on; empty if it relies on nothing.
     advice : str
-        What to do; empty for nothing.
+        What the user should do; empty if nothing.
     is_reading : bool
-        Whether it is about what Earth Engine does, and not about this machine or the project.
+        Whether the question is about what Earth Engine does (a reading of the emulator), and not
+        about this machine or the project.
     """
 
     name: str
@@ -69,7 +72,7 @@ class Checkup:
     ----------
     project : str
     url : str
-        Of the endpoint that was asked how Earth Engine behaves.
+        The address that was asked how Earth Engine behaves.
     checks : tuple of Check
         This machine and the project come first, then what Earth Engine does.
     eecu_seconds : float or None
@@ -83,19 +86,19 @@ class Checkup:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing must be mended before a run."""
+        """True if nothing must be mended before a run: no check has the state "mend"."""
         return all(check.state != "mend" for check in self.checks)
 
     @property
     def readings(self) -> dict[str, str]:
-        """What Earth Engine does, by name, as ``Emulator(readings=…)`` takes it.
+        """What Earth Engine does, by the name of the reading, as ``Emulator(readings=…)`` takes it.
 
-        Without what was not told, or was told in words that nobody had foreseen.
+        Questions that were not answered, or answered with something unknown, are left out.
         """
         return {c.name: c.answer for c in self.checks if c.is_reading and c.state == "ok"}
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Write everything, with ``ok`` and ``readings``, to a file."""
+        """Write the checkup to a JSON file: its attributes, ``ok`` and ``readings``."""
         found = {"ok": self.ok, **asdict(self), "readings": self.readings}
         Path(path).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -141,7 +144,7 @@ class Checkup:
 
 
 def _row(cells: Sequence[str]) -> list[str]:
-    """Return the lines of a row, whose cells are wrapped; what to do follows after an arrow."""
+    """Return the lines of a row with wrapped cells; the advice follows after an arrow."""
     *cells, advice = cells
     columns = [textwrap.wrap(cell, width) for cell, width in zip(cells, _CELLS, strict=True)]
     height = max(map(len, columns))

@@ -1,4 +1,4 @@
-"""The doctor: asks everything that can be asked before a run, one question after another."""
+"""The function ``eedask.doctor``, which makes all checks one after the other."""
 
 from __future__ import annotations
 
@@ -34,23 +34,24 @@ def doctor(
 ) -> Checkup:
     """Check what a run needs, and ask Earth Engine what its documentation does not tell.
 
-    Some forty small requests are sent, which take slots of the project's quota like all others.
-    First come this machine, the cluster, the credentials and the project, then questions about
-    Earth Engine itself: the readings, which the emulator can be set to.
+    It sends some forty small requests, which count against the project's quota like all others.
+    The first checks are about this machine, the cluster, the credentials and the project. Then come
+    questions about Earth Engine itself: the readings, which the emulator can be set to.
 
     Parameters
     ----------
     project : str, optional
         The Earth Engine project; by default that of ``ee.Initialize``.
     url : str, optional
-        Where to ask in place of Earth Engine, for instance an emulator. By default what
-        ``ee.Initialize`` was given. Credentials are sent to Earth Engine, and to the url that
-        ``ee.Initialize`` was given them for.
+        The address to ask, for instance an emulator's. When not given, it is the address that
+        ``ee.Initialize`` was given, or else Earth Engine's. Credentials are sent only to Earth
+        Engine, and to the url for which ``ee.Initialize`` was given them.
     client : distributed.Client, optional
-        Of the cluster whose versions are compared to those here; by default the current one.
+        The client of a cluster whose versions of packages are compared with those here; the
+        current client when not given.
     burst : bool
-        Whether to send 80 requests at once as well, which is more than the default quota allows:
-        what refusals look like is to be seen only of refusals. Other runs of the project feel it.
+        Whether to send 80 requests at once as well, more than the default quota allows, to see what
+        Earth Engine's refusals look like. It slows down other runs of the project.
     deadline : float
         Seconds that one request may take.
     json : path, optional
@@ -59,8 +60,8 @@ def doctor(
     Returns
     -------
     Checkup
-        Prints as a table. ``ok`` is whether nothing must be mended before a run; ``readings`` are
-        what Earth Engine does, as ``Emulator(readings=…)`` takes it.
+        ``print`` shows it as a table. ``ok`` is True if nothing must be mended before a run.
+        ``readings`` is what Earth Engine does, as ``Emulator(readings=…)`` takes it.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def doctor(
 
 
 def _endpoint(project: str | None, url: str | None, deadline: float) -> Endpoint:
-    """Return where to ask. Credentials go to no other service than they are for."""
+    """Return where to ask. Credentials go only to the service that they are meant for."""
     url = None if url is None else url.rstrip("/")
     if _state.get_state().initialized:
         own = endpoint_of_client(deadline=deadline)
@@ -118,7 +119,7 @@ def _checkup(endpoint: Endpoint, client: distributed.Client | None, burst: bool)
 
 
 def _of_project(endpoint: Endpoint, asker: Asker) -> list[Check]:
-    """Return what the smallest requests tell, of the project first."""
+    """Return the checks that the smallest possible requests answer, the project's first."""
     try:
         found = environment.timed(asker)
         config = asker.config()
@@ -153,7 +154,7 @@ def _unasked() -> list[Check]:
 
 
 def _asked(question: Question, asker: Asker, burst: bool) -> Check:
-    """Return the answer to a question; whatever it is, the next one can be asked."""
+    """Ask a question and return its check. No error is raised, so the next one can be asked."""
 
     def check(answer: str, state: State = "ok", advice: str = "") -> Check:
         return Check(
@@ -169,6 +170,6 @@ def _asked(question: Question, asker: Asker, burst: bool) -> Check:
     except EedaskError as error:
         return check(f"no answer: {shown(str(error))}", "open", _AGAIN)
     except Exception as error:
-        # What reading an answer of unknown form raises cannot be listed.
+        # Reading an answer of unknown form may raise any error.
         return check(f"something else: {asker.last} ({type(error).__name__})", "report", _REPORT)
     return check(answer, advice=question.advice.get(answer, ""))

@@ -27,14 +27,14 @@ from eedask.errors import AuthorizationError, EedaskError
 
 # Seconds. Google refuses tokens that are signed with a time which is wrong by minutes.
 _MOST_WRONG_S = 60
-# Requests by which the time that one takes is told; the first opens the connection.
+# Number of requests from which latency is measured. The first one opens the connection.
 _TRIES = 4
-# What must be the same on the workers, or what is sent to them cannot be read there.
+# Packages whose versions must be the same on the workers: otherwise they cannot unpickle tasks.
 _PACKAGES = ("python", "dask", "distributed", "cloudpickle", "eedask")
-# The last is read by OpenSSL itself.
+# Environment variables that name certificates. OpenSSL itself reads the last one.
 _CERTIFICATES = (*BUNDLES, "SSL_CERT_FILE")
 _TAKE_PART = "https://developers.google.com/earth-engine/guides/access tells how to register"
-# Statuses that say no of the account or the project; others may pass.
+# Statuses with which Earth Engine refuses the account or the project. Others may pass.
 _REFUSED = (400, 401, 403, 404)
 _RESTRICTED = "parallelism_restricted=true"
 _KINDS = {
@@ -46,7 +46,7 @@ _KINDS = {
 
 
 def certificates() -> Check:
-    """Look whether the certificates that the environment names are there."""
+    """Check that the files of certificates that environment variables name exist."""
     named = {name: path for name in _CERTIFICATES if (path := os.environ.get(name))}
     lost = [name for name, path in named.items() if not Path(path).exists()]
     return Check(
@@ -60,7 +60,7 @@ def certificates() -> Check:
 
 
 def proxy(url: str) -> Check:
-    """Tell the proxy that requests to a url take; without its password."""
+    """Report which proxy requests to a url go through, without its user and password."""
     found = select_proxy(url, get_environ_proxies(url, no_proxy=None))
     answer = "none"
     if found is not None:
@@ -70,7 +70,7 @@ def proxy(url: str) -> Check:
 
 
 def credentials(endpoint: Endpoint) -> Check:
-    """Look for credentials, and ask for a token."""
+    """Check that there are credentials, and that an access token can be had with them."""
 
     def check(answer: str, advice: str = "") -> Check:
         state: State = "mend" if advice else "ok"
@@ -107,16 +107,16 @@ def _module(found: sources.Found) -> str:
 
 @dataclass(frozen=True)
 class Timed:
-    """The smallest request, sent some times.
+    """The answer to the smallest possible request, which was sent several times, and its latency.
 
     Attributes
     ----------
     answer : Answer
-        The last one.
+        The last answer.
     asked : float
         Seconds since 1970 in the middle of the last exchange.
     first, others : float
-        Milliseconds for the first exchange, with a new connection, and for one of the others.
+        Milliseconds of the first exchange, which opened a connection, and the median of the others.
     """
 
     answer: Answer
@@ -126,7 +126,7 @@ class Timed:
 
 
 def timed(asker: Asker) -> Timed:
-    """Send the smallest request some times.
+    """Send the smallest possible request several times, and measure how long the answers take.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def timed(asker: Asker) -> Timed:
 
 
 def latency(name: str, found: Timed) -> Check:
-    """Tell how long the smallest request takes at an endpoint of this name."""
+    """Report how long the smallest request takes at the endpoint of this name."""
     return Check(
         f"latency of {name}",
         f"Latency of the {name} endpoint",
@@ -152,19 +152,19 @@ def latency(name: str, found: Timed) -> Check:
 
 
 def no_latency(name: str, error: EedaskError) -> Check:
-    """Tell that an endpoint did not answer, which runs on another one do not need."""
+    """Report that an endpoint did not answer; runs on the other endpoint do not need it."""
     return Check(f"latency of {name}", f"Latency of the {name} endpoint", shown(str(error)), "open")
 
 
 def unreached(error: EedaskError) -> Check:
-    """Tell that no answer came to the smallest request."""
+    """Report that the smallest request was not answered."""
     advice = "look at the network, the proxy and the url"
     answer = shown(str(error))
     return Check("project", "Project", answer, "mend", "registered", advice)
 
 
 def registration(found: Timed, config: Answer) -> Check:
-    """Tell whether the project is registered, or in Earth Engine's words why not."""
+    """Report whether the project is registered; if not, with Earth Engine's own words."""
 
     def check(answer: str, state: State = "ok", advice: str = "") -> Check:
         return Check("project", "Project", shown(answer), state, "registered", advice)
@@ -190,7 +190,7 @@ def _is_one(answer: Answer) -> bool:
 
 
 def quota(found: Timed, config: Answer) -> Check:
-    """Tell what headers and the project's settings say of the quota."""
+    """Report what the headers of an answer and the project's settings say about the quota."""
     told = [f"{k}: {v}" for k, v in found.answer.headers.items() if "quota" in k or "limit" in k]
     told += [f"{key}: {value}" for key, value in _settings(config).items() if "oncurrent" in key]
     is_restricted = any(_RESTRICTED in one for one in told)
@@ -205,16 +205,16 @@ def quota(found: Timed, config: Answer) -> Check:
 
 
 def _settings(config: Answer) -> Mapping[str, Any]:
-    """Return the project's settings; none if they are not told, which some roles may not ask."""
+    """Return the project's settings; empty if the account has no permission to ask for them."""
     try:
         return dict(config.json())
     except Exception:
-        # Whatever is told instead, the smallest request tells whether the project is registered.
+        # Settings are not needed: the smallest request shows whether the project is registered.
         return {}
 
 
 def clock(found: Timed) -> Check:
-    """Compare this machine's clock to the date of an answer."""
+    """Compare this machine's clock with the date in the headers of an answer."""
     question, assumes = "Clock of this machine", f"{_MOST_WRONG_S} s at most"
     try:
         there = parsedate_to_datetime(found.answer.headers["date"]).timestamp()
@@ -230,7 +230,7 @@ def clock(found: Timed) -> Check:
 
 
 def workers(client: distributed.Client | None) -> Check:
-    """Compare the versions on a cluster's scheduler and workers to those here."""
+    """Compare the versions of packages on a cluster's scheduler and workers with those here."""
     question, assumes = "Versions on workers", "as here"
     if client is None:
         return Check("workers", question, "no Dask client", "open", assumes)
@@ -245,12 +245,12 @@ def workers(client: distributed.Client | None) -> Check:
 
 
 def differences(versions: Mapping[str, Any]) -> list[str]:
-    """Return which versions of a cluster are others than here, in words.
+    """Return in words which versions on a cluster differ from those here.
 
     Parameters
     ----------
     versions : mapping
-        As ``Client.get_versions`` gives them.
+        As ``Client.get_versions`` returns them.
     """
     here = _versions(versions["client"])
     others = [_versions(versions["scheduler"]), *map(_versions, versions["workers"].values())]
@@ -264,6 +264,6 @@ def differences(versions: Mapping[str, Any]) -> list[str]:
 
 
 def _versions(where: Mapping[str, Any]) -> dict[str, str]:
-    """Return the versions of what must be the same, of Python the first two numbers."""
+    """Return the versions of :data:`_PACKAGES`; of Python, only its first two numbers."""
     found = {name: str(where["packages"].get(name)) for name in _PACKAGES}
     return {**found, "python": ".".join(found["python"].split(".")[:2])}

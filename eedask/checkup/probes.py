@@ -1,8 +1,8 @@
-"""The small requests that tell what Earth Engine does where its documentation is silent.
+"""Small requests that find out what Earth Engine does where its documentation does not say.
 
-Each function asks one thing and returns the answer in one word, which is one of those that
+Each function asks one question and returns the answer as one of the alternatives that
 :mod:`eedask.checkup.questions` lists. For any other answer it raises
-:class:`~eedask.checkup.asking.UnexpectedAnswerError`, or whatever reading it raises.
+:class:`~eedask.checkup.asking.UnexpectedAnswerError`, or whatever error reading the answer raises.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from eedask.pixels.formats.geotiff_tags import tags_of
 
 _NODATA_TAG = 42113
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Of a PNG: the byte of the header that says what a pixel is made of, and its value for RGBA.
+# In a PNG: the position of the byte that states the colour type, and its value for RGBA.
 _PNG_COLOUR, _RGBA = 25, 6
 _ODD_NAME = "an odd name"
 _COUNT, _PAGE = 20, 9
@@ -67,7 +67,7 @@ def _many() -> Node:
 
 
 def null_properties(asker: Asker) -> str:
-    """Copy a property that is missing."""
+    """Ask whether copying a property that is missing gives a null property, or none."""
     copied = call(
         "Element.copyProperties",
         destination=_feature({"a": 1}),
@@ -79,7 +79,7 @@ def null_properties(asker: Asker) -> str:
 
 
 def capacity(asker: Asker) -> str:
-    """Ask for an array that needs more memory than any request may use."""
+    """Ask how a request ends that needs more memory than any request may use."""
     array = call("Array.identity", size=constant(_SIDE))
     heavy = call("Array.repeat", array=array, axis=constant(0), copies=constant(_COPIES))
     try:
@@ -88,7 +88,7 @@ def capacity(asker: Asker) -> str:
         if error.cause == "time":
             return "silence"
         raise
-    # Other words of a 400 are about the request, not about what it needs.
+    # An error 400 with other words is about the request itself, not about what it needs.
     is_lack = re.search("memory|capacity|timed out|deadline", answer.words, re.IGNORECASE)
     if answer.status not in (400, 503, 504) or not is_lack:
         raise UnexpectedAnswerError(str(answer))
@@ -96,7 +96,7 @@ def capacity(asker: Asker) -> str:
 
 
 def argument_names(asker: Asker) -> str:
-    """Map a function whose argument's name has spaces."""
+    """Ask whether the argument of a mapped function may have a name with spaces."""
     graph = Graph()
     added = call("Number.add", left=argument(_ODD_NAME), right=constant(1))
     function = graph.function([_ODD_NAME], added)
@@ -106,7 +106,7 @@ def argument_names(asker: Asker) -> str:
 
 
 def _taken(answer: Answer, taken: str, refused: str, about: str) -> str:
-    """Return one word for status 200, and another for a 400 whose words are about the matter."""
+    """Return ``taken`` for status 200, and ``refused`` for an error 400 that matches ``about``."""
     if answer.status == 400 and re.search(about, answer.words, re.IGNORECASE):
         return refused
     answer.content()
@@ -114,12 +114,12 @@ def _taken(answer: Answer, taken: str, refused: str, about: str) -> str:
 
 
 def crs_code(asker: Asker) -> str:
-    """Ask for pixels in a crs of ESRI's."""
+    """Ask whether pixels can be had in a crs with a code of another authority than EPSG."""
     return _taken(asker.pixels(_image(1), "NPY", "ESRI:54009"), "any", "epsg", "crs|ESRI")
 
 
 def geotiff_nodata(asker: Asker) -> str:
-    """Look for the nodata tag of a GeoTIFF without masked pixels, and of one with some."""
+    """Ask whether a GeoTIFF states nodata: if it has masked pixels, always, or never."""
     whole = call("Image.toUint16", value=_image(7))
     stated = [
         _NODATA_TAG in tags_of(asker.pixels(image, "GEO_TIFF").content())
@@ -131,33 +131,33 @@ def geotiff_nodata(asker: Asker) -> str:
 
 
 def geotiff_types(asker: Asker) -> str:
-    """Ask for a GeoTIFF of a band of bytes and one of floats."""
+    """Ask whether a GeoTIFF of a band of bytes and one of floats is refused, or given one type."""
     byte, real = call("Image.toUint8", value=_image(7)), call("Image.toFloat", value=_image(0.5))
     both = call("Image.addBands", dstImg=byte, srcImg=real)
     return _taken(asker.pixels(both, "GEO_TIFF"), "promoted", "refused", "type")
 
 
 def npy_masked(asker: Asker) -> str:
-    """Look at the masked pixels of an NPY."""
+    """Ask whether masked pixels of an NPY file are 0."""
     array = np.load(io.BytesIO(asker.pixels(_half(7), "NPY").content()))
     return "any" if array[array.dtype.names[0]][:, :3].any() else "zero"
 
 
 def picture_bands(asker: Asker) -> str:
-    """Ask for a PNG of a band of uint16."""
+    """Ask whether a PNG of a band of uint16 is refused, or its values are cut to 8 bits."""
     wide = call("Image.toUint16", value=_image(1000))
     about = "type|byte|8.bit|uint|visuali[sz]|range"
     return _taken(asker.pixels(wide, "PNG"), "clipped", "refused", about)
 
 
 def feature_members(asker: Asker) -> str:
-    """Ask for a feature without geometry and properties."""
+    """Ask whether a feature without geometry has the member ``geometry``, as null, or lacks it."""
     (bare,) = asker.value(_collection(_feature({}))).json()["result"]["features"]
     return "null" if "geometry" in bare else "absent"
 
 
 def percentiles(asker: Asker) -> str:
-    """Ask for a median that is 0 if pixels count by their masks, and else 1."""
+    """Ask whether pixels count by their masks in a median: it is 0 if they do, and else 1."""
     # One fifth of the square is 0; the rest is 1, and counts for a hundredth.
     east = _east_of(1)
     faint = call(
@@ -182,7 +182,7 @@ def percentiles(asker: Asker) -> str:
 
 
 def png_alpha(asker: Asker) -> str:
-    """Ask for a PNG without masked pixels."""
+    """Ask whether a PNG without masked pixels has alpha."""
     body = asker.pixels(call("Image.toUint8", value=_image(7)), "PNG").content()
     if not body.startswith(_PNG):
         raise UnexpectedAnswerError(f"a file that begins with {body[:8]!r}")
@@ -190,7 +190,10 @@ def png_alpha(asker: Asker) -> str:
 
 
 def feature_order(asker: Asker) -> str:
-    """Ask for features in a known order, page by page, as pages may be short."""
+    """Ask whether features come back in the order of the collection.
+
+    All pages are read, as a page may have fewer features than were asked for.
+    """
     found: list[int] = []
     token: dict[str, str] | None = {}
     while token is not None:
@@ -205,14 +208,14 @@ def feature_order(asker: Asker) -> str:
 
 
 def extra_properties(asker: Asker) -> str:
-    """Ask for a feature with one property."""
+    """Ask whether a feature comes back with properties or members that it was not given."""
     (one,) = asker.value(_collection(_feature({"a": 1}))).json()["result"]["features"]
     extra = one["properties"].keys() - {"a"} or one.keys() - _MEMBERS
     return "some" if extra else "none"
 
 
 def region_outputs(asker: Asker) -> str:
-    """Reduce the one band of an image over a region, by two reducers combined."""
+    """Ask what reduceRegions calls the values of two combined reducers of one band."""
     both = call(
         "Reducer.combine",
         reducer1=call("Reducer.mean"),
@@ -236,7 +239,7 @@ def region_outputs(asker: Asker) -> str:
 
 
 def pages(asker: Asker) -> str:
-    """Ask for a page of fewer features than there are."""
+    """Ask whether a page has as many features as were asked for, if there are more."""
     page = asker.features(_many(), pageSize=_PAGE).json()
     return "full" if len(page.get("features", [])) == _PAGE else "short"
 
@@ -252,7 +255,7 @@ def _result(answer: Answer) -> str:
 
 
 def non_finite(asker: Asker) -> str:
-    """Ask for the square root of -1."""
+    """Ask how NaN, here the square root of -1, is written in JSON."""
     return _word(
         _result(asker.value(call("Number.sqrt", input=constant(-1)))),
         {'"NaN"': "strings", "NaN": "bare", "null": "null"},
@@ -260,7 +263,7 @@ def non_finite(asker: Asker) -> str:
 
 
 def whole_numbers(asker: Asker) -> str:
-    """Ask for 3.5 times 2."""
+    """Ask how a float that is a whole number, here 3.5 times 2, is written in JSON."""
     seven = call("Number.multiply", left=constant(3.5), right=constant(2))
     return _word(_result(asker.value(seven)), {"7": "integers", "7.0": "doubles"})
 
@@ -272,7 +275,7 @@ def _word(text: str, words: dict[str, str]) -> str:
 
 
 def error_texts(asker: Asker) -> str:
-    """Ask for an image that does not exist."""
+    """Ask whether the message of an error is plain, or has a prefix or a request id."""
     missing = f"projects/earthengine-public/assets/{'eedask-asks-for-what-is-not-there-' * 3}"
     answer = asker.value(call("Image.load", id=constant(missing)))
     if answer.status == 200:
@@ -283,7 +286,7 @@ def error_texts(asker: Asker) -> str:
 
 
 def retry_after(asker: Asker) -> str:
-    """Ask for more at once than the quota allows."""
+    """Ask what Retry-After holds in refusals, by more requests at once than the quota allows."""
     square = call("Number.multiply", left=constant(2), right=constant(2))
     for answer in asker.burst(square):
         if answer.status in (429, 503):
@@ -293,13 +296,13 @@ def retry_after(asker: Asker) -> str:
 
 
 def keep_alive(asker: Asker) -> str:
-    """Look whether a connection stays open after an answer."""
+    """Ask whether a connection stays open after an answer."""
     closed = asker.config().headers.get("connection", "").lower() == "close"
     return "closed" if closed else "kept"
 
 
 def gzip(asker: Asker) -> str:
-    """Ask for a long text, with and without "gzip" in the user agent."""
+    """Ask whether answers are compressed, and whether that takes "gzip" in the user agent."""
     long = constant("x" * 5000)
     answer = asker.value(long, {"User-Agent": "eedask"})
     if answer.headers.get("content-encoding") == "gzip":
@@ -311,7 +314,7 @@ def gzip(asker: Asker) -> str:
 
 
 def profiles(asker: Asker) -> str:
-    """Ask what the requests so far have cost."""
+    """Ask whether Earth Engine tells what requests have cost."""
     if PROFILE not in asker.value(constant(1)).headers:
         return "absent"
     answer = asker.cost()

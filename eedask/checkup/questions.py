@@ -1,7 +1,8 @@
-"""What Earth Engine's documentation leaves open, and what eedask assumes of it.
+"""The questions that Earth Engine's documentation leaves open, and what eedask assumes of each.
 
-Each question has the name of the emulator's reading, and its alternatives in the same order, so
-that what the live service answers can be set there (``Emulator(readings=checkup.readings)``).
+Each question has the name of a reading of the emulator, and the same alternatives in the same
+order. So the emulator can be set to what the live service answers
+(``Emulator(readings=checkup.readings)``).
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from dataclasses import dataclass, field
 from eedask.checkup import probes
 from eedask.checkup.asking import Asker
 
-# What eedask assumes where each alternative gives the same values.
+# What eedask assumes of questions whose alternatives, two or more, all give the same results.
 _EITHER, _ANY = "either", "any of these"
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing that only the service itself can tell.
+    """A question about Earth Engine that only the service itself can answer.
 
     Attributes
     ----------
     name : str
-        That of the function of :mod:`eedask.checkup.probes` which asks it.
+        The name of the function of :mod:`eedask.checkup.probes` that asks it.
     about : str
         What is asked, in a few words.
     alternatives : tuple of str
@@ -31,9 +32,9 @@ class Question:
     assumes : str
         What eedask relies on.
     advice : mapping of str to str
-        What to do about an answer; nothing about those that are not named.
+        What the user should do, by answer; answers that need no action are left out.
     needs_burst : bool
-        Whether only more requests at once than the quota allows can tell.
+        Whether it takes more requests at once than the quota allows to find out.
     """
 
     name: str

@@ -40,13 +40,14 @@ _AGAIN_S = 1.0
 
 @dataclass(frozen=True)
 class Owner:
-    """Who runs.
+    """The process that holds a folder's lock, as the lock's file names it.
 
     Attributes
     ----------
     user, host : str
-        As people know them.
+        Names of the user and the machine, for the message to other users.
     pid : int
+        The process's number.
     machine : str
         Tells machines, and containers of one, apart: process numbers mean something within it.
     verb : str
@@ -73,7 +74,7 @@ class Owner:
 
 @contextlib.contextmanager
 def one_run(folder: Folder, verb: str, lost: Callable[[str], None]) -> Iterator[None]:
-    """Hold the folder's lock.
+    """Hold the folder's lock while the context lasts, so that no other run fills the folder.
 
     Parameters
     ----------

@@ -37,11 +37,12 @@ _TOKENS_TRIED = 3
 _PIECE = 1 << 18
 # The most bytes that are read of an answer with an error, which is only a message.
 _MOST_OF_REFUSAL = 1 << 20
-# `json.dumps` with these options would make a new encoder for each call. NaN is no JSON.
+# `json.dumps` with these options would make a new encoder for each call. NaN is not valid JSON.
 _to_json = json.JSONEncoder(allow_nan=False).encode
 # https://developers.google.com/earth-engine/guides/noncommercial_tiers
 _QUOTA_STATUS, _RESTRICTED = "x-earth-engine-quota-status", "parallelism_restricted=true"
-# By which the ``ee`` client asks for the cost of a request, and is told where that is found.
+# The header of a request that asks for its cost, and that of the answer with the id of its profile,
+# as the ``ee`` client uses them.
 _PROFILING, PROFILE = "X-Earth-Engine-Computation-Profiling", "x-earth-engine-computation-profile"
 
 
@@ -59,7 +60,7 @@ class Connection:
     connections : int
         The most that are open at once. A request beyond them waits until one is free.
     on_restricted : callable, optional
-        Called for each answer that says that the project's compute quota is used up.
+        Called for each answer whose headers say that the project's compute quota is used up.
     """
 
     def __init__(
@@ -94,9 +95,9 @@ class Connection:
         Raises
         ------
         RequestError
-            For anything but a whole answer with status 200.
+            If there is no complete answer with status 200.
         SizeError
-            If the request is longer than Earth Engine takes; nothing was sent.
+            If the request is longer than Earth Engine accepts; nothing was sent.
         """
         while True:
             bearer = self._bearer
@@ -125,9 +126,9 @@ class Connection:
         raise AssertionError("the last exchange returns or raises")
 
     def _gave_way(self, refused: Bearer | None, refusal: str) -> bool:
-        """Put other credentials in the place of refused ones; return whether there are others.
+        """Replace refused credentials by others; return whether there are others.
 
-        Of several threads that are refused at once, the first does it for all.
+        If several threads are refused at once, the first one does it for all of them.
         """
         with self._lock:
             if self._bearer is not refused:
@@ -178,7 +179,7 @@ class Connection:
         Raises
         ------
         RequestError
-            If no whole answer came; a refusal is an answer.
+            If no complete answer came. An answer with an error status is returned, not raised.
         """
         with self._faults():
             token = self._bearer.token(refused=None) if self._bearer is not None else None
@@ -266,9 +267,10 @@ class Connection:
 
 
 def _is_about_account(error: AuthorizationError) -> bool:
-    """Whether the account was refused, by Earth Engine or by its token server.
+    """Return whether an account was refused, by Earth Engine or by its token server.
 
-    The other errors of the class are that there is no account, or no trusted certificate.
+    Other errors of this class say that there are no credentials, or that the server's certificate
+    is not trusted.
     """
     is_refused_token = isinstance(error.__cause__, GoogleAuthError)
     return error.status in (401, 403) or is_refused_token
@@ -298,7 +300,8 @@ def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
             response.release_conn()
     if held > most and response.status == 200:
         raise TransientError(
-            f"the answer is longer than {most} bytes, the most that what was asked can have"
+            f"the answer is longer than {most} bytes, the most that this request can be answered"
+            " with; something between here and Earth Engine may have answered instead"
         )
     return b"".join(pieces)
 
@@ -309,8 +312,8 @@ def _encoded(body: object) -> bytes:
         return _to_json(body).encode()
     except ValueError as error:
         raise InputError(
-            f"the request holds NaN or an infinity, which JSON has no word for ({error}): give the"
-            " expression a number, or None"
+            f"the request holds NaN or an infinity, which JSON cannot express ({error}): replace it"
+            " in the expression, or in the items' columns, by a number or None"
         ) from error
 
 

@@ -90,7 +90,7 @@ def remember(credentials: Credentials) -> str:
 
 
 def auth_of(asked: str | os.PathLike[str] | None, credentials: Credentials) -> str:
-    """Return the ``auth`` of an endpoint.
+    """Return what :attr:`Endpoint.auth` is for a verb's argument ``credentials=``.
 
     Parameters
     ----------
@@ -129,12 +129,12 @@ def find(auth: str, origin: str) -> Found:
     Parameters
     ----------
     auth, origin : str
-        Of the endpoint.
+        As of the endpoint.
 
     Raises
     ------
     AuthorizationError
-        If there are none.
+        If this process has no credentials of that kind.
     TransientError
         If the token server cannot be reached to check them.
     """

@@ -126,8 +126,8 @@ def endpoint_of_client(
     Parameters
     ----------
     name : {"auto", "high-volume", "standard"}
-        Which of Earth Engine's addresses. A url of neither, which the user gave to
-        ``ee.Initialize``, is kept whatever the name.
+        Which of Earth Engine's two addresses. If the user gave ``ee.Initialize`` a url that is
+        neither of them, such as an emulator's, that url is kept whatever the name.
     workload_tag : str, optional
         When not given, the one that the client has.
     deadline : float
@@ -155,8 +155,8 @@ def endpoint_of_client(
 def _url(name: EndpointName, of_client: str | None) -> str:
     """Return the url that requests go to.
 
-    The standard url is what the client has when its user named none, so "auto" takes it for no
-    choice; ``name="standard"`` is how a user chooses it.
+    A client whose user named no url has the standard one. So with "auto" the standard url does not
+    count as the user's choice; a user chooses it by ``name="standard"``.
     """
     if name not in ("auto", *URLS):
         raise InputError(f"endpoint={name!r} is not known; choose one of auto, {', '.join(URLS)}")

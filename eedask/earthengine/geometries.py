@@ -1,4 +1,4 @@
-"""Shapes of shapely as those of the ``ee`` client."""
+"""Converts shapely geometries to geometries of the ``ee`` client."""
 
 from __future__ import annotations
 

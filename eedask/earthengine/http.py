@@ -46,7 +46,7 @@ def open_pool(url: str, connections: int) -> tuple[urllib3.HTTPConnectionPool, s
 
 
 def is_untrusted(error: Exception) -> bool:
-    """Whether an error was caused by a certificate that is not trusted; retrying is no use."""
+    """Return whether an error was caused by an untrusted certificate: a retry would fail too."""
     causes = [*error.args, getattr(error, "original_error", None)]
     return isinstance(error, ssl.SSLCertVerificationError) or any(
         is_untrusted(cause) for cause in causes if isinstance(cause, Exception)
@@ -101,7 +101,7 @@ class _UntilDeadline(io.RawIOBase):
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
-        """Return True: it can be read from. ``BufferedReader`` asks for this."""
+        """Return True, which tells ``io.BufferedReader`` that this object can be read from."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
@@ -132,9 +132,8 @@ def _connection_class(plain: type[Any]) -> type[Any]:
 
     - Headers and body are sent in one piece, which saves a system call and a packet.
     - The timeout that is set when reading begins is for the whole answer, not for each read.
-    - If the server has closed a connection that was kept open, the error says so. It may close it
-      just when a request is sent, and nobody knows whether it got the request: this class does
-      not send it again.
+    - If the server has closed a connection that was kept open for reuse, the error says so. The
+      server may have received the request or not, so this class does not send it again.
     """
 
     class Connection(plain):  # type: ignore[misc]

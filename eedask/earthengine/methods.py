@@ -57,7 +57,7 @@ class Send(Protocol):
     """
 
     def __call__(self, request: Request, check: Callable[[bytes], None] | None = None) -> bytes:
-        """Return the body."""
+        """Send the request and return the body of the answer."""
 
 
 def ask(send: Send, request: Request, read: Callable[[bytes], T]) -> T:

@@ -1,8 +1,8 @@
-"""What requests have cost, in EECU-seconds, where Earth Engine tells.
+"""Asks Earth Engine what requests have cost, in EECU-seconds.
 
-A request whose ``profile`` is set is answered with the id of its profile, and
-``Profile.getProfiles`` tells later what requests with such ids have cost. These are the ways in
-which ``ee.data.profiling`` of the ``ee`` client finds it out
+The answer to a request whose ``profile`` is set has the id of a profile. Later, the algorithm
+``Profile.getProfiles`` returns what the requests with some such ids have cost. The method
+``ee.data.profiling`` of the ``ee`` client uses the same header and algorithm
 (https://developers.google.com/earth-engine/guides/profiler).
 """
 
@@ -14,7 +14,8 @@ from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.methods import compute_value, reading, value_of
 from eedask.earthengine.nodes import Graph, call, constant, listed
 
-# Rows of a profile. Numbers have three decimals, and the sum of few rows is rounded less often.
+# Rows of a profile, which are added up. Each is rounded to three decimals, so one row for all is
+# the most exact.
 _ROWS = 1
 
 

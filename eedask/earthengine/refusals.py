@@ -1,4 +1,4 @@
-"""From Earth Engine's answer with an error to an exception of :mod:`eedask.errors`."""
+"""Turns an answer with an error status into an exception of :mod:`eedask.errors`."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TypeVar
 
 from retry.api import retry_call
@@ -59,10 +60,15 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if not is_count(self.tries):
-            raise InputError(f"a request is tried once or more often; tries={self.tries!r}")
-        times = (self.delay, self.max_delay, *self.jitter, self.backoff)
-        if not all(map(math.isfinite, times)) or min(times) < 0 or self.backoff < 1:
-            raise InputError(f"delays are not negative and backoff is at least 1: {self}")
+            raise InputError(f"tries is a whole number of tries, 1 or more; got {self.tries!r}")
+        jitter = self.jitter if isinstance(self.jitter, Sequence) else ()
+        times = (self.delay, self.max_delay, self.backoff, *jitter)
+        numbers = all(isinstance(one, Real) and math.isfinite(one) for one in times)
+        if not numbers or len(jitter) != 2 or min(times) < 0 or self.backoff < 1:
+            raise InputError(
+                "delay, max_delay and both values of jitter are seconds, 0 or more, and backoff is"
+                f" a factor, 1 or more, all of them finite; got {self}"
+            )
 
 
 @dataclass
@@ -73,7 +79,7 @@ class Attempts:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self) -> None:
-        """Count one more."""
+        """Count one more attempt."""
         with self._lock:
             self.count += 1
 

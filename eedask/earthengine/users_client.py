@@ -1,4 +1,4 @@
-"""What the user told ``ee.Initialize``, or why requests cannot be sent in that way."""
+"""Reads what the user told ``ee.Initialize``; refuses settings that eedask cannot follow."""
 
 from __future__ import annotations
 

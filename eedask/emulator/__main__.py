@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, store: Path) -> None:
-    # The traffic models come first: they are quick to make, and report a wrong option at once.
+    # The models of traffic are made first: that is quick, and reports a wrong option at once.
     clock = time.monotonic  # as event loops have it
     traffic = Traffic(
         options.concurrency,
@@ -68,7 +68,8 @@ def _run(options: argparse.Namespace, store: Path) -> None:
     url = url_of(options.host, sockets[0].getsockname()[1])
     budget = Budget(round(options.memory * 2**20), options.timeout)
     settings = Settings(store, dict(options.mount), options.project, url, budget)
-    # Outside the event loop, which would hear of signals only after what may take minutes.
+    # Signals are handled outside of the event loop while the emulator starts: the loop would notice
+    # them only after that, which may take minutes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.parent_watch:
         end_with_program()

@@ -1,4 +1,4 @@
-"""The errors that the emulator answers in place of a result."""
+"""The errors with which the emulator answers instead of a result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class EarthEngineError(Exception):
 
 
 class NotSupported(EarthEngineError):
-    """A feature of Earth Engine that the emulator does not have: always 400.
+    """A feature of Earth Engine that the emulator does not have; its status is always 400.
 
     ``what`` names the feature.
     """

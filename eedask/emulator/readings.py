@@ -1,10 +1,11 @@
-"""Readings: what Earth Engine's documentation leaves open, and the answers that are plausible.
+"""Readings: questions that Earth Engine's documentation leaves open, with plausible answers.
 
-Where the service cannot be asked, the emulator guesses (``FIDELITY.md``), and a client that is
-right under the guess alone is not right. So each guess that reaches clients is a reading: a name
-with the alternatives that documents and users' reports allow, of which the first is the emulator's
-own. They are set as it starts (``Emulator(readings=…)``, ``--reading NAME=VALUE``) or while it
-runs (``Emulator.set_readings``), and hold for each request that comes from then on.
+The emulator has to guess what the service does where that is not documented (``FIDELITY.md``). A
+client should work whichever guess is right. So each guess that clients can notice is a reading: a
+name with the alternatives that documents and users' reports allow. The emulator behaves as the
+first alternative says, unless another one is set: when it starts (``Emulator(readings=…)``,
+``--reading NAME=VALUE``) or while it runs (``Emulator.set_readings``). A setting holds for each
+request that arrives after it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ALL_OTHER = "all-other"
 
 @dataclass(frozen=True)
 class Reading:
-    """One question that only the live service could answer.
+    """One question that only the live service can answer, and the plausible answers.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Reading:
 
     @property
     def default(self) -> str:
-        """What the emulator does unless it is told otherwise."""
+        """The alternative that holds unless another one is set: the first."""
         return self.alternatives[0]
 
 
@@ -209,12 +210,12 @@ class Readings:
     Parameters
     ----------
     given : mapping of str to str
-        A value for each reading that is not to be the emulator's own.
+        A value for each reading that is not to have its default.
 
     Raises
     ------
     ValueError
-        There is no such reading, or it has no such alternative; the words list what there is.
+        There is no such reading, or it has no such alternative; the message lists those there are.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
@@ -228,7 +229,7 @@ class Readings:
 
     @classmethod
     def parse(cls, spec: Any) -> Readings:
-        """Return the readings that a mapping, a string or None describes.
+        """Return the readings that a mapping or a string describes; the defaults for None.
 
         Parameters
         ----------

@@ -1,6 +1,6 @@
-"""What a plan will take in time and compute, measured on a few of its items.
+"""Estimates how much time and compute a plan will take, by doing a few of its items.
 
-In go a prepared task, its dataset, and what the requests of a pilot run took and cost.
-Out comes an estimate for all items, with the ways in which they could be had for less.
-Plans import it, and nothing else does; it imports runs, and how results are shown.
+In go a prepared task, its dataset, and what the requests of the pilot took and cost.
+Out comes an estimate for all items; it says whether another endpoint or ``tile_scale`` is cheaper.
+Only plans import it. It imports the runs, and from the results how HTML is written.
 """

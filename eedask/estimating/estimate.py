@@ -19,22 +19,24 @@ from eedask.watching.compute_sample import is_worth_asking
 # EECU-hours a month of noncommercial projects, by tier
 # (https://developers.google.com/earth-engine/guides/noncommercial_tiers).
 TIERS = {"community": 150, "contributor": 1_000, "partner": 100_000}
-# Runs take a little longer than the quota's ideal: what benchmarks of whole runs have shown.
+# How many times as long as the quota's ideal a run takes, usually and at most, by benchmarks.
 _USUAL, _SLOW = 1.05, 1.2
 _NOT_TOLD = "not known: Earth Engine does not tell"
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a pilot's requests took, by measurements: each of one partition in one pass.
+    """What the requests of a pilot took.
 
     Attributes
     ----------
     measured : DataFrame
-        Columns ``items``, ``failed`` (of them), ``requests``, ``weight``, ``seconds`` (of all
-        requests, added up), ``nbytes`` and ``eecu_s``, NaN where it was not told.
+        One row for each partition in each pass of the pilot. Columns: ``items``; ``failed``, how
+        many of them failed; ``requests``; ``weight`` of the items, see :class:`Weights`;
+        ``seconds``, ``nbytes`` and ``eecu_s``, each the sum over all requests. ``eecu_s`` is NaN
+        if Earth Engine did not tell it.
     cpu_s : float
-        Seconds that this machine's processors work for a request.
+        Seconds of processor time that a request takes on this machine.
     """
 
     measured: pd.DataFrame
@@ -47,7 +49,7 @@ class Pilot:
         return min(seconds.dropna(), default=0.0)
 
     def line(self, column: str) -> Line | None:
-        """Return what requests take of something; None if it was not told."""
+        """Return how a column grows with requests and weight; None if it is NaN in all rows."""
         known = self.measured[self.measured[column].notna()]
         if known.empty:
             return None
@@ -57,34 +59,37 @@ class Pilot:
 
 @dataclass(frozen=True, repr=False)
 class Estimate:
-    """What a plan will take, measured on a few of its items; ``print`` shows it.
+    """How much time and compute a plan will take, estimated from a few items; ``print`` shows it.
 
-    All numbers are of the whole plan, the items of the pilot included. They take the pilot's items
-    to be like the others, and Earth Engine to be as fast later as it was now. Requests of tables
-    hold up to a hundred times the items of a pilot's. They are taken to cost, and to last, so much
-    each and so much an item, and to last no longer with more items where those of the pilot did
-    not clearly do so. What Earth Engine saves where the regions of a request overlap is not known:
-    the emulator, which reads pixels once that lie close, charges a region of a batch of 500 a third
-    of what it charges one by itself, if each place is in five of them.
+    All numbers are for the whole plan, the items of the pilot included. They assume that the
+    pilot's items are like the others, and that Earth Engine will be as fast as it was in the pilot.
+    A request of a table's run may hold a hundred times the items of a pilot's request. Its cost and
+    its time are taken to be a part for the request and a part for each item; the time to be no
+    longer with more items, unless the pilot's requests clearly showed that it is. What Earth Engine
+    saves where the regions of a request overlap is not known: the emulator, which reads pixels that
+    lie close together once, charges a region of a batch of 500 a third of what it charges a region
+    by itself, if each place is in five of them.
 
     Attributes
     ----------
     verb : str
+        Name of the plan's verb.
     items, pilot, failed : int
-        Items of the plan; items of the pilot, whose results are kept in the dataset; and those of
-        the pilot that failed.
+        Number of items of the plan; of the pilot, whose results are kept in the dataset; and how
+        many of the pilot's items failed.
     requests : Range
+        Number of requests.
     seconds : Range
-        Of the run.
+        Duration of the run.
     nbytes : Range
         Bytes of the answers, unpacked.
     eecu_seconds : Range or None
-        None where Earth Engine does not tell what requests cost.
+        Cost of all requests; None if Earth Engine does not tell what requests cost.
     limited_by : str
-        What the run waits for: the quota, latency, or this machine.
+        What determines the duration of the run: the quota, latency, or this machine.
     ways : tuple of Way
-        What a few items took in ways that the plan leaves open: the other endpoint, a larger
-        ``tile_scale``.
+        What a few items took with each choice that the plan leaves open: each endpoint, and a
+        larger ``tile_scale``.
 
     Examples
     --------
@@ -105,10 +110,10 @@ class Estimate:
 
     @property
     def tier_shares(self) -> dict[str, Range] | None:
-        """The part that the plan takes of each noncommercial tier's month; None if not known.
+        """The part of each noncommercial tier's monthly EECU-hours that the plan uses.
 
-        1 is all of it. The tiers are ``community``, ``contributor`` and ``partner``: 150, 1,000
-        and 100,000 EECU-hours.
+        A range for each of ``community`` (150 EECU-hours a month), ``contributor`` (1,000) and
+        ``partner`` (100,000), where 1 means all of them; None if the cost is not known.
         """
         if self.eecu_seconds is None:
             return None
@@ -116,7 +121,7 @@ class Estimate:
 
     @property
     def cheaper(self) -> str:
-        """Which of the ways is cheaper, in words; empty where there is one only."""
+        """Which of the ``ways`` is cheaper, in words; empty if there are not two to compare."""
         return verdict(self.ways)
 
     def __repr__(self) -> str:
@@ -166,18 +171,19 @@ def estimated(
     pilot: Pilot,
     ways: tuple[Way, ...] = (),
 ) -> Estimate:
-    """Return what all items will take, by what a pilot's took.
+    """Return the estimate for all items, from what the pilot's requests took.
 
     Parameters
     ----------
     verb : str
     items : int
-        Of the plan.
+        Number of items of the plan.
     before : float
-        Requests that come before the first item.
+        Number of requests that come before the first item.
     all_ : Weights
-        Of all items.
+        Requests and weight of all items.
     place : Place
+        Where the run is done, and its quota.
     pilot : Pilot
     ways : tuple of Way
     """
@@ -249,7 +255,7 @@ def _time(
 
 
 def _in(value: Range, units: Mapping[str, float]) -> tuple[Range, str]:
-    """Return a range in the largest unit of which it has one at least, or in the smallest."""
+    """Return a range in the largest unit in which it is 1 or more, else in the smallest unit."""
     fitting = [(name, size) for name, size in units.items() if value.expected >= size]
     name, size = fitting[0] if fitting else list(units.items())[-1]
     return value * (1 / size), name

@@ -1,4 +1,4 @@
-"""Does what an estimate needs: a pilot, and a few items in each way that the plan leaves open."""
+"""Runs a pilot for an estimate, and compares the choices that the plan leaves open."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eedask.run.task import Task
 from eedask.watching.compute import Spent
 from eedask.watching.meter import RequestCounts, sum_of
 
-# Items that are asked for in each of several ways.
+# Number of items that are fetched with each choice.
 _FEW = 5
 _AS_PLANNED = "as planned"
 
@@ -31,19 +31,19 @@ Do = Callable[[RunSpec], Collection[Spent]]
 
 
 def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: Do) -> Estimate:
-    """Return what all items of a dataset will take, by a pilot of some that are not done yet.
+    """Return an estimate for all items of a dataset, by a pilot of some that are not done yet.
 
     Parameters
     ----------
     spec : RunSpec
-        Its task is prepared.
+        What a run of all items would be; its task is prepared.
     options : RunOptions
     before : float
-        Requests that come before the first item.
+        Number of requests that come before the first item.
     count : int
-        Items of the pilot.
+        Number of items of the pilot.
     do : callable
-        Does the items that a spec names in a run of their own; returns what each process spent.
+        Runs the items that a spec's ``only`` names; returns what each process spent.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: 
 
 
 def _compared(spec: RunSpec, options: RunOptions) -> tuple[Way, ...]:
-    """Return what a few items take as planned, and in other ways that are left open."""
+    """Return what a few items take as planned, and with each other choice that is open."""
     task, endpoint = spec.task, spec.task.endpoint
     ways: dict[str, Task] = {_AS_PLANNED: task, **task.ways()}
     if options.endpoint_is_open and endpoint.url in URLS.values():
@@ -82,7 +82,10 @@ def _compared(spec: RunSpec, options: RunOptions) -> tuple[Way, ...]:
 
 
 def _work_of_one(counts: RequestCounts) -> float:
-    """Return the seconds that processors worked for a request, but for the one that imported."""
+    """Return the mean processor time of a request in seconds, without the slowest one.
+
+    The slowest one imported modules, which a run does once.
+    """
     others = counts.requests - 1
     return (counts.cpu_s - counts.most_cpu_s) / others if others else counts.cpu_s
 

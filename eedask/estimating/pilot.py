@@ -1,4 +1,4 @@
-"""Which items a pilot does, so that they stand for all: spread out, and batched as in the run."""
+"""Chooses the items of a pilot so that they represent all: spread out, and batched as in a run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from eedask.run.task import Job, Task
 from eedask.run.undone import undone
 from eedask.watching.compute import Compute, Spent
 
-# Requests of a pilot whose items share requests. Each holds twice as many items as the one before:
-# the cost of a request is told from that of an item where requests have several sizes.
+# Number of requests of a pilot whose items share requests. Each holds twice as many items as the
+# one before: only from requests of several sizes can the cost of a request be told from that of an
+# item.
 _REQUESTS = 4
-# Partitions that are looked into to find what all items weigh.
+# Number of partitions that are read to find out the weight of all items.
 _LOOKED_INTO = 20
 
 Pass = Mapping[int, frozenset[Any]]
@@ -27,14 +28,15 @@ Pass = Mapping[int, frozenset[Any]]
 
 @dataclass(frozen=True)
 class Weights:
-    """What is asked for some items: requests, and the weight by which these share the items.
+    """How much some items ask of Earth Engine.
 
     Attributes
     ----------
     requests : (float, float)
-        At least and at most.
+        Number of requests, at least and at most.
     weight : float
-        In the unit in which the task counts the size of requests: items, or expected pixels.
+        Size of all items together, in the unit in which the task limits the size of a request:
+        items, or expected pixels.
     partitions : int
     jobs : tuple of tuple of Job
         Of some of the partitions, which stand for all.
@@ -50,12 +52,12 @@ class Weights:
 
 
 def weight_of(jobs: Sequence[Job]) -> float:
-    """Return the weight of all items of some jobs."""
+    """Return the weight of the items of some jobs; see :class:`Weights`."""
     return float(sum(getattr(job.laid_out, "weight", len(job.items)) for job in jobs))
 
 
 def weights_of_all(task: Task, dataset: Dataset) -> Weights:
-    """Return what is asked for all items of a dataset, by a look into some of its partitions."""
+    """Return the requests and weight of all items of a dataset, from a sample of its partitions."""
     plan = dataset.plan()
     partitions = plan["partitions"]
     chosen = np.unique(np.linspace(0, partitions - 1, min(partitions, _LOOKED_INTO)).astype(int))
@@ -79,20 +81,21 @@ def weights_of_all(task: Task, dataset: Dataset) -> Weights:
 
 
 def passes_of(task: Task, dataset: Dataset, count: int) -> list[Pass]:
-    """Return which items of each partition are done in each pass of a pilot.
+    """Return which items a pilot does: for each of its passes, the ids by partition.
 
-    Where every item has a request of its own, they are spread out evenly. Where items share
-    requests, those next to each other make a few requests of several sizes; two of one partition
-    are made in different passes, as they would be one.
+    If every item has a request of its own, the pilot's items are spread evenly over all. If items
+    share requests, the pilot makes a few requests of different sizes, each of neighbouring items.
+    Two requests from one partition are put into different passes, because within one pass their
+    items would be joined in one request.
 
     Parameters
     ----------
     task : Task
         Prepared.
     dataset : Dataset
-        Items that are done are passed over.
+        Its items that are done are not chosen.
     count : int
-        Items, at most.
+        The most items of the pilot.
     """
     plan = dataset.plan()
     partitions = plan["partitions"]
@@ -122,14 +125,14 @@ def few_undone(dataset: Dataset, count: int) -> list[WorkItem]:
 
 
 def _sizes(count: int) -> list[int]:
-    """Return the items of each request: about 1, 2, 4, 8 parts of all of them."""
+    """Return how many items each request has, in the proportions 1 : 2 : 4 : 8."""
     parts = 2 ** np.arange(min(_REQUESTS, count))
     ends = np.round(np.cumsum(parts) / parts.sum() * count).astype(int)
     return [size for size in np.diff(ends, prepend=0).tolist() if size]
 
 
 def _next(items: Sequence[WorkItem], start: int, size: int, taken: set[Any]) -> list[Any]:
-    """Return the ids of so many items from a place on, going round at the end."""
+    """Return the ids of ``size`` items from ``start`` on, continuing at the front after the end."""
     order = [*items[start:], *items[:start]]
     return [item.id for item in order if item.id not in taken][:size]
 
@@ -139,14 +142,14 @@ def _undone(dataset: Dataset, number: int) -> list[WorkItem]:
 
 
 class _Undone:
-    """The items of partitions that are not done yet, each partition read once."""
+    """Returns the items of a partition that are not done yet, and reads each partition once."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._known: dict[int, list[WorkItem]] = {}
 
     def __call__(self, number: int) -> list[WorkItem]:
-        """Return those of one partition."""
+        """Return the items of one partition that are not done yet."""
         if number not in self._known:
             self._known[number] = _undone(self._dataset, number)
         return self._known[number]
@@ -155,7 +158,7 @@ class _Undone:
 def measured(
     dataset: Dataset, task: Task, run_id: str, only: Pass, spent: Iterable[Spent]
 ) -> pd.DataFrame:
-    """Return what the requests of a pass took, a row for each partition that had any.
+    """Return what the requests of a pass took: one row for each partition that sent any.
 
     Parameters
     ----------
@@ -163,16 +166,16 @@ def measured(
     task : Task
         Prepared.
     run_id : str
-        Of the pass.
+        The run that did the pass.
     only : mapping of int to frozenset
-        The ids of each partition.
+        The ids that it did, by partition.
     spent : iterable of Spent
-        Of each process.
+        What each process spent.
 
     Returns
     -------
     DataFrame
-        Columns as of :class:`eedask.estimating.estimate.Pilot`, and ``failed``.
+        With the columns of :attr:`eedask.estimating.estimate.Pilot.measured`.
     """
     stats = dataset.stats.frame_of(sorted(only))
     rows = stats[(stats["run"] == run_id) & (stats["requests"] > 0)].set_index("partition")

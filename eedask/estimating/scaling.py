@@ -1,4 +1,4 @@
-"""From what a few requests took to what all of them will take."""
+"""Extrapolates from what a few requests took to what all requests will take."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Half the width of a range, as a part of the value: at least, and where one measurement tells
-# nothing of how much they differ.
+# Half the width of a range, as a part of the value: at least; and if there is only one measurement,
+# which does not show how much measurements differ.
 _LEAST, _UNKNOWN = 0.1, 0.5
-# Weights of requests that differ by a smaller part are taken for the same.
+# Requests count as equally heavy if their weights differ by less than this part.
 _SAME = 0.01
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number that is estimated.
+    """An estimated number, with its uncertainty.
 
     Attributes
     ----------
     low, expected, high : float
-        The real number lies between low and high some 19 times of 20, if the items of the pilot
-        are like the others.
+        The real number lies between ``low`` and ``high`` with a probability of about 95 %, if the
+        items of the pilot are like the others.
     """
 
     low: float
@@ -31,7 +31,7 @@ class Range:
 
     @classmethod
     def around(cls, value: float, error: float) -> Range:
-        """Return a range with an error on either side, as a part of the value."""
+        """Return the range from ``value * (1 - error)``, at least 0, to ``value * (1 + error)``."""
         return cls(value * max(0.0, 1 - error), value, value * (1 + error))
 
     def __mul__(self, factor: float) -> Range:
@@ -43,15 +43,18 @@ class Range:
 
 @dataclass(frozen=True)
 class Line:
-    """What requests take: so much each, and so much for the weight of their items.
+    """A linear model of what requests take, in seconds, bytes or EECU-seconds.
+
+    Some requests take ``a_request`` for each request, and ``a_weight`` for each unit of the weight
+    of their items (see :class:`eedask.estimating.pilot.Weights`).
 
     Attributes
     ----------
     a_request, a_weight : float
     covariance : ndarray of float, shape (2, 2)
-        Of both.
+        Of the two.
     errors : float
-        Standard errors in half the width of a range.
+        How many standard errors half the width of a range has.
     doubted : float
         What a weight may take more, at most, where that was not told apart from none.
     """
@@ -66,15 +69,17 @@ class Line:
     def through(
         cls, requests: ArrayLike, weights: ArrayLike, taken: ArrayLike, *, noisy: bool = False
     ) -> Line:
-        """Return the line of several measurements, each of some requests.
+        """Fit the model to several measurements, by least squares.
 
-        Where the weight of a request is always the same, or more requests would take less, all is
-        put down to the weight; where more weight would take less, to the requests.
+        If all requests have the same weight, or the fit says that a request takes less than
+        nothing, everything is attributed to the weight. If the fit says that weight takes less
+        than nothing, everything is attributed to the requests.
 
         Parameters
         ----------
         requests, weights, taken : array-like of float, shape (measurements,)
-            A measurement has one request at least, and a positive weight.
+            The number of requests of each measurement, at least 1; the weight of their items, more
+            than 0; and what they took together.
         noisy : bool
             Whether what requests take differs by more than their weight, as their time does. All
             is then put down to the requests also where more weight may as well take nothing: the
@@ -100,11 +105,11 @@ class Line:
         return cls(0.0, share, np.diag([0.0, variance]), _errors(len(y) - 1))
 
     def of(self, requests: float, weight: float) -> float:
-        """Return what so many requests take, whose items have this weight together."""
+        """Return what ``requests`` requests take whose items together have ``weight``."""
         return requests * self.a_request + weight * self.a_weight
 
     def range(self, requests: float, weight: float) -> Range:
-        """Return between what it may lie."""
+        """Return the same as a range: what is expected, and between what bounds it may lie."""
         asked = np.array([requests, weight])
         value = self.of(requests, weight)
         half = self.errors * float(np.sqrt(asked @ self.covariance @ asked))
@@ -118,7 +123,7 @@ class Line:
 
 
 def _ratio(of: NDArray[np.float64], taken: NDArray[np.float64]) -> tuple[float, float]:
-    """Return what is taken for one of something, and the variance of that."""
+    """Return what is taken per unit of ``of``, and the variance of this ratio."""
     share, count = float(taken.sum() / of.sum()), len(taken)
     if count < 2:
         return share, (share * _UNKNOWN / _errors(0)) ** 2
@@ -127,5 +132,8 @@ def _ratio(of: NDArray[np.float64], taken: NDArray[np.float64]) -> tuple[float, 
 
 
 def _errors(free: int) -> float:
-    """Return how many standard errors hold 19 of 20, about: more where few have told them."""
+    """Return how many standard errors cover about 95 %, given the degrees of freedom.
+
+    It approximates the quantile of Student's t distribution, which is larger for few.
+    """
     return 2.0 + 4.0 / max(1, free)

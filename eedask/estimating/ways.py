@@ -1,4 +1,7 @@
-"""The same few items asked for in several ways, to find out which is cheaper."""
+"""Fetches the same few items in several ways, to find out which way is cheaper.
+
+A way is a choice that a plan leaves open: the endpoint, or the ``tile_scale``.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,26 @@ from eedask.quota.messages import Ceiling
 from eedask.run.request_pool import Split
 from eedask.run.task import Check, Job, Task
 
-# Costs that differ by less are taken for equal: a few items tell no more.
+# Costs that differ by a smaller factor count as equal, as a few items do not show more.
 _ALIKE = 1.15
 
 
 @dataclass(frozen=True)
 class Way:
-    """What a few items took when they were asked for in one way.
+    """What a few items took when they were fetched in one way.
 
     Attributes
     ----------
     name : str
-        The argument of the verb by which it is chosen.
+        The argument of the verb that chooses it, such as ``endpoint='standard'``, or "as planned".
     items, requests : int
+        Number of items, and of requests.
     seconds : float
-        That the requests lasted, added up.
+        Seconds of all requests, added up.
     eecu_seconds : float, optional
-        None if Earth Engine did not tell.
+        Cost of all requests; None if Earth Engine did not tell it.
     error : str
-        Why it cannot be done in this way; empty if it can.
+        Why the items cannot be fetched in this way; empty if they can.
     """
 
     name: str
@@ -47,7 +51,7 @@ class Way:
 
 
 class _Sender:
-    """Sends the requests of jobs one after the other, and keeps what they took."""
+    """Sends the requests of jobs one after the other, and records how long they take."""
 
     def __init__(self, task: Task, asking: Asking) -> None:
         self._asking = asking
@@ -66,21 +70,21 @@ class _Sender:
     ask = send
 
     def rest(self) -> None:
-        """Give nothing back: there is no slot between two requests."""
+        """Do nothing: between two requests this sender holds no slot that it could give back."""
 
     def recruit(self, work: Callable[[], None], hands: int) -> None:
-        """Let nobody help: requests are to be timed one by one."""
+        """Do nothing, so that no other thread helps: requests are timed one by one."""
 
 
 def measured(
     name: str, task: Task, items: Sequence[WorkItem], policy: RetryPolicy, ceiling: Ceiling
 ) -> Way:
-    """Return what some items take by a task; what is found is not kept.
+    """Fetch some items by a task and return what that took; the results are not kept.
 
     Parameters
     ----------
     name : str
-        Of the way.
+        Name of the way.
     task : Task
         Prepared.
     items : sequence of WorkItem
@@ -103,7 +107,7 @@ def measured(
 def compared(
     ways: Mapping[str, Task], items: Sequence[WorkItem], policy: RetryPolicy, ceiling: Ceiling
 ) -> tuple[Way, ...]:
-    """Return what the same items take in each of several ways; nothing if there is one only."""
+    """Return what the same items take in each way; empty if there are not two ways to compare."""
     if len(ways) < 2 or not items:
         return ()
     return tuple(measured(name, task, items, policy, ceiling) for name, task in ways.items())

@@ -1,4 +1,4 @@
-"""From a user's function of an item to an encoded Earth Engine expression for each item.
+"""Turns a user's function of an item into an encoded Earth Engine expression for each item.
 
 The function is *traced*: called once, with a symbolic item whose values are variables. The graph
 that it builds is encoded and kept as a :class:`Template`. To *bind* an item to the template is to
@@ -42,7 +42,7 @@ class Expression(Protocol):
         """Why the user's function is called for every item, on the workers; None if it is not."""
 
     def likeness(self, item: WorkItem) -> Hashable:
-        """Return a key; items with equal keys have equal expressions and can share a request."""
+        """Return a key. Items with equal keys have equal expressions and can share a request."""
 
     @property
     def fields(self) -> frozenset[str] | None:
@@ -97,7 +97,7 @@ class Template:
 
     @property
     def reason(self) -> None:
-        """None: the function is not called on the workers."""
+        """None, as the function is not called on the workers."""
         return None
 
     @property
@@ -107,7 +107,7 @@ class Template:
 
     @property
     def template(self) -> str:
-        """A hash of the graph, in which slots are what they stand for."""
+        """A hash of the graph in which each slot is replaced by the name of its field."""
         open_ = {slot: {"argumentReference": field} for slot, field in self.slots.items()}
         return digest({"result": self.result, "values": {**self.values, **open_}})
 
@@ -144,17 +144,17 @@ class Builder:
 
     @property
     def depends_on_item(self) -> bool:
-        """True: a function may use any value of the item."""
+        """True, as the function may use any value of the item."""
         return True
 
     @property
     def fields(self) -> None:
-        """None: a function may use all that an item has."""
+        """None, which means all fields: the function may use any value of the item."""
         return None
 
     @property
     def template(self) -> None:
-        """None: no two items are known to have one graph."""
+        """None, as no two items are known to have the same graph."""
         return None
 
     def hash_for(self, item: WorkItem) -> str | None:
@@ -162,7 +162,7 @@ class Builder:
         return _hash_for(self, item)
 
     def likeness(self, item: WorkItem) -> Hashable:
-        """Return the item's id: no two items are known to have equal expressions."""
+        """Return the item's id, as no two items are known to have equal expressions."""
         key: Hashable = item.id
         return key
 
@@ -213,14 +213,15 @@ def compile_expression(
         if digest(traced.encode(item)) != digest(graph):
             return Builder(
                 what,
-                f"what it makes for item {item.id!r} and for others differs in more than the"
-                " item's values; to load an image by its id, item.image(COLUMN) is one for all",
+                f"the expression that it makes for item {item.id!r} differs from the others in more"
+                " than the item's values; if it loads images by their ids, use item.image(COLUMN),"
+                " with which one expression serves all items",
             )
     return traced
 
 
 def _why_not(error: Exception) -> str:
-    """Return in the user's words why a function cannot be called once for all items."""
+    """Return, in words for the user, why a function cannot be called once for all items."""
     if isinstance(error, TraceError):
         return str(error)
     return (
@@ -301,7 +302,7 @@ def _template(value: Any) -> Template:
     template = Template(encoded["result"], values, {slot: f for f, slot in slots.items()})
     if unbound := _free_names(values):
         raise TraceError(
-            f"an argument of a function that is mapped is used outside of that function: {unbound}"
+            f"it uses the argument of a mapped function outside of that function: {unbound}"
         )
     return template
 

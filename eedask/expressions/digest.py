@@ -1,4 +1,7 @@
-"""Hashes of encoded expressions, equal for equal computations however nodes are shared."""
+"""Hashes of encoded expressions that are equal for equal computations.
+
+Two encodings of one computation may differ in which nodes are shared; their hashes do not.
+"""
 
 from __future__ import annotations
 

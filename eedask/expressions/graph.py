@@ -1,8 +1,8 @@
-"""An item's expression as a graph that can be looked through: which calls, and of what.
+"""An item's expression as a graph of parts, in which calls of algorithms can be looked for.
 
-Whether a part of an expression depends on the item is found by comparing the expressions of a few
-items: what all of them contain does not. That holds for functions that were traced as for those
-that are called for every item.
+Whether a part depends on the item is found out by comparing the expressions of a few items: parts
+that all of them contain do not. This works for functions that were traced and for functions that
+are called for every item.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from eedask.expressions.compile import Expression
 from eedask.expressions.digest import Digests
 from eedask.items.item import WorkItem
 
-# What functions of images call the first of them.
+# Names of the argument that is the first image of a function of images.
 _FIRST_IMAGE = (
     *("input", "image", "image1", "dstImg", "destination", "object", "value"),
     "DEFAULT_EXPRESSION_IMAGE",
@@ -31,19 +31,19 @@ class Part:
     Attributes
     ----------
     digest : str
-        Equal for parts that give the same.
+        A hash that is equal for parts that compute the same.
     function : str
-        The name of the function that is called; empty for what is no call.
+        The name of the function that is called; empty if the part is not a call.
     constant : object
-        The value of a constant; None for all else.
+        The value, if the part is a constant; None otherwise.
     parts : mapping of str to Part
-        What it is made of: a call's arguments by their names, the elements of a list or a
-        dictionary, a function's body.
+        The parts that this one is made of: a call's arguments by their names, the elements of a
+        list or a dictionary, or a function's body.
     of_item : bool
-        Whether other items have another part in its place.
+        Whether the part depends on the item: other items have another part in its place.
     arguments : frozenset of str
-        Arguments of functions around it that it uses, so that what it gives depends on what those
-        are called with.
+        Arguments of enclosing functions that the part uses. Its value depends on what these
+        functions are called with.
     """
 
     digest: str

@@ -19,8 +19,8 @@ from eedask.earthengine.geometries import to_ee_geometry
 from eedask.errors import TraceError
 from eedask.items.item import WorkItem
 
-# What no Earth Engine script would call a variable of its own. The field follows in hexadecimal,
-# as a column may have any name, and a variable's is of letters, digits and underscores.
+# Names of variables begin with this, which no Earth Engine script uses. The item's field follows in
+# hexadecimal: a column may have any name, a variable's name has letters, digits and underscores.
 _PREFIX = "_eedask_item_"
 
 
@@ -101,7 +101,7 @@ class BoundItem:
         """Return the image whose asset id stands in a column."""
         asset = self[column]
         if not isinstance(asset, str):
-            raise TypeError(f"the column {column!r} holds no asset's id, but {asset!r}")
+            raise TypeError(f"the column {column!r} holds {asset!r}, which is not an asset's id")
         return ee.Image(asset)
 
     def __getattr__(self, name: str) -> Any:

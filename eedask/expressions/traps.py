@@ -1,7 +1,7 @@
-"""Traps: what in an expression makes Earth Engine do the same work for every request.
+"""Traps: patterns in an expression that make Earth Engine repeat the same work in every request.
 
-Each is found on the graph alone, before anything is sent, by a function of its own. It returns what
-to tell the user, or None where the expression does not fall into it.
+For each trap there is a function that looks for the pattern in a graph, before anything is sent. It
+returns the advice to give to the user, or None if the expression does not have the pattern.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from eedask.items.item import WorkItem
 
 Trap = Callable[[Part], str | None]
 
-# Functions that make points, which are not there before; some read the pixels of a whole region.
+# Functions that make points anew; some read the pixels of a whole region for it.
 _SAMPLES = ("Image.sample", "Image.stratifiedSample", "Image.sampleRegions")
 _DRAWS = ("FeatureCollection.randomPoints", *_SAMPLES)
 _GETS = ("List.get", "List.getArray", "List.getGeometry", "List.getNumber", "List.getString")
@@ -31,7 +31,7 @@ _BOUNDS = "Filter.intersects"
 def found_in(
     expression: Expression, items: Sequence[WorkItem], traps: Sequence[Trap]
 ) -> tuple[str, ...]:
-    """Return what to tell the user of an expression, each once.
+    """Return the advice about an expression, each piece once.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def found_in(
 
 
 def points_by_index(root: Part) -> str | None:
-    """Tell of points that Earth Engine draws, of which each item takes its own by a number."""
+    """Return advice if each item picks one of the points that Earth Engine draws, by a number."""
     for source in (*_picked(root), *_filtered(root)):
         if any(not drawn.of_item for drawn in source.calls(*_DRAWS)):
             return (
@@ -58,7 +58,7 @@ def points_by_index(root: Part) -> str | None:
 
 
 def element_by_index(root: Part) -> str | None:
-    """Tell of a collection that is made a list, of which each item takes its own by a number."""
+    """Return advice if each item picks an element of a collection's ``toList``, by a number."""
     for source in _picked(root):
         if source.has(*_DRAWS) or not source.has("Collection.toList"):
             continue
@@ -77,7 +77,7 @@ def element_by_index(root: Part) -> str | None:
 
 
 def mapped_list(root: Part) -> str | None:
-    """Tell of a function that is mapped over the list of a collection's elements.
+    """Return advice if a function is mapped over a collection's ``toList``.
 
     See https://developers.google.com/earth-engine/guides/best_practices (avoid converting to
     lists unnecessarily).
@@ -92,8 +92,8 @@ def mapped_list(root: Part) -> str | None:
 
 
 def repeated_aggregate(root: Part) -> str | None:
-    """Tell of a reduction over a region that is the same for all items."""
-    # Of points that are picked, another trap tells.
+    """Return advice if a reduction over a region is the same for all items."""
+    # If points are picked by a number, points_by_index gives the advice.
     looked_for = _REDUCTIONS if points_by_index(root) else (*_REDUCTIONS, *_SAMPLES)
     for call in root.calls(*looked_for, *_MAPS):
         # What uses an argument of a function around it depends on what that is mapped over.
@@ -108,7 +108,7 @@ def repeated_aggregate(root: Part) -> str | None:
 
 
 def whole_collection(root: Part) -> str | None:
-    """Tell of a composite of all the images that a collection has, of all times."""
+    """Return advice if a composite is made of all images of a collection, not filtered by date."""
     for call in root.all():
         if not (call.function in _COMPOSITES or call.function.startswith("reduce.")):
             continue
@@ -127,7 +127,7 @@ TRAPS: tuple[Trap, ...] = (
     repeated_aggregate,
     whole_collection,
 )
-# Those whose work could be shared between requests, if Earth Engine kept it from one to the next.
+# Traps whose repeated work the standard endpoint may keep from one request to the next.
 SHAREABLE: tuple[Trap, ...] = (repeated_aggregate, whole_collection)
 
 

@@ -1,8 +1,8 @@
-"""Work items: the rows of the GeoDataFrame that the user hands over.
+"""Work items: the rows of the GeoDataFrame that a user gives to a verb.
 
-In go regions, dates, files, or a collection that Earth Engine has.
-Out come checked GeoDataFrames, and from their rows the picklable items that workers bind.
-Everything above imports it; it knows Earth Engine only where a builder asks it.
+In go regions, dates, files, or a collection of Earth Engine.
+Out come GeoDataFrames that are checked, and a picklable ``WorkItem`` for each of their rows.
+All wings above import it. Only the builders that fetch items send requests to Earth Engine.
 """
 
 from eedask.items.bag import to_bag

@@ -41,12 +41,14 @@ def to_bag(items: gpd.GeoDataFrame, partition_size: int) -> db.Bag:
     checked = check_items(items, geometry=False)
     if "id" in checked.columns:
         raise ItemsError(
-            "the dictionaries of a bag hold the ids as 'id', and the items have a column 'id':"
-            " rename it, or make it the ids with set_index('id')"
+            "the items have a column 'id', and in a bag the key 'id' holds the index: rename the"
+            " column, or make it the index with set_index('id')"
         )
     check_one_geometry(checked)
     if not is_count(partition_size):
-        raise InputError(f"partition_size is a number of items, at least 1; got {partition_size!r}")
+        raise InputError(
+            f"partition_size is a whole number of items, 1 or more; got {partition_size!r}"
+        )
     frame = checked.rename_geometry("geometry") if checked.geometry.name != "geometry" else checked
     records = frame.reset_index(names="id").to_dict("records")
     return db.from_sequence(records, partition_size=int(partition_size))

@@ -52,11 +52,11 @@ def check_items(
     """
     if not isinstance(items, pd.DataFrame):
         raise ItemsError(
-            f"items is a GeoDataFrame, one row an item; got {type(items).__name__}: make one with"
-            " geopandas.GeoDataFrame, or read one with geopandas.read_file"
+            f"items is a GeoDataFrame with one row for each item; got {type(items).__name__}: make"
+            " one with geopandas.GeoDataFrame, or read one with geopandas.read_file"
         )
     if items.empty and len(items) == 0:
-        raise ItemsError("there are no items, the frame is empty: look at what filtered it")
+        raise ItemsError("there are no items: the frame has no rows; look at what filtered it")
     if not isinstance(items, gpd.GeoDataFrame) or items._geometry_column_name not in items:
         if geometry:
             raise ItemsError("the items have no geometry column; set one with set_geometry")
@@ -119,8 +119,8 @@ def _check_texts(index: pd.Index) -> None:
         "".join(index).encode()
     except UnicodeEncodeError as error:
         raise ItemsError(
-            f"ids are kept as UTF-8, which has no word for {error.object[error.start]!r} in one of"
-            f" them ({error.reason}): mend it, or number the items anew with"
+            f"an id has the character {error.object[error.start]!r}, which UTF-8, in which ids are"
+            f" kept, cannot encode ({error.reason}): correct it, or number the items anew with"
             " reset_index(drop=True)"
         ) from error
 
@@ -140,7 +140,9 @@ def _check_id_column(items: gpd.GeoDataFrame) -> None:
 def _check_crs(items: gpd.GeoDataFrame) -> None:
     if items.crs is None:
         if not items.geometry.isna().all():
-            raise ItemsError("the items have no crs; say which with items.set_crs('EPSG:4326')")
+            raise ItemsError(
+                "the items have no crs: state it, for example items.set_crs('EPSG:4326')"
+            )
     elif not is_plane(items.crs):
         raise ItemsError(
             f"the items' crs {items.crs.to_string()} has no plane ({items.crs.type_name}): bring"
@@ -212,7 +214,7 @@ def check_storable(items: gpd.GeoDataFrame) -> None:
     """
     if odd := [name for name in items.columns if not isinstance(name, str)]:
         raise ItemsError(
-            f"the items' columns are kept in Parquet, where names are strings; got {odd}:"
+            f"names of the items' columns must be strings, as they are kept in Parquet; got {odd}:"
             " rename them, for example with items.rename(columns=str)"
         )
     values = items.drop(columns=items.geometry.name)
@@ -225,7 +227,7 @@ def check_storable(items: gpd.GeoDataFrame) -> None:
                 column.iloc[:1].to_frame().to_parquet(io.BytesIO())
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise ItemsError(
-                f"the items' columns are kept in Parquet, and the values of {name!r} are of"
-                f" several types, or of one that it does not know: {error}; drop the column, or"
-                f" make it all text with items[{name!r}].astype(str)"
+                f"the items' column {name!r} cannot be kept in Parquet, as its values are of"
+                f" several types, or of one that Parquet does not have: {error}; drop the column,"
+                f" or make it all text with items[{name!r}].astype(str)"
             ) from error

@@ -26,20 +26,21 @@ def covering_grid(
     align: ee.Image,
     endpoint: EndpointName = "auto",
 ) -> gpd.GeoDataFrame:
-    """Cut a region into cells of whole pixels of an image: one request, for its projection.
+    """Cut a region into cells that are blocks of an image's own pixels. One request.
 
-    Chips of such cells with ``crs="native"`` have that shape, hold pixels as the image has them,
-    and lie edge to edge. Cells that need no image are :func:`grid`'s.
+    The request asks for the image's projection. Chips of such cells with ``crs="native"`` have
+    the given shape, hold the image's pixels unchanged, and lie edge to edge. For square cells in
+    any crs, without an image, see :func:`grid`.
 
     Parameters
     ----------
     region : GeoDataFrame, GeoSeries or shapely geometry
-        Polygons in any crs; a bare geometry is in EPSG:4326. It is not sent.
+        Polygons in any crs; a bare geometry is in EPSG:4326. It is not sent to Earth Engine.
     shape : (int, int)
         Rows and columns of pixels in a cell.
     align : ee.Image
-        Whose first band has the pixels. It needs a grid of its own, as scenes have and composites
-        have not.
+        The image. The pixels are those of its first band, which needs a grid of its own: scenes
+        have one, composites do not.
     endpoint : {"auto", "high-volume", "standard"}
         Which of Earth Engine's addresses requests go to; see :func:`eedask.chips`.
 

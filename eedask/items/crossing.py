@@ -1,4 +1,4 @@
-"""Items times dates, or images, or whatever else has rows."""
+"""Combines every item with every row of another frame, such as dates or images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eedask.items.check import check_items, ids_named, some
 def cross(
     items: pd.DataFrame, other: pd.DataFrame, *, ids: tuple[str, str] | None = None
 ) -> gpd.GeoDataFrame:
-    """Return every item with every row of another frame, as items. No request.
+    """Return one item for each pair of an item and a row of another frame. No request.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def _check_names(names: pd.Index) -> None:
 
 
 def pair_ids(left: pd.Index, right: pd.Index) -> pd.Index:
-    """Return the ids of pairs.
+    """Return an id ``"LEFT_RIGHT"`` for each pair of ids.
 
     Raises
     ------
     ItemsError
-        If two pairs make one, as "a" and "b_c" with "a_b" and "c" do.
+        If two pairs get the same id, as the pairs ("a", "b_c") and ("a_b", "c") do.
     """
     made = pd.Index([f"{a}_{b}" for a, b in zip(left, right, strict=True)])
     if not made.is_unique:

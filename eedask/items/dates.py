@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from numbers import Number
 from typing import Any
 
@@ -13,7 +14,7 @@ from eedask.errors import InputError
 _MOST_RANGES = 1_000_000
 
 
-def date_ranges(start: Any, end: Any, freq: str) -> pd.DataFrame:
+def date_ranges(start: str | datetime.date, end: str | datetime.date, freq: str) -> pd.DataFrame:
     """Cut a span of time into ranges, one after the other. No request.
 
     Parameters

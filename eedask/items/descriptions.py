@@ -12,7 +12,8 @@ import pandas as pd
 
 from eedask.items.from_earth_engine import ID, Feature
 
-# Properties under which an answer holds an image's asset id and time: no image has such ones.
+# Properties under which an answer holds an image's asset id and time. No image has properties of
+# these names.
 _ASSET, _TIME = "eedask:asset", "eedask:time"
 # Milliseconds from 1970 to the last year that Python's dates know.
 _FARTHEST = 253_402_300_799_999

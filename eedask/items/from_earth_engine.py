@@ -91,7 +91,7 @@ def from_features(
         del frame["system:index"]
     _check_free(frame.columns)
     ids = ids_named(frame.pop(ID) if found else [], "id", frame.columns)
-    # In the order that was asked for; what no feature has is there, and empty.
+    # In the order of `properties`. A property that no feature has is a column of nulls.
     wanted = list(dict.fromkeys(properties or ()))
     frame = frame.reindex(columns=[*wanted, *frame.columns.difference(wanted, sort=False)])
     shapes = [shape for _, shape in found]
@@ -121,7 +121,7 @@ def _check_free(names: Iterable[str]) -> None:
 
 
 def check_properties(properties: Any) -> None:
-    """Raise InputError if names of properties are no list of strings, nor None."""
+    """Raise InputError unless ``properties`` is a list of strings, or None."""
     if properties is not None and not is_names(properties):
         raise InputError(f"properties is a list of names, such as ['NAME']; got {properties!r}")
 
@@ -129,9 +129,10 @@ def check_properties(properties: Any) -> None:
 def fetch_features(
     features: ee.FeatureCollection, endpoint_name: EndpointName = "auto"
 ) -> Iterator[Feature]:
-    """Yield the features of a collection, page after page; smaller ones after one too large.
+    """Yield the features of a collection, page after page.
 
-    Each must have its id as the property :data:`ID`, or as its own.
+    If Earth Engine refuses a page as too large, it and the pages after it are asked for with half
+    as many features. Each feature must have its id as the property :data:`ID`, or as its own id.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ Numbers = NDArray[np.int64]
 # A region must reach this share of a cell's side into a cell to meet it: edges that coincide but
 # for rounding do not.
 _SLACK = 1e-6
-# Cells that are looked at, at most: each takes some 300 bytes.
+# The most cells in the bounds of all polygons: each takes some 300 bytes of memory.
 _MOST_CELLS = 5_000_000
 
 

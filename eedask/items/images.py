@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ def image_ids(
     *,
     geometry: bool = True,
     near: gpd.GeoDataFrame | None = None,
-    dates: tuple[Any, Any] | None = None,
+    dates: tuple[str | datetime.date, str | datetime.date] | None = None,
     most: int | None = None,
     best: str | None = None,
     endpoint: EndpointName = "auto",

@@ -55,7 +55,7 @@ class Choice:
                 raise InputError(f"dates is (start, end); got {self.dates!r}")
             interval(*self.dates)
         if self.most is not None and not is_count(self.most):
-            raise InputError(f"most is a number of images, at least 1; got {self.most!r}")
+            raise InputError(f"most is a whole number of images, 1 or more; got {self.most!r}")
         if self.best is not None and not (isinstance(self.best, str) and self.best):
             raise InputError(f"best is a property's name, such as 'CLOUD_COVER'; got {self.best!r}")
 
@@ -134,7 +134,7 @@ def _fetched(
     choice: Choice,
     endpoint: EndpointName,
 ) -> list[Feature]:
-    """Return what is said of the images of places; of fewer at once where it is too much."""
+    """Return the descriptions of the images of places: in one request, or halved if too large."""
 
     def of_place(place: ee.Feature) -> ee.FeatureCollection:
         def describe(image: ee.Image) -> ee.Feature:

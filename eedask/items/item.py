@@ -46,7 +46,10 @@ class WorkItem:
     def utm_crs(self) -> str:
         """EPSG code of the UTM zone of the geometry's centroid."""
         if self.geometry is None:
-            raise ItemsError(f"item {self.id!r} has no geometry, so it lies in no UTM zone")
+            raise ItemsError(
+                f"item {self.id!r} has no geometry, so it lies in no UTM zone: give it one, or"
+                " state another crs="
+            )
         centre = self.geometry.centroid
         return str(utm_crs(centre.x, centre.y))
 
@@ -66,7 +69,7 @@ class WorkItem:
         """Return the value of one field; see :meth:`fields`."""
         if name == "geometry":
             if self.geometry is None:
-                raise ItemsError(f"item {self.id!r} has no geometry")
+                raise ItemsError(f"item {self.id!r} has no geometry: give it one, or leave it out")
             return self.geometry
         if name == "utm_crs":
             return self.utm_crs
@@ -90,7 +93,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-# How many items, besides the first, are tried to find out what holds for all.
+# How many items, besides the first, are looked at to find out what holds for all items.
 _SAMPLES = 5
 
 

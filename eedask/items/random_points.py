@@ -62,7 +62,7 @@ def random_points(
     >>> points = eedask.items.random_points(ecoregions, 100, seed=1, spacing=2560)  # doctest: +SKIP
     """
     if not is_count(n):
-        raise InputError(f"n is the number of points a region, at least 1; got {n!r}")
+        raise InputError(f"n is a whole number of points a region, 1 or more; got {n!r}")
     if spacing is not None and not is_positive(spacing):
         raise InputError(f"spacing is a positive number of metres; got {spacing!r}")
     checked = check_items(regions, geometry=True, wrapped=True)
@@ -118,9 +118,10 @@ class _Area:
 
 
 def _areas(regions: gpd.GeoDataFrame) -> list[_Area]:
-    """Return the regions: in degrees, or in their own crs where that is projected.
+    """Return the regions: in degrees, or in their own crs if that is projected.
 
-    A border around a pole, or over the antimeridian, is none that degrees could hold.
+    Degrees cannot express a border around a pole or across the antimeridian, so projected regions
+    are not converted.
     """
     own = back = None
     if regions.crs.is_projected:

@@ -1,7 +1,7 @@
-"""Regions, in which cells and points are laid: checked, and brought into another crs.
+"""Checks regions, and converts them to another crs.
 
-Borders are taken as they are drawn, straight in the region's own crs. They are bent where another
-crs bends them, and cut at the antimeridian; a border around a pole takes the pole in.
+Edges of a border are straight lines in the region's own crs, and may be curves in another one.
+Polygons in degrees are cut at the antimeridian. A border that goes around a pole includes the pole.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def check_areas(regions: gpd.GeoDataFrame) -> None:
 
 
 def polygons_in(region: gpd.GeoDataFrame, crs: pyproj.CRS) -> Polygons:
-    """Return a region's polygons in a crs, valid ones, in no stated number.
+    """Return valid polygons in a crs that together are the region.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def _middle(degrees: Polygons) -> tuple[float, float]:
 
 
 def _turned(shapes: Any, turns: int) -> Any:
-    """Return shapes in degrees, so many times around the Earth from where they were."""
+    """Return shapes in degrees with 360 degrees of longitude added for each of some turns."""
     return shapely.transform(shapes, lambda at: at + np.array([360.0 * turns, 0.0]))
 
 

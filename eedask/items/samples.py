@@ -32,9 +32,9 @@ def stratified_sample(
     crs: Any = None,
     endpoint: EndpointName = "auto",
 ) -> gpd.GeoDataFrame:
-    """Draw pixels of each class of an image: one request for each 1000 of them.
+    """Draw random pixels of each class of an image. One request for each 1000 of them.
 
-    Earth Engine draws them; only their places and classes are asked for
+    Earth Engine draws the pixels; their places and classes are all that is fetched
     (https://developers.google.com/earth-engine/apidocs/ee-image-stratifiedsample).
 
     Parameters
@@ -43,7 +43,8 @@ def stratified_sample(
     class_band : str
         Its band of classes, which are whole numbers.
     region : ee.Geometry, ee.FeatureCollection, GeoDataFrame, GeoSeries or shapely geometry
-        Where to draw. Shapes of Earth Engine stay there; others are sent with every request.
+        Where to draw. The outline of a local shape is sent with every request; of an ``ee`` object,
+        only its expression is.
     scale : float
         Metres a pixel.
     n : int or mapping of int to int

@@ -1,4 +1,4 @@
-"""Points of which no two are too near each other."""
+"""Chooses points of which no two lie closer together than a least distance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Place = tuple[float, float, float]
 
 
 class Spacing:
-    """Takes points one after the other, those that are far enough from all that it took.
+    """Is given points one after the other, and keeps each that is far enough from those kept.
 
     Distances are straight lines between places on the WGS84 ellipsoid, through its inside. They
     are never longer than those over the ground, and neither the antimeridian nor a pole matters.

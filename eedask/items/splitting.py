@@ -1,4 +1,4 @@
-"""Items for training, validation and testing."""
+"""Divides items into splits for training, validation and testing."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ def split(
 ) -> gpd.GeoDataFrame:
     """Return the items with a column ``split``, such as "train", "val" or "test". No request.
 
-    What lies near each other is alike, so that a model tested on neighbours of what it was trained
-    on looks better than it is. By default, whole cells of the Earth go to one split.
+    Places that are close together resemble each other, so a model that is tested on neighbours of
+    its training items looks better than it is. Therefore, by default, the Earth is divided into
+    cells, and all items of a cell go to the same split.
 
     Parameters
     ----------
     items : GeoDataFrame
     by : str, optional
-        "cell": items in one cell go to one split. A column's name: items that have one value in
-        it do. None: each item by itself.
+        Which items stay together. "cell": those in the same cell. A column's name: those with the
+        same value in the column. None: each item is assigned by itself.
     shares : mapping of str to float
         The splits and their shares, which add up to 1.
     cell_size : float, optional
@@ -57,7 +58,7 @@ def split(
         their diagonal: then no two splits have pixels in common. Items are placed by one point in
         them (shapely's ``representative_point``).
     seed : int
-        Another seed, another draw.
+        Items are assigned in another way for each seed.
 
     Returns
     -------
@@ -74,11 +75,11 @@ def split(
 
     Notes
     -----
-    The split follows from a hash of the seed and the cell (the value, the id) alone: it does not
-    depend on the order of the items, nor on which others there are, so that items added later
-    leave those before where they were. The price is that shares are met on average only: of ``g``
-    cells, a share ``p`` has a standard deviation of ``sqrt(p * (1 - p) / g)``, which for 10 % of
-    100 cells is 3 %, more if cells hold unequal numbers of items.
+    The split of an item is computed from a hash of the seed and its cell (or value, or id). It
+    does not depend on the order of the items or on which other items there are, so adding items
+    later does not move the earlier ones to another split. In return, shares are met on average
+    only: with ``g`` cells, a share ``p`` has a standard deviation of ``sqrt(p * (1 - p) / g)``,
+    which is 3 % for 10 % of 100 cells, and more if cells hold unequal numbers of items.
 
     Examples
     --------
@@ -134,7 +135,10 @@ def _check_arguments(by: Any, cell_size: Any, margin: Any, seed: Any) -> None:
     if margin and by != "cell":
         raise InputError(f"margin goes with by='cell'; got by={by!r}")
     if margin and margin * 2 >= cell_size:
-        raise InputError(f"cells of {cell_size} m have no inside {margin} m from their edges")
+        raise InputError(
+            f"cells of {cell_size} m have no inside {margin} m from their edges: state a margin="
+            " of less than half of cell_size="
+        )
     checked_seed(seed)
 
 
@@ -169,7 +173,8 @@ def _cells(
     high = np.minimum(south, 1 - south) * _HALF / rows
     wide = np.minimum(west, 1 - west) * around / columns
     keys = [f"{r:.0f},{c:.0f}" for r, c in zip(row, column, strict=True)]
-    # Of the Earth's last row, the pole is no edge; that costs no more than a few items.
+    # The pole is not an edge of the cells around it. It counts as one here, which leaves out a few
+    # items more than needed.
     return keys, (high >= margin) & (wide >= margin) if margin else np.ones(len(items), bool)
 
 

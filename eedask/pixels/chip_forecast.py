@@ -1,4 +1,4 @@
-"""What chips are expected to take: requests, pixels, bytes, and how much they overlap."""
+"""Forecasts how many requests, pixels and bytes chips will take."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from eedask.pixels.known_pixels import MOST_PIXEL_BYTES, KnownPixels
 from eedask.pixels.query import Limits
 from eedask.run.forecast import Bounds, Forecast
 
-# Bytes of a file that are no pixels, at most, of chips of usual size.
+# The most bytes of a file that are not pixels, in chips of usual size.
 _HEAD = 4096
 
 
 @dataclass(frozen=True)
 class ChipSizes:
-    """How the requests of a plan's chips are counted.
+    """What has to be known of an image to count the requests and bytes of its chips.
 
     Attributes
     ----------
     pixels : KnownPixels
-        Of the image, as it comes back.
+        What is known of the pixels that Earth Engine answers with.
     limits : Limits
     tried_bands : int
-        The bands for which the first tiles are cut, before types are known.
+        The number of bands that the size of the first tiles is worked out for. The bands' types
+        are not known then.
     a_tile : int
-        Requests for each tile: two, where a URL is made and then fetched.
+        Requests for each tile: 2 if a URL is created and then fetched, else 1.
     is_tiled : bool
         Whether a chip that is too large for one request is fetched in tiles.
     """
@@ -43,7 +44,7 @@ class ChipSizes:
     is_tiled: bool = True
 
     def of_chip(self, shape: tuple[int, int] | None) -> Forecast:
-        """Return what one chip takes; of a shape that only Earth Engine knows when None."""
+        """Return what one chip takes; ``shape`` is None if only Earth Engine knows it."""
         if shape is None:
             return Forecast(1, requests=Bounds(self.a_tile, None if self.is_tiled else self.a_tile))
         return _of_shape(self, shape)
@@ -56,7 +57,7 @@ class ChipSizes:
         shapes : ndarray of int64, shape (chips, 2)
             Rows and columns of each.
         about : bool
-            Whether they are estimates.
+            Whether the shapes are estimates.
         """
         pixels = shapes.prod(axis=1)
         most = self.pixels.pixel_bytes.most or MOST_PIXEL_BYTES
@@ -74,7 +75,7 @@ class ChipSizes:
         return found.estimated(of_requests=len(different) > 0) if about else found
 
     def _of_light(self, pixels: NDArray[np.int64]) -> Forecast:
-        """Return what chips of so many pixels take that need one request each, whatever comes."""
+        """Return what chips take that need one request each, whatever types their bands have."""
         count, total = len(pixels), Bounds.exactly(int(pixels.sum()))
         nbytes = total * self.pixels.pixel_bytes
         return Forecast(
@@ -90,7 +91,7 @@ class ChipSizes:
 
 
 def of_files(files: Sequence[Forecast]) -> Forecast:
-    """Return what items take, of what the files of each image take: all have one of each."""
+    """Return what items with one file of each image take, given what each image's files take."""
     a_cell = sum(one.a_cell for one in files)
     return replace(Forecast.total(files), items=files[0].items, a_cell=a_cell)
 
@@ -116,7 +117,7 @@ def _of_shape(sizes: ChipSizes, shape: tuple[int, int]) -> Forecast:
 
 
 def _tiles(sizes: ChipSizes, shape: tuple[int, int]) -> Bounds:
-    """Return how many tiles a chip of some shape is asked for in, those refused included."""
+    """Return how many tiles are asked for to make a chip, those that are refused included."""
     if not sizes.is_tiled:
         return Bounds.exactly(1)
     whole, each = Window(0, 0, shape), sizes.pixels.pixel_bytes
@@ -137,7 +138,7 @@ def _tiles(sizes: ChipSizes, shape: tuple[int, int]) -> Bounds:
 def _remarks(
     sizes: ChipSizes, shape: tuple[int, int], nbytes: Bounds, tiles: Bounds
 ) -> frozenset[str]:
-    """Return what to tell of chips that have more bytes than a request may."""
+    """Return advice about chips that have more bytes than a request may have; empty for others."""
     limit = sizes.limits.bytes
     if nbytes.least <= limit and tiles.least < 2:
         return frozenset()

@@ -1,4 +1,4 @@
-"""An image of which chips are made: how its pixels are asked for, checked, and put into a file."""
+"""One image of a plan of chips: how its pixels are asked for, checked, and put into files."""
 
 from __future__ import annotations
 
@@ -41,29 +41,31 @@ METHODS = (COMPUTE_PIXELS, *URL_METHODS)
 
 @dataclass(frozen=True)
 class ChipImage:
-    """An image, and the files that are made of it.
+    """An image, and how files are made of its pixels.
 
     Attributes
     ----------
     expression : Expression
-        Of the image; of data, with what tells where it is masked.
+        The image. For formats of data, it has further bands that say where it is masked; see
+        :mod:`eedask.pixels.formats.masking`.
     about : Expression, optional
-        What is asked once: the names and types of its bands. None where each item has an image of
-        its own.
+        A dictionary with the names and types of its bands, which is asked for once. None if each
+        item has an image of its own.
     format : ImageFormat
     method : str
+        One of :data:`METHODS`.
     bands : tuple of str
-        Those that the user names; empty for all.
+        The bands that the user names; empty for all bands.
     visualization : Visualization, optional
     masking : Masking
         How files of data say which pixels are masked.
     has_grid : bool
-        Whether it is asked for on a grid. False where the expression itself is clipped and scaled
-        to a region, so that only Earth Engine knows the grid.
+        Whether requests state the grid of the pixels. False if the expression itself is clipped
+        and scaled to a region, so that only Earth Engine knows the grid.
     role : str, optional
-        What the user calls it; None where chips have one image only.
+        The image's role; None if chips have only one image.
     limits : Limits, optional
-        How large a request and a chip may be; those of the method when None.
+        How large a request and a chip may be; the limits of the method when None.
     """
 
     expression: Expression
@@ -83,7 +85,7 @@ class ChipImage:
         return self.format.sent_as(has_grid=self.has_grid)
 
     def check(self, found: ImageBands) -> None:
-        """Raise InputError unless an image with these bands makes the files that are wanted."""
+        """Raise InputError unless files as asked for can be made of an image with these bands."""
         found.check(self.bands)
         if self.masking.nodata is not None:
             found.check_nodata(self.bands, self.masking.nodata)
@@ -91,7 +93,7 @@ class ChipImage:
             found.check_drawable(self.bands, self.format)
 
     def check_shape(self, shape: tuple[int, int]) -> None:
-        """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
+        """Raise InputError, with the reason, if chips of (rows, columns) cannot be made."""
         check_chip(shape, self._least_bands, self.format.on_grid, self._limits)
 
     def fetch(
@@ -104,14 +106,14 @@ class ChipImage:
     ) -> bytes:
         """Return Earth Engine's answer with an item's pixels, in the format :attr:`sent_as`.
 
-        It is of one request, or put together of several; see
+        If one request is not enough, it is joined from the answers of several; see
         :func:`~eedask.pixels.tiles.fetch_tiled`.
         """
         query = PixelQuery(
             self.expression.encode(item), self.sent_as, grid, self._sent, self.visualization
         )
         if grid is None:
-            # The expression itself states the grid, so that there is nothing to cut.
+            # The grid is known to Earth Engine only, so it cannot be cut into tiles here.
             return self._answer(endpoint, query, sender)
 
         def answer(part: PixelGrid) -> bytes:
@@ -130,9 +132,16 @@ class ChipImage:
         )
 
     def settled(self, answer: bytes, grid: PixelGrid | None) -> tuple[bytes, dict[str, str]]:
-        """Return the file to keep of an answer, and the types of its bands by their names.
+        """Return the file to write, and the types of its bands by their names.
 
-        A picture of one request is the very file that Earth Engine sent.
+        A picture from a single request is written exactly as Earth Engine sent it.
+
+        Parameters
+        ----------
+        answer : bytes
+            What :meth:`fetch` returned.
+        grid : PixelGrid, optional
+            Where its pixels lie, if that is known.
         """
         found = self.sent_as.bands_in(answer)
         count = 0 if found is None else len(self.bands) or found // 2
@@ -143,7 +152,10 @@ class ChipImage:
     def _answer(
         self, endpoint: Endpoint, query: PixelQuery, sender: Sender, *, is_tile: bool = False
     ) -> bytes:
-        """Return the file of the pixels, checked; a tile's is joined with others."""
+        """Return the checked answer to a query.
+
+        Tiles are checked to the last pixel here, as they are joined with others afterwards.
+        """
         grid = query.grid
         if self.method == COMPUTE_PIXELS:
             request = compute_pixels(endpoint, query)
@@ -156,7 +168,7 @@ class ChipImage:
 
     @property
     def _sent(self) -> tuple[str, ...]:
-        """The bands that are asked for by name: of data, with those of their masks."""
+        """The names of the bands that are asked for; of data, those of the masks included."""
         return (*self.bands, *self.sent_as.mask_names(self.bands))
 
     @property
@@ -166,22 +178,22 @@ class ChipImage:
 
     @property
     def _least_bands(self) -> int:
-        """How many bands come back, as far as that is known before asking."""
+        """The least number of bands that the answer can have, as far as is known before asking."""
         coloured = self.visualization is not None and self.visualization.palette
         return 3 if coloured else max(1 if self.format.is_visual else 2, len(self._sent))
 
     def stated_shape(self, items: Sequence[WorkItem]) -> tuple[int, int] | None:
-        """Return the rows and columns to which the expression itself is cut; None if to none."""
+        """Return the rows and columns that the expression itself states; None if it states none."""
         seen = graphs(self.expression, items)
         return stated_shape(seen[0]) if seen else None
 
     def sizes(self, items: Sequence[WorkItem]) -> ChipSizes:
-        """Return how the requests are counted, as far as the expression tells.
+        """Return what is needed to count requests, as far as it can be read from the expression.
 
         Parameters
         ----------
         items : sequence of WorkItem
-            One of them, as an example.
+            Examples; the first one is used.
         """
         seen, drawn = graphs(self.expression, items), self.format.is_visual
         image = (seen[0] if drawn else before_masks(seen[0])) if seen else None
@@ -202,7 +214,7 @@ class ChipImage:
         )
 
     def _drawn(self, bands: Bounds) -> Bounds:
-        """Return how many bands a picture has: one, or three colours."""
+        """Return how many bands a picture of so many bands has: one, or three colours."""
         if self._least_bands == 3 or bands == Bounds.exactly(3):
             return Bounds.exactly(3)
         return bands if bands.is_exact else Bounds(1, 3)
@@ -210,7 +222,7 @@ class ChipImage:
 
 @contextlib.contextmanager
 def of_role(role: str | None) -> Iterator[None]:
-    """Say in the errors of the ``with`` block which role they are about, if there are roles."""
+    """Put the role before the messages of errors in the ``with`` block; nothing if it is None."""
     try:
         yield
     except EedaskError as error:
@@ -220,7 +232,10 @@ def of_role(role: str | None) -> Iterator[None]:
 
 
 def _check_of(query: PixelQuery, *, is_tile: bool) -> Callable[[bytes], None]:
-    """Return what raises TransientError unless an answer is whole and has what was asked for."""
+    """Return a function that checks the answer to a query.
+
+    It raises TransientError unless the answer is complete and has what was asked for.
+    """
     sent_as, grid = query.format, query.grid
     bands = () if query.visualization is not None else query.bands
 
@@ -231,7 +246,7 @@ def _check_of(query: PixelQuery, *, is_tile: bool) -> Callable[[bytes], None]:
         if grid is None:
             with sent_as.reading(data):
                 sent_as.grid_of(data)
-        # These are read here, once they are taken for whole.
+        # These are read in this process afterwards; a file that cannot be read is asked for again.
         if is_tile or (grid is None and not sent_as.is_visual):
             sent_as.check_values(data)
 

@@ -46,17 +46,17 @@ class ChipTask:
     ----------
     endpoint : Endpoint
     images : tuple of ChipImage
-        One, or one for each role. An item has a file of each, all on the same grid. The first one
-        leads: a native grid, and properties, are those of its image.
+        One, or one for each role. An item has a file of each, and all files of an item have the
+        same grid. A native grid, and the properties, are those of the first image.
     layout : Layout, optional
         How an item's grid is found; None where the images themselves are clipped and scaled to a
         region, so that only Earth Engine knows the grid.
     description : Expression, optional
-        What is to be known of an item's own first image before pixels are asked for: its
-        projection, if the layout is native, and its properties, if any are wanted; None where
-        nothing is, or all items share the image and it is told by what is asked about that.
+        A dictionary that is asked for before the pixels of an item whose first image is its own:
+        the image's projection, if the layout is native, and its properties, if any are wanted.
+        None if neither is needed, or if all items share the image, as then ``prepare`` asks.
     subfolders : Subfolders
-        Those that files lie in.
+        The subfolders that files are written to.
     unique_case : bool
         Whether no two ids, or folder values, differ by case alone.
     properties : tuple of str
@@ -82,7 +82,7 @@ class ChipTask:
 
     @property
     def first(self) -> ChipImage:
-        """The image that leads."""
+        """The first image, whose grid and properties count for all."""
         return self.images[0]
 
     @property
@@ -97,11 +97,11 @@ class ChipTask:
 
     @property
     def expressions(self) -> Mapping[str, Expression]:
-        """What the user stated the work in, by what the user calls it."""
+        """The user's images, by role; under "image" if there is only one."""
         return {image.role or "image": image.expression for image in self.images}
 
     def sizes(self) -> dict[str | None, TileSizes]:
-        """Return what the chips of one process share, by role: the size of tiles that work."""
+        """Return, by role, what the chips of a process learn of the size of tiles that work."""
         return {image.role: TileSizes() for image in self.images}
 
     @property
@@ -110,19 +110,19 @@ class ChipTask:
         return None
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> ChipTask:
-        """See that images that all items share have the bands that the chips need.
+        """Ask about each image that all items share, and check that it has the bands needed.
 
         Returns
         -------
         ChipTask
-            With the first image's grid, if the layout is native, and its properties, if any are
-            wanted.
+            The task with the first image's grid, if the layout is native, and its properties, if
+            any are wanted.
 
         Raises
         ------
         InputError
-            If an image lacks a band, or its bands make no picture; or if the first has no grid of
-            its own, or one in a crs that cannot be read here.
+            If an image lacks a band, or no picture can be made of its bands; or if the first image
+            has no grid of its own, or one in a crs that pyproj cannot read.
         """
         prepared = self
         for image in self.images:
@@ -143,7 +143,7 @@ class ChipTask:
         return replace(self, endpoint=endpoint)
 
     def ways(self) -> Mapping[str, ChipTask]:
-        """Return none: there is one way only."""
+        """Return nothing, as chips have no choice that an estimate could compare."""
         return {}
 
     def before(self, samples: int) -> Bounds:
@@ -153,15 +153,16 @@ class ChipTask:
     def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
         """Return what the items' chips are expected to take.
 
-        Where a chip lies is not known before the grid of a native layout is. Boxes that are not in
-        the crs of the chips are placed by their corners alone, so that pixels are estimates.
+        With a native layout, it is not known yet where chips lie. Bounding boxes of items in
+        another crs than the chips are converted by their corners only, so that the numbers of
+        pixels are estimates.
         """
         places = placed(self.layout, items) if self.layout and self._is_placed else None
         found = of_files([self._of_files(image, items, places) for image in self.images])
         if places is not None:
             found = replace(found, cells=places.cells() if self._is_alike(items) else None)
         if self.description is not None:
-            # Their images are described together, those of a partition.
+            # One more request describes the images of several items of a partition.
             found = found.after(jobs_of(found.items, size, TOGETHER))
         return Forecast.total([found, Forecast.unasked(len(items) - found.items)])
 
@@ -177,12 +178,12 @@ class ChipTask:
     def _shape(self, items: Sequence[WorkItem]) -> tuple[int, int] | None:
         """Return the rows and columns of all chips, if they are the same and known.
 
-        Those that Earth Engine cuts to a region have them in their expression.
+        Chips that Earth Engine cuts to a region state them in their expression.
         """
         return self.layout.shape if self.layout else self.first.stated_shape(items[:1])
 
     def _is_alike(self, items: Sequence[WorkItem]) -> bool:
-        """Whether chips can be cut out of cells of their size: images differ by place alone."""
+        """Whether chips differ only in where they lie, so that larger cells could replace them."""
         fields = [image.expression.fields for image in self.images]
         return self._shape(items) is not None and all(
             one is not None and one <= {"geometry", "utm_crs"} for one in fields
@@ -206,17 +207,18 @@ class ChipTask:
         yield from batches(undescribed)
 
     def do(self, job: Job, sender: Sender) -> list[Chip] | Split:
-        """Return the item's chip: all of its files, each of one request or several.
+        """Return the item's chip: all of its files, each from one request or several.
 
-        Of a job whose images are to be described first, return a job for each item, with that.
+        If the images of the job's items have to be described first, ask for the descriptions, and
+        return a job for each item that has its own.
 
-        A chip of several requests is held in memory decoded, with the tiles under way beside it,
-        and then as a file: as many of them at once as there are items under way.
+        A chip of several requests is held in memory: decoded, with the tiles that are under way,
+        and then as a file. There can be as many such chips at once as items are under way.
 
         Raises
         ------
         RequestError, InputError
-            If one of the files cannot be had; it names the role.
+            If one of the files cannot be fetched or made; the message names the role.
         """
         if isinstance(job.laid_out, Undescribed):
             assert self.description is not None
@@ -232,13 +234,14 @@ class ChipTask:
         for image in self.images:
             with of_role(image.role), self._explained(job):
                 chips.append(self._chip(image, item, grid, sender))
-        # Of files whose grid Earth Engine works out, the same for all, some say where they lie.
+        # If Earth Engine works out the grid, which is the same for all files, only files of some
+        # formats say what it is.
         placed = next((chip for chip in chips if chip.crs is not None), chips[0])
         files = tuple(file for chip in chips for file in chip.files)
         return [replace(placed, files=files, properties=known.properties)]
 
     def _explained(self, job: Job) -> contextlib.AbstractContextManager[None]:
-        """Explain the refusal of a request that is one item's; see :func:`of_one_item`."""
+        """Explain errors of a job with one item; see :func:`of_one_item`."""
         alone = len(job.items) == 1
         return of_one_item(only_images=True) if alone else contextlib.nullcontext()
 
@@ -247,7 +250,7 @@ class ChipTask:
     ) -> Chip:
         """Return an item's chip with the file of one image.
 
-        Where its pixels lie is read from the answer if they were not asked for on a grid.
+        If ``grid`` is None, where the pixels lie is read from the answer.
         """
         answer = image.fetch(self.endpoint, item, grid, sender, sender.sizes[image.role])
         found = grid or image.sent_as.grid_of(answer)
@@ -258,9 +261,9 @@ class ChipTask:
         return Chip(files, *found.shape, found.crs, found.transform)
 
     def split(self, job: Job, error: Exception) -> Sequence[Job]:
-        """Return the halves of a job whose items cannot be described together.
+        """Return two halves of a job whose items cannot be described together; else nothing.
 
-        Chips that are too large :meth:`do` itself cuts into tiles.
+        A chip that is too large is not split here: :meth:`do` cuts it into tiles.
         """
         return halves(job, error) if isinstance(job.laid_out, Undescribed) else ()
 
@@ -272,7 +275,7 @@ class ChipTask:
 
     @property
     def _is_placed(self) -> bool:
-        """Whether chips are placed before Earth Engine tells anything."""
+        """Whether it is known where chips lie before Earth Engine is asked anything."""
         return self.layout is not None and not self.layout.lattice.is_native
 
     def path(self, image: ChipImage, item: WorkItem) -> str:
@@ -289,14 +292,14 @@ class ChipTask:
         return self.layout.grid(item, own)
 
     def check_shape(self, shape: tuple[int, int]) -> None:
-        """Raise InputError, with the reason, if no chip of (rows, columns) can be had."""
+        """Raise InputError, with the reason, if chips of (rows, columns) cannot be made."""
         for image in self.images:
             with of_role(image.role):
                 image.check_shape(shape)
 
 
 def _placeable(projection: Mapping[str, Any]) -> NativeProjection:
-    """Return the grid of an image that all share; raise InputError if it is of no use."""
+    """Return the grid of an image that all items share; raise InputError if it cannot be used."""
     try:
         return placeable(projection)
     except PermanentError as error:

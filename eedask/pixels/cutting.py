@@ -1,6 +1,7 @@
-"""How a window of pixels is cut into tiles.
+"""Cuts a window of pixels into tiles.
 
-Either into as few as requests allow, or, where a tile was too much to compute, into four.
+:func:`cut` makes the fewest tiles that fit into requests. :func:`quarters` makes four of a tile
+that was too much to compute.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ class Allowance:
         return shape[0] * shape[1] <= self.pixels and max(shape) <= self.side
 
     def within(self, other: Allowance) -> Allowance:
-        """Return what both allow."""
+        """Return the lower of the two allowances, for pixels and for sides."""
         return Allowance(min(self.pixels, other.pixels), min(self.side, other.side))
 
 
 @lru_cache(maxsize=64)
 def granted(limits: Limits, bands: int) -> Allowance:
-    """Return how large a request for at least so many bands may be, by what is known beforehand."""
+    """Return how large a request for at least ``bands`` bands may be, if types are not known."""
     # A band's pixel has at least one byte, and one byte of mask.
     return Allowance(max(1, limits.bytes // (2 * bands)), limits.side)
 
@@ -98,9 +99,9 @@ def _edges(length: int, parts: int) -> list[int]:
 
 
 def quarters(window: Window, smallest_side: int) -> list[Window]:
-    """Return a window's halves along each side whose halves have ``smallest_side`` pixels or more.
+    """Halve a window along each side that is at least ``2 * smallest_side`` pixels long.
 
-    They are four, or two, or the window alone.
+    Returns four tiles, or two, or the window alone.
     """
     down, across = (2 if length >= 2 * smallest_side else 1 for length in window.shape)
     rows, columns = window.shape
@@ -121,8 +122,8 @@ def allowed(error: TooLargeError, shape: tuple[int, int], limits: Limits) -> All
     Returns
     -------
     Allowance, optional
-        Smaller than the request. None if the error states no size that more tiles would keep, or
-        one that the request kept already.
+        Smaller than the request. None if the error states no size that smaller tiles would keep
+        to, or a size that the request kept to already.
     """
     if error.allowed is None:
         return None

@@ -1,8 +1,8 @@
-"""What Earth Engine says of the images of items that have one each: their grids and properties.
+"""Asks for the grids and properties of images, where each item has an image of its own.
 
-computePixels answers with pixels alone
+An answer of computePixels has nothing but pixels
 (https://developers.google.com/earth-engine/reference/rest/v1/projects.image/computePixels). What
-else is wanted of an item's image is asked before its pixels, of many items in one request.
+else is needed of an item's image is asked for before its pixels, for many items in one request.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ PROJECTION, PROPERTIES = "projection", "properties"
 
 @dataclass(frozen=True)
 class Known:
-    """What a job of one item begins with.
+    """What is known of an item's chip when its job begins.
 
     Attributes
     ----------
     grid : PixelGrid, optional
-        Of the chip; None where it follows from the projection, or only Earth Engine knows it.
+        The chip's grid; None if it follows from the projection, or only Earth Engine knows it.
     projection : mapping, optional
-        Of the item's own image, as ``ee.Projection.getInfo`` tells it, if it was asked for.
+        The projection of the item's own image, as ``ee.Projection.getInfo`` returns it; None if it
+        was not asked for.
     properties : mapping of str to object
-        Those of the item's image that were asked for; None for those that it does not have.
+        The properties of the item's image that were asked for, with the value None for those that
+        it does not have.
     """
 
     grid: PixelGrid | None = None
@@ -47,12 +49,12 @@ class Known:
 
 @dataclass(frozen=True)
 class Undescribed:
-    """What a job of items begins with whose images are to be described first.
+    """What is known of the chips of a job's items before their images are described.
 
     Attributes
     ----------
     grids : tuple of PixelGrid or None
-        Of each item's chip, as far as they are known.
+        The grid of each item's chip; None if it is not known yet.
     """
 
     grids: tuple[PixelGrid | None, ...]
@@ -68,7 +70,7 @@ def batches(items: Sequence[tuple[WorkItem, PixelGrid | None]]) -> Iterator[Job]
 def describe(
     endpoint: Endpoint, description: Expression, names: Sequence[str], job: Job, sender: Sender
 ) -> list[Job]:
-    """Return a job for each item of a job, with what is to be known of it: one request for all.
+    """Ask for the descriptions of a job's items in one request; return a job for each item.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ def describe(
     Raises
     ------
     RequestError, InputError
-        If Earth Engine refuses, be it because of one item's image.
+        If Earth Engine refuses, even if the image of only one item is the reason.
     """
     graph = Graph()
     nodes = [graph.embed(description.encode(item)) for item in job.items]
@@ -102,9 +104,10 @@ def describe(
 
 
 def halves(job: Job, error: Exception) -> Sequence[Job]:
-    """Return the halves of a job of undescribed items that was refused; none if its items fail.
+    """Return two halves of a job of undescribed items that failed; nothing if it is final.
 
-    It may be refused because of one item, as where an image is null or the user's function fails.
+    One item may be the reason why the whole job fails, for instance if its image is null or the
+    user's function fails on it.
     """
     own = isinstance(error, TooLargeError | PermanentError) or not isinstance(error, RequestError)
     if len(job.items) == 1 or not own:
@@ -117,17 +120,19 @@ def halves(job: Job, error: Exception) -> Sequence[Job]:
 
 
 def property_keys(names: Sequence[str]) -> dict[str, str]:
-    """Return names by the properties of the feature that holds their values in a description.
+    """Return under which property of a description's feature each property's value stands.
 
-    Not by their own names: a feature's ``system:index`` comes back as its id.
+    The keys are the feature's properties, the values the names of the image's properties. They
+    differ because a feature's property ``system:index`` comes back as its id.
     """
     return {f"property_{number}": name for number, name in enumerate(names)}
 
 
 def properties_in(told: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return the wanted properties of a description; None for those that it does not have.
+    """Return the wanted properties in a description; None for those that it does not have.
 
-    Raises what :func:`~eedask.earthengine.methods.reading` takes, if it is none.
+    If ``told`` is not a description, it raises an error that
+    :func:`~eedask.earthengine.methods.reading` turns into a TransientError.
     """
     feature = told[PROPERTIES] if names else {}
     # A feature without properties may come without the key.

@@ -1,4 +1,4 @@
-"""How the image of an item is found in a collection: by its index, or by a range of dates."""
+"""Finds the image of an item in a collection, by its index or by a range of dates."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from eedask.items.item import WorkItem
 INDEX = "system:index"
 # The columns of a range of dates, as in eedask.items.date_ranges.
 START, END = "start", "end"
-# The entry of what is told of an image that says of which item it is told.
+# The entry of an image's description that says which item the image belongs to.
 KEY = "key"
 
-# What is told of an image.
+# Makes the description of an image.
 Describe = Callable[[ee.Image], ee.Dictionary]
 
-# More than the elements that Earth Engine collects in a list: it refuses rather than leave some out
+# One more than the most elements that Earth Engine puts into a list. With more images than that it
+# refuses the request, instead of leaving some out
 # (https://developers.google.com/earth-engine/guides/debugging).
 _ALL = 5001
 
 
 class Finder(Protocol):
-    """Which images of a collection are an item's: one, where all is as it should be."""
+    """Says which images of a collection belong to an item. There should be one for each item."""
 
     def matching(self, images: ee.ImageCollection, item: Item) -> ee.ImageCollection:
-        """Return those of the images that are the item's."""
+        """Return the images of a collection that belong to an item."""
 
     def key(self, item: WorkItem) -> Any:
-        """Return what the item is known by in requests, as a value that JSON can hold."""
+        """Return what identifies the item in requests and answers, as a value for JSON."""
 
     def same_key(self, told: Any) -> Hashable:
-        """Return a key, of an item or as an answer has it, in a form that can be compared."""
+        """Return a key, from :meth:`key` or from an answer, in a form that can be compared."""
 
     def described(self, images: ee.ImageCollection, keys: Any, describe: Describe) -> ee.List:
-        """Return what ``describe`` tells of the images of several items, with :data:`KEY`.
+        """Return the descriptions of the images of several items, each with :data:`KEY`.
 
         Parameters
         ----------
@@ -49,11 +50,11 @@ class Finder(Protocol):
         """
 
     def words(self, item: WorkItem) -> str:
-        """Return how the item's image is looked for, as words after "image"."""
+        """Return by what the item's image is looked for, as words that follow "image"."""
 
     @property
     def advice(self) -> str:
-        """What to do where items do not have one image each."""
+        """What the user can do if items do not have exactly one image each."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,15 @@ class ByIndex:
         return images.filter(ee.Filter.eq(INDEX, item.id))
 
     def key(self, item: WorkItem) -> str:
-        """Return the index."""
+        """Return the ``system:index`` of the item's image: the item's id, as text."""
         return str(item.id)
 
     def same_key(self, told: Any) -> str:
-        """Return the index."""
+        """Return a ``system:index`` from Earth Engine's answer in the form that `key` has."""
         return str(told)
 
     def described(self, images: ee.ImageCollection, keys: Any, describe: Describe) -> ee.List:
-        """Return what is told of the images with these indices: one query for all of them."""
+        """Return the descriptions of the images with these indices, by one filter for all."""
 
         def tell(element: ee.ComputedObject) -> ee.Dictionary:
             image = ee.Image(element)
@@ -113,7 +114,10 @@ class ByDates:
         return tuple(int(part) for part in told)
 
     def described(self, images: ee.ImageCollection, keys: Any, describe: Describe) -> ee.List:
-        """Return what is told of two images of each range at most: a query for each range."""
+        """Return the descriptions of at most two images of each range, by a filter for each.
+
+        Two are enough to see that a range has several images.
+        """
 
         def tell(key: ee.ComputedObject) -> ee.List:
             first, end = (ee.Date(ee.List(key).get(which)) for which in (0, 1))

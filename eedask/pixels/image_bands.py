@@ -1,4 +1,4 @@
-"""What Earth Engine says of the image that all chips share, before the first is asked for."""
+"""The bands, grid and properties of an image, as Earth Engine describes them before any chip."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ class ImageBands:
     Attributes
     ----------
     types : mapping of str to mapping
-        The type of each band by its name, as ``ee.PixelType.getInfo`` tells it.
+        The type of each band by its name, as ``ee.PixelType.getInfo`` returns it.
     projection : mapping, optional
-        As ``ee.Projection.getInfo`` tells it; None where it was not asked for.
+        As ``ee.Projection.getInfo`` returns it; None if it was not asked for.
     properties : mapping of str to object
-        Those that were asked for; None for those that the image does not have.
+        The properties that were asked for, with the value None for those that the image does not
+        have.
     """
 
     types: Mapping[str, Mapping[str, Any]]
@@ -49,15 +50,16 @@ class ImageBands:
             )
 
     def check_drawable(self, asked: Sequence[str], kind: ImageFormat) -> None:
-        """Raise InputError unless the bands make a picture as they are, without ``vis_params``.
+        """Raise InputError unless a picture can be made of the bands without ``vis_params``.
 
-        What Earth Engine does with others is not documented: it may refuse them, or cut values
-        above 255, of which nothing in the picture tells.
+        That takes 1 or 3 bands of whole numbers from 0 to 255. What Earth Engine does with other
+        bands is not documented: it may refuse them, or cut values above 255 without a sign of it
+        in the picture.
 
         Parameters
         ----------
         asked : sequence of str
-            All bands when empty.
+            The bands that are asked for; all bands when empty.
         kind : ImageFormat
         """
         names = list(asked or self.types)
@@ -76,15 +78,15 @@ class ImageBands:
             )
 
     def check_nodata(self, asked: Sequence[str], nodata: float) -> None:
-        """Raise InputError if no type of the bands can hold what masked pixels are to hold.
+        """Raise InputError if the files' type cannot hold the nodata value.
 
-        Only whole numbers are judged, of which Earth Engine tells the range: files have the
-        smallest type for it. What passes is checked again with the type of every file.
+        Only bands of whole numbers whose range Earth Engine states are checked: files have the
+        smallest type for that range. Every file is checked again by its actual type.
 
         Parameters
         ----------
         asked : sequence of str
-            All bands when empty.
+            The bands that are asked for; all bands when empty.
         nodata : float
         """
         types = [self.types[name] for name in asked or self.types]
@@ -104,26 +106,28 @@ class ImageBands:
 
 
 def bands_of(body: bytes, names: Sequence[str] = ()) -> ImageBands:
-    """Return what an answer of ``value:compute`` says of an image, its named properties included.
+    """Return the description of an image, with its named properties, from ``value:compute``.
 
     Raises
     ------
     TransientError
-        If it says nothing of the kind.
+        If the answer is not such a description.
     """
     with reading(body, "bands"):
         return told_bands(value_of(body), names)
 
 
 def told_bands(told: Mapping[str, Any], names: Sequence[str] = ()) -> ImageBands:
-    """Return what is told of an image; raise what :func:`reading` takes if it is malformed.
+    """Return an image's bands, grid and properties from the value of its description.
 
     Parameters
     ----------
     told : mapping
-        ``names``, ``types``, and ``projection`` and properties if they were asked for.
+        With the keys ``names`` and ``types``, and with ``projection`` and the properties if they
+        were asked for. If it is malformed, it raises an error that :func:`reading` turns into a
+        TransientError.
     names : sequence of str
-        The properties.
+        The properties that were asked for.
     """
     types = {str(name): dict(told["types"][name]) for name in told["names"]}
     projection = told.get("projection")

@@ -1,4 +1,4 @@
-"""What is asked of the images of a collection, many in one request, before any of their pixels."""
+"""Asks about the images of a collection, many in one request, before their pixels are fetched."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from eedask.items.item import WorkItem
 from eedask.pixels.finding import KEY, Finder
 from eedask.pixels.image_bands import ImageBands, told_bands
 
-# The column of the keys of the items of a request.
+# The column in which the keys of all items of a request stand.
 _KEYS = "keys"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be told of every image, besides the names of its bands.
+    """What to ask about every image, besides the names of its bands.
 
     Attributes
     ----------
     types : bool
-        The types of its bands.
+        Whether to ask for the types of its bands.
     grid : bool
-        The projection of the first of the bands ``bands``, or of the image's first band.
+        Whether to ask for the projection of the first of ``bands``, or of the image's first band.
     bands : tuple of str
+        The bands that the user names; empty for all.
     region : ee.Geometry, optional
-        Whether the image's footprint meets it.
+        If given, ask whether the image's footprint meets it.
     """
 
     types: bool
@@ -43,7 +44,7 @@ class Wanted:
     region: ee.Geometry | None
 
     def of(self, image: ee.Image) -> ee.Dictionary:
-        """Return what is told of an image, which is no error if it lacks a band."""
+        """Return the description of an image. It is not an error if the image lacks a band."""
         names = image.bandNames()
         told: dict[str, Any] = {"names": names}
         if self.types:
@@ -58,12 +59,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Told:
-    """What Earth Engine tells of an image.
+    """What Earth Engine answered about an image.
 
     Attributes
     ----------
     bands : ImageBands
-        Types are empty if they were not asked for.
+        With empty types if they were not asked for.
     meets : bool
         Whether its footprint meets the region; True if that was not asked.
     """
@@ -74,13 +75,13 @@ class Told:
 
 @dataclass(frozen=True)
 class ImageQuestion:
-    """Asks which images of a collection items have, and what they are.
+    """Asks which image of a collection each item has, and for a description of these images.
 
     Attributes
     ----------
     finder : Finder
     expression : Expression
-        Of the list of what is told, for an item whose column holds the keys.
+        The list of descriptions, given an item whose column :data:`_KEYS` holds the keys.
     """
 
     finder: Finder
@@ -89,11 +90,14 @@ class ImageQuestion:
     def ask(
         self, endpoint: Endpoint, items: Sequence[WorkItem], send: Send
     ) -> list[Told | NoImageError]:
-        """Return what is told of the image of each item, of one request.
+        """Return the answer about the image of each item, by one request.
+
+        An item that has no image, or several, has the NoImageError that says so.
 
         Raises
         ------
         RequestError
+            If Earth Engine refuses, or the tries are used up.
         """
         keys = [self.finder.key(item) for item in items]
         request = compute_value(endpoint, self.expression.encode(_keyed(keys)))

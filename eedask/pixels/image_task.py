@@ -25,23 +25,23 @@ from eedask.run.forecast import Bounds, Forecast, jobs_of
 from eedask.run.request_pool import Split
 from eedask.run.task import Chip, Job, Sender
 
-# Images that share a request for what is to be known of them first.
+# The most images that one request asks about.
 MOST_IMAGES = 250
 
 
 @dataclass(frozen=True)
 class ImageTask:
-    """Finds the images of many items in one request, and then has their chips made.
+    """Finds the images of many items by one request, and then makes the chip of each.
 
     Attributes
     ----------
     chips : ChipTask
-        Makes the chip of an item, whose geometry is the region and whose grid is known. It has a
-        layout.
+        Makes the chip of an item whose geometry is the region and whose grid is known. Its layout
+        is not None.
     question : ImageQuestion
-        What is asked first.
+        What is asked about the images before their pixels.
     region : WorkItem
-        An item that is the region.
+        The region, in the form of an item.
     """
 
     chips: ChipTask
@@ -65,7 +65,7 @@ class ImageTask:
 
     @property
     def expressions(self) -> Mapping[str, Expression]:
-        """What the user stated the work in, by what the user calls it."""
+        """The user's collection, under "collection"."""
         return {"collection": self.chips.first.expression}
 
     @property
@@ -74,7 +74,7 @@ class ImageTask:
         return None
 
     def sizes(self) -> dict[str | None, TileSizes]:
-        """Return what the chips of one process share: the size of tiles that work."""
+        """Return what the chips of a process learn of the size of tiles that work."""
         return self.chips.sizes()
 
     def sent_to(self, endpoint: Endpoint) -> ImageTask:
@@ -82,38 +82,41 @@ class ImageTask:
         return replace(self, chips=self.chips.sent_to(endpoint))
 
     def ways(self) -> Mapping[str, ImageTask]:
-        """Return none: there is one way only."""
+        """Return nothing, as images have no choice that an estimate could compare."""
         return {}
 
     def before(self, samples: int) -> Bounds:
-        """Return that nothing is asked before the items."""
+        """Return how many requests :meth:`prepare` sends: none."""
         return Bounds.exactly(0)
 
     def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
-        """Return what the items' files are expected to take, and the questions before them.
+        """Return what the items' files, and the questions before them, are expected to take.
 
-        An image that is not there, or does not meet the region, takes less.
+        It assumes that every image is found and meets the region; others take less.
         """
         found = self.chips.forecast([self.region], 1).times(len(items))
         return found.after(jobs_of(len(items), size, MOST_IMAGES))
 
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> ImageTask:
-        """Return the task as it is: each image is asked about with its neighbours."""
+        """Return the task as it is: :meth:`do` asks about images, many in one request."""
         return self
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterator[Job]:
-        """Yield jobs of items that are asked about together; each becomes one job an item."""
+        """Yield jobs of items that are asked about together; :meth:`do` splits them by item."""
         placed = self._placed(items)
         for start in range(0, len(placed), MOST_IMAGES):
             yield Job(tuple(placed[start : start + MOST_IMAGES]))
 
     def do(self, job: Job, sender: Sender) -> list[Chip] | Split:
-        """Return the chip of an item whose grid is known; else ask, and return a job for each.
+        """Return the chip of an item whose grid is known.
+
+        For a job of items whose images are not known yet, ask about these images, and return a job
+        for each item.
 
         Raises
         ------
         RequestError, InputError
-            If the chip, or the answer, cannot be had.
+            If the chip cannot be made, or the question is not answered.
         """
         if job.laid_out is not None:
             return self.chips.do(job, sender)
@@ -126,7 +129,10 @@ class ImageTask:
         )
 
     def split(self, job: Job, error: Exception) -> Sequence[Job]:
-        """Return the halves of a job that was too large to ask about, or has a bad image."""
+        """Return two halves of a job of several items whose question failed; else nothing.
+
+        The question may have been too large, or one of the images may be the reason.
+        """
         own = isinstance(error, TooLargeError | PermanentError)
         if len(job.items) < 2 or (isinstance(error, RequestError) and not own):
             return ()
@@ -135,7 +141,7 @@ class ImageTask:
         return [Job(half, elapsed_s=job.elapsed_s) for half in halves]
 
     def _placed(self, items: Sequence[WorkItem]) -> list[WorkItem]:
-        """Return items with the region in the place of their geometries."""
+        """Return the items with the region as their geometry."""
         region = self.region
         return [
             replace(item, geometry=region.geometry, crs=region.crs, bounds=region.bounds)
@@ -149,11 +155,11 @@ class ImageTask:
             return error
 
     def _grid(self, item: WorkItem, told: Told) -> PixelGrid:
-        """Return the grid of an item's chip; raise the error because of which it has none."""
+        """Return the grid of an item's chip; raise an error that says why it has none."""
         task, layout = self.chips, self.chips.layout
         assert layout is not None
-        # First what holds for all items if the plan is wrong: a run whose first items all fail
-        # alike is stopped.
+        # Bands come first, as missing bands are an error of the plan: if the first items of a run
+        # all fail in the same way, the run is stopped.
         task.first.check(told.bands)
         if not told.meets:
             raise OutsideError(

@@ -1,4 +1,4 @@
-"""What is known of an image's pixels before Earth Engine is asked: bands, and bytes of a value."""
+"""Reads from an image's expression how many bands it has, and how many bytes a value takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eedask.run.forecast import Bounds
 # The most bands of one request
 # (https://developers.google.com/earth-engine/reference/rest/v1/projects.image/computePixels).
 MOST_BANDS = 1024
-# Of a pixel of so many bands of the widest type, with the masks.
+# The most bytes of one pixel: 8 for the value of each band and 1 for its mask.
 MOST_PIXEL_BYTES = MOST_BANDS * 9
 _ANY_NUMBER, _ANY_BYTES, _NO_BYTES = Bounds(1, None), Bounds(1, 8), Bounds.exactly(0)
 
@@ -32,21 +32,22 @@ _KEEP = {
     "Image.unmask",
     *("Element.set", "Element.copyProperties", "Element.setMulti", "Image.select"),
 }
-# A selector that is no pattern names one band.
+# A band selector that matches this is not a pattern, and names one band.
 _NAME = re.compile(r"[\w ]+\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
 class KnownPixels:
-    """What is known of the pixels of an image.
+    """What is known of the pixels of an image before it is asked for.
 
     Attributes
     ----------
     bands : Bounds
+        Number of bands.
     value_bytes : Bounds
-        Of one value of a band.
+        Bytes of one value of a band.
     mask_bytes : Bounds
-        Of a pixel in the bands that tell where the others are masked.
+        Bytes of a pixel in the additional bands that say where the others are masked.
     """
 
     bands: Bounds = _ANY_NUMBER
@@ -63,14 +64,14 @@ class KnownPixels:
         return self.value_bytes + Bounds.exactly(1)
 
     def with_masks(self, names: Sequence[str], *, of_one_type: bool) -> KnownPixels:
-        """Return the same with the masks that are asked for beside the bands.
+        """Return the same pixels with additional bands that say where the others are masked.
 
         Parameters
         ----------
         names : sequence of str
-            Of the bands of masks; empty where each band has one.
+            The names of the additional bands; empty if there is one for each band.
         of_one_type : bool
-            Whether masks have the type of the bands, and not a byte.
+            Whether these have the type of the bands, instead of bytes.
         """
         count = Bounds.exactly(len(names)) if names else self.bands
         each = self._value_and_mask if of_one_type else Bounds.exactly(2)
@@ -78,7 +79,7 @@ class KnownPixels:
 
 
 def before_masks(root: Part) -> Part:
-    """Return the image to which masks were added as bands, of one that is asked for as data."""
+    """Return the image without the bands of masks that are added to it in requests for data."""
     part: Part | None = root
     while part is not None and part.function != "Image.addBands":
         part = part.first_image
@@ -86,7 +87,7 @@ def before_masks(root: Part) -> Part:
 
 
 def known_pixels(root: Part) -> KnownPixels:
-    """Return what an image's expression tells of its bands and types."""
+    """Return what can be read from an image's expression about its bands and types."""
     bands: int | None = None
     value_bytes: int | None = None
     part: Part | None = root
@@ -122,7 +123,7 @@ def _keeps(part: Part) -> bool:
 
 
 def _bands_named(part: Part) -> int | None:
-    """Return how many bands a selection gives, if it names them."""
+    """Return how many bands a selection or renaming names; None if it does not name them."""
     argument = {"Image.select": "bandSelectors", "Image.rename": "names"}.get(part.function)
     if argument is None or argument not in part.parts:
         return None

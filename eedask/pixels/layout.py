@@ -1,4 +1,4 @@
-"""Where the pixels of an item's chip lie; found here, before Earth Engine is asked for them."""
+"""Works out where the pixels of an item's chip lie, before Earth Engine is asked for them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ from eedask.items.item import WorkItem
 
 @dataclass(frozen=True)
 class Layout:
-    """How the grid of an item's chip is found: on which pixels, and how many of them.
+    """Finds the grid of an item's chip: on which lattice of pixels it lies, and how large it is.
 
     Attributes
     ----------
     lattice : Lattice
-        A native one with a scale is rescaled about the origin of the image's own grid.
+        If it is native and has a scale, pixels of that size start at the origin of the image's own
+        grid.
     shape : (int, int), optional
         Rows and columns of a chip centred on the item's centroid. Without it the grid covers
         the item's bounding box in the crs, exactly so where the items are in that crs.
     buffer : float, optional
-        Metres by which the bounding box is widened on all sides. In a crs of degrees they are
-        counted as a scale is, by the length of a degree of the equator.
+        Metres by which the bounding box is widened on all sides. In a crs of degrees, a degree
+        counts as long as one of the equator, as it does for a scale.
 
     Raises
     ------
@@ -54,7 +55,10 @@ class Layout:
         if not is_positive(self.buffer):
             raise InputError(f"buffer is a positive number of metres; got {self.buffer!r}")
         if self.shape is not None:
-            raise InputError("buffer= widens the box of an item, and shape= states one: give one")
+            raise InputError(
+                "buffer= widens an item's bounding box, and shape= gives chips a size of their own:"
+                " give only one of them"
+            )
 
     def grid(self, item: WorkItem, native: NativeProjection | None = None) -> PixelGrid:
         """Return the grid of an item's chip.
@@ -63,12 +67,12 @@ class Layout:
         ----------
         item : WorkItem
         native : NativeProjection, optional
-            Of the image; needed where the lattice is native.
+            The image's own grid; needed if the lattice is native.
 
         Raises
         ------
         ItemsError
-            If the item has no geometry, or none that the crs can hold.
+            If the item has no geometry, or lies where the crs is not defined.
         """
         if native is None:
             crs = item.utm_crs if self.lattice.crs == UTM else self.lattice.crs
@@ -76,17 +80,20 @@ class Layout:
         else:
             crs, transform = native.crs, self._rescaled(native)
         if item.geometry is None:
-            raise ItemsError(f"item {item.id!r} has no geometry")
+            raise ItemsError(f"item {item.id!r} has no geometry: give it one, or leave it out")
         if self.shape is None:
             return covering_grid(crs, transform, self._bounds(item, crs))
         centre = item.geometry.centroid
         x, y = from_degrees(crs).transform(centre.x, centre.y)
         if not (math.isfinite(x) and math.isfinite(y)):
-            raise ItemsError(f"item {item.id!r} at {centre.wkt} lies outside {crs}")
+            raise ItemsError(
+                f"item {item.id!r} at {centre.wkt} lies outside {crs}: choose a crs= that covers"
+                " it, or leave the item out"
+            )
         return chip_grid(crs, transform, x, y, self.shape)
 
     def transform(self, crs: str) -> Transform:
-        """Return the transform of the pixels in a crs, where the lattice is not native."""
+        """Return the transform of the lattice's pixels in a crs. The lattice must not be native."""
         if self.lattice.transform is not None:
             return self.lattice.transform
         assert self.lattice.scale is not None
@@ -110,9 +117,9 @@ class Layout:
 def _projected_bounds(item: WorkItem, crs: str) -> tuple[float, float, float, float]:
     """Return the bounds of an item's geometry in a crs.
 
-    If the item was given in that very crs, they are the bounds of what was given. A box on pixel
-    edges then has exactly those pixels: its edges as straight lines in degrees would be bent in
-    the crs, and reach into the neighbouring pixels.
+    If the item was given in that crs, they are the bounds of the geometry that was given, so that a
+    box on pixel edges has exactly its pixels. Converted to degrees and back, its edges would be
+    curves that reach into the neighbouring pixels.
     """
     assert item.geometry is not None
     if item.crs is not None and item.bounds is not None and same_crs(item.crs, crs):
@@ -123,5 +130,8 @@ def _projected_bounds(item: WorkItem, crs: str) -> tuple[float, float, float, fl
     xs, ys = from_degrees(crs).transform(*shapely.get_coordinates(dense).T)
     bounds = (float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys)))
     if not all(math.isfinite(value) for value in bounds):
-        raise ItemsError(f"item {item.id!r} reaches outside {crs}")
+        raise ItemsError(
+            f"item {item.id!r} reaches outside {crs}: choose a crs= that covers it, or leave the"
+            " item out"
+        )
     return bounds

@@ -1,7 +1,7 @@
-"""Where the chips of many items lie, all of them at once.
+"""Works out where the chips of many items lie, all at once.
 
-Placing one item by itself takes some 0.2 ms, most of it in calls of shapely and pyproj that place
-thousands in hardly more.
+One item by itself takes about 0.2 ms, most of it for calls of shapely and pyproj. These take hardly
+longer for arrays of thousands.
 """
 
 from __future__ import annotations
@@ -19,31 +19,34 @@ from eedask.grid import PixelGrid, centred, covered, grid_at
 from eedask.items.item import WorkItem
 from eedask.pixels.layout import Layout
 
-# More blocks than there are on the Earth beside each other.
+# More columns of blocks than a lattice around the Earth has.
 _BLOCKS = 2**32
 
 # By how much the sides of a box move when it is widened by 1.
 _OUTWARDS = np.array([-1.0, -1.0, 1.0, 1.0])
 
-# Outlines of more vertices an item, on average, are taken for their boxes in estimates.
+# If outlines have more vertices on average, estimates use their bounding boxes instead.
 _MOST_VERTICES = 20
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the chips of several items lie. Elements of items that have no place mean nothing.
+    """Where the chips of several items lie.
 
     Attributes
     ----------
     crs : ndarray of str, shape (items,)
+        The crs of each chip.
     first : ndarray of int64, shape (items, 2)
         Row and column of each chip's first pixel, on its lattice.
     shapes : ndarray of int64, shape (items, 2)
-        Rows and columns.
+        Rows and columns of each chip.
     placed : ndarray of bool, shape (items,)
-        Whether the item has a place.
+        Whether it is known where the item's chip lies. Where this is False, the item has no
+        geometry or lies where the crs is not defined, and the other arrays hold no meaningful
+        values.
     about : bool
-        Whether shapes are estimates, which may be off by a row or column, or by some per cent.
+        Whether shapes are estimates, which may be off by a row or column, or by a few per cent.
     """
 
     crs: NDArray[np.object_]
@@ -54,14 +57,14 @@ class Places:
 
     @property
     def names(self) -> frozenset[str]:
-        """The crs that chips are in."""
+        """The names of all crs that chips are in."""
         return frozenset(self.crs[self.placed])
 
     def cells(self) -> frozenset[tuple[str, int]]:
-        """Return the cells that the chips lie in, which are as large as the chips, of one shape.
+        """Return which blocks of the lattice the chips lie in. All chips must have one shape.
 
-        They are blocks of a lattice: each has its crs, and a number that its row and column of
-        blocks make.
+        The lattice is divided into blocks of that shape. A block is given as its crs and one number
+        that combines its row and its column among the blocks.
         """
         shape, found = self.shapes[:1], set[tuple[str, int]]()
         for crs in self.names:
@@ -74,9 +77,10 @@ class Places:
 
 
 def grids(layout: Layout, items: Sequence[WorkItem]) -> list[PixelGrid | Exception]:
-    """Return the grid of each item's chip, or the error because of which it has none.
+    """Return the grid of each item's chip, or the error that says why it has none.
 
-    They are those of :meth:`~eedask.pixels.layout.Layout.grid`, whose lattice is not native.
+    The grids equal those of :meth:`~eedask.pixels.layout.Layout.grid`. The layout's lattice must
+    not be native.
     """
     shape = layout.shape
     if shape is None:
@@ -99,7 +103,7 @@ def _grid(layout: Layout, item: WorkItem) -> PixelGrid | Exception:
 
 
 def placed(layout: Layout, items: Sequence[WorkItem]) -> Places:
-    """Return where the chips of items lie: exactly if the layout has a shape, or else about."""
+    """Return where the chips of items lie: exactly if the layout has a shape, else about."""
     geometries = np.array([item.geometry for item in items], dtype=object)
     centres = np.asarray(shapely.centroid(geometries), object)
     # Some versions of GEOS refuse to tell the coordinates of empty points.
@@ -138,9 +142,10 @@ def _projected(crs: str, xy: NDArray[np.float64]) -> NDArray[np.float64]:
 def _boxes(
     crs: str, geometries: NDArray[np.object_], own: Sequence[tuple[float, ...] | None]
 ) -> NDArray[np.float64]:
-    """Return the bounds in a crs, shape (geometries, 4); their own where these are known.
+    """Return the bounds of geometries in a crs, shape (geometries, 4).
 
-    Others are those of the vertices, between which edges may bend.
+    They are ``own`` where that is not None, and else the bounds of the vertices; edges, which are
+    curves in the crs, may reach a little beyond these.
     """
     outlines: NDArray[np.object_] = geometries
     if shapely.get_num_coordinates(geometries).mean() > _MOST_VERTICES:

@@ -1,4 +1,4 @@
-"""Requests for pixels, and how many pixels one request may ask for."""
+"""Builds the requests for pixels; states how many pixels one request may ask for."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ MAX_URL_BYTES = 32 * 2**20
 
 MAX_URL_SIDE = 10_000
 
-# Bytes of the largest value of a band, and rows and columns to which a GeoTIFF's tiles fill it up.
+# Bytes of the widest type of a band, and the side to whose multiples a tiled GeoTIFF is padded.
 _VALUE_BYTES, _TILE_SIDE = 8, 512
-# Bytes of a file that are no pixels: headers, the directory of its tiles, metadata, compression
-# of what does not compress.
+# The most bytes of a file that are not pixels: headers, the directory of its tiles, metadata, and
+# what compression adds to data that cannot be compressed.
 _OVERHEAD = 4 * 2**20
 # Bands that a picture has, with its mask.
 _PICTURE_BANDS = 4
@@ -39,7 +39,7 @@ _NAME_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Limits:
-    """How large one request may be, and one chip that is put together of several.
+    """How large one request may be, and one chip that is joined from several.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Limits:
     smallest_side : int
         The fewest rows or columns of a tile that is cut because it was too much to compute.
     chip_bytes : int
-        The most memory that a chip takes, decoded, if it is put together of tiles.
+        The most bytes of memory that a decoded chip may take if it is joined from tiles.
     """
 
     bytes: int = MAX_PIXEL_BYTES
@@ -74,10 +74,11 @@ class PixelQuery:
         Encoded image.
     format : ImageFormat
     grid : PixelGrid, optional
-        None where the expression itself states the grid.
+        None if the expression itself states the grid.
     bands : tuple of str
-        All bands when empty.
+        The bands that are asked for by name; all bands when empty.
     visualization : Visualization, optional
+        How bands become a picture; None to ask for the bands as they are.
     """
 
     expression: Encoded
@@ -102,9 +103,9 @@ class PixelQuery:
 
     @property
     def most_bytes(self) -> int:
-        """How many bytes a file of these pixels may have.
+        """The most bytes that a file of these pixels can have.
 
-        Where the grid or the number of bands is not known, it is what Earth Engine's limit allows.
+        If the grid or the number of bands is not known, it follows from Earth Engine's limit.
         """
         most = MAX_PIXEL_BYTES
         if self.grid is not None and self.bands:
@@ -115,14 +116,14 @@ class PixelQuery:
 
 
 def compute_pixels(endpoint: Endpoint, query: PixelQuery) -> Request:
-    """Return the request that answers with the pixels."""
+    """Return the request that is answered with the file of pixels, by ``image:computePixels``."""
     body = tagged(endpoint, query.body())
     path = f"{endpoint.parent}/image:computePixels"
     return Request("POST", path, body=body, most_bytes=query.most_bytes)
 
 
 def create_thumbnail(endpoint: Endpoint, query: PixelQuery) -> Request:
-    """Return the request that answers with the name of a thumbnail or download."""
+    """Return the request that creates a thumbnail or download, and is answered with its name."""
     tag = {"workloadTag": endpoint.workload_tag} if endpoint.workload_tag else {}
     path = f"{endpoint.parent}/thumbnails"
     asked = {"fields": "name", **tag}
@@ -152,9 +153,9 @@ def get_thumbnail(name: str, query: PixelQuery) -> Request:
 def check_size(
     shape: tuple[int, int], bands: int, bytes_per_value: int, *, by_url: bool = False
 ) -> None:
-    """Raise SizeError if a request for these pixels is larger than Earth Engine answers.
+    """Raise SizeError if a request asks for more pixels than Earth Engine accepts.
 
-    Earth Engine counts each band's bytes and one byte of mask a pixel.
+    For each pixel and band, Earth Engine counts the bytes of the value and one byte of mask.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def check_size(
     if max(shape) > longest:
         raise SizeError(
             f"shape {shape} has a side of {max(shape)} pixels; Earth Engine answers"
-            f" {longest} at most"
+            f" {longest} at most: ask for a smaller shape"
         )
     size = rows * columns * bands * (bytes_per_value + 1)
     if size > most:

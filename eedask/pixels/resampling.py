@@ -1,7 +1,8 @@
-"""How values come about where a chip's pixels are not those of the image, and what tells of it.
+"""Resampling: how a chip's values are computed if its pixels are not the image's own.
 
-Earth Engine takes the nearest pixel unless an image was given another way with ``resample``, which
-works in the image's own pixels (https://developers.google.com/earth-engine/guides/resample).
+Earth Engine takes the value of the nearest pixel, unless ``resample`` has set another way for the
+image. ``resample`` interpolates between the image's own pixels
+(https://developers.google.com/earth-engine/guides/resample).
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ _COMPOSITES = ("ImageCollection.mosaic", "ImageCollection.qualityMosaic", "Image
 
 
 def check_resampling(mode: str) -> None:
-    """Raise InputError unless it is one of Earth Engine's ways."""
+    """Raise InputError unless ``mode`` is one of :data:`RESAMPLINGS`."""
     if mode not in RESAMPLINGS:
         raise InputError(f"resampling={mode!r} is not known; choose one of {RESAMPLINGS}")
 
 
 def resampled(image: ee.Image, mode: str) -> ee.Image:
-    """Return an image that is interpolated in a way."""
+    """Return the image, set to be resampled in the way that ``mode`` names."""
     return image if mode == NEAREST else image.resample(mode)
 
 
 def check_has_pixels(mode: str, image: Expression, items: Sequence[WorkItem]) -> None:
-    """Raise InputError where an image is to be interpolated that has no pixels of its own.
+    """Raise InputError if an image is to be interpolated that has no pixels of its own.
 
     A composite has EPSG:4326 at 1 degree, and interpolating in that gives no meaningful values
     (https://developers.google.com/earth-engine/apidocs/ee-image-resample).
@@ -66,7 +67,7 @@ def check_has_pixels(mode: str, image: Expression, items: Sequence[WorkItem]) ->
 
 
 def _composite(part: Part) -> Part | None:
-    """Return the composite whose grid an image has; None if it has another one."""
+    """Return the composite from which an image has its default projection; None if from none."""
     found: Part | None = part
     while found is not None and found.function not in _GIVE_A_GRID:
         if found.function in _COMPOSITES or found.function.startswith("reduce."):
@@ -76,7 +77,7 @@ def _composite(part: Part) -> Part | None:
 
 
 def moved_pixels(lattice: Lattice, image: Expression, items: Sequence[WorkItem]) -> tuple[str, ...]:
-    """Return a note for the user where pixels of UTM are laid beside those that an image has.
+    """Return a note for the user if chips in UTM lie half a pixel beside Landsat's own pixels.
 
     Parameters
     ----------

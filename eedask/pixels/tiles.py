@@ -1,9 +1,9 @@
-"""Chips too large for one request: cut on their grid, asked for tile by tile, joined again.
+"""Fetches chips that are too large for one request, tile by tile, and joins the tiles.
 
-How many bytes a pixel has, and how large a computation Earth Engine can do, is often known only
-once it has been asked. So a chip starts with the fewest tiles that may fit, and every refusal
-teaches: Earth Engine's own arithmetic gives the size that fits, and where the computation was too
-much, each tile that failed is cut in four.
+How many bytes a pixel has, and how large a computation Earth Engine can do, is often not known
+before a request. So a chip begins with the fewest tiles that may fit. If a tile is refused because
+of its size, Earth Engine's message states the size that is allowed, and the chip is cut anew. If a
+tile is too much to compute, it is cut in four.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from eedask.pixels.formats.base import JoinableFormat, Joiner, check_memory
 from eedask.pixels.query import Limits
 
 Ask = Callable[[PixelGrid], bytes]
-# Has idle threads call something, at most so many; see :meth:`eedask.run.task.Sender.recruit`.
+# Lets up to so many idle threads call a function; see :meth:`eedask.run.task.Sender.recruit`.
 Recruit = Callable[[Callable[[], None], int], None]
 
 
-# Smaller tiles mend these. The other causes do not depend on how many pixels are asked for: they
-# lie in the expression, or in a reduction, a list or a collection inside it
+# Causes of a refusal against which smaller tiles help. The other causes do not depend on how many
+# pixels are asked for: they lie in the expression, or in a reduction, list or collection inside it
 # (https://developers.google.com/earth-engine/guides/debugging).
 _OF_COMPUTATION: frozenset[Cause | None] = frozenset({"capacity", "memory", "time", "output"})
 
-# After so many chips without trouble, larger tiles are tried again: what made one item heavy (a
-# dense stack of scenes) need not be true of the rest, and one failure in so many costs little.
+# After so many chips without a refusal, larger tiles are tried again. What made one item heavy,
+# such as a dense stack of scenes, may not be true of the rest, and one refusal in so many chips
+# costs little.
 _CALM = 16
 
 
 class TileSizes:
-    """The size of tiles that worked for earlier chips of a run, for those that come after them.
+    """The size of tiles with which the next chip begins, learned from earlier chips of a run.
 
-    It is the smaller of two sizes: what Earth Engine's refusals state as allowed, which holds for
-    all chips, and what could be computed, which may be true of one item only. The second grows
-    again after a number of chips without trouble. Safe to share between threads.
+    It is the smaller of two sizes: the size that Earth Engine's refusals state as allowed, which
+    holds for all chips; and the size that could be computed, which may be true of one item only
+    and therefore grows again after some chips without a refusal. Safe to share between threads.
     """
 
     def __init__(self) -> None:
@@ -59,12 +60,12 @@ class TileSizes:
             self._update()
 
     def computed(self, pixels: int, *, failures: bool) -> None:
-        """Take note of a chip that was put together of tiles.
+        """Take note of a chip that was joined from tiles.
 
         Parameters
         ----------
         pixels : int
-            Of the largest of its tiles that came.
+            Rows times columns of its largest tile that was answered.
         failures : bool
             Whether larger tiles of it were too much to compute.
         """
@@ -89,12 +90,12 @@ def fetch_tiled(
     bands: int,
     sizes: TileSizes,
 ) -> bytes:
-    """Return the file of a chip, of as many requests as it takes.
+    """Return the file of a chip, from as many requests as it takes.
 
-    If one request answers with the whole chip, its answer is returned as it is. Otherwise tiles
-    are joined: the chip is held decoded, of at most ``limits.chip_bytes``, with the tiles under
-    way beside it, and its file is made of it in the end. The first tile is asked for alone, as it
-    shows whether tiles of its size can be had; then all others at once.
+    If one request is answered with the whole chip, that answer is returned unchanged. Otherwise
+    tiles are joined: the chip is held decoded in memory, at most ``limits.chip_bytes`` of it, with
+    the tiles that are under way, and its file is made at the end. The first tile is asked for
+    alone, as it shows whether tiles of its size are accepted; then all others at once.
 
     Parameters
     ----------
@@ -107,9 +108,9 @@ def fetch_tiled(
     form : JoinableFormat
     limits : Limits
     bands : int
-        How many come back, at least.
+        The least number of bands that answers have.
     sizes : TileSizes
-        What earlier chips of the run have shown; this one adds to it.
+        What was learned from earlier chips of the run; this chip adds to it.
 
     Returns
     -------
@@ -118,16 +119,16 @@ def fetch_tiled(
     Raises
     ------
     TooLargeError
-        As Earth Engine refused it, if smaller tiles cannot help, or the smallest do not.
+        Earth Engine's refusal, if smaller tiles cannot help, or even the smallest are refused.
     SizeError
-        If the chip takes more memory than it may.
+        If the chip takes more than ``limits.chip_bytes`` of memory.
     """
     check_chip(grid.shape, bands, form, limits)
     return _Chip(ask, grid, form, limits, bands, sizes).fetch(recruit)
 
 
 def check_chip(shape: tuple[int, int], bands: int, form: JoinableFormat, limits: Limits) -> None:
-    """Raise an error if no chip of this shape can be had, in one request or in several.
+    """Raise an error if a chip of this shape cannot be made, from one request or from several.
 
     Parameters
     ----------
@@ -141,7 +142,8 @@ def check_chip(shape: tuple[int, int], bands: int, form: JoinableFormat, limits:
     Raises
     ------
     SizeError
-        If it takes more memory than it may, with the arithmetic, or its format cannot hold it.
+        If it takes more than ``limits.chip_bytes`` of memory, with the arithmetic, or is larger
+        than its format allows.
     """
     if granted(limits, bands).fits(shape):
         return
@@ -150,7 +152,7 @@ def check_chip(shape: tuple[int, int], bands: int, form: JoinableFormat, limits:
 
 
 def divisible(shape: tuple[int, int], limits: Limits) -> bool:
-    """Whether pixels can come in smaller tiles where they were too much to compute.
+    """Return whether a grid is large enough to be cut if it is too much to compute.
 
     Parameters
     ----------
@@ -162,11 +164,11 @@ def divisible(shape: tuple[int, int], limits: Limits) -> bool:
 
 
 class _Chip:
-    """One chip that is being fetched: which tiles are still to ask for, and the joiner.
+    """One chip that is being fetched: the tiles that are still to be asked for, and the joiner.
 
-    Any number of threads may work on it. The thread that began the chip waits in the end for
-    those that work on its last tiles. It never waits for another chip, so that threads which
-    have each begun one cannot block one another.
+    Any number of threads may work on it. The thread that began the chip waits at the end for the
+    threads that work on its last tiles. It never waits for another chip, so threads that have each
+    begun a chip cannot block each other.
     """
 
     def __init__(
@@ -192,7 +194,13 @@ class _Chip:
         self._changed = threading.Condition()
 
     def fetch(self, recruit: Recruit) -> bytes:
-        """Return the chip's file."""
+        """Fetch the chip in as few tiles as work, and return the bytes of its file.
+
+        Parameters
+        ----------
+        recruit : callable
+            Asks other request threads to work on tiles as well, if there are several.
+        """
         helped = False
         while (window := self._take(wait=True)) is not None:
             data = self._work(window)
@@ -223,13 +231,16 @@ class _Chip:
             if not self._todo or self._error is not None:
                 return None
             if len(self._todo) > 1 and self._joiner is None:
-                # Before the first tile is paid for: it may be that they cannot be joined.
+                # Before the first request is sent, as joining may turn out to be impossible.
                 self._joiner = self._form.join(self._grid, self._limits.chip_bytes)
             self._under_way += 1
             return self._todo.popleft()
 
     def _work(self, window: Window) -> bytes | None:
-        """Ask for a tile; join it, or have it cut. Return its file, or None if it did not come."""
+        """Ask for a tile, and join it; if it is too large, put smaller tiles in its place.
+
+        Returns the tile's file, or None if it was refused.
+        """
         data = error = None
         try:
             data = self._ask(self._grid.part(window))
@@ -267,7 +278,7 @@ class _Chip:
             self._sizes.refused(allowance)
             self._allowance = self._allowance.within(allowance)
             if not self._largest and not self._failures:
-                # Nothing is there yet: cut the whole anew, into the fewest.
+                # No tile has come yet, so the whole chip is cut anew, into the fewest tiles.
                 self._todo.clear()
                 window = self._whole
             tiles = cut(window, self._allowance)

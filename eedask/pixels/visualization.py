@@ -1,4 +1,4 @@
-"""The field's ``vis_params``: how bands become an 8-bit picture."""
+"""Reads ``vis_params``, Earth Engine's usual dictionary that says how bands become a picture."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Visualization:
 
 
 def visualization(params: Mapping[str, Any]) -> tuple[tuple[str, ...], Visualization]:
-    """Return the bands and the options of the field's usual ``vis_params`` dictionary.
+    """Return the bands and the options that a ``vis_params`` dictionary states.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def visualization(params: Mapping[str, Any]) -> tuple[tuple[str, ...], Visualiza
         For unknown keys and combinations that Earth Engine refuses.
     """
     if not isinstance(params, Mapping):
-        raise InputError(f"vis_params is a dictionary, as {{'min': 0, 'max': 255}}; got {params!r}")
+        raise InputError(f"vis_params is a dictionary, such as {{'max': 3000}}; got {params!r}")
     if unknown := sorted(set(map(str, params)) - set(VIS_KEYS)):
         raise InputError(f"vis_params has unknown keys {unknown}; it takes {', '.join(VIS_KEYS)}")
     bands = tuple(_listed(params.get("bands"), str))

@@ -58,7 +58,7 @@ class _Tally:
         return self.done + self.throttled
 
     @property
-    def share(self) -> float:
+    def proportion(self) -> float:
         """The part of the requests that was throttled, from 0 to 1."""
         return self.throttled / self.requests if self.requests else 0.0
 
@@ -68,7 +68,7 @@ class _Trouble:
     """A row of windows with throttling: the limit, and the throttled part, in its first window."""
 
     limit: int
-    share: float
+    proportion: float
 
 
 class AdaptiveLimit:
@@ -163,7 +163,7 @@ class AdaptiveLimit:
         """Return whether the window had enough requests to judge it."""
         window, began = self._window, self._trouble
         if self._blind and began is not None:
-            return window.requests * began.share >= EXPECTED
+            return window.requests * began.proportion >= EXPECTED
         halved = began is not None and 2 * self.limit <= began.limit
         if halved and 0 < window.throttled < EXPECTED:
             return now - window.since >= 5 * self.window
@@ -179,31 +179,31 @@ class AdaptiveLimit:
         self._wall = self.limit = level
 
     def _trouble_goes_on(self, now: float) -> None:
-        share, began = self._window.share, self._trouble
+        proportion, began = self._window.proportion, self._trouble
         if began is None:
-            self._trouble = _Trouble(self._window.limit, share)
+            self._trouble = _Trouble(self._window.limit, proportion)
         elif self._blind:
-            if share > min(0.5, 2 * began.share):
+            if proportion > min(0.5, 2 * began.proportion):
                 # Throttling did depend on how many requests are under way.
                 self._blind, self._trouble = False, None
                 self._sighted_until = now + SIGHTED_S
-            elif share < began.share / 4:
+            elif proportion < began.proportion / 4:
                 self._blind, self._trouble = False, None
             else:
-                began.share += _NEW * (share - began.share)
-        elif share <= NOISE:
+                began.proportion += _NEW * (proportion - began.proportion)
+        elif proportion <= NOISE:
             self._trouble = None
-        elif self._seems_blind(now, began, share):
-            self._blind, self._trouble = True, _Trouble(began.limit, share)
+        elif self._seems_blind(now, began, proportion):
+            self._blind, self._trouble = True, _Trouble(began.limit, proportion)
             self.limit = max(1, min(self.ceiling, began.limit // 2))
         else:
             self.limit = min(self.limit, max(1, int(self._window.limit * DECREASE)))
 
-    def _seems_blind(self, now: float, began: _Trouble, share: float) -> bool:
+    def _seems_blind(self, now: float, began: _Trouble, proportion: float) -> bool:
         """Return whether throttling goes on in the same proportion at half the limit or less."""
         if 2 * self.limit > began.limit or 2 * self._window.throttled < EXPECTED:
             return False
-        return began.share / 2 < share <= 0.5 and now >= self._sighted_until
+        return began.proportion / 2 < proportion <= 0.5 and now >= self._sighted_until
 
     def _raise(self, now: float) -> None:
         wall = self._wall

@@ -88,7 +88,7 @@ def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -
 
 @contextlib.contextmanager
 def scheduler_needed(client: distributed.Client) -> Iterator[None]:
-    """Turn what a client raises whose scheduler has gone into an error that says so.
+    """Raise an error that says that the scheduler is gone, where a client's error means that.
 
     Raises
     ------
@@ -132,22 +132,22 @@ def limiter_for(key: str, ceiling: Ceiling) -> RunLimiter:
         link, scheduler = ByClient(client), f"client {client.id}"
     place = (key, scheduler)
     with _LOCK:
-        tenancy = _TENANCIES.get(place)
-        if tenancy is None or not tenancy.is_used:
-            tenancy = _TENANCIES[place] = _Tenancy(place, ceiling, link)
-        tenancy.runs += 1
-        if isinstance(tenancy.link, Cluster):
-            tenancy.link.add(worker)
-    tenancy.wake.set()
-    return RunLimiter(tenancy)
+        membership = _MEMBERSHIPS.get(place)
+        if membership is None or not membership.is_used:
+            membership = _MEMBERSHIPS[place] = _Membership(place, ceiling, link)
+        membership.runs += 1
+        if isinstance(membership.link, Cluster):
+            membership.link.add(worker)
+    membership.wake.set()
+    return RunLimiter(membership)
 
 
 class RunLimiter:
     """A run's access to the limiter of its process; made by :func:`limiter_for`."""
 
-    def __init__(self, tenancy: _Tenancy) -> None:
-        self._tenancy = tenancy
-        self._limiter = tenancy.limiter
+    def __init__(self, membership: _Membership) -> None:
+        self._membership = membership
+        self._limiter = membership.limiter
         self._released = False
 
     @property
@@ -194,8 +194,8 @@ class RunLimiter:
         with _LOCK:
             if not self._released:
                 self._released = True
-                self._tenancy.runs -= 1
-        self._tenancy.wake.set()
+                self._membership.runs -= 1
+        self._membership.wake.set()
 
 
 def _current_worker() -> Any:
@@ -206,7 +206,7 @@ def _current_worker() -> Any:
         return None
 
 
-class _Tenancy:
+class _Membership:
     """A process's membership in a quota: a limiter, and the thread that renews its lease."""
 
     def __init__(
@@ -260,8 +260,8 @@ class _Tenancy:
 
     def _forget(self) -> None:
         """Let runs that come find another."""
-        if _TENANCIES.get(self._place) is self:
-            del _TENANCIES[self._place]
+        if _MEMBERSHIPS.get(self._place) is self:
+            del _MEMBERSHIPS[self._place]
 
     def _renew(self, leaving: bool = False) -> float:
         """Renew the lease; return the seconds until that is due again."""
@@ -288,5 +288,5 @@ class _Tenancy:
         return lease.renew
 
 
-_TENANCIES: dict[tuple[str, str], _Tenancy] = {}
+_MEMBERSHIPS: dict[tuple[str, str], _Membership] = {}
 _LOCK = threading.Lock()

@@ -31,7 +31,7 @@ from eedask.quota.share import Share
 
 
 class SlotUnused(Exception):
-    """Raised within a slot's block, ends it as unused: no request was sent, none is counted."""
+    """Raise it within a slot's block to give the slot back unused: no request is counted."""
 
 
 class Slot:

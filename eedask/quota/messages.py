@@ -1,8 +1,8 @@
 """The messages between the owner of a quota and its members, the processes that send requests.
 
 Times in a message are spans in seconds, never points in time: the clocks of two machines differ.
-Counts are totals since a member joined, so that nothing is lost with a message that got lost, and
-a message that arrives twice counts once.
+Counts are totals since a member joined: if a message is lost, the next one makes up for it, and a
+message that arrives twice counts once.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Usage:
     def __post_init__(self) -> None:
         counts = (self.sequence, self.lease, self.slots, self.in_flight, self.waiting)
         if min(*counts, self.done, self.throttled) < 0:
-            raise InputError(f"counts are not negative: {self}")
+            raise InputError(f"counts of a usage message are 0 or more; got {self}")
 
     @property
     def demand(self) -> int:
@@ -140,6 +140,9 @@ class Lease:
 
     def __post_init__(self) -> None:
         if self.slots < 0 or self.pause < 0 or self.valid <= 0 or self.renew <= 0:
-            raise InputError(f"not a lease: {self}")
+            raise InputError(
+                f"a lease has slots and a pause of 0 or more, and lasts and renews after more than"
+                f" 0 s; got {self}"
+            )
         if self.rate is not None and not self.rate > 0:
-            raise InputError(f"a rate is positive requests a second; got {self.rate}")
+            raise InputError(f"a lease's rate is above 0 requests a second; got {self.rate}")

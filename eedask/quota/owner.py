@@ -61,7 +61,7 @@ RESTRICTED = (
     "Earth Engine tells that this project's compute quota is used up (parallelism_restricted): the"
     " EECU-hours of its noncommercial tier for this month. It works on fewer requests at a time"
     f" until the month is over; going on with {RESTRICTED_CONCURRENCY} at once, which takes longer."
-    " A run can be stopped and gone on with later: what is done is kept. See"
+    " A run can be stopped and resumed later: what is done is kept. See"
     " https://developers.google.com/earth-engine/guides/noncommercial_tiers"
 )
 # Seconds without an answer that tells of restricted mode after which it is taken to be over.
@@ -158,9 +158,7 @@ class _Totals:
 
 @dataclass
 class Owner:
-    """Grants leases of one quota.
-
-    Not safe for threads.
+    """Grants leases of one quota. It is not safe to use from several threads.
 
     Parameters
     ----------
@@ -238,7 +236,7 @@ class Owner:
         )
 
     def remove(self, name: str) -> None:
-        """Take a member for gone. Its slots are granted to others after the grace period."""
+        """Note that a member is gone. Its slots are granted to others after the grace period."""
         member = self._members.get(name)
         if member is not None and member.until is None:
             self._end(name, member.booked, self.clock())
@@ -321,7 +319,10 @@ class Owner:
         return shares(capacity, {n: live[n] for n in order})
 
     def _turn(self, capacity: int, live: Mapping[str, int]) -> None:
-        """If there are fewer slots than members with demand, move those that had one to the end."""
+        """Let members take turns, if fewer slots are there than members with demand.
+
+        Members that had a slot in this turn go to the end of the line.
+        """
         hungry = [n for n in self._members if live.get(n, 0) > 0]
         if 0 < capacity < len(hungry):
             for name in hungry[:capacity]:

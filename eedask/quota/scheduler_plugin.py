@@ -66,7 +66,7 @@ class Owners:
             return owner.renew(member, usage)
 
     def remove(self, key: str, member: str) -> None:
-        """Take a member for gone."""
+        """Note that a member is gone; see :meth:`Owner.remove`."""
         with self._lock:
             if key in self._owners:
                 self._owners[key].remove(member)
@@ -113,15 +113,15 @@ class QuotaPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         )
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
-        """Take the members on a worker that has left for gone."""
+        """Note that the members on a worker are gone, as the worker has left."""
         self._remove(worker)
 
     def remove_client(self, scheduler: Any, client: str, **_: Any) -> None:
-        """Take the members of a client that has left for gone."""
+        """Note that the members of a client are gone, as the client has left."""
         self._remove(client)
 
     async def close(self) -> None:
-        """Take all members for gone: a cluster within this process ends before its owners do."""
+        """Note that all members are gone: the owners may outlive a cluster within this process."""
         for where in set(self._where.values()):
             self._remove(where)
 

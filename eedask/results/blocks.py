@@ -1,4 +1,4 @@
-"""How an array of chips is cut into blocks, and which chips lie in each of them."""
+"""Cuts an array of chips into blocks (Dask's chunks); finds out which chips lie in each block."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from eedask.results.common_grid import CommonGrid
 
 Index = tuple[int, ...]
 
-# A mosaic with more blocks is one of a few chips all over the world, and its graph too large.
+# The most blocks of a mosaic. More come about if a few chips lie far apart, and the graph of Dask
+# would be too large.
 _MOST_BLOCKS = 1_000_000
 
 
 class Piece(NamedTuple):
-    """A chip in a block.
+    """A chip, or the part of a chip, that lies in a block.
 
     Attributes
     ----------
     path : str
-        Of its file, relative to the dataset.
+        Path of the chip's file, relative to the dataset.
     nbytes : int
-        Of the file.
+        Size of the file.
     shape : (int, int)
-        Rows, columns.
+        Rows and columns of the chip.
     place : tuple of int
-        The index in the block of its first pixel; rows and columns are negative where the chip
-        begins before the block.
+        Index of the chip's first pixel in the block. Its row or column is negative if the chip
+        begins in an earlier block.
     """
 
     path: str
@@ -39,14 +40,14 @@ class Piece(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block of an array, and the chips in it; where they overlap, the first counts."""
+    """A block of an array, and the chips in it. Where chips overlap, the first one counts."""
 
     shape: Index
     pieces: tuple[Piece, ...] = ()
 
 
 class Blocks(NamedTuple):
-    """All blocks of an array by their index, and their sides along each dimension."""
+    """All blocks of an array by their index, and the lengths of blocks along each dimension."""
 
     blocks: dict[Index, Block]
     sides: tuple[tuple[int, ...], ...]
@@ -100,7 +101,7 @@ def mosaic(chips: pd.DataFrame, common: CommonGrid) -> Blocks:
     if (count := len(sides[0]) * len(sides[1])) > _MOST_BLOCKS:
         raise InputError(
             f"the chips lie so far apart that the grid of all, {common.grid.shape} (rows, columns),"
-            f" has {count:,} times the size of a chip: choose some with items=[…], or keep them"
+            f" is {count:,} times as large as a chip: choose some with items=[…], or keep them"
             " apart with dims=('item', 'y', 'x')"
         )
     pieces: dict[tuple[int, int], list[Piece]] = {}
@@ -130,6 +131,6 @@ def _placed(chips: pd.DataFrame) -> Iterator[Piece | None]:
 
 
 def _cut(length: int, side: int) -> tuple[int, ...]:
-    """Return a length as parts of one side, and what is left."""
+    """Return the lengths of the blocks of a dimension: as many of ``side`` as fit, and the rest."""
     whole, rest = divmod(length, side)
     return (side,) * whole + (rest,) * (rest > 0)

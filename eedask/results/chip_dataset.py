@@ -42,7 +42,7 @@ APART, BESIDE, BY_TIME = (ITEM, "y", "x"), ("y", "x"), (WHEN, "y", "x")
 DIMS = (APART, BESIDE, BY_TIME)
 NAN, FILL = "nan", "fill"
 
-# Of the manifest, what is of no use beside pixels.
+# Columns of the manifest that do not become coordinates.
 _NOT_TOLD = ("path", "nbytes", "attempts", "elapsed_s", "error_kind", "error", "finished")
 
 
@@ -72,7 +72,8 @@ class Wanted:
             raise InputError(f"masked is {NAN!r} or {FILL!r}; got {self.masked!r}")
         if not is_count(self.files_per_chunk):
             raise InputError(
-                f"files_per_chunk is a number of files, at least 1; got {self.files_per_chunk!r}"
+                "files_per_chunk is a whole number of files, 1 or more; got"
+                f" {self.files_per_chunk!r}"
             )
 
 
@@ -83,12 +84,14 @@ class Chips:
     Attributes
     ----------
     rows : DataFrame
-        By item id, in the items' order: ``path`` (null where there is no chip), ``nbytes``, the
-        same of each role if there are several, ``crs``, ``transform``, ``height``, ``width``.
+        One row an item, indexed by id, in the items' order. Columns: ``path`` (null if there is no
+        chip), ``nbytes``, both again for each role if there are several, ``crs``, ``transform``,
+        ``height``, ``width``.
     columns : DataFrame
-        What else is told of the items, which coordinates are made of.
+        The other columns of the items and the manifest, of which coordinates are made.
     names : mapping of str to str
-        What ``crs`` and ``transform`` are called in the manifest.
+        For ``crs``, ``transform``, ``height`` and ``width``: the names of these columns in the
+        manifest, which differ if the items have columns of these names.
     """
 
     rows: pd.DataFrame
@@ -101,7 +104,7 @@ class Chips:
         return self.rows[self.rows["path"].notna()]
 
     def by_time(self) -> Chips:
-        """Return them by the column ``time``; those of one time stay in their order.
+        """Return the chips sorted by the column ``time``; those of the same time keep their order.
 
         Raises
         ------
@@ -115,21 +118,22 @@ class Chips:
             )
         times = self.columns[WHEN].sort_values(kind="stable")
         if times.hasnans:
-            raise InputError(f"item {times.index[-1]!r} has no time: leave it out, with items=[…]")
+            raise InputError(f"item {times.index[-1]!r} has no time: leave it out with items=[…]")
         rows, columns = self.rows.loc[times.index], self.columns.loc[times.index]
         return replace(self, rows=rows, columns=columns)
 
 
 @dataclass(frozen=True)
 class Arranged:
-    """Chips of which the places in a dataset are known.
+    """Chips with their places in an ``xarray.Dataset``, and its coordinates.
 
     Attributes
     ----------
     placed : DataFrame
-        Rows of :class:`Chips`, with ``row`` and ``column``.
+        The rows of :class:`Chips`, with the columns ``row`` and ``column``: where a chip's first
+        pixel lies in the array.
     cut : callable
-        Returns the blocks of an array, of ``placed``.
+        Returns the blocks of an array, given ``placed``.
     coordinates : dict
     """
 
@@ -148,15 +152,15 @@ Bands = dict[str | None, dict[str, np.dtype[Any]]]
 
 
 def bands_of(dataset: Dataset, ids: pd.Index | None = None) -> Bands:
-    """Return the types of the bands of chips by their names, by role; empty without chips.
+    """Return, for each role, the types of the chips' bands by their names.
 
-    The role is None where items have one file.
+    The role is None if items have only one file. The result is empty if there are no chips.
 
     Parameters
     ----------
     dataset : Dataset
     ids : Index, optional
-        Of items with chips; all when not given.
+        The ids of items with chips to look at; all when not given.
 
     Raises
     ------
@@ -217,15 +221,15 @@ def chip_dataset(
 
 
 def _variable_names(bands: Bands, dims: Collection[str]) -> dict[tuple[str | None, str], str]:
-    """Return what the variables of bands are called, by role and band.
+    """Return the name of the variable of each role's bands.
 
-    A variable that is called as a dimension, or as a coordinate that is not an item's, would be
-    that coordinate.
+    A variable must not have the name of a dimension, or of a coordinate that is not an item's: it
+    would be taken for that coordinate.
 
     Raises
     ------
     InputError
-        If two would have one name.
+        If two variables would have the same name.
     """
     counts = Counter(name for own in bands.values() for name in own)
     taken, names = {*dims, ITEM, SPATIAL_REF, COEFFICIENT}, {}
@@ -235,8 +239,9 @@ def _variable_names(bands: Bands, dims: Collection[str]) -> dict[tuple[str | Non
             names[role, name] = f"{free}_band" if free in taken else free
     if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
         raise InputError(
-            f"variables are called as bands, with _ROLE where several roles have one of that name,"
-            f" and {twice} would stand for two: rename bands, with image.rename"
+            "variables have the names of bands, with _ROLE if several roles have a band of that"
+            f" name; the names {twice} would stand for two variables: rename bands, with"
+            " image.rename"
         )
     return names
 
@@ -252,11 +257,17 @@ def _chips(
     if wanted.items is not None:
         ids = pd.Index(list(wanted.items)).unique()
         if not (missing := ids.difference(manifest.index)).empty:
-            raise InputError(f"items holds ids of items; {missing[:3].tolist()} are none")
+            raise InputError(
+                f"items={missing[:3].tolist()} are not ids of this result: take ids from the index"
+                " of its manifest"
+            )
         chosen = manifest.loc[ids]
     done = chosen["status"] == OK
     if not done.any():
-        raise InputError(f"{dataset.folder.url} has no chips of these items")
+        raise InputError(
+            f"{dataset.folder.url} has no chips of these items: none of them is done; see their"
+            " status and error in the manifest"
+        )
     if wanted.drop_failed:
         chosen, done = chosen[done], done[done]
     own = {name: free for free, name in names.items()}
@@ -269,27 +280,27 @@ def _chips(
 
 
 def _filled(masking: Masking, dtype: np.dtype[Any], masked: str) -> Filled:
-    """Return the type of a band's array, and what it holds where there is no value."""
+    """Return the type of a band's array, and what pixels without a value hold in it."""
     if dtype.kind == "f":
         return Filled(dtype, math.nan)
     if masked == NAN:
         return Filled(np.dtype("f4" if dtype.itemsize <= 2 else "f8"), math.nan)
     if (nodata := masking.value_for(dtype)) is not None:
         return Filled(dtype, int(nodata))
-    # All values of these may be real, so that a larger type is needed.
+    # In these types every value may be a real one, so a larger type is needed.
     if dtype.kind == "u" or dtype.itemsize == 1:
         dtype = np.dtype(f"i{min(8, 2 * dtype.itemsize)}")
     return Filled(dtype, int(np.iinfo(dtype).min))
 
 
 def _fill_value(filled: Filled) -> dict[str, Any]:
-    """Return the attributes of a variable; NaN needs none to be read as missing."""
+    """Return the attribute ``_FillValue`` of a variable; nothing for NaN, which needs none."""
     missing = filled.fill != filled.fill
     return {} if missing else {"_FillValue": filled.dtype.type(filled.fill)}
 
 
 def _apart(chips: Chips, bands: set[str], per_chunk: int) -> Arranged:
-    """Return chips one behind the other."""
+    """Arrange chips along the dimension ``item``."""
     sizes = chips.there[["height", "width"]].drop_duplicates()
     if len(sizes) > 1:
         one, other = sizes.index[:2]
@@ -316,14 +327,14 @@ def _apart(chips: Chips, bands: set[str], per_chunk: int) -> Arranged:
 
 
 def _beside(chips: Chips, bands: set[str], per_chunk: int) -> Arranged:
-    """Return chips beside each other."""
+    """Arrange chips beside each other on one grid."""
     there, common = chips.there, common_grid(chips.there)
     placed = there.assign(row=common.rows, column=common.columns)
     return Arranged(placed, partial(mosaic, common=common), of_pixels(common))
 
 
 def _by_time(chips: Chips, bands: set[str], per_chunk: int) -> Arranged:
-    """Return chips one behind the other by time, on one grid."""
+    """Arrange chips along the dimension ``time``, on one grid."""
     chips = chips.by_time()
     there, common = chips.there, common_grid(chips.there)
     places = pd.DataFrame({"row": common.rows, "column": common.columns}, there.index)

@@ -1,4 +1,4 @@
-"""The files of chips, opened; picklable, so that Dask's workers open them as well."""
+"""Opens the files of chips. The object can be pickled, so Dask's workers open files with it too."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ChipFiles:
             return format_of(path).open(self._bytes(path, nbytes), self.masking)
 
     def picture(self, path: str, nbytes: int) -> Image.Image:
-        """Return a file as a picture for people."""
+        """Return a file as a picture to look at."""
         with self._or_damaged(path):
             return format_of(path).as_picture(self._bytes(path, nbytes), self.masking)
 
@@ -79,7 +79,7 @@ class ChipFiles:
 
     @contextlib.contextmanager
     def _or_damaged(self, path: str) -> Iterator[None]:
-        """Turn what reading a chip's file raises into a DatasetError that says what to do."""
+        """Raise a DatasetError that says what to do, for any error from reading a chip's file."""
         try:
             with refusals_told(self.dataset.folder):
                 yield

@@ -1,4 +1,4 @@
-"""Where chips lie beside each other, on the pixels of one grid."""
+"""Finds the grid that chips share, and where they lie in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eedask.errors import InputError
 from eedask.grid import PixelGrid
 
-# Of a pixel, by which chips may be off the pixels of others: what rounding does.
+# By which part of a pixel chips may lie off the pixels of others, to allow for rounding.
 _CLOSE = 1e-3
 _OTHERWISE = "dims=('item', 'y', 'x') keeps chips apart; items=[…] chooses some of them"
 
@@ -25,7 +25,7 @@ class CommonGrid:
     ----------
     grid : PixelGrid
     rows, columns : ndarray of int
-        Of each chip's first pixel, counted from that of the grid.
+        Row and column of each chip's first pixel, counted from the grid's first pixel.
     """
 
     grid: PixelGrid
@@ -34,13 +34,13 @@ class CommonGrid:
 
     @property
     def x(self) -> NDArray[np.float64]:
-        """The middles of the pixels' columns, in the crs."""
+        """The x coordinates of the middles of the pixels, in the crs; shape (columns,)."""
         a, _, c, *_ = self.grid.transform
         return np.asarray(c + a * (np.arange(self.grid.shape[1]) + 0.5))
 
     @property
     def y(self) -> NDArray[np.float64]:
-        """The middles of the pixels' rows, in the crs."""
+        """The y coordinates of the middles of the pixels, in the crs; shape (rows,)."""
         *_, e, f = self.grid.transform
         return np.asarray(f + e * (np.arange(self.grid.shape[0]) + 0.5))
 
@@ -56,12 +56,13 @@ def common_grid(chips: pd.DataFrame) -> CommonGrid:
     Raises
     ------
     InputError
-        If it is not known where one lies, or they do not lie on the pixels of one grid.
+        If it is not known where a chip lies, or the chips do not lie on the pixels of one grid.
     """
     if (unknown := chips["transform"].isna() | chips["crs"].isna()).any():
         raise InputError(
-            f"it is not known where the chips of {_some(chips.index[unknown])} lie: with region=,"
-            f" only GeoTIFFs say it; fetch them with scale= or as tif, or {_OTHERWISE}"
+            f"it is not known where the chips of {_some(chips.index[unknown])} lie, as only"
+            " GeoTIFFs state it if chips are fetched with region=: fetch them with scale= or as"
+            f" tif, or {_OTHERWISE}"
         )
     if len(crs := chips["crs"].unique()) > 1:
         raise InputError(
@@ -72,8 +73,8 @@ def common_grid(chips: pd.DataFrame) -> CommonGrid:
     a, b, c, d, e, f = transforms[0]
     if b or d:
         raise InputError(
-            f"the chips' pixels are turned against the axes of the crs (transform {transforms[0]}),"
-            f" so that they have no x and y of their own; {_OTHERWISE}"
+            f"the chips' pixels are rotated against the crs's axes (transform {transforms[0]}), so"
+            f" that rows and columns have no x and y coordinates; {_OTHERWISE}"
         )
     other = ~np.isclose(transforms[:, [0, 4]], [a, e], rtol=1e-9, atol=0).all(axis=1)
     _refuse(chips.index, other, "have pixels of another size than")
@@ -90,7 +91,7 @@ def common_grid(chips: pd.DataFrame) -> CommonGrid:
 
 
 def _refuse(ids: pd.Index, which: NDArray[np.bool_], how: str) -> None:
-    """Raise InputError if any chips do not fit the first one."""
+    """Raise InputError if ``which`` is true for any chip: it does not fit the first one."""
     if which.any():
         raise InputError(
             f"the chips of {_some(ids[which])} {how} that of item {ids[0]!r}: fetch all on one"

@@ -33,7 +33,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Pictures that stand together on a contact sheet.
+    """A group of pictures on a contact sheet, with a heading.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Shelf:
     pictures: Sequence[Labelled]
 
     def height(self, columns: int, line: int) -> int:
-        """Return the pixels that it takes in rows of so many pictures, a row ``line`` high."""
+        """Return its height in pixels, with ``columns`` pictures in a row of height ``line``."""
         rows = -(-len(self.pictures) // columns)
         return rows * line + (_HEADING if self.heading is not None else 0)
 
@@ -96,7 +96,7 @@ def _draw(sheet: Image.Image, one: Labelled, left: int, top: int, side: int) -> 
     if small.mode != "RGBA":
         sheet.paste(small, (left, top))
         return
-    # What is masked looks like nothing that is white, such as clouds.
+    # Masked pixels are grey, so that they are not taken for something white, such as clouds.
     sheet.paste(_MASKED, (left, top, left + size[0], top + size[1]))
     sheet.paste(small, (left, top), small)
 

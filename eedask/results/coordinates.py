@@ -1,4 +1,7 @@
-"""Coordinates of datasets of chips, as the CF conventions (https://cfconventions.org) name them."""
+"""Makes the coordinates of an ``xarray.Dataset`` of chips.
+
+They follow the CF conventions (https://cfconventions.org).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from eedask.grid import Transform
 from eedask.results.common_grid import CommonGrid
 from eedask.results.values import other_names
 
-# The scalar coordinate that says which crs the pixels are in, where rioxarray looks for it.
+# The name of the scalar coordinate that states the pixels' crs, which rioxarray expects.
 SPATIAL_REF = "spatial_ref"
 COEFFICIENT = "coefficient"
 
@@ -22,7 +25,7 @@ Coordinates = dict[str, tuple[Any, ...]]
 
 
 def spatial_ref(crs: str, transform: Transform | None = None) -> Coordinates:
-    """Return the coordinate that states a crs, and the transform of pixels if they share one."""
+    """Return the coordinate that states a crs, and the pixels' transform if all share one."""
     found = as_pyproj(crs)
     attrs = {**found.to_cf(), "spatial_ref": found.to_wkt()}
     if transform is not None:
@@ -32,7 +35,7 @@ def spatial_ref(crs: str, transform: Transform | None = None) -> Coordinates:
 
 
 def of_pixels(common: CommonGrid) -> Coordinates:
-    """Return where the middles of pixels are, ``x`` and ``y``, and the crs in which they are."""
+    """Return the coordinates ``x`` and ``y`` of the middles of pixels, and that of their crs."""
     grid = common.grid
     axes = {axis["axis"].lower(): axis for axis in as_pyproj(grid.crs).cs_to_cf()}
     return {
@@ -58,7 +61,7 @@ def of_items(columns: pd.DataFrame, dim: str, taken: Collection[str]) -> Coordin
 
 
 def of_transforms(transforms: pd.Series, name: str, dim: str) -> Coordinates:
-    """Return a transform for each item, shape (items, 6); NaN where one is not known."""
+    """Return the coordinate of the items' transforms, shape (items, 6); NaN if not known."""
     unknown = (np.nan,) * 6
     # None where an item failed, NaN where it is not done.
     rows = [
@@ -71,7 +74,7 @@ def of_transforms(transforms: pd.Series, name: str, dim: str) -> Coordinates:
 
 
 def _plain(column: pd.Series) -> NDArray[Any]:
-    """Return a column as NumPy holds it: times in UTC, numbers, or objects with None for null."""
+    """Return a column as a NumPy array: of times in UTC, numbers, or objects with None for null."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return np.asarray(column.dt.tz_convert("UTC").dt.tz_localize(None))
     if pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind in "mM":

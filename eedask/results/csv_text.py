@@ -1,4 +1,4 @@
-"""A table as CSV, with or without an escape for what spreadsheets would run as formulas."""
+"""Writes a table as CSV; on request, texts that a spreadsheet would run as formulas are escaped."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-# What OWASP's page on CSV injection lists: a cell that begins so is a formula to a spreadsheet, or
-# becomes one once the white space is dropped.
+# Beginnings of cells that a spreadsheet takes for formulas, some of them after it has dropped white
+# space, as listed by OWASP's page on CSV injection.
 _BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -26,7 +26,8 @@ def csv_of(rows: pd.DataFrame, *, escape_formulas: bool) -> bytes:
         rows = rows.apply(_without_formulas).rename(columns=_escaped)
     text = rows.to_csv(index=False)
     if "\r" in text:
-        # Python's writer, before 3.13, takes a carriage return for no end of a line; readers do.
+        # Before Python 3.13, the writer does not quote a carriage return, which readers take for
+        # the end of a line.
         text = rows.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
     return text.encode()
 

@@ -1,4 +1,4 @@
-"""Tables whose maps from class to value are laid out as columns, or as rows."""
+"""Lays out a table's maps from class to value as columns (wide) or as rows (long)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def laid_out(
     ----------
     values : DataFrame
     maps : sequence of str
-        Its columns that are maps, as lists of pairs.
+        The names of the columns that hold maps, as lists of pairs (class, value).
     layout : {"maps", "wide", "long"}
     absent : float, optional
-        In the wide layout, the value of a class that an item with others has not.
+        In the wide layout, the value of a class that an item does not have while it has others.
 
     Raises
     ------
     InputError
-        If there is no such layout, no map, or a column of a new one's name.
+        If there is no such layout, the table has no maps, or a new column's name is taken.
     """
     if layout not in ("maps", "wide", "long"):
         raise InputError(f"layout={layout!r} is not known; choose one of maps, wide, long")
@@ -40,8 +40,9 @@ def laid_out(
         return values
     if not maps:
         raise InputError(
-            f"layout={layout!r} is for tables with a value for each class, as of the reducer"
-            f" 'frequencyHistogram'; this one has the columns {list(values.columns)}"
+            f"layout={layout!r} is for tables with a value for each class, such as those of the"
+            f" reducer 'frequencyHistogram'; this table has the columns {list(values.columns)}: use"
+            " layout='maps'"
         )
     return _wide(values, maps, absent) if layout == "wide" else _long(values, maps)
 
@@ -62,7 +63,7 @@ def _wide(values: pd.DataFrame, maps: Sequence[str], absent: float | None) -> pd
         parts.append(pd.DataFrame(columns, index=values.index).infer_objects())
     wide: pd.DataFrame = pd.concat(parts, axis=1)
     if twice := list(wide.columns[wide.columns.duplicated()]):
-        raise InputError(f"the wide layout has the columns {twice} twice; use layout='long'")
+        raise InputError(f"the wide layout would have two columns {twice}; use layout='long'")
     return wide
 
 
@@ -92,7 +93,7 @@ def _pairs(value: Any) -> dict[str, Any] | None:
 
 
 def _sorted(labels: set[str]) -> list[str]:
-    """Return classes in the order of their numbers, and those that are texts behind them."""
+    """Return classes sorted by their numbers, followed by those that are not numbers."""
     return sorted(labels, key=lambda label: (_number(label) is None, _number(label) or 0, label))
 
 
@@ -104,7 +105,7 @@ def _number(label: str) -> float | None:
 
 
 def _as_numbers(labels: pd.Series[Any]) -> pd.Series[Any]:
-    """Return labels as whole numbers, or numbers, if all of them are such."""
+    """Return labels as Int64 if all are whole numbers, Float64 if all are numbers, else as text."""
     known = labels.dropna()
     numbers = [_number(label) for label in known]
     if None in numbers:

@@ -1,4 +1,4 @@
-"""Bands of many chips as lazy Dask arrays: each file is read when, and only when, it is needed."""
+"""Makes lazy Dask arrays of the bands of many chips. A file is read only when it is needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Filled:
-    """The type of a band in an array, and what it holds where there is no value."""
+    """The type of a band's array, and what pixels without a value hold in it."""
 
     dtype: np.dtype[Any]
     fill: float | int
@@ -47,12 +47,12 @@ def lazy_bands(
 
     axes = "ijk"[: len(blocks.sides)]
     counts = tuple(map(len, blocks.sides))
-    # No name is used again: files may change between two calls.
+    # Every call has names of its own, as files may have changed since the last call.
     token = uuid.uuid4().hex
     reading = f"read-chips-{token}"
     read = partial(_read, files, len(bands))
     source = BlockwiseDepDict(blocks.blocks, numblocks=counts)
-    # Or else Dask pickles all blocks twice to find a name for them.
+    # Without this, Dask would pickle all blocks, twice, to make a name of them.
     source.__dask_tokenize__ = partial(str, token)
     layer = blockwise(read, reading, axes, source, axes, numblocks={})
     arrays = {}
@@ -86,6 +86,9 @@ def _composed(position: int, filled: Filled, found: tuple[Block, list[list[Band]
 
 
 def _overlap(start: int, length: int, most: int) -> tuple[slice, slice]:
-    """Return which of the places from 0 to ``most`` a stretch covers, and with which of its own."""
+    """Return which indices from 0 to ``most`` a stretch covers, and with which of its own.
+
+    The stretch begins at ``start``, which may be negative, and is ``length`` long.
+    """
     first, last = max(start, 0), min(start + length, most)
     return slice(first, last), slice(first - start, last - start)

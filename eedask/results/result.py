@@ -1,4 +1,4 @@
-"""The result of a run: a manifest with one row for every item, and the files or the table."""
+"""The result of a run: its manifest, with one row for every item, and its files or its table."""
 
 from __future__ import annotations
 
@@ -81,16 +81,16 @@ class Result(Shown):
     def table(self, layout: Layout = "maps") -> gpd.GeoDataFrame:
         """Return the table of values, with the items' own columns and geometries before them.
 
-        Between the two are the ``properties`` of images that the plan wanted; those of a time
-        series follow ``image`` and ``time``.
+        The ``properties`` of images, if the plan asked for any, stand between the two; those of a
+        time series follow ``image`` and ``time``.
 
         Parameters
         ----------
         layout : {"maps", "wide", "long"}
-            Of results that have a value for each class: histograms by value, grouped reducers.
-            "maps": one column, as it is stored, with a list of pairs (class, value) for each item.
-            "wide": a column ``NAME_CLASS`` (``Map_10``) for each class that any item has; where an
-            item has not that class, it is 0 for a histogram and null for a grouped reducer.
+            How values by class are laid out, which histograms and grouped reducers give. "maps":
+            one column, as it is stored, with a list of pairs (class, value) for each item. "wide":
+            a column ``NAME_CLASS`` (``Map_10``) for each class that any item has; if an item does
+            not have a class, its value is 0 for a histogram and null for a grouped reducer.
             "long": a row for each item and class, with the class in the column ``class``.
 
         Returns
@@ -127,11 +127,11 @@ class Result(Shown):
         folder : str or path
             Where the files go, local or any fsspec URL. It is made if it is missing.
         escape_formulas : bool
-            Whether the files are safe to open in a spreadsheet. Texts come from Earth Engine's
-            assets, which others own, and a spreadsheet runs those that begin with ``=``, ``+``,
-            ``-`` or ``@``. By default they are written as they are, so that scripts read the
-            values back unchanged. If True, these texts, and names of columns like them, get an
-            apostrophe in front. Numbers are numbers either way, negative ones too.
+            Whether texts that a spreadsheet would run as formulas get an apostrophe in front, names
+            of columns included: those that begin with ``=``, ``+``, ``-``, ``@``, a tab or a line
+            break. Texts may come from Earth Engine's assets, which others own, so set this to True
+            for files that are opened in a spreadsheet. By default texts are written unchanged, so
+            that scripts read the same values back. Numbers, also negative ones, are never changed.
 
         Returns
         -------
@@ -179,7 +179,7 @@ class Result(Shown):
         """
         return lazy_values(self._dataset)
 
-    def open(self, item_id: Any, role: str | None = None) -> Any:
+    def open(self, item_id: int | str, role: str | None = None) -> Any:
         """Return an item's chip.
 
         Parameters
@@ -210,13 +210,15 @@ class Result(Shown):
         if chosen not in self._files:
             roles = [name for name in self._files if name is not None]
             known = f"roles are {roles}" if roles else "items have one image, and no roles"
-            raise InputError(f"role={role!r} is none: in {self.path}, {known}")
+            raise InputError(f"there is no role={role!r}: in {self.path}, {known}")
         return self._files[chosen].open(*self._file_of(item_id, chosen))
 
     def _file_of(self, item_id: Any, role: str | None) -> tuple[str, int]:
         """Return the path of an item's file, relative to the folder, and its bytes."""
         if not isinstance(item_id, int | str | np.integer) or item_id not in self.manifest.index:
-            raise InputError(f"there is no item {item_id!r} in {self.path}")
+            raise InputError(
+                f"there is no item {item_id!r} in {self.path}: ids are the index of its manifest"
+            )
         row = self.manifest.loc[item_id]
         if row["status"] != OK:
             raise InputError(f"item {item_id!r} has no file: {row['error'] or 'it is not done'}")
@@ -225,13 +227,14 @@ class Result(Shown):
 
     @property
     def bands(self) -> dict[str, Any]:
-        """The NumPy types of the chips' bands, by their names, in the order of the files.
+        """The NumPy types of the chips' bands by their names, in the order of the files.
 
-        Where images have roles, a dictionary of those by role.
+        If images have roles, it is a dictionary by role of such dictionaries. It is empty if no
+        item is done.
 
-        No file is opened: a run notes the bands of what it writes. A picture has the bands that
-        were asked for by name, if they are as many as its colours, or else "grey", or "red",
-        "green" and "blue"; its alpha is a mask and no band. Empty where no item is done.
+        No file is opened, as the manifest holds the bands of each file. The bands of a picture are
+        those that were asked for by name, if there are as many as it has colours; otherwise "grey",
+        or "red", "green" and "blue". Its alpha channel is a mask, not a band.
 
         Raises
         ------
@@ -246,15 +249,15 @@ class Result(Shown):
         self,
         *,
         dims: Sequence[str] = APART,
-        items: Iterable[Any] | None = None,
+        items: Iterable[int | str] | None = None,
         masked: Literal["nan", "fill"] = "nan",
         drop_failed: bool = False,
         files_per_chunk: int = 1,
     ) -> xarray.Dataset:
         """Return the chips as a lazy ``xarray.Dataset``: a variable a band, on Dask arrays.
 
-        No file is opened here, only what computing needs, when it needs it; bands that are
-        computed together share the reading of files. Needs xarray: ``pip install
+        No file is opened by this call. A file is read when something that needs it is computed;
+        bands that are computed together are read together. It needs xarray: ``pip install
         "eedask[xarray]"``.
 
         Parameters
@@ -262,43 +265,44 @@ class Result(Shown):
         dims : ("item", "y", "x") or ("y", "x") or ("time", "y", "x")
             How chips are put together.
 
-            ``("item", "y", "x")``: one behind the other; all have one shape. Coordinates on
-            ``item`` are the ids, the items' columns but their geometry, ``status``, each chip's
-            ``crs``, and ``transform`` (shape (items, 6), in the order of ``rasterio.Affine``). The
-            pixels of each lie elsewhere, so that ``y`` and ``x`` have no coordinates.
+            ``("item", "y", "x")``: stacked along ``item``. All chips must have the same shape.
+            Coordinates along ``item`` are the ids, the items' columns without their geometry,
+            ``status``, each chip's ``crs``, and its ``transform`` (shape (items, 6), in the order
+            of ``rasterio.Affine``). As every chip lies somewhere else, ``y`` and ``x`` have no
+            coordinates.
 
-            ``("y", "x")``: beside each other, where all lie on the pixels of one grid, as cells of
-            :func:`eedask.items.covering_grid` do. Between them, and where one failed, nothing is
-            there. Where chips overlap, the first item that is not masked counts. A chunk is as
-            large as the largest chip.
+            ``("y", "x")``: beside each other on one grid. All chips must lie on its pixels, as
+            those of :func:`eedask.items.covering_grid` do. Pixels between chips, and of chips that
+            failed, are missing. Where chips overlap, a pixel has the value of the first item that
+            is not masked there. A chunk is as large as the largest chip.
 
-            ``("time", "y", "x")``: one behind the other by the items' column ``time``, as images
-            of a collection have one, on one grid: that of all of them together. Dimensions and
-            coordinates are named and ordered as those of Xee 0.1. The ids are the coordinate
-            ``item`` on ``time``, beside the items' other columns.
+            ``("time", "y", "x")``: stacked along ``time`` by the items' column ``time``, on the
+            smallest grid that holds all chips. Dimensions and coordinates have the names and the
+            order of Xee 0.1. The ids, and the items' other columns, are coordinates along ``time``.
 
-            Where all chips are in one crs, a coordinate ``spatial_ref`` states it, as rioxarray
-            reads it. An item's column that has the name of a band or a dimension is called
-            ``NAME_item``; a band that is called as a dimension, "item", "coefficient" or
+            If all chips have the same crs, the coordinate ``spatial_ref`` states it, as rioxarray
+            reads it. A column of the items with the name of a band or a dimension is called
+            ``NAME_item``; a band with the name of a dimension, "item", "coefficient" or
             "spatial_ref", ``NAME_band``.
 
-            Where images have roles, the bands of all are variables, with the attribute ``role``:
+            If images have roles, the bands of all roles are variables, with the attribute ``role``:
             ``chips.filter_by_attrs(role="label")``. A band whose name several roles have is called
             ``NAME_ROLE``.
         items : iterable of ids, optional
-            Those to take, in this order; all when not given.
+            The items to take, in this order; all when not given.
         masked : {"nan", "fill"}
-            What arrays hold where a chip is masked, missing, or where none is. "nan": NaN; whole
-            numbers of up to 16 bits become float32, larger ones float64, which does not hold all
-            of int64. "fill": whole numbers stay, and the attribute ``_FillValue`` says which of
-            them it is: ``nodata`` of the plan, or else the least of the type; types that have no
-            value to spare (uint8, int8, uint16, uint32) become the next larger signed one.
+            What arrays hold where a pixel is masked or missing. "nan": NaN; whole numbers of up to
+            16 bits become float32, larger ones float64, which cannot hold every value of int64.
+            "fill": whole numbers stay whole numbers, and the attribute ``_FillValue`` states the
+            value of missing pixels: the plan's ``nodata``, or else the least value of the type.
+            Types in which every value may be a real one (uint8, int8, uint16, uint32) become the
+            next larger signed type.
         drop_failed : bool
-            Whether items without a chip, which failed or are not done, are left out. Otherwise
-            all their pixels are missing, and the coordinate ``status`` tells them.
+            Whether items without a chip, which failed or are not done, are left out. Otherwise all
+            their pixels are missing, and the coordinate ``status`` says which items these are.
         files_per_chunk : int
-            Chips in a Dask chunk along ``item`` or ``time``. More than one saves Dask's own time
-            where all are read, and costs some where one is.
+            How many chips a Dask chunk has along ``item`` or ``time``. A larger number saves time
+            of Dask's scheduler if all chips are read, and costs time if only one is.
 
         Returns
         -------

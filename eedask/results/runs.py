@@ -1,4 +1,4 @@
-"""The runs of a dataset in numbers, from the statistics of its partitions."""
+"""Sums up the statistics of a dataset's partitions, run by run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ class RunFigures:
     latency_s : float, optional
         Mean seconds of a request that succeeded; None if none did.
     eecu_s : float, optional
-        Of all requests, by those of the partitions that know; None if Earth Engine did not tell.
+        EECU-seconds of all requests, scaled up from the partitions whose cost is known; None if
+        Earth Engine did not tell any.
     concurrency : int
+        The most requests at once that the plan allowed.
     rate : float, optional
-        The plan's limits: requests at once, and a second; None: not limited.
+        The most requests a second that the plan allowed; None: not limited.
     """
 
     started: pd.Timestamp
@@ -45,14 +47,14 @@ class RunFigures:
 
     @property
     def requests_per_s(self) -> float:
-        """Mean rate."""
+        """The mean number of requests a second over the whole run."""
         return self.requests / self.wall_s if self.wall_s else 0.0
 
     @property
     def ideal_s(self) -> float:
-        """Seconds that the run would have taken with its limits used in full, and no retry.
+        """Seconds that the run would have taken if it had used its limits in full, without retries.
 
-        They are no less than those of one request, which is what a run of few requests takes.
+        It is never less than the mean latency of a request, which the shortest run takes.
         """
         needed, latency = self.requests - self.retries, self.latency_s or 0.0
         by_rate = needed / self.rate if self.rate else 0.0
@@ -60,7 +62,7 @@ class RunFigures:
 
     @property
     def share_of_ideal(self) -> float | None:
-        """``ideal_s`` over ``wall_s``, 1 at most; None where no request succeeded."""
+        """``ideal_s / wall_s``, at most 1; None if no request succeeded."""
         if self.latency_s is None or not self.wall_s:
             return None
         return min(1.0, self.ideal_s / self.wall_s)
@@ -99,7 +101,7 @@ def _figures(rows: pd.DataFrame) -> RunFigures:
 
 
 def _eecu_s(rows: pd.DataFrame) -> float | None:
-    """Return EECU-seconds of all requests, by those of the partitions for which they were told."""
+    """Return EECU-seconds of all requests, scaled up from the partitions whose cost is known."""
     known = rows[rows["eecu_s"].notna()]
     if not known["requests"].sum():
         return None

@@ -1,4 +1,4 @@
-"""What a result shows people: its manifest, a summary, sheets of chips, maps, the report."""
+"""Shows a result: its manifest, a summary, contact sheets of chips, maps, the report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class Shown:
-    """The folder that a run has filled, as it is looked at.
+    """The part of :class:`eedask.Result` that shows the results of a run.
 
     Parameters
     ----------
@@ -55,58 +55,59 @@ class Shown:
 
     @cached_property
     def manifest(self) -> gpd.GeoDataFrame:
-        """The items in their own order, with what became of each.
+        """A GeoDataFrame of the items in their own order, with one row for each.
 
-        The index holds the ids. After the items' own columns stand:
+        The index holds the ids. The items' own columns are followed by:
 
         ``status`` : str
-            "ok", "failed", or null for an item that no run has come to yet.
+            "ok", "failed", or null for an item that no run has done yet.
         ``path`` : str
-            The item's file, or the part of the table with its rows, relative to the folder.
+            Path of the item's file, or of the table's file with its rows, relative to the folder.
         ``nbytes`` : int
-            Bytes of the file, or the item's share of the answer with its rows.
+            Bytes of the file, or of the item's part of the answer with its rows.
         ``attempts`` : int
-            Requests that were sent for the item, alone or with others.
+            How many requests were sent for the item, alone or together with others.
         ``elapsed_s`` : float
-            Seconds that they took, waiting and retries included. Items that share requests have
-            equal shares of their seconds, so that those of all items add up.
+            Seconds that these requests took, with waiting and retries. Items that share requests
+            get equal parts of their seconds, so that the seconds of all items add up.
         ``error_kind``, ``error`` : str
-            Of a failed item: the kind of the error (see :mod:`eedask.errors`), and its message,
-            in Earth Engine's own words if it answered.
+            For a failed item: the kind of the error (see :mod:`eedask.errors`), and its message,
+            which is Earth Engine's own if it answered.
         ``finished`` : timestamp, UTC
             When the item was done, or failed.
 
-        The manifest of chips has four more, which say where a chip's pixels lie:
+        The manifest of chips has four more columns, which say where a chip's pixels lie:
 
         ``crs``
             ``EPSG:n``, another authority code that Earth Engine knows, or WKT.
         ``transform``
             A tuple of six floats in the order of ``rasterio.Affine``, from (column, row) to
             coordinates of the crs; (0, 0) is the outer corner of the first pixel. The manifest's
-            files have it as a list.
+            Parquet files have it as a list.
         ``height``, ``width``
-            Rows and columns.
+            Number of rows and of columns.
 
-        They are null for items that have no chip. ``crs`` and ``transform`` are null, too, where
-        only Earth Engine knows them: with ``region=``, unless the chip is a GeoTIFF and rasterio
-        is installed on the workers. A column of the items that has one of these four names keeps
-        it, and the chip's is called ``chip_NAME`` (``chip_height``), with one more ``chip_`` for
-        as long as that is taken as well. Where images have roles, ``path`` is that of the first
-        role's file, ``nbytes`` those of all, and ``path_ROLE`` and ``nbytes_ROLE`` stand after
-        these four for each role. Properties of images, if the plan asked for any, are the last
-        columns, named in the same way; those of a table give way as ``image_NAME``.
+        They are null for items that have no chip. ``crs`` and ``transform`` are also null if only
+        Earth Engine knows them, which is so with ``region=`` unless the chip is a GeoTIFF and
+        rasterio is installed on the workers. If the items have a column with one of these four
+        names, the chip's column is called ``chip_NAME`` (``chip_height``), with further ``chip_``
+        in front until the name is free. If images have roles, ``path`` is the first role's file and
+        ``nbytes`` the sum of all; ``path_ROLE`` and ``nbytes_ROLE`` of each role follow these four
+        columns. Properties of images, if the plan asked for any, are the last columns. If the items
+        have a column of a property's name, it is called ``chip_NAME`` for chips, and
+        ``image_NAME`` for tables.
         """
         return self._dataset.manifest()
 
     @cached_property
     def stats(self) -> pd.DataFrame:
-        """What the runs have sent, and how it went: a row for each time a partition was worked on.
+        """The requests of all runs in numbers: a row for each time that a partition was worked on.
 
-        A partition is a group of items that one worker does. One that is worked on again has one
-        more row: by a later run (resumed, extended, failed items tried again), or in the same run
-        because its worker died. What is written of the latter is a few seconds old at most.
-        Requests that come before the first item of a run, about bands and grids, are not in it.
-        The rows are in the order of the partitions.
+        A partition is a group of items that one worker does. A partition that is worked on again,
+        in a later run or in the same run because its worker died, has one more row each time. The
+        row of a worker that died may lack its last few seconds. Requests that are sent before the
+        first item of a run, about bands and grids, are not counted. The rows are in the order of
+        the partitions.
 
         ``run`` : str
             Identifies the run.
@@ -121,18 +122,19 @@ class Shown:
         ``failures`` : dict of str to int
             Items that failed, by kind of error (see :mod:`eedask.errors`).
         ``requests`` : int64
-            Requests that were sent, each try by itself.
+            Requests that were sent, with each try counted.
         ``retries`` : int64
-            Those of them that were sent because an earlier try had failed.
+            Requests that were sent because an earlier try had failed.
         ``throttled`` : int64
-            Those that Earth Engine refused because the quota was used up.
+            Requests that Earth Engine refused because the quota was used up.
         ``errors`` : dict of str to int
             Requests that failed, by kind; "quota" are those that were throttled.
         ``nbytes`` : int64
             Bytes of the answers, unpacked.
         ``mean_s``, ``p50_s``, ``p95_s``, ``p99_s`` : float64
-            Latency in seconds of the requests that succeeded, from sending to the last byte: their
-            mean, and what 50, 95 and 99 of 100 did not exceed, to a tenth of it. NaN if none did.
+            Latency in seconds of the requests that succeeded, from sending to the last byte of the
+            answer: the mean, and the 50th, 95th and 99th percentiles, which are exact to about 10
+            %. NaN if no request succeeded.
         ``eecu_s`` : float64
             EECU-seconds that the requests took, as far as Earth Engine told; NaN where it did not.
         ``concurrency`` : int64
@@ -146,7 +148,7 @@ class Shown:
         Raises
         ------
         DatasetError
-            If a file of the statistics is damaged. No result depends on it.
+            If a file of the statistics is damaged. Manifest, table and files do not depend on it.
 
         Examples
         --------
@@ -170,23 +172,25 @@ class Shown:
 
     def _check_files(self) -> None:
         if self._dataset.values.schema() is not None:
-            raise InputError(f"{self.path} has no chips; its results are rows: see .table()")
+            raise InputError(f"{self.path} has no chips, but rows of a table: see .table()")
 
     def contact_sheet(self, n: int = 48, *, columns: int = 8, side: int = 160) -> Image.Image:
-        """Return a sheet with ``n`` chips, spread evenly over the items that have one.
+        """Return one picture with ``n`` chips, of items that are spread evenly over all.
 
-        Where the plan has ``folder_by``, chips stand in groups under the values of that column;
-        each group has as many as every other, as far as it has them. Where images have roles, the
-        pictures of an item stand beside each other, under its id and the other roles.
+        If the plan has ``folder_by``, chips stand in groups by the values of its columns, with the
+        same number of chips in each group as far as it has them. If images have roles, the
+        pictures of an item stand beside each other; the first is labelled with the item's id, the
+        others with their role.
 
         Parameters
         ----------
         n : int
-            Pictures on the sheet; all if there are fewer.
+            Number of pictures on the sheet; all if there are fewer.
         columns : int
-            Pictures in a row; where images have roles, the next lower multiple of their number.
+            Number of pictures in a row. If images have roles, it is reduced to a multiple of their
+            number.
         side : int
-            Pixels of a chip's longer side on the sheet.
+            Length of a chip's longer side on the sheet, in pixels.
 
         Returns
         -------
@@ -195,17 +199,24 @@ class Shown:
         Raises
         ------
         InputError
-            If there are no chips, or what reads them is not installed.
+            If there are no chips, the package that reads them is not installed, or a number is not
+            a whole one of 1 or more.
         DatasetError
             If a file is missing or damaged.
         """
+        for name, value in (("n", n), ("columns", columns), ("side", side)):
+            if not is_count(value):
+                raise InputError(f"{name} is a whole number, 1 or more; got {value!r}")
         self._check_files()
         for name, count in (("n", n), ("columns", columns), ("side", side)):
             if not is_count(count):
                 raise InputError(f"{name} is a whole number, at least 1; got {count!r}")
         groups = self._chips_to_show(n)
         if not groups:
-            raise InputError(f"{self.path} has no chips to show")
+            raise InputError(
+                f"{self.path} has no chips to show: no item is done; see status and error in the"
+                " manifest"
+            )
         # The pictures of an item stand in one row.
         each = len(self._files)
         shelves = [Shelf(group.name, self._pictures(group.rows)) for group in groups]
@@ -232,12 +243,12 @@ class Shown:
     def summary(self) -> str:
         """Return a few lines of text: what was done and what failed, how fast, what to do next.
 
-        Of each kind of failure it shows one item with Earth Engine's words; of the last run, its
-        requests and their rate, and which share of the speed that the plan's limits allow was
-        reached: for ``n`` requests without retries, ``max(n / rate, n * mean latency /
-        concurrency)`` seconds, or one request's, if that is more.
+        Of each kind of failure it shows one item and Earth Engine's message. Of the last run it
+        shows the number and rate of requests, and how close the run came to the ideal duration that
+        the plan's limits allow. That is ``max(n / rate, n * latency / concurrency, latency)``
+        seconds, for ``n`` requests without retries and the mean latency of a request.
         """
-        # Not from the manifest, which holds the items: there may be millions.
+        # Not read from the manifest, which also holds the items: there may be millions of them.
         total, is_table = self._dataset.plan()["count"], self._dataset.values.exists
         return summary_text(self.path, total, self._outcomes, self._runs, is_table=is_table)
 
@@ -257,10 +268,10 @@ class Shown:
     def report(self) -> str:
         """Write the page ``report.html`` into the folder.
 
-        It is one file that needs no other, and runs no script: a mail can carry it. It shows what
-        became of the items and where they lie, up to 48 chips (grouped by ``folder_by``) or the
-        columns of the table, seconds an item, the runs, failures by kind and what to do about them,
-        what was asked, and versions.
+        It is a single file that loads no other and runs no script, so it can be sent by mail. It
+        shows how many items are done and failed and where they lie, up to 48 chips (grouped by
+        ``folder_by``) or the columns of the table, the seconds that items took, the runs, failures
+        by kind with what to do about them, the plan's arguments, and versions of packages.
 
         Returns
         -------
@@ -270,7 +281,7 @@ class Shown:
         Raises
         ------
         InputError
-            If what reads the chips is not installed.
+            If the package that reads the chips is not installed.
         DatasetError
             If a file is missing or damaged, or the folder cannot be written to.
 
@@ -303,8 +314,9 @@ class Shown:
         Parameters
         ----------
         column : str, optional
-            A column of the manifest, or of the table, whose values give the colours: of a series,
-            the mean of its numbers, or else the first value. None: what became of the items.
+            A column of the table or of the manifest whose values give the colours. For a time
+            series, an item has the mean of its numbers, or else its first value. None: colours show
+            which items are done, failed or left.
 
         Returns
         -------
@@ -314,7 +326,7 @@ class Shown:
         Raises
         ------
         InputError
-            If there is no such column, or no item has a place.
+            If there is no such column, or no item has a geometry.
 
         Examples
         --------
@@ -328,20 +340,20 @@ class Shown:
         Parameters
         ----------
         column : str, optional
-            As for :meth:`plot`; None: what became of the items.
+            As for :meth:`plot`.
         **options
-            For geopandas, such as ``tiles=`` and ``cmap=``.
+            Further arguments for geopandas, such as ``tiles=`` and ``cmap=``.
 
         Returns
         -------
         folium.Map
-            Its background comes from a server of tiles; ``tiles=None`` leaves it out. Texts are
-            escaped: in a map, they would be HTML.
+            The background is loaded from a server of map tiles; ``tiles=None`` leaves it out. Texts
+            of the items are escaped, as folium would take them for HTML.
 
         Raises
         ------
         InputError
-            If there is no such column, no item has a place, or folium, matplotlib or mapclassify
+            If there is no such column, no item has a geometry, or folium, matplotlib or mapclassify
             is not installed.
         """
         return explored(self.manifest, column, self._values_or_none(), options)

@@ -1,4 +1,4 @@
-"""A result in a few lines of text: what was done, what failed, how fast, and what to do next."""
+"""Sums up a result in a few lines of text: what was done, what failed, how fast, what is left."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def summary_text(
     Parameters
     ----------
     path : str
-        Of the dataset.
+        The folder of the dataset.
     total : int
-        Items of the dataset.
+        Number of items of the dataset.
     outcomes : Table
-        What became of those that a run has come to, as
+        A row for each item that is done or failed, as
         :meth:`eedask.dataset.dataset.Dataset.outcomes` returns it. It may have millions of rows.
     runs : sequence of RunFigures
-        In their order.
+        The runs in the order in which they began.
     is_table : bool
         Whether the results are rows of a table.
     """
@@ -67,7 +67,7 @@ def _causes(failed: pd.DataFrame) -> list[str]:
 
 
 def pace(runs: Sequence[RunFigures]) -> list[str]:
-    """Return how long the last run took, and how fast it was; nothing if there was none."""
+    """Return how long the last run took, and how fast it was; empty if there was no run."""
     if not runs:
         return []
     run = runs[-1]

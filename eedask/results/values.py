@@ -1,4 +1,4 @@
-"""The values of a table as pandas and Dask frames, with types that nulls do not change."""
+"""The values of a table as pandas and Dask frames. Nulls do not change a column's type."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eedask.results.layouts import Layout, laid_out
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-# Whole numbers would become floats.
+# Without this, pandas would make floats of whole numbers in a column with nulls.
 _NULLABLE = {pa.int64(): pd.Int64Dtype()}
 
 
@@ -60,7 +60,7 @@ def values_in(dataset: Dataset, layout: Layout) -> pd.DataFrame:
 
 
 def beside_items(items: gpd.GeoDataFrame, values: pd.DataFrame) -> gpd.GeoDataFrame:
-    """Return items with their values; columns of items that a value is called as are renamed."""
+    """Return the items with their values. An item's column with the name of a value is renamed."""
     taken = other_names(items.columns, values.columns)
     if items.geometry.name in taken:
         items = items.rename_geometry(taken.pop(items.geometry.name))

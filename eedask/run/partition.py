@@ -46,7 +46,7 @@ def run_partition(number: int, spec: RunSpec) -> list[Row]:
     todo = [item for item in left if not wanted or item.id in wanted]
     open_ids = {item.id for item in left}
     finished = [row for row in rows.values() if row.id not in open_ids]
-    counts = PartitionCounts(number, [item.id for item in items], finished, spec.map_share)
+    counts = PartitionCounts(number, [item.id for item in items], finished, spec.map_fraction)
     if not todo:
         tell_done_before(spec.run_id, counts)
     else:

@@ -55,7 +55,7 @@ class RunLimits:
     def __post_init__(self) -> None:
         count = self.max_items
         if count is not None and (type(count) is not int or count < 1):
-            raise InputError(f"max_items is a number of items, from 1; got {count!r}")
+            raise InputError(f"max_items is a whole number of items, 1 or more; got {count!r}")
         if self.until is not None and self._end() <= _now():
             raise InputError(f"until={self.until!r} is over; give a time that is to come")
         hours = self.max_eecu_hours

@@ -50,7 +50,7 @@ class RunSpec:
         Requests at once and a second, over all processes.
     verb : str
         Of the plan.
-    map_share : float
+    map_fraction : float
         The part of the items that the dashboard's map shows, from 0 to 1.
     flush_s : float
         Seconds after which new rows are written.
@@ -75,7 +75,7 @@ class RunSpec:
     policy: RetryPolicy
     ceiling: Ceiling
     verb: str = "run"
-    map_share: float = 1.0
+    map_fraction: float = 1.0
     flush_s: float = 5.0
     retry_failed: bool = False
     resumes: bool = False

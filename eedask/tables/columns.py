@@ -263,6 +263,10 @@ def stated_columns(schema: pa.Schema | Mapping[str, Any]) -> tuple[Column, ...]:
     InputError
         For a type that is none.
     """
+    if not isinstance(schema, pa.Schema | Mapping):
+        raise InputError(
+            f"schema is a pyarrow.Schema, or a dictionary of names and types; got {schema!r}"
+        )
     if isinstance(schema, pa.Schema):
         made = tuple(Column(one.name, (one.name,), one.type) for one in schema)
     else:

@@ -43,7 +43,10 @@ def spans(freq: str, start: Any, end: Any) -> list[tuple[int, int]]:
     begins = borders(first, last, freq)
     begins = begins[(begins >= first) & (begins < last)]
     if begins.empty:
-        raise InputError(f"no span of {freq!r} begins between {start!r} and {end!r}")
+        raise InputError(
+            f"no span of {freq!r} begins between {start!r} and {end!r}: state a longer time, or"
+            " another freq="
+        )
     edges = [*begins, begins[-1] + pd.tseries.frequencies.to_offset(freq)]
     return list(itertools.pairwise(pd.DatetimeIndex(edges).as_unit("ms").asi8.tolist()))
 

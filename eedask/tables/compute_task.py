@@ -15,7 +15,7 @@ from eedask.run.forecast import Bounds
 from eedask.run.task import Job, Outcome, Records, Sender
 from eedask.tables.batches import TOO_LONG, Batch
 from eedask.tables.columns import columns_of
-from eedask.tables.grouping import MOST_ITEMS
+from eedask.tables.grouping import check_batch_size
 from eedask.tables.table_task import TableTask
 from eedask.tables.values import infer
 
@@ -66,8 +66,7 @@ class ValueJobs:
     of_run: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.most <= MOST_ITEMS:
-            raise InputError(f"batch_size is from 1 to {MOST_ITEMS}; got {self.most}")
+        check_batch_size(self.most)
 
     @property
     def presumed(self) -> float:

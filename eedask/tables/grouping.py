@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from eedask.arguments import is_count
 from eedask.crs import METRES_PER_DEGREE, from_degrees
 from eedask.errors import InputError
 from eedask.grid import NativeProjection, invert
@@ -23,7 +24,13 @@ from eedask.items.item import WorkItem
 TILE = 256
 # A request's answer holds 5,000 elements at most
 # (https://developers.google.com/earth-engine/guides/usage); half leaves room.
-MOST_ITEMS = 2500
+_MOST_ITEMS = 2500
+
+
+def check_batch_size(size: Any) -> None:
+    """Raise InputError unless an answer holds a batch of so many items."""
+    if not is_count(size) or size > _MOST_ITEMS:
+        raise InputError(f"batch_size is a whole number from 1 to {_MOST_ITEMS}; got {size!r}")
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,7 @@ class BatchLimits:
     pixels: float = 2e7
 
     def __post_init__(self) -> None:
-        if not 1 <= self.items <= MOST_ITEMS:
-            raise InputError(f"batch_size is from 1 to {MOST_ITEMS}; got {self.items}")
+        check_batch_size(self.items)
 
 
 class Batching(Protocol):

@@ -11,6 +11,7 @@ import shapely
 import shapely.affinity
 from shapely.geometry.base import BaseGeometry
 
+from eedask.arguments import is_positive
 from eedask.crs import METRES_PER_DEGREE
 from eedask.errors import InputError, ItemsError
 from eedask.items.item import WorkItem
@@ -37,8 +38,8 @@ class Outlines:
     simplify: float | None = None
 
     def __post_init__(self) -> None:
-        if self.simplify is not None and not self.simplify > 0:
-            raise InputError(f"simplify is a number of metres above 0; got {self.simplify!r}")
+        if self.simplify is not None and not is_positive(self.simplify):
+            raise InputError(f"simplify is a positive number of metres; got {self.simplify!r}")
 
     def usable(self, items: Sequence[WorkItem]) -> Iterator[WorkItem | ItemsError]:
         """Yield each item with an outline that can be sent, or the error that tells why not."""
@@ -59,7 +60,9 @@ class Outlines:
         """
         shape = item.geometry
         if shape is None or shape.is_empty:
-            raise ItemsError(f"item {item.id!r} has no geometry, or an empty one")
+            raise ItemsError(
+                f"item {item.id!r} has no geometry, or an empty one: give it one, or leave it out"
+            )
         if self.simplify is not None:
             shape = _simplified(shape, self.simplify)
         if not shape.is_valid:
@@ -102,7 +105,10 @@ def _repaired(id_: Any, shape: BaseGeometry) -> BaseGeometry:
     # By structure, which leaves polygons polygons: a line would add pixels of its own.
     valid = shapely.make_valid(shape, method="structure", keep_collapsed=False)
     if valid.is_empty:
-        raise ItemsError(f"item {id_!r} has no area, even when it is repaired")
+        raise ItemsError(
+            f"item {id_!r} has no area, even when it is repaired: give it another geometry, or"
+            " leave it out"
+        )
     return valid
 
 

@@ -138,7 +138,7 @@ def _names(what: Any) -> tuple[str, ...]:
             f" a percentile; got {what!r}"
         )
     if len(set(names)) < len(names):
-        raise InputError(f"a reducer stands twice in {list(names)}")
+        raise InputError(f"a reducer stands twice in {list(names)}: name each once")
     return names
 
 

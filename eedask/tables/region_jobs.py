@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from eedask.arguments import is_positive
 from eedask.errors import InputError
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
@@ -47,8 +48,12 @@ class RegionJobs:
     of_run: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.tile_scale <= MOST_TILE_SCALE:
-            raise InputError(f"tile_scale is from 1 to {MOST_TILE_SCALE:g}; got {self.tile_scale}")
+        if not (is_positive(self.tile_scale) and 1 <= self.tile_scale <= MOST_TILE_SCALE):
+            raise InputError(
+                f"tile_scale is a number from 1 to {MOST_TILE_SCALE:g}; got {self.tile_scale!r}"
+            )
+        # NumPy's numbers are not written as JSON.
+        object.__setattr__(self, "tile_scale", float(self.tile_scale))
 
     @property
     def presumed(self) -> float:

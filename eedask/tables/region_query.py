@@ -139,7 +139,10 @@ class RegionQuery:
                 f" limit; got {self.max_pixels!r}"
             )
         if self.region is not None and (self.points or self.lattice.crs == UTM):
-            raise InputError("region= is not for points, nor for crs='utm'")
+            raise InputError(
+                "region= is not for points, nor for crs='utm', as where the regions lie is known to"
+                " Earth Engine only: leave region= out, or state another crs="
+            )
 
     @property
     def expressions(self) -> Mapping[str, Expression]:

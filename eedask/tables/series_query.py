@@ -31,7 +31,7 @@ _ROWS, _IMAGES = "rows", "images"
 
 @dataclass(frozen=True)
 class Span:
-    """A span of time.
+    """A span of time for whose images one request asks.
 
     Attributes
     ----------

@@ -1,6 +1,6 @@
-"""The verbs: public functions that check their arguments and make a plan, one module each.
+"""The verbs: public functions such as ``eedask.chips``, each in a module of its own.
 
-In go the arguments of ``eedask.chips`` and the others, as the user wrote them.
-Out comes a :class:`~eedask.plan.Plan`; nothing has been sent.
-Only the package's top imports it, each verb from its own module.
+In go the arguments of a verb, as the user wrote them.
+Out comes a :class:`~eedask.plan.Plan`, whose arguments are checked. Nothing has been sent yet.
+Only ``eedask/__init__.py`` imports it.
 """

@@ -1,4 +1,4 @@
-"""Which pixels chips have: the arguments that say so, checked together."""
+"""Checks the arguments of ``chips`` that say which pixels a chip has."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import geopandas as gpd
 from eedask.arguments import check_scale
 from eedask.crs import NATIVE, UTM, crs_name
 from eedask.errors import InputError
+from eedask.expressions.symbols import Item
 from eedask.grid import Lattice
 from eedask.pixels.layout import Layout
 
-Region = float | Callable[[Any], ee.Geometry]
+Region = float | Callable[[Item], ee.Geometry]
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class ChipExtent:
             return
         if self.crs_transform is not None or self.buffer is not None:
             raise InputError(
-                "crs_transform= and buffer= are for chips that are laid out here; region= has Earth"
-                " Engine work out where a chip lies, and region=METRES is a buffer"
+                "crs_transform= and buffer= cannot be given with region=, for which Earth Engine"
+                " works out where a chip lies; region=METRES is a buffer"
             )
         check_scale(self.scale)
         if (self.shape is None) == (self.scale is None):
@@ -103,9 +104,10 @@ class ChipExtent:
             )
 
     def cut(self, image: ee.Image, item: Any) -> ee.Image:
-        """Return an image cut to an item's region, in the way of the client's ``getThumbURL``.
+        """Return an image clipped and scaled to an item's region.
 
-        Without a region it is returned as it is.
+        It does what ``getThumbURL`` of the ``ee`` client does with its arguments ``region``,
+        ``dimensions`` and ``scale``. Without a region the image is returned as it is.
         """
         region, crs = self.region, self._region_crs
         if region is None:
@@ -121,7 +123,7 @@ class ChipExtent:
         return ee.ApiFunction.apply_("Image.clipToBoundsAndScale", arguments)
 
     def terms(self) -> dict[str, Any]:
-        """Return the arguments as a dataset keeps them."""
+        """Return the arguments as they are kept in the dataset's ``plan.json``."""
         lattice = self.layout.lattice if self.layout else None
         return {
             "shape": self.rows_columns,

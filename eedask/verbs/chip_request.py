@@ -1,4 +1,4 @@
-"""What chips are asked for: the arguments that say so, checked together, and their task."""
+"""Checks the arguments of ``chips`` together, and makes the workers' task of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from eedask.verbs.image_request import ImageRequest
 
 @dataclass(frozen=True)
 class ChipRequest:
-    """The arguments of :func:`eedask.chips` that say what the chips are, checked together.
+    """The arguments of :func:`eedask.chips` that determine the chips, checked together.
 
     Raises
     ------
@@ -49,8 +49,8 @@ class ChipRequest:
         _ = self._subfolders
         if len(self.images) > 1 and self.extent.region is not None and self.extent.crs is None:
             raise InputError(
-                "with region=, images of several roles have one grid in a stated crs alone: give"
-                " crs="
+                "with region=, images of several roles get the same grid only if a crs is stated:"
+                " give crs="
             )
 
     @property
@@ -86,7 +86,7 @@ class ChipRequest:
         -------
         ChipTask
         Question
-            By which a dataset of the same plan is known again.
+            Equal for plans that have the same results; a dataset is resumed by it.
         """
         self._subfolders.check(items)
         self.extent.check_items(items)
@@ -110,7 +110,7 @@ class ChipRequest:
         return task, Question(self._terms(), task.expressions, self._uses())
 
     def _chip_images(self, samples: list[WorkItem]) -> tuple[ChipImage, ...]:
-        """Return the images; the first is asked for more than its bands."""
+        """Return the images. Of the first, more is asked for than its bands: grid, properties."""
         images = []
         for number, request in enumerate(self.images):
             with of_role(request.role):
@@ -119,7 +119,7 @@ class ChipRequest:
         return tuple(images)
 
     def _uses(self) -> frozenset[str]:
-        """Return what a chip depends on besides its images: where it lies, and its folder."""
+        """Return the fields of an item that a chip depends on besides those its images use."""
         found = {"geometry"} if self.extent.region is None else set()
         return frozenset(found | {f"column:{name}" for name in self._subfolders.columns})
 
@@ -143,7 +143,7 @@ class ChipRequest:
             bands, _ = self.images[0].bands_and_look
             told[PROJECTION] = image.select(bands[0] if bands else 0).projection()
         if self._names:
-            # As those of a feature: they may be null.
+            # As properties of a feature, as some of them may be null.
             keys = property_keys(self._names)
             told[PROPERTIES] = ee.Feature(None, {key: image.get(keys[key]) for key in keys})
         return told
@@ -152,7 +152,7 @@ class ChipRequest:
 def _remarks(
     lattice: Lattice, images: Sequence[ChipImage], samples: Sequence[WorkItem]
 ) -> tuple[str, ...]:
-    """Return what the user may want to know of the chips' pixels, each once."""
+    """Return notes for the user about the chips' pixels, each once."""
     found = (moved_pixels(lattice, image.expression, samples) for image in images)
     return tuple(dict.fromkeys(note for notes in found for note in notes))
 

@@ -12,6 +12,7 @@ import geopandas as gpd
 from eedask.dataset.folder import folder_at
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
+from eedask.expressions.symbols import Item
 from eedask.items.check import check_items
 from eedask.pixels.chip_image import COMPUTE_PIXELS
 from eedask.pixels.resampling import NEAREST
@@ -23,7 +24,7 @@ from eedask.verbs.options import Sending
 from eedask.verbs.roles import image_requests
 
 # An image for all items, or a function from an item to one.
-ItemImage: TypeAlias = ee.Image | Callable[[Any], ee.Image]
+ItemImage: TypeAlias = ee.Image | Callable[[Item], ee.Image]
 
 
 def chips(
@@ -37,7 +38,7 @@ def chips(
     crs_transform: Sequence[float] | None = None,
     buffer: float | None = None,
     resampling: str | Mapping[str, str] = NEAREST,
-    region: float | Callable[[Any], ee.Geometry] | None = None,
+    region: float | Callable[[Item], ee.Geometry] | None = None,
     format: str | Mapping[str, str] = "png",
     bands: Sequence[str] | Mapping[str, Sequence[str] | None] | None = None,
     vis_params: Mapping[str, Any] | None = None,
@@ -58,28 +59,31 @@ def chips(
 ) -> Plan:
     """Plan one image file (a chip) for each item: the pixels around a point, or of a polygon.
 
-    There are two ways to say which pixels a chip has. With ``scale``, pixel corners lie on whole
-    multiples of the pixel size, counted from the origin of the crs; with ``crs="native"`` or
-    ``crs_transform``, on the corners of that grid. So neighbouring chips fit together. A chip has
-    ``shape`` pixels around the item's centroid: of an odd number of rows or columns, the centroid
-    lies in the middle one; of an even number, the chip's middle is the pixel corner next to the
-    centroid. Without ``shape``, a chip has the pixels that cover the item's bounding box, widened
-    by ``buffer``. The box of items that are in the chips' crs is not changed by reprojection: if it
-    lies on pixel edges, the chip has exactly its pixels. With ``region``, the chip covers the
-    bounds of a region that Earth Engine computes, and ``shape`` or ``scale`` says how many pixels
-    that is divided into.
+    There are two ways to say which pixels a chip has.
 
-    An item can have several images, by role: ``{"image": scene, "label": classes}``. All of them
-    are fetched on one grid, each with a request and a file of its own, in
+    Without ``region``, chips lie on a lattice of pixels, so that neighbouring chips fit together.
+    With ``scale``, the corners of the lattice's pixels are whole multiples of the pixel size,
+    counted from the origin of the crs. With ``crs="native"`` or ``crs_transform``, the lattice is
+    that of the image or of the transform. If ``shape`` is given, a chip has that many rows and
+    columns around the item's centroid: if their number is odd, the centroid lies in the middle
+    pixel; if it is even, the middle of the chip is the pixel corner nearest to the centroid.
+    Without ``shape``, a chip has the pixels that cover the item's bounding box, widened by
+    ``buffer``. If the items are in the crs of the chips, their boxes are not reprojected, so a box
+    on pixel edges gives exactly its pixels.
+
+    With ``region``, a chip covers the bounds of a region that Earth Engine computes, and ``shape``
+    or ``scale`` says into how many pixels that is divided.
+
+    An item can have several images, by role: ``{"image": scene, "label": classes}``. They are
+    fetched on the same grid, each with a request of its own and into a file of its own,
     ``chips/ROLE/FOLDER/ID.EXT``. ``format``, ``bands``, ``vis_params``, ``nodata``, ``mask``,
-    ``resampling`` and ``method`` are then one value for all, or a dictionary by role, in which
-    roles that are left out have the default. The first role leads: with ``crs="native"``, the
-    grid of all is that of its image, and ``properties`` are those of its image. With ``region``,
-    roles need a ``crs``. An item is done when all its files are there. If one of its images fails,
-    the item fails, with the role in its error, and no file of it is written; whenever an item is
-    fetched again, because it failed or has lost a file, all its files are. It has one row of the
-    manifest, in which ``path`` is the first role's file, ``path_ROLE`` that of each, and ``nbytes``
-    and ``attempts`` are sums.
+    ``resampling`` and ``method`` are then one value for all roles, or a dictionary by role; roles
+    that it leaves out have the default. The native grid and the ``properties`` are those of the
+    first role's image. With ``region``, roles need a ``crs``. An item is done when all its files
+    are written. If one of its images fails, the item fails, its error names the role, and none of
+    its files is written. If an item is fetched again, because it failed or a file was lost, all its
+    files are. Its row of the manifest has the first role's file as ``path``, the file of each role
+    as ``path_ROLE``, and sums as ``nbytes`` and ``attempts``.
 
     Parameters
     ----------
@@ -88,15 +92,16 @@ def chips(
     image : ee.Image or callable, or mapping of str to them
         The image, or a function from an :class:`eedask.Item` to it. ``item.geometry`` is the
         item's geometry, ``item["NAME"]`` the value of a column, ``item.id`` its id. The function
-        is called once, with symbols in place of values, and the graph that it builds serves all
-        items. A function that needs real values is called for every item on the workers. Or
-        several of them, by role: names of letters, digits and ``_``.
+        is called once, with symbols in place of values, and the expression that it builds serves
+        all items. A function that needs real values is called for every item on the workers. For
+        several images, a dictionary by role; roles are names of letters, digits and ``_``.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     shape : (int, int), optional
-        Rows, columns. Without ``region``, a chip may be larger than the 48 MB that Earth Engine
-        answers at once (https://developers.google.com/earth-engine/reference/rest/v1/projects.image/computePixels):
-        it is fetched in tiles, which are joined in the worker's memory, up to 2 GiB.
+        Rows and columns of a chip. Without ``region``, a chip may be larger than the 48 MB that one
+        request may ask for
+        (https://developers.google.com/earth-engine/reference/rest/v1/projects.image/computePixels):
+        it is then fetched in tiles, which are joined in the worker's memory, up to 2 GiB.
     scale : float, optional
         Metres a pixel.
     crs : str or anything pyproj takes, optional
@@ -105,65 +110,72 @@ def chips(
         more request for each 100 items of a partition, or one in all if the items share the image.
         With ``region``, the default is the image's own crs; a composite has EPSG:4326.
     crs_transform : sequence of 6 floats, optional
-        The transform of the pixels in ``crs``, instead of ``scale``, as Earth Engine's
-        ``crsTransform`` and ``rasterio.Affine`` have it: ``(scale_x, shear_x, translate_x,
-        shear_y, scale_y, translate_y)``. A chip begins at any pixel of it: with ``crs="utm"`` and
-        ``(30, 0, 15, 0, -30, 15)``, chips have the pixels of Landsat, in each item's own zone.
+        The transform of the lattice's pixels in ``crs``, instead of ``scale``, in the order of
+        Earth Engine's ``crsTransform`` and of ``rasterio.Affine``: ``(scale_x, shear_x,
+        translate_x, shear_y, scale_y, translate_y)``. A chip may begin at any pixel of the lattice.
+        With ``crs="utm"`` and ``(30, 0, 15, 0, -30, 15)``, chips have the pixels of Landsat scenes
+        in each item's own zone.
     buffer : float, optional
         Without ``shape``: metres by which an item's bounding box is widened on all sides, in the
-        chips' crs. In a crs of degrees they are counted like ``scale``, by a degree of the equator.
+        chips' crs. In a crs of degrees, a degree counts as long as one of the equator, as it does
+        for ``scale``.
     resampling : {"nearest", "bilinear", "bicubic"}
-        How values come about where pixels are not the image's own. The others than "nearest" are
-        Earth Engine's ``resample`` (https://developers.google.com/earth-engine/guides/resample) of
-        the image, which has to have pixels of its own: a composite is refused.
+        How values are computed if the chips' pixels are not the image's own. "bilinear" and
+        "bicubic" are Earth Engine's ``resample``
+        (https://developers.google.com/earth-engine/guides/resample), for which the image needs
+        pixels of its own: composites are refused.
     region : float or callable, optional
-        Metres by which each item's geometry is buffered, the bounds of the buffer being the
-        region; or a function from an item to an ``ee.Geometry``:
+        Metres by which Earth Engine buffers each item's geometry, where the region is the bounds of
+        the buffer; or a function from an item to the region, an ``ee.Geometry``:
         ``lambda item: item.geometry.buffer(127).bounds()``.
     format : {"png", "jpg", "npy", "tif"}
-        Pictures (1 or 3 bands of whole numbers from 0 to 255, unless ``vis_params`` says how
-        values become colours) or data (NumPy structured array, GeoTIFF). A chip that is
-        joined from tiles has the same pixels as one from a single request, except for JPEG, which
-        is decoded and compressed again, at a high quality. GeoTIFFs need rasterio, here and on the
-        workers, which write them; bands of several types share the least that holds them all.
-        Masks of data are asked for in the same request: one band of bytes for each eight of
-        ``bands``, or one for each band if they are not named. GeoTIFFs by ``region`` have each
-        band twice in the request instead, and Earth Engine may refuse bands of several types.
+        "png" and "jpg" are pictures: they have 1 or 3 bands of whole numbers from 0 to 255, unless
+        ``vis_params`` says how values become colours. "npy" (a NumPy structured array) and "tif"
+        (GeoTIFF) are data. A chip that is joined from tiles has the same pixels as one from a
+        single request, except for JPEG, which is decoded and compressed again, at a high quality.
+        GeoTIFFs need rasterio, here and on the workers, which write them; if bands differ in type,
+        all get the smallest type that holds every value. For data, masks are asked for in the same
+        request: one further band of bytes for each eight of ``bands``, or one for each band if
+        ``bands`` is not given. For GeoTIFFs by ``region``, each band is asked for twice instead,
+        and Earth Engine may refuse bands of several types.
     bands : sequence of str, optional
         The bands to fetch; all when not given.
     vis_params : mapping, optional
         How values become colours, with the keys of ``ee.Image.visualize``: ``bands``, ``min``,
         ``max``, ``palette``, ``gamma``, ``opacity``. For pictures only.
     folder_by : str or sequence of str, optional
-        Column whose values name subfolders of ``out``. Several, as ``["split", "label"]``, name
-        nested ones, in that order: ``chips/train/forest/17.png``.
+        A column whose values name the subfolders that files are written to. Several columns, such
+        as ``["split", "label"]``, name nested subfolders in that order:
+        ``chips/train/forest/17.png``.
     folder_missing : str, optional
-        The subfolder of items whose value in such a column is null. When not given, nulls there
-        are an error, before any request.
+        The subfolder for items whose value in such a column is null. When not given, nulls are an
+        error, before any request is sent.
     method : {"compute_pixels", "thumb_url", "download_url"}
-        ``computePixels`` takes one request a chip. The others create a URL and fetch it, as
-        ``getThumbURL`` (pictures) and ``getDownloadURL`` (data) do. The files are the same.
+        Which method of Earth Engine is used. "compute_pixels" takes one request for a chip. The
+        others take two: they create a URL and fetch it, as ``getThumbURL`` (pictures) and
+        ``getDownloadURL`` (data) do. The files are the same.
     nodata : number, optional
-        What files of data hold where the image is masked; GeoTIFFs state it in their tag. When not
-        given: NaN for floats, the least value for int16 and wider signed types. All values of
-        other types may be real, so those files carry a mask: GeoTIFFs GDAL's internal one, NumPy
-        files a field ``mask`` with one byte for each band, 1 where it is valid. A chip that cannot
-        hold its default (a real pixel equals it) fails with a message that says what to state.
-        A GeoTIFF's mask is one for all bands, and masks what is masked in any; ``nodata`` keeps
-        bands apart. A pixel counts as valid if its mask is greater than 0. Pictures take neither
-        this nor ``mask``: PNGs have alpha, and JPEGs are black where masked.
+        The value that files of data hold where the image is masked; GeoTIFFs state it in their
+        tag. When not given, it is NaN for floats, and the least value for int16 and wider signed
+        types. If a real pixel equals this default, the chip fails with a message that says what to
+        state. In all other types every value may be a real one, so these files have a mask
+        instead: GeoTIFFs have GDAL's internal mask, NumPy files a field ``mask`` with one byte for
+        each band, 1 where the band is valid. GDAL's mask is one for all bands, and masks what is
+        masked in any of them; with ``nodata``, each band is masked by itself. A pixel counts as
+        valid if its mask is greater than 0. Pictures take neither ``nodata`` nor ``mask``: PNGs
+        have alpha, and JPEGs are black where masked.
     mask : {"band"}, optional
-        Add a band ``mask`` instead, 1 where all bands are valid and 0 elsewhere; values are 0
-        where they are masked. It is uint8 in NumPy files, and in GeoTIFFs, which have one type,
-        that of the other bands. GeoTIFFs have GDAL's mask beside it.
+        Instead of ``nodata``: add a band ``mask`` to files of data, which is 1 where all bands are
+        valid and 0 elsewhere. Values are 0 where they are masked. The band is uint8 in NumPy files;
+        in GeoTIFFs it has the type of the other bands, and GDAL's mask is there as well.
     properties : sequence of str
-        Properties of the image that an item got, such as ``["system:index", "CLOUD_COVER"]``, to
-        stand in the manifest by their names; null where the image has no such property, as a
-        mosaic of others has none of theirs. If the items share one image, they come with the
-        request about its bands, which is sent anyway. Otherwise they cost one more request for
-        each 100 items of a partition, the same in which the native grid is asked for:
-        computePixels answers with pixels alone. An image whose properties cannot be had fails its
-        item.
+        Properties of each item's image that become columns of the manifest, such as
+        ``["system:index", "CLOUD_COVER"]``. They are null if the image has no such property; a
+        mosaic has none of the properties of its images. If all items share one image, properties
+        cost no request, as they are asked for together with its bands. Otherwise they take one more
+        request for each 100 items of a partition, together with the native grid, because
+        computePixels answers with nothing but pixels. An item whose image's properties cannot be
+        computed fails.
     concurrency : int
         Requests at once, over all workers and all runs of the project on the cluster. Earth
         Engine's default quota is 40 (https://developers.google.com/earth-engine/guides/usage).
@@ -188,10 +200,10 @@ def chips(
         Which of Earth Engine's addresses requests go to. "high-volume" is meant for many simple
         requests at once, and is slower for each; "standard" keeps more results for the next
         request, and so may cost less where each request is a large computation that others share
-        (https://developers.google.com/earth-engine/guides/processing_environments). "auto" is
-        "high-volume". A url of another service that ``ee.Initialize`` was given, such as that of
-        an emulator, is kept whatever stands here. A dataset that was begun on one is gone on with
-        on the other.
+        (https://developers.google.com/earth-engine/guides/processing_environments). "auto" means
+        "high-volume". If ``ee.Initialize`` was given the url of another service, such as an
+        emulator, that url is used whatever ``endpoint`` is. A dataset that was begun on one
+        endpoint can be continued on the other.
     partition_size : int, optional
         Items in a Dask partition. When not given: a 16th of the items, from 10 to 250.
 

@@ -17,6 +17,7 @@ from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
 from eedask.expressions.compile import compile_expression
+from eedask.expressions.symbols import Item
 from eedask.items.check import check_items
 from eedask.items.item import sample_items
 from eedask.plan import Plan
@@ -28,7 +29,7 @@ from eedask.verbs.options import Sending, id_type
 
 def compute(
     items: gpd.GeoDataFrame,
-    function: Callable[[Any], Any],
+    function: Callable[[Item], Any],
     *,
     out: str | os.PathLike[str],
     schema: pa.Schema | Mapping[str, Any] | None = None,
@@ -83,7 +84,7 @@ def compute(
     -------
     Plan
         Its result's ``table()`` has a column for each key of a dictionary, or for each property of
-        a feature; any other value stands in one column ``value``. In Parquet, nested lists are
+        a feature; any other value is in the column ``value``. In Parquet, nested lists are
         lists, and nested dictionaries are structs (maps, if the keys are numbers); dates are
         timestamps in UTC. An item whose value has a key that is not among the columns fails.
 
@@ -121,14 +122,14 @@ def compute(
     return sending.table_plan(checked, task, question, out)
 
 
-def _asking_properties(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return the function, giving a dictionary of the properties where it gives a feature.
+def _asking_properties(function: Callable[[Item], Any]) -> Callable[[Item], Any]:
+    """Return a function like ``function`` that returns the properties of features as dictionaries.
 
-    An answer of features may have members and properties that nobody asked for, of any kind.
+    A feature in an answer may have members and properties of any kind that nobody asked for.
     """
 
     @functools.wraps(function)
-    def asking(item: Any) -> Any:
+    def asking(item: Item) -> Any:
         value = function(item)
         if not isinstance(value, ee.Feature):
             return value

@@ -1,4 +1,4 @@
-"""What is asked of one image of which chips are made: the arguments that say so, checked."""
+"""Checks the arguments of ``chips`` about one image."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ class ImageRequest:
             return Masking()
         if self.kind.is_visual:
             raise InputError(
-                f"nodata= and mask= are for data; format={self.kind.name!r} holds none"
+                f"nodata= and mask= are for formats of data; format={self.kind.name!r} is a picture"
             )
         if self.nodata is not None and self.mask is not None:
             raise InputError("give nodata= or mask='band', not both: each says what is masked")
         if self.nodata is not None and not _is_number(self.nodata):
             raise InputError(f"nodata is a number; got {self.nodata!r}")
-        # Of NumPy's numbers, their plain ones.
+        # NumPy's numbers are converted to Python's.
         plain = getattr(self.nodata, "item", lambda: self.nodata)()
         return Masking(plain, self.mask is not None)
 
@@ -111,7 +111,10 @@ class ImageRequest:
             raise InputError(f"vis_params makes pictures; format={self.kind.name!r} holds data")
         shown, look = visualization(self.vis_params)
         if named and shown and named != shown:
-            raise InputError(f"bands={list(named)} and vis_params' bands {list(shown)} differ")
+            raise InputError(
+                f"bands={list(named)} and vis_params' bands {list(shown)} differ: state bands in"
+                " one of them only"
+            )
         return shown or named, look
 
     def chip_image(
@@ -124,7 +127,8 @@ class ImageRequest:
         samples : list of WorkItem
             A few of the items.
         more : callable
-            Returns what is to be told of the image if all items share it, besides its bands.
+            Returns what to ask about an image besides its bands, as a dictionary of ``ee`` objects.
+            It is asked only if all items share the image.
         """
         expression = compile_expression(self._recipe(), samples, expect=ee.Image)
         check_has_pixels(self.resampling, expression, samples)
@@ -153,7 +157,15 @@ class ImageRequest:
     def question(
         self, what: Callable[[ee.Image], dict[str, Any]], samples: list[WorkItem]
     ) -> Expression:
-        """Return the question what is to be told of the image, as a dictionary."""
+        """Return the expression of a dictionary that describes an item's image.
+
+        Parameters
+        ----------
+        what : callable
+            Returns the entries of the dictionary, given the image.
+        samples : list of WorkItem
+            A few of the items.
+        """
 
         def question(item: Any) -> ee.Dictionary:
             return ee.Dictionary(what(self._image_of(item)))
@@ -161,7 +173,7 @@ class ImageRequest:
         return compile_expression(self._named(question), samples, expect=ee.Dictionary)
 
     def terms(self) -> dict[str, Any]:
-        """Return the arguments as a dataset keeps them."""
+        """Return the arguments as they are kept in the dataset's ``plan.json``."""
         bands, look = self.bands_and_look
         return {
             "format": self.kind.name,
@@ -178,9 +190,9 @@ class ImageRequest:
         return resampled(ee.Image(image), self.resampling)
 
     def _named(self, recipe: Callable[[Any], Any]) -> Any:
-        """Return a recipe for an item under the name of the user's function, which errors tell.
+        """Give a function of an item the name of the user's function, for error messages.
 
-        Where the image is no function, what the recipe gives is the same for all items.
+        If the user gave an image and no function, call it: its result is the same for all items.
         """
         return wraps(self.image)(recipe) if callable(self.image) else recipe(None)
 
@@ -190,16 +202,16 @@ class ImageRequest:
         def recipe(item: Any) -> ee.Image:
             return self.extent.cut(self._with_masks(item), item)
 
-        # Where the region depends on the item, so does what is cut to it.
+        # An image that is cut to the item's region depends on the item.
         if self.extent.region is not None and not callable(self.image):
             return recipe
         return self._named(recipe)
 
     def _with_masks(self, item: Any) -> ee.Image:
-        """Return an item's image; of data, its bands and then what tells where they are masked.
+        """Return an item's image; for formats of data, with the bands that hold its masks.
 
-        Outside of its footprint an image and its mask have no pixels: there, too, it is masked.
-        How each format tells it, :mod:`~eedask.pixels.formats.masking` says.
+        Which bands these are, :mod:`~eedask.pixels.formats.masking` describes. Outside of its
+        footprint an image has no pixels, and counts as masked.
         """
         image = self._image_of(item)
         if self.kind.is_visual:
@@ -208,7 +220,7 @@ class ImageRequest:
         chosen = image.select(list(bands)) if bands else image
         valid = chosen.mask().gt(0)
         if self._sent_as.has_one_type:
-            # Masks of 0 and 1 alone, as nothing is to come of a value and what fills its place.
+            # With a mask of 0 and 1 only: a partial mask must not blend a value with its filling.
             whole = chosen.mask(valid)
             chosen, masks = whole.unmask(0, False), whole.unmask(1, False)
         else:
@@ -225,7 +237,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _packed(valid: ee.Image, bands: Sequence[str]) -> ee.Image:
-    """Return 0 and 1 of several bands as bits, which :func:`~masking.valid_in` reads."""
+    """Pack bands of 0 and 1 into bits of fewer bands, as :func:`~masking.valid_in` reads them."""
     numbers = range(len(bands))
     parts = [numbers[first : first + PACKED] for first in numbers[::PACKED]]
     bits = [

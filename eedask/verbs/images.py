@@ -39,7 +39,7 @@ from eedask.verbs.chip_request import ChipRequest
 from eedask.verbs.image_request import ImageRequest
 from eedask.verbs.options import Sending
 
-# Images share the request for their grids within a partition only.
+# The fewest images in a partition, as only images of one partition share the request for grids.
 _LEAST_PARTITION = 50
 
 
@@ -70,7 +70,7 @@ class Search:
 
     @cached_property
     def images(self) -> ee.ImageCollection:
-        """The collection, if an asset's id was given as well."""
+        """The collection as an object, also if the id of an asset was given."""
         given = self.collection
         computed = type(given) is ee.ComputedObject
         if not (computed or isinstance(given, ee.ImageCollection | str)):
@@ -79,7 +79,7 @@ class Search:
 
     @cached_property
     def finder(self) -> Finder:
-        """How the images of items are found, by what columns and index they have."""
+        """How the images of items are found: by dates or by index, depending on their columns."""
         if {START, END} <= set(self.items.columns) and self.items.index.name != INDEX:
             _check_ranges(self.items)
             return ByDates()
@@ -104,7 +104,7 @@ class Search:
         return ee.Image(self.finder.matching(self.images, item).first())
 
     def task(self, chips: ChipTask) -> ImageTask:
-        """Return the work: images are found, and then ``chips`` makes their files."""
+        """Return the task that finds images and then makes their files by the task ``chips``."""
         assert chips.layout is not None
         (region,), image = work_items(self.place), chips.first
         wanted = Wanted(
@@ -119,7 +119,7 @@ class Search:
         return ImageTask(replace(chips, description=None), question, region)
 
     def question(self, of_chips: Question) -> Question:
-        """Return what determines the result, by what determines that of chips."""
+        """Return what determines the results, given what determines those of the chips."""
         own = {"verb": "images", "region": self._region_in_words(), "outside": self.outside}
         return Question(
             {**of_chips.terms, **own},
@@ -128,7 +128,7 @@ class Search:
         )
 
     def _region_in_words(self) -> str:
-        """Return words that no other region has, few whatever its outline."""
+        """Return a short text that identifies the region: its bounds, and a hash of its outline."""
         shape = self.place.geometry.iloc[0]
         edges = ", ".join(f"{edge:.12g}" for edge in shape.bounds)
         mark = hashlib.sha256(shapely.normalize(shape).wkb).hexdigest()[:12]
@@ -155,8 +155,8 @@ def _check_ranges(items: gpd.GeoDataFrame) -> None:
 def _check_indices(items: gpd.GeoDataFrame) -> None:
     if {"place", "rank"} <= set(items.columns):
         raise ItemsError(
-            "these are the images of places, of image_ids(…, near=), whose ids are no indices:"
-            " fetch them with eedask.chips(items, lambda item: item.image('id'), …)"
+            "these items are from image_ids(…, near=), whose ids are not system:index: fetch them"
+            " with eedask.chips(items, lambda item: item.image('id'), …)"
         )
     if items.index.inferred_type != "string":
         raise ItemsError(
@@ -167,7 +167,7 @@ def _check_indices(items: gpd.GeoDataFrame) -> None:
 
 
 def _partition(count: int) -> int:
-    """Return how many of so many images a partition has."""
+    """Return how many images a partition has, if there are ``count`` of them."""
     return min(MOST_IMAGES, max(_LEAST_PARTITION, -(-count // 16)))
 
 
@@ -201,22 +201,22 @@ def images(
 ) -> Plan:
     """Plan one image file for each image of a collection: its pixels over a region.
 
-    Each image is found in the collection by its ``system:index``, and its file is named by that.
-    By default the pixels are those of the image itself: its crs, its pixel size, its place, with
-    nothing resampled. Images of different UTM zones thus give files in different crs.
+    Each image is found in the collection by its ``system:index``, and its file has that name. By
+    default a file has the image's own pixels, with its own crs and pixel size, and nothing is
+    resampled. So images of different UTM zones give files in different crs.
 
-    Before their pixels, images are asked about in batches: whether the collection has them, whether
-    they meet the region, which bands and which grid they have. That is one request for the images
-    of a partition (250 at most), besides the request for each image's pixels. An image that is not
-    found, or does not meet the region, is a row of the manifest that says so.
+    Before any pixels, many images are asked about in one request: whether the collection has them,
+    whether they meet the region, and which bands and grid they have. That is one request for the
+    images of a partition (250 at most), in addition to the request for each image's pixels. If an
+    image is not found, or does not meet the region, its row of the manifest says so.
 
-    Collections that are mapped or filtered keep their images' indices. Those that are merged,
-    flattened or made of a list have indices that Earth Engine makes up ("1_…", "0", "1" …): they
-    say nothing of the image, and change with the order and number of what is put together.
-    Composites (images made of several) never were images of a collection. For all of these, items
-    are ranges of dates instead, as :func:`eedask.items.date_ranges` makes them, and an item's image
-    is the one with ``system:time_start`` in its range. A range without an image, or with several,
-    is a failure that says so.
+    Collections that are mapped or filtered keep their images' indices. Collections that are merged,
+    flattened or made of a list have indices that Earth Engine makes up ("1_…", "0", "1" …). These
+    do not identify an image, as they change with the order and number of what was put together.
+    Composites (images made of several) have no index of the collection at all. For all of these,
+    use ranges of dates as items, as :func:`eedask.items.date_ranges` makes them: an item's image is
+    then the one whose ``system:time_start`` lies in its range. An item whose range has no image, or
+    several, fails with a message that says so.
 
     Parameters
     ----------
@@ -225,9 +225,9 @@ def images(
         ``system:index``. Other columns go into the manifest; geometries are not used. Or ranges of
         dates, with columns ``start`` and ``end`` (datetimes, UTC), and an index of another name.
     collection : ee.ImageCollection or str
-        That the images are in, filtered and mapped as you like; or an asset's id. In a large
-        collection, images are found sooner if it is filtered by bounds and dates, as it was for
-        ``image_ids``.
+        The collection that the images are in, filtered and mapped as you like; or an asset's id.
+        In a large collection, images are found faster if it is filtered by bounds and dates, as it
+        was for ``image_ids``.
     region : GeoDataFrame, GeoSeries or shapely geometry
         Polygons in any crs; a bare geometry is in EPSG:4326. A file has the pixels that cover their
         bounding box in the crs of the file. To mask what is outside of the polygons, map
@@ -241,12 +241,12 @@ def images(
         ``error_kind`` "outside". "keep": it has a file, in which all is masked. An image that
         meets a part of the region has a file, masked where the image ends.
     scale : float, optional
-        Metres a pixel. With the native crs, pixels of that size begin where the image's own do.
-        When not given, they have the image's own size.
+        Metres a pixel. With the native crs, pixels of that size begin at the origin of the image's
+        own grid. When not given, pixels have the image's own size.
     crs : str or anything pyproj takes
         The crs of the files: "native" for each image's own, "utm" for the zone of the region's
-        middle, or an EPSG code. All but "native" need a ``scale``. The native grid is that of the
-        first of ``bands``, or the image's first band.
+        middle, or an EPSG code. All but "native" need ``scale`` or ``crs_transform``. The native
+        grid is that of the first of ``bands``, or of the image's first band.
     format : {"tif", "npy", "png", "jpg"}
         As of :func:`eedask.chips`. A file that is larger than one request (48 MB) is fetched in
         tiles, which are joined, up to 2 GiB.

@@ -1,4 +1,4 @@
-"""What the verbs have in common: how requests are sent, and the plan of a table."""
+"""Checks the arguments that all verbs have; makes the plan of a table."""
 
 from __future__ import annotations
 

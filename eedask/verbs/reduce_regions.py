@@ -14,6 +14,7 @@ from eedask.dataset.dataset import RESERVED
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
+from eedask.expressions.symbols import Item
 from eedask.items.check import check_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
@@ -28,7 +29,7 @@ from eedask.verbs.reduction import Reduction, Region, reduced_table, remarks
 
 def reduce_regions(
     items: gpd.GeoDataFrame,
-    image: ee.Image | Callable[[Any], ee.Image],
+    image: ee.Image | Callable[[Item], ee.Image],
     reducer: str | Sequence[str] | ee.Reducer,
     *,
     out: str | os.PathLike[str],
@@ -54,10 +55,10 @@ def reduce_regions(
 ) -> Plan:
     """Plan a table with one row an item: a reducer over the pixels in each item's region.
 
-    Neighbouring regions share a request, as many as their vertices and expected pixels allow. A
-    request that Earth Engine finds too large is split in two, again and again down to one item,
-    which is then sent with a larger ``tileScale``. Later requests are laid out by what was learned
-    of the sizes that work.
+    Neighbouring regions share a request, as many as their vertices and expected pixels allow. If
+    Earth Engine finds a request too large, it is split in two, repeatedly if necessary. A single
+    item that is still too large is sent again with a larger ``tileScale``. Later requests are made
+    in the sizes that were found to work.
 
     Parameters
     ----------
@@ -70,10 +71,9 @@ def reduce_regions(
         are equal share a computation; items with different images share only the request.
     reducer : str, sequence of str or ee.Reducer
         A name ("mean", "stdDev", "count" … as in ``ee.Reducer``; "p95" for a percentile), several
-        names, or a reducer of your own; "frequencyHistogram" counts the pixels of each value. How
-        Earth Engine works out medians and percentiles is not documented in full: of many values it
-        takes those of a histogram, so that they are approximate, and whether pixels then count by
-        weight is not said.
+        names, or a reducer of your own; "frequencyHistogram" counts the pixels of each value.
+        Medians and percentiles of many values are approximate, as Earth Engine takes them from a
+        histogram. Whether pixels then count by their weights, its documentation does not say.
     out : str or path
         Folder, local or any fsspec URL, that the workers can write to.
     scale : float, optional
@@ -86,8 +86,8 @@ def reduce_regions(
         A function from an item to a region that Earth Engine has (an ``ee.Geometry``,
         ``ee.Feature`` or ``ee.FeatureCollection``), such as
         ``lambda item: table.filter(ee.Filter.eq("ID", item["ID"]))``. The items then need no
-        geometry, and none is sent. What the region's feature has besides, such as its name, is
-        best fetched with the items: ``items.from_features(table, properties=["ID", "NAME"])``.
+        geometry, and none is sent. Properties of the region's feature, such as its name, are best
+        fetched with the items: ``items.from_features(table, properties=["ID", "NAME"])``.
     weighted : bool
         Whether pixels count by the fraction of them that lies inside and by their mask, as Earth
         Engine's "mean", "sum", "stdDev" and "variance" do; otherwise every pixel whose centre is
@@ -103,10 +103,10 @@ def reduce_regions(
         For reducers that give a value for each class of pixels: ``"frequencyHistogram"`` (pixels of
         each value) and ``ee.Reducer.….group(…)``. Each of these classes has a column of its own,
         ``NAME_CLASS``: ``Map_10``, ``Map_20`` for a histogram of the band ``Map``, ``mean_10`` for
-        a mean that is grouped. A class that an item has not is 0 in a histogram, null otherwise.
-        An item with a class that is not stated fails, with a message that names it. When classes
-        are not given, the values are kept as a map from class to value in one column, and
-        ``result.table(layout="wide")`` finds the classes when it is read.
+        a grouped mean. If an item does not have a class, its value is 0 in a histogram, and null
+        otherwise. An item with a class that is not stated fails, and its error names the class.
+        When classes are not given, the values are kept as a map from class to value in one column,
+        and ``result.table(layout="wide")`` finds the classes when it is read.
     properties : sequence of str
         Properties of the image, such as "system:index" or "CLOUD_COVER", to have in the manifest
         and the table, null where an image lacks one. They come in the answers with the values, so

@@ -1,4 +1,4 @@
-"""The arguments of a reduction over regions, points or time series, checked and compiled."""
+"""Checks and compiles the arguments of reductions: over regions, at points and of time series."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from eedask.earthengine.nodes import Encoded
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression, compile_expression
 from eedask.expressions.digest import digest
+from eedask.expressions.symbols import Item
 from eedask.grid import Lattice
 from eedask.items.from_earth_engine import check_properties
 from eedask.items.item import sample_items
@@ -29,12 +30,12 @@ from eedask.tables.region_jobs import RegionJobs
 from eedask.tables.region_query import RegionQuery
 from eedask.verbs.options import id_type
 
-Region = Callable[[Any], Any]
+Region = Callable[[Item], Any]
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """What is reduced, and on which pixels; checked together.
+    """The arguments that say what is reduced, where and on which pixels, checked together.
 
     Attributes
     ----------
@@ -55,8 +56,8 @@ class Reduction:
         An image, or a function from an item to one, that has the same bands and projection as all
         that is reduced; ``image`` itself when None.
     properties : sequence of str
-        Of the image, which the manifest and the table are to have; or of each image of a
-        collection, for the table alone.
+        Properties of the image that become columns of the manifest and the table; or, if ``image``
+        is a collection, of each image, as columns of the table alone.
     """
 
     image: Any
@@ -110,10 +111,10 @@ class Reduction:
     def maker(self, items: gpd.GeoDataFrame, batching: Batching, outlines: Outlines) -> RegionJobs:
         """Return the object that makes jobs of checked items."""
         own = outlines if self.region is None else None
-        return RegionJobs(batching, own, float(self.tile_scale), len(items))
+        return RegionJobs(batching, own, self.tile_scale, len(items))
 
     def question(self, terms: Mapping[str, Any], query: RegionQuery) -> Question:
-        """Return what a dataset is known again by.
+        """Return what determines the results, by which a dataset is resumed.
 
         Parameters
         ----------

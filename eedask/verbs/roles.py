@@ -1,4 +1,4 @@
-"""Images by role: arguments that are one value for all of them, or a dictionary by role."""
+"""Reads the arguments of ``chips`` that are one value for all images, or a dictionary by role."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eedask.verbs.image_request import ImageRequest
 
 
 def image_requests(image: Any, extent: ChipExtent, **options: Any) -> tuple[ImageRequest, ...]:
-    """Return what is asked of an image, or of each role's image.
+    """Return the checked arguments about each image: one, or one for each role.
 
     Parameters
     ----------
@@ -33,14 +33,17 @@ def image_requests(image: Any, extent: ChipExtent, **options: Any) -> tuple[Imag
     if not isinstance(image, Mapping):
         for name, value in by_role.items():
             raise InputError(
-                f"{name}={value!r} is by role, and there is one image: give images by role as well,"
-                " as {'image': …, 'label': …}"
+                f"{name}={value!r} is a dictionary by role, but there is only one image: give"
+                " images by role as well, as {'image': …, 'label': …}"
             )
         return (ImageRequest(image, extent, **options),)
     _check_roles(image)
     for name, value in by_role.items():
         if unknown := [role for role in value if role not in image]:
-            raise InputError(f"{name}= has roles {unknown}, and images have roles {list(image)}")
+            raise InputError(
+                f"{name}= names the roles {unknown}, and the images' roles are {list(image)}: give"
+                " values for these"
+            )
     found = []
     for role, own in image.items():
         given = {name: by_role.get(name, {role: value}) for name, value in options.items()}
@@ -51,14 +54,17 @@ def image_requests(image: Any, extent: ChipExtent, **options: Any) -> tuple[Imag
 
 
 def _is_by_role(name: str, value: Any) -> bool:
-    """Whether an argument is a dictionary by role: ``vis_params`` is one in any case."""
+    """Return whether an argument is a dictionary by role.
+
+    ``vis_params`` is a dictionary in any case; by role, it holds dictionaries.
+    """
     if not isinstance(value, Mapping):
         return False
     return name != "vis_params" or any(isinstance(one, Mapping) for one in value.values())
 
 
 def _check_roles(roles: Iterable[Any]) -> None:
-    """Raise InputError unless roles can be names of folders, columns and variables."""
+    """Raise InputError unless the roles can be used as names of folders, columns and variables."""
     names = list(roles)
     right = all(isinstance(n, str) and n.isidentifier() and n.isascii() for n in names)
     if not names or not right or any(safe_name(name) != name for name in names):

@@ -15,6 +15,7 @@ from eedask.dataset.dataset import RESERVED
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError, ItemsError
+from eedask.expressions.symbols import Item
 from eedask.items.check import check_items
 from eedask.items.item import sample_items
 from eedask.plan import Plan
@@ -33,7 +34,7 @@ from eedask.verbs.reduction import Reduction, reduced_table, remarks
 
 def sample_points(
     items: gpd.GeoDataFrame,
-    image: ee.Image | Callable[[Any], ee.Image],
+    image: ee.Image | Callable[[Item], ee.Image],
     *,
     out: str | os.PathLike[str],
     scale: float | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression, compile_expression
+from eedask.expressions.symbols import Item
 from eedask.items.item import sample_items
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
@@ -32,7 +34,7 @@ from eedask.verbs.reduction import Reduction, Region, reduced_table, remarks
 
 def time_series(
     items: gpd.GeoDataFrame,
-    collection: ee.ImageCollection | Callable[[Any], ee.ImageCollection],
+    collection: ee.ImageCollection | Callable[[Item], ee.ImageCollection],
     reducer: str | Sequence[str] | ee.Reducer,
     *,
     out: str | os.PathLike[str],
@@ -41,8 +43,8 @@ def time_series(
     region: Region | None = None,
     properties: Sequence[str] = (),
     freq: str | None = None,
-    start: Any = None,
-    end: Any = None,
+    start: str | datetime.date | None = None,
+    end: str | datetime.date | None = None,
     composite: str = "mean",
     mosaic_by_day: bool = False,
     weighted: bool = True,
@@ -90,7 +92,7 @@ def time_series(
         Reduce composites instead of the images: one composite for each span of time between
         ``start`` and ``end``, as pandas names spans ("8D", "MS", "YS" …). A span without images
         has a row of nulls.
-    start, end : str or datetime, optional
+    start, end : str, date or datetime, optional
         With ``freq``: the first span begins at or after ``start``, the last before ``end``. UTC,
         unless they have a time zone.
     composite : {"mean", "median", "min", "max", "sum", "mode", "count", "mosaic"}
@@ -219,7 +221,13 @@ def _of(collection: Any, make: Callable[[ee.ImageCollection], Any]) -> Any:
     """Return ``make`` of the collection; a function from an item to it, if items have their own."""
     if callable(collection):
         return lambda item: make(ee.ImageCollection(collection(item)))
-    return make(ee.ImageCollection(collection))
+    try:
+        return make(ee.ImageCollection(collection))
+    except ee.EEException as error:
+        raise InputError(
+            "collection is an ee.ImageCollection, or a function of the item that returns one; got"
+            f" {collection!r}"
+        ) from error
 
 
 def _times(collection: ee.ImageCollection) -> ee.List:

@@ -17,18 +17,18 @@ from eedask.watching.scheduler_plugin import BEGIN, END, PLUGIN, WatchingPlugin
 
 logger = logging.getLogger("eedask")
 
-# Mark, longitude and latitude of the items that the map shows. Making them takes a while.
+# Returns mark, longitude and latitude of the items that the map shows; it may take a while.
 Points = Callable[[], Iterable[tuple[int, float, float]]]
 # Seconds that the scheduler has to answer.
 _TIMEOUT_S = 5.0
-# Whether the user was told that there is no page.
+# Whether the user has been warned that there is no page.
 _told = False
 
 
 def announce(client: distributed.Client, beginning: Beginning, points: Points) -> bool:
-    """Tell the scheduler that a run begins; return whether its page is there, if it has any.
+    """Tell the scheduler that a run begins; return whether the dashboard's page works.
 
-    If the page cannot be there, the user is warned once.
+    If it does not work, the user is warned once.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def announced(
         reason = str(error) or type(error).__name__
         raise
     finally:
-        # The cluster may be gone; an error about that must not hide why the run ended.
+        # The cluster may be gone. An error about that must not replace the error of the run.
         with contextlib.suppress(Exception):
             costs = {member: astuple(cost) for member, cost in computes.items()}
             _ask(client, END, run_id=beginning.run_id, reason=reason, computes=costs)

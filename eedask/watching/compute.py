@@ -1,4 +1,4 @@
-"""What the requests of a run have cost, in EECU-seconds, as far as a sample of them tells."""
+"""The cost of a run's requests in EECU-seconds, estimated from a sample of them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from eedask.watching.meter import RequestCounts
 
 @dataclass(frozen=True)
 class Compute:
-    """The cost of some requests; those of several processes or partitions can be added up.
+    """The cost of some requests. The costs of several processes or partitions can be added up.
 
     Attributes
     ----------
     eecu_s : float
-        EECU-seconds of the requests whose cost was told, each as often as it counts.
+        EECU-seconds of the requests whose cost Earth Engine told, each multiplied by the number of
+        requests that it stands for.
     told : float
-        Requests that these stand for.
+        The number of requests that these stand for.
     requests : float
-        All requests that were answered.
+        The number of all requests that were answered.
     """
 
     eecu_s: float = 0.0
@@ -29,11 +30,11 @@ class Compute:
 
     def __post_init__(self) -> None:
         if min(self.eecu_s, self.told, self.requests) < 0:
-            raise InputError(f"costs and counts are not negative: {self}")
+            raise InputError(f"costs and counts are 0 or more; got {self}")
 
     @property
     def total(self) -> float | None:
-        """EECU-seconds of all the requests, scaled up from those told; None if none was told."""
+        """EECU-seconds of all requests, scaled up from the sample; None if no cost was told."""
         return self.eecu_s * self.requests / self.told if self.told else None
 
     def __add__(self, other: Compute) -> Compute:
@@ -41,7 +42,7 @@ class Compute:
 
     @classmethod
     def sum(cls, several: Iterable[Compute]) -> Compute:
-        """Return the cost of all the requests of several."""
+        """Return the sum of several costs."""
         return sum(several, start=cls())
 
 
@@ -61,5 +62,5 @@ class Spent:
 
     @property
     def cost(self) -> Compute:
-        """Of all partitions."""
+        """The cost of the requests of all partitions."""
         return Compute.sum(self.partitions.values())

@@ -1,4 +1,4 @@
-"""Chooses the requests of a process whose cost is asked for, and adds up what is told of them."""
+"""Chooses the requests of a process whose costs are asked for, and adds up these costs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from eedask.earthengine.endpoint import Request
 from eedask.errors import PermanentError, TooLargeError
 from eedask.watching.compute import Compute
 
-# Of the first requests all are asked for, later one of so many.
+# The sample holds so many of the first requests, and then one of every so many.
 _FIRST, _ONE_OF = 16, 10
-# Of the first requests where their cost matters to the run.
+# How many of the first requests it holds if the run has a limit on its cost.
 _FIRST_EARLY = 64
-# Requests after which costs are asked for, if that was not done before, and seconds; and where the
-# cost matters to the run. A short run is not worth a request for its cost, nor is a slow one that
-# has had fewer answers than the least.
+# Costs are asked for the first time after so many requests; or after so many seconds, once at least
+# _LEAST requests are answered. In shorter runs a request for costs is not worth it. The second
+# values hold if the cost matters to the run: it has a limit on its cost, or is a pilot.
 _WORTH, _WORTH_S = 64, 10.0
 _WORTH_EARLY, _WORTH_EARLY_S = 8, 2.0
 _LEAST = 10
-# Costs are asked for again when this part of the requests is new, or so many costs are to be told.
+# Costs are asked for again when this part of all requests came after the last time, or when the
+# costs of so many requests are still unknown.
 _NEW, _MOST = 1 / 2, 100
-# At the end, none is asked for where the costs of this part of the requests are known.
+# At the end of a run, costs are not asked for if known ones stand for this part of all requests.
 _ENOUGH = 0.9
-# Requests in a row for costs that fail, and answers without a profile, after which none is asked
-# for any more: the service does not tell.
+# After so many failed requests for costs in a row, or so many answers without the id of a profile,
+# the service is taken not to tell costs, and is asked no more.
 _REFUSALS, _NO_PROFILES = 3, 16
 
 
@@ -41,13 +42,13 @@ def is_worth_asking(requests: float, seconds: float, *, early: bool = False) -> 
 
 @dataclass(frozen=True)
 class Group:
-    """Requests of one partition, each of which stands for as many others.
+    """Requests of the sample that belong to one partition and stand for equally many requests.
 
     Attributes
     ----------
     partition : int
     weight : int
-        Requests that each stands for, itself included.
+        How many requests each one stands for, itself included.
     """
 
     partition: int
@@ -63,8 +64,8 @@ class ComputeSample:
     Parameters
     ----------
     early : bool
-        Whether the cost matters to the run: more of the first requests are in the sample, and
-        their costs are asked for sooner.
+        Whether the run has a limit on its cost (``max_eecu_hours``), or is a pilot: more of the
+        first requests are in the sample then, and their costs are asked for sooner.
     """
 
     def __init__(self, *, early: bool = False) -> None:
@@ -88,21 +89,22 @@ class ComputeSample:
         try:
             body = send(request)
         except (PermanentError, TooLargeError):
-            # It was worked on, and has its price.
+            # Earth Engine worked on it, so it counts among the requests that cost something.
             self._count(partition, weight)
             raise
         self._count(partition, weight)
         return body
 
     def due(self, *, last: bool = False) -> Groups | None:
-        """Return the ids of profiles whose costs are to be asked for now; None if none are.
+        """Return the ids of the profiles whose costs are to be asked for now; None if none are.
 
-        :meth:`told` or :meth:`refused` is to be called with what comes of it.
+        After the request for them, call :meth:`told` with the costs, or :meth:`refused`.
 
         Parameters
         ----------
         last : bool
-            Whether no more requests come: then what is left is asked for, if it is worth that.
+            Whether this is the end of the run: then the remaining costs are asked for, if enough
+            are unknown.
         """
         with self._lock:
             if self._is_asking or self._is_silent or not self._pending or not self._is_due(last):
@@ -112,7 +114,7 @@ class ComputeSample:
             return groups
 
     def told(self, groups: Groups, costs: Sequence[float]) -> None:
-        """Add the EECU-seconds of groups of requests."""
+        """Take note of the EECU-seconds of groups of requests, one number for each group."""
         with self._lock:
             self._is_asking, self._refusals = False, 0
             for (group, ids), cost in zip(groups.items(), costs, strict=True):
@@ -120,7 +122,7 @@ class ComputeSample:
                 self._told[group.partition] += more
 
     def refused(self) -> None:
-        """Take note that costs were not told; they will not be asked for again."""
+        """Take note that a request for costs failed. These costs are not asked for again."""
         with self._lock:
             self._is_asking = False
             self._refusals += 1
@@ -138,7 +140,7 @@ class ComputeSample:
 
     @property
     def partitions(self) -> dict[int, Compute]:
-        """The cost of the requests of each partition, as far as it was told."""
+        """The cost of the requests of each partition, as far as Earth Engine told it."""
         with self._lock:
             return {
                 number: replace(self._told.get(number, Compute()), requests=count)
@@ -146,14 +148,14 @@ class ComputeSample:
             }
 
     def of_partition(self, number: int) -> Compute:
-        """Return the cost of a partition's requests; by that of others where none was told."""
+        """Return the cost of a partition's requests, estimated from other partitions if unknown."""
         with self._lock:
             known = self._told.get(number) or Compute.sum(self._told.values())
             return replace(known, requests=self._answered[number])
 
     @property
     def _is_silent(self) -> bool:
-        """Whether the service does not tell."""
+        """Whether the service is taken not to tell costs."""
         no_profiles = self._chosen >= _NO_PROFILES and not self._profiles
         return no_profiles or self._refusals >= _REFUSALS
 

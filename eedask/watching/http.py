@@ -1,4 +1,4 @@
-"""What a scheduler's dashboard serves of runs: ``/eedask/status.json``, and a page."""
+"""Adds ``/eedask/status.json`` and the page about runs to a scheduler's dashboard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tornado import web
 
 logger = logging.getLogger("eedask")
 
-# Whatever stands before: a dashboard may be served under a prefix.
+# With any prefix, as a dashboard may be served under one.
 _STATUS = r"(?:/.*)?/eedask/status\.json"
 _DASHBOARD = "distributed.dashboard.scheduler"
 
@@ -25,10 +25,10 @@ class _Status(web.RequestHandler):
 
 
 def serve(plugin: Any, scheduler: Any) -> str | None:
-    """Add to a scheduler's dashboard what it serves of runs; return why that failed, if it did.
+    """Add the status and the page to a scheduler's dashboard; return why that failed, or None.
 
-    Without a dashboard there is no page, and nothing is wrong. Whatever a release of Dask has
-    changed, no error comes of it.
+    A scheduler without a dashboard gets no page, which is not a failure. Errors are never raised:
+    the parts of Dask that are used here are not public, and may change with any release.
     """
     try:
         scheduler.http_application.add_handlers(r".*$", [(_STATUS, _Status, {"runs": plugin})])
@@ -40,8 +40,8 @@ def serve(plugin: Any, scheduler: Any) -> str | None:
 
 
 def add_page(plugin: Any, scheduler: Any) -> None:
-    """Add the page to a scheduler's dashboard, if that is there by now."""
-    # The page imports Bokeh, which takes seconds: not before a dashboard has done so.
+    """Add the page to a scheduler's dashboard, if the scheduler has one by now."""
+    # The page imports Bokeh, which takes seconds, so it waits until a dashboard has imported it.
     if _DASHBOARD in sys.modules:
         from eedask.watching import page
 

@@ -1,4 +1,4 @@
-"""Latencies of requests as a histogram, which is small to send and adds up over processes."""
+"""Latencies of requests as a histogram, which is small and can be added up over processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EDGES = tuple(0.01 * 2 ** (k / 4) for k in range(64))
 
 
 def empty() -> list[int]:
-    """Return a histogram without any request: a count for each bucket, and one for the rest."""
+    """Return an empty histogram: a count for each bucket, and one for longer latencies."""
     return [0] * (len(EDGES) + 1)
 
 
@@ -20,14 +20,14 @@ def bucket(seconds: float) -> int:
     return bisect_right(EDGES, seconds)
 
 
-def quantile(counts: Sequence[int], share: float) -> float | None:
-    """Return the latency that a share of the requests did not exceed.
+def quantile(counts: Sequence[int], fraction: float) -> float | None:
+    """Return the latency that a fraction of the requests did not exceed.
 
     Parameters
     ----------
     counts : sequence of int
         Requests in each bucket.
-    share : float
+    fraction : float
         From 0 to 1.
 
     Returns
@@ -43,7 +43,7 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
     >>> round(quantile(counts, 0.5), 1)
     0.2
     """
-    wanted = share * sum(counts)
+    wanted = fraction * sum(counts)
     if not wanted:
         return None
     for number, count in enumerate(counts):

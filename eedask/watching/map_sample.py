@@ -1,4 +1,8 @@
-"""Which items a map of a run shows, so that client and workers choose the same without talking."""
+"""Chooses which items the map of a run shows.
+
+The choice follows from an item's id alone, so that client and workers choose the same items without
+exchanging messages.
+"""
 
 from __future__ import annotations
 
@@ -8,36 +12,36 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-# Items on the map of one run, at most, or somewhat more by chance.
+# About the most items on the map of one run; by chance it may be a few more.
 MOST = 2000
 
-# What becomes of an item.
+# The states of an item.
 WAITING, UNDER_WAY, DONE, FAILED = "waiting", "under way", "done", "failed"
 
 
-def share_of(count: int) -> float:
+def fraction_of(count: int) -> float:
     """Return the part of ``count`` items that the map shows, from 0 to 1."""
     return min(1.0, MOST / max(1, count))
 
 
 def mark(id_: Any) -> int:
-    """Return the number by which client, workers and scheduler call an item on the map."""
+    """Return the number that identifies an item on the map: a hash of its id."""
     return zlib.crc32(str(id_).encode("utf-8", "surrogatepass"))
 
 
-def is_shown(mark_: int, share: float) -> bool:
-    """Return whether the map shows the item of this mark, if it shows a share of all."""
-    return mark_ < share * 2**32
+def is_shown(mark_: int, fraction: float) -> bool:
+    """Return whether a map of this fraction of all items shows the item with this mark."""
+    return mark_ < fraction * 2**32
 
 
 def points_of(items: gpd.GeoDataFrame) -> list[tuple[int, float, float]]:
     """Return mark, longitude and latitude of the items that the map shows.
 
-    Items without a geometry, or of a frame without a crs, lie nowhere.
+    Items without a geometry are left out, and all items of a frame without a crs.
     """
-    share = share_of(len(items))
+    fraction = fraction_of(len(items))
     marks = np.fromiter((mark(id_) for id_ in items.index), np.int64, len(items))
-    shown = np.flatnonzero(marks < share * 2**32)
+    shown = np.flatnonzero(marks < fraction * 2**32)
     if "geometry" not in items or items.crs is None:
         return []
     shapes = items.geometry.iloc[shown]

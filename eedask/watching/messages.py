@@ -1,4 +1,4 @@
-"""What the client tells the scheduler of a run at its beginning."""
+"""The message by which a client announces a run to the scheduler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _USER = re.compile(r"(?<=://)[^/@]*@")
 
 @dataclass(frozen=True)
 class Beginning:
-    """A run as it begins.
+    """What is known of a run when it begins.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Beginning:
     done, failed : int
         Items that are done already, and those of them that failed.
     is_bag : bool
-        Whether nothing begins before the user computes a bag. Then the run ends with its last item.
+        Whether the run is a bag: it begins when the user computes it, and ends with its last item.
     points : tuple of (mark, longitude, latitude)
         The items that the map shows, see :mod:`eedask.watching.map_sample`; degrees.
     max_eecu_s : float, optional
@@ -48,4 +48,4 @@ class Beginning:
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", printable(_USER.sub("", self.out)))
         if not 0 <= self.failed <= self.done <= self.total:
-            raise InputError(f"a run has at least as many items as are done: {self}")
+            raise InputError(f"a run has total >= done >= failed >= 0 items; got {self}")

@@ -18,13 +18,13 @@ from eedask.watching import latency
 class RequestCounts:
     """Requests that were sent for some of a run's items.
 
-    All but ``in_flight`` are totals: with a message that got lost nothing is lost, and a message
-    that comes twice counts once.
+    All but ``in_flight`` are totals: if a message is lost, the next one makes up for it, and a
+    message that comes twice counts once.
 
     Attributes
     ----------
     requests : int
-        Requests that were sent, each try by itself.
+        Requests that were sent, with each try counted.
     in_flight : int
         Requests that were sent and are not answered yet.
     retries : int
@@ -32,15 +32,15 @@ class RequestCounts:
     nbytes : int
         Bytes of the answers, unpacked.
     latencies : list of int
-        Requests that succeeded, by the time they took; see :mod:`eedask.watching.latency`.
+        A histogram of the latencies of requests that succeeded; see :mod:`eedask.watching.latency`.
     seconds : float
-        The time that they took, added up.
+        The sum of these latencies.
     errors : dict of str to int
-        Requests that failed, by the kind of their error; see :mod:`eedask.errors`. An answer that
-        turns out to be broken counts here and among those that succeeded.
+        Requests that failed, by the kind of their error; see :mod:`eedask.errors`. A request whose
+        answer arrived but turned out to be broken counts here and among those that succeeded.
     cpu_s, most_cpu_s : float
-        Seconds that this machine's processors worked to make requests and to read answers: in all,
-        and most at a time.
+        Seconds of processor time of this machine for making requests and reading answers: the sum,
+        and the longest single piece of work.
     """
 
     requests: int = 0
@@ -89,7 +89,7 @@ class Meter:
     def exchange(
         self, slot: contextlib.AbstractContextManager[object], *, again: bool
     ) -> contextlib.AbstractContextManager[object]:
-        """Return a slot of the quota whose one exchange is counted.
+        """Return a context that holds a slot of the quota, and counts the exchange in it.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class Meter:
             self._counts.nbytes += nbytes
 
     def worked(self, cpu_s: float) -> None:
-        """Count the seconds of a processor that a thread worked at a time."""
+        """Count the processor time of one piece of work, in seconds."""
         with self._lock:
             self._counts.cpu_s += cpu_s
             self._counts.most_cpu_s = max(self._counts.most_cpu_s, cpu_s)

@@ -1,4 +1,4 @@
-"""The runs of this process's schedulers as Prometheus metrics, where Dask serves its own."""
+"""Serves the runs of this process's schedulers as Prometheus metrics, together with Dask's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GAUGES = (
     ("eedask_requests_per_second", "Requests sent a second, of the last seconds", "requests_per_s"),
     ("eedask_requests_in_flight", "Requests sent and not answered", "in_flight"),
     ("eedask_requests_limit", "Requests at once that the quota allows now", "limit"),
-    # No counter: what a sample says of all requests may fall.
+    # Not a counter, as an estimate from a sample may fall.
     ("eedask_eecu_seconds", "EECU-seconds used, by a sample of the requests", "eecu_s"),
     ("eedask_eta_seconds", "Seconds until the run ends at its present rate", "eta_s"),
 )
@@ -42,7 +42,7 @@ class _Collector:
         self.registered = False
 
     def describe(self) -> Iterator[Any]:
-        """Describe nothing beforehand: the registry would collect to find out."""
+        """Return no descriptions. Without this method, the registry would call ``collect``."""
         return iter(())
 
     def collect(self) -> Iterator[Any]:
@@ -69,7 +69,7 @@ _COLLECTOR = _Collector()
 
 
 def add(plugin: Runs) -> None:
-    """Serve the metrics of a scheduler's runs; nothing happens without ``prometheus_client``."""
+    """Begin to serve the metrics of a scheduler's runs, if ``prometheus_client`` is installed."""
     if importlib.util.find_spec("prometheus_client") is None:
         return
     import prometheus_client
@@ -81,5 +81,5 @@ def add(plugin: Runs) -> None:
 
 
 def remove(plugin: Runs) -> None:
-    """Serve the metrics of a scheduler's runs no more."""
+    """Stop serving the metrics of a scheduler's runs."""
     _COLLECTOR.plugins.discard(plugin)

@@ -1,7 +1,7 @@
 """Adds the page "Earth Engine" to the dashboard of a Dask scheduler.
 
-The dashboard's parts that this needs are not public: :mod:`eedask.watching.http` goes on without a
-page where they are not as they were.
+It uses parts of Dask's dashboard that are not public. If they have changed and an error comes of
+it, :mod:`eedask.watching.http` goes on without a page.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from tornado.ioloop import IOLoop
 from eedask.watching.plots import PARTS, Part, Runs
 
 PAGE = "/eedask"
-# The navigation bar makes of this both its link and, with capital letters, the words of the link.
+# The name in the navigation bar, from which Dask makes both the link and its title.
 _IN_BAR = "earth engine"
-# Milliseconds between two looks at the runs.
+# Milliseconds between two updates of the page.
 _EVERY_MS = 1000
-# Bokeh's canvases do not know the colours of style sheets: dark is light inverted, hues kept.
+# Bokeh's canvases do not follow style sheets. The dark theme inverts the light one; turning hues by
+# half a circle gives every colour its own hue back.
 _DARK = """
 @media (prefers-color-scheme: dark) {
   html { background: #FAFAFA; filter: invert(0.92) hue-rotate(180deg); }
@@ -75,7 +76,7 @@ def add(plugin: Runs, scheduler: Any) -> None:
 
 
 class _Plots(IndividualPlots):  # type: ignore[misc]
-    """Lists the plots that stand alone: Dask's, and those of eedask."""
+    """Lists the plots that have a page of their own: Dask's, and those of eedask."""
 
     def initialize(self, more: dict[str, str], dask_server: Any) -> None:
         super().initialize(dask_server=dask_server)

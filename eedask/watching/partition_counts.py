@@ -1,4 +1,4 @@
-"""Counts what became of the items of one partition, and the requests that were sent for them."""
+"""Counts the items of one partition that are done and failed, and the requests sent for them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _MOST_WORDS, _MOST_ID = 400, 80
 
 
 class PartitionCounts:
-    """What is told of a partition: how many items are done, which failed why, and its requests.
+    """The counts of a partition: items that are done, items that failed and why, and requests.
 
-    The scheduler is told of the rows that the partition has, whoever did them. Where a worker is
-    lost, another one begins with the rows that were written, so no item is lost or counts twice.
-    The statistics that stay in the dataset are of what was done since the counts were made.
-    Safe for threads.
+    The scheduler is sent the counts of all rows that the partition has, whichever worker did them.
+    If a worker is lost, the next one begins with the rows that were written, so that no item is
+    lost or counts twice. The statistics that are kept in the dataset are of what was done since
+    this object was made. Safe for threads.
 
     Parameters
     ----------
     number : int
         The partition's number.
     ids : iterable of int or str
-        Of the partition's items.
+        The ids of the partition's items.
     rows : iterable of Row
-        Of the items that are not to be done again.
-    share : float
+        The manifest rows of the items that are not to be done again.
+    fraction : float
         The part of the run's items that the map shows.
 
     Attributes
@@ -41,16 +41,18 @@ class PartitionCounts:
         Counts the requests of the partition.
     """
 
-    def __init__(self, number: int, ids: Iterable[Any], rows: Iterable[Row], share: float) -> None:
+    def __init__(
+        self, number: int, ids: Iterable[Any], rows: Iterable[Row], fraction: float
+    ) -> None:
         self.number = number
         self.meter = Meter()
         self._done = 0
         self._failures: Counter[str] = Counter()
         self._examples: dict[str, tuple[str, str]] = {}
-        self._share = share
+        self._fraction = fraction
         marks = (map_sample.mark(id_) for id_ in ids)
         self._states = {
-            mark: map_sample.UNDER_WAY for mark in marks if map_sample.is_shown(mark, share)
+            mark: map_sample.UNDER_WAY for mark in marks if map_sample.is_shown(mark, fraction)
         }
         self._lock = threading.Lock()
         for row in rows:
@@ -63,7 +65,7 @@ class PartitionCounts:
         mark = map_sample.mark(row.id)
         with self._lock:
             self._done += 1
-            if map_sample.is_shown(mark, self._share):
+            if map_sample.is_shown(mark, self._fraction):
                 self._states[mark] = map_sample.FAILED if failed else map_sample.DONE
             if failed:
                 kind = row.error_kind or "unknown"
@@ -73,9 +75,9 @@ class PartitionCounts:
                     self._examples[kind] = printable(str(row.id))[:_MOST_ID], words
 
     def message(self) -> dict[str, Any]:
-        """Return the counts as msgpack can carry them.
+        """Return the counts as a message that msgpack can encode.
 
-        States on the map are those that have changed since the last message.
+        Of the map, it holds the states that have changed since the last message.
         """
         with self._lock:
             states, self._states = self._states, {}

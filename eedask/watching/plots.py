@@ -24,7 +24,7 @@ from eedask.watching import map_sample
 from eedask.watching.run_state import SERIES_S, RunState
 from eedask.watching.tables import CSS, colour_of, failures_table, runs_table
 
-# Runs that are shown at once.
+# The most runs that are shown at once.
 _MOST_RUNS = 6
 # Workers that have a bar of their own.
 _MOST_WORKERS = 12
@@ -63,9 +63,9 @@ class Part(Protocol):
 
 
 def shown(plugin: Runs) -> list[RunState]:
-    """Return the runs that are shown: the latest first, those that have ended after the others."""
+    """Return the runs that are shown: first those that have not ended, the latest of them first."""
     latest = sorted(plugin.runs.values(), key=lambda run: -run.number)
-    return sorted(latest, key=lambda run: not run.runs)[:_MOST_RUNS]
+    return sorted(latest, key=lambda run: not run.goes_on)[:_MOST_RUNS]
 
 
 class Text:
@@ -136,7 +136,7 @@ class Lines:
 
 
 class Workers:
-    """A part with the share of each worker in the requests of the runs that are shown."""
+    """A part with a bar for each worker: its share of the requests of the runs that are shown."""
 
     def __init__(self, plugin: Runs) -> None:
         self._plugin = plugin
@@ -177,7 +177,7 @@ class Workers:
 
 
 class Map:
-    """A part with the items of the runs that are shown, coloured by what has become of them."""
+    """A part with a map of the items of the runs that are shown, coloured by their state."""
 
     def __init__(self, plugin: Runs) -> None:
         self._plugin = plugin
@@ -199,9 +199,9 @@ class Map:
     def update(self) -> None:
         """Move the items whose state has changed to their new colour."""
         runs = shown(self._plugin)
-        runs = [run for run in runs if run.runs] or runs[:1]
+        runs = [run for run in runs if run.goes_on] or runs[:1]
         self.root.visible = bool(runs)
-        # A first point nowhere: without any, the legend has no dot.
+        # The first point lies nowhere: without any point, the legend would have no dot.
         places = {state: ([math.nan], [math.nan]) for state in _STATES}
         for run in runs:
             for x, y, state in run.points.values():
@@ -216,7 +216,7 @@ class Map:
         self.root.title.text = "Items" if count == of else f"Items: {count:,} of {of:,}"
 
 
-# What the page has, by the name under which it also stands alone.
+# The parts of the page. Each is also a plot of its own, under the same name.
 PARTS: dict[str, Callable[[Runs], Part]] = {
     "runs": lambda plugin: Text(plugin, runs_table),
     "requests": lambda plugin: Lines(
@@ -257,7 +257,7 @@ def _number(value: float | None) -> float:
 
 
 def _grouped(busiest: list[tuple[str, dict[str, int]]]) -> list[tuple[str, dict[str, int]]]:
-    """Return the requests of the busiest workers, and those of all others as of one."""
+    """Return the requests of the busiest workers, and those of all others together as one entry."""
     if len(busiest) <= _MOST_WORKERS:
         return busiest
     rest = busiest[_MOST_WORKERS - 1 :]

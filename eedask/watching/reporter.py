@@ -27,29 +27,31 @@ TOPIC = "eedask-watching"
 EVERY_S = 0.5
 # The activity, and the units, under which Dask's fine performance metrics show requests.
 ACTIVITY = "earth-engine"
-# For each run whose progress is counted in this process: who hears its messages.
+# For each run that is counted in this process, the function that takes its messages.
 _HERE: dict[str, Callable[[Mapping[str, Any]], None]] = {}
 
 
 class Reporter:
-    """Sends what the partitions of a process count; safe for threads.
+    """Sends the counts of a process's partitions; safe for threads.
 
-    Its methods are called in threads that run a Dask task. If they are not on a cluster, nothing is
-    sent.
+    Its methods are called in threads that run a Dask task. Without a cluster, and if nothing in
+    this process takes the messages, nothing is sent.
 
     Parameters
     ----------
     run_id : str
     costs_early : bool
-        Whether what requests cost matters to the run, see :class:`ComputeSample`.
+        Whether costs are asked for early, see :class:`ComputeSample`.
 
     Attributes
     ----------
     sample : ComputeSample
-    run_id, member : str
-        The member tells the processes of a run apart.
+        The sample of requests whose costs are asked for.
+    run_id : str
+    member : str
+        A random name of this process among those of the run.
     restricted : bool
-        Whether Earth Engine has told that the project's compute quota is used up.
+        Whether an answer of Earth Engine said that the project's compute quota is used up.
     """
 
     def __init__(self, run_id: str, *, costs_early: bool = False) -> None:
@@ -58,7 +60,7 @@ class Reporter:
         self.run_id = run_id
         self.restricted = False
         self._changed: dict[int, PartitionCounts] = {}
-        # Of partitions that are worked on, and the sum of those that are over.
+        # The meters of partitions that are worked on, and the sum of those that are over.
         self._meters: set[Meter] = set()
         self._over = RequestCounts()
         self._told = float("-inf")
@@ -66,15 +68,15 @@ class Reporter:
         self._lock = threading.Lock()
 
     def tell(self, counts: PartitionCounts, *, over: bool = False) -> None:
-        """Let the scheduler know of a partition and of the process's requests.
+        """Send the counts of a partition, and of all requests of the process, to the scheduler.
 
         Parameters
         ----------
         counts : PartitionCounts
-            They may have changed since the last call.
+            The partition's counts, which may have changed since the last call.
         over : bool
-            Whether the partition is worked on no more: a message is sent at once; otherwise with
-            the next one that is due.
+            Whether work on the partition has ended. If so, a message is sent at once; otherwise
+            the counts are sent with the next message that is due.
         """
         with self._lock:
             self._changed[counts.number] = counts
@@ -110,13 +112,13 @@ class Reporter:
 
 
 def tell_done_before(run_id: str, counts: PartitionCounts) -> None:
-    """Let the scheduler know of a partition in which there is nothing to do."""
+    """Send the counts of a partition in which all items are done already."""
     send({"run": run_id, "partitions": [counts.message()]})
 
 
 @contextlib.contextmanager
 def heard_here(run_id: str, hear: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
-    """Return a context in which a run's messages go to a function of this process alone."""
+    """Return a context in which a run's messages go only to a function in this process."""
     _HERE[run_id] = hear
     try:
         yield
@@ -125,9 +127,10 @@ def heard_here(run_id: str, hear: Callable[[Mapping[str, Any]], None]) -> Iterat
 
 
 def send(message: dict[str, Any]) -> None:
-    """Send a message to whoever hears the run in this process.
+    """Pass a message to the function in this process that takes the run's messages.
 
-    That failing, send it to the scheduler of the cluster on which this thread runs a task, if any.
+    If there is none, send it to the scheduler of the cluster on which this thread runs a task; if
+    it runs none, drop it.
     """
     if (hear := _HERE.get(message["run"])) is not None:
         hear(message)

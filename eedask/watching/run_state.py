@@ -1,4 +1,4 @@
-"""The state of one run, on the scheduler: what its processes have told, added up."""
+"""The state of one run, which the scheduler keeps: the counts of all its processes, added up."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from eedask.watching.steady_clock import SteadyClock
 SAMPLE_S, SERIES_S = 1.0, 600.0
 # Seconds over which the rates of requests and the latencies are taken, and the rate of items.
 RATE_S, ETA_S = 5.0, 60.0
-# A run counts as throttled while more than this share of its requests is refused.
+# A run counts as throttled while more than this part of its requests is refused.
 _THROTTLED = 0.02
 
 RUNNING, THROTTLED, FINISHED, STOPPED = "running", "throttled", "finished", "stopped"
-# Of a bag that the user has not computed yet.
+# The state of a bag that the user has not computed yet.
 WAITING = "waiting"
 
 
@@ -42,9 +42,9 @@ class Totals:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a run's series: rates a second, and latencies in seconds, of the last while.
+    """One point of a run's series: rates a second and latencies in seconds, over ``RATE_S``.
 
-    ``at`` is milliseconds since 1970, as Bokeh's axes of time have it.
+    ``at`` is milliseconds since 1970, as Bokeh's axes of time expect it.
     """
 
     at: float
@@ -61,7 +61,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _PartitionState:
     """What is known of a partition: items done, and those that failed by kind."""
 
     done: int
@@ -70,7 +70,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class Limits:
-    """A quota just now: requests at once that all its runs may have, and the most that they may."""
+    """The present limit of a quota, and its ceiling: requests at once of all runs that share it."""
 
     limit: int | None = None
     ceiling: int | None = None
@@ -94,7 +94,7 @@ class RunState:
     computes : dict
         What the requests of each of these processes have cost.
     restricted : bool
-        Whether Earth Engine has told that the project's compute quota is used up.
+        Whether an answer of Earth Engine said that the project's compute quota is used up.
     failures : Counter
         Failed items by kind.
     examples : dict
@@ -118,12 +118,12 @@ class RunState:
 
     def __post_init__(self) -> None:
         self.done, self.failed = self.beginning.done, self.beginning.failed
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, _PartitionState] = {}
         self.points = {mark: (x, y, map_sample.WAITING) for mark, x, y in self.beginning.points}
         self._begin()
 
     def _begin(self) -> None:
-        """Let time, and the lines, begin now."""
+        """Set the run's beginning to now, and begin its series anew."""
         self._clock = SteadyClock()
         self.began, self.took_s = self._clock.seconds(), 0.0
         self._recent: deque[Totals] = deque([self._totals()])
@@ -142,18 +142,18 @@ class RunState:
         return THROTTLED if refused else RUNNING
 
     @property
-    def runs(self) -> bool:
+    def goes_on(self) -> bool:
         """Whether the run has not ended."""
         return self._ended is None
 
     @property
     def in_flight(self) -> int:
-        """Requests that are sent and not answered; none counts any more when the run has ended."""
-        return sum(counts.in_flight for _, counts in self.members.values()) if self.runs else 0
+        """Requests that were sent and are not answered yet; 0 if the run has ended."""
+        return sum(counts.in_flight for _, counts in self.members.values()) if self.goes_on else 0
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until the run ends, if it goes on as in the last while; None if unknown."""
+        """Seconds until the run ends at the rate of the last ``ETA_S``; None if unknown."""
         left = self.beginning.total - self.done
         if not left:
             return 0.0
@@ -183,7 +183,7 @@ class RunState:
         return Compute.sum(self.computes.values()).total
 
     def lose(self, worker: str) -> None:
-        """Note that a worker is gone, with its requests under way."""
+        """Note that a worker is gone: its requests do not count as under way any more."""
         for where, counts in self.members.values():
             if where == worker:
                 counts.in_flight = 0
@@ -191,11 +191,16 @@ class RunState:
     def end(
         self, reason: str | None, computes: Mapping[str, Compute] = MappingProxyType({})
     ) -> None:
-        """Note the run's end, why it was stopped, if it was, and what its processes have cost.
+        """Note that the run has ended. Only the first call has an effect.
 
-        The first end stays.
+        Parameters
+        ----------
+        reason : str, optional
+            Why the run was stopped; None if all its items are done.
+        computes : mapping of str to Compute
+            What the requests of each process have cost.
         """
-        if not self.runs:
+        if not self.goes_on:
             return
         self.computes.update(computes)
         self._ended = FINISHED if reason is None else STOPPED
@@ -207,8 +212,8 @@ class RunState:
 
     @property
     def is_due(self) -> bool:
-        """Whether the run goes on, and it is time for the next point of its series."""
-        return self.runs and time.monotonic() - self._recent[-1].at >= SAMPLE_S
+        """Whether the run has not ended, and it is time for the next point of its series."""
+        return self.goes_on and time.monotonic() - self._recent[-1].at >= SAMPLE_S
 
     def sample_if_due(self, limits: Limits) -> None:
         """Add a point to the series, if the run goes on and it is time."""
@@ -226,7 +231,7 @@ class RunState:
     def status(self, limits: Limits) -> dict[str, Any]:
         """Return the run as ``/eedask/status.json`` has it."""
         sums, began = self._totals(), self.beginning
-        rate = self.series[-1].requests_per_s if self.runs else 0.0
+        rate = self.series[-1].requests_per_s if self.goes_on else 0.0
         return {
             "id": began.run_id,
             "verb": began.verb,
@@ -250,12 +255,12 @@ class RunState:
         return self.beginning.is_bag and not self._parts
 
     def _hear_partition(self, message: Mapping[str, Any]) -> None:
-        number, now = message["number"], _Part(message["done"], message["failures"])
+        number, now = message["number"], _PartitionState(message["done"], message["failures"])
         known = self._parts.get(number)
         if known is None:
-            # What was done before is among the items that were done when the run began.
+            # Items that were done before are counted already, by the run's beginning.
             done, failed = message["before"]
-            known = _Part(done)
+            known = _PartitionState(done)
             self.failed -= failed
         self.done += now.done - known.done
         self.failed += sum(now.failures.values()) - sum(known.failures.values())

@@ -1,4 +1,4 @@
-"""The plugin of Dask's scheduler that knows of all runs of a cluster."""
+"""The plugin of Dask's scheduler that keeps the states of all runs of a cluster."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ logger = logging.getLogger("eedask")
 PLUGIN = "eedask-watching"
 # Names of the handlers that the plugin adds to the scheduler.
 BEGIN, END = "eedask_watching_begin", "eedask_watching_end"
-# Seconds between two words to the client that started a run; many workers tell of it.
+# Least seconds between two messages to the client that started a run.
 TELL_S = 0.1
-# Runs that are remembered after they have ended.
+# The most runs that are remembered after they have ended.
 _REMEMBERED = 20
 
 
 def topic_of(run_id: str) -> str:
-    """Return the Dask event topic on which a run's client is told the status of the run."""
+    """Return the Dask event topic on which the status of a run is sent to its client."""
     return f"eedask-{run_id}"
 
 
 class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
-    """Adds up what the processes of all runs tell, and serves it on the dashboard.
+    """Adds up the counts of all runs, and serves them on the dashboard.
 
-    Clients may register it again: the first one stays.
+    If clients register it again, the first instance stays.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
     idempotent = True
 
     def start(self, scheduler: Any) -> None:
-        """Add the handlers to the scheduler, and what is served to its dashboard."""
+        """Add the handlers to the scheduler, and the status and the page to its dashboard."""
         self._scheduler = scheduler
         self.runs: dict[str, RunState] = {}
         self._clients: dict[str, str] = {}
@@ -61,24 +61,24 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         self._trouble = http.serve(self, scheduler)
 
     async def close(self) -> None:
-        """Serve no more metrics."""
+        """Stop serving metrics."""
         metrics.remove(self)
 
     def log_event(self, topic: str, msg: Any) -> None:
-        """Take a message of a process; of runs that were not announced (bags), nothing is known."""
+        """Take a message of a process. Messages of runs that were not announced are ignored."""
         if topic == TOPIC and (run := self.runs.get(msg["run"])) is not None:
             run.hear(msg)
             run.sample_if_due(self.limits(run))
             self._tell(run)
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
-        """Note that the requests of a worker that has left are not under way any more."""
+        """Note that a worker has left: its requests are not under way any more."""
         for run in self.runs.values():
             run.lose(worker)
             self._tell(run)
 
     def remove_client(self, scheduler: Any, client: str, **_: Any) -> None:
-        """End the runs of a client that has left without a word."""
+        """End the runs of a client that has left without ending them."""
         for run_id, one in list(self._clients.items()):
             if one == client:
                 self._end(run_id, "the program that had started it is gone")
@@ -105,20 +105,23 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
         return str(worker if known is None else known.name)
 
     def _tell(self, run: RunState) -> None:
-        """Tell a run's client of it, unless it was told just now and is to be told again."""
+        """Send a run's status to its client, unless that was done less than ``TELL_S`` ago.
+
+        When the last item is done, the status is sent in any case.
+        """
         now, (id_, total) = time.monotonic(), (run.beginning.run_id, run.beginning.total)
-        if run.runs and (now - self._told.get(id_, 0.0) >= TELL_S or run.done == total):
+        if run.goes_on and (now - self._told.get(id_, 0.0) >= TELL_S or run.done == total):
             self._told[id_] = now
             costs = {member: astuple(cost) for member, cost in run.computes.items()}
             told = {"status": run.status(self.limits(run)), "computes": costs}
             self._scheduler.log_event(topic_of(id_), {**told, "restricted": run.restricted})
 
     def _begin(self, whose: str, run: Mapping[str, Any]) -> str | None:
-        """Take a run that begins; return why its page is missing, if it is."""
+        """Note that a run begins; return why the dashboard's page is missing, or None."""
         beginning = Beginning(**{**run, "points": tuple(map(tuple, run["points"]))})
         self.runs[beginning.run_id] = RunState(beginning, next(self._numbers))
         self._clients[beginning.run_id] = whose
-        over = [run_id for run_id, known in self.runs.items() if not known.runs]
+        over = [run_id for run_id, known in self.runs.items() if not known.goes_on]
         for run_id in over[: max(0, len(over) - _REMEMBERED)]:
             del self.runs[run_id]
             self._told.pop(run_id, None)
@@ -137,7 +140,10 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
 
 
 def complete(scheduler: Any) -> None:
-    """Add the page to a dashboard that a scheduler was given after the plugin, if it has that."""
+    """Add the page to a scheduler whose dashboard was started after the plugin.
+
+    Nothing happens if the scheduler does not have the plugin.
+    """
     plugin = scheduler.plugins.get(PLUGIN)
     if plugin is not None:
         http.add_page(plugin, scheduler)

@@ -1,4 +1,4 @@
-"""Runs, and their failures, as HTML. All text that comes from outside is escaped."""
+"""Tables of runs and of their failures as HTML. All text that comes from outside is escaped."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dask.utils import format_bytes
 from eedask.watching.meter import sum_of
 from eedask.watching.run_state import FINISHED, RUNNING, STOPPED, THROTTLED, WAITING, RunState
 
-# The colours of runs, in the order in which they are shown: Okabe and Ito's, which people who are
-# blind to some colours tell apart.
+# The colours of runs, in the order in which they are shown. They are those of Okabe and Ito, which
+# colour-blind people can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _BADGES = {
     WAITING: "#666666",
@@ -22,7 +22,7 @@ _BADGES = {
     STOPPED: "#B3261E",
 }
 _DONE, _FAILED, _LEFT = "#009E73", "#D55E00", "#DDDDDD"
-# Kinds of failures that are listed of one run.
+# The most kinds of failures that are listed of one run.
 _MOST_KINDS = 8
 
 CSS = """
@@ -46,7 +46,7 @@ p { margin: 4px 0; }
 
 
 def colour_of(run: RunState) -> str:
-    """Return the colour of a run, which it keeps."""
+    """Return the colour of a run, which is the same wherever it is shown."""
     return COLOURS[run.number % len(COLOURS)]
 
 
@@ -108,8 +108,8 @@ def _run_row(run: RunState) -> str:
 
 
 def _now(run: RunState) -> tuple[str, str]:
-    """Return requests a second and requests in flight, of a run that goes on."""
-    if not run.runs:
+    """Return requests a second and requests in flight; empty texts if the run has ended."""
+    if not run.goes_on:
         return "", ""
     now = run.series[-1]
     in_flight = f"{run.in_flight}" if now.limit is None else f"{run.in_flight} of {now.limit}"
@@ -131,7 +131,7 @@ def _items(run: RunState) -> str:
 
 def _left(run: RunState) -> str:
     left = f"{run.beginning.total - run.done:,}"
-    if not run.runs:
+    if not run.goes_on:
         return f"{left}<br><span class=quiet>took {duration(run.took_s)}</span>"
     return (
         left if run.eta_s is None else f"{left}<br><span class=quiet>{duration(run.eta_s)}</span>"

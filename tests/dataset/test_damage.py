@@ -108,7 +108,7 @@ def same(one, other):
 
 
 def judged(kind, some, out, right):
-    """See that opening and running a damaged dataset is right, or an error of the tree.
+    """Check that opening and running a damaged dataset is right, or raises an eedask error.
 
     Items that are lost may be missing in what is opened, until they are fetched again.
     """

@@ -169,7 +169,7 @@ def test_items_that_fail_are_counted_and_a_plan_that_is_done_has_no_estimate(
     assert "2 of the pilot's items" in str(estimate)
     with pytest.raises(InputError, match="all items are done"):
         plan.estimate()
-    with pytest.raises(InputError, match=r"n is a number of items.*got 0"):
+    with pytest.raises(InputError, match=r"n is a whole number of items.*got 0"):
         plan.estimate(0)
 
 

@@ -131,7 +131,7 @@ def test_the_reason_is_told():
     in_python = compile_expression(formatted, samples).reason
     assert in_python.startswith("it uses a value of the item in Python itself (a condition, an")
     other = compile_expression(by_python_type, samples).reason
-    assert "differs in more than the item's values" in other
+    assert "differs from the others in more than the item's values" in other
 
 
 def test_the_reason_is_told_in_words_of_the_user():

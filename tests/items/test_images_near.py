@@ -117,13 +117,13 @@ def test_an_item_without_an_asset_fails_by_itself(tmp_path):
     plan = eedask.compute(items, lambda item: item.image("id").bandNames(), out=tmp_path / "out")
     manifest = plan.run(progress=False).manifest
     assert manifest["status"].tolist() == ["ok", "failed", "ok"]
-    assert "the column 'id' holds no asset's id, but None" in manifest["error"].iloc[1]
+    assert "the column 'id' holds None, which is not an asset's id" in manifest["error"].iloc[1]
 
 
 def test_choices_that_cannot_be_made_are_refused(asked):
     spots = places()
     for arguments, words in (
-        ({"most": 0}, "most is a number of images, at least 1; got 0"),
+        ({"most": 0}, "most is a whole number of images, 1 or more; got 0"),
         ({"best": 3}, "best is a property's name, such as 'CLOUD_COVER'; got 3"),
         ({"dates": "2019"}, r"dates is \(start, end\); got '2019'"),
         ({"dates": ("2020", "2019")}, "end is after start"),

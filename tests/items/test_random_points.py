@@ -95,5 +95,5 @@ def test_spacings_that_are_none_are_refused(spacing):
 
 @pytest.mark.parametrize("n", [0, 2.5, "5", True])
 def test_numbers_of_points_that_are_none_are_refused(n):
-    with pytest.raises(InputError, match="n is the number of points a region, at least 1; got"):
+    with pytest.raises(InputError, match="n is a whole number of points a region, 1 or more; got"):
         random_points(frame(shapely.box(0, 0, 1, 1)), n)

@@ -59,6 +59,11 @@ def test_a_composite_has_no_native_grid():
         NativeProjection.from_info({"type": "Projection"})
 
 
+def test_an_image_of_one_degree_has_a_native_grid():
+    info = {"crs": "EPSG:4326", "transform": [1, 0, -180, 0, -1, 90]}
+    assert NativeProjection.from_info(info).transform == (1, 0, -180, 0, -1, 90)
+
+
 def test_native_scale_is_in_metres():
     info = {"crs": "EPSG:4326", "transform": [0.25, 0, -180, 0, -0.25, 90]}
     assert NativeProjection.from_info(info).scale == pytest.approx(0.25 * 111319.49079327358)

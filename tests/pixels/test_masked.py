@@ -331,7 +331,7 @@ def test_a_real_value_is_never_taken_for_masked(world, tmp_path, fmt):
         ({"nodata": "0"}, "nodata is a number; got '0'"),
         ({"nodata": True}, "nodata is a number; got True"),
         ({"nodata": 0, "mask": "band"}, "not both"),
-        ({"nodata": 0, "format": "png"}, "are for data"),
+        ({"nodata": 0, "format": "png"}, "are for formats of data"),
     ],
 )
 def test_arguments_that_do_not_fit(world, tmp_path, more, words):

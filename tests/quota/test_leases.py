@@ -335,7 +335,7 @@ def test_a_cluster_in_this_process_ends_its_limiters(key):
         with limiters[0].slot(), limiters[1].slot():
             assert limiters[0].in_flight == 2
         assert len(leases.snapshot(client, key)["members"]) == 1
-    wait_until(lambda: not any(place[0] == key for place in leases._TENANCIES))
+    wait_until(lambda: not any(place[0] == key for place in leases._MEMBERSHIPS))
     with pytest.raises(RunStopped), limiters[0].slot():
         pass
 

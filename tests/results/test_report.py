@@ -133,7 +133,7 @@ def test_what_has_no_place_is_not_on_a_map(earth_engine, threads, tmp_path):
     result = plan.run(progress=False)
     assert "Where" not in page_of(result).text
     for look in (result.plot, result.explore):
-        with pytest.raises(InputError, match="no item has a place"):
+        with pytest.raises(InputError, match="the map would be empty"):
             look()
 
 
@@ -156,6 +156,13 @@ def test_labels_are_right_below_pictures_that_are_wider_than_high():
     wide = Labelled(Image.new("RGB", (80, 20)), "a")
     sheet = contact_sheet([Shelf(None, [wide, wide])], columns=1, side=40)
     assert sheet.size == (40 + 2 * 6, 2 * (10 + 18 + 6) + 6)
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"n": -1}, {"columns": 2.5}, {"side": "160"}])
+def test_a_contact_sheet_is_measured_in_whole_numbers(chips, wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(InputError, match=f"{name} is a whole number, 1 or more; got {value!r}"):
+        chips.contact_sheet(**wrong)
 
 
 def test_a_report_that_cannot_be_written_says_so(chips):

@@ -88,21 +88,21 @@ def test_names_that_cannot_be_told_apart_are_refused(made, points, tmp_path):
     result = eedask.chips(
         points.iloc[:1], images, out=tmp_path, shape=SHAPE, scale=5, format="npy"
     ).run(progress=False)
-    with pytest.raises(InputError, match=r"\['R_a'\] would stand for two: rename"):
+    with pytest.raises(InputError, match=r"\['R_a'\] would stand for two variables: rename"):
         result.to_xarray()
 
 
 def test_the_first_role_is_opened_and_unknown_ones_are_refused(result, made, points, tmp_path):
     first = result.manifest.index[0]
     np.testing.assert_array_equal(result.open(first), result.open(first, role="image"))
-    with pytest.raises(InputError, match=r"role='mask' is none: .* roles are \['image', 'label'\]"):
+    with pytest.raises(InputError, match=r"no role='mask': .* roles are \['image', 'label'\]"):
         result.open(first, "mask")
     with pytest.raises(InputError, match="has no file: HTTP 400: role 'label': "):
         result.open(result.manifest.index[2], "image")
     alone = eedask.chips(
         points.iloc[:1], made["image"], out=tmp_path / "alone", shape=SHAPE, scale=5, format="npy"
     ).run(progress=False)
-    with pytest.raises(InputError, match=r"role='image' is none: .* one image, and no roles"):
+    with pytest.raises(InputError, match=r"no role='image': .* one image, and no roles"):
         alone.open(first, role="image")
 
 

@@ -270,8 +270,11 @@ def test_what_cannot_be_put_together_is_refused_with_what_to_do(client, tifs, po
         tifs.to_xarray(masked="zero")
     with pytest.raises(InputError, match=r"files_per_chunk"):
         tifs.to_xarray(files_per_chunk=0)
-    with pytest.raises(InputError, match=r"\['nobody'\] are none"):
+    with pytest.raises(InputError, match=r"\['nobody'\] are not ids"):
         tifs.to_xarray(items=["nobody"])
+    for alone in ("p01", 5):
+        with pytest.raises(InputError, match=f"items is a list of ids; got {alone!r}"):
+            tifs.to_xarray(items=alone)
     with pytest.raises(InputError, match=r"column 'time' of timestamps"):
         tifs.to_xarray(dims=("time", "y", "x"))
     utm = fetched(
@@ -322,14 +325,14 @@ def test_chips_lie_on_the_pixels_of_others_or_do_not(six, words):
         return
     common = common_grid(frame)
     placed = frame.assign(path="a", nbytes=1, row=common.rows, column=common.columns)
-    with pytest.raises(InputError, match="20,000,001 times the size of a chip"):
+    with pytest.raises(InputError, match="20,000,001 times as large as a chip"):
         mosaic(placed, common)
 
 
 def test_chips_that_are_turned_have_no_x_and_y(tifs):
     six = (3.0, 4.0, 0.0, 4.0, -3.0, 0.0)
     chips = {"crs": ["EPSG:32614"], "transform": [six], "height": [4], "width": [5]}
-    with pytest.raises(InputError, match="turned against the axes"):
+    with pytest.raises(InputError, match="rotated against the crs's axes"):
         common_grid(pd.DataFrame(chips))
 
 

@@ -217,6 +217,6 @@ def test_in_whatever_order_a_dataset_has_one_right_row_an_item(earth_engine, mac
 
 def test_extend_and_overwrite_exclude_each_other(earth_engine, tmp_path):
     items = gpd.GeoDataFrame({"v": [1]}, geometry=shapely.points([(0, 0)]), crs="EPSG:4326")
-    with pytest.raises(eedask.errors.InputError, match="give one of them"):
+    with pytest.raises(eedask.errors.InputError, match="give only one of them"):
         values(items, tmp_path / "out").run(extend=True, overwrite=True)
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""A run that cannot succeed stops by itself, says why, and can be gone on with."""
+"""A run that cannot succeed stops by itself, says why, and can be resumed."""
 
 import itertools
 import threading

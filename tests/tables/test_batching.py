@@ -78,9 +78,9 @@ def test_a_region_over_the_limits_has_a_request_of_its_own():
     assert in_order([(1, 0), (50, 0), (1, 0), (1, 0)], limits) == [[0], [1], [2, 3]]
 
 
-@pytest.mark.parametrize("size", [0, 2501])
+@pytest.mark.parametrize("size", [0, 2501, 2.5, "20", True, None])
 def test_batch_sizes_are_within_what_an_answer_holds(size):
-    with pytest.raises(InputError, match="batch_size is from 1 to 2500"):
+    with pytest.raises(InputError, match="batch_size is a whole number from 1 to 2500"):
         BatchLimits(items=size)
 
 

@@ -48,7 +48,7 @@ def test_a_table_is_reported_and_has_no_chips(earth_engine, numbers, tmp_path):
     assert "50 rows" in page
     assert "<b>value</b> <span>float64; 25 nulls; 1 to 49, mean 25</span>" in page
     for look in (result.contact_sheet, lambda: result.open("k1")):
-        with pytest.raises(InputError, match=r"its results are rows: see \.table\(\)"):
+        with pytest.raises(InputError, match=r"rows of a table: see \.table\(\)"):
             look()
 
 

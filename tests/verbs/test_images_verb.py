@@ -437,7 +437,7 @@ BACKWARDS = pd.DataFrame(
             "index of ids holds system:index.*integer",
         ),
         ({"ids": pd.DataFrame({"path": [1]}, index=["x"])}, ItemsError, "the manifest's own"),
-        ({"ids": NEAR}, ItemsError, r"images of places.*eedask\.chips\(items, lambda item"),
+        ({"ids": NEAR}, ItemsError, r"image_ids\(…, near=\).*eedask\.chips\(items, lambda item"),
         ({"ids": BACKWARDS}, ItemsError, "an end after it; not so 1"),
         ({"ids": BACKWARDS.astype(str)}, ItemsError, "make datetimes of both"),
         ({"collection": 5}, InputError, "collection is an ee.ImageCollection; got int"),

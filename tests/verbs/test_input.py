@@ -15,10 +15,10 @@ from eedask.errors import DatasetError, InputError, ItemsError, SizeError
 
 def test_a_geometry_needs_a_crs_whoever_uses_it():
     items = frame().set_crs(None, allow_override=True)
-    with pytest.raises(ItemsError, match="no crs; say which"):
+    with pytest.raises(ItemsError, match="no crs: state it"):
         eedask.compute(items, lambda item: item.geometry.area(), out="nowhere")
     around = {"region": lambda item: item.geometry.buffer(100), "scale": None}
-    with pytest.raises(ItemsError, match="no crs; say which"):
+    with pytest.raises(ItemsError, match="no crs: state it"):
         chips(items, **around)
 
 
@@ -59,21 +59,30 @@ def of_item(item):
         (pd.DataFrame({"a": [1]}), "no geometry column"),
         (gpd.GeoDataFrame({"a": [1]}), "no geometry column"),
         ({"a": 1}, "items is a GeoDataFrame"),
-        (frame().set_crs(None, allow_override=True), "no crs; say which"),
+        (frame().set_crs(None, allow_override=True), "no crs: state it"),
         (frame().translate(5e5, 4e6).to_frame("geometry"), "do not fit their crs EPSG:4326"),
         (frame().assign(status="new"), r"columns \['status'\] are the manifest's own"),
-        (frame().assign(mixed=[1, "a"]), r"'mixed' are of several types.*astype\(str\)"),
-        (frame().assign(wide=[2**70, 1]), r"'wide' are of several types, or of one that"),
+        (
+            frame().assign(mixed=[1, "a"]),
+            r"'mixed' cannot be kept.* are of several types.*astype\(str\)",
+        ),
+        (
+            frame().assign(wide=[2**70, 1]),
+            r"'wide' cannot be kept.* are of several types, or of one that",
+        ),
         (
             frame().assign(cut=pd.Series(["\ud800", "b"], dtype=object)),
-            r"'cut' are of several types, or of one that",
+            r"'cut' cannot be kept.* are of several types, or of one that",
         ),
-        (frame(index=pd.Index(["\ud800", "b"], dtype=object)), "surrogates not allowed.*mend"),
-        (frame().assign(bin=pd.cut([1, 2], 2)), r"'bin' are of several types, or of one that"),
-        (frame().assign(z=[1j, 2j]), r"'z' are of several types, or of one that"),
-        (frame().assign(few=pd.arrays.SparseArray([0, 1])), r"'few' are of several types, or of"),
-        (frame().assign(made=[object(), object()]), "'made' are of several types, or of one"),
-        (frame().rename(columns={"name": 5}), r"names are strings; got \[5\]"),
+        (frame(index=pd.Index(["\ud800", "b"], dtype=object)), "surrogates not allowed.*correct"),
+        (frame().assign(bin=pd.cut([1, 2], 2)), "'bin' cannot be kept"),
+        (frame().assign(z=[1j, 2j]), "'z' cannot be kept"),
+        (frame().assign(few=pd.arrays.SparseArray([0, 1])), "'few' cannot be kept"),
+        (
+            frame().assign(made=[object(), object()]),
+            "'made' cannot be kept.* are of several types, or of one",
+        ),
+        (frame().rename(columns={"name": 5}), r"must be strings, .*; got \[5\]"),
     ],
 )
 def test_items_that_cannot_be_used(items, words):
@@ -132,6 +141,11 @@ def test_items_that_cannot_be_used(items, words):
         ({"deadline": -1}, InputError, "deadline is a positive number of seconds"),
         ({"deadline": np.inf}, InputError, "deadline is a positive number of seconds"),
         ({"image": 5}, InputError, r"an ee\.Image is needed"),
+        ({"bands": 5}, InputError, "bands is a list of names, such as .*; got 5"),
+        ({"bands": [5]}, InputError, r"bands is a list of names, such as .*; got \[5\]"),
+        ({"vis_params": 5}, InputError, "vis_params is a dictionary, such as .*; got 5"),
+        ({"vis_params": ["R"]}, InputError, r"vis_params is a dictionary, such as .*; got \['R'\]"),
+        ({"properties": 5}, InputError, "properties is a list of names, such as .*; got 5"),
         ({"image": lambda item: item.nope}, InputError, "fails on item 0"),
         ({"region": 127}, InputError, "either shape="),
         (
@@ -159,6 +173,17 @@ def test_items_that_cannot_be_used(items, words):
 def test_options_that_cannot_work(options, error, words):
     with pytest.raises(error, match=words):
         chips(**options)
+
+
+@pytest.mark.parametrize("schema", [5, "int64", ["count"]])
+def test_a_schema_is_one_of_pyarrow_or_a_dictionary(schema):
+    with pytest.raises(InputError, match=r"schema is a pyarrow\.Schema, or a dictionary"):
+        eedask.compute(frame(), lambda _: ee.Number(1), schema=schema, out="nowhere")
+
+
+def test_a_series_is_of_a_collection():
+    with pytest.raises(InputError, match=r"collection is an ee\.ImageCollection.*; got 5"):
+        eedask.time_series(frame(), 5, "mean", out="nowhere")
 
 
 def test_numbers_of_numpys_types_are_numbers(tmp_path):

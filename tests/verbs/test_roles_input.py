@@ -66,9 +66,11 @@ def test_roles_differ_by_more_than_case():
     ],
 )
 def test_arguments_by_role_name_roles_that_there_are(name, value):
-    with pytest.raises(InputError, match=rf"{name}= has roles \['lable'\], and images have roles"):
+    with pytest.raises(InputError, match=rf"{name}= names the roles \['lable'\], and the images"):
         chips(**{name: {"image": value, "lable": value}})
-    with pytest.raises(InputError, match=f"{name}=.* is by role, and there is one image"):
+    with pytest.raises(
+        InputError, match=f"{name}=.* is a dictionary by role, but there is only one image"
+    ):
         chips(ee.Image(SCENE), **{name: {"image": value}})
 
 
@@ -84,7 +86,7 @@ def test_arguments_by_role_name_roles_that_there_are(name, value):
         ({"vis_params": {"label": {"min": 0}}}, InputError, "role 'label': vis_params makes"),
         ({"resampling": {"label": "cubic"}}, InputError, "role 'label': resampling='cubic'"),
         ({"method": {"image": "thumb_url"}}, InputError, "role 'image': method='thumb_url' does"),
-        ({"shape": None, "region": 90.0}, InputError, "have one grid in a stated crs alone"),
+        ({"shape": None, "region": 90.0}, InputError, "get the same grid only if a crs is stated"),
         ({"properties": {"image": ["A"]}}, InputError, "properties is a list of names"),
         ({"properties": "A"}, InputError, "properties is a list of names"),
         ({"columns": {"path_label": [1, 2]}}, ItemsError, r"columns \['path_label'\] are the"),

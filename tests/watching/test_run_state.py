@@ -173,7 +173,7 @@ def test_client_and_workers_choose_the_same_sample_of_many_items():
     points = map_sample.points_of(frame)
     assert 0.9 * map_sample.MOST < len(points) < 1.1 * map_sample.MOST
     ids = frame.index.tolist()
-    message = PartitionCounts(0, ids, [], map_sample.share_of(count)).message()
+    message = PartitionCounts(0, ids, [], map_sample.fraction_of(count)).message()
     assert {mark for mark, *_ in points} == {mark for mark, _ in message["states"]}
     assert all(8 < x < 11 and 44 < y < 46 for _, x, y in points)
 

@@ -242,8 +242,8 @@ def test_a_run_whose_program_is_gone_does_not_run_for_ever(cluster, client):
     with distributed.Client(cluster, set_as_default=False) as other:
         run = {"run_id": "gone", "verb": "chips", "out": "o", "quota": "q", "total": 1}
         announcing._ask(other, "eedask_watching_begin", whose=other.id, run={**run, "points": []})
-        assert plugin.runs["gone"].runs
-    wait_until(lambda: not plugin.runs["gone"].runs)
+        assert plugin.runs["gone"].goes_on
+    wait_until(lambda: not plugin.runs["gone"].goes_on)
     assert "is gone" in plugin.runs["gone"].reason
 
 

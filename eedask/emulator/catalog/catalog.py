@@ -51,7 +51,7 @@ class Catalog:
         return (type(self), (self._mounts,))
 
     def load_image(self, asset_id: str) -> Image:
-        """Return an image.
+        """Return the image of an asset's id.
 
         Raises
         ------

@@ -19,7 +19,10 @@ def crs_name(wkt: str) -> str:
 
 
 def _same_place(crs: CRS, known: CRS) -> bool:
-    """Whether coordinates mean the same place: pyproj may match an unknown datum to a known one."""
+    """Return whether equal coordinates are the same place in both crs.
+
+    A check is needed because pyproj may match a crs of unknown datum to one with a known datum.
+    """
     if known.area_of_use is None:
         return False
     west, south, east, north = known.area_of_use.bounds

@@ -62,7 +62,10 @@ def footprint(projection: Projection, width: int, height: int) -> Geometry:
 
 
 def _going_on(lon: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the longitudes of a ring without jumps of 360 degrees; as they are around a pole."""
+    """Return the longitudes of a ring without jumps of 360 degrees.
+
+    Those of a ring around a pole are returned unchanged.
+    """
     closed = np.unwrap(np.append(lon, lon[0]), period=360)
     return closed[:-1] if abs(closed[-1] - closed[0]) < 180 else lon
 

@@ -1,4 +1,4 @@
-"""Mosaics at single pixels: only the topmost image at each place is read.
+"""Reads mosaics at single pixels, where only the topmost image of each place is read.
 
 It works where the band of every image has a ``source``
 (see :class:`~eedask.emulator.pixels.raster.Band`). A place whose grid crosses the edge of its

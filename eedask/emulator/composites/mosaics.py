@@ -1,4 +1,4 @@
-"""Mosaics: a collection read as one image, each grid from the images that touch it."""
+"""Makes mosaics. A mosaic reads a grid only from the images whose footprints touch the grid."""
 
 from __future__ import annotations
 

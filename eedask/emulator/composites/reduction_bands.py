@@ -51,7 +51,7 @@ def reduced_bands(
     names : sequence of str
         The band name of each output.
     template : Band
-        Gives the bands all that is not the name, the type or the pixels.
+        The bands have everything from this one except name, type and pixels.
     algorithm : str
         The name of the Earth Engine algorithm, for error messages.
     """

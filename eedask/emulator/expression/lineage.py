@@ -1,11 +1,11 @@
-"""Which footprint and properties a mapped function keeps of its argument, from its graph alone.
+"""Finds out, from the graph of a mapped function, what its result keeps of its argument.
 
-A composite needs those images of a collection that lie on its grid. In a mapped collection they
-can be selected before the function is called, if the function leaves images in their place, as
-most do: they calculate with bands, mask pixels and set properties. To find out, the function's body
-is followed from its result back to its argument. What each algorithm keeps is stated where it is
-registered (:class:`~eedask.emulator.functions.registry.Keeps`); one that keeps nothing ends the
-search, and nothing is known of the function's results.
+A composite needs only those images of a collection whose footprints touch its grid. In a mapped
+collection, these can be selected before the function is called, if the function does not move
+images. Most functions do not: they calculate with bands, mask pixels and set properties. To find
+out, the graph is followed from the function's result back to its argument. What each algorithm
+keeps is stated where it is registered (:class:`~eedask.emulator.functions.registry.Keeps`). If an
+algorithm on the way keeps nothing, nothing is known of the function's results.
 """
 
 from __future__ import annotations

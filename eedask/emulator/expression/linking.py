@@ -1,4 +1,4 @@
-"""Linking an expression graph: references resolved, and every node assigned to a scope.
+"""Links an expression graph: resolves references, and assigns every node to a scope.
 
 JSON nodes become drafts, whose references are resolved, and drafts become :class:`Node` objects. A
 node belongs to the scope of the innermost function (level 1, 2, …) whose arguments it uses, or if

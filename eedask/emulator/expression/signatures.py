@@ -1,7 +1,7 @@
-"""The signatures of Earth Engine's algorithms, and binding the arguments of calls to them.
+"""Reads the signatures of Earth Engine's algorithms; binds the arguments of calls to them.
 
-They are read from the list that is installed with the client (``ee/tests/algorithms.json``), so
-that client and emulator always agree.
+The signatures come from the list that is installed with the client
+(``ee/tests/algorithms.json``), so that client and emulator always agree.
 """
 
 from __future__ import annotations

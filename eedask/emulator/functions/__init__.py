@@ -1,8 +1,9 @@
-"""Earth Engine's algorithms, by the values they work on; importing this registers all of them.
+"""The implementations of Earth Engine's algorithms, in packages by the values they work on.
 
 In go arguments, coerced to the types of the algorithm's signature.
-Out come values; ``registry`` has the decorator that ties a function to an algorithm's name.
-expression calls them by name; no wing below knows them.
+Out come values of the expression.
+``registry`` has the decorator that registers a function under an algorithm's name; importing this
+package registers all of them. expression calls them by name.
 """
 
 from importlib import import_module

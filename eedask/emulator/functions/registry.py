@@ -13,10 +13,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Keeps(Enum):
     """What an algorithm's result keeps of its arguments: footprint and properties.
 
-    A composite of a mapped collection needs only the images that lie on its grid. Which these are
-    can be told before the function is called, if each algorithm in it keeps the image's place
-    (:mod:`eedask.emulator.expression.lineage`). "Keeps" means: the result's footprint lies within
-    the argument's, and each property has the argument's value or is missing.
+    A composite of a mapped collection needs only the images whose footprints touch its grid. These
+    can be selected before the function is called, if each algorithm in the function keeps the
+    image's footprint (:mod:`eedask.emulator.expression.lineage`). To keep an argument means: the
+    result's footprint lies within the argument's, and each property of the result has the
+    argument's value or is missing.
     """
 
     NOTHING = auto()

@@ -42,7 +42,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Training:
-    """Training data.
+    """The rows that a classifier is trained with.
 
     Attributes
     ----------

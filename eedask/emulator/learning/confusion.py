@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class ConfusionMatrix:
-    """Counts of pairs of actual and predicted values.
+    """A confusion matrix: the counts of pairs of actual and predicted values.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ _LEAST_GAIN = 1e-9  # share of the root's impurity: less may be rounding and mak
 
 @dataclass(frozen=True)
 class Growth:
-    """How a tree grows.
+    """The limits within which a decision tree is grown.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ RANDOM, PLUS_PLUS, FARTHEST = 0, 1, 3
 
 @dataclass(frozen=True)
 class Clusters:
-    """The centres of clusters.
+    """The result of k-means: the clusters' centres, and how inputs are scaled before.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What one request may take, in the units that it is metered in."""
+"""The limits on the time and memory of one request, in the units that they are metered in."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ class Budget:
 
     @property
     def processor_seconds(self) -> float:
-        """Real seconds of processor time after which a request is stopped whatever it counted."""
+        """Real seconds of processor time after which a request is stopped in any case."""
         return 2 * self.timeout + 1

@@ -1,4 +1,7 @@
-"""How a request that is too heavy ends: the words of the guides, or what users report."""
+"""Makes the answer to a request that is too heavy, by the reading ``capacity``.
+
+The alternatives are the words of Earth Engine's guides, and what users report.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ _DEADLINE_WORDS = "Deadline exceeded."
 
 
 def too_heavy(error: EarthEngineError) -> EarthEngineError:
-    """Return what is answered for an error, by the reading ``capacity``.
+    """Return the error to answer with, by the reading ``capacity``.
 
-    The error itself, unless memory or time ran out. What is silence is 504 here: the server,
-    which can wait, sends nothing of it.
+    It is the error itself, unless memory or time ran out. The alternative "silence" is a 504 here;
+    the server, which is able to wait, sends nothing in its place.
     """
     how = reading("capacity")
     if how == "400" or not isinstance(error, MemoryLimit | TimeLimit):

@@ -1,8 +1,9 @@
-"""What a render process may really hold, as a last resort beside what is counted.
+"""Limits the real memory of a render process, as a last resort.
 
-What requests hold is counted as they compute (see :mod:`~eedask.emulator.limits.metering`), and not
-all that is allocated on the way is. The system refuses what is far beyond it, which Python raises
-as ``MemoryError``: the request then ends as others do that need too much memory.
+The memory that a request holds is counted while it computes
+(:mod:`~eedask.emulator.limits.metering`), but not everything that is allocated on the way is
+counted. Therefore the operating system is told to refuse memory far beyond the count. Python then
+raises ``MemoryError``, and the request ends like others that need too much memory.
 """
 
 from __future__ import annotations
@@ -11,20 +12,21 @@ import re
 import sys
 from pathlib import Path
 
-# A request may really take so many times what it may hold by the count, for what it makes on the
-# way, and so many bytes more, for what is loaded when it is first needed.
+# The real memory that a request may take: this factor times the memory that it may hold by the
+# count, for what it makes on the way, and so many bytes for modules and data that are loaded when
+# they are first needed.
 FACTOR, ROOM = 4, 256 * 2**20
 
 _DATA = re.compile(r"^VmData:\s+(\d+) kB$", re.MULTILINE)
 
 
 def allow(memory: int) -> None:
-    """Let this process take so much more memory than it has now; only Linux can be told that.
+    """Limit how much more memory this process may take than it has now. Only Linux can do this.
 
     Parameters
     ----------
     memory : int
-        Bytes that the request which is to come may hold.
+        Bytes that the next request may hold by the count.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""Computing each pixel from those around it: weighted sums, extremes, reducers.
+"""Computes each pixel from those around it: weighted sums, extremes, reducers.
 
 A "window" here is the rectangle of a stencil laid around one pixel. As in Earth Engine,
 neighbours are the neighbours on the requested grid, so the result depends on its scale.

@@ -1,6 +1,6 @@
-"""Pixels to the bytes of an answer: PNG, JPEG, NPY, GeoTIFF and zips of GeoTIFFs.
+"""Encodes pixels as the bytes of an answer: PNG, JPEG, NPY, GeoTIFF and zips of GeoTIFFs.
 
-None of the numeric formats carries a mask. Masked pixels read 0 in NPY
+None of the numeric formats has a mask. Masked pixels are 0 in NPY
 (https://developers.google.com/earth-engine/reference/rest/v1/projects.assets/getPixels); a
 GeoTIFF has a nodata value for them, as the integration tests of geedim found with the service.
 """
@@ -58,7 +58,7 @@ class Layer:
     ----------
     name : str
     dtype : numpy dtype
-        Of the band's pixel type; what NPY and GeoTIFF carry.
+        The type of the band's pixels in NPY and GeoTIFF files.
     pixels : Pixels
     """
 
@@ -91,10 +91,9 @@ def encode_npy(layers: Sequence[Layer]) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes | None:
-    """Return the header that an array in C order has in the first version of the format.
+    """Return the header of an array in C order, in version 1.0 of the format.
 
-    None where only later versions can tell of it: there are very many bands, or their names
-    are beyond Latin-1.
+    None if that version cannot express it: for very many bands, or names beyond Latin-1.
     """
     stream = io.BytesIO()
     description = np.lib.format.dtype_to_descr(dtype)
@@ -109,17 +108,17 @@ def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes | None:
 def encode_geotiff(layers: Sequence[Layer], grid: Grid, has_nodata: bool = True) -> bytes:
     """Return a GeoTIFF of all bands, in the narrowest type that holds all of theirs.
 
-    64-bit integers are written as float64 with a nodata value of minus infinity, as users report
-    it of Earth Engine. The readings ``geotiff_nodata`` and ``npy_masked`` are about
-    masked pixels, ``geotiff_types`` about bands of several types.
+    64-bit integers are written as float64 with a nodata value of minus infinity, which is what
+    users report of Earth Engine. What masked pixels hold depends on the readings ``geotiff_nodata``
+    and ``npy_masked``; what happens to bands of several types, on ``geotiff_types``.
 
     Parameters
     ----------
     layers : sequence of Layer
     grid : Grid
     has_nodata : bool
-        Masked pixels have the nodata value that the file states: the least of an integer type,
-        minus infinity of a real one. If False they are 0, and the file states none.
+        Whether masked pixels have a nodata value, which the file states: the least value of an
+        integer type, minus infinity of a float type. If False, they are 0, and no value is stated.
 
     Raises
     ------
@@ -168,14 +167,14 @@ def encode_zip(files: Sequence[tuple[str, bytes]]) -> bytes:
 def encode_picture(layers: Sequence[Layer], name: str, draw: Picture) -> tuple[bytes, str]:
     """Return a picture of 1 (grey) or 3 bands, and its content type.
 
-    Values are clipped to 0-255 and cut to whole numbers. Alpha is the least mask of the bands, if
-    some pixel is not opaque; masked pixels read 0.
+    Values are clipped to 0-255 and truncated to whole numbers. If some pixel is not opaque, there
+    is an alpha channel, the least mask of the bands. Masked pixels are 0.
 
     Parameters
     ----------
     layers : sequence of Layer
     name : str
-        Of the format, for errors.
+        The format's name, for errors.
     draw : Picture
 
     Raises
@@ -191,7 +190,7 @@ def encode_picture(layers: Sequence[Layer], name: str, draw: Picture) -> tuple[b
 def as_png(planes: list[Plane], alpha: Plane | None) -> tuple[bytes, str]:
     """Return a PNG, with alpha unless that is None: a ``Picture``.
 
-    By the reading ``png_alpha`` it is RGBA in any case.
+    If the reading ``png_alpha`` is "always", it always has alpha.
     """
     if reading("png_alpha") == "always":
         planes = planes * (1 if len(planes) == 3 else 3)
@@ -209,7 +208,7 @@ def as_jpeg(planes: list[Plane], alpha: Plane | None) -> tuple[bytes, str]:
 
 
 def as_jpeg_or_png(planes: list[Plane], alpha: Plane | None) -> tuple[bytes, str]:
-    """Return a JPEG if all is opaque, else a PNG: a ``Picture``."""
+    """Return a JPEG if all pixels are opaque, else a PNG: a ``Picture``."""
     return (as_jpeg if alpha is None else as_png)(planes, alpha)
 
 

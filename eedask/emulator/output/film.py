@@ -1,4 +1,4 @@
-"""Image collections as one picture: filmstrips and animated GIFs.
+"""Makes one picture of an image collection: a filmstrip or an animated GIF.
 
 https://developers.google.com/earth-engine/reference/rest/v1/projects.filmstripThumbnails and
 https://developers.google.com/earth-engine/reference/rest/v1/projects.videoThumbnails. The limit
@@ -36,7 +36,7 @@ _FEWEST_PER_SECOND, _MOST_PER_SECOND = 0.1, 120.0
 
 @dataclass(frozen=True)
 class Filmstrip:
-    """Frames below or beside each other, in a picture of a format."""
+    """A filmstrip that is ready to be read: frames below or beside each other in one picture."""
 
     frames: tuple[Rendering, ...]
     vertical: bool
@@ -51,7 +51,7 @@ class Filmstrip:
 
 @dataclass(frozen=True)
 class Video:
-    """Frames after each other, in a moving picture of a format."""
+    """A video that is ready to be read: frames one after the other, in a format of videos."""
 
     frames: tuple[Rendering, ...]
     per_second: float
@@ -101,7 +101,8 @@ def prepare_video(collection: Collection, request: Mapping[str, Any]) -> Video:
     collection : Collection
         Of images, each of them a frame.
     request : mapping
-        Checked fields of a VideoThumbnail. Zero is "not said", as in all of this API.
+        Checked fields of a VideoThumbnail. As in all of this API, zero means that a field is not
+        given.
 
     Raises
     ------

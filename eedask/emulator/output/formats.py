@@ -36,17 +36,17 @@ F = TypeVar("F")
 
 @dataclass(frozen=True)
 class Content:
-    """What an image's file is made of.
+    """What the file of an image is made of.
 
     Attributes
     ----------
     bands : tuple of Band
     grids : tuple of Grid
-        Of each band: all the same, unless the format keeps each band's own.
+        The grid of each band. All are the same, unless the format keeps each band's own grid.
     filename : str
-        Without an extension.
+        The file's name without an extension.
     has_nodata : bool
-        Whether a GeoTIFF has a nodata value, or zeros where pixels are masked.
+        Whether masked pixels of a GeoTIFF have a nodata value, instead of 0.
     """
 
     bands: tuple[Band, ...]
@@ -83,9 +83,9 @@ class ImageFormat:
     draw : Picture, optional
         Makes a picture of 1 or 3 planes of bytes. Filmstrips are such pictures only.
     encode : callable, optional
-        ``encode(content) -> Answer`` of formats that are no pictures.
+        ``encode(content) -> Answer``, for formats that are not pictures.
     methods : tuple of str
-        What may be asked for in this format: ``pixels``, ``thumbnails``.
+        The methods that give this format: ``pixels``, ``thumbnails``.
     most_bands : int
     own_grids : bool
         Whether each band keeps its own pixels where a request names no grid.

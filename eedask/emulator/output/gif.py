@@ -17,8 +17,8 @@ _CLEAR = 255  # the index of the palette that stands for a clear pixel
 def encode_gif(frames: Sequence[NDArray[np.uint8]], per_second: float) -> bytes:
     """Return an animated GIF that repeats for ever.
 
-    A GIF counts time in hundredths of a second, of which a frame lasts at least one. Frames
-    equal to the one before are made one with it, which then lasts longer.
+    A GIF counts time in hundredths of a second, and a frame lasts at least one of them. Equal
+    frames that follow each other become one frame that lasts longer.
 
     Parameters
     ----------
@@ -43,9 +43,10 @@ def encode_gif(frames: Sequence[NDArray[np.uint8]], per_second: float) -> bytes:
 
 
 def _palette_pictures(frames: Sequence[NDArray[np.uint8]]) -> list[Pillow.Image]:
-    """Return pictures of up to 255 colours each, and one more that stands for "clear".
+    """Return pictures with a palette of up to 255 colours each, and one more for clear pixels.
 
-    Clear has a colour that no frame has: Pillow leaves out edges of the background's colour.
+    The latter is a colour that no frame has, as Pillow crops edges that have the background's
+    colour.
     """
     reduced = [
         Pillow.fromarray(np.ascontiguousarray(frame[..., :3])).quantize(_CLEAR) for frame in frames

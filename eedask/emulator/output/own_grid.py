@@ -1,4 +1,4 @@
-"""The grid on which an image is read if a request names none."""
+"""Finds the grid on which an image is read if a request states none."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def output_grid(image: Image, *, default_size: int | None = None) -> Grid:
         After ``Image.clipToBoundsAndScale`` the grid is the one that it made. Otherwise the
         extent is the image's footprint (what ``Image.clip`` leaves), or its bands' dimensions.
     default_size : int, optional
-        Pixels of the longer side where the image was given no size: 512 for ``getThumbURL``.
-        None: pixels of the projection's own size, as ``getDownloadURL`` has it.
+        Number of pixels of the longer side, if the image states no size: 512 for ``getThumbURL``.
+        None: pixels have the size of the projection's own, as for ``getDownloadURL``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The grid of a request: its PixelGrid, with missing members completed from region and image.
+"""Completes the PixelGrid of a request: missing members follow from the region and the image.
 
 https://developers.google.com/earth-engine/reference/rest/v1/PixelGrid. Earth Engine documents only
 what happens if the whole grid is missing; how single members are completed is a guess.
@@ -46,9 +46,10 @@ def requested_grid(
         A checked PixelGrid. Omitted members of the transform are 0; without a crs it is that of
         the first band; dimensions without a transform divide the bounds.
     region : mapping, optional
-        GeoJSON. Its bounds in the crs of the answer count; with dimensions they are divided.
+        GeoJSON. The grid covers its bounds in the crs of the answer; dimensions say into how many
+        pixels these are divided.
     default_size : int, optional
-        Pixels of the longer side, where nothing says how many there are.
+        Number of pixels of the longer side, if nothing else says how many there are.
 
     Raises
     ------

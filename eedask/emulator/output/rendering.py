@@ -1,4 +1,4 @@
-"""From an image and a pixel request to encoded pixels: bands, visualisation, grid, limits.
+"""Answers a request for an image's pixels: chooses bands and grid, checks limits, encodes.
 
 https://developers.google.com/earth-engine/reference/rest/v1/projects.image/computePixels and
 https://developers.google.com/earth-engine/reference/rest/v1/projects.thumbnails/create.
@@ -29,9 +29,9 @@ _MASK_BYTES = 1
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits on a method's answer, and how formats behave in it.
+    """The limits on the answer of a method, and how it treats formats.
 
-    What each format allows is in :mod:`eedask.emulator.output.formats`.
+    The limits of each format are in :mod:`eedask.emulator.output.formats`.
 
     Attributes
     ----------
@@ -44,11 +44,12 @@ class Limits:
     side : int
         Most pixels of a side.
     first_three : bool
-        Whether a picture of more than three bands shows the first three, or is refused.
+        Whether a picture of more than three bands shows the first three, instead of being refused.
     picture_size : int, optional
-        Pixels of a picture's longer side if neither the request nor the image sets a size.
+        Number of pixels of a picture's longer side, if neither the request nor the image states a
+        size.
     has_nodata : bool
-        Whether a GeoTIFF has a nodata value, or zeros where pixels are masked.
+        Whether masked pixels of a GeoTIFF have a nodata value, instead of 0.
     """
 
     method: str = "pixels"
@@ -144,8 +145,8 @@ def _grids(
 ) -> tuple[Grid, ...]:
     """Return each band's grid.
 
-    Bands in files of their own keep their own pixels where the request names none: so the
-    client asks for bands of different scales.
+    If each band has a file of its own and the request states no grid, bands keep their own pixels.
+    That is how the client asks for bands of different scales.
     """
     grid, region = request.get("grid", {}), request.get("region")
     if file_format.own_grids and not grid:

@@ -1,4 +1,4 @@
-"""Feature collections as files: CSV and GeoJSON.
+"""Encodes feature collections as CSV and GeoJSON files.
 
 The columns are the properties of the first feature unless they are named, as in exports
 (https://developers.google.com/earth-engine/guides/exporting_tables); that this holds for
@@ -29,7 +29,7 @@ def encode_geojson(features: Iterable[JsonFeature], selectors: list[str]) -> byt
     ----------
     features : iterable of GeoJSON features
     selectors : list of str
-        Properties; empty: all that each feature has.
+        The properties to write; empty: all that each feature has.
     """
     chosen = (
         [{**f, "properties": {s: f["properties"].get(s) for s in selectors}} for f in features]
@@ -46,7 +46,7 @@ def encode_csv(features: Iterable[JsonFeature], selectors: list[str]) -> bytes:
     ----------
     features : iterable of GeoJSON features
     selectors : list of str
-        Columns, in order; ``.geo`` is the geometry. Empty: all of the first feature's.
+        The columns, in order; ``.geo`` is the geometry. Empty: all properties of the first feature.
     """
     iterator = iter(features)
     first = next(iterator, None)

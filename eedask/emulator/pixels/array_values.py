@@ -2,8 +2,8 @@ r"""Bands whose pixels are arrays: how NumPy arrays hold them.
 
 If all pixels' arrays have one shape, the values of the band are one block of shape (height, width,
 \*shape). If shapes differ, they are an object array of shape (height, width) whose elements are
-the pixels' arrays. Only this module makes and takes apart either. The value of a masked pixel is
-arbitrary.
+the pixels' arrays. No other module makes such values or takes them apart. The value of a masked
+pixel is arbitrary.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def column(values: Array, at: Any) -> Array:
 
 
 def _of_rank(cell: Array, rank: int) -> Array:
-    """Return an array with ``rank`` axes: an empty list does not tell how many it has."""
+    """Return an array with ``rank`` axes, which an empty list of unknown rank gets too."""
     return cell if cell.size else cell.reshape((0,) * rank if cell.ndim != rank else cell.shape)
 
 

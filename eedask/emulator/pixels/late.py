@@ -12,7 +12,7 @@ from typing import Any
 
 
 class LateProperties(Mapping[str, Any]):
-    """Properties some of which are computed, all at once, when the first of them is needed.
+    """Properties of which some are computed late: all at once, when the first one is needed.
 
     Parameters
     ----------

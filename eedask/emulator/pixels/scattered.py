@@ -1,4 +1,4 @@
-"""Positions of single pixels of many grids in another crs, transformed all at once."""
+"""Transforms single pixels of many grids to another crs, all in one call."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def read_points(
 
 
 def read_ahead(wanted: Sequence[tuple[Any, Sequence[Places]]]) -> None:
-    """Let the sources of each class draw at once the pixels that are going to be read of each.
+    """Let the sources of each class draw together the pixels that will be read from each of them.
 
     Parameters
     ----------

@@ -92,10 +92,10 @@ def _method(described: Mapping[str, Any]) -> Method:
 
 
 def _vagueness(method: Method) -> tuple[bool, int]:
-    """Return a key that sorts methods of few paths before those of many.
+    """Return a key that sorts methods which match few paths before those which match many.
 
-    Names of assets and operations hold anything, slashes and colons included, so their methods
-    come last; of these, one that says more of the path comes before one that says less.
+    Names of assets and operations may hold anything, slashes and colons included, so their methods
+    come last; among these, one with more fixed text in its path comes first.
     """
     fixed = re.sub(r"\{[^}]*\}", "", method.path)
     return any(".*" in pattern for pattern in method.patterns.values()), -len(fixed)

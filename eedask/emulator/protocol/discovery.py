@@ -1,4 +1,4 @@
-"""The discovery document and the list of algorithms: what a client asks for to initialise.
+"""The discovery document and the list of algorithms, which a client reads when it initialises.
 
 ``data/discovery.json`` is the document that is served, in the form of
 https://developers.google.com/discovery/v1/reference/apis. Its content is that of
@@ -24,7 +24,7 @@ from typing import Any
 
 @cache
 def read_data(name: str) -> dict[str, Any]:
-    """Return the content of a JSON file of this wing's ``data``; not to be changed."""
+    """Return the content of a JSON file in this wing's ``data``. Callers must not change it."""
     text = resources.files(__package__).joinpath("data", name).read_text(encoding="utf-8")
     content: dict[str, Any] = json.loads(text)
     return content

@@ -1,4 +1,4 @@
-"""A quick check of request bodies, which finds whether anything is wrong, but not what.
+"""A quick check of request bodies that finds out whether something is wrong, but not what.
 
 Requests have hundreds of nodes, and nearly all are valid. To be fast, this check does not track its
 position in the body. If it fails, :mod:`~eedask.emulator.protocol.validation` checks the body once

@@ -26,7 +26,7 @@ class FieldType:
 
 @dataclass(frozen=True)
 class Message:
-    """A JSON object: its fields, which of them exclude each other, which must be there."""
+    """A JSON object: its fields, which of them exclude each other, and which are required."""
 
     name: str
     fields: Mapping[str, FieldType]
@@ -42,7 +42,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Enum:
-    """A closed set of names; the first means "not said"."""
+    """A closed set of names, of which the first means that no value is given."""
 
     name: str
     values: tuple[str, ...]

@@ -1,10 +1,10 @@
-"""The messages and enums of the REST API v1, as the discovery document has them.
+"""Reads the messages and enums of the REST API v1 from the discovery document.
 
-A discovery document does not say which fields of a message are required, which exclude each
-other, and what an enum is called: that is in ``data/rules.json``, where an enum is known by its
-first value. There as well are names that enums take besides their own. The client sends ``JSON``
-for ``getDownloadURL("json")``, which is documented to give GeoJSON, and ``TF_RECORD``; whether
-the service takes them is a guess.
+A discovery document does not say which fields of a message are required, which fields exclude each
+other, or what an enum is called. This is in ``data/rules.json``, where an enum is identified by its
+first value. The file also lists names that an enum accepts in addition to its own: the client sends
+``JSON`` for ``getDownloadURL("json")``, which is documented to give GeoJSON, and ``TF_RECORD``.
+Whether the service accepts these is a guess.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def field_type(described: Mapping[str, Any]) -> FieldType:
 
 
 def _enums(node: Any) -> Iterator[Enum]:
-    """Yield the enums in a part of the document: they stand wherever a field is of one."""
+    """Yield the enums in a part of the document, where each is written out at its fields."""
     if isinstance(node, dict):
         if "enum" in node:
             name = _ENUM_NAMES[node["enum"][0]]

@@ -1,10 +1,10 @@
-"""Checks of request bodies and query strings against the discovery document.
+"""Checks request bodies and query strings against the discovery document.
 
 The rules are those of the JSON form of protocol buffers
-(https://protobuf.dev/programming-guides/json/): camelCase and snake_case names, null for "not
-said", 64-bit integers as strings, enums by name or number, no bare NaN. Faults are told in the
-words that Google's front ends use, all of them at once, as far as such answers are public; the
-words for a list in place of a single value and for a missing field are a guess.
+(https://protobuf.dev/programming-guides/json/): names in camelCase or snake_case, null for a value
+that is not given, 64-bit integers as strings, enums by name or number, no bare NaN. An error lists
+all faults at once, in the words of Google's front ends as far as such answers are public. The words
+for a list in place of a single value, and for a missing field, are a guess.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading many small windows of one projection together where they lie close to each other.
+"""Reads many small windows of one projection together if they lie close to each other.
 
 Earth Engine computes tiles of 256 pixels and takes all regions that lie in a tile from it. In the
 same way, the windows of regions that lie in one such tile are read here with one read.

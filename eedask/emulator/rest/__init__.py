@@ -1,6 +1,6 @@
-"""The methods of the REST interface: from a request to an answer.
+"""Answers the methods of the REST interface.
 
 In go a method, a path, a query and a body.
-Out comes a status with headers and bytes; no socket is known here.
-server imports it.
+Out comes an answer: a status, headers and bytes. Sockets are the business of server, which imports
+it.
 """

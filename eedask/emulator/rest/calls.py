@@ -37,7 +37,7 @@ def feature_page(pager: Pager, query: Any, paging: Mapping[str, Any], paged: Pag
     query : JSON-able
         What is asked, apart from size and token.
     paging : mapping
-        Holds ``pageSize`` and ``pageToken`` where they are said.
+        Holds ``pageSize`` and ``pageToken``, if the request states them.
     paged : Paged
         The features, shown as GeoJSON.
     """

@@ -1,4 +1,4 @@
-"""Pages of long lists: opaque tokens, and iterators kept from one page to the next."""
+"""Cuts long lists into pages. The iterator of a list is kept from one page to the next."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ class Paged:
     show : callable
         Converts an element to the JSON that a page holds.
     patience : float
-        Seconds after which a page ends before it is full. Of a sequence of which little is
-        kept, pages may be empty, and yet be followed by others.
+        Seconds after which a page ends even if it is not full. If few elements are kept, a page may
+        be empty although others follow.
     is_short : bool
-        Whether the first page is empty, and the others hold a third of what they may.
+        Whether pages are shorter than they may be, by the reading ``pages``: the first is empty,
+        and the others have a third of the elements that they may have.
     """
 
     start: Callable[[], Iterator[Any]]
@@ -57,9 +58,10 @@ class Paged:
 class Pager:
     """Cuts lazy sequences into pages.
 
-    The iterators of the last few pages are kept, so that going through a table page by page
-    computes each element once; a page that is asked for twice is computed again. A token belongs
-    to one request. In another process, which has no iterator, it tells the position to go on from.
+    The iterators of the last few pages are kept, so that each element is computed only once if a
+    table is read page by page. A page that is asked for twice is computed again. A token is valid
+    only for the request that it was made for. It also holds a position, by which a process that
+    does not have the iterator goes on.
 
     Parameters
     ----------

@@ -61,11 +61,11 @@ class Core:
     store : Store
         Where ids of thumbnails and tables are kept.
     project : str, optional
-        The one project there is; None: every project is.
+        The only project there is; None: requests may name any project.
     root_url : str
-        What the discovery document says of where the server is.
+        The server's address in the discovery document.
     budget : Budget, optional
-        What each request may take.
+        The limits of each request.
     """
 
     def __init__(
@@ -116,22 +116,22 @@ class Core:
         profiling: bool = False,
         readings: Readings | None = None,
     ) -> Answer:
-        """Answer a request; never raises.
+        """Return the answer to a request. Errors become answers too; none is raised.
 
         Parameters
         ----------
         method : str
             The HTTP method.
         path : str
-            Of the URL, percent-encoded or not.
+            The URL's path, percent-encoded or not.
         query : mapping, optional
-            Query parameters, decoded.
+            The decoded query parameters.
         body : bytes
-            Decompressed.
+            The decompressed body.
         profiling : bool
-            Whether the answer's headers are to have the id of a profile.
+            Whether the answer's headers have the id of a profile.
         readings : Readings, optional
-            What the answer takes Earth Engine to do; by default the emulator's own.
+            The readings that hold for the answer; the defaults when not given.
         """
         readings = readings or Readings()
         with metered(self._budget) as meter, under(readings):
@@ -155,7 +155,7 @@ class Core:
             return error_answer(too_deep())
         except Exception as error:
             logger.exception("%s %s failed", method, path)
-            # 400 though the fault is ours: a client would retry a 500, in vain.
+            # A fault of the emulator, but with status 400: clients would retry a 500 in vain.
             words = f"Internal error of the eedask emulator: {type(error).__name__}: {error}"
             return error_answer(EarthEngineError(words))
 

@@ -1,7 +1,7 @@
-"""Thumbnail and table ids: what a create call asked for, kept until the bytes are fetched.
+"""Keeps the requests that create thumbnails and tables under ids, until their bytes are fetched.
 
-Ids are content-addressed and live in files, so that every process that answers for the server
-finds what another one made.
+An id is a hash of its request. Requests are kept in files, so that each process that computes
+answers finds what another one has kept.
 """
 
 from __future__ import annotations

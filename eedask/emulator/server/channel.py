@@ -57,7 +57,7 @@ class _Inbox:
 
 
 class Blocking:
-    """An end that waits.
+    """One end of the connection, for code that may block.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Blocking:
 
 
 class Channel(asyncio.BufferedProtocol):
-    """An end in an event loop, that asks and is answered."""
+    """The server's end of the connection, in its event loop: it sends a request, gets an answer."""
 
     def __init__(self) -> None:
         self._inbox = _Inbox()
@@ -154,7 +154,7 @@ class Channel(asyncio.BufferedProtocol):
             self._answer.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits that nothing more will come."""
+        """Let the coroutine that waits for an answer fail with EOFError, as none will come."""
         self._is_lost = True
-        # Whatever ended it, be it that there is no memory for a message: there is no other end.
+        # Whatever the reason was, even a lack of memory for a message: the other end is gone.
         self._fail(EOFError())

@@ -1,4 +1,4 @@
-"""What readings change of a finished answer: its error's words, headers and compression."""
+"""Changes a finished answer as the readings say: the words of errors, headers, compression."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def as_read(answer: Answer, readings: Readings, gzips: bool) -> Answer:
 
 
 def _decorated(answer: Answer) -> Answer:
-    """Return an error whose words have others around them, and line breaks within."""
+    """Return an error whose message has further words around it, and line breaks in it."""
     packed = answer.headers.get("Content-Encoding") == "gzip"
     body: Any = json.loads(gzip.decompress(answer.body) if packed else answer.body)
     words = "\n".join(

@@ -1,7 +1,8 @@
-"""Where the emulator listens, and whom it answers: programs, but no pages of the web.
+"""Decides where the emulator listens, and that it answers programs but no web pages.
 
-It listens on this machine only, unless it is told otherwise, and then it warns. A page of the web
-runs in a browser of this machine, though, and could ask the emulator from there.
+It listens on this machine only, unless ``--host`` says otherwise, and then it prints a warning. A
+web page that is open in a browser of this machine could still send requests to it, so these are
+refused.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ LOOPBACK = "127.0.0.1"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether what listens there is reached from this machine alone.
+    """Return whether a server that listens on this host is reached from this machine only.
 
-    A name other than ``localhost`` is not looked up: it counts as an address of the network.
+    A name other than ``localhost`` is not looked up; it counts as an address of the network.
     """
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -33,7 +34,7 @@ def is_loopback(host: str) -> bool:
 
 
 def warn_of_host(host: str) -> None:
-    """Say on standard error who else can use the emulator, if anybody can."""
+    """Print a warning to standard error if other machines can reach the emulator."""
     if not is_loopback(host):
         print(
             f"Warning: listening on {host or 'all addresses'}: whoever reaches this machine can "

@@ -24,60 +24,63 @@ _CONTROL_S = 30.0
 
 
 class Emulator:
-    """An Earth Engine on this machine, in processes of its own, as long as the context lasts.
+    """An emulator of Earth Engine in processes of its own, which runs as long as the context lasts.
 
     Parameters
     ----------
     mounts : mapping of str to path, optional
-        Asset id to a raster (an Image), a folder of rasters (an ImageCollection) or a vector
-        file (a FeatureCollection). A folder's images are loadable as ``ID/stem``. Their
-        properties come from GeoTIFF tags and from what lies beside the rasters, the later ones
-        over the earlier: STAC items (``*.json``, one each or a collection of them), GeoParquet
-        or Parquet tables of one row a file, ``properties.csv`` or ``properties.json``. Items
-        and rows are joined to files by name (an item also by its id); their geometry, if any,
-        is the image's footprint; ``system:time_start`` is theirs, else their ``datetime``, else
-        a date in the file's name.
+        For each asset id, the path of a raster (an Image), a folder of rasters (an
+        ImageCollection) or a vector file (a FeatureCollection). An image of a folder has the id
+        ``ID/stem``. Properties of images are read from GeoTIFF tags and from files beside the
+        rasters; in this order, later ones replace earlier ones: STAC items (``*.json``, one for
+        each image or a collection of them), GeoParquet or Parquet tables with a row for each file,
+        ``properties.csv`` or ``properties.json``. Items and rows belong to the file of their name
+        (an item also to that of its id). Their geometry, if they have one, is the image's
+        footprint. ``system:time_start`` is their property of this name, else their ``datetime``,
+        else a date in the file's name.
     concurrency : int, optional
-        Requests in flight; more are answered 429. None: no limit.
+        The most requests in flight; further ones are answered with 429. None: no limit.
     rate : float, optional
-        Requests a second; more are answered 429. None: no limit.
+        The most requests a second; further ones are answered with 429. None: no limit.
     latency : float, str, mapping or Latency, optional
-        Seconds an answer takes at least; see :class:`~eedask.emulator.traffic.faults.Latency`.
+        Least seconds until an answer; see :class:`~eedask.emulator.traffic.faults.Latency`.
     faults : str, mapping or Faults, optional
         Shares of requests that go wrong; see :class:`~eedask.emulator.traffic.faults.Faults`.
     seed : int
-        Of latency and faults.
+        Seed of the random numbers for latency and faults.
     token_seconds : float, optional
-        Requests need a bearer token, valid for so many seconds; others are answered 401.
-        None: nothing is checked.
+        If given, requests need a bearer token, which is valid for so many seconds; those without
+        are answered with 401. None: tokens are not checked.
     daily_eecu_seconds : float, optional
-        Modelled compute time that a day's requests may take, then they are answered 429. None:
-        no limit.
+        Modelled compute time that the requests of a day may take; when it is used up, requests are
+        answered with 429. None: no limit.
     monthly_eecu_hours : float, optional
-        Modelled compute time that a month's requests may take. Then a tenth of ``concurrency``
-        is let in, and answers have the header that tells of restricted mode. None: no limit.
+        Modelled compute time that the requests of a month may take. When it is used up, only a
+        tenth of ``concurrency`` is allowed, and answers have the header of restricted mode. None:
+        no limit.
     memory : float, optional
-        MiB that a request may hold at once: pixels of a tile and what is read to make them,
-        lists, strings. More is answered "User memory limit exceeded."; a larger ``tileScale``
-        makes tiles, and what they hold, smaller. None: 1024.
+        MiB that a request may hold at once: the pixels of a tile and what is read to make them,
+        lists, strings. If it needs more, the answer is "User memory limit exceeded."; a larger
+        ``tileScale`` makes tiles smaller, so that they need less. None: 1024.
     timeout : float, optional
-        Seconds that a request may take, modelled from what it computes. More is answered
-        "Computation timed out.". None: 300.
+        Modelled seconds that a request may take. If it needs more, the answer is "Computation
+        timed out.". None: 300.
     processes : int, optional
-        That render; 0 renders in threads of the server. None: one a CPU.
+        Number of processes that compute answers; 0: threads of the server do. None: one for each
+        CPU.
     readings : str, mapping or Readings, optional
-        What Earth Engine is taken to do where no document says it, by the names of
+        How the emulator behaves where Earth Engine's behaviour is not documented, by the names of
         :data:`~eedask.emulator.readings.READINGS`: ``{"null_properties": "kept"}``, or
-        ``"all-other"`` for everything that the emulator does not do by itself.
+        ``"all-other"`` for the first alternative of each that is not the default.
     project : str
-        The one project there is.
+        The id of the only project there is.
 
     Attributes
     ----------
     url : str
     project : str
     credentials : google.auth.credentials.Credentials
-        Anonymous, or with ``token_seconds`` ones that get tokens from the emulator's own server.
+        Anonymous ones; with ``token_seconds``, ones that get tokens from the emulator itself.
 
     Raises
     ------
@@ -92,7 +95,7 @@ class Emulator:
     >>> with Emulator() as e:  # doctest: +SKIP
     ...     ee.Initialize(e.credentials, url=e.url, project=e.project)
 
-    or, with the client put back to its beginnings afterwards,
+    or, to reset the client afterwards:
 
     >>> with Emulator() as e, e.initialized():  # doctest: +SKIP
     ...     ee.Number(1).add(1).getInfo()
@@ -147,8 +150,8 @@ class Emulator:
     def initialized(self) -> Iterator[None]:
         """Initialise this process's ``ee`` client on the emulator, and reset it at the end.
 
-        The client's one HTTP session, which it leaves open itself, is closed as well. What the
-        client was initialised on before is forgotten.
+        The client's HTTP session, which the client itself leaves open, is closed as well. If the
+        client was initialised before, that is lost.
         """
         # Not at the module's top: only those who ask for it should wait for the client's import.
         import ee
@@ -178,13 +181,13 @@ class Emulator:
         self._control("stats", {})
 
     def set_faults(self, faults: Faults | Mapping[str, Any] | str | None) -> None:
-        """Change the faults from now on; an outage counts from now."""
+        """Change the faults of requests from now on; ``outage_after`` counts from this call."""
         self._control("faults", Faults.parse(faults).spec())
 
     def set_quotas(self, **quotas: Any) -> None:
         """Change ``concurrency``, ``rate``, ``latency`` or the limits of EECU time.
 
-        What is not named stays.
+        Quotas that are not named stay as they are.
         """
         if "latency" in quotas:
             quotas["latency"] = Latency.parse(quotas["latency"]).spec()
@@ -192,16 +195,16 @@ class Emulator:
 
     @property
     def readings(self) -> dict[str, str]:
-        """How each reading is set, by name."""
+        """The present value of each reading, by name."""
         return self._readings.all()
 
     def set_readings(self, readings: Readings | Mapping[str, str] | str | None) -> None:
-        """Set the readings from now on; those that are not named are the emulator's own."""
+        """Set the readings from now on; readings that are not named get their defaults."""
         self._readings = Readings.parse(readings)
         self._control("readings", self._readings.spec())
 
     def revoke(self, token: str | None = None) -> None:
-        """Accept a refresh or access token no more; that of :attr:`credentials` if None."""
+        """Revoke a refresh or access token; if None, that of :attr:`credentials`."""
         if token is None:
             token = getattr(self.credentials, "refresh_token", "")
         data = urllib.parse.urlencode({"token": token}).encode()
@@ -212,7 +215,7 @@ class Emulator:
 
     def _exchange(self, what: str, data: bytes | None) -> dict[str, Any]:
         request = urllib.request.Request(f"{self.url}/emulator/{what}", data)
-        # No proxy that the environment names has business between two ends of a loopback.
+        # Proxies that the environment names are not used on loopback.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=_CONTROL_S) as response:
@@ -222,7 +225,7 @@ class Emulator:
                 raise ValueError(json.load(error)["error"]["message"]) from None
 
     def close(self) -> None:
-        """End the emulator; again does nothing."""
+        """End the emulator. A second call does nothing."""
         self._command.close()
 
     def __enter__(self) -> Self:
@@ -237,7 +240,7 @@ class Emulator:
         self.close()
 
 
-# Imported here: whoever starts the command has a use for these packages, the command has none.
+# Imported here, as the command itself, which imports this module too, does not need the packages.
 
 
 def _anonymous() -> Credentials:

@@ -23,7 +23,7 @@ class Settings:
     mounts : mapping
         Asset id to path.
     project : str, optional
-        The one project there is; None: every project is there.
+        The only project there is; None: requests may name any project.
     root_url : str
         URL of the server for the discovery document.
     budget : Budget
@@ -39,7 +39,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request, its body decompressed, and the readings that it is answered by."""
+    """An HTTP request with its body decompressed, and the readings that hold for its answer."""
 
     method: str
     path: str

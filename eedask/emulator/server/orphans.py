@@ -1,4 +1,4 @@
-"""Ending with the process that started this one, however that ended and whatever is computed."""
+"""Ends a process when the process that started it has ended, whatever it is computing then."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _FAREWELL_S = 5.0
 
 
 def end_with_program() -> None:
-    """Let the server end when the program does that started it, with its standard input a pipe."""
+    """Let the server end when the program that started it ends.
+
+    The program has to make the server's standard input a pipe.
+    """
     Thread(target=_watch_program, args=(os.getppid(),), daemon=True).start()
 
 

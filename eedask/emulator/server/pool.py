@@ -1,4 +1,4 @@
-"""Where answers are computed: processes with a Core each, or threads around one Core."""
+"""Computes answers outside of the event loop: in processes, or in threads of the server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pool(Protocol):
 
 
 class ThreadPool:
-    """Threads of this process around one Core."""
+    """Threads of this process that share one Core."""
 
     def __init__(self, settings: Settings, threads: int = _THREADS) -> None:
         # Not at the module's top: a server with processes has no use for what this imports.
@@ -44,12 +44,12 @@ class ThreadPool:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """Give the threads nothing more to do; what they do now, the interpreter waits for."""
+        """Accept no more work. The interpreter waits for what the threads are doing now."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class ProcessPool:
-    """Renderer processes, each asked one thing at a time.
+    """Render processes, each of which computes one answer at a time.
 
     Parameters
     ----------
@@ -57,15 +57,15 @@ class ProcessPool:
     processes : int
         At least 1.
     deadline_s : float, optional
-        A request that takes longer is answered as timed out, and its process ended. None: a
-        little more than its budget allows it.
+        If a request takes longer, it is answered as timed out and its process is ended. None: a
+        little more than the budget allows a request.
     on_ready : callable, optional
-        Called with the number of processes that are ready, as that grows, before all are.
+        Called with the number of processes that are ready, each time that it grows.
 
     Raises
     ------
     EarthEngineError
-        A process could not start: with its words.
+        A process could not start; with the process's own message.
     """
 
     def __init__(

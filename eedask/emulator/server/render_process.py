@@ -1,7 +1,7 @@
-"""What runs in a render process: a Core that answers requests from a socket, one at a time.
+"""The code of a render process: a Core that answers requests from a socket, one at a time.
 
-Importing this module imports all algorithms and data sets, a second's work. The server itself
-does not import it unless it renders in threads of its own.
+Importing this module takes about a second, as it imports all algorithms and data sets. The server
+itself does not import it, unless it computes in threads of its own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def core_of(settings: Settings) -> Core:
 
 
 def render(core: Core, request: Request) -> Answer:
-    """Answer a request, its JSON compressed if the client takes that and it is worth it."""
+    """Answer a request. Large JSON is compressed if the client accepts that."""
     answer = core.answer(
         request.method,
         request.path,
@@ -62,9 +62,9 @@ def render(core: Core, request: Request) -> Answer:
 
 
 def serve(end: socket.socket, settings: Settings) -> None:
-    """Answer requests from a socket until it ends, as it does when the server does.
+    """Answer requests from a socket until the server closes it or ends.
 
-    The first message back is None once the process is ready, or what went wrong as it started.
+    The first message to the server is None when the process is ready, or says why it cannot start.
     """
     # Ctrl-C reaches the whole process group; the server decides what ends when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,6 +1,6 @@
 """The server's handle of a render process.
 
-A process that dies or hangs costs the request it had, and is started again.
+If the process dies or hangs, the request that it was computing fails, and it is started again.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _PRELOADED = "eedask.emulator.server.render_process"
 
 
 class Renderer:
-    """A process that renders, asked one thing at a time from one event loop.
+    """A render process, which computes one answer at a time for the server's event loop.
 
     Parameters
     ----------
     settings : Settings
     deadline_s : float, optional
-        A request that takes longer is answered as timed out, and the process ended. None: a
-        little more than its budget allows it.
+        If a request takes longer, it is answered as timed out and the process is ended. None: a
+        little more than the budget allows a request.
     """
 
     def __init__(self, settings: Settings, deadline_s: float | None = None) -> None:
@@ -49,12 +49,12 @@ class Renderer:
         self._start()
 
     def wait_ready(self) -> None:
-        """Wait until the process can be asked.
+        """Wait until the process is ready.
 
         Raises
         ------
         EarthEngineError
-            It could not start: with its words.
+            It could not start; with the process's own message.
         """
         self._socket.settimeout(_START_S)
         try:

@@ -1,8 +1,8 @@
-"""The folder that an emulator keeps things in while it runs, and those that killed ones have left.
+"""Makes the temporary folder of a running emulator, and removes those that killed ones have left.
 
-An emulator removes its own folder when it ends, which it cannot do when it is killed. So each
-removes, when it starts, the folders whose owners are gone. An owner holds a lock on a file of its
-folder, and the system lets go of that with the process, however it ends.
+An emulator removes its folder when it ends, but cannot do so if it is killed. Therefore each
+emulator, when it starts, removes the folders whose emulators are gone. A running emulator holds a
+lock on a file in its folder, which the operating system releases however the process ends.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The HTTP front: parses requests, applies quotas and faults, and lets a pool render.
+"""The HTTP server: parses requests, applies quotas and faults, and lets a pool compute answers.
 
-The front only ever waits; nothing is computed on its event loop.
+Nothing is computed on its event loop, which is therefore always free for other requests.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _REFUSALS = {
 
 
 class Front(HTTPServerConnectionDelegate):
-    """Answers on connections.
+    """Answers the requests of HTTP connections.
 
     Parameters
     ----------
@@ -75,11 +75,11 @@ class Front(HTTPServerConnectionDelegate):
     traffic : Traffic
         Its clock must be that of the event loop's time (seconds).
     callers : Callers
-        Whose requests are answered.
+        Says whose requests are answered.
     tokens : Tokens, optional
-        That are accepted; None: nothing is checked.
+        Says which bearer tokens are accepted; None: tokens are not checked.
     readings : Readings, optional
-        What Earth Engine is taken to do; by default the emulator's own.
+        The readings that hold at the beginning; the defaults when not given.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Front(HTTPServerConnectionDelegate):
         return _Exchange(self, cast(HTTP1Connection, request_conn))
 
     def begin(self, exchange: _Exchange) -> None:
-        """Start answering an exchange whose request is there."""
+        """Start answering an exchange whose request has been received in full."""
         task = asyncio.create_task(self._handle(exchange))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -346,7 +346,7 @@ class _Exchange(HTTPMessageDelegate):
             self._connection.finish()
 
     def drop(self) -> None:
-        """Close the connection, whatever was written."""
+        """Close the connection, even in the middle of an answer."""
         self._connection.stream.close()
 
     async def _write_head(self, answer: Answer, chunk: bytes) -> None:

@@ -52,7 +52,7 @@ class Steps:
             self._timer.start()
 
     def begin(self, step: str) -> None:
-        """Begin a step; ``step`` is a phrase that follows "starting: " in the message."""
+        """Begin a step. The phrase ``step`` follows "starting: " in messages."""
         self._step = step
         if self._to_program:
             print(f"{STARTING}{step}", flush=True)
@@ -66,19 +66,19 @@ class Steps:
 
 
 class Command:
-    """The command in a process of its own, started, and waited for until it answers.
+    """Starts the command in a process of its own, and waits until it answers requests.
 
-    It ends with this process, however that ends: its standard input is a pipe that nothing is
-    written to.
+    The command ends when this process does, however it ends: its standard input is a pipe from
+    this process.
 
     Parameters
     ----------
     arguments : sequence of str
         The program and its arguments.
     patient_s : float
-        Seconds after which a line on standard error says that it is waited for, and why.
+        Seconds after which a line on standard error says what is being waited for.
     still_s : float
-        Seconds without a next step after which it is given up.
+        Seconds without progress to the next step after which waiting ends with an error.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class Command:
             told.cancel()
 
     def close(self) -> None:
-        """End the process; again does nothing."""
+        """End the process. A second call does nothing."""
         if self.process.poll() is None:
             self.process.terminate()
             try:

@@ -1,6 +1,6 @@
-"""What requests meet before and after they are computed: quotas, latency, faults, tokens.
+"""Models of what happens to requests around their computation: quotas, latency, faults, tokens.
 
 In goes a request that has just arrived.
-Out comes permission to go on, a refusal in Earth Engine's words, or a fault for its answer.
-`server` imports it; nothing here looks at what a request asks for.
+Out comes permission to go on, with a latency and perhaps a fault for its answer, or a refusal in
+Earth Engine's words. `server` imports it. Nothing here looks at what a request asks for.
 """

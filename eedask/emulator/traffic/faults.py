@@ -1,4 +1,4 @@
-"""The settings of latency and faults, and drawing them at random for each request.
+"""The settings of latency and faults, which are drawn at random for each request.
 
 https://developers.google.com/earth-engine/guides/usage has the quotas whose refusals are mimicked.
 """
@@ -15,7 +15,7 @@ from eedask.emulator.traffic.spec import Spec, check_not_negative, check_shares
 
 
 class Fault(Enum):
-    """A fault that one request meets, described at :class:`Faults`."""
+    """A kind of fault that can happen to a request; :class:`Faults` describes each."""
 
     THROTTLE = "429"
     THROTTLE_RETRY_AFTER = "429_retry_after"
@@ -99,7 +99,7 @@ class Faults(Spec):
     outage_as : {"reset", "503"}
         How requests fail in the outage.
     restricted : float
-        If not 0, answers carry the header that tells of an exhausted compute quota.
+        If not 0, answers have the header which says that the compute quota is used up.
     """
 
     throttle: float = 0.0

@@ -86,7 +86,7 @@ class Slots:
         return True
 
     def leave(self) -> None:
-        """Give a slot back."""
+        """Give back a slot that `enter` took."""
         self._add_up()
         self.in_flight -= 1
 
@@ -149,7 +149,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the server has to do with a request that was let in.
+    """What the server has to do with a request that no quota refused.
 
     Attributes
     ----------
@@ -244,7 +244,7 @@ class Traffic:
             self.slots.limit = Slots(quotas["concurrency"], self._clock).limit
 
     def enter(self, *what: bytes) -> Verdict:
-        """Let a request in; it takes a slot, which :meth:`leave` gives back.
+        """Admit a request, which takes a slot until :meth:`leave` is called.
 
         During an outage no quota refuses a request.
 

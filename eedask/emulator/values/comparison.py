@@ -1,4 +1,4 @@
-"""Comparing values as Earth Engine does: equality, order and sorting."""
+"""Compares values as Earth Engine does: equality, order and sorting."""
 
 from __future__ import annotations
 

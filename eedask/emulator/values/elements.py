@@ -61,27 +61,33 @@ def with_properties(element: Any, properties: Mapping[str, Any]) -> Any:
 
 
 def keeps_null() -> bool:
-    """Return whether what was looked for in vain becomes a property that is null.
+    """Return whether a property that was not found becomes a property that is null.
 
-    That is the reading ``null_properties``. If not, the element has no such property.
+    That is so if the reading ``null_properties`` is "kept"; otherwise the element does not get it.
     """
     return reading("null_properties") == "kept"
 
 
 def with_found(element: Any, properties: Mapping[str, Any]) -> Any:
-    """Return a copy of an element with properties; what is None is removed, or a null kept."""
+    """Return a copy of an element with properties; those that are None are removed, or null.
+
+    Which of the two it is depends on :func:`keeps_null`.
+    """
     return replace(element, properties=changed(element.properties, properties, keeps_null()))
 
 
 def with_copied(element: Any, properties: Mapping[str, Any]) -> Any:
-    """Return a copy of an element with properties of another; what is None is left, or a null."""
+    """Return a copy of an element with properties of another one.
+
+    Those that are None stay as the element has them, or become null: see :func:`keeps_null`.
+    """
     keep = keeps_null()
     there = {k: v for k, v in properties.items() if keep or v is not None}
     return replace(element, properties=changed(element.properties, there, keep))
 
 
 def in_some_order(elements: Iterator[Any]) -> Iterator[Any]:
-    """Yield elements in their order, or by the reading ``feature_order`` mixed in blocks."""
+    """Yield elements in their order; in blocks, mixed, if the reading `feature_order` is "any"."""
     if reading("feature_order") == "as_sent":
         yield from elements
         return

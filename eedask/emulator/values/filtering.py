@@ -11,7 +11,7 @@ from eedask.emulator.values.value_types import EVERYTHING, Query
 
 @dataclass(frozen=True)
 class Filter:
-    """An ``ee.Filter``.
+    """What an ``ee.Filter`` tests.
 
     Attributes
     ----------

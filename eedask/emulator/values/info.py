@@ -1,4 +1,4 @@
-"""The JSON of values: as getInfo answers it, and of features as exported tables have them."""
+"""Converts values to JSON: as getInfo answers it, and features as exported tables have them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _EXACT = 2.0**53  # up to here a double can hold every integer
 def to_info(value: Any) -> Any:
     """Return a value as the JSON values that getInfo answers.
 
-    Floats without a fraction become integers, and those that JSON cannot express the strings
-    ``NaN``, ``Infinity`` and ``-Infinity``.
+    Floats without a fraction become integers. Those that JSON cannot express become the strings
+    ``NaN``, ``Infinity`` and ``-Infinity``. (Readings: ``whole_numbers``, ``non_finite``.)
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _feature(feature: Feature) -> dict[str, Any]:
 
 
 def _as_read(feature: dict[str, Any]) -> dict[str, Any]:
-    """Return a feature's JSON by the readings ``feature_members`` and ``extra_properties``."""
+    """Return a feature's JSON as the readings ``feature_members`` and ``extra_properties`` say."""
     if reading("extra_properties") == "some":
         feature = {**_UNASKED, **feature}
         feature["properties"] = {**_UNASKED_PROPERTIES, **feature["properties"]}

@@ -1,7 +1,8 @@
-"""Regular expressions of users: RE2's, as Earth Engine's, whose time grows with the text's length.
+"""Regular expressions of users, matched by the library RE2, whose syntax Earth Engine has.
 
-Python's own go back and try again, which may take longer than anybody waits for a text of thirty
-characters. The syntax is at https://github.com/google/re2/wiki/Syntax.
+RE2 takes a time in proportion to the length of the text. Python's own module may take hours even
+for a text of thirty characters, as it backtracks. The syntax is at
+https://github.com/google/re2/wiki/Syntax.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _REFERENCE = re.compile(r"\$(\d+|&)")
 
 
 class Pattern:
-    """A compiled regular expression. What it does is counted for the current request.
+    """A compiled regular expression. Its work is charged to the current request.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The truth value of conditions that are not booleans."""
+"""Decides whether a condition that is not a boolean is true."""
 
 from __future__ import annotations
 

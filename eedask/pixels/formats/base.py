@@ -1,4 +1,4 @@
-"""What a format of image files can do: the one interface of all formats."""
+"""The interface of all formats of image files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ImageFormat(ABC):
         A package that is not installed with eedask, without which files of this format can be
         neither written nor opened. What Earth Engine sends can be checked without it.
     has_one_type : bool
-        Whether all bands of a file have one type; by which masks are asked for, see
+        Whether all bands of a file have one type. It decides how masks are asked for; see
         :mod:`~eedask.pixels.formats.masking`.
     """
 
@@ -85,44 +85,44 @@ class ImageFormat(ABC):
 
     @abstractmethod
     def shape_of(self, data: bytes) -> tuple[int, int]:
-        """Return a file's (rows, columns) by its head.
+        """Return a file's (rows, columns), read from its header.
 
-        It raises whatever PIL or NumPy raise for a file that is damaged, as far as that shows
-        without unpacking the pixels.
+        For a damaged file it raises whatever Pillow or NumPy raise, as far as the damage shows
+        without decompressing the pixels.
         """
 
     @abstractmethod
     def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
-        """Return the bands of a file by its head: NumPy's names of their types, by their names.
+        """Return the names of a file's bands with NumPy's names of their types, from its header.
 
-        They are the bands that are read from what :meth:`open` returns, in their order. What only
-        says where others are masked, as alpha does, is none.
+        They are the bands of what :meth:`open` returns, in their order. Channels that only say
+        where the others are masked, such as alpha, do not count.
 
         Parameters
         ----------
         data : bytes
         named : sequence of str
-            What the bands were asked for as, for files that do not name them; empty if that is not
-            known.
+            The names by which the bands were asked for, for files that do not hold names; empty if
+            they are not known.
         """
 
     @abstractmethod
     def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
-        """Return in what a file is not what was asked for, in words; None if in nothing.
+        """Return in words how a file differs from what was asked for; None if it does not.
 
-        It raises any error where the pixels turn out not to be whole.
+        If pixels are missing or damaged, it may raise any error.
 
         Parameters
         ----------
         data : bytes
         bands : sequence of str
-            Those that were asked for; empty if that is not known.
+            The bands that were asked for; empty if they are not known.
         """
 
     @property
     @abstractmethod
     def on_grid(self) -> JoinableFormat:
-        """The format in which Earth Engine is asked for pixels whose grid is known beforehand."""
+        """The format in which Earth Engine is asked for pixels if their grid is known before."""
 
     def sent_as(self, *, has_grid: bool) -> ImageFormat:
         """Return the format in which Earth Engine is asked for the pixels of a file.
@@ -130,42 +130,46 @@ class ImageFormat(ABC):
         Parameters
         ----------
         has_grid : bool
-            Whether their grid is known beforehand. If not, a format that states it is asked for
-            as it is.
+            Whether the pixels' grid is known before. If not, Earth Engine is asked for this format
+            itself, as its file may state the grid.
         """
         return self.on_grid if has_grid else self
 
     @abstractmethod
     def open(self, data: bytes, masking: Masking | None = None) -> Any:
-        """Return a file as what users of the format work with: an array, a picture, a dataset.
+        """Return a file as users of the format work with it: an array, a picture or a dataset.
 
-        ``masking`` is what it was settled with; the default of its types when not given.
+        Parameters
+        ----------
+        data : bytes
+        masking : Masking, optional
+            What :meth:`settle` was given when the file was made; the default when not given.
         """
 
     @abstractmethod
     def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
-        """Return a file's values, shape (bands, rows, columns); 0 where the file masks them."""
+        """Return a file's values, shape (bands, rows, columns), with 0 where they are masked."""
 
     def bands_in(self, data: bytes) -> int | None:
-        """Return how many bands a checked file has; None of pictures, where it may vary."""
+        """Return how many bands a checked file has; None for pictures, where it may vary."""
         return None
 
     def mask_names(self, bands: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of what is asked for beside named bands, to tell where they are masked.
+        """Return the names of the further bands that are asked for, which hold the masks of bands.
 
-        Pictures are asked for as they are.
+        It is empty for pictures, which are asked for without such bands.
         """
         if self.is_visual:
             return ()
         return mask_names(bands, 1 if self.has_one_type else PACKED)
 
     def unpack(self, data: bytes, count: int) -> MaskedBands:
-        """Return what an answer says, of a format of data.
+        """Return the bands and masks of an answer. Only formats of data have this method.
 
         Parameters
         ----------
         data : bytes
-            With ``count`` bands, and then what tells where they are masked.
+            An answer with ``count`` bands, followed by the bands that hold their masks.
         count : int
         """
         raise NotImplementedError(f"masks of {self.name} files are not asked for")
@@ -178,18 +182,19 @@ class ImageFormat(ABC):
         count: int,
         grid: PixelGrid | None,
     ) -> bytes:
-        """Return the file to keep, of an answer with bands and masks; see :class:`Masking`.
+        """Return the file to write, made from an answer with bands and masks.
 
-        Pictures are kept as they are: they have alpha, or no mask at all.
+        How the file says what is masked, :class:`Masking` states. Pictures are returned unchanged:
+        they have alpha, or no mask at all.
 
         Parameters
         ----------
         data : bytes
         sent_as : ImageFormat
-            The format of the answer, which unpacks it.
+            The format of the answer.
         masking : Masking
         count : int
-            How many bands there are, without those of masks.
+            How many bands there are, without those that hold masks.
         grid : PixelGrid, optional
             Where the pixels lie, if that is known.
 
@@ -202,11 +207,11 @@ class ImageFormat(ABC):
         return data
 
     def as_picture(self, data: bytes, masking: Masking | None = None) -> Image.Image:
-        """Return a file as an RGB or RGBA picture for people; see :func:`stretched` for data."""
+        """Return a file as an RGB or RGBA picture to look at; see :func:`stretched` for data."""
         return stretched(self.as_array(data, masking))
 
     def grid_of(self, data: bytes) -> PixelGrid | None:
-        """Return where a file says that its pixels lie; None if it does not say."""
+        """Return the grid that a file states for its pixels; None if it states none."""
         return None
 
     def check(
@@ -215,19 +220,19 @@ class ImageFormat(ABC):
         shape: tuple[int, int] | None,
         bands: Sequence[str] = (),
     ) -> None:
-        """Raise TransientError unless ``data`` is one whole image, and the one asked for.
+        """Raise TransientError unless ``data`` is a complete image, and the one asked for.
 
         Parameters
         ----------
         data : bytes
         shape : (int, int), optional
-            The rows and columns that it must have; None if any will do.
+            The rows and columns that it must have; None to accept any.
         bands : sequence of str
-            The bands that it must have; any if empty.
+            The bands that it must have; empty to accept any.
         """
         with self.reading(data):
             found = self.shape_of(data)
-        # First, so that no memory is taken for a size that nobody asked for.
+        # Before the pixels are read, so that an unexpected size takes no memory.
         if shape is not None and found != shape:
             raise TransientError(f"the image has {found} (rows, columns); {shape} was asked for")
         with self.reading(data):
@@ -236,13 +241,13 @@ class ImageFormat(ABC):
             raise TransientError(f"the image is not what was asked for: {different}")
 
     def check_values(self, data: bytes) -> None:
-        """Raise TransientError unless the values can be read of a file that is checked."""
+        """Raise TransientError unless all values of a checked file can be read."""
         with self.reading(data):
             self.as_array(data)
 
     @contextlib.contextmanager
     def reading(self, data: bytes) -> Iterator[None]:
-        """Raise TransientError where a file cannot be read, whatever its reader raises.
+        """Raise TransientError for any error that reading a file raises in the ``with`` block.
 
         Readers of files raise errors of many kinds for bytes that they do not expect.
         """
@@ -257,7 +262,7 @@ class ImageFormat(ABC):
             ) from error
 
     def check_side(self, shape: tuple[int, int]) -> None:
-        """Raise SizeError if a file of this format cannot have so many (rows, columns)."""
+        """Raise SizeError if a file of this format cannot be as large as ``shape``."""
         if self.max_side is not None and max(shape) > self.max_side:
             raise SizeError(
                 f"shape {shape} has a side of {max(shape)} pixels; a {self.rest_name} holds"
@@ -284,7 +289,7 @@ class ImageFormat(ABC):
             raise PermanentError(self.cannot_write(missing))
 
     def cannot_write(self, missing: str) -> str:
-        """Return, for the user, what to do where a package is missing that writes files."""
+        """Return the error message for a missing package that is needed to write files."""
         return (
             f"{self.name} files are written with {missing}, which is not installed: pip install"
             f" {missing} where the workers run, or ask for format='npy'"
@@ -292,7 +297,7 @@ class ImageFormat(ABC):
 
 
 class JoinableFormat(ImageFormat):
-    """A format whose files can be joined, where a chip is too large for one request."""
+    """A format whose files can be joined from tiles, if a chip is too large for one request."""
 
     @property
     def on_grid(self) -> JoinableFormat:
@@ -301,10 +306,10 @@ class JoinableFormat(ImageFormat):
 
     @abstractmethod
     def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
-        """Return a new joiner for a chip; :meth:`join` has made sure that there can be one."""
+        """Return a new joiner for a chip; :meth:`join` has checked the chip's shape."""
 
     def join(self, grid: PixelGrid, most: int) -> Joiner:
-        """Return what puts the tiles of one chip together.
+        """Return a joiner, which puts the tiles of one chip together.
 
         Parameters
         ----------
@@ -335,7 +340,7 @@ def check_memory(shape: tuple[int, int], pixel_bytes: int, most: int) -> None:
 
 
 def check_same(what: str, found: Any, first: Any) -> None:
-    """Raise PermanentError unless a tile has what the first tile of its chip has."""
+    """Raise PermanentError unless a tile equals the first tile of its chip in some respect."""
     if found != first:
         raise PermanentError(f"the tiles of one image differ in their {what}: {first}, {found}")
 

@@ -1,4 +1,4 @@
-"""What the tags of a GeoTIFF say of its pixels, read without GDAL.
+"""Reads from a GeoTIFF's tags what its pixels are, without GDAL.
 
 Tags of TIFF: https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf.
 """
@@ -19,7 +19,7 @@ _SAMPLES, _ROWS_PER_STRIP, _PLANES = 277, 278, 284
 # Where the pixels stand in the file, and how many bytes they have there, in strips or in tiles.
 _STRIPS, _TILES = (273, 279), (324, 325)
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
-# What bits mean, by number, as NumPy's letters.
+# The tag that says what the bits of a value mean, and its values with NumPy's letters for them.
 _SAMPLE_FORMAT, _KINDS = 339, {1: "u", 2: "i", 3: "f"}
 # XML of GDAL's own: https://gdal.org/en/stable/drivers/raster/gtiff.html#metadata
 _GDAL_METADATA = 42112
@@ -33,7 +33,7 @@ def tags_of(data: bytes) -> Tags:
     Raises
     ------
     ValueError, KeyError, …
-        If the directory, or the pixels that it points to, are not there as a whole.
+        If the directory, or the pixels that it points to, are cut off.
     """
     directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
     order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
@@ -65,7 +65,10 @@ def dtype_in(tags: Tags) -> str:
 
 
 def names_in(tags: Tags) -> tuple[str, ...]:
-    """Return the bands' names, which GDAL writes as their descriptions; empty if one has none."""
+    """Return the bands' names, which GDAL keeps as descriptions.
+
+    Empty unless every band has one, and all are different.
+    """
     # GDAL writes UTF-8; Pillow reads text of tags as Latin-1.
     found = _descriptions(tags.get(_GDAL_METADATA, "").encode("latin-1"))
     names = [found.get(number, "") for number in range(samples_in(tags))]
@@ -74,7 +77,10 @@ def names_in(tags: Tags) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=64)
 def _descriptions(metadata: bytes) -> dict[int, str]:
-    """Return the description of each band by its number, from 0; most chips of a run share it."""
+    """Return the description of each band by its number, from 0.
+
+    Most chips of a run have equal metadata, so results are cached.
+    """
     items = ElementTree.fromstring(metadata).iter("Item") if metadata else ()
     return {
         int(item.get("sample", -1)): (item.text or "").strip()

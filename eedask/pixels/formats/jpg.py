@@ -1,7 +1,8 @@
-"""JPEG: pictures with some loss.
+"""JPEG: pictures with lossy compression.
 
-Something is lost whenever a JPEG is written. A chip that is joined of tiles is decoded and written
-once more than one of a single request, at a quality that hides it.
+Some detail is lost each time a JPEG is written. A chip that is joined from tiles is decoded and
+written once more than a chip from one request; it is written at a quality at which this is not
+visible.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Jpg(PictureFormat):
     options: ClassVar[dict[str, Any]] = {"quality": 95, "subsampling": 0}
 
     def shape_of(self, data: bytes) -> tuple[int, int]:
-        """Read the head; a JPEG has no sign that it is whole but that it can be decoded."""
+        """Read the header. Only decoding shows whether all of a JPEG is there."""
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             return image.height, image.width
 

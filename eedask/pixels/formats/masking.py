@@ -1,14 +1,16 @@
 """What data files hold where the image is masked.
 
-What Earth Engine writes there by itself is not documented. So masks are asked for with the bands,
-in the same request, as bands that follow them. No question about types has to be asked.
+What Earth Engine writes into masked pixels is not documented. Therefore masks are asked for in the
+same request, as further bands that follow the image's own bands. The types of the bands do not have
+to be known for that.
 
-- In a format whose bands may differ in type (NPY), they are bands of bytes. Where the bands are
-  named, a byte holds the masks of eight of them, a bit each; where they are not, nobody knows how
-  many there are, and each has a byte of its own. Earth Engine counts two bytes a pixel for each.
-- In a format with one type for all bands (GeoTIFF), each band comes twice: filled with 0 where it
-  is masked, and filled with 1. Both have the type of the band, so that nothing is refused or
-  changed for the sake of the masks. Where the two differ, the band is masked.
+- In a format whose bands may differ in type (NPY), the further bands are bytes. If the user names
+  the bands, each byte holds the masks of eight bands, one bit for each. If not, it is not known how
+  many bands there are, and each band has a byte of its own. Earth Engine counts two bytes a pixel
+  for each further band.
+- In a format with one type for all bands (GeoTIFF), each band is asked for twice: with 0 in its
+  masked pixels, and with 1. The band is masked where the two differ. Both have the band's type, so
+  the masks do not make Earth Engine refuse the types or convert them.
 """
 
 from __future__ import annotations
@@ -24,20 +26,20 @@ from numpy.typing import NDArray
 from eedask.errors import PermanentError
 
 MASK = "mask"
-# Bands whose masks a band of bytes holds, if it is known which they are.
+# How many bands' masks one band of bytes holds, if the bands are named.
 PACKED = 8
 
 
 def mask_names(bands: Sequence[str], each: int = PACKED) -> tuple[str, ...]:
-    """Return the names under which the masks of named bands are asked for, none of them a band's.
+    """Return the names of the bands of masks. None of them is the name of one of ``bands``.
 
     Parameters
     ----------
     bands : sequence of str
-        Those that the user names. If there are none, the image's bands are not known, and there
-        are no names of masks either.
+        The bands that the user names. If it is empty, the image's bands are not known, and the
+        result is empty too.
     each : int
-        Of how many bands one band holds the masks.
+        How many bands' masks one band of masks holds.
     """
     stem = "mask_bits" if each > 1 else "filled"
     while any(band.startswith(stem) for band in bands):
@@ -51,7 +53,7 @@ def valid_in(masks: NDArray[Any], count: int) -> NDArray[np.bool_]:
     Parameters
     ----------
     masks : ndarray, shape (bands of masks, rows, columns)
-        As they came: one for each band, or a bit for each, the lowest bit first.
+        As Earth Engine sent them: a value for each band, or a bit for each, the lowest bit first.
     count : int
         How many bands there are.
     """
@@ -62,9 +64,10 @@ def valid_in(masks: NDArray[Any], count: int) -> NDArray[np.bool_]:
 
 
 def equal_in(ones: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where bands and the same bands, with masked pixels filled otherwise, are equal.
+    """Return where two arrays are equal that differ in what fills masked pixels.
 
-    Both have shape (bands, rows, columns). A NaN in both is one that the image has.
+    Both have shape (bands, rows, columns). NaN in both arrays counts as equal: it is a value of the
+    image.
     """
     equal = ones == others
     if ones.dtype.kind == "f":
@@ -74,12 +77,12 @@ def equal_in(ones: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class MaskedBands:
-    """What an answer of data says.
+    """The bands of an answer in a format of data, and where they are masked.
 
     Attributes
     ----------
     names : tuple of str
-        Of the bands.
+        Names of the bands.
     values : tuple of ndarray, shape (rows, columns)
         Of each band, in its own type. They may be views of the answer that cannot be written to.
     valid : ndarray of bool, shape (bands, rows, columns)
@@ -91,9 +94,12 @@ class MaskedBands:
     valid: NDArray[np.bool_]
 
     def check_free(self, name: str) -> None:
-        """Raise PermanentError if a band has the name of what a file adds to the bands."""
+        """Raise PermanentError if a band has a name that the file needs for its mask."""
         if name in self.names:
-            raise PermanentError(f"the image has a band {name!r}, as the file has: rename the band")
+            raise PermanentError(
+                f"the image has a band {name!r}, and the file needs this name for its mask: rename"
+                " the band, with image.rename"
+            )
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,12 @@ class Masking:
     Attributes
     ----------
     nodata : int or float, optional
-        The value that they hold there, as the user states it. When None it goes by the type: NaN
-        for floats, the least value of signed types of 16 bits and more. All values of the others
-        may be real: files of those carry a mask.
+        The value of masked pixels that the user states. When None, it depends on the type: NaN for
+        floats; the least value for signed types of 16 bits and more. In other types all values may
+        be real ones, so files of those carry a mask instead.
     as_band : bool
-        Whether there is a band ``mask`` instead: 1 where all bands are valid, else 0. Values are
-        0 where masked.
+        Whether files have a band ``mask`` instead: 1 where all bands are valid, else 0. Values are
+        0 where they are masked.
     """
 
     nodata: int | float | None = None
@@ -128,7 +134,7 @@ class Masking:
         return cls(int(stated) if whole else float(stated), terms.get(MASK) == "band")
 
     def value_for(self, dtype: np.dtype[Any]) -> int | float | None:
-        """Return what a masked pixel of a type holds; None where the file says it otherwise.
+        """Return what a masked pixel of a type holds; None if a mask says what is masked.
 
         Raises
         ------
@@ -153,14 +159,14 @@ class Masking:
     def filled(
         self, values: NDArray[Any], valid: NDArray[np.bool_], dtype: np.dtype[Any], band: str
     ) -> NDArray[Any]:
-        """Return a band in a type, with what masked pixels are to hold in it.
+        """Return a band converted to a type, with its masked pixels filled.
 
-        They hold 0 if the file says otherwise that they are masked.
+        They hold the value of :meth:`value_for`, or 0 if that is None.
 
         Raises
         ------
         PermanentError
-            If a pixel that is not masked has the value that by default means masked; or the type
+            If a pixel that is not masked equals the default value for masked pixels, or the type
             cannot hold the value that the user states.
         """
         nodata = self.value_for(dtype)
@@ -174,7 +180,7 @@ class Masking:
         return kept
 
     def masked(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return where values are masked, as far as the values themselves say it."""
+        """Return where values equal the value of masked pixels; nowhere, if there is none."""
         nodata = self.value_for(values.dtype)
         if nodata is None:
             return np.zeros(values.shape, bool)
@@ -182,7 +188,7 @@ class Masking:
 
 
 def holds(dtype: np.dtype[Any], value: int | float) -> bool:
-    """Whether a type of numbers has exactly this value."""
+    """Return whether a numeric type can represent this value exactly."""
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
             return value != value or float(dtype.type(value)) == value

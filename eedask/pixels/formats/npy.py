@@ -35,7 +35,7 @@ class Npy(JoinableFormat):
     is_visual = False
 
     def shape_of(self, data: bytes) -> tuple[int, int]:
-        """Read the header, and see that as many values follow as it says; they are not read."""
+        """Read the header, and check that as many bytes of values follow as it says."""
         # Bytes 8 and 9 hold the length of the header that follows them:
         # https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
         length = 10 + int.from_bytes(data[8:10], "little")
@@ -69,7 +69,7 @@ class Npy(JoinableFormat):
         return len(_header(data[:length])[1].names or ())
 
     def unpack(self, data: bytes, count: int) -> MaskedBands:
-        """Return views of the first fields; the others are their masks."""
+        """Return the first ``count`` fields as views, and the masks that the other fields hold."""
         answer = _loaded(data)
         names = answer.dtype.names or ()
         masks = np.stack([answer[mask] for mask in names[count:]])
@@ -132,7 +132,7 @@ def _carries_masks(dtype: np.dtype[Any]) -> bool:
 
 
 def _kept(bands: MaskedBands, masking: Masking) -> np.dtype[Any]:
-    """Return the type of a file with some bands."""
+    """Return the dtype of the file: a field for each band, and one for the mask if needed."""
     fields: list[Any] = [(n, v.dtype) for n, v in zip(bands.names, bands.values, strict=True)]
     carried = any(masking.value_for(values.dtype) is None for values in bands.values)
     if carried:
@@ -153,7 +153,7 @@ def _head(dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
 
 @functools.lru_cache(maxsize=64)
 def _fields(header: bytes) -> tuple[tuple[str, str], ...]:
-    """Return the name, and that of the type, of each field with one value a pixel."""
+    """Return the name and the type's name of each field that has one value for a pixel."""
     file = io.BytesIO(header)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -166,7 +166,7 @@ def _fields(header: bytes) -> tuple[tuple[str, str], ...]:
 
 @functools.lru_cache(maxsize=64)
 def _header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
-    """Return shape and dtype. They are slow to read, and most chips of a run share them."""
+    """Return shape and dtype. Reading them is slow, and most chips of a run have equal headers."""
     file = io.BytesIO(header)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("a version of the format that Earth Engine does not write")
@@ -179,7 +179,7 @@ def _header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
 
 
 class _Joiner:
-    """The array is a view of the file that is being made, so that the chip is held only once."""
+    """Writes tiles into an array that is a view of the file in memory, so nothing is copied."""
 
     def __init__(self, grid: PixelGrid, most: int) -> None:
         self._shape = grid.shape

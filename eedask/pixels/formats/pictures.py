@@ -1,4 +1,4 @@
-"""What PNG and JPEG have in common: they are pictures, which Pillow opens and joins."""
+"""The base class of PNG and JPEG, which are read, joined and written with Pillow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PictureFormat(JoinableFormat):
     Attributes
     ----------
     options : dict
-        With which Pillow writes a chip that was joined.
+        Options with which Pillow writes a chip that was joined from tiles.
     """
 
     is_visual = True
@@ -36,25 +36,25 @@ class PictureFormat(JoinableFormat):
 
     @abstractmethod
     def unread(self, data: bytes) -> ImageFile.ImageFile:
-        """Return Pillow's image of a file, before its pixels are read.
+        """Return Pillow's image of a file, whose pixels are not read yet.
 
-        By the class of the one format and not by ``Image.open``, which takes what has more than
-        179 million pixels for an attack. Chips are the user's own, and may be larger once joined.
+        It is made by the class of the format, not by ``Image.open``, which refuses files of more
+        than 179 million pixels as an attack. A chip that is joined from tiles may be larger.
         """
 
     def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
-        """Return the colours, named as the bands that were asked for if they are as many."""
+        """Return the colours, named like the bands that were asked for if there are as many."""
         mode = self.unread(data).mode
         colours = GREY if mode in _GREYS else COLOURS
         names = named if len(named) == len(colours) else colours
         return dict.fromkeys(names, "uint8")
 
     def check_pixels(self, data: bytes) -> None:
-        """Raise any error unless all pixels are there, as only unpacking them shows."""
+        """Raise an error, of whatever class, unless all pixels can be decompressed."""
         self.open(data)
 
     def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
-        """Unpack the pixels, and compare the kind of picture."""
+        """Decompress the pixels; check that they are 8-bit, and coloured if three bands are."""
         self.check_pixels(data)
         mode = self.unread(data).mode
         if mode not in (*_PILLOW_BYTES, "P"):
@@ -84,9 +84,9 @@ class PictureFormat(JoinableFormat):
 
 
 class _Joiner:
-    """If any tile has colour or alpha, the whole picture has.
+    """Pastes tiles into one picture, which has colour or alpha if any of the tiles has.
 
-    Tiles of one chip may differ in that: Earth Engine leaves the alpha out of a PNG that has no
+    Tiles of one chip may differ in that, as Earth Engine leaves the alpha out of a PNG that has no
     masked pixels.
     """
 

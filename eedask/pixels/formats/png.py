@@ -1,4 +1,4 @@
-"""PNG: pictures without loss, with alpha where pixels are masked."""
+"""PNG: pictures without loss, whose alpha channel says which pixels are masked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from PIL import Image, PngImagePlugin
 
 from eedask.pixels.formats.pictures import PictureFormat
 
-# Samples of a pixel, by the colour type of the head; https://www.w3.org/TR/png-3/.
+# Samples of a pixel, by the colour type in the header (https://www.w3.org/TR/png-3/), and the
+# highest number of a filter.
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _LAST_FILTER = 4
 
@@ -23,7 +24,7 @@ class Png(PictureFormat):
     suffix = "png"
 
     def shape_of(self, data: bytes) -> tuple[int, int]:
-        """Read every chunk's checksum, without unpacking the pixels."""
+        """Read the header, and check every chunk's checksum; pixels are not decompressed."""
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             columns, rows = image.size
             image.verify()
@@ -32,9 +33,9 @@ class Png(PictureFormat):
         return rows, columns
 
     def check_pixels(self, data: bytes) -> None:
-        """Unpack the rows, and see that all are there: Pillow takes those that are not for black.
+        """Decompress the rows, and raise ValueError unless all are there.
 
-        Rows that are interlaced are only decoded.
+        Pillow would read missing rows as black. Interlaced files are only decoded with Pillow.
         """
         width, height, depth, color, interlaced = struct.unpack(">IIBBxxB", data[16:29])
         if interlaced:
@@ -46,7 +47,7 @@ class Png(PictureFormat):
         if len(rows) != height * length or not unpacking.eof:
             raise ValueError(f"{len(rows)} bytes of pixels, not {height} x {length}")
         if max(rows[::length]) > _LAST_FILTER:
-            raise ValueError("rows are filtered in a way that there is not")
+            raise ValueError("a row has a filter that PNG does not define")
 
     def unread(self, data: bytes) -> PngImagePlugin.PngImageFile:
         """Return Pillow's image of a PNG."""
@@ -54,7 +55,7 @@ class Png(PictureFormat):
 
 
 def _packed(data: bytes) -> bytes:
-    """Return the packed pixels, which may be in several chunks."""
+    """Return the compressed pixels of all IDAT chunks."""
     parts, start = [], 8
     while start + 12 <= len(data):
         (length,) = struct.unpack(">I", data[start : start + 4])

@@ -1,4 +1,4 @@
-"""Data of any range as a picture for people."""
+"""Makes a picture to look at from data of any range."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""GeoTIFF: written, read and opened with rasterio; what Earth Engine sends is checked without it.
+"""GeoTIFF: files are written and opened with rasterio; Earth Engine's are checked without it.
 
-All bands of a GeoTIFF have one type, and Earth Engine may refuse bands of several types or change
-them to one: its exports refuse them ("Exported bands must have compatible data types"). So pixels
-whose grid is known are asked for as NPY, and written here.
+All bands of a GeoTIFF have one type. Earth Engine may refuse bands of several types, as its exports
+do ("Exported bands must have compatible data types"), or convert them to one. Therefore, if the
+pixels' grid is known, Earth Engine is asked for NPY, and the GeoTIFF is written here.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _BLOCK = {"tiled": True, "blockxsize": 256, "blockysize": 256}
 #     LZW             7.2 ms, 187 kB   13.9 ms, 846 kB
 #     zstd 1          4.2 ms, 166 kB    4.9 ms, 693 kB    (many readers do not have it)
 #
-# Bands are written one after the other, and so
-# not interleaved. Three bands of bytes are no picture unless somebody says so.
+# Bands are written one after the other, so they are not interleaved. MINISBLACK keeps GDAL from
+# declaring three bands of bytes to be an RGB picture.
 _PROFILE = {
     "driver": "GTiff",
     "compress": "deflate",
@@ -72,7 +72,7 @@ class Tif(ImageFormat):
         return Npy()
 
     def shape_of(self, data: bytes) -> tuple[int, int]:
-        """Read the directory of the file, and see that what it points to is there."""
+        """Read the directory of the file, and check that the pixels it points to are there."""
         return shape_in(tags_of(data))
 
     def bands_of(self, data: bytes, named: Sequence[str] = ()) -> dict[str, str]:
@@ -107,7 +107,7 @@ class Tif(ImageFormat):
         return samples_in(tags_of(data))
 
     def unpack(self, data: bytes, count: int) -> MaskedBands:
-        """Return the first bands; the others are the same bands, with masked pixels filled."""
+        """Return the first ``count`` bands; they are masked where the other bands differ."""
         with self.open(data) as source:
             everything, names = source.read(), source.descriptions
         values = everything[:count]
@@ -147,7 +147,7 @@ class Tif(ImageFormat):
         self.check_opens()
         import rasterio
 
-        # Of other formats that GDAL knows, some are files that name other files, or addresses.
+        # Only this driver: files of some other formats make GDAL open further files or addresses.
         return rasterio.open(io.BytesIO(data), driver="GTiff")
 
     def as_array(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
@@ -168,7 +168,7 @@ def _written(bands: MaskedBands, masking: Masking, grid: PixelGrid) -> bytes:
     # Without the option, GDAL writes the mask to a second file.
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as file:
         with file.open(**profile) as target:
-            # Before the pixels: what a band means cannot be changed in a file that has begun.
+            # Before the pixels, as descriptions cannot be changed once pixels are written.
             target.descriptions = names
             for number, name in enumerate(bands.names):
                 values, valid = bands.values[number], bands.valid[number]
@@ -183,7 +183,7 @@ def _written(bands: MaskedBands, masking: Masking, grid: PixelGrid) -> bytes:
 def _profile(
     grid: PixelGrid, dtype: np.dtype[Any], count: int, nodata: float | None
 ) -> dict[str, Any]:
-    """Return what rasterio is to make of a file with some bands."""
+    """Return rasterio's profile of a file on a grid."""
     from rasterio import Affine
 
     rows, columns = grid.shape
@@ -202,5 +202,5 @@ def _profile(
 
 @functools.lru_cache(maxsize=256)
 def _crs(name: str) -> str:
-    """Return a crs as GDAL reads it, which does not know all names that Earth Engine has."""
+    """Return a crs in a form that GDAL reads; it does not know all of Earth Engine's names."""
     return name if name.startswith("EPSG:") else str(as_pyproj(name).to_wkt())

@@ -1,6 +1,6 @@
-"""The report of a run: one HTML page that holds all that it shows.
+"""The report of a run: one HTML page that needs no other file.
 
 In go the plan, the manifest, the values of a table and pictures of chips.
-Out come a page, its figures and maps as SVG, and short HTML for notebooks.
-:mod:`eedask.results.result` imports it, and plans for their look in notebooks.
+Out come the page, figures and maps as SVG, and the short HTML that notebooks show.
+:mod:`eedask.results.shown` imports it; plans and estimates use its HTML for notebooks.
 """

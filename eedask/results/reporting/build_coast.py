@@ -3,9 +3,10 @@ r"""Make ``coast.npz``, the coast line of the report's maps, from outlines of la
     python -m eedask.results.reporting.build_coast \
         eedask/emulator/catalog/data/outlines.json.gz
 
-That file of the repository has the land masses of Natural Earth 4.1 at 1:50 million (public domain)
-as a topology: arcs of whole numbers, each the step from the point before it, and polygons of arcs.
-Here they are simplified, and islands too small to be seen on a page are left out.
+This file of the repository has the land masses of Natural Earth 4.1 at 1:50 million (public domain)
+as a topology: arcs of points in whole numbers, where each point is given as the difference from the
+one before it, and polygons made of arcs. They are simplified here, and islands that are too small
+to be seen on the page are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 
 from eedask.results.reporting.coast import FILE, STEPS
 
-# Degrees: how far a line may lie beside the coast, and the extent of the smallest island kept.
+# In degrees: how far a simplified line may lie from the coast, and the extent of the smallest
+# island that is kept.
 _TOLERANCE, _SMALLEST = 0.08, 0.3
 
 

@@ -1,4 +1,4 @@
-"""Which chips are shown, where not all can be: some of each group, spread evenly."""
+"""Chooses which chips are shown if there are too many: some of each group, spread evenly."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pandas as pd
 
 
 class Group(NamedTuple):
-    """Items that belong together on a sheet.
+    """A group of items on a contact sheet or in the report.
 
     Attributes
     ----------
     name : str, optional
-        The values that they share in the columns; None where there is no column.
+        The values that the items have in the columns of ``folder_by``; None without ``folder_by``.
     rows : GeoDataFrame
-        Those that are shown, in their order in the manifest.
+        The items that are shown, in their order in the manifest.
     total : int
-        How many there are.
+        How many items the group has in all.
     """
 
     name: str | None
@@ -36,10 +36,11 @@ def chosen(done: gpd.GeoDataFrame, columns: Sequence[str], most: int) -> list[Gr
     done : GeoDataFrame
         Rows of the manifest that have chips.
     columns : sequence of str
-        Whose values make the groups; without any, all are one group.
+        The columns whose values make the groups; if empty, all items are one group.
     most : int
-        How many are shown in all. Each group gets as many as every other, and what small ones
-        leave goes to the others; of more groups than that, the first ones get one each.
+        How many items are shown in all. All groups get the same number; what a small group cannot
+        use goes to the others. If there are more groups than ``most``, the first ones get one item
+        each.
     """
     if not columns:
         return [Group(None, _spread(done, most), len(done))]

@@ -1,4 +1,4 @@
-"""The columns of a table, each with its figures and a picture of its values."""
+"""The section of the report about a table's columns: numbers and a figure for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eedask.results.reporting.figures import frequent, histogram, series_lines
 from eedask.results.reporting.markup import card, cards, number, plural, section
 
 _MOST = 36
-# Bars of more values than these would each say next to nothing.
+# The most different values of which bars are drawn: with more, each bar would be tiny.
 _MOST_VALUES = 30
 
 
@@ -24,7 +24,7 @@ def columns(values: pd.DataFrame, is_series: bool) -> str:
     values : DataFrame
         See :func:`eedask.results.values.all_values`.
     is_series : bool
-        Whether it is the long table of a time series, whose numbers are drawn against time, too.
+        Whether it is the table of a time series, whose numbers are also drawn against time.
     """
     names = list(values.columns)
     more = len(names) - _MOST

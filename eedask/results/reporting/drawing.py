@@ -17,7 +17,8 @@ from eedask.errors import InputError
 from eedask.results.reporting.item_map import Dots, item_map, places_of, state_dots
 from eedask.results.reporting.markup import number
 
-# From low to high, and one kind beside another: told apart without red and green, too.
+# Colours of numbers from low to high, and of different values. They differ also for people who
+# cannot tell red from green.
 _SHADES = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151")
 _KINDS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
 _NO_VALUE = "#b0b6c0"
@@ -25,11 +26,12 @@ _NO_VALUE = "#b0b6c0"
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawing as SVG; notebooks show it.
+    """A drawing as SVG, which notebooks show.
 
     Attributes
     ----------
     svg : str
+        The text of the SVG.
     """
 
     svg: str
@@ -50,7 +52,10 @@ def plotted(manifest: gpd.GeoDataFrame, column: str | None, values: pd.DataFrame
         shown = column_of(manifest, column, values)
         drawn = item_map(_value_dots(places_of(manifest), shown), f"map of {column}")
     if not drawn:
-        raise InputError("no item has a place: their geometries are null or empty")
+        raise InputError(
+            "the map would be empty: the geometries of all items are null or empty; fetch them with"
+            " from_features(..., geometry=True)"
+        )
     return Drawing(drawn)
 
 
@@ -92,7 +97,7 @@ def _value_dots(places: NDArray[np.float64], values: pd.Series[Any]) -> list[Dot
 
 
 def _ranges(values: pd.Series[Any]) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Return classes of finite numbers with about as many items each: names, and who is in them."""
+    """Divide finite numbers into classes of about equal size; return each name, and its items."""
     plain = values.to_numpy(dtype=float, na_value=np.nan)
     known = np.isfinite(plain)
     if not known.any():
@@ -108,7 +113,7 @@ def _ranges(values: pd.Series[Any]) -> list[tuple[str, NDArray[np.bool_]]]:
 
 
 def _frequent(values: pd.Series[Any]) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Return the most frequent values, and the others as one, with who has them."""
+    """Return the most frequent values, and all others as one class, each with its items."""
     texts = values.astype(str)
     names = list(texts[values.notna()].value_counts().index)
     most = len(_KINDS) if len(names) <= len(_KINDS) else len(_KINDS) - 1

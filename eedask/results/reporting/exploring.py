@@ -31,13 +31,16 @@ def explored(
         shown[column] = column_of(manifest, column, values)
     shown = shown[np.isfinite(places_of(shown)).all(axis=1)].reset_index(names="id")
     if shown.empty:
-        raise InputError("no item has a place: their geometries are null or empty")
+        raise InputError(
+            "the map would be empty: the geometries of all items are null or empty; fetch them with"
+            " from_features(..., geometry=True)"
+        )
     if any(importlib.util.find_spec(name) is None for name in _PACKAGES):
         raise InputError(
             f"maps to explore need {', '.join(_PACKAGES)}, which are not all installed: pip install"
             ' "eedask[explore]"; .plot() needs none of them'
         )
-    # Texts would be HTML in the map.
+    # Folium takes texts for HTML.
     texts = shown.select_dtypes(["object", "string"]).columns
     shown[texts] = shown[texts].map(text, na_action="ignore")
     return shown.explore(column=column or "status", **options)

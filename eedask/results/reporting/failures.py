@@ -1,4 +1,4 @@
-"""Failures by kind, each with an example and with what helps."""
+"""The section of the report about failures: each kind with an example and with what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ result.failed[["error_kind", "error"]]   # what is left"""
 
 
 def failures(failed: gpd.GeoDataFrame) -> str:
-    """Return what failed, as HTML; empty if nothing did.
+    """Return the section about failures as HTML; empty if nothing failed.
 
     Parameters
     ----------

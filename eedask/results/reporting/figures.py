@@ -1,4 +1,4 @@
-"""Histograms, bars and lines of series, as SVG."""
+"""Draws histograms, bars and lines of time series as SVG."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def histogram(values: pd.Series[Any], name: str) -> str:
     for k, count in enumerate(counts.tolist()):
         if not count:
             continue
-        # What is there is seen, however little it is.
+        # A bar is at least so high that it is seen.
         tall = max(1.5, (floor - _TOP) * count / most)
         told = f"{_at(edges[k], is_time)} to {_at(edges[k + 1], is_time)}: {count:,}"
         bars.append(
@@ -70,7 +70,7 @@ def frequent(values: pd.Series[Any], name: str) -> str:
 
 
 def series_lines(values: pd.DataFrame, column: str) -> str:
-    """Return a column of a series against time: the median of all items, and where most lie.
+    """Draw a column of a time series against time: the median of the items, and their spread.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def series_lines(values: pd.DataFrame, column: str) -> str:
     -------
     str
         SVG: a line for the median, and an area from the 10th to the 90th percentile of the items.
-        Where there are more than 160 times, they are put together to as many spans.
+        If there are more than 160 different times, they are grouped into 160 spans of time.
     """
     lines = _shares_by_time(values[[WHEN, column]].dropna(), column)
     x = _scaled(lines.index.to_numpy(float), _LEFT, _WIDTH - _RIGHT)
@@ -115,7 +115,7 @@ def _shares_by_time(known: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _axis(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the ends of an axis, which are apart also where the values are all but equal."""
+    """Return the ends of an axis. They differ even if all values are equal, or nearly so."""
     low, high = float(values.min()), float(values.max())
     largest = max(abs(low), abs(high))
     if high - low <= max(1e-12 * largest, 1e-290):

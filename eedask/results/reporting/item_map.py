@@ -1,4 +1,4 @@
-"""Maps of items on a plain coast line, as SVG."""
+"""Draws maps of items on a plain coast line, as SVG."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from eedask.results.reporting import svg
 from eedask.results.reporting.coast import coast
 
 _WIDTH, _HEIGHT = 560.0, 300.0
-# Degrees: narrower maps show too little around the items to tell where they are.
+# The width of the narrowest map in degrees: a narrower one would not show where the items are. And
+# the width in degrees up to which a map gets a locator.
 _NARROWEST = 0.05
 _LARGEST_LOCATED = 90.0
 
 
 @dataclass(frozen=True)
 class Dots:
-    """Items that are drawn alike.
+    """Items that are drawn as dots of the same look.
 
     Attributes
     ----------
     label : str
-        For the legend.
+        Their name in the legend.
     colour : str
-        As CSS has it.
+        A colour of CSS.
     places : array of float, shape (n, 2)
         Longitude and latitude in degrees.
     square : bool
-        Whether the dots are squares, which are told from round ones without colours.
+        Whether the dots are squares, which differ from round ones even without colours.
     """
 
     label: str
@@ -47,7 +48,10 @@ class Dots:
 
 @dataclass(frozen=True)
 class View:
-    """The part of the world that a map shows: degrees, longitudes from -180 to 540."""
+    """The part of the world that a map shows, in degrees.
+
+    Longitudes lie between -180 and 540, so that a map can cross the antimeridian.
+    """
 
     west: float
     south: float
@@ -56,11 +60,11 @@ class View:
 
     @classmethod
     def around(cls, places: NDArray[np.float64]) -> View:
-        """Return the view with some places, shape (n, 2), and some room around them."""
+        """Return a view of places, shape (n, 2), with some room around them."""
         west, south = places.min(axis=0)
         east, north = places.max(axis=0)
         middle = (south + north) / 2
-        # A degree of longitude is as wide as this many of latitude are high.
+        # The width of a degree of longitude, over the height of one of latitude.
         squeeze = max(0.2, math.cos(math.radians(middle)))
         tall = max((north - south) * 1.25, _NARROWEST, (east - west) * 1.25 * squeeze / _ASPECT)
         tall = min(tall, 180.0)
@@ -75,7 +79,7 @@ class View:
         return self.east - self.west
 
     def xy(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where places, shape (n, 2), lie in the drawing."""
+        """Return the coordinates of places in the drawing; both of shape (n, 2)."""
         scale = np.array([_WIDTH / self.width, -_HEIGHT / (self.north - self.south)])
         drawn: NDArray[np.float64] = (places - np.array([self.west, self.north])) * scale
         return drawn
@@ -86,9 +90,9 @@ _WORLD = View(-180, -90, 180, 90)
 
 
 def places_of(items: gpd.GeoDataFrame) -> NDArray[np.float64]:
-    """Return a place in each item: shape (n, 2), longitude and latitude; NaN where it has none.
+    """Return a point of each item: shape (n, 2), longitude and latitude.
 
-    A point is its own place; of others, it is a point within.
+    It is the point itself, or a point within other geometries; NaN if the item has no geometry.
     """
     shapes = items.geometry
     if items.crs is not None:
@@ -100,7 +104,7 @@ def places_of(items: gpd.GeoDataFrame) -> NDArray[np.float64]:
 
 
 def state_dots(manifest: gpd.GeoDataFrame) -> list[Dots]:
-    """Return the items of a manifest as dots by their state; the failed ones come last, on top."""
+    """Return the items of a manifest as dots, by state. Failed ones come last: they lie on top."""
     places = places_of(manifest)
     states: Sequence[tuple[str, str, Any]] = (
         ("ok", "ok", manifest["status"] == OK),
@@ -114,7 +118,7 @@ def state_dots(manifest: gpd.GeoDataFrame) -> list[Dots]:
 
 
 def item_map(groups: Sequence[Dots], label: str) -> str:
-    """Return a map of items, as SVG; empty if none of them has a place."""
+    """Return a map of items as SVG; an empty text if no item has a geometry."""
     groups = [Dots(g.label, g.colour, _known(g.places), g.square) for g in groups]
     groups = [group for group in groups if len(group.places)]
     if not groups:
@@ -134,7 +138,10 @@ def item_map(groups: Sequence[Dots], label: str) -> str:
 
 
 def locator(places: NDArray[np.float64]) -> str:
-    """Return a map of the world with a frame around places; empty if they are all over it."""
+    """Return a map of the world with a frame around places.
+
+    It is an empty text if the places are spread over a large part of the world.
+    """
     known = _known(places)
     if not len(known):
         return ""
@@ -160,7 +167,7 @@ def _known(places: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _crosses(places: NDArray[np.float64]) -> bool:
-    """Return whether places are closer together across the antimeridian than away from it."""
+    """Return whether a map of places is narrower if it crosses the antimeridian."""
     return bool(np.ptp(_turned(places)[:, 0]) < np.ptp(places[:, 0]))
 
 
@@ -176,7 +183,7 @@ def _sea() -> str:
 
 
 def _coast_line(view: View, width: float = 0.7) -> str:
-    """Return the coast within a view, without what is finer than the drawing."""
+    """Return the coast within a view, simplified to what the drawing can show."""
     found: list[NDArray[np.float64]] = []
     # The coast is in longitudes from -180 to 180, and the view may reach beyond them.
     for turn in (-360.0, 0.0, 360.0):

@@ -1,4 +1,4 @@
-"""HTML from values: all text that comes from outside is escaped here."""
+"""Makes HTML of values. All text that comes from outside is escaped here."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from eedask.errors import printable
 
 
 def text(value: Any) -> str:
-    """Return a value as HTML text, which may stand in an attribute too."""
+    """Return a value as escaped HTML text, which is safe in attributes too."""
     return escape(printable(str(value)))
 
 
 def number(value: float) -> str:
-    """Return a number with four digits that count, and all those before the decimal point."""
+    """Return a number with four significant digits, or with all digits before the decimal point."""
     if abs(value) < 1e15 and (float(value).is_integer() or abs(value) >= 1000):
         return f"{round(value):,}"
     return f"{value:.4g}"
@@ -35,12 +35,12 @@ def seconds(value: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """Return a count and what is counted."""
+    """Return a count with its noun, in the plural unless it is 1."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table; numbers stand to the right. It scrolls where it is wider than the page."""
+    """Return a table with numbers aligned to the right; it scrolls if it is wider than the page."""
     rows = [*rows]
     # The heads of numbers stand above them.
     kinds = map(_kind, rows[0]) if rows else [""] * len(header)
@@ -69,7 +69,7 @@ def section(title: str, *parts: str) -> str:
 
 
 def cards(found: Sequence[str], more: str = "") -> str:
-    """Return boxes beside each other, as many as the page is wide, with a remark below."""
+    """Return boxes beside each other, as many as fit into a row, with a remark below."""
     note = f'<p class="note">{text(more)}</p>' if more else ""
     return f'<div class="cards">{"".join(found)}</div>{note}' if found else ""
 

@@ -1,4 +1,4 @@
-"""What plans and results look like in a notebook: a few lines of HTML in the notebook's colours."""
+"""The HTML by which notebooks show plans and results: a few lines in the notebook's colours."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from eedask.results.reporting.page import bar, told
 
 
 def result_html(url: str, manifest: gpd.GeoDataFrame, pace: str) -> str:
-    """Return a bar, counts, how fast it went, and failures by kind with an example each.
+    """Return a result as HTML: a bar, counts, speed, and failures by kind with an example each.
 
     Parameters
     ----------
     url : str
-        Of the dataset's folder.
+        The dataset's folder.
     manifest : GeoDataFrame
     pace : str
-        Of the last run, in words.
+        How long the last run took and how fast it was, in words.
     """
     counts = manifest["status"].value_counts()
     done, failed = int(counts.get(OK, 0)), int(counts.get(FAILED, 0))
@@ -43,13 +43,13 @@ def result_html(url: str, manifest: gpd.GeoDataFrame, pace: str) -> str:
 
 
 def plan_html(title: str, described: Iterable[tuple[str, Any]], notes: Iterable[str]) -> str:
-    """Return what a plan is going to do, and remarks about it.
+    """Return a plan as HTML: its arguments, and notes about it.
 
     Parameters
     ----------
     title : str
     described : iterable of (str, value)
-        Its arguments.
+        The plan's arguments by name.
     notes : iterable of str
     """
     left = "text-align:left"

@@ -1,4 +1,4 @@
-"""The report: one HTML page about the results of a run, which needs no other file."""
+"""Writes the report: one HTML page about the results of a run, which needs no other file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from eedask.results.reporting.markup import (
 from eedask.results.runs import RunFigures
 
 _STYLE = Path(__file__).with_name("page.css")
-# Scripts of any kind are refused, and all that would be fetched: the page is complete.
+# The browser is told to run no scripts and to load nothing: the page is complete.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # More dots than these would be drawn on top of each other, and make the page slow.
 _MOST_DOTS = 5000
@@ -43,18 +43,18 @@ _PACKAGES = ("eedask", "earthengine-api", "dask", "distributed", "geopandas")
 
 @dataclass(frozen=True)
 class Content:
-    """What a report is about.
+    """The content of a report.
 
     Attributes
     ----------
     plan : mapping
         The content of ``plan.json``.
     url : str
-        Of the dataset's folder.
+        The dataset's folder.
     manifest : GeoDataFrame
         One row an item, see :attr:`eedask.Result.manifest`.
     chips : str
-        HTML of pictures; empty if there are none.
+        The HTML of the chips' pictures; empty if there are none.
     values : DataFrame, optional
         The table's values; None if the dataset has no table.
     is_series : bool
@@ -100,7 +100,7 @@ def report_html(content: Content) -> str:
 
 
 def bar(status: pd.Series[Any]) -> str:
-    """Return a bar of which items are done and which failed, as HTML with its own colours."""
+    """Return a bar that shows how many items are done and failed, as HTML with its own colours."""
     shares = status.value_counts() / max(len(status), 1) * 100
     pieces = (
         f'<div style="width:{shares.get(s, 0):.2f}%;background:{svg.colour(s)}"></div>'
@@ -130,7 +130,7 @@ def _tiles(manifest: gpd.GeoDataFrame, runs: Sequence[RunFigures]) -> str:
 def _maps(manifest: gpd.GeoDataFrame) -> str:
     shown = manifest
     if len(manifest) > _MOST_DOTS:
-        # All that failed is shown, as far as there is room, and some of the others.
+        # Failed items come first, so that all of them are shown as far as there is room.
         order = (manifest["status"] != FAILED).sample(frac=1, random_state=0).sort_values()
         shown = manifest.loc[order.index[:_MOST_DOTS]]
     drawn = item_map(state_dots(shown), "map of the items by state")
@@ -213,8 +213,11 @@ def asked_rows(asked: Mapping[str, Any]) -> list[list[str]]:
 
 
 def told(value: Any) -> str:
-    """Return the value of an argument as text, a hash cut short."""
-    # A hash serves to see that two reports are of the same items or image. Its beginning will do.
+    """Return the value of an argument as text. A hash is cut short.
+
+    A reader compares hashes to see whether two reports are about the same items or image; the first
+    characters are enough for that.
+    """
     is_digest = isinstance(value, str) and DIGEST.fullmatch(value)
     return f"SHA-256 {value[:12]}…" if is_digest else str(value)
 

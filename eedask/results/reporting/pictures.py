@@ -1,4 +1,4 @@
-"""Chips as small pictures within the page."""
+"""Puts chips into the page as small pictures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _figure(id_: str, image: Image.Image) -> str:
 
 
 def data_uri(image: Image.Image) -> str:
-    """Return a picture as text that stands in a page: made small, as JPEG if it has no alpha."""
+    """Return a reduced picture as a data URI: as a PNG if it is small or has alpha, else a JPEG."""
     small = image.copy()
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     is_png = small.mode == "RGBA" or max(image.size) <= _SIDE // 2

@@ -1,4 +1,4 @@
-"""Small drawings as SVG: paths, labels and round values for axes."""
+"""Builds small SVG drawings: paths, labels and round values for axes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eedask.results.reporting.markup import text
 
-# Each with the colour where no page says another. The page's own are in ``page.css``.
+# Default colours by name, used in notebooks. The report's ``page.css`` sets its own.
 COLOURS = {
     "ok": "#2f855a",
     "failed": "#c53030",
@@ -25,12 +25,12 @@ FONT = "system-ui,sans-serif"
 
 
 def colour(name: str) -> str:
-    """Return a colour that follows the page's theme, or one of its own where there is none."""
+    """Return the page's colour of this name, as CSS; the default one if the page has none."""
     return f"var(--{name},{COLOURS[name]})"
 
 
 def drawing(width: float, height: float, label: str, *parts: str) -> str:
-    """Return an SVG that is as wide as there is room, at most ``width`` pixels."""
+    """Return an SVG of some parts. It is shown as wide as there is room, at most ``width``."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img"'
         f' aria-label="{text(label)}" style="width:100%;max-width:{width:g}px;height:auto;'
@@ -39,7 +39,7 @@ def drawing(width: float, height: float, label: str, *parts: str) -> str:
 
 
 def label(x: float, y: float, words: str, anchor: str = "middle") -> str:
-    """Return words at a place, on which they begin, end or have their middle."""
+    """Return words at a place. By ``anchor``, they begin, have their middle or end there."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour("ink")}">'
         f"{text(words)}</text>"

@@ -1,3 +1,5 @@
+"""Pixels as PNG, JPEG, NumPy files and GeoTIFFs: readers of others find what was encoded."""
+
 import io
 import zipfile
 

@@ -1,3 +1,5 @@
+"""Requests are checked against the discovery document, and wrong fields named as Google does."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""Quotas, latencies and faults: how many requests get through, how late, and which fail."""
+
 import random
 import statistics
 from collections import Counter

@@ -139,7 +139,7 @@ class RasterFile(NativeSource):
     ----------
     path : Path
     header : Header
-        A file that was changed has another one, so none of its old pixels is found again.
+        A file that was changed gets another header, so its old pixels in the cache are not used.
     policy : str
         How a pixel is computed from four of the finer level; Earth Engine's default is MEAN.
     """
@@ -150,7 +150,7 @@ class RasterFile(NativeSource):
 
     @property
     def projection(self) -> Projection:  # type: ignore[override]
-        """The file's."""
+        """The projection of the file."""
         return self.header.projection
 
     @property
@@ -164,7 +164,10 @@ class RasterFile(NativeSource):
         return self.header.height
 
     def tile_side(self, level: int) -> int:
-        """Return the side of the file's tiles that are cached; windows of other levels are."""
+        """Return the side of cached tiles for the file itself (level 0), else ``WHOLE``.
+
+        Of other levels, windows are cached as they are read.
+        """
         return WHOLE if level else _SIDE
 
     def draw(self, band: int, level: int, window: Window) -> Pixels:

@@ -1,4 +1,4 @@
-"""Reducers made of reducers."""
+"""Reducer.*: the algorithms that make reducers from other reducers."""
 
 from __future__ import annotations
 

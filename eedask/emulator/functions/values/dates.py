@@ -203,7 +203,7 @@ def contains(dates: DateRange, other: Any) -> bool:
 
 @algorithm("DateRange.start")
 def range_start(dates: DateRange) -> Date:
-    """Return the first moment."""
+    """Return the first moment of the range."""
     return Date(dates.start)
 
 

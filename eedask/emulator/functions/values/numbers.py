@@ -1,4 +1,4 @@
-"""Number.*: arithmetic on single numbers; integers stay integers where the result is one.
+"""Number.*: arithmetic on single numbers. Integers give an integer if the result is whole.
 
 Edge cases (division by zero is 0, the remainder has the dividend's sign, ``atan2`` takes x before
 y) follow the samples in https://developers.google.com/earth-engine/apidocs.
