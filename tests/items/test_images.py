@@ -321,7 +321,7 @@ def test_without_an_initialised_client_it_is_said_how_to_initialise_it(initializ
     finally:
         initialize()
     for builder in (from_features, image_ids, stratified_sample, covering_grid):
-        assert "one request" in inspect.getdoc(builder).splitlines()[0]
+        assert "one request" in inspect.getdoc(builder).splitlines()[0].lower()
 
 
 def local_builders(folder):

@@ -148,7 +148,7 @@ def test_a_contact_sheet_has_each_group_under_its_name(chips):
     # Two, two and one: for each group a heading of 26 pixels and a row of 20 + 18 + 6.
     assert sheet.shape == (3 * (26 + 44) + 6, 2 * 26 + 6, 3)
     for name, n in (("n", "x"), ("columns", 0), ("side", 2.5)):
-        with pytest.raises(InputError, match=f"{name} is a whole number, at least 1; got {n!r}"):
+        with pytest.raises(InputError, match=f"{name} is a whole number, 1 or more; got {n!r}"):
             chips.contact_sheet(**{name: n})
 
 

@@ -273,7 +273,7 @@ def test_what_cannot_be_put_together_is_refused_with_what_to_do(client, tifs, po
     with pytest.raises(InputError, match=r"\['nobody'\] are not ids"):
         tifs.to_xarray(items=["nobody"])
     for alone in ("p01", 5):
-        with pytest.raises(InputError, match=f"items is a list of ids; got {alone!r}"):
+        with pytest.raises(InputError, match=f"items is a list of items' ids; got {alone!r}"):
             tifs.to_xarray(items=alone)
     with pytest.raises(InputError, match=r"column 'time' of timestamps"):
         tifs.to_xarray(dims=("time", "y", "x"))
