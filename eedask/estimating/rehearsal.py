@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from eedask.run.task import Job
-from eedask.tables.batches import cut
+from eedask.tables.batches import Batch, cut
 from eedask.tables.size_search import SizeSearch
 
 # Of more than twice as many partitions, twice as many are rehearsed; what comes after them goes on
@@ -174,7 +174,7 @@ class _Stage:
     def _admits(self, number: int, job: Job) -> bool:
         """Make a job ready to be sent, or cut it; return whether it need not wait for others."""
         allowed: float | None = (weight := job.laid_out.weight)
-        if len(job.items) > 1:
+        if len(job.items) > 1 and isinstance(job.laid_out, Batch):
             allowed = self._search.admit(job, weight, self._now)
         if allowed is None:
             return False
@@ -201,7 +201,8 @@ class _Stage:
         self._now = min(ends, freed, self._now + delay if delay else math.inf)
         if ends == self._now:
             _, _, number, job = heapq.heappop(self._ending)
-            self._search.worked(job, job.laid_out.weight)
+            if isinstance(job.laid_out, Batch):
+                self._search.worked(job, job.laid_out.weight)
             self._ended += 1
             self._open[number] -= 1
             self._close_if_done(number)

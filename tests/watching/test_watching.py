@@ -115,11 +115,11 @@ def test_throttling_and_retries_are_counted(
 ):
     items = points.assign(band="R")
     earlier = emulator.stats()["by_status"]
-    emulator.set_quotas(concurrency=2)
+    emulator.set_quotas(concurrency=2, latency=0.05)
     try:
         plan_of(items, tmp_path, concurrency=8).run(progress=False)
     finally:
-        emulator.set_quotas(concurrency=None)
+        emulator.set_quotas(concurrency=None, latency=0.0)
     refused = emulator.stats()["by_status"].get("429", 0) - earlier.get("429", 0)
     now = status(cluster, tmp_path)
     assert refused > 0
