@@ -1,8 +1,10 @@
 """Answers count as images only when they are whole."""
 
+import gc
 import io
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -133,3 +135,34 @@ def test_without_rasterio_geotiffs_are_kept_and_not_opened(monkeypatch):
     for read in (form.open, form.as_array, form.as_picture):
         with pytest.raises(InputError, match=r"tif files are read with rasterio.*pip install"):
             read(data)
+
+
+class Cycle:
+    """What is freed where Python looks for garbage, which takes a moment and lets others go on."""
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        sum(range(50))
+
+
+def test_threads_may_read_headers_at_once():
+    """Python 3.11 reads literals of two threads wrongly, where garbage is looked for meanwhile."""
+    npy, file = image_format("npy"), io.BytesIO()
+    np.save(file, np.zeros((4, 6), [("R", "u1"), ("mask", "u1", (1,))]))
+
+    def read(_):
+        for _ in range(50):
+            Cycle()
+            npy.open(file.getvalue())
+
+    usual, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(10)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert len([*pool.map(read, range(4))]) == 4
+    finally:
+        gc.set_threshold(*usual)
+        sys.setswitchinterval(interval)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,10 @@ from eedask.pixels.formats.base import (
     check_same,
 )
 from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, valid_in
+
+# Headers are Python literals, and in Python 3.11 two threads that read literals may both fail
+# ("SystemError: AST constructor recursion depth mismatch").
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class Npy(JoinableFormat):
@@ -98,7 +103,7 @@ class Npy(JoinableFormat):
     def open(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
         """Return a structured masked array, shape (rows, columns)."""
         masking = masking or Masking()
-        array = np.load(io.BytesIO(data), allow_pickle=False)
+        array = _load(data)
         carried = _carries_masks(array.dtype)
         names = [name for name in array.dtype.names if not (carried and name == MASK)]
         values = np.empty(array.shape, [(name, array.dtype[name]) for name in names])
@@ -144,6 +149,11 @@ def _kept(bands: MaskedBands, masking: Masking) -> np.dtype[Any]:
     return np.dtype(fields)
 
 
+def _load(data: bytes) -> Any:
+    with _ONE_AT_A_TIME:
+        return np.load(io.BytesIO(data), allow_pickle=False)
+
+
 @functools.lru_cache(maxsize=64)
 def _head(dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
     file = io.BytesIO()
@@ -159,7 +169,8 @@ def _fields(header: bytes) -> tuple[tuple[str, str], ...]:
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }[np.lib.format.read_magic(file)]
-    _, _, dtype = read(file)
+    with _ONE_AT_A_TIME:
+        _, _, dtype = read(file)
     fields = [(name, dtype[name]) for name in dtype.names or ()]
     return tuple((name, field.name) for name, field in fields if field.shape == ())
 
@@ -170,7 +181,8 @@ def _header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
     file = io.BytesIO(header)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("a version of the format that Earth Engine does not write")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    with _ONE_AT_A_TIME:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     if len(shape) != 2 or min(shape) < 1 or dtype.names is None:
         raise ValueError(f"an array of {dtype} with {len(shape)} dimensions, {shape}")
     if odd := [name for name in dtype.names if dtype[name].kind not in "iuf"]:
@@ -188,7 +200,7 @@ class _Joiner:
         self._array: NDArray[Any] | None = None
 
     def add(self, window: Window, data: bytes) -> None:
-        tile = np.load(io.BytesIO(data), allow_pickle=False)
+        tile = _load(data)
         if self._array is None:
             self._array = self._allocated(tile.dtype)
         check_same("bands", tile.dtype, self._array.dtype)
