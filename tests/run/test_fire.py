@@ -89,7 +89,7 @@ FAULTS = {
     "hangs": ("hang=0.03,hang_s=60", 200, {"deadline": 1}),
     "resets": ("reset=0.1", 200, {}),
     "truncated and wrong bodies": ("truncated=0.1,wrong_bytes=0.1", 200, {}),
-    "slow drip": ("drip=0.03,drip_s=200", 200, {"deadline": 1}),
+    "slow drip": ("drip=0.05,drip_s=200", 100, {"deadline": 1}),
     "all of it": (
         "429=0.05,500=0.03,503=0.03,hang=0.01,reset=0.02,truncated=0.02,wrong_bytes=0.02",
         200,
@@ -457,12 +457,12 @@ REFUSALS = {
 def test_authorization_lost_midway_stops_the_run_and_regained_goes_on(
     running, client, tmp_path, tell, status
 ):
-    items, out = make_items(200, seed=81 + status), tmp_path / "out"
+    items, out = make_items(120, seed=81 + status), tmp_path / "out"
     with made_new(running) as bed:
         gate = Gate(bed, status, REFUSALS[status])
         figures = Figures(f"authorization lost ({status})", bed, len(items))
         with serving(gate) as url, initialized(url, bed.emulator.project):
-            gate.shut_after(60)
+            gate.shut_after(40)
             with pytest.raises(EedaskError, match=re.escape(REFUSALS[status][:30])) as caught:
                 plan_of(items, out).run(progress=False)
             figures.stop()
@@ -479,7 +479,7 @@ def test_authorization_lost_midway_stops_the_run_and_regained_goes_on(
 
 
 def test_when_all_fail_alike_the_run_stops_early(bed, client, tmp_path, tell):
-    items, out = make_items(600, seed=91).assign(band="nope"), tmp_path / "out"
+    items, out = make_items(300, seed=91).assign(band="nope"), tmp_path / "out"
     figures = Figures("all fail alike", bed, len(items))
     plan = eedask.chips(
         items,

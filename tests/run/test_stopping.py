@@ -69,15 +69,15 @@ def bands(items, bad):
 
 def test_any_number_of_failures_that_are_alike_is_tried_again(earth_engine, points, tmp_path):
     """As the message of a run that stopped for them advises."""
-    items = bands(many(points, 150), np.arange(150) % 2 == 0)
+    items = bands(many(points, 110), np.arange(110) % 2 == 0)
     plan = plan_of(items, tmp_path, lambda item: ee.Image(SCENE).select([item["band"]]))
     result = plan.run(progress=False)
     before = earth_engine.stats()
     again = result.retry_failed(progress=False)
-    assert chips_since(earth_engine, before) == 75 > ALIKE
-    assert again.manifest["status"].value_counts().to_dict() == {"ok": 75, "failed": 75}
+    assert chips_since(earth_engine, before) == 55 > ALIKE
+    assert again.manifest["status"].value_counts().to_dict() == {"ok": 55, "failed": 55}
     (tmp_path / "manifest" / "part-00002.parquet").unlink()
-    assert len(plan.run(progress=False).failed) == 75
+    assert len(plan.run(progress=False).failed) == 55
 
 
 def test_a_run_whose_first_part_was_fine_is_gone_on_with(earth_engine, points, tmp_path):
