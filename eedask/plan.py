@@ -20,7 +20,7 @@ from eedask.arguments import is_count
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder, refusals_told
 from eedask.dataset.question import Question
-from eedask.dataset.rows import FAILED, OK
+from eedask.dataset.rows import OK
 from eedask.dataset.run_lock import one_run
 from eedask.dataset.staging import stage
 from eedask.errors import DatasetError, InputError, RunStopped
@@ -34,7 +34,7 @@ from eedask.run.execute import check_scheduler, execute, rows_bag, stop
 from eedask.run.explanation import Explanation, explanation, traps_of
 from eedask.run.options import RunOptions
 from eedask.run.preparing import prepared
-from eedask.run.progress import Counter, Listener, Progress
+from eedask.run.progress import Counter, Listener, Progress, progress_in
 from eedask.run.progress_bar import listener
 from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
@@ -187,7 +187,7 @@ class Plan:
             listener(progress, self.verb) as listen,
         ):
             dataset, partitions = self._stage(overwrite, extend)
-            before = self._progress_so_far(retry_failed)
+            before = progress_in(dataset, retry_failed=retry_failed)
             listen(before)
             # Not print, whose text would stand at the end of the bar.
             tell = tqdm.write if progress is True else logger.info
@@ -201,7 +201,8 @@ class Plan:
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
                     self._execute(partitions, spec, before, heard, tell, limits.max_eecu_s)
                 # Counts from other processes may come late; the rows that are written count.
-                listen(self._progress_at_end(listen.latest))
+                counts = {"throttled": listen.latest.throttled, "retries": listen.latest.retries}
+                listen(replace(progress_in(dataset), **counts))
                 limits.check_end(before)
             self.out.sweep()
         return result
@@ -280,7 +281,7 @@ class Plan:
 
             def do(spec: RunSpec) -> Collection[Spent]:
                 nonlocal run_id
-                run_id, before = spec.run_id, self._progress_so_far(retry_failed=False)
+                run_id, before = spec.run_id, progress_in(dataset)
                 return self._execute(partitions, spec, before, listen, logger.info).spent.values()
 
             spec = self._spec(dataset, run_id)
@@ -316,7 +317,7 @@ class Plan:
         with one_run(self.out, self.verb, lambda reason: stop(run_id, reason)):
             dataset, partitions = self._stage()
             spec = replace(self._spec(dataset, run_id), idle_s=_BAG_IDLE_S)
-            beginning = self._beginning(spec, self._progress_so_far(retry_failed=False))
+            beginning = self._beginning(spec, progress_in(dataset))
         return rows_bag(partitions, spec, beginning, functools.partial(points_of, self.items))
 
     def _execute(
@@ -334,7 +335,7 @@ class Plan:
             points = functools.partial(points_of, self.items)
             execute(partitions, spec, beginning, points, counter, tell)
         except KeyboardInterrupt:
-            now = self._progress_so_far(retry_failed=False)
+            now = progress_in(spec.dataset)
             print(
                 f"interrupted: {now.done} of {now.total} items are done and kept in"
                 f" {self.out.url}; run the same plan again to go on",
@@ -364,7 +365,7 @@ class Plan:
             yield
         except RunStopped:
             # If no item is done yet, the error says all that there is to say.
-            if progress is True and self._progress_so_far(retry_failed=False).done:
+            if progress is True and progress_in(Dataset(self.out)).done:
                 print(result.summary())
             raise
         if progress is True:
@@ -401,18 +402,6 @@ class Plan:
             resumes=dataset.counts()[OK] > 0,
         )
 
-    def _progress_so_far(self, retry_failed: bool) -> Progress:
-        dataset = Dataset(self.out)
-        counts = dataset.counts()
-        failed = 0 if retry_failed else counts[FAILED]
-        plan = dataset.plan()
-        return Progress(plan["count"], counts[OK] + failed, failed, eecu_s=plan.get("eecu_s"))
-
-    def _progress_at_end(self, latest: Progress) -> Progress:
-        """Return the progress by the manifest's rows, with the requests that were last counted."""
-        counts = {"throttled": latest.throttled, "retries": latest.retries}
-        return replace(self._progress_so_far(retry_failed=False), **counts)
-
     def __repr__(self) -> str:
         lines = [f"eedask plan: {self.verb} of {len(self.items)} items into {self.out.url}"]
         lines += [f"  {name}: {value}" for name, value in self._described()]
@@ -425,11 +414,8 @@ class Plan:
     def _described(self) -> list[tuple[str, Any]]:
         terms = self.question.terms.items()
         asked = [(k, v) for k, v in terms if v not in (None, ()) and k != "verb"]
-        options = self.options
         return [
             *asked,
             ("endpoint", self.task.endpoint),
-            ("concurrency", options.ceiling.concurrency),
-            ("rate", options.ceiling.rate),
-            ("retry", options.retry),
+            *self.options.described,
         ]

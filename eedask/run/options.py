@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from eedask.arguments import is_count
 from eedask.earthengine.retry import RetryPolicy
@@ -42,6 +43,12 @@ class RunOptions:
             raise InputError(
                 f"partition_size is a whole number of items, 1 or more; got {self.partition_size!r}"
             )
+
+    @property
+    def described(self) -> list[tuple[str, Any]]:
+        """Names and values of the options, as a plan shows them."""
+        ceiling = self.ceiling
+        return [("concurrency", ceiling.concurrency), ("rate", ceiling.rate), ("retry", self.retry)]
 
     def with_partition(self, size: int) -> RunOptions:
         """Return the options with this partition size, unless they have one already."""

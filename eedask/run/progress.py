@@ -12,6 +12,8 @@ from typing import Any
 
 import distributed
 
+from eedask.dataset.dataset import Dataset
+from eedask.dataset.rows import FAILED, OK
 from eedask.quota.owner import RESTRICTED
 from eedask.watching.compute import Compute, Spent
 from eedask.watching.messages import Beginning
@@ -71,6 +73,20 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+
+
+def progress_in(dataset: Dataset, *, retry_failed: bool = False) -> Progress:
+    """Return the progress by the rows that are written to a dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    retry_failed : bool
+        Whether items that failed count as not done, because they are tried again.
+    """
+    plan, counts = dataset.plan(), dataset.counts()
+    failed = 0 if retry_failed else counts[FAILED]
+    return Progress(plan["count"], counts[OK] + failed, failed, eecu_s=plan.get("eecu_s"))
 
 
 class Counter:

@@ -166,9 +166,8 @@ def time_series(
     )
     outlines = outlines_as(invalid, simplify)
     composing = Composing(freq, start, end, composite, mosaic_by_day)
-    made = _of(collection, composing.images) if composing.applies else collection
     asked = Reduction(
-        made,
+        _of(collection, composing.images) if composing.applies else collection,
         as_reducer(reducer, weighted=weighted),
         region,
         scale,
@@ -180,12 +179,7 @@ def time_series(
     )
     own = _own_columns(asked.names, composing)
     checked = check_regions(items, region)
-    query = SeriesQuery(
-        asked.query(checked),
-        times_of=_compiled(made, _times, checked),
-        size_of=_compiled(collection, ee.ImageCollection.size, checked),
-        composite=composing.applies,
-    )
+    query = _query(asked, collection, composing, checked)
     limits = BatchLimits(items=batch_size)
     regions = RegionBatching(limits, query.regions.lattice.scale, outlined=region is None)
     maker = asked.maker(checked, SeriesBatching(regions, composing.count), outlines)
@@ -193,6 +187,17 @@ def time_series(
     task = SeriesTask(sending.endpoint, query, maker, table, remarks(checked))
     terms = {"verb": "time_series", "weighted": weighted, "freq": freq, **asdict(outlines)}
     return sending.table_plan(checked, task, asked.question(terms, query.regions), out)
+
+
+def _query(
+    asked: Reduction, collection: Any, composing: Composing, items: gpd.GeoDataFrame
+) -> SeriesQuery:
+    return SeriesQuery(
+        asked.query(items),
+        times_of=_compiled(asked.image, _times, items),
+        size_of=_compiled(collection, ee.ImageCollection.size, items),
+        composite=composing.applies,
+    )
 
 
 def _own_columns(properties: Sequence[str], composing: Composing) -> dict[str, pa.DataType]:

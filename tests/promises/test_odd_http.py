@@ -81,49 +81,43 @@ def send(handler, data):
     handler.wfile.write(data)
 
 
-def test_odd_answers_cost_their_items_alone(emulator, tmp_path):
-    fine = [f"fine {k}" for k in range(FINE)]
-    ids = [*ANSWERS, *fine]
-    items = gpd.GeoDataFrame({"name": [f"item of {id_};" for id_ in ids]}, index=ids)
+def lengths(emulator, out, names, instead, **options):
+    """Return what is computed of names by id, where some requests have another answer."""
+    items = gpd.GeoDataFrame({"name": [*names.values()]}, index=[*names])
     proxy = Proxy(emulator.url)
-    proxy.instead = {f"item of {k};": partial(send, data=data) for k, data in ANSWERS.items()}
-    with serving(proxy.answer) as url, initialized(url, emulator.project):
-        plan = eedask.compute(
-            items,
-            lambda item: ee.String(item["name"]).length(),
-            schema={"value": int},
-            out=tmp_path / "out",
-            batch_size=1,
-            partition_size=len(items),
-            deadline=20,
-            retry=RETRY,
-        )
-        result = plan.run(progress=False)
-    proxy.http.clear()
-    odd = result.manifest.loc[[*ANSWERS]]
-    assert odd["status"].eq("failed").all(), odd.index[odd["status"] == "ok"].tolist()
-    assert odd["error_kind"].eq("transient").all(), odd["error_kind"].to_dict()
-    assert odd["attempts"].eq(TRIES).all()
-    assert result.table()["value"][fine].tolist() == [len(name) for name in items["name"][fine]]
-
-
-def test_an_asset_that_is_not_shared_costs_its_item_alone(emulator, tmp_path):
-    words = "Permission 'earthengine.assets.get' denied on resource 'projects/q/assets/theirs'."
-    body = json.dumps({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": words}})
-    names = [f"item {k};" for k in range(10)]
-    items = gpd.GeoDataFrame({"name": names}, index=names)
-    proxy = Proxy(emulator.url)
-    proxy.instead = {names[6]: lambda handler: reply(handler, 403, body.encode())}
+    proxy.instead = instead
     with serving(proxy.answer) as url, initialized(url, emulator.project):
         result = eedask.compute(
             items,
             lambda item: ee.String(item["name"]).length(),
             schema={"value": int},
-            out=tmp_path / "out",
-            batch_size=5,
+            out=out,
+            **options,
         ).run(progress=False)
     proxy.http.clear()
-    assert result.failed.index.tolist() == [names[6]]
+    return result
+
+
+def test_odd_answers_cost_their_items_alone(emulator, tmp_path):
+    fine = [f"fine {k}" for k in range(FINE)]
+    names = {id_: f"item of {id_};" for id_ in (*ANSWERS, *fine)}
+    instead = {names[id_]: partial(send, data=data) for id_, data in ANSWERS.items()}
+    alone = {"batch_size": 1, "partition_size": len(names), "deadline": 20, "retry": RETRY}
+    result = lengths(emulator, tmp_path / "out", names, instead, **alone)
+    odd = result.manifest.loc[[*ANSWERS]]
+    assert odd["status"].eq("failed").all(), odd.index[odd["status"] == "ok"].tolist()
+    assert odd["error_kind"].eq("transient").all(), odd["error_kind"].to_dict()
+    assert odd["attempts"].eq(TRIES).all()
+    assert result.table()["value"][fine].tolist() == [len(names[id_]) for id_ in fine]
+
+
+def test_an_asset_that_is_not_shared_costs_its_item_alone(emulator, tmp_path):
+    words = "Permission 'earthengine.assets.get' denied on resource 'projects/q/assets/theirs'."
+    body = json.dumps({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": words}})
+    names = {f"p{k}": f"item {k};" for k in range(10)}
+    instead = {names["p6"]: partial(reply, status=403, body=body.encode())}
+    result = lengths(emulator, tmp_path / "out", names, instead, batch_size=5)
+    assert result.failed.index.tolist() == ["p6"]
     assert result.failed["error_kind"].item() == "permanent"
     assert words in result.failed["error"].item()
-    assert result.table()["value"].drop(names[6]).eq(len(names[0])).all()
+    assert result.table()["value"].drop("p6").eq(len("item 0;")).all()
