@@ -94,7 +94,8 @@ class BoundItem:
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._item.values:
-            raise KeyError(f"the items have no column {name!r}; they have {self._columns}")
+            hint = "; an item's id is item.id" if name == "id" else ""
+            raise KeyError(f"the items have no column {name!r}; they have {self._columns}{hint}")
         return self._item.value(f"column:{name}")
 
     def image(self, column: str) -> ee.Image:

@@ -92,6 +92,25 @@ class ChipImage:
         if self.format.is_visual and self.visualization is None:
             found.check_drawable(self.bands, self.format)
 
+    def remarks(self, items: Sequence[WorkItem]) -> tuple[str, ...]:
+        """Return a note for the user if nobody asks whether a picture can hold the bands' values.
+
+        Parameters
+        ----------
+        items : sequence of WorkItem
+            A few, as examples.
+        """
+        if self.about is not None or not self.format.is_visual or self.visualization is not None:
+            return ()
+        seen = graphs(self.expression, items)
+        if seen and known_pixels(seen[0]).value_bytes == Bounds.exactly(1):
+            return ()
+        return (
+            f"{self.format.name} files hold whole numbers from 0 to 255. Nobody asks whether the"
+            " bands of each item's own image do, and Earth Engine may cut their values without a"
+            " sign of it: unless they are 8-bit, state vis_params={'min': …, 'max': …}",
+        )
+
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise InputError, with the reason, if chips of (rows, columns) cannot be made."""
         check_chip(shape, self._least_bands, self.format.on_grid, self._limits)

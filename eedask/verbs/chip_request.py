@@ -103,7 +103,7 @@ class ChipRequest:
             subfolders=self._subfolders,
             unique_case=not self._case_matters(items),
             properties=self._names,
-            remarks=() if layout is None else _remarks(layout.lattice, images, samples),
+            remarks=_remarks(None if layout is None else layout.lattice, images, samples),
         )
         if self.extent.rows_columns is not None and layout is not None:
             task.check_shape(self.extent.rows_columns)
@@ -150,10 +150,12 @@ class ChipRequest:
 
 
 def _remarks(
-    lattice: Lattice, images: Sequence[ChipImage], samples: Sequence[WorkItem]
+    lattice: Lattice | None, images: Sequence[ChipImage], samples: Sequence[WorkItem]
 ) -> tuple[str, ...]:
     """Return notes for the user about the chips' pixels, each once."""
-    found = (moved_pixels(lattice, image.expression, samples) for image in images)
+    found = [image.remarks(samples) for image in images]
+    if lattice is not None:
+        found += [moved_pixels(lattice, image.expression, samples) for image in images]
     return tuple(dict.fromkeys(note for notes in found for note in notes))
 
 

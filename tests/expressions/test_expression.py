@@ -269,6 +269,7 @@ def test_a_function_that_fails_on_some_items_is_called_for_each():
     ("function", "words"),
     [
         (lambda item: item["N"], r"no column 'N'; they have \['n'\]"),
+        (lambda item: item["id"], r"no column 'id'; they have \['n'\]; an item's id is item\.id"),
         (lambda item: item.n, r"columns as item\[NAME\], not \.n; the columns are \['n'\]"),
     ],
 )

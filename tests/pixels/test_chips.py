@@ -104,6 +104,30 @@ def test_pictures_of_what_is_no_picture_are_refused(earth_engine, points, tmp_pa
     assert (result.manifest["status"] == "ok").all()
 
 
+def test_where_nobody_asks_whether_pictures_hold_the_values_it_is_said(
+    earth_engine, points, tmp_path
+):
+    def notes(change, **asked):
+        asked = {"shape": (8, 8), "scale": 5, "format": "png", "bands": ["R"], **asked}
+        image = ee.Image(SCENE)
+        of_item = eedask.chips(
+            points, lambda item: change(image.clip(item.geometry)), out=tmp_path, **asked
+        )
+        assert eedask.chips(points, change(image), out=tmp_path, **asked).notes == ()
+        return of_item.notes
+
+    before = earth_engine.stats()
+    (note,) = notes(lambda image: image)
+    assert note.startswith("png files hold whole numbers from 0 to 255")
+    assert "state vis_params=" in note
+    (note,) = notes(ee.Image.toUint16, format="jpg", crs="native", scale=None)
+    assert note.startswith("jpg files hold")
+    assert notes(ee.Image.toByte) == ()
+    assert notes(lambda image: image, bands=None, vis_params={"bands": "R", "max": 255}) == ()
+    assert notes(lambda image: image, format="npy") == ()
+    assert requests_since(earth_engine, before) == 0
+
+
 @pytest.mark.slow
 def test_a_native_grid_is_had_through_an_outage(points, rasters, tmp_path):
     """Nobody may wait for it with a slot that who asks for it needs to ask again."""
