@@ -9,7 +9,7 @@ from typing import Any
 
 from eedask.crs import is_wgs84
 from eedask.earthengine.retry import Attempts
-from eedask.errors import InputError, PermanentError, TooLargeError
+from eedask.errors import InputError, PermanentError, TooLargeError, TransientError
 from eedask.expressions.graph import graphs
 from eedask.grid import NativeProjection
 from eedask.items.item import WorkItem
@@ -163,7 +163,7 @@ class PointsTask(ReduceTask):
         """Return jobs that may succeed where one failed: its points, where no cell can be had."""
         if not isinstance(job.laid_out, Cell):
             return super().split(job, error)
-        if not isinstance(error, TooLargeError | PermanentError):
+        if not isinstance(error, TooLargeError | PermanentError | TransientError):
             return ()
         spent = job.attempts.count, job.elapsed_s
         return [

@@ -85,7 +85,7 @@ def sample_points(
         Values are the same in all three. Points on the edge of a pixel, or near the antimeridian in
         a crs of degrees, of which only Earth Engine can say which pixel they lie in, and those with
         few neighbours are asked for as points in any case; so are those of a cell that Earth Engine
-        refuses.
+        refuses, or does not answer as it should.
     batch_size : int
         Points in a request at most, up to 2,500.
     concurrency : int

@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from fire import initialized
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loopback import serving
 from mounted import FIELD, SCENE, SERIES
 from places import points_in
+from proxying import Proxy
 from rasterio.transform import rowcol
 from watching import chips_since, requests_since
 
@@ -103,6 +106,14 @@ def test_values_are_those_of_points(earth_engine, rasters, tmp_path, name, readi
     assert table["zero"].eq(0).any()
 
 
+def pixels_at(path, items):
+    """Return the values of a raster's pixels at points, shape (points, bands); NaN if masked."""
+    with rasterio.open(path) as file:
+        at = rowcol(file.transform, items.geometry.x, items.geometry.y)
+        rows, columns = np.asarray(at).astype(int)
+        return file.read(masked=True).astype(float).filled(np.nan)[:, rows, columns].T
+
+
 def test_values_are_those_of_rasterio(earth_engine, rasters, tmp_path):
     items = gpd.GeoDataFrame(geometry=points_in(rasters.field, 2000, seed=7))
     plan = eedask.sample_points(items, ee.Image(FIELD), out=tmp_path)
@@ -112,12 +123,8 @@ def test_values_are_those_of_rasterio(earth_engine, rasters, tmp_path):
     assert chips_since(earth_engine, before) == 2
     assert requests_since(earth_engine, before) == 3
     assert (result.manifest["attempts"] == 1).all()
-    with rasterio.open(rasters.field) as file:
-        at = rowcol(file.transform, items.geometry.x, items.geometry.y)
-        rows, columns = np.asarray(at).astype(int)
-        pixels = file.read(masked=True).astype(float).filled(np.nan)
     table = result.table()
-    np.testing.assert_array_equal(table[["b1", "b2"]].to_numpy().T, pixels[:, rows, columns])
+    np.testing.assert_array_equal(table[["b1", "b2"]], pixels_at(rasters.field, items))
     assert table["b1"].isna().any()
 
 
@@ -163,6 +170,24 @@ def test_points_whose_cell_cannot_be_had_are_asked_for_as_points(earth_engine, r
     assert (result.manifest["status"] == "ok").all()
     assert (result.manifest["attempts"] == 2).all()
     assert (result.table()[names] == np.arange(520)).all(axis=None)
+
+
+def test_points_whose_cell_is_answered_with_rubbish_are_asked_for_as_points(
+    emulator, rasters, tmp_path
+):
+    items = gpd.GeoDataFrame(geometry=points_in(rasters.field, 200, seed=11))
+    proxy = Proxy(emulator.url)
+    proxy.spoil(b"no pixels", "fileFormat")
+    with serving(proxy.answer) as url, initialized(url, emulator.project):
+        quick = eedask.RetryPolicy(tries=2, delay=0.01, max_delay=0.01, jitter=(0, 0))
+        plan = eedask.sample_points(items, ee.Image(FIELD), out=tmp_path, by="cells", retry=quick)
+        result = plan.run(progress=False)
+    proxy.http.clear()
+    assert (result.manifest["status"] == "ok").all()
+    # Twice by its cell, and once as a point.
+    assert proxy.spoilt == 2
+    assert (result.manifest["attempts"] == 3).all()
+    np.testing.assert_array_equal(result.table()[["b1", "b2"]], pixels_at(rasters.field, items))
 
 
 def test_what_cannot_be_by_cells_is_refused(earth_engine, rasters, tmp_path):
