@@ -36,7 +36,6 @@ def main() -> None:
             scale=1,
             crs="utm",
             format="png",
-            vis_params={"min": 0, "max": 255},
             folder_by="ECO_NAME",
         )
         print(plan)

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eedask.errors import InputError
-from eedask.results.reporting.item_map import Dots, item_map, places_of, state_dots
+from eedask.results.reporting.item_map import EMPTY_MAP, Dots, item_map, places_of, state_dots
 from eedask.results.reporting.markup import number
 
 # Colours of numbers from low to high, and of different values. They differ also for people who
@@ -52,10 +52,7 @@ def plotted(manifest: gpd.GeoDataFrame, column: str | None, values: pd.DataFrame
         shown = column_of(manifest, column, values)
         drawn = item_map(_value_dots(places_of(manifest), shown), f"map of {column}")
     if not drawn:
-        raise InputError(
-            "the map would be empty: the geometries of all items are null or empty; fetch them with"
-            " from_features(..., geometry=True)"
-        )
+        raise InputError(EMPTY_MAP)
     return Drawing(drawn)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from eedask.errors import InputError
 from eedask.results.reporting.drawing import column_of
-from eedask.results.reporting.item_map import places_of
+from eedask.results.reporting.item_map import EMPTY_MAP, places_of
 from eedask.results.reporting.markup import text
 
 _PACKAGES = ("folium", "matplotlib", "mapclassify")
@@ -31,10 +31,7 @@ def explored(
         shown[column] = column_of(manifest, column, values)
     shown = shown[np.isfinite(places_of(shown)).all(axis=1)].reset_index(names="id")
     if shown.empty:
-        raise InputError(
-            "the map would be empty: the geometries of all items are null or empty; fetch them with"
-            " from_features(..., geometry=True)"
-        )
+        raise InputError(EMPTY_MAP)
     if any(importlib.util.find_spec(name) is None for name in _PACKAGES):
         raise InputError(
             f"maps to explore need {', '.join(_PACKAGES)}, which are not all installed: pip install"

@@ -18,6 +18,11 @@ from eedask.results.reporting import svg
 from eedask.results.reporting.coast import coast
 
 _WIDTH, _HEIGHT = 560.0, 300.0
+# What is told where no item has a place.
+EMPTY_MAP = (
+    "the map would be empty: the geometries of all items are null or empty; fetch them with"
+    " from_features(..., geometry=True)"
+)
 # The width of the narrowest map in degrees: a narrower one would not show where the items are. And
 # the width in degrees up to which a map gets a locator.
 _NARROWEST = 0.05
