@@ -106,8 +106,8 @@ class ChipImage:
         if seen and known_pixels(seen[0]).value_bytes == Bounds.exactly(1):
             return ()
         return (
-            f"{self.format.name} files hold whole numbers from 0 to 255, and nobody asks whether the"
-            " bands of each item's own image do: unless they are 8-bit, state"
+            f"{self.format.name} files hold whole numbers from 0 to 255, and nobody asks whether"
+            " the bands of each item's own image do: unless they are 8-bit, state"
             " vis_params={'min': …, 'max': …}, or values may be cut without a sign of it",
         )
 
