@@ -211,11 +211,16 @@ def test_a_worker_that_is_killed_loses_no_item_and_counts_none_twice(
     killed = threading.Event()
     with local_cluster() as cluster, distributed.Client(cluster):
 
+        def heard_of():
+            """Return a worker that has told of its requests, while many items are left."""
+            runs = [r for r in cluster.scheduler.plugins[PLUGIN].runs.values() if 5 < r.done < 30]
+            told = {where for run in runs for where, _ in run.members.values()}
+            workers = list(cluster.workers.values())
+            return next((worker for worker in workers if worker.worker_address in told), None)
+
         def kill():
             wait_until(lambda: PLUGIN in cluster.scheduler.plugins)
-            runs = cluster.scheduler.plugins[PLUGIN].runs
-            wait_until(lambda: any(5 < run.done < 30 for run in runs.values()))
-            os.kill(next(iter(cluster.workers.values())).process.pid, signal.SIGKILL)
+            os.kill(wait_until(heard_of).process.pid, signal.SIGKILL)
             killed.set()
 
         killer = threading.Thread(target=kill)
