@@ -47,20 +47,26 @@ def mask_names(bands: Sequence[str], each: int = PACKED) -> tuple[str, ...]:
     return tuple(f"{stem}{number}" for number in range(-(-len(bands) // each)))
 
 
-def valid_in(masks: NDArray[Any], count: int) -> NDArray[np.bool_]:
+def valid_in(masks: Sequence[NDArray[Any]], count: int) -> NDArray[np.bool_]:
     """Return where each band is valid, shape (bands, rows, columns).
 
     Parameters
     ----------
-    masks : ndarray, shape (bands of masks, rows, columns)
-        As Earth Engine sent them: a value for each band, or a bit for each, the lowest bit first.
+    masks : sequence of ndarray, shape (rows, columns)
+        As Earth Engine sent them: one for each band, or one for :data:`PACKED` bands with a bit for
+        each, the lowest bit first.
     count : int
         How many bands there are.
     """
+    valid = np.empty((count, *masks[0].shape), bool)
     if len(masks) == count:
-        return np.asarray(masks != 0)
-    whole = masks.astype(np.uint8)
-    return np.stack([whole[n // PACKED] & (1 << n % PACKED) != 0 for n in range(count)])
+        for number, mask in enumerate(masks):
+            np.not_equal(mask, 0, out=valid[number])
+        return valid
+    bits = [mask.astype(np.uint8) for mask in masks]
+    for number in range(count):
+        np.not_equal(bits[number // PACKED] & (1 << number % PACKED), 0, out=valid[number])
+    return valid
 
 
 def equal_in(ones: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
@@ -93,13 +99,14 @@ class MaskedBands:
     values: tuple[NDArray[Any], ...]
     valid: NDArray[np.bool_]
 
-    def check_free(self, name: str) -> None:
-        """Raise PermanentError if a band has a name that the file needs for its mask."""
-        if name in self.names:
-            raise PermanentError(
-                f"the image has a band {name!r}, and the file needs this name for its mask: rename"
-                " the band, with image.rename"
-            )
+
+def check_free(name: str, bands: Sequence[str]) -> None:
+    """Raise PermanentError if a band has a name that the file needs for its mask."""
+    if name in bands:
+        raise PermanentError(
+            f"the image has a band {name!r}, and the file needs this name for its mask: rename the"
+            " band, with image.rename"
+        )
 
 
 @dataclass(frozen=True)
@@ -156,12 +163,21 @@ class Masking:
             return int(np.iinfo(dtype).min)
         return None
 
-    def filled(
-        self, values: NDArray[Any], valid: NDArray[np.bool_], dtype: np.dtype[Any], band: str
-    ) -> NDArray[Any]:
-        """Return a band converted to a type, with its masked pixels filled.
+    def fill(
+        self, into: NDArray[Any], values: NDArray[Any], valid: NDArray[np.bool_], band: str
+    ) -> None:
+        """Write a band into an array, and what says "masked" into its masked pixels.
 
-        They hold the value of :meth:`value_for`, or 0 if that is None.
+        Masked pixels get the value of :meth:`value_for`, or 0 if that is None.
+
+        Parameters
+        ----------
+        into : ndarray, shape (rows, columns)
+            Its type is that of the file, to which the values are converted.
+        values : ndarray, shape (rows, columns)
+        valid : ndarray of bool, shape (rows, columns)
+        band : str
+            The band's name, for the message.
 
         Raises
         ------
@@ -169,15 +185,23 @@ class Masking:
             If a pixel that is not masked equals the default value for masked pixels, or the type
             cannot hold the value that the user states.
         """
-        nodata = self.value_for(dtype)
-        kept = values.astype(dtype)
-        if self.nodata is None and nodata is not None and ((kept == nodata) & valid).any():
+        nodata = self.value_for(into.dtype)
+        into[...] = values
+        if self.nodata is None and into.dtype.kind == "i" and nodata is not None:
+            self._check_unused(nodata, into, valid, band)
+        if not valid.all():
+            np.copyto(into, 0 if nodata is None else nodata, where=~valid, casting="unsafe")
+
+    def _check_unused(
+        self, nodata: float, values: NDArray[Any], valid: NDArray[np.bool_], band: str
+    ) -> None:
+        """Raise PermanentError if a pixel that is not masked has the value of masked ones."""
+        equal = values == nodata
+        if equal.any() and (equal & valid).any():
             raise PermanentError(
-                f"the band {band!r} has pixels of {nodata}, which in {dtype} files means masked:"
-                " state nodata= with a value that no pixel has, or ask for mask='band'"
+                f"the band {band!r} has pixels of {nodata}, which in {values.dtype} files means"
+                " masked: state nodata= with a value that no pixel has, or ask for mask='band'"
             )
-        np.copyto(kept, 0 if nodata is None else nodata, where=~valid, casting="unsafe")
-        return kept
 
     def masked(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return where values equal the value of masked pixels; nowhere, if there is none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +24,7 @@ from eedask.pixels.formats.base import (
     check_memory,
     check_same,
 )
-from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, valid_in
+from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, check_free, valid_in
 
 # Headers are Python literals, and in Python 3.11 two threads that read literals may both fail
 # ("SystemError: AST constructor recursion depth mismatch").
@@ -77,7 +78,7 @@ class Npy(JoinableFormat):
         """Return the first ``count`` fields as views, and the masks that the other fields hold."""
         answer = _loaded(data)
         names = answer.dtype.names or ()
-        masks = np.stack([answer[mask] for mask in names[count:]])
+        masks = [answer[mask] for mask in names[count:]]
         values = tuple(answer[band] for band in names[:count])
         return MaskedBands(names[:count], values, valid_in(masks, count))
 
@@ -91,14 +92,17 @@ class Npy(JoinableFormat):
     ) -> bytes:
         """Return the file with its masks written into the values, or into the field ``mask``."""
         bands = sent_as.unpack(data, count)
-        kept = np.empty(bands.valid.shape[1:], _kept(bands, masking))
+        dtype = _kept(bands.names, tuple(values.dtype for values in bands.values), masking)
+        file = _File(dtype, bands.valid.shape[1:])
         for name, values, valid in zip(bands.names, bands.values, bands.valid, strict=True):
-            kept[name] = masking.filled(values, valid, values.dtype, name)
+            masking.fill(file.array[name], values, valid, name)
         if masking.as_band:
-            kept[MASK] = bands.valid.all(axis=0)
-        elif len(kept.dtype) > count:
-            kept[MASK] = np.moveaxis(bands.valid, 0, -1)
-        return _head(kept.dtype, kept.shape) + kept.tobytes()
+            file.array[MASK] = bands.valid.all(axis=0)
+        elif len(dtype) > count:
+            # One band after the other, as copying all of them transposed takes five times as long.
+            for number, valid in enumerate(bands.valid):
+                file.array[MASK][..., number] = valid
+        return file.finish()
 
     def open(self, data: bytes, masking: Masking | None = None) -> NDArray[Any]:
         """Return a structured masked array, shape (rows, columns)."""
@@ -136,29 +140,25 @@ def _carries_masks(dtype: np.dtype[Any]) -> bool:
     return MASK in (dtype.names or ()) and dtype[MASK].shape != ()
 
 
-def _kept(bands: MaskedBands, masking: Masking) -> np.dtype[Any]:
+@functools.lru_cache(maxsize=64)
+def _kept(
+    names: tuple[str, ...], types: tuple[np.dtype[Any], ...], masking: Masking
+) -> np.dtype[Any]:
     """Return the dtype of the file: a field for each band, and one for the mask if needed."""
-    fields: list[Any] = [(n, v.dtype) for n, v in zip(bands.names, bands.values, strict=True)]
-    carried = any(masking.value_for(values.dtype) is None for values in bands.values)
+    fields: list[Any] = list(zip(names, types, strict=True))
+    carried = any(masking.value_for(dtype) is None for dtype in types)
     if carried:
-        bands.check_free(MASK)
+        check_free(MASK, names)
     if masking.as_band:
         fields.append((MASK, "u1"))
     elif carried:
-        fields.append((MASK, "u1", (len(bands.names),)))
+        fields.append((MASK, "u1", (len(names),)))
     return np.dtype(fields)
 
 
 def _load(data: bytes) -> Any:
     with _ONE_AT_A_TIME:
         return np.load(io.BytesIO(data), allow_pickle=False)
-
-
-@functools.lru_cache(maxsize=64)
-def _head(dtype: np.dtype[Any], shape: tuple[int, int]) -> bytes:
-    file = io.BytesIO()
-    _write_header(file, dtype, shape)
-    return file.getvalue()
 
 
 @functools.lru_cache(maxsize=64)
@@ -190,41 +190,58 @@ def _header(header: bytes) -> tuple[tuple[int, int], np.dtype[Any]]:
     return (shape[0], shape[1]), dtype
 
 
+class _File:
+    """A file of zeros in memory, with an array that is a view of it, so that nothing is copied.
+
+    Attributes
+    ----------
+    array : ndarray
+        Its pixels; write to them, and then call :meth:`finish`.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self._file = io.BytesIO()
+        start = self._file.write(_head(dtype, shape))
+        self._file.seek(math.prod(shape) * dtype.itemsize - 1, io.SEEK_CUR)
+        self._file.write(b"\0")
+        self.array = np.frombuffer(self._file.getbuffer(), dtype, offset=start).reshape(shape)
+
+    def finish(self) -> bytes:
+        """Return the file. The array cannot be used any more."""
+        # While a view of the buffer exists, getvalue would copy it.
+        del self.array
+        return self._file.getvalue()
+
+
 class _Joiner:
-    """Writes tiles into an array that is a view of the file in memory, so nothing is copied."""
+    """Writes tiles into a file in memory."""
 
     def __init__(self, grid: PixelGrid, most: int) -> None:
         self._shape = grid.shape
         self._most = most
-        self._file = io.BytesIO()
-        self._array: NDArray[Any] | None = None
+        self._file: _File | None = None
 
     def add(self, window: Window, data: bytes) -> None:
         tile = _load(data)
-        if self._array is None:
-            self._array = self._allocated(tile.dtype)
-        check_same("bands", tile.dtype, self._array.dtype)
-        self._array[window.slices] = tile
+        if self._file is None:
+            check_memory(self._shape, tile.dtype.itemsize, self._most)
+            self._file = _File(tile.dtype, self._shape)
+        check_same("bands", tile.dtype, self._file.array.dtype)
+        self._file.array[window.slices] = tile
 
     def finish(self) -> bytes:
-        # While a view of the buffer exists, getvalue would copy it.
-        self._array = None
-        return self._file.getvalue()
-
-    def _allocated(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        check_memory(self._shape, dtype.itemsize, self._most)
-        _write_header(self._file, dtype, self._shape)
-        start = self._file.tell()
-        self._file.seek(self._shape[0] * self._shape[1] * dtype.itemsize - 1, io.SEEK_CUR)
-        self._file.write(b"\0")
-        pixels = np.frombuffer(self._file.getbuffer(), dtype, offset=start)
-        return pixels.reshape(self._shape)
+        assert self._file is not None, "a chip has tiles"
+        return self._file.finish()
 
 
-def _write_header(file: io.BytesIO, dtype: np.dtype[Any], shape: tuple[int, int]) -> None:
+@functools.lru_cache(maxsize=64)
+def _head(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """Return the beginning of a file, up to its pixels."""
     descr = np.lib.format.dtype_to_descr(dtype)
     header = {"descr": descr, "fortran_order": False, "shape": shape}
+    file = io.BytesIO()
     try:
         np.lib.format.write_array_header_1_0(file, header)
     except ValueError:  # over 64 kB, with hundreds of bands
         np.lib.format.write_array_header_2_0(file, header)
+    return file.getvalue()

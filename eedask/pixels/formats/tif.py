@@ -20,7 +20,7 @@ from eedask.errors import PermanentError
 from eedask.grid import PixelGrid
 from eedask.pixels.formats.base import ImageFormat, JoinableFormat
 from eedask.pixels.formats.geotiff_tags import dtype_in, names_in, samples_in, shape_in, tags_of
-from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, equal_in
+from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, check_free, equal_in
 from eedask.pixels.formats.npy import Npy
 
 # rasterio is imported where it is used: it is not installed with eedask, and only those who ask
@@ -133,7 +133,7 @@ class Tif(ImageFormat):
             raise PermanentError("Earth Engine's GeoTIFF does not say where its pixels lie")
         bands = sent_as.unpack(data, count)
         if masking.as_band:
-            bands.check_free(MASK)
+            check_free(MASK, bands.names)
         return _written(bands, masking, grid)
 
     def open(self, data: bytes, masking: Masking | None = None) -> rasterio.io.DatasetReader:
@@ -165,6 +165,7 @@ def _written(bands: MaskedBands, masking: Masking, grid: PixelGrid) -> bytes:
     names = (*bands.names, MASK) if masking.as_band else bands.names
     profile = _profile(grid, dtype, len(names), masking.value_for(dtype))
     is_carried = profile["nodata"] is None and not everywhere.all()
+    written = np.empty(everywhere.shape, dtype)
     # Without the option, GDAL writes the mask to a second file.
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as file:
         with file.open(**profile) as target:
@@ -172,7 +173,8 @@ def _written(bands: MaskedBands, masking: Masking, grid: PixelGrid) -> bytes:
             target.descriptions = names
             for number, name in enumerate(bands.names):
                 values, valid = bands.values[number], bands.valid[number]
-                target.write(masking.filled(values, valid, dtype, name), number + 1)
+                masking.fill(written, values, valid, name)
+                target.write(written, number + 1)
             if masking.as_band:
                 target.write(everywhere.astype(dtype), len(names))
             if is_carried:
