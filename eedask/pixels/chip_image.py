@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -79,7 +80,7 @@ class ChipImage:
     role: str | None = None
     limits: Limits | None = None
 
-    @property
+    @functools.cached_property
     def sent_as(self) -> ImageFormat:
         """The format in which Earth Engine is asked for the pixels."""
         return self.format.sent_as(has_grid=self.has_grid)
@@ -176,26 +177,25 @@ class ChipImage:
         Tiles are checked to the last pixel here, as they are joined with others afterwards.
         """
         grid = query.grid
+        can_be_cut = grid is not None and divisible(grid.shape, self._limits)
         if self.method == COMPUTE_PIXELS:
-            request = compute_pixels(endpoint, query)
+            request = compute_pixels(endpoint, query, divisible=can_be_cut)
         else:
             name = ask(sender.send, create_thumbnail(endpoint, query), name_of_thumbnail)
-            request = get_thumbnail(name, query)
-        if grid is not None and divisible(grid.shape, self._limits):
-            request = replace(request, divisible=True)
+            request = get_thumbnail(name, query, divisible=can_be_cut)
         return sender.send(request, _check_of(query, is_tile=is_tile))
 
-    @property
+    @functools.cached_property
     def _sent(self) -> tuple[str, ...]:
         """The names of the bands that are asked for; of data, those of the masks included."""
         return (*self.bands, *self.sent_as.mask_names(self.bands))
 
-    @property
+    @functools.cached_property
     def _limits(self) -> Limits:
         of_method = PIXEL_LIMITS if self.method == COMPUTE_PIXELS else URL_LIMITS
         return self.limits or of_method
 
-    @property
+    @functools.cached_property
     def _least_bands(self) -> int:
         """The least number of bands that the answer can have, as far as is known before asking."""
         coloured = self.visualization is not None and self.visualization.palette
@@ -239,14 +239,16 @@ class ChipImage:
         return bands if bands.is_exact else Bounds(1, 3)
 
 
-@contextlib.contextmanager
-def of_role(role: str | None) -> Iterator[None]:
+def of_role(role: str | None) -> contextlib.AbstractContextManager[None]:
     """Put the role before the messages of errors in the ``with`` block; nothing if it is None."""
+    return contextlib.nullcontext() if role is None else _of_role(role)
+
+
+@contextlib.contextmanager
+def _of_role(role: str) -> Iterator[None]:
     try:
         yield
     except EedaskError as error:
-        if role is None:
-            raise
         raise error.of(f"role {role!r}") from error
 
 

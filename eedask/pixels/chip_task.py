@@ -238,7 +238,8 @@ class ChipTask:
         # formats say what it is.
         placed = next((chip for chip in chips if chip.crs is not None), chips[0])
         files = tuple(file for chip in chips for file in chip.files)
-        return [replace(placed, files=files, properties=known.properties)]
+        where = placed.height, placed.width, placed.crs, placed.transform
+        return [Chip(files, *where, known.properties)]
 
     def _explained(self, job: Job) -> contextlib.AbstractContextManager[None]:
         """Explain errors of a job with one item; see :func:`of_one_item`."""

@@ -115,11 +115,20 @@ class PixelQuery:
         return most + _OVERHEAD
 
 
-def compute_pixels(endpoint: Endpoint, query: PixelQuery) -> Request:
-    """Return the request that is answered with the file of pixels, by ``image:computePixels``."""
+def compute_pixels(endpoint: Endpoint, query: PixelQuery, *, divisible: bool = False) -> Request:
+    """Return the request that is answered with the file of pixels, by ``image:computePixels``.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+    query : PixelQuery
+    divisible : bool
+        Whether the caller can ask for parts of the pixels; see :class:`Request`.
+    """
     body = tagged(endpoint, query.body())
     path = f"{endpoint.parent}/image:computePixels"
-    return Request("POST", path, body=body, most_bytes=query.most_bytes)
+    most = query.most_bytes
+    return Request("POST", path, body=body, most_bytes=most, divisible=divisible)
 
 
 def create_thumbnail(endpoint: Endpoint, query: PixelQuery) -> Request:
@@ -145,9 +154,13 @@ def name_of_thumbnail(answer: bytes) -> str:
         return name
 
 
-def get_thumbnail(name: str, query: PixelQuery) -> Request:
-    """Return the request for the pixels of a thumbnail that was created for a query."""
-    return Request("GET", f"{name}:getPixels", most_bytes=query.most_bytes)
+def get_thumbnail(name: str, query: PixelQuery, *, divisible: bool = False) -> Request:
+    """Return the request for the pixels of a thumbnail that was created for a query.
+
+    ``divisible`` is that of :func:`compute_pixels`.
+    """
+    path = f"{name}:getPixels"
+    return Request("GET", path, most_bytes=query.most_bytes, divisible=divisible)
 
 
 def check_size(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import time
@@ -94,8 +95,10 @@ def _storable(outcomes: Sequence[Outcome], schema: pa.Schema | None) -> Sequence
 
     They would fail the whole partition when they are written.
     """
+    if schema is None:
+        return outcomes
     tables = [one for one in outcomes if isinstance(one, Records)]
-    if schema is None or _misfit(tables, schema) is None:
+    if _misfit(tables, schema) is None:
         return outcomes
     return [
         one
@@ -146,14 +149,26 @@ def _of_chip(chip: Chip) -> dict[str, Any]:
     """Return what the manifest says of a chip."""
     told: dict[str, Any] = {name: getattr(chip, name) for name in CHIP_COLUMNS}
     told |= {"path": chip.files[0].path, "nbytes": sum(len(file.data) for file in chip.files)}
-    bands = {file.role: dict(file.bands) for file in chip.files}
     told["files"] = [
         RoleFile(role=file.role, path=file.path, nbytes=len(file.data))
         for file in chip.files
         if file.role is not None
     ] or None
-    told["bands"] = json.dumps(bands.get(None, bands))
+    told["bands"] = _bands_told(tuple((file.role, *file.bands.items()) for file in chip.files))
     return told
+
+
+@functools.lru_cache(maxsize=64)
+def _bands_told(files: tuple[tuple[Any, ...], ...]) -> str:
+    """Return the bands of a chip's files as the manifest has them. Most chips have the same.
+
+    Parameters
+    ----------
+    files : tuple of tuple
+        For each file its role, followed by a name and a type for each band.
+    """
+    bands = {role: dict(types) for role, *types in files}
+    return json.dumps(bands.get(None, bands))
 
 
 def _write(spec: RunSpec, file: File) -> None:

@@ -232,10 +232,11 @@ class ImageFormat(ABC):
         """
         with self.reading(data):
             found = self.shape_of(data)
-        # Before the pixels are read, so that an unexpected size takes no memory.
-        if shape is not None and found != shape:
-            raise TransientError(f"the image has {found} (rows, columns); {shape} was asked for")
-        with self.reading(data):
+            # Before the pixels are read, so that an unexpected size takes no memory.
+            if shape is not None and found != shape:
+                raise TransientError(
+                    f"the image has {found} (rows, columns); {shape} was asked for"
+                )
             different = self.difference(data, bands)
         if different is not None:
             raise TransientError(f"the image is not what was asked for: {different}")

@@ -98,7 +98,7 @@ class Npy(JoinableFormat):
             masking.fill(file.array[name], values, valid, name)
         if masking.as_band:
             file.array[MASK] = bands.valid.all(axis=0)
-        elif len(dtype) > count:
+        elif MASK in (dtype.names or ()):
             # One band after the other, as copying all of them transposed takes five times as long.
             for number, valid in enumerate(bands.valid):
                 file.array[MASK][..., number] = valid
