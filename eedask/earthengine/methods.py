@@ -50,7 +50,8 @@ _NULL_ELEMENT = re.compile(r"\bElement\.\w+: Parameter 'object' is required", re
 # `Image.multiply: If one image has no bands, the other must also have no bands.`
 # (https://github.com/r-spatial/rgee/issues/167); the other messages are the emulator's.
 _NO_BANDS = re.compile(
-    r"\b(image with|image has) no bands\b|\bat least one band\b|bands to visualize\. Got 0\b",
+    r"\b(image with|image has) no bands\b|available bands: \[\]|\bat least one band\b"
+    r"|bands to visualize\. Got 0\b",
     re.IGNORECASE,
 )
 
