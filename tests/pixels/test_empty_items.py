@@ -79,6 +79,7 @@ def test_a_file_of_nodata(places, earth_engine, tmp_path, image_of, asset, asked
     assert manifest.index[manifest["error_kind"] == "no_image"].tolist() == empty.tolist()
     assert manifest["error"].loc[empty].str.contains("the item has no image").all()
     assert manifest["error"].drop(empty).isna().all()
+    assert "6 items: 6 ok (2 of them without an image), 0 failed" in result.summary()
 
     # What the files are like if all items have an image.
     plain = run(places.assign(none=0), image_of(asset), tmp_path / "plain", **asked)
