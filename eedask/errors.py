@@ -98,7 +98,7 @@ class TraceError(EedaskError):
 
 
 class NoImageError(EedaskError):
-    """The collection has no image for an item, or has several."""
+    """An item has no image, as its collection is empty for it, or has several."""
 
     kind = "no_image"
 

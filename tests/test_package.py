@@ -86,8 +86,8 @@ eedask.expressions: digest symbols compile graph traps
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
 eedask.pixels: formats layout many_grids resampling visualization query cutting descriptions
-  known_pixels chip_forecast image_bands tiles chip_image chip_task finding image_question
-  image_task
+  known_pixels chip_forecast image_bands tiles chip_image empty_items chip_task finding
+  image_question image_task
 eedask.pixels.formats: geotiff_tags stretching masking base npy pictures png jpg tif registry
 eedask.quota: adaptive messages owner share limiter scheduler_plugin links leases asking
 eedask.results: contact_sheet csv_text runs reporting summary layouts values chip_files

@@ -89,7 +89,8 @@ class Row:
         Seconds from taking up the item to its end, waiting included; of items that are done
         together, each has its share.
     error_kind, error : str, optional
-        Why it failed, in Earth Engine's own words where it answered.
+        Why it failed, in Earth Engine's own words where it answered. Of an item that is done:
+        "no_image" and why, if a file of its holds masked pixels alone because there is no image.
     finished : datetime, optional
         UTC.
     crs, transform, height, width : optional

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.nodes import Encoded
-from eedask.errors import PermanentError, TransientError
+from eedask.errors import NoImageError, PermanentError, TransientError
 
 T = TypeVar("T")
 
@@ -44,9 +44,16 @@ _NULL_IMAGE = re.compile(
 # The same of algorithms that take features as well, such as Element.get.
 _NULL_ELEMENT = re.compile(r"\bElement\.\w+: Parameter 'object' is required", re.IGNORECASE)
 
-# Of an image without bands, which a mosaic of no images is: its bands are chosen, or it is combined
-# with an image that has some.
-_NO_BANDS = re.compile(r"available bands: \[\]|if one image has no bands", re.IGNORECASE)
+# Of an image without bands, which a mosaic of no images is: its bands are chosen, it is combined
+# with an image that has some, or it is drawn. Users report `Image.select: Band pattern 'B4' was
+# applied to an Image with no bands.` (https://github.com/swisstopo/topo-satromo/issues/101) and
+# `Image.multiply: If one image has no bands, the other must also have no bands.`
+# (https://github.com/r-spatial/rgee/issues/167); the other messages are the emulator's.
+_NO_BANDS = re.compile(
+    r"\b(image with|image has) no bands\b|available bands: \[\]|\bat least one band\b"
+    r"|bands to visualize\. Got 0\b",
+    re.IGNORECASE,
+)
 
 
 class Send(Protocol):
@@ -127,8 +134,8 @@ def of_one_item(*, only_images: bool = False) -> Iterator[None]:
 
     Raises
     ------
-    PermanentError
-        In place of one whose message is of that kind. Others pass as they are.
+    NoImageError
+        In place of a PermanentError whose message is of that kind. Others pass as they are.
     """
     try:
         yield
@@ -136,9 +143,7 @@ def of_one_item(*, only_images: bool = False) -> Iterator[None]:
         why = _no_image(error.message, only_images)
         if why is None:
             raise
-        raise PermanentError(
-            f"the item has no image, {why} ({error.message})", error.status, error.retry_after
-        ) from error
+        raise NoImageError(f"the item has no image, {why} ({error.message})") from error
 
 
 def _no_image(message: str, only_images: bool) -> str | None:

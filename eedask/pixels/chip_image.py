@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from eedask.earthengine.endpoint import Endpoint
-from eedask.earthengine.methods import ask
+from eedask.earthengine.methods import Send, ask
 from eedask.errors import EedaskError, TransientError
 from eedask.expressions.compile import Expression
 from eedask.expressions.graph import graphs
-from eedask.grid import PixelGrid
+from eedask.grid import PixelGrid, Window
 from eedask.items.item import WorkItem
 from eedask.pixels.chip_forecast import ChipSizes
 from eedask.pixels.formats.base import ImageFormat
@@ -65,6 +65,11 @@ class ChipImage:
         and scaled to a region, so that only Earth Engine knows the grid.
     role : str, optional
         The image's role; None if chips have only one image.
+    blanks : tuple of Expression
+        Images that are masked everywhere, by which it is learned what the files of items without an
+        image hold; see :mod:`~eedask.pixels.empty_items`. Empty if such items fail.
+    masked_pixel : bytes, optional
+        The answer that was learned from one of them, with one pixel.
     limits : Limits, optional
         How large a request and a chip may be; the limits of the method when None.
     """
@@ -78,6 +83,8 @@ class ChipImage:
     masking: Masking
     has_grid: bool
     role: str | None = None
+    blanks: tuple[Expression, ...] = ()
+    masked_pixel: bytes | None = None
     limits: Limits | None = None
 
     @functools.cached_property
@@ -129,17 +136,15 @@ class ChipImage:
         If one request is not enough, it is joined from the answers of several; see
         :func:`~eedask.pixels.tiles.fetch_tiled`.
         """
-        query = PixelQuery(
-            self.expression.encode(item), self.sent_as, grid, self._sent, self.visualization
-        )
+        query = self._query(self.expression, item, grid)
         if grid is None:
             # The grid is known to Earth Engine only, so it cannot be cut into tiles here.
-            return self._answer(endpoint, query, sender)
+            return self._answer(endpoint, query, sender.send)
 
         def answer(part: PixelGrid) -> bytes:
             if part is grid:
-                return self._answer(endpoint, query, sender)
-            return self._answer(endpoint, replace(query, grid=part), sender, is_tile=True)
+                return self._answer(endpoint, query, sender.send)
+            return self._answer(endpoint, replace(query, grid=part), sender.send, is_tile=True)
 
         return fetch_tiled(
             answer,
@@ -150,6 +155,23 @@ class ChipImage:
             self._least_bands,
             sizes,
         )
+
+    def fetch_blank(
+        self, endpoint: Endpoint, blank: Expression, item: WorkItem, pixel: PixelGrid, send: Send
+    ) -> bytes:
+        """Return Earth Engine's answer with one pixel of an image of :attr:`blanks`."""
+        return self._answer(endpoint, self._query(blank, item, pixel), send, is_tile=True)
+
+    def masked(self, grid: PixelGrid) -> bytes:
+        """Return what :meth:`fetch` would return for a grid on which all is masked.
+
+        It is joined from :attr:`masked_pixel` alone: what joiners leave open is masked as well.
+        """
+        assert self.masked_pixel is not None
+        self.check_shape(grid.shape)
+        joiner = self.format.on_grid.join(grid, self._limits.chip_bytes)
+        joiner.add(Window(0, 0, (1, 1)), self.masked_pixel)
+        return joiner.finish()
 
     def settled(self, answer: bytes, grid: PixelGrid | None) -> tuple[bytes, dict[str, str]]:
         """Return the file to write, and the types of its bands by their names.
@@ -169,8 +191,11 @@ class ChipImage:
         named = () if self.visualization is not None else self.bands
         return data, self.format.bands_of(data, named)
 
+    def _query(self, image: Expression, item: WorkItem, grid: PixelGrid | None) -> PixelQuery:
+        return PixelQuery(image.encode(item), self.sent_as, grid, self._sent, self.visualization)
+
     def _answer(
-        self, endpoint: Endpoint, query: PixelQuery, sender: Sender, *, is_tile: bool = False
+        self, endpoint: Endpoint, query: PixelQuery, send: Send, *, is_tile: bool = False
     ) -> bytes:
         """Return the checked answer to a query.
 
@@ -181,9 +206,9 @@ class ChipImage:
         if self.method == COMPUTE_PIXELS:
             request = compute_pixels(endpoint, query, divisible=can_be_cut)
         else:
-            name = ask(sender.send, create_thumbnail(endpoint, query), name_of_thumbnail)
+            name = ask(send, create_thumbnail(endpoint, query), name_of_thumbnail)
             request = get_thumbnail(name, query, divisible=can_be_cut)
-        return sender.send(request, _check_of(query, is_tile=is_tile))
+        return send(request, _check_of(query, is_tile=is_tile))
 
     @functools.cached_property
     def _sent(self) -> tuple[str, ...]:

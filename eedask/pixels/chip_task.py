@@ -12,7 +12,7 @@ from eedask.dataset.file_names import safe_name
 from eedask.dataset.subfolders import Subfolders
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import Send, ask, compute_value, of_one_item
-from eedask.errors import InputError, PermanentError
+from eedask.errors import InputError, NoImageError, PermanentError
 from eedask.expressions.compile import Expression, built_on_workers
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
@@ -27,6 +27,7 @@ from eedask.pixels.descriptions import (
     halves,
     placeable,
 )
+from eedask.pixels.empty_items import learned, requests_of
 from eedask.pixels.image_bands import bands_of
 from eedask.pixels.layout import Layout
 from eedask.pixels.many_grids import Places, grids, placed
@@ -112,17 +113,20 @@ class ChipTask:
     def prepare(self, send: Send, items: Sequence[WorkItem]) -> ChipTask:
         """Ask about each image that all items share, and check that it has the bands needed.
 
+        Where items without an image have files, learn what these hold.
+
         Returns
         -------
         ChipTask
             The task with the first image's grid, if the layout is native, and its properties, if
-            any are wanted.
+            any are wanted; and with what was learned.
 
         Raises
         ------
         InputError
             If an image lacks a band, or no picture can be made of its bands; or if the first image
-            has no grid of its own, or one in a crs that pyproj cannot read.
+            has no grid of its own, or one in a crs that pyproj cannot read; or if none of the
+            examples has an image from which the bands could be learned.
         """
         prepared = self
         for image in self.images:
@@ -136,7 +140,8 @@ class ChipTask:
                 if image is self.first:
                     native = None if found.projection is None else _placeable(found.projection)
                     prepared = replace(self, told=found.properties, native=native)
-        return prepared
+        images = tuple(learned(image, self.endpoint, send, items) for image in self.images)
+        return replace(prepared, images=images)
 
     def sent_to(self, endpoint: Endpoint) -> ChipTask:
         """Return the same work with its requests sent elsewhere."""
@@ -147,8 +152,12 @@ class ChipTask:
         return {}
 
     def before(self, samples: int) -> Bounds:
-        """Return how many requests :meth:`prepare` sends: one about an image that all share."""
-        return Bounds.exactly(sum(image.about is not None for image in self.images))
+        """Return how many requests :meth:`prepare` sends: one about an image that all share.
+
+        Of other images, some may be asked for one pixel.
+        """
+        about = Bounds.exactly(sum(image.about is not None for image in self.images))
+        return sum((requests_of(image, samples) for image in self.images), start=about)
 
     def forecast(self, items: Sequence[WorkItem], size: int) -> Forecast:
         """Return what the items' chips are expected to take.
@@ -221,45 +230,68 @@ class ChipTask:
             If one of the files cannot be fetched or made; the message names the role.
         """
         if isinstance(job.laid_out, Undescribed):
-            assert self.description is not None
-            with of_role(self.first.role), self._explained(job):
-                wanted = self.description, self.properties
-                return Split(describe(self.endpoint, *wanted, job, sender))
+            return Split(self._described(job, sender))
         (item,), known = job.items, job.laid_out
         for image in self.images:
             with of_role(image.role):
                 image.format.check_writes()
-        grid = self._grid(item, known)
-        chips = []
-        for image in self.images:
-            with of_role(image.role), self._explained(job):
-                chips.append(self._chip(image, item, grid, sender))
+        known = replace(known, grid=self._grid(item, known))
+        chips = [self._chip(image, item, known, sender) for image in self.images]
         # If Earth Engine works out the grid, which is the same for all files, only files of some
         # formats say what it is.
         placed = next((chip for chip in chips if chip.crs is not None), chips[0])
         files = tuple(file for chip in chips for file in chip.files)
+        reasons = [str(chip.missing) for chip in chips if chip.missing is not None]
+        missing = NoImageError("; ".join(reasons)) if reasons else None
         where = placed.height, placed.width, placed.crs, placed.transform
-        return [Chip(files, *where, known.properties)]
+        return [Chip(files, *where, known.properties, missing)]
 
-    def _explained(self, job: Job) -> contextlib.AbstractContextManager[None]:
-        """Explain errors of a job with one item; see :func:`of_one_item`."""
+    def _described(self, job: Job, sender: Sender) -> list[Job]:
+        """Return a job for each item of a job, with the description of its first image."""
+        assert self.description is not None
         alone = len(job.items) == 1
-        return of_one_item(only_images=True) if alone else contextlib.nullcontext()
+        explained = of_one_item(only_images=True) if alone else contextlib.nullcontext()
+        try:
+            with of_role(self.first.role), explained:
+                return describe(self.endpoint, self.description, self.properties, job, sender)
+        except NoImageError as error:
+            if self.first.masked_pixel is None:
+                raise
+            (grid,) = job.laid_out.grids
+            nulls = dict.fromkeys(self.properties)
+            return [Job(job.items, Known(grid, properties=nulls, missing=error))]
 
-    def _chip(
-        self, image: ChipImage, item: WorkItem, grid: PixelGrid | None, sender: Sender
-    ) -> Chip:
+    def _chip(self, image: ChipImage, item: WorkItem, known: Known, sender: Sender) -> Chip:
         """Return an item's chip with the file of one image.
 
-        If ``grid`` is None, where the pixels lie is read from the answer.
+        If the grid is not known, where the pixels lie is read from the answer.
         """
-        answer = image.fetch(self.endpoint, item, grid, sender, sender.sizes[image.role])
-        found = grid or image.sent_as.grid_of(answer)
-        data, bands = image.settled(answer, found)
-        files = (File(self.path(image, item), data, bands, image.role),)
-        if found is None:
-            return Chip(files, *image.sent_as.shape_of(answer))
-        return Chip(files, *found.shape, found.crs, found.transform)
+        answer, missing = self._answer(image, item, known, sender)
+        with of_role(image.role):
+            found = known.grid or image.sent_as.grid_of(answer)
+            data, bands = image.settled(answer, found)
+            files = (File(self.path(image, item), data, bands, image.role),)
+            if found is None:
+                return Chip(files, *image.sent_as.shape_of(answer))
+        return Chip(files, *found.shape, found.crs, found.transform, missing=missing)
+
+    def _answer(
+        self, image: ChipImage, item: WorkItem, known: Known, sender: Sender
+    ) -> tuple[bytes, NoImageError | None]:
+        """Return an answer with an item's pixels, and why all are masked if it has no image."""
+        missing = known.missing if image is self.first else None
+        if missing is None:
+            try:
+                with of_role(image.role), of_one_item(only_images=True):
+                    sizes = sender.sizes[image.role]
+                    return image.fetch(self.endpoint, item, known.grid, sender, sizes), None
+            except NoImageError as error:
+                if image.masked_pixel is None:
+                    raise
+                missing = error
+        assert known.grid is not None
+        with of_role(image.role):
+            return image.masked(known.grid), missing
 
     def split(self, job: Job, error: Exception) -> Sequence[Job]:
         """Return two halves of a job whose items cannot be described together; else nothing.

@@ -14,7 +14,7 @@ from typing import Any
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import ask, checked_projection, compute_value, reading, value_of
 from eedask.earthengine.nodes import Graph, listed
-from eedask.errors import PermanentError, RequestError, TooLargeError
+from eedask.errors import NoImageError, PermanentError, RequestError, TooLargeError
 from eedask.expressions.compile import Expression
 from eedask.grid import NativeProjection, PixelGrid
 from eedask.items.item import WorkItem
@@ -40,11 +40,14 @@ class Known:
     properties : mapping of str to object
         The properties of the item's image that were asked for, with the value None for those that
         it does not have.
+    missing : NoImageError, optional
+        Why there is no first image, if that is known already.
     """
 
     grid: PixelGrid | None = None
     projection: Mapping[str, Any] | None = None
     properties: Mapping[str, Any] | None = None
+    missing: NoImageError | None = None
 
 
 @dataclass(frozen=True)

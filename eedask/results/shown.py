@@ -72,7 +72,8 @@ class Shown:
             get equal parts of their seconds, so that the seconds of all items add up.
         ``error_kind``, ``error`` : str
             For a failed item: the kind of the error (see :mod:`eedask.errors`), and its message,
-            which is Earth Engine's own if it answered.
+            which is Earth Engine's own if it answered. With ``empty="nodata"``, an item without an
+            image is "ok", and has the ``error_kind`` "no_image" and the reason here.
         ``finished`` : timestamp, UTC
             When the item was done, or failed.
 

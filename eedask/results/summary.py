@@ -37,10 +37,14 @@ def summary_text(
     is_table : bool
         Whether the results are rows of a table.
     """
-    done = outcomes["id"].filter(is_done(outcomes))
+    rows = outcomes.filter(is_done(outcomes))
+    done = rows["id"]
     failed = outcomes.filter(pc.equal(outcomes["status"], FAILED)).to_pandas()
     received = size(pc.sum(outcomes["nbytes"]).as_py() or 0)
-    counts = f"{len(done):,} ok, {len(failed):,} failed, {received}"
+    ok = f"{len(done):,} ok"
+    if without := len(done) - rows["error_kind"].null_count:
+        ok += f" ({without:,} of them without an image)"
+    counts = f"{ok}, {len(failed):,} failed, {received}"
     lines = [f"{plural(total, 'item')}: {counts} in {path}", *_causes(failed)]
     if told := pace(runs):
         lines += [f"time:   {told[0]}", f"speed:  {told[1]}"]

@@ -122,7 +122,7 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
     id_ = job.items[k].id
     records: Sequence[Any] = ()
     if isinstance(outcome, Exception):
-        known |= {"status": FAILED, "error_kind": _kind(outcome), "error": _text(outcome)}
+        known |= {"status": FAILED, **_of_error(outcome)}
         if isinstance(outcome, EedaskError):
             logger.info("item %r failed (%s): %s", id_, outcome.kind, known["error"])
         else:
@@ -140,7 +140,8 @@ def _done(process: Process, number: int, job: Job, k: int, outcome: Outcome) -> 
         }
     if not isinstance(outcome, Exception) and outcome.properties:
         known["properties"] = json.dumps(dict(outcome.properties))
-    if reason := process.verdict.hear(known.get("error_kind"), known.get("error")):
+    failure = _of_error(outcome) if isinstance(outcome, Exception) else {}
+    if reason := process.verdict.hear(failure.get("error_kind"), failure.get("error")):
         process.stop(reason)
     return Done(Row(id_, **known), records)
 
@@ -155,7 +156,7 @@ def _of_chip(chip: Chip) -> dict[str, Any]:
         if file.role is not None
     ] or None
     told["bands"] = _bands_told(tuple((file.role, *file.bands.items()) for file in chip.files))
-    return told
+    return told if chip.missing is None else told | _of_error(chip.missing)
 
 
 @functools.lru_cache(maxsize=64)
@@ -210,6 +211,11 @@ def _unwritable(spec: RunSpec, error: OSError) -> DatasetError:
         f"{spec.dataset.folder.url} cannot be written to ({error}); mend that and run the same"
         " plan again to go on"
     )
+
+
+def _of_error(error: Exception) -> dict[str, str]:
+    """Return what the manifest says of an error."""
+    return {"error_kind": _kind(error), "error": _text(error)}
 
 
 def _kind(error: Exception) -> str:

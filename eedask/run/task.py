@@ -11,6 +11,7 @@ import pyarrow as pa
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.methods import Send
 from eedask.earthengine.retry import Attempts
+from eedask.errors import NoImageError
 from eedask.expressions.compile import Expression
 from eedask.grid import Transform
 from eedask.items.item import WorkItem
@@ -89,6 +90,9 @@ class Chip:
         only Earth Engine knows it.
     properties : mapping of str to object, optional
         What the user wanted to know of the item's image; values are those of JSON.
+    missing : NoImageError, optional
+        Why all pixels of one of the files, or of several, are masked, if the item has no image for
+        them; None if it has an image for each.
     """
 
     files: tuple[File, ...]
@@ -97,6 +101,7 @@ class Chip:
     crs: str | None = None
     transform: Transform | None = None
     properties: Mapping[str, Any] | None = None
+    missing: NoImageError | None = None
 
 
 @dataclass(frozen=True)

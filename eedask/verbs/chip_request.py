@@ -92,6 +92,12 @@ class ChipRequest:
         self.extent.check_items(items)
         samples, layout = sample_items(items), self.extent.layout
         images = self._chip_images(samples)
+        if self.extent.is_native and images[0].blanks:
+            raise InputError(
+                "with crs='native', chips lie on the grid of each item's own image, and an item"
+                " without an image has none: for empty='nodata', state crs= and scale= (or"
+                " crs_transform=)"
+            )
         description = None
         if images[0].about is None and (self.extent.is_native or self._names):
             description = self.images[0].question(self._told_of, samples)

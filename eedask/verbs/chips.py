@@ -15,6 +15,7 @@ from eedask.earthengine.retry import RetryPolicy
 from eedask.expressions.symbols import Item
 from eedask.items.check import check_items
 from eedask.pixels.chip_image import COMPUTE_PIXELS
+from eedask.pixels.empty_items import FAIL
 from eedask.pixels.resampling import NEAREST
 from eedask.plan import Plan
 from eedask.quota.messages import DEFAULT_CONCURRENCY, DEFAULT_RATE
@@ -47,6 +48,7 @@ def chips(
     method: str | Mapping[str, str] = COMPUTE_PIXELS,
     nodata: float | Mapping[str, float | None] | None = None,
     mask: str | Mapping[str, str | None] | None = None,
+    empty: str | Mapping[str, str] = FAIL,
     properties: Sequence[str] = (),
     concurrency: int = DEFAULT_CONCURRENCY,
     rate: float | None = DEFAULT_RATE,
@@ -77,13 +79,13 @@ def chips(
     An item can have several images, by role: ``{"image": scene, "label": classes}``. They are
     fetched on the same grid, each with a request of its own and into a file of its own,
     ``chips/ROLE/FOLDER/ID.EXT``. ``format``, ``bands``, ``vis_params``, ``nodata``, ``mask``,
-    ``resampling`` and ``method`` are then one value for all roles, or a dictionary by role; roles
-    that it leaves out have the default. The native grid and the ``properties`` are those of the
-    first role's image. With ``region``, roles need a ``crs``. An item is done when all its files
-    are written. If one of its images fails, the item fails, its error names the role, and none of
-    its files is written. If an item is fetched again, because it failed or a file was lost, all its
-    files are. Its row of the manifest has the first role's file as ``path``, the file of each role
-    as ``path_ROLE``, and sums as ``nbytes`` and ``attempts``.
+    ``empty``, ``resampling`` and ``method`` are then one value for all roles, or a dictionary by
+    role; roles that it leaves out have the default. The native grid and the ``properties`` are
+    those of the first role's image. With ``region``, roles need a ``crs``. An item is done when all
+    its files are written. If one of its images fails, the item fails, its error names the role, and
+    none of its files is written. If an item is fetched again, because it failed or a file was lost,
+    all its files are. Its row of the manifest has the first role's file as ``path``, the file of
+    each role as ``path_ROLE``, and sums as ``nbytes`` and ``attempts``.
 
     Parameters
     ----------
@@ -168,6 +170,19 @@ def chips(
         Instead of ``nodata``: add a band ``mask`` to files of data, which is 1 where all bands are
         valid and 0 elsewhere. Values are 0 where they are masked. The band is uint8 in NumPy files;
         in GeoTIFFs it has the type of the other bands, and GDAL's mask is there as well.
+    empty : {"fail", "nodata"}
+        What becomes of an item that has no image: ``first()`` of a collection that is empty for it
+        is null, and a ``mosaic()`` or ``median()`` of it has no bands. "fail": the item fails, with
+        the ``error_kind`` "no_image". "nodata": it has a file like those of the others, in which
+        all is masked: ``nodata`` or a mask in data, clear in a PNG, black in a JPEG. Its row of the
+        manifest is "ok" and has the ``error_kind`` "no_image" nevertheless, with the reason as
+        ``error``; its ``properties`` are null. That an item has no image is known by Earth
+        Engine's refusal of its one request. Bands and types are learned before the run, from one
+        masked pixel of the first of up to six items that has an image, which takes as many
+        requests at most. If none of them has one, ``bands`` has to be stated, and data are
+        float32. "nodata" needs ``crs`` and ``scale`` (or ``crs_transform``): neither a native grid
+        nor a ``region`` is known where there is no image. If all items share the image, "nodata"
+        changes nothing.
     properties : sequence of str
         Properties of each item's image that become columns of the manifest, such as
         ``["system:index", "CLOUD_COVER"]``. They are null if the image has no such property; a
@@ -257,6 +272,7 @@ def chips(
         nodata=nodata,
         mask=mask,
         resampling=resampling,
+        empty=empty,
     )
     request = ChipRequest(extent, images, folder_by, folder_missing, properties)
     checked = check_items(items, geometry=request.needs_geometry, reserved=request.reserved)

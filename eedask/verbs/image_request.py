@@ -15,6 +15,7 @@ from eedask.errors import InputError
 from eedask.expressions.compile import Expression, check_type, compile_expression
 from eedask.items.item import WorkItem
 from eedask.pixels.chip_image import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipImage
+from eedask.pixels.empty_items import EMPTY, FAIL, NODATA
 from eedask.pixels.formats.base import ImageFormat
 from eedask.pixels.formats.masking import PACKED, Masking
 from eedask.pixels.formats.registry import image_format
@@ -44,8 +45,10 @@ class ImageRequest:
     nodata: float | None = None
     mask: str | None = None
     resampling: str = NEAREST
+    empty: str = FAIL
 
     def __post_init__(self) -> None:
+        self._check_empty()
         _check_method(self.method, self.kind)
         check_resampling(self.resampling)
         _ = self.masking
@@ -55,6 +58,16 @@ class ImageRequest:
             of_masks = 0 if self.kind.is_visual else max(1, len(self._sent_as.mask_names(bands)))
             count = max(1, len(bands)) + of_masks
             check_size(self.extent.rows_columns, count, 1, by_url=by_url)
+
+    def _check_empty(self) -> None:
+        if self.empty not in EMPTY:
+            raise InputError(f"empty is 'fail' or 'nodata'; got {self.empty!r}")
+        if self.empty == NODATA and self.extent.region is not None:
+            raise InputError(
+                "with region=, only Earth Engine knows where a chip lies, and it does not say so"
+                " without an image: leave empty='nodata' out, or give shape= or buffer= with crs="
+                " and scale= in place of region="
+            )
 
     @cached_property
     def kind(self) -> ImageFormat:
@@ -152,6 +165,7 @@ class ImageRequest:
             masking=self.masking,
             has_grid=not is_cut,
             role=self.role,
+            blanks=self._blanks(samples) if is_own and self.empty == NODATA else (),
         )
 
     def question(
@@ -180,6 +194,7 @@ class ImageRequest:
             "resampling": None if self.resampling == NEAREST else self.resampling,
             "bands": bands,
             "visualization": look.to_json() if look else None,
+            "empty": None if self.empty == FAIL else self.empty,
             **self.masking.to_json(),
         }
 
@@ -200,20 +215,36 @@ class ImageRequest:
         """Return the image, or a function from an item to it, cut to the region if there is one."""
 
         def recipe(item: Any) -> ee.Image:
-            return self.extent.cut(self._with_masks(item), item)
+            return self.extent.cut(self._with_masks(self._image_of(item)), item)
 
         # An image that is cut to the item's region depends on the item.
         if self.extent.region is not None and not callable(self.image):
             return recipe
         return self._named(recipe)
 
-    def _with_masks(self, item: Any) -> ee.Image:
-        """Return an item's image; for formats of data, with the bands that hold its masks.
+    def _blanks(self, samples: list[WorkItem]) -> tuple[Expression, ...]:
+        """Return images that are masked everywhere: the item's own, and one of the named bands.
+
+        The latter is of float32, which holds most numbers that ``nodata`` may be, and NaN. For
+        pictures, it is of bytes.
+        """
+
+        def own(item: Any) -> ee.Image:
+            return self._with_masks(self._image_of(item).updateMask(0))
+
+        recipes = [self._named(own)]
+        if names := list(dict.fromkeys(self.bands_and_look[0])):
+            zeros = ee.Image.constant([0] * len(names)).rename(names).updateMask(0)
+            typed = zeros.toByte() if self.kind.is_visual else zeros.toFloat()
+            recipes.append(self._with_masks(typed))
+        return tuple(compile_expression(each, samples, expect=ee.Image) for each in recipes)
+
+    def _with_masks(self, image: ee.Image) -> ee.Image:
+        """Return an image; for formats of data, with the bands that hold its masks.
 
         Which bands these are, :mod:`~eedask.pixels.formats.masking` describes. Outside of its
         footprint an image has no pixels, and counts as masked.
         """
-        image = self._image_of(item)
         if self.kind.is_visual:
             return image
         bands, _ = self.bands_and_look

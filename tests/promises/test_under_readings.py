@@ -144,6 +144,31 @@ def test_png_chips(readings, rasters, tmp_path):
 
 
 @under_all()
+def test_items_without_an_image(readings, rasters, tmp_path):
+    """Which fail, or have a chip in which all is masked, without a change to those of others."""
+    items = some_points(rasters.field).assign(none=[0, 1] * 3)
+
+    def image(item):
+        images = ee.ImageCollection([ee.Image(FIELD).set("none", 0)])
+        return images.filter(ee.Filter.eq("none", ee.Number(item["none"]))).mosaic()
+
+    plan = {"shape": (30, 30), "crs": "EPSG:32614", "scale": 30, "format": "npy", "bands": ["b1"]}
+    empty, out = items.index[1::2], tmp_path / "nodata"
+    strict = eedask.chips(items, image, out=tmp_path / "fail", **plan).run(progress=False)
+    assert strict.failed.index.tolist() == empty.tolist()
+    assert (strict.failed["error_kind"] == "no_image").all()
+    plan |= {"empty": "nodata", "properties": ["none"]}
+    result = whole(eedask.chips(items, image, out=out, **plan).run(progress=False), items)
+    assert result.manifest["error_kind"].dropna().index.tolist() == empty.tolist()
+    for name in items.index:
+        found = result.open(name)["b1"]
+        expected = np.ma.masked_all((30, 30), "f4") if name in empty else strict.open(name)["b1"]
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(np.ma.getmaskarray(found), np.ma.getmaskarray(expected))
+        np.testing.assert_array_equal(found.filled(0), expected.filled(0))
+
+
+@under_all()
 def test_images_and_labels(readings, rasters, tmp_path):
     """Each has its own format and masks; zeros of the label are real."""
     items, field = some_points(rasters.field, 3), ee.Image(FIELD)

@@ -144,6 +144,7 @@ def first_of(item):
 def test_the_first_of_an_empty_collection_is_said_to_be_no_image(squares, tmp_path, verb, image):
     result = verb(squares, image, out=tmp_path / "out").run(progress=False)
     assert result.failed.index.tolist() == [2, 5]
+    assert set(result.failed["error_kind"]) == {"no_image"}
     for error in result.failed["error"]:
         assert "the item has no image" in error
 
@@ -155,6 +156,7 @@ def test_the_first_of_an_empty_collection_is_said_to_be_no_image(squares, tmp_pa
         (mosaic_of, {"format": "npy"}),
         (mosaic_of, {"format": "tif", "bands": ["R"], "crs": "EPSG:32614"}),
         (mosaic_of, {"format": "png", "bands": ["R"]}),
+        (mosaic_of, {"format": "jpg", "vis_params": {"max": 255}}),
         (mosaic_of, {"format": "npy", "properties": ["odd"]}),
     ],
 )
@@ -163,6 +165,7 @@ def test_a_chip_of_an_empty_collection_is_said_to_be_of_no_image(squares, tmp_pa
     asked = {"shape": (4, 4), "scale": 5, "crs": "utm", **asked}
     result = eedask.chips(points, image, out=tmp_path / "out", **asked).run(progress=False)
     assert result.failed.index.tolist() == [2, 5]
+    assert set(result.failed["error_kind"]) == {"no_image"}
     for error in result.failed["error"]:
         assert "the item has no image" in error
         # There is none that would do for a chip.

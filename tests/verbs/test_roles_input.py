@@ -62,6 +62,7 @@ def test_roles_differ_by_more_than_case():
         ("method", "compute_pixels"),
         ("nodata", 0),
         ("mask", "band"),
+        ("empty", "nodata"),
         ("resampling", "nearest"),
     ],
 )
@@ -82,6 +83,7 @@ def test_arguments_by_role_name_roles_that_there_are(name, value):
         ({"nodata": {"image": "x"}}, InputError, "role 'image': nodata is a number"),
         ({"format": {"image": "png", "label": "npy"}, "nodata": 0}, InputError, "'image': nodata="),
         ({"mask": {"label": "bit"}}, InputError, "role 'label': mask is 'band' or None"),
+        ({"empty": {"label": None}}, InputError, "role 'label': empty is 'fail' or 'nodata'; got"),
         ({"vis_params": {"min": 0}}, InputError, "role 'image': vis_params makes pictures"),
         ({"vis_params": {"label": {"min": 0}}}, InputError, "role 'label': vis_params makes"),
         ({"resampling": {"label": "cubic"}}, InputError, "role 'label': resampling='cubic'"),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.pixels.bands import both
+from eedask.emulator.pixels.bands import both, no_such_band
 from eedask.emulator.pixels.raster import Band, Grid, Image, Pixels, PixelType
 from eedask.emulator.values.elements import index_of, property_of
 from eedask.emulator.values.value_types import Collection
@@ -111,10 +111,7 @@ def answered_image(
     by_name = {band.id: band for band in image.bands}
     missing = [n for n in names if n not in by_name]
     if missing:
-        raise EarthEngineError(
-            f"Image.select: Band pattern '{missing[0]}' did not match any bands. "
-            f"Available bands: [{', '.join(image.band_names)}]"
-        )
+        raise no_such_band(missing[0], image)
     bands = [by_name[n] for n in names]
 
     def read(grid: Grid) -> Pixels:

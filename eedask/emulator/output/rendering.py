@@ -20,7 +20,7 @@ from eedask.emulator.functions.registry import IMPLEMENTATIONS
 from eedask.emulator.output.encode import rgba
 from eedask.emulator.output.formats import Content, ImageFormat, image_format
 from eedask.emulator.output.pixel_grids import requested_grid
-from eedask.emulator.pixels.bands import need_numbers
+from eedask.emulator.pixels.bands import need_numbers, no_such_band
 from eedask.emulator.pixels.raster import Grid, Image
 from eedask.emulator.readings import reading
 
@@ -164,10 +164,7 @@ def select_bands(image: Image, names: list[str]) -> Image:
     bands = {band.id: band for band in image.bands}
     for name in names:
         if name not in bands:
-            raise EarthEngineError(
-                f"Image.select: Band pattern '{name}' did not match any bands. "
-                f"Available bands: [{', '.join(bands)}]"
-            )
+            raise no_such_band(name, image)
     return image.with_bands(tuple(bands[name] for name in names))
 
 

@@ -205,6 +205,19 @@ def combined(
     return replace(base, id=name, type=kind, read=read)
 
 
+def no_such_band(name: str, image: Image) -> EarthEngineError:
+    """Return the error for a name or pattern of bands that an image does not have."""
+    if not image.bands:
+        # As users report it: https://github.com/swisstopo/topo-satromo/issues/101
+        return EarthEngineError(
+            f"Image.select: Band pattern '{name}' was applied to an Image with no bands."
+        )
+    return EarthEngineError(
+        f"Image.select: Band pattern '{name}' did not match any bands. "
+        f"Available bands: [{', '.join(image.band_names)}]"
+    )
+
+
 def pairs(left: Image, right: Image, algorithm: str) -> list[tuple[Band, Band, str]]:
     """Return the pairs of bands on which an algorithm of two images works, and the results' names.
 

@@ -19,7 +19,10 @@ from eedask.pixels.formats.stretching import stretched
 
 
 class Joiner(Protocol):
-    """Takes the tiles of one chip in any order and gives the file of the whole chip."""
+    """Takes the tiles of one chip in any order and gives the file of the whole chip.
+
+    Pixels that no tile covers are 0 in all bands of the answer, those of masks and alpha included.
+    """
 
     def add(self, window: Window, data: bytes) -> None:
         """Put a tile in its place.

@@ -65,6 +65,8 @@ def test_select(scene):
         r"Image.select: Band pattern 'x' did not match any bands. Available bands: \[R, G, B, NIR\]"
     )
     fails(words, "Image.select", scene, ["x"])
+    none = run("Image.select", scene, [])
+    fails("pattern 'x' was applied to an Image with no bands", "Image.select", none, ["x"])
     fails("out of bounds", "Image.select", scene, [4])
 
 

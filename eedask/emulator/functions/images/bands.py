@@ -8,7 +8,7 @@ from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import Keeps, algorithm
-from eedask.emulator.pixels.bands import unary, unique_names
+from eedask.emulator.pixels.bands import no_such_band, unary, unique_names
 from eedask.emulator.pixels.pixel_types import cast, from_dictionary
 from eedask.emulator.pixels.raster import Band, Image, PixelType
 from eedask.emulator.values.coercion import Mismatch, coercer
@@ -52,10 +52,7 @@ def _matching(image: Image, selector: Any) -> list[Band]:
     pattern = Pattern(selector)
     found = [band for band in image.bands if pattern.matches(band.id)]
     if not found:
-        raise EarthEngineError(
-            f"Image.select: Band pattern '{selector}' did not match any bands. "
-            f"Available bands: [{', '.join(image.band_names)}]"
-        )
+        raise no_such_band(selector, image)
     return found
 
 

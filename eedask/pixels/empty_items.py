@@ -1,0 +1,86 @@
+"""Learns what the files hold of items that have no image, as their collection is empty.
+
+Such a file has the bands and types of the other items' files, and all of its pixels are masked.
+Bands and types are not computed here but seen: before the run, Earth Engine is asked for one pixel
+of an image that is masked everywhere, in the form in which all other pixels are asked for. All
+files of items without an image are made of this pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from eedask.earthengine.endpoint import Endpoint
+from eedask.earthengine.methods import Send
+from eedask.errors import InputError, PermanentError, TooLargeError
+from eedask.grid import PixelGrid
+from eedask.items.item import WorkItem
+from eedask.pixels.chip_image import COMPUTE_PIXELS, ChipImage, of_role
+from eedask.run.forecast import Bounds
+
+# What becomes of an item that has no image: it fails, or has a file of masked pixels.
+FAIL, NODATA = "fail", "nodata"
+EMPTY = (FAIL, NODATA)
+
+# Degrees. Nothing is seen of the pixel but its form, so its size does not matter.
+_SIDE = 1e-4
+
+
+def learned(
+    image: ChipImage, endpoint: Endpoint, send: Send, items: Sequence[WorkItem]
+) -> ChipImage:
+    """Return an image with the masked pixel of which files of items without an image are made.
+
+    It is that of the first item that has an image. If none of the items has one, it is that of the
+    bands that the user names, see :attr:`ChipImage.blanks`.
+
+    Parameters
+    ----------
+    image : ChipImage
+        It is returned as it is if items without an image fail.
+    endpoint : Endpoint
+    send : Send
+    items : sequence of WorkItem
+        A few, as examples.
+
+    Raises
+    ------
+    InputError
+        If none of the items has an image, and no bands are named.
+    RequestError
+        If Earth Engine cannot be asked.
+    """
+    if not image.blanks:
+        return image
+    each = {item.id: item for item in items}.values()
+    refusal: Exception | None = None
+    for blank in image.blanks:
+        for item in each:
+            try:
+                with of_role(image.role):
+                    pixel = image.fetch_blank(endpoint, blank, item, _pixel_at(item), send)
+            except (PermanentError, TooLargeError, InputError) as error:
+                refusal = refusal or error
+            else:
+                return replace(image, masked_pixel=pixel)
+    with of_role(image.role):
+        raise InputError(
+            f"with empty='nodata', items without an image have the bands of the others, but none of"
+            f" the {len(each)} items that were looked at has an image ({refusal}): state bands=[…]"
+        )
+
+
+def requests_of(image: ChipImage, samples: int) -> Bounds:
+    """Return how many requests :func:`learned` sends, given so many items as examples."""
+    if not image.blanks:
+        return Bounds.exactly(0)
+    each = 1 if image.method == COMPUTE_PIXELS else 2
+    return Bounds(1, each * (samples + len(image.blanks) - 1))
+
+
+def _pixel_at(item: WorkItem) -> PixelGrid:
+    """Return the grid of one small pixel at an item's place."""
+    shape = item.value("geometry")
+    x, y = shape.centroid.x, shape.centroid.y
+    return PixelGrid("EPSG:4326", (_SIDE, 0, x, 0, -_SIDE, y), (1, 1))
