@@ -161,8 +161,8 @@ class _Stage:
     def _starts_one(self) -> bool:
         """Take one job a step on, as a thread does in a run; return whether there was one to take.
 
-        A step lets a job be sent, cuts it into smaller ones, or finds that it has to wait. Jobs that
-        waited come first.
+        A step lets a job be sent, cuts it into smaller ones, or finds that it has to wait. Jobs
+        that waited come first.
         """
         for place, (number, job) in enumerate(self._waiting):
             if self._admits(number, job):
