@@ -291,7 +291,7 @@ def test_a_revoked_credential_stops_the_run_and_says_what_to_do(guarded, cluster
         started = time.monotonic()
         with pytest.raises(RunStopped, match=r"earthengine authenticate") as caught:
             run(plan, cluster.client)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
         with pytest.raises(AuthorizationError, match=r"expired or revoked.*authenticate"):
             compute(plan.task.endpoint)
     finally:
@@ -330,7 +330,8 @@ def test_what_is_revoked_during_a_run_costs_no_item(
         with dask.config.set(scheduler="threads"):
             return plan.run(progress=progress)
 
-    plan = {"points": points, "out": tmp_path, "count": 24, "concurrency": 2, "rate": 20}
+    # So slow that much is left when the progress that revokes is told, on a busy machine too.
+    plan = {"points": points, "out": tmp_path, "count": 24, "concurrency": 2, "rate": 10}
     guarded.reset_stats()
     ee.Initialize(user, url=guarded.url, project=guarded.project)
     try:

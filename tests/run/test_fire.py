@@ -219,19 +219,26 @@ def test_a_restart_loop_loses_nothing(bed, tmp_path, tell):
 @pytest.mark.slow
 def test_late_workers_take_part(bed, tmp_path, tell):
     items, out = make_items(500, seed=43), tmp_path / "out"
-    bed.emulator.set_quotas(latency=0.15)
+    # While the second worker comes, most items are left, on a busy machine too.
+    bed.emulator.set_quotas(latency=1.5)
     told = []
     with processes(0) as client:
         figures = Figures("late workers", bed, len(items))
         plan = plan_of(items, out)
-        grow = [threading.Timer(0.5, client.cluster.scale, [1])]
-        grow.append(threading.Timer(2.5, client.cluster.scale, [2]))
+
+        def grow():
+            wait_until(lambda: told)
+            client.cluster.scale(1)
+            wait_until(lambda: bed.chips_asked, 90)
+            client.cluster.scale(2)
+            client.wait_for_workers(2, timeout=90)
+            bed.emulator.set_quotas(latency=0.15)
+
         with distributed.get_task_stream(client) as tasks:
-            for timer in grow:
-                timer.start()
+            grower = threading.Thread(target=grow)
+            grower.start()
             plan.run(progress=told.append)
-            for timer in grow:
-                timer.join()
+            grower.join()
         figures.stop()
     workers = {task["worker"] for task in tasks.data}
     tell(figures.line(f"{len(workers)} workers took part"))

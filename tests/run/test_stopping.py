@@ -115,7 +115,7 @@ def test_a_refused_project_stops_the_run_at_once(earth_engine, points, tmp_path,
     started = time.monotonic()
     with pytest.raises(RunStopped, match=r"does not accept the credentials or the project.*permis"):
         plan_of(many(points, 80), tmp_path).run(progress=False)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert eedask.open_result(tmp_path).manifest["status"].isna().all()
     monkeypatch.undo()
     result = plan_of(many(points, 80), tmp_path).run(progress=False)

@@ -113,9 +113,10 @@ def test_a_bag_waits_until_it_is_computed(earth_engine, cluster, mixed, tmp_path
 def test_throttling_and_retries_are_counted(
     emulator, earth_engine, cluster, client, points, tmp_path
 ):
-    items = points.assign(band="R")
+    items = points.head(16).assign(band="R")
     earlier = emulator.stats()["by_status"]
-    emulator.set_quotas(concurrency=2, latency=0.05)
+    # Three requests of eight meet within this time on a busy machine, too.
+    emulator.set_quotas(concurrency=2, latency=0.3)
     try:
         plan_of(items, tmp_path, concurrency=8).run(progress=False)
     finally:
@@ -124,7 +125,7 @@ def test_throttling_and_retries_are_counted(
     now = status(cluster, tmp_path)
     assert refused > 0
     assert (now["throttled"], now["retries"]) == (refused, refused)
-    assert (now["done"], now["failed"]) == (40, 0)
+    assert (now["done"], now["failed"]) == (16, 0)
 
 
 def test_prometheus_has_the_same(earth_engine, cluster, client, mixed, tmp_path):
