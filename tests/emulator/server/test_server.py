@@ -177,6 +177,7 @@ def wait_until(condition, seconds=60):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_render_process_that_dies_costs_one_request_and_closing_ends_all(mounts, pool, caplog):
     emulator = Emulator(mounts, processes=1, project=PROJECT)
     (renderer,) = renderers_of(emulator._command.process.pid)
@@ -296,7 +297,8 @@ def parent_of_an_emulator(processes, forks=""):
             os.kill(int(child), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("processes", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 0])
 def test_the_emulator_ends_with_its_parent_though_it_computes(processes):
     with parent_of_an_emulator(processes) as (parent, pid, url):
         family = [pid, *descendants_of(pid)]
