@@ -410,7 +410,7 @@ def test_answers_take_their_latency(emulator, compute):
     start = time.monotonic()
     with ThreadPoolExecutor(48) as threads:
         list(threads.map(compute, range(48)))
-    # At the same time, though two processes render: waiting is not computing, or it took 12 s.
+    # At the same time, though one process renders: waiting is not computing, or it took 24 s.
     assert 0.5 <= time.monotonic() - start < 8
 
 
