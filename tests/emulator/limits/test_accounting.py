@@ -244,7 +244,7 @@ def asked():
         yield "table:computeFeatures", {"expression": encode(table)}
     for left, top in ((500_000, 4_317_000), (500_100, 4_316_950)):
         affine = {"scaleX": 1, "scaleY": -1, "translateX": left, "translateY": top}
-        grid = {"crsCode": "EPSG:26913", "dimensions": {"width": 128, "height": 128}}
+        grid = {"crsCode": "EPSG:26913", "dimensions": {"width": 64, "height": 64}}
         grid["affineTransform"] = affine
         yield (
             "image:computePixels",
