@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import sys
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -18,30 +17,26 @@ from tqdm.auto import tqdm
 
 from eedask.arguments import is_count
 from eedask.dataset.dataset import Dataset
-from eedask.dataset.folder import Folder, refusals_told
+from eedask.dataset.folder import Folder
 from eedask.dataset.question import Question
-from eedask.dataset.rows import OK
 from eedask.dataset.run_lock import one_run
-from eedask.dataset.staging import stage
-from eedask.errors import DatasetError, InputError, RunStopped
+from eedask.errors import InputError, RunStopped
 from eedask.estimating.estimate import Estimate
 from eedask.estimating.measuring import estimate
 from eedask.items.check import check_storable
 from eedask.items.item import WorkItem, sample_items
 from eedask.results.reporting.notebook import plan_html
 from eedask.results.result import Result
-from eedask.run.execute import check_scheduler, execute, rows_bag, stop
-from eedask.run.explanation import Explanation, explanation, traps_of
+from eedask.run.execute import check_scheduler, stop
+from eedask.run.explanation import Explanation, explanation
 from eedask.run.options import RunOptions
-from eedask.run.preparing import prepared
-from eedask.run.progress import Counter, Listener, Progress, progress_in
+from eedask.run.progress import Listener, progress_in
 from eedask.run.progress_bar import listener
 from eedask.run.run_limits import RunLimits
 from eedask.run.spec import RunSpec
+from eedask.run.staged import Staged, written
 from eedask.run.task import Task
 from eedask.watching.compute import Spent
-from eedask.watching.map_sample import fraction_of, points_of
-from eedask.watching.messages import Beginning
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +181,8 @@ class Plan:
             one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
             listener(progress, self.verb) as listen,
         ):
-            dataset, partitions = self._stage(overwrite, extend)
+            staged = self._stage(overwrite, extend)
+            dataset = staged.dataset
             before = progress_in(dataset, retry_failed=retry_failed)
             listen(before)
             # Not print, whose text would stand at the end of the bar.
@@ -194,12 +190,12 @@ class Plan:
             if before.done == before.total:
                 tell("nothing is left to do: earlier runs came to all items")
             else:
-                spec = self._spec(dataset, run_id, retry_failed)
-                self._tell_notes(tell)
-                only = limits.first_of(dataset, partitions, retry_failed=retry_failed)
+                spec = staged.spec(run_id, retry_failed)
+                staged.tell_notes(tell)
+                only = limits.first_of(dataset, staged.partitions, retry_failed=retry_failed)
                 spec = replace(spec, costs_early=max_eecu_hours is not None, only=only)
                 with limits.kept(before, listen, lambda reason: stop(run_id, reason)) as heard:
-                    self._execute(partitions, spec, before, heard, tell, limits.max_eecu_s)
+                    staged.execute(spec, before, heard, tell, limits.max_eecu_s)
                 # Counts from other processes may come late; the rows that are written count.
                 counts = {"throttled": listen.latest.throttled, "retries": listen.latest.retries}
                 listen(replace(progress_in(dataset), **counts))
@@ -277,14 +273,14 @@ class Plan:
             one_run(self.out, self.verb, lambda reason: stop(run_id, reason)),
             listener(progress, self.verb) as listen,
         ):
-            dataset, partitions = self._stage()
+            staged = self._stage()
 
             def do(spec: RunSpec) -> Collection[Spent]:
                 nonlocal run_id
-                run_id, before = spec.run_id, progress_in(dataset)
-                return self._execute(partitions, spec, before, listen, logger.info).spent.values()
+                run_id, before = spec.run_id, progress_in(staged.dataset)
+                return staged.execute(spec, before, listen, logger.info).spent.values()
 
-            spec = self._spec(dataset, run_id)
+            spec = staged.spec(run_id)
             before = self.task.before(len(self._samples)).least
             found = estimate(spec, self.options, before, n, do)
             self.out.sweep()
@@ -315,48 +311,8 @@ class Plan:
         """
         run_id = uuid.uuid4().hex[:12]
         with one_run(self.out, self.verb, lambda reason: stop(run_id, reason)):
-            dataset, partitions = self._stage()
-            spec = replace(self._spec(dataset, run_id), idle_s=_BAG_IDLE_S)
-            beginning = self._beginning(spec, progress_in(dataset))
-        return rows_bag(partitions, spec, beginning, functools.partial(points_of, self.items))
-
-    def _execute(
-        self,
-        partitions: int,
-        spec: RunSpec,
-        before: Progress,
-        listen: Listener,
-        tell: Callable[[str], None],
-        max_eecu_s: float | None = None,
-    ) -> Counter:
-        counter = Counter(before, listen)
-        beginning = replace(self._beginning(spec, before), max_eecu_s=max_eecu_s)
-        try:
-            points = functools.partial(points_of, self.items)
-            execute(partitions, spec, beginning, points, counter, tell)
-        except KeyboardInterrupt:
-            now = progress_in(spec.dataset)
-            print(
-                f"interrupted: {now.done} of {now.total} items are done and kept in"
-                f" {self.out.url}; run the same plan again to go on",
-                file=sys.stderr,
-            )
-            raise
-        finally:
-            # The folder itself may be the reason why the run ended.
-            with contextlib.suppress(OSError, DatasetError):
-                spec.dataset.note_cost(counter.eecu_s)
-        return counter
-
-    def _tell_notes(self, tell: Callable[[str], None]) -> None:
-        traps = traps_of(self.task, self._samples) if len(self.items) > 1 else []
-        for words in dict.fromkeys([*self.notes, *traps]):
-            tell(f"note: {words}")
-
-    def _beginning(self, spec: RunSpec, before: Progress) -> Beginning:
-        """Return what the scheduler is told of a run that begins with some items done."""
-        counts = before.total, before.done, before.failed
-        return Beginning(spec.run_id, self.verb, self.out.url, spec.quota, *counts)
+            staged = self._stage()
+            return staged.bag(replace(staged.spec(run_id), idle_s=_BAG_IDLE_S))
 
     @contextlib.contextmanager
     def _summed_up(self, result: Result, progress: bool | Listener) -> Iterator[None]:
@@ -374,32 +330,18 @@ class Plan:
     def _retry(self, progress: bool | Listener) -> Result:
         return self.run(progress=progress, retry_failed=True)
 
-    def _stage(self, overwrite: bool = False, extend: bool = False) -> tuple[Dataset, int]:
-        """Write items and plan to the folder; return its dataset and the number of partitions."""
-        dataset = Dataset(self.out)
-        size = self.options.partition_of(len(self.items))
-        how = {"overwrite": overwrite, "extend": extend}
-        with refusals_told(self.out, whatever=True):
-            plan = stage(dataset, self.items, self.question, size, **how)
-            dataset.forget_lost_files()
-        return dataset, plan["partitions"]
-
-    def _spec(self, dataset: Dataset, run_id: str, retry_failed: bool = False) -> RunSpec:
-        """Send the requests that come before the first item; return what workers have to know."""
-        task = prepared(self.task, self._samples, self.options, self.verb)
-        if task.schema is not None:
-            with refusals_told(self.out, whatever=True):
-                dataset.values.state(task.schema)
-        return RunSpec(
-            run_id=run_id,
-            dataset=dataset,
-            task=task,
-            policy=self.options.retry,
-            ceiling=self.options.ceiling,
+    def _stage(self, overwrite: bool = False, extend: bool = False) -> Staged:
+        """Write the items and the question to the folder."""
+        dataset, how = Dataset(self.out), {"overwrite": overwrite, "extend": extend}
+        partitions = written(dataset, self.items, self.question, self.options, **how)
+        return Staged(
             verb=self.verb,
-            map_fraction=fraction_of(len(self.items)),
-            retry_failed=retry_failed,
-            resumes=dataset.counts()[OK] > 0,
+            items=self.items,
+            samples=self._samples,
+            task=self.task,
+            options=self.options,
+            dataset=dataset,
+            partitions=partitions,
         )
 
     def __repr__(self) -> str:

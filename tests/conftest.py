@@ -37,8 +37,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more of the machine than of the code: tests have time limits. Those
-# for which fifty examples are few say so themselves.
-settings.register_profile("eedask", deadline=None, max_examples=50)
+# for which 25 examples are few say so themselves.
+settings.register_profile("eedask", deadline=None, max_examples=25)
 settings.load_profile("eedask")
 
 
@@ -131,7 +131,8 @@ def rasters(tmp_path_factory) -> Rasters:
 def emulator(rasters) -> Iterator[Emulator]:
     """An emulator with the rasters mounted."""
     mounts = {SCENE: rasters.scene, FIELD: rasters.field, SERIES: rasters.series}
-    with Emulator(mounts=mounts, processes=2) as running:
+    # One process that renders: several of these emulators run beside each other.
+    with Emulator(mounts=mounts, processes=1) as running:
         yield running
 
 

@@ -94,7 +94,7 @@ eedask.results: contact_sheet csv_text runs reporting summary layouts values chi
   common_grid blocks lazy_bands coordinates chip_dataset shown result
 eedask.run: options profiler own_cluster progress progress_bar undone run_limits request_pool
   stopping forecast task preparing explanation workers_present spec process lifetime job_sender
-  outcomes stats_keeper partition execute
+  outcomes stats_keeper partition execute staged
 eedask.results.reporting: coast build_coast markup svg figures item_map chosen pictures columns
   failures page notebook drawing exploring
 eedask.tables: bands composites features outlines reducers size_search values batch_sizes batches

@@ -1,4 +1,4 @@
-"""How many requests a run sends, and how long they take, where it is done."""
+"""How many requests a run will send and how many seconds it will take, for ``plan.estimate()``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from eedask.tables.batch_sizes import BatchSizes
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run is done.
+    """What a run has to work with: its quota and its processes.
 
     Attributes
     ----------
     ceiling : Ceiling
+        The quota: requests at once and a second, of all processes together.
     processes : int
+        Worker processes; 1 where a run is on threads of the script.
     abreast : int
         Partitions that each process works on at the same time.
     """
@@ -30,15 +32,21 @@ class Place:
 
 
 def course_of(all_: Weights, line: Line, place: Place) -> Course:
-    """Return what a run comes to, if no request is too large or has to be tried again.
+    """Return what is expected of a run if no request is too large or has to be tried again.
+
+    A run whose requests change in size as it learns which size works is simulated (see
+    :func:`~eedask.estimating.rehearsal.rehearsed`). Of any other, the number of requests is known,
+    and the seconds are the longest of what the rate allows, what the slots allow, and what a
+    single request lasts.
 
     Parameters
     ----------
     all_ : Weights
-        Of all items.
+        The requests, weights and partitions of all items.
     line : Line
-        The seconds that requests last.
+        How long a request of a given weight lasts, as the pilot's requests showed.
     place : Place
+        The quota and the processes.
     """
     ceiling = place.ceiling
     if isinstance(sizes := all_.sizes(), BatchSizes):

@@ -1,8 +1,9 @@
-"""A run without its requests: how many it sends, and how long it takes, on a clock of its own.
+"""A simulation of a run of batches: how many requests it sends, and how many seconds it takes.
 
-Tables send requests of several sizes: first small ones, larger ones once these have worked. How
-many there are, and how many at once, follows from the partitions, the quota and what a request
-lasts.
+A process that fills a table sends small batches first, and larger ones once those have worked. How
+many requests there are, and how many are under way at once, therefore depends on the partitions,
+on the quota and on how long a request lasts. The simulation takes a run's jobs through the same
+decisions on a clock of its own, and sends nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from eedask.run.task import Job
 from eedask.tables.batches import Batch, cut
 from eedask.tables.size_search import SizeSearch
 
-# Of more than twice as many partitions, twice as many are rehearsed; what comes after them goes on
-# as the second half of these.
+# At most about two times so many partitions are simulated. Where a run has more, the rest is taken
+# to cost, a partition, what the second half of the simulated ones did.
 _HALF = 50
 
 Jobs = Sequence[Job]
@@ -27,20 +28,21 @@ Jobs = Sequence[Job]
 
 @dataclass(frozen=True)
 class Share:
-    """What one process has of a run.
+    """One process's share of a run: its partitions, and what it may use for them.
 
     Attributes
     ----------
     partitions : int
-        All that it works on.
+        How many partitions it works on, from the first to the last.
     abreast : int
-        Partitions that it works on at the same time.
+        How many of them it works on at the same time.
     concurrency : int
-        Requests at once.
+        Requests under way at once, at most.
     rate : float, optional
-        Requests a second.
+        Requests a second, at most; None where there is no such limit.
     threads : int
-        Jobs at once, those that wait for what becomes of others included.
+        Jobs that threads have taken up at once, at most. That includes jobs that wait to learn
+        from other jobs' requests which size works.
     """
 
     partitions: int
@@ -52,11 +54,14 @@ class Share:
 
 @dataclass(frozen=True)
 class Course:
-    """What a run comes to.
+    """What is expected of a run.
 
     Attributes
     ----------
-    requests, seconds : float
+    requests : float
+        How many it sends.
+    seconds : float
+        How long it takes.
     at_once : int
         Requests that are under way at the same time, at most.
     """
@@ -69,19 +74,25 @@ class Course:
 def rehearsed(
     jobs: Sequence[Jobs], share: Share, search: SizeSearch, lasts: Callable[[float], float]
 ) -> Course:
-    """Return what a process's part of a run of batches comes to, if no request is too large.
+    """Simulate one process's share of a run, as if no request were too large.
 
     Parameters
     ----------
     jobs : sequence of sequence of Job
-        Of some of the partitions, which stand for all.
+        The jobs of a sample of the partitions, which stand for those of all.
     share : Share
+        The process's partitions and limits.
     search : SizeSearch
-        A new one: it says how large each request may be.
+        What decides, in a run, how large each request may be: an unused one.
     lasts : callable
-        Returns the seconds that a request of some weight lasts.
+        Returns the seconds that a request of a given weight lasts.
+
+    Returns
+    -------
+    Course
+        The requests and seconds of this process.
     """
-    # Whole rounds of those that are worked on together, which may end at the same time.
+    # A multiple of the partitions that are worked on together: they may all end at the same time.
     half = share.abreast * max(1, _HALF // share.abreast)
     count = min(share.partitions, 2 * half)
     chosen = (jobs[number * len(jobs) // count] for number in range(count))
@@ -97,7 +108,7 @@ def rehearsed(
 
 
 class _Stage:
-    """Plays the requests of partitions, one event after the other."""
+    """The state of the simulation: a clock, and the jobs that are waiting or under way on it."""
 
     def __init__(
         self,
@@ -122,7 +133,7 @@ class _Stage:
         self._ended = self._most = self._over = 0
 
     def play(self, partitions: int) -> Course:
-        """Go on until so many partitions have ended; return what they came to."""
+        """Go on until so many partitions have ended; return the requests and seconds so far."""
         while self._over < partitions:
             self._open_partitions()
             while self._starts_one():
@@ -148,9 +159,10 @@ class _Stage:
             self._over += 1
 
     def _starts_one(self) -> bool:
-        """Let the next job go on that can, as threads do in a run; return whether there was one.
+        """Take one job a step on, as a thread does in a run; return whether there was one to take.
 
-        A job that waited for others is admitted, or cut, before it has a slot again.
+        A step lets a job be sent, cuts it into smaller ones, or finds that it has to wait. Jobs
+        that waited come first.
         """
         for place, (number, job) in enumerate(self._waiting):
             if self._admits(number, job):
@@ -172,7 +184,10 @@ class _Stage:
         return False
 
     def _admits(self, number: int, job: Job) -> bool:
-        """Make a job ready to be sent, or cut it; return whether it need not wait for others."""
+        """Make a job ready to be sent, or cut it into smaller ones; return False if it must wait.
+
+        A job waits while requests under way have yet to show whether its size works.
+        """
         allowed: float | None = (weight := job.laid_out.weight)
         if len(job.items) > 1 and isinstance(job.laid_out, Batch):
             allowed = self._search.admit(job, weight, self._now)
@@ -194,7 +209,7 @@ class _Stage:
             self._free_at = self._now + 1 / self._share.rate
 
     def _pass_time(self) -> None:
-        """Go on to when something happens next."""
+        """Move the clock on to when a request ends, the rate allows one, or a wait is over."""
         ends = self._ending[0][0] if self._ending else math.inf
         freed = self._free_at if self._free_at > self._now else math.inf
         delay = self._search.delay(self._now) if self._waiting else 0.0

@@ -1,8 +1,8 @@
-"""Dense points by cells: a window of pixels in one request, out of which many points are read.
+"""Reads many points that lie close together from one window of pixels, called a cell.
 
-Earth Engine computes whole tiles, whether one of their pixels is asked for or all. Where points lie
-close together, the pixels of a window take one request, and fewer bytes a point than the request
-and the answer for each point would.
+Earth Engine computes whole tiles of an image, whether one of their pixels is asked for or all of
+them. Where points are dense, one request for all pixels of a window around them is cheaper than
+requests that name each point: fewer requests, and fewer bytes for each point.
 """
 
 from __future__ import annotations
@@ -31,33 +31,36 @@ from eedask.grid import (
 )
 from eedask.items.item import WorkItem
 
-# Bytes of pixels that a point may cost. As a point it takes some 150, and 20 for each value.
+# Bytes of pixels that are fetched for a point of a cell, at most. A point that is asked for by its
+# coordinates takes some 150 bytes, and 20 for each of its values.
 BYTES_A_POINT = 512
-# What a cell may have however few its points are, and however many.
+# Bytes of a cell's pixels: a cell may always have the first number, and never more than the second.
 _LITTLE, _MUCH = 2**16, 2**23
-# Points of a cell, at least: an eighth of those that are laid out together, or so many. Cells of
-# fewer would be more requests than their points take as points.
+# A cell has at least one in _PART of the points that are laid out together, or _ENOUGH points if
+# that is less. Cells with fewer points would take more requests than asking for the points does.
 _PART, _ENOUGH = 8, 1000
-# A part of a pixel. Of a point that lies so near to its edge, Earth Engine may find that it is in
-# the next one.
+# In pixels. For a point this close to a pixel's edge, Earth Engine's rounding may choose the pixel
+# next to the one that is computed here.
 _EDGE = 1e-5
-# Degrees of longitude. Beyond, an image in degrees may lie across the antimeridian, and no document
-# says which of its pixels a point on the other side lies in.
+# Degrees of longitude, east or west. Near the antimeridian, no document says which pixel of an
+# image in degrees a point on the other side of it lies in.
 _EASTERNMOST = 170.0
-# Points that are looked at together to see how dense all are; fewer take few requests anyway. And
-# of all, so that it takes a fraction of a second.
+# The density of points is measured in groups of _TOGETHER neighbours. Fewer than two groups take
+# few requests anyway. Of many points, a sample of about _LOOKED_AT is enough, and takes a fraction
+# of a second.
 _TOGETHER, _LOOKED_AT = 1000, 100_000
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The window of pixels that some points lie in.
+    """A window of pixels, and which of them each of its points lies in.
 
     Attributes
     ----------
     grid : PixelGrid
+        The window's crs, transform and shape.
     rows, columns : ndarray of int, shape (points,)
-        Of each point's pixel within the window.
+        Row and column, within the window, of the pixel that each point lies in.
     """
 
     grid: PixelGrid
@@ -66,21 +69,23 @@ class Cell:
 
     @property
     def weight(self) -> float:
-        """Its pixels."""
+        """Number of the window's pixels."""
         return float(self.grid.shape[0] * self.grid.shape[1])
 
 
 @dataclass(frozen=True)
 class CellGrid:
-    """The pixels of an image that points are read from.
+    """The grid of pixels of an image, out of which cells are cut.
 
     Attributes
     ----------
     crs : str
+        The grid's coordinate system.
     transform : tuple of 6 floats
-        Any pixel of it may be a cell's first.
+        From (column, row) to crs coordinates, in the order a, b, c, d, e, f of an affine
+        transform. It has no first or last pixel: rows and columns may be negative.
     pixel_bytes : int
-        Of a pixel's values, with a byte of mask for each.
+        Bytes of one pixel: the values of all bands, and one byte of mask for each band.
     """
 
     crs: str
@@ -91,18 +96,18 @@ class CellGrid:
     def of(
         cls, lattice: Lattice, native: NativeProjection | None, types: Mapping[str, Any]
     ) -> CellGrid | None:
-        """Return the pixels that Earth Engine samples; None where they cannot be placed here.
+        """Return the grid whose pixels Earth Engine samples; None if it is not known here.
 
         Parameters
         ----------
         lattice : Lattice
-            The pixels that are asked for, which may be the image's own.
+            The grid that the user asks for: a crs and a scale, or the image's own grid.
         native : NativeProjection, optional
-            The image's grid; None where it has none that can be read.
+            The image's own grid; None if its crs cannot be read.
         types : mapping of str to mapping
             The type of each band, as ``ee.PixelType.getInfo`` tells it.
         """
-        # An image without bands is refused with its pixels, and not here.
+        # An image without bands has no bytes; Earth Engine refuses it when pixels are asked for.
         pixel_bytes = sum(_bytes_of(kind) + 1 for kind in types.values()) or 1
         if not lattice.is_native:
             assert lattice.scale is not None
@@ -113,17 +118,18 @@ class CellGrid:
         return cls(native.crs, rescaled(native.transform, factor), pixel_bytes)
 
     def cells(self, items: Sequence[WorkItem]) -> list[tuple[list[int], Cell]]:
-        """Return the positions of points that share a cell, and the cell; some are in none.
+        """Return cells, each with the positions in ``items`` of the points that lie in it.
 
-        A box around all points is halved, and its halves are, until their pixels are few enough
-        for their points. Left out are points with too few neighbours, and those of which only Earth
-        Engine can say which pixel they lie in: on the edge of one, outside of the crs, or near the
-        antimeridian in a crs of degrees.
+        The box around all points is halved, and each half again, until a box has few enough pixels
+        for its points. Points that are in no cell have to be asked for as points: those with too
+        few neighbours, and those for which only Earth Engine can say which pixel they lie in,
+        because they are on a pixel's edge, outside of the crs, or near the antimeridian in a crs
+        of degrees.
 
         Parameters
         ----------
         items : sequence of WorkItem
-            Points.
+            Items whose geometries are points.
         """
         if not items:
             return []
@@ -137,7 +143,7 @@ class CellGrid:
             first = pixels[chosen].min(axis=0)
             shape = pixels[chosen].max(axis=0) - first + 1
             most = min(_MUCH, max(_LITTLE, BYTES_A_POINT * len(chosen)))
-            # As floats: the pixels between far points are too many for integers.
+            # As floats: points far apart have more pixels between them than an integer can count.
             if math.prod(map(float, shape)) * self.pixel_bytes <= most:
                 found.append((chosen.tolist(), self._cell(pixels[chosen] - first, first, shape)))
                 continue
@@ -147,7 +153,10 @@ class CellGrid:
         return found
 
     def _pixels(self, items: Sequence[WorkItem]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the (row, column) of each point, shape (points, 2), and whether it is certain."""
+        """Return the pixel of each point, and whether Earth Engine is sure to find the same.
+
+        Two arrays: (row, column) of each point, shape (points, 2), and booleans, shape (points,).
+        """
         degrees = shapely.get_coordinates([item.geometry for item in items])
         x, y = from_degrees(self.crs).transform(degrees[:, 0], degrees[:, 1])
         column, row = invert(self.transform, x, y)
@@ -170,14 +179,15 @@ class CellGrid:
 
 
 def fewest_of(count: int) -> int:
-    """Return how many points a cell has, at least, if so many are laid out together."""
+    """Return how many points a cell has, at least, where ``count`` points are laid out together."""
     return max(1, min(_ENOUGH, -(-count // _PART)))
 
 
 def room_of(items: gpd.GeoDataFrame) -> float:
-    """Return the square metres that a point has for itself, where points lie as most of them do.
+    """Return the square metres for each point, where points are as dense as at most of them.
 
-    It is infinite for fewer than 2,000 points.
+    That is the median over groups of neighbouring points: the area of a group's box, divided by the
+    number of points in it. It is infinite for fewer than 2,000 points.
     """
     places = items.geometry[~(items.geometry.isna() | items.geometry.is_empty)]
     if len(places) < 2 * _TOGETHER:
@@ -194,21 +204,22 @@ def room_of(items: gpd.GeoDataFrame) -> float:
 
 
 def is_dense(room: float, scale: float, pixel_bytes: float) -> bool:
-    """Return whether cells are cheaper: whether the pixels around a point are few bytes.
+    """Return True if points are so dense that reading them from cells is cheaper.
 
     Parameters
     ----------
     room : float
-        Square metres a point; see :func:`room_of`.
+        Square metres for each point; see :func:`room_of`.
     scale : float
-        Metres a pixel.
+        Side of a pixel in metres.
     pixel_bytes : float
+        Bytes of one pixel, of all bands, with their masks.
     """
     return room / scale**2 * pixel_bytes <= BYTES_A_POINT
 
 
 def _bytes_of(kind: Mapping[str, Any]) -> int:
-    """Return the bytes of a value of a type, or of the widest that it may be."""
+    """Return the bytes of a band's value: 1, 2, 4 or 8, and 8 if the type does not say."""
     if kind.get("precision") == "float":
         return 4
     if kind.get("precision") == "int" and {"min", "max"} <= kind.keys():

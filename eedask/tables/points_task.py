@@ -1,4 +1,8 @@
-"""The work of a table of points: the pixel at each, asked for by points or by cells of pixels."""
+"""The work of a table of points: the values of the pixel that each point lies in.
+
+Points are either sent to Earth Engine in batches, or read here from cells: windows of pixels that
+hold many points (see :mod:`eedask.tables.point_cells`).
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,10 @@ POINTS, CELLS, AUTO = "points", "cells", "auto"
 
 
 class PointSizes(BatchSizes):
-    """What is learned of the sizes of a run's requests in one process: of batches, and of cells."""
+    """What one process learns in a run about which sizes of requests work.
+
+    Of batches of points, and, in ``tiles``, of the windows that cells are fetched in.
+    """
 
     def __init__(self, presumed: float, total: float) -> None:
         super().__init__(presumed, total)
@@ -39,21 +46,24 @@ class PointSizes(BatchSizes):
 
 @dataclass(frozen=True)
 class ByCells:
-    """How points may be read from the pixels of cells, instead of being asked for as points.
+    """What is needed to read points from cells of pixels, instead of asking for them as points.
 
     Attributes
     ----------
     image : ChipImage
-        The image that all points share, with its masks, as NPY.
+        The image that all points share. Its pixels are fetched as NPY, with their masks.
     is_stated : bool
-        Whether the user wants cells. Otherwise there are cells where points lie so close together
-        that they are cheaper, and where nobody can doubt which pixel a point lies in.
+        Whether the user stated ``by="cells"``. If not, cells are used only if the points are dense
+        enough for that to be cheaper, and if the grid's crs is on the datum WGS 84, where it is
+        beyond doubt which pixel a point lies in.
     room : float
-        Square metres that a point has for itself.
+        Square metres for each point; see :func:`~eedask.tables.point_cells.room_of`.
     grid : CellGrid, optional
-        The image's pixels, once it is known that points are read from cells.
+        The grid that cells are cut out of. None until Earth Engine has told the image's grid and
+        bands, and cells were chosen.
     told : mapping, optional
-        The properties of the image that are wanted, once they are known.
+        The image's properties that the user wants beside the values. None until Earth Engine has
+        told them.
     """
 
     image: ChipImage
@@ -65,18 +75,29 @@ class ByCells:
 
 @dataclass(frozen=True)
 class PointsTask(ReduceTask):
-    """The pixel at the point of every item.
+    """Fetches the values of the pixel that each item's point lies in.
 
     Attributes
     ----------
     by_cells : ByCells, optional
-        None where all points are asked for as points.
+        None if all points are asked for as points.
     """
 
     by_cells: ByCells | None = None
 
     def prepared(self, about: About) -> PointsTask:
-        """Return the task with the grid of the image, and whether cells are fetched of it."""
+        """Return the task after it was decided whether points are read from cells.
+
+        Parameters
+        ----------
+        about : About
+            What Earth Engine has told of the image: its grid, bands and properties.
+
+        Raises
+        ------
+        InputError
+            If the user stated ``by="cells"``, and the image's crs cannot be read.
+        """
         if self.by_cells is None:
             return self
         native, lattice = about.native, self.query.lattice
@@ -100,15 +121,15 @@ class PointsTask(ReduceTask):
 
     @property
     def _grid(self) -> CellGrid | None:
-        """The pixels that points are read from; None where they are asked for as points."""
+        """The grid that cells are cut out of; None if all points are asked for as points."""
         return None if self.by_cells is None else self.by_cells.grid
 
     def sizes(self) -> PointSizes:
-        """Return a new object in which a run's jobs in one process note which sizes work."""
+        """Return a new record of which sizes work, for the jobs of one run in one process."""
         return PointSizes(self.presumed, self.total)
 
     def jobs(self, items: Sequence[WorkItem]) -> Iterable[Job]:
-        """Yield jobs of points that share a cell of pixels, and of others that share tiles."""
+        """Yield a job for each cell and its points, and jobs for the points that are in no cell."""
         if self._grid is None:
             yield from super().jobs(items)
             return
@@ -120,11 +141,15 @@ class PointsTask(ReduceTask):
         yield from super().jobs([item for item in items if item.id not in taken])
 
     def do(self, job: Job, sender: Sender) -> Sequence[Outcome]:
-        """Do a job, of points or of a cell; of a cell, tiles that are too large are cut smaller.
+        """Do a job, and return what became of each of its points.
+
+        The pixels of a cell may come in several requests: a window that is too large for Earth
+        Engine is fetched in smaller ones.
 
         Raises
         ------
         Oversized, RequestError
+            If the request failed; see :meth:`split`.
         """
         if not isinstance(job.laid_out, Cell):
             return super().do(job, sender)
@@ -134,7 +159,7 @@ class PointsTask(ReduceTask):
         return self._read(cell, data)
 
     def _read(self, cell: Cell, data: bytes) -> list[Outcome]:
-        """Return the values of points, out of the pixels of their cell."""
+        """Return the row of each point, with the values of its pixel in the cell's NPY file."""
         assert self.by_cells is not None
         columns = self.table.columns
         bands = self.by_cells.image.sent_as.unpack(data, len(columns))
@@ -160,7 +185,7 @@ class PointsTask(ReduceTask):
             return error
 
     def split(self, job: Job, error: Exception) -> Sequence[Job]:
-        """Return jobs that may succeed where one failed: its points, where no cell can be had."""
+        """Return jobs that may succeed where one failed: of a cell, batches of its points."""
         if not isinstance(job.laid_out, Cell):
             return super().split(job, error)
         if not isinstance(error, TooLargeError | PermanentError | TransientError):
@@ -172,8 +197,8 @@ class PointsTask(ReduceTask):
         ]
 
     def _maker_on(self, native: NativeProjection | None) -> RegionJobs:
-        """Return how jobs of points are made on an image's grid."""
-        # Where each has an image of its own, their tiles are others.
+        """Return what makes the jobs of points, now that the image's own grid is known."""
+        # Items that have images of their own share no grid.
         return self.maker if self.query.image.depends_on_item else self.maker.on(native)
 
     def _requests_and_pixels(self, items: Sequence[WorkItem]) -> Forecast:
@@ -192,7 +217,7 @@ class PointsTask(ReduceTask):
         return replace(found, requests=requests, pixels=pixels, cells=frozenset())
 
     def _of_jobs(self, items: Sequence[WorkItem]) -> Forecast:
-        """Return what jobs take that are laid out already."""
+        """Return the requests and pixels of the jobs that these items are sure to make."""
         jobs = [*self.jobs(items)]
         cells = [job.laid_out for job in jobs if isinstance(job.laid_out, Cell)]
         found = of_jobs([job for job in jobs if not isinstance(job.laid_out, Cell)], self.presumed)
@@ -205,7 +230,7 @@ class PointsTask(ReduceTask):
         )
 
     def _may_be_cells(self, items: Sequence[WorkItem]) -> bool:
-        """Return whether points may turn out to be read from cells, before the grid is known."""
+        """Return True if points may be read from cells, as far as is known before any request."""
         if self.by_cells is None or self.by_cells.is_stated:
             return self.by_cells is not None
         lattice, room = self.query.lattice, self.by_cells.room

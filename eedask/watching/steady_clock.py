@@ -1,4 +1,4 @@
-"""A clock for how long things take that also tells the time of day."""
+"""A clock that tells the date and time, and never jumps when the machine's clock is set."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 
 class SteadyClock:
-    """The machine's clock as it was when this was made, and the time that has passed since.
+    """Tells the time from the machine's clock when it was made, plus the seconds since then.
 
-    Where the machine's clock is set meanwhile, by hours even, spans between times of this clock
-    are right all the same. Seconds for which the machine was asleep may be missing.
+    The seconds since are counted by a monotonic clock. If the machine's clock is set meanwhile, the
+    difference between two times of this clock is still how long it took. Time during which the
+    machine was suspended may be missing.
     """
 
     def __init__(self) -> None:

@@ -15,8 +15,8 @@ SETTINGS = [(name, value) for name, row in READINGS.items() for value in row.alt
 
 @pytest.fixture(scope="module")
 def emulator():
-    """An emulator that refuses some requests of a burst."""
-    with Emulator(concurrency=2, latency=0.02, processes=1) as running:
+    """An emulator that refuses some requests of a burst, however busy the machine that sends it."""
+    with Emulator(concurrency=2, latency=0.04, processes=1) as running:
         yield running
 
 

@@ -33,7 +33,7 @@ GRID = {"shape": (4, 4), "scale": 5, "crs": "EPSG:26914", "partition_size": 4}
 # What any message about damage tells the user to do.
 REMEDY = r"remove|copy .*back|choose a|move it elsewhere|run the same plan again"
 # How many are looked at, and all of them when slow.
-SOME, MANY = 4, 60
+SOME, MANY = 3, 60
 how_many = pytest.mark.parametrize(
     "most", [SOME, pytest.param(MANY, marks=pytest.mark.slow)], ids=["some", "many"]
 )

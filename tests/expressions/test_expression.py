@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("earth_engine")
 
 # The client's functions exist once it is initialised, and a fixture does that once per test.
 per_test = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20
 )
 
 

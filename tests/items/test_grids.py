@@ -28,7 +28,7 @@ def regions(draw):
     return gpd.GeoSeries(shapes, crs=UTM)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(regions(), sizes)
 def test_cells_cover_their_region_without_overlap_on_one_lattice(region, size):
     cells = grid(region, size)
@@ -46,7 +46,7 @@ def test_cells_cover_their_region_without_overlap_on_one_lattice(region, size):
     assert cells.index.is_unique
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(regions(), regions(), sizes)
 def test_a_cell_is_the_same_whatever_the_region(one, other, size):
     first, second = grid(one, size), grid(other, size)
@@ -54,7 +54,7 @@ def test_a_cell_is_the_same_whatever_the_region(one, other, size):
     assert first.loc[both].geom_equals(second.loc[both]).all()
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(regions(), sizes)
 def test_points_on_a_grid_are_the_middles_of_cells_in_the_region(region, spacing):
     cells, whole = grid(region, spacing), region.union_all()

@@ -27,7 +27,7 @@ def scattered(n, seed=0, box=(-180, -90, 180, 90)):
 @pytest.mark.parametrize(
     "arguments", [{"cell_size": 500_000}, {"by": "k"}, {"by": None}], ids=["cell", "column", "item"]
 )
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(st.randoms(use_true_random=False), st.integers(0, 5), st.integers(20, 60))
 def test_a_split_does_not_depend_on_order_nor_on_the_others(arguments, random, seed, few):
     items = scattered(60)

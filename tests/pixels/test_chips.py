@@ -22,6 +22,8 @@ import eedask
 from eedask.emulator import Emulator
 from eedask.errors import InputError, ItemsError, RunStopped
 
+pytestmark = pytest.mark.usefixtures("threads")
+
 
 def arrays(result, item_id):
     """Return a chip's bands, shape (bands, rows, columns), and its transform if it has one.
@@ -41,7 +43,7 @@ def arrays(result, item_id):
 def test_native_chips_equal_rasterios_own_read(
     earth_engine, rasters, points, tmp_path, fmt, asset, file, shape
 ):
-    path = getattr(rasters, file)
+    path, points = getattr(rasters, file), points.iloc[::2]
     plan = eedask.chips(
         points, ee.Image(asset), out=tmp_path / "out", shape=shape, crs="native", format=fmt
     )
@@ -57,7 +59,7 @@ def test_native_chips_equal_rasterios_own_read(
 
 
 def test_the_native_grid_of_one_image_is_asked_for_once(earth_engine, points, tmp_path):
-    before = earth_engine.stats()
+    before, points = earth_engine.stats(), points.iloc[:15]
     plan = eedask.chips(
         points, ee.Image(SCENE), out=tmp_path / "out", shape=(8, 8), crs="native", format="npy"
     )
@@ -169,6 +171,7 @@ def test_an_image_without_a_native_grid_is_refused_with_the_way_out(earth_engine
 
 
 def test_the_native_grid_of_images_that_differ_is_asked_for_each(earth_engine, points, tmp_path):
+    points = points.iloc[:16]
     ids = np.where(np.arange(len(points)) % 2, SCENE, FIELD)
     plan = eedask.chips(
         points.assign(image=ids),
@@ -323,7 +326,7 @@ def test_a_region_gives_what_the_client_itself_would_download(
 
 def test_each_item_has_its_own_image(earth_engine, rasters, points, tmp_path):
     days = [f"NDVI_2016_{day:03d}" for day in (1, 17, 33)]
-    items = points.assign(image=[f"{SERIES}/{days[k % 3]}" for k in range(len(points))])
+    items = points.iloc[:15].assign(image=[f"{SERIES}/{days[k % 3]}" for k in range(15)])
     result = eedask.chips(
         items,
         lambda item: ee.Image(item["image"]),

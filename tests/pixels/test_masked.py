@@ -45,7 +45,7 @@ def world(tmp_path_factory):
     for dtype, nodata in TYPES.items():
         write(folder / f"{dtype}.tif", values_of(dtype), "EPSG:32614", PLACE, nodata)
     mounts = {f"{FOLDER}/{dtype}": folder / f"{dtype}.tif" for dtype in TYPES}
-    with Emulator(mounts=mounts) as running, running.initialized():
+    with Emulator(mounts=mounts, processes=1) as running, running.initialized():
         yield running, folder
 
 

@@ -36,6 +36,7 @@ from eedask.pixels.tiles import TileSizes
 
 GRID = PixelGrid("EPSG:32614", (5.0, 0.0, 500003.0, 0.0, -5.0, 4700001.0), (300, 200))
 MEMORY = "User memory limit exceeded."
+pytestmark = pytest.mark.usefixtures("threads")
 NPY = image_format("npy")
 
 

@@ -29,7 +29,7 @@ def world(tmp_path_factory):
         values[rng.random(values.shape) < 0.3] = nodata
         write(folder / f"{dtype}.tif", values, "EPSG:32614", PLACE, nodata)
     mounts = {f"{FOLDER}/{dtype}": folder / f"{dtype}.tif" for dtype in TYPES}
-    with Emulator(mounts=mounts) as running, running.initialized():
+    with Emulator(mounts=mounts, processes=1) as running, running.initialized():
         running.set_readings("npy_masked=any")
         yield folder
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-import rioxarray
 import shapely
 import xarray
 from mounted import FIELD, SCENE, SERIES
@@ -58,6 +57,8 @@ def whole(path, shape):
 
 @pytest.mark.parametrize("fmt", ["tif", "npy", "png"])
 def test_chips_one_behind_the_other(client, rasters, points, tmp_path, fmt):
+    import rioxarray  # noqa: F401
+
     names = ["R", "G", "B"]
     asked = {"shape": (6, 9), "crs": "native", "format": fmt, "bands": names}
     result = fetched(
@@ -109,6 +110,8 @@ def test_no_file_is_read_before_it_is_computed(tifs, cells, tmp_path):
 
 @pytest.mark.parametrize("fmt", ["tif", "npy"])
 def test_cells_of_one_grid_are_merged(tifs, cells, rasters, tmp_path, fmt):
+    import rioxarray
+
     result = tifs
     if fmt != "tif":
         image = ee.Image(FIELD).unmask(-1)
@@ -135,6 +138,8 @@ def test_cells_of_one_grid_are_merged(tifs, cells, rasters, tmp_path, fmt):
 
 
 def test_a_merged_raster_is_written_and_read_by_others(tifs, rasters, tmp_path):
+    import rioxarray  # noqa: F401
+
     found = tifs.to_xarray(dims=("y", "x"))
     found.rio.to_raster(tmp_path / "whole.tif")
     with rasterio.open(tmp_path / "whole.tif") as written, rasterio.open(rasters.field) as source:
@@ -174,6 +179,8 @@ def test_cells_that_are_missing_and_chips_that_overlap(tifs, cells, rasters, tmp
 
 def test_images_one_behind_the_other_by_time(client, rasters, tmp_path):
     """In the way of Xee: time, y, x, in the order of time, with the images' own pixels."""
+    import rioxarray
+
     images = eedask.items.image_ids(ee.ImageCollection(SERIES)).iloc[::-1].assign(cloud=[3, 2, 1])
     box = shapely.box(495000, 4705000 - 250 * 60, 495000 + 250 * 80, 4705000)
     region = gpd.GeoSeries([box], crs="EPSG:32614")

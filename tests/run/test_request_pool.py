@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from watching import wait_until
 
 from eedask.errors import RunStopped
 from eedask.quota.limiter import Limiter, SlotUnused, Ticket
@@ -84,8 +85,7 @@ def test_a_job_that_sends_nothing_gives_its_slot_back_unused(gate, pool):
     with pytest.raises(ZeroDivisionError):
         pool.backlog(0, lambda a, held: a / 0, [1]).take(5)
     results(pool.backlog(0, lambda a, held: use(held), [0]))
-    time.sleep(0.05)
-    assert gate.left == [SlotUnused, SlotUnused, None]
+    wait_until(lambda: gate.left == [SlotUnused, SlotUnused, None])
 
 
 def test_what_a_job_is_split_into_comes_before_what_is_queued(gate, pool):
@@ -123,15 +123,16 @@ def test_a_split_of_the_last_job_is_done_too(gate, pool):
 
 def test_no_more_threads_wait_for_slots_than_there_are_jobs(gate, pool):
     first = pool.backlog(0, lambda a, held: use(held), [1])
+    wait_until(lambda: gate.waiting)
     time.sleep(0.1)
     assert gate.waiting == 1
     second = pool.backlog(1, lambda a, held: use(held), [2, 3])
+    wait_until(lambda: gate.waiting >= 3)
     time.sleep(0.1)
     assert gate.waiting == 3
     gate.free.release()
     results(first, second)
-    time.sleep(0.1)
-    assert gate.waiting == 0
+    wait_until(lambda: gate.waiting == 0)
     # Who waited for what was cancelled meanwhile does what came instead.
     gate.free.acquire()
     pool.backlog(0, lambda a, held: a, [1, 2]).cancel()
@@ -153,7 +154,7 @@ def test_idle_threads_cost_nothing_of_the_rate():
     try:
         assert sorted(results(pool.backlog(0, two_requests, range(3)))) == [0, 1, 2]
         # Six requests; a token for each of forty threads would be four seconds.
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 3.5
     finally:
         pool.close()
         limiter.close()

@@ -25,6 +25,8 @@ from fire import (
 import eedask
 from eedask.errors import DatasetError
 
+pytestmark = pytest.mark.usefixtures("threads")
+
 # One try: what fails stays failed.
 ONCE = eedask.RetryPolicy(tries=1)
 
@@ -101,10 +103,10 @@ def test_a_run_of_what_is_done_sends_nothing(bed, tmp_path):
 
 
 def test_a_resume_may_change_how_but_not_what(bed, tmp_path):
-    items, out = make_items(100, seed=3), tmp_path / "out"
+    items, out = make_items(50, seed=3), tmp_path / "out"
     plan_of(items, out).run(progress=False)
     (out / "manifest" / "part-00001.parquet").unlink()
-    other = plan_of(items, out, concurrency=3, partition_size=7, retry=ONCE, deadline=5)
+    other = plan_of(items, out, concurrency=3, partition_size=7, retry=ONCE, deadline=60)
     assert fetched(bed, other) == 25
     inspect(out, items, bed.raster)
 

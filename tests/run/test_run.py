@@ -106,8 +106,9 @@ def test_a_run_on_a_cluster_of_processes(earth_engine, cluster, mixed, tmp_path,
 
 @pytest.fixture(scope="module")
 def processes():
+    """A worker in a process of its own; several work for the tests of ``watching/``."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=4, dashboard_address="127.0.0.1:0"
+        n_workers=1, threads_per_worker=4, dashboard_address="127.0.0.1:0"
     ) as running:
         yield running
 
@@ -126,7 +127,7 @@ def test_progress_is_told_item_by_item(earth_engine, mixed, tmp_path):
     assert done == sorted(done)
 
 
-def test_what_is_done_is_not_done_again(earth_engine, mixed, tmp_path):
+def test_what_is_done_is_not_done_again(earth_engine, threads, mixed, tmp_path):
     plan_of(mixed, tmp_path).run(progress=False)
     before = earth_engine.stats()
     again = plan_of(mixed, tmp_path).run(progress=False)
@@ -134,7 +135,7 @@ def test_what_is_done_is_not_done_again(earth_engine, mixed, tmp_path):
     check(again, mixed, tmp_path)
 
 
-def test_a_run_goes_on_where_it_stopped(earth_engine, mixed, tmp_path):
+def test_a_run_goes_on_where_it_stopped(earth_engine, threads, mixed, tmp_path):
     plan = plan_of(mixed, tmp_path)
     plan.run(progress=False)
     (tmp_path / "manifest" / "part-00002.parquet").unlink()
@@ -143,7 +144,7 @@ def test_a_run_goes_on_where_it_stopped(earth_engine, mixed, tmp_path):
     assert requests_since(earth_engine, before) == 7
 
 
-def test_failed_items_are_tried_again_when_asked(earth_engine, mixed, tmp_path):
+def test_failed_items_are_tried_again_when_asked(earth_engine, threads, mixed, tmp_path):
     result = plan_of(mixed, tmp_path).run(progress=False)
     before = earth_engine.stats()
     check(result.retry_failed(progress=False), mixed, tmp_path, tries=2)
@@ -181,6 +182,7 @@ def test_a_bag_is_computed_by_threads_which_end(earth_engine, mixed, tmp_path, m
     wait_until(lambda: not request_threads())
 
 
+@pytest.mark.slow
 def test_a_bag_is_not_computed_by_processes_that_share_no_quota(earth_engine, mixed, tmp_path):
     bag = plan_of(mixed.iloc[:7], tmp_path).bag()
     before = earth_engine.stats()
@@ -213,7 +215,7 @@ def test_a_function_that_fails_on_some_items_fails_those_alone(earth_engine, mix
     assert result.failed["attempts"].item() == 0
 
 
-def test_a_result_is_opened_and_looked_at(earth_engine, mixed, tmp_path):
+def test_a_result_is_opened_and_looked_at(earth_engine, threads, mixed, tmp_path):
     plan_of(mixed, tmp_path, folder_by="half").run(progress=False)
     result = eedask.open_result(str(tmp_path))
     check(result, mixed, tmp_path)
@@ -231,6 +233,7 @@ def test_a_result_is_opened_and_looked_at(earth_engine, mixed, tmp_path):
     assert "data:image/png;base64," in text
 
 
+@pytest.mark.slow
 def test_a_plain_script_needs_no_main_guard(earth_engine, mixed, tmp_path):
     mixed.to_parquet(tmp_path / "items.parquet")
     script = tmp_path / "script.py"

@@ -15,7 +15,8 @@ import eedask
 from eedask.earthengine.retry import RetryPolicy
 from eedask.errors import DatasetError
 
-QUICK = RetryPolicy(delay=0.05, jitter=(0.0, 0.05))
+# So many tries that no item fails for faults that are dealt out at random.
+QUICK = RetryPolicy(tries=25, delay=0.05, jitter=(0.0, 0.05))
 
 
 @pytest.fixture

@@ -67,7 +67,9 @@ def bands(items, bad):
     return items.assign(band=np.where(bad, "nope", "R"))
 
 
-def test_any_number_of_failures_that_are_alike_is_tried_again(earth_engine, points, tmp_path):
+def test_any_number_of_failures_that_are_alike_is_tried_again(
+    earth_engine, threads, points, tmp_path
+):
     """As the message of a run that stopped for them advises."""
     items = bands(many(points, 110), np.arange(110) % 2 == 0)
     plan = plan_of(items, tmp_path, lambda item: ee.Image(SCENE).select([item["band"]]))
@@ -80,16 +82,16 @@ def test_any_number_of_failures_that_are_alike_is_tried_again(earth_engine, poin
     assert len(plan.run(progress=False).failed) == 55
 
 
-def test_a_run_whose_first_part_was_fine_is_gone_on_with(earth_engine, points, tmp_path):
-    items = bands(many(points, 150), np.arange(150) >= 50)
+def test_a_run_whose_first_part_was_fine_is_gone_on_with(earth_engine, threads, points, tmp_path):
+    items = bands(many(points, 110), np.arange(110) >= 50)
     plan = plan_of(items, tmp_path, lambda item: ee.Image(SCENE).select([item["band"]]))
     plan.run(progress=False)
     for part in (tmp_path / "manifest").iterdir():
         table = pq.read_table(part)
         pq.write_table(table.filter(pc.equal(table["status"], "ok")), part)
-    assert eedask.open_result(tmp_path).manifest["status"].isna().sum() == 100
+    assert eedask.open_result(tmp_path).manifest["status"].isna().sum() == 60 > ALIKE
     status = plan.run(progress=False).manifest["status"]
-    assert status.value_counts().to_dict() == {"failed": 100, "ok": 50}
+    assert status.value_counts().to_dict() == {"failed": 60, "ok": 50}
 
 
 def test_the_first_reason_stays():
@@ -115,14 +117,14 @@ def test_a_refused_project_stops_the_run_at_once(earth_engine, points, tmp_path,
     started = time.monotonic()
     with pytest.raises(RunStopped, match=r"does not accept the credentials or the project.*permis"):
         plan_of(many(points, 80), tmp_path).run(progress=False)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     assert eedask.open_result(tmp_path).manifest["status"].isna().all()
     monkeypatch.undo()
     result = plan_of(many(points, 80), tmp_path).run(progress=False)
     assert (result.manifest["status"] == "ok").all()
 
 
-def test_a_folder_that_cannot_be_written_stops_the_run(earth_engine, points, tmp_path):
+def test_a_folder_that_cannot_be_written_stops_the_run(earth_engine, threads, points, tmp_path):
     (tmp_path / "out" / "chips").mkdir(parents=True)
     (tmp_path / "out" / "chips").rmdir()
     plan = plan_of(many(points, 60), tmp_path / "out")
@@ -134,8 +136,8 @@ def test_a_folder_that_cannot_be_written_stops_the_run(earth_engine, points, tmp
     assert (plan.run(progress=False).manifest["status"] == "ok").all()
 
 
-def test_overwriting_replaces_a_dataset_and_nothing_else(earth_engine, points, tmp_path):
-    out = tmp_path / "out"
+def test_overwriting_replaces_a_dataset_and_nothing_else(earth_engine, threads, points, tmp_path):
+    out, points = tmp_path / "out", points.iloc[:10]
     plan_of(points, out).run(progress=False).report()
     (out / "mine.txt").write_text("keep")
     other = plan_of(points.iloc[:5], out, scale=10)

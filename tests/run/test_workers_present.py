@@ -136,7 +136,8 @@ def test_a_run_that_has_lost_all_workers_ends_and_is_resumed(tmp_path, monkeypat
         monkeypatch.setattr(presence, name, seconds)
     items, out = make_items(400, seed=51), tmp_path / "out"
     with running_bed(tmp_path) as bed, initialized(bed.emulator.url, bed.emulator.project):
-        bed.emulator.set_quotas(latency=0.2)
+        # Most items are left when the workers are gone, which takes seconds on a busy machine.
+        bed.emulator.set_quotas(latency=0.5)
         with processes(1) as client:
 
             def take_workers():
@@ -153,6 +154,7 @@ def test_a_run_that_has_lost_all_workers_ends_and_is_resumed(tmp_path, monkeypat
             taking.join()
             assert "the run waits until one comes" in caplog.text
             assert 0 < len(flushed(out)) < len(items)
+            bed.emulator.set_quotas(latency=0.02)
             client.cluster.scale(1)
             plan_of(items, out).run(progress=False)
     inspect(out, items, bed.raster)

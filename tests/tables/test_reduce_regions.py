@@ -265,7 +265,7 @@ def ragged(count):
     "verb", ["reduce_regions", pytest.param("time_series", marks=pytest.mark.slow)]
 )
 def test_a_request_that_is_too_long_says_what_to_do(earth_engine, rasters, tmp_path, verb):
-    vertices = 300_000
+    vertices = 260_000
     square = near(rasters.field, shapely.box(0, 0, 1, 1))
     items = frame_of(near(rasters.field, ragged(vertices)), square)
     image = ee.Image(FIELD)

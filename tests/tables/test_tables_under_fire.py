@@ -215,7 +215,8 @@ def test_an_interrupted_table_is_gone_on_with(start, tmp_path, sent, interrupt, 
     items = many(160)[1].to_crs("EPSG:4326")
     out, each = tmp_path / "out", {"reduce_regions": 1, "time_series": 3}[verb]
     options = {"partition_size": 20, "concurrency": 2, "out": out}
-    with start(latency=0.05):
+    # Long enough for progress to be told between the fortieth item and the last.
+    with start(latency=0.4):
         what = {"reduce_regions": ee.Image(PLAIN), "time_series": series(3)}[verb]
         plan = getattr(eedask, verb)(items, what, "mean", **options)
         with pytest.raises(KeyboardInterrupt):

@@ -56,13 +56,20 @@ def each_odd(requests):
     return pytest.mark.parametrize(("verb", "word", "body"), cases)
 
 
-@pytest.fixture
-def proxy(emulator):
+@pytest.fixture(scope="module")
+def served(emulator):
     """The client talks to the emulator through it."""
     made = Proxy(emulator.url)
     with serving(made.answer) as url, initialized(url, emulator.project):
         yield made
     made.http.clear()
+
+
+@pytest.fixture
+def proxy(served):
+    """The same, which spoils nothing yet."""
+    served.spoil(b"", (), times=0)
+    return served
 
 
 @pytest.fixture

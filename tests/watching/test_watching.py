@@ -113,9 +113,10 @@ def test_a_bag_waits_until_it_is_computed(earth_engine, cluster, mixed, tmp_path
 def test_throttling_and_retries_are_counted(
     emulator, earth_engine, cluster, client, points, tmp_path
 ):
-    items = points.assign(band="R")
+    items = points.head(16).assign(band="R")
     earlier = emulator.stats()["by_status"]
-    emulator.set_quotas(concurrency=2, latency=0.05)
+    # Three requests of eight meet within this time on a busy machine, too.
+    emulator.set_quotas(concurrency=2, latency=0.3)
     try:
         plan_of(items, tmp_path, concurrency=8).run(progress=False)
     finally:
@@ -124,7 +125,7 @@ def test_throttling_and_retries_are_counted(
     now = status(cluster, tmp_path)
     assert refused > 0
     assert (now["throttled"], now["retries"]) == (refused, refused)
-    assert (now["done"], now["failed"]) == (40, 0)
+    assert (now["done"], now["failed"]) == (16, 0)
 
 
 def test_prometheus_has_the_same(earth_engine, cluster, client, mixed, tmp_path):
@@ -190,7 +191,7 @@ def test_the_page_and_its_plots_are_in_dasks_dashboard(
 
 
 def test_three_runs_at_once_are_three(earth_engine, cluster, client, points, tmp_path):
-    items = points.assign(band="R")
+    items = points.head(15).assign(band="R")
     outs = [tmp_path / name for name in ("one", "two", "three")]
     plans = [plan_of(items, out) for out in outs]
     threads = [threading.Thread(target=plan.run, kwargs={"progress": False}) for plan in plans]
@@ -200,7 +201,7 @@ def test_three_runs_at_once_are_three(earth_engine, cluster, client, points, tmp
         thread.join()
     now = [status(cluster, out) for out in outs]
     assert len({run["id"] for run in now}) == 3
-    assert [(run["done"], run["failed"]) for run in now] == [(40, 0)] * 3
+    assert [(run["done"], run["failed"]) for run in now] == [(15, 0)] * 3
 
 
 @pytest.mark.slow

@@ -178,6 +178,24 @@ def collected(shapes: Sequence[Shape]) -> Shape:
     return shapely.GeometryCollection(list(shapes))
 
 
+def merged(geometries: list[Geometry]) -> Geometry:
+    """Return several geometries as one collection, without dissolving them.
+
+    If all have the same crs and kind of edges the result has them too; otherwise the result is
+    planar in EPSG:4326.
+    """
+    if not geometries:
+        return Geometry(shapely.GeometryCollection())
+    if any(g.unbounded for g in geometries):
+        return UNBOUNDED
+    first = geometries[0]
+    alike = all(g.crs == first.crs and g.geodesic == first.geodesic for g in geometries)
+    shapes = [g.shape if alike else g.lonlat for g in geometries]
+    flat = [p for s in shapes for p in getattr(s, "geoms", [s])]
+    shape = collected(flat) if flat else shapely.GeometryCollection()
+    return Geometry(shape, first.crs, first.geodesic) if alike else Geometry(shape, WGS84, False)
+
+
 def from_geojson(value: Mapping[str, Any]) -> Geometry:
     """Return the geometry of a GeoJSON object with Earth Engine's members ``geodesic`` and ``crs``.
 

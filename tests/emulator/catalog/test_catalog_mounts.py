@@ -158,7 +158,7 @@ def mean_pyramid(values, mask):
     return result, share
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(1, 3), st.integers(0, 10**6), st.data())
 def test_pyramid_levels_are_means_by_masks(tmp_path_factory, level, seed, data):
     bands = random_bands(seed, count=1, height=21, width=34, dtype="float64")

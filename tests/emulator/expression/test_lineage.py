@@ -231,7 +231,7 @@ def outcome(graph):
         return error.message, error.message
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 @example(inner=["clipped"], outer="remembered", composite="median")
 @example(inner=["clipped"], outer="remembered", composite="count")
 @given(

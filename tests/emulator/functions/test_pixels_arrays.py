@@ -414,7 +414,7 @@ def outcome(function):
 
 
 @pytest.mark.parametrize("ragged", [False, True])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(array=SMALL, other=SMALL, axis=st.integers(0, 2), number=st.integers(-3, 4))
 def test_arrays_in_pixels_do_as_arrays_do(ragged, array, other, axis, number):
     """Image.array* against Array.*, of one array everywhere or of another shape elsewhere."""

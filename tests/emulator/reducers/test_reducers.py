@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy
 import shapely
 from graphs import call, info_of, value_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pixel_images import cell, image, native, planar, run, values
 from scipy import optimize
-from scipy import stats as scipy_stats
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.registry import IMPLEMENTATIONS
@@ -112,11 +112,11 @@ def test_circular(angles, seed):
     resultant = np.hypot(np.cos(long).mean(), np.sin(long).mean())
     if resultant > 1e-6:
         mean = of("circularMean", angles, weights=weights)["circularMean"]
-        wanted = scipy_stats.circmean(long, high=np.pi, low=-np.pi)
+        wanted = scipy.stats.circmean(long, high=np.pi, low=-np.pi)
         assert np.cos(mean - wanted) == pytest.approx(1)
         assert -np.pi <= mean <= np.pi
     variance = of("circularVariance", angles, weights=weights)["circularVariance"]
-    assert variance == pytest.approx(scipy_stats.circvar(long), abs=1e-9)
+    assert variance == pytest.approx(scipy.stats.circvar(long), abs=1e-9)
     deviation = of("circularStddev", angles, weights=weights)["circularStdDev"]
     assert deviation**2 == pytest.approx(-2 * np.log(1 - variance), rel=1e-6, abs=1e-9)
 
@@ -335,7 +335,7 @@ def per_pixel(function):
         ("sum", (), np.sum, None),
         ("product", (), np.prod, None),
         ("median", (), np.median, None),
-        ("mode", (), lambda v: scipy_stats.mode(v).mode, None),
+        ("mode", (), lambda v: scipy.stats.mode(v).mode, None),
         ("min", (1,), np.min, None),
         ("max", (1,), np.max, None),
         ("stdDev", (), np.std, None),
@@ -352,7 +352,7 @@ def per_pixel(function):
         ("bitwiseAnd", (), lambda v: np.bitwise_and.reduce(v.astype(int)), None),
         ("bitwiseOr", (), lambda v: np.bitwise_or.reduce(v.astype(int)), None),
         ("percentile", ([25.0],), lambda v: np.percentile(v, 25, method="hazen"), None),
-        ("circularVariance", (), lambda v: scipy_stats.circvar(v), None),
+        ("circularVariance", (), lambda v: scipy.stats.circvar(v), None),
     ],
 )
 def test_collections_of_images(stack, name, arguments, oracle, empty):

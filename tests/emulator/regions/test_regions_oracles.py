@@ -150,7 +150,7 @@ def test_planar_regions_in_degrees_keep_their_course(paths, grid):
         shapely.transform(
             laid(random_shape(random), transform), to_degrees.transform, interleaved=False
         ).buffer(0)
-        for _ in range(40)
+        for _ in range(16)
     ]
     fine = [shapely.segmentize(shape, shape.length / 5000) for shape in degrees]
     shapes = [shapely.transform(s, to_raster.transform, interleaved=False) for s in fine]

@@ -177,6 +177,7 @@ def wait_until(condition, seconds=60):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_render_process_that_dies_costs_one_request_and_closing_ends_all(mounts, pool, caplog):
     emulator = Emulator(mounts, processes=1, project=PROJECT)
     (renderer,) = renderers_of(emulator._command.process.pid)
@@ -240,14 +241,14 @@ def busy(url):
     Thread(target=ask, daemon=True).start()
 
 
-def computing(family):
-    """Return whether any of these processes has worked for some time from now on."""
-    spent = {member: sum(psutil.Process(member).cpu_times()[:2]) for member in family}
-    time.sleep(0.3)
-    return any(
-        sum(psutil.Process(member).cpu_times()[:2]) - before > 0.2
-        for member, before in spent.items()
-    )
+def wait_until_computing(family):
+    """Wait until these processes have worked for some time from now on, on a busy machine too."""
+
+    def spent():
+        return sum(sum(psutil.Process(member).cpu_times()[:2]) for member in family)
+
+    before = spent()
+    wait_until(lambda: spent() - before > 0.5)
 
 
 @pytest.mark.slow
@@ -256,7 +257,7 @@ def test_a_render_process_ends_with_its_server_though_it_computes(mounts):
     server = emulator._command.process.pid
     family = descendants_of(server)
     busy(emulator.url)
-    wait_until(lambda: computing(family))
+    wait_until_computing(family)
     os.kill(server, signal.SIGKILL)
     wait_until(lambda: not any(is_running(member) for member in family))
     emulator.close()
@@ -296,12 +297,13 @@ def parent_of_an_emulator(processes, forks=""):
             os.kill(int(child), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("processes", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 0])
 def test_the_emulator_ends_with_its_parent_though_it_computes(processes):
     with parent_of_an_emulator(processes) as (parent, pid, url):
         family = [pid, *descendants_of(pid)]
         busy(url)
-        wait_until(lambda: computing(family))
+        wait_until_computing(family)
         parent.kill()
         wait_until(lambda: not any(is_running(member) for member in family), 20)
 
@@ -376,24 +378,27 @@ def test_wrong_arguments(argument, capsys):
 
 
 def test_concurrency_is_limited_and_counted(emulator, compute):
-    emulator.set_quotas(concurrency=4, latency=0.5)
+    latency = 1.5
+    emulator.set_quotas(concurrency=4, latency=latency)
     emulator.reset_stats()
-    with ThreadPoolExecutor(10) as threads:
-        responses = list(threads.map(compute, range(10)))
-    statuses = sorted(r.status for r in responses)
-    assert statuses == [200] * 4 + [429] * 6
-    refused = next(r for r in responses if r.status == 429).json()["error"]
-    assert (refused["message"], refused["status"]) == (TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED")
+    with ThreadPoolExecutor(4) as threads:
+        answers = [threads.submit(compute, number) for number in range(4)]
+        wait_until(lambda: emulator.stats()["in_flight"] == 4)
+        refused = [compute(number) for number in range(6)]
+        assert {answer.result().status for answer in answers} == {200}
+    assert {response.status for response in refused} == {429}
+    error = refused[0].json()["error"]
+    assert (error["message"], error["status"]) == (TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED")
     stats = emulator.stats()
     assert stats["by_status"] == {"200": 4, "429": 6}
     assert stats["by_method"] == {"projects.value.compute": 10}
     assert stats["peak_in_flight"] == 4
     # Those that were refused held none.
-    assert 4 * 0.5 <= stats["slot_seconds"] < 8 * 0.5
+    assert 4 * latency <= stats["slot_seconds"] < 8 * latency
 
 
 def test_the_rate_is_limited(emulator, compute):
-    emulator.set_quotas(rate=1)
+    emulator.set_quotas(rate=0.01)
     first, *more = [compute(i) for i in range(3)]
     assert first.status == 200
     refused = [r.json()["error"]["message"] for r in more if r.status == 429]
@@ -403,14 +408,14 @@ def test_the_rate_is_limited(emulator, compute):
 def test_answers_take_their_latency(emulator, compute):
     emulator.set_quotas(latency=0.5)
     start = time.monotonic()
-    with ThreadPoolExecutor(16) as threads:
-        list(threads.map(compute, range(16)))
-    # At the same time, though two processes render: waiting is not computing, or it took 4 s.
-    assert 0.5 <= time.monotonic() - start < 3.5
+    with ThreadPoolExecutor(48) as threads:
+        list(threads.map(compute, range(48)))
+    # At the same time, though one process renders: waiting is not computing, or it took 24 s.
+    assert 0.5 <= time.monotonic() - start < 8
 
 
 def test_a_slot_is_held_after_its_client_went_away(emulator, compute):
-    emulator.set_quotas(concurrency=1, latency=1.0)
+    emulator.set_quotas(concurrency=1, latency=2.0)
     emulator.reset_stats()
     with pytest.raises(urllib3.exceptions.TimeoutError):
         compute(1, timeout=0.2)
@@ -418,7 +423,7 @@ def test_a_slot_is_held_after_its_client_went_away(emulator, compute):
     wait_until(lambda: emulator.stats()["in_flight"] == 0)
     stats = emulator.stats()
     assert stats["abandoned"] == 1
-    assert stats["slot_seconds"] >= 1.0
+    assert stats["slot_seconds"] >= 2.0
     assert compute(3).status == 200
 
 
@@ -465,7 +470,7 @@ def test_hangs_free_their_slot_and_end(emulator, compute):
     start = time.monotonic()
     with pytest.raises(urllib3.exceptions.ProtocolError):
         compute()
-    assert 0.5 < time.monotonic() - start < 3
+    assert 0.5 < time.monotonic() - start < 20
 
 
 def test_truncated_bodies(emulator, compute):

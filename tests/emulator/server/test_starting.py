@@ -109,10 +109,8 @@ def children_of_a_start(process):
     return children
 
 
-@pytest.mark.parametrize(
-    "end",
-    [signal.SIGINT, *(pytest.param(e, marks=pytest.mark.slow) for e in (signal.SIGTERM, None))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, None])
 def test_the_command_can_be_ended_while_it_starts(end):
     arguments = [sys.executable, "-m", "eedask.emulator", "--port=0", "--processes=1"]
     pipe = subprocess.PIPE

@@ -9,10 +9,9 @@ from typing import Any
 
 from eedask.emulator.errors import EarthEngineError
 from eedask.emulator.functions.geometries.geometries import bounds as geometry_bounds
-from eedask.emulator.functions.geometries.geometries import merged
 from eedask.emulator.functions.registry import algorithm
 from eedask.emulator.geometry.geodesy import union as union_of
-from eedask.emulator.geometry.geometry import Geometry
+from eedask.emulator.geometry.geometry import Geometry, merged
 from eedask.emulator.pixels.raster import Image, Projection
 from eedask.emulator.values.coercion import numbered
 from eedask.emulator.values.comparison import sort_key

@@ -23,7 +23,6 @@ from eedask.emulator.geometry.geometry import (
     UNBOUNDED,
     Geometry,
     Shape,
-    collected,
     coordinates,
     parts,
     rectangle,
@@ -384,21 +383,3 @@ def projection_of(geometry: Geometry) -> Projection:
 def type_of(geometry: Geometry) -> str:
     """Return GeoJSON's name of the type."""
     return geometry.type
-
-
-def merged(geometries_: list[Geometry]) -> Geometry:
-    """Return several geometries as one collection, without dissolving them.
-
-    If all have the same crs and kind of edges the result has them too; otherwise the result is
-    planar in EPSG:4326.
-    """
-    if not geometries_:
-        return Geometry(shapely.GeometryCollection())
-    if any(g.unbounded for g in geometries_):
-        return UNBOUNDED
-    first = geometries_[0]
-    alike = all(g.crs == first.crs and g.geodesic == first.geodesic for g in geometries_)
-    shapes = [g.shape if alike else g.lonlat for g in geometries_]
-    flat = [p for s in shapes for p in getattr(s, "geoms", [s])]
-    shape = collected(flat) if flat else shapely.GeometryCollection()
-    return Geometry(shape, first.crs, first.geodesic) if alike else Geometry(shape, WGS84, False)
