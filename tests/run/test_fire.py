@@ -117,7 +117,9 @@ def test_faults_cost_requests_and_nothing_else(bed, client, tmp_path, tell, name
     # Each request is on the account of an item, but those about the bands of the image.
     chips = stats["by_method"]["projects.image.computePixels"]
     assert result.manifest["attempts"].sum() == chips
-    assert stats["peak_in_flight"] <= SLOTS
+    if "deadline" not in options:
+        # The server counts a request that was given up at the deadline until it notices that.
+        assert stats["peak_in_flight"] <= SLOTS
     # A body that drips is no answer within the deadline, however alive the connection is.
     assert figures.seconds < 100
 
