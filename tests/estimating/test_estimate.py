@@ -219,8 +219,16 @@ def test_a_difference_of_times_that_may_be_chance_is_not_scaled_up():
     chance = Line.through(ones, weights, [3.05, 3.06, 3.00, 3.08], noisy=True)
     assert chance.of(1, 1000) == pytest.approx(3.05, abs=0.01)
     assert chance.range(1, 1000).high > 2 * chance.range(1, 11).high > 6
+    # Where it may be chance, the weight takes what is supposed, as far as that is possible.
+    supposed = Line.through(ones, weights, [3.05, 3.06, 3.00, 3.08], noisy=True, supposed=0.005)
+    assert supposed.of(1, 1000) == pytest.approx(8, abs=0.1)
+    assert supposed.range(1, 1000).low == pytest.approx(3, abs=0.1)
+    assert supposed.range(1, 1000).high == pytest.approx(chance.range(1, 1000).high, abs=1)
+    most = Line.through(ones, weights, [3.05, 3.06, 3.00, 3.08], noisy=True, supposed=9)
+    assert most.of(1, 1000) < chance.range(1, 1000).high
     clear = Line.through(ones, weights, [3.1, 3.3, 3.5, 4.1], noisy=True)
     assert clear.of(1, 1000) == pytest.approx(103)
+    assert [one.may_be_flat for one in (chance, supposed, clear)] == [True, True, False]
 
 
 # How a run goes on.
