@@ -103,7 +103,8 @@ eedask.tables: bands composites features outlines reducers size_search values ba
 eedask.verbs: options chip_extent image_request roles chip_request chips images compute reduction
   reduce_regions sample_points time_series
 eedask.watching: latency map_sample meter steady_clock compute messages partition_counts
-  compute_sample reporter run_state tables plots page http metrics scheduler_plugin announcing
+  compute_sample reporter run_state tables log_line plots page http metrics scheduler_plugin
+  announcing
 """
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
