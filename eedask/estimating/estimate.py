@@ -39,12 +39,15 @@ class Pilot:
         if Earth Engine did not tell it.
     cpu_s : float
         Seconds of processor time that a request takes on this machine.
+    cpu_s_of_weight : float
+        Seconds of processor time that a unit of weight takes beside that, in larger requests.
     idle_s : float
         Seconds that a run takes before its first partition begins and after its last one ends.
     """
 
     measured: pd.DataFrame
     cpu_s: float = 0.0
+    cpu_s_of_weight: float = 0.0
     idle_s: float = 0.0
 
     @property
@@ -83,7 +86,8 @@ class Estimate:
     """How much time and compute a plan will take, estimated from a few items; ``print`` shows it.
 
     All numbers are for the whole plan, the items of the pilot included. They assume that the
-    pilot's items are like the others, and that Earth Engine will be as fast as it was in the pilot.
+    pilot's items are like the others, and that Earth Engine will be as fast as it was in the pilot,
+    however many requests are under way. An emulator is not: its requests share a few processors.
     A request of a table's run may hold a hundred times the items of a pilot's request. Its cost and
     its time are taken to be a part for the request and a part for each item. Where the pilot's few
     items do not tell how much longer more items last, an EECU-second is taken to last a second.
@@ -255,7 +259,8 @@ def _time(
     """
     lasted, rate = line.range(course.requests, all_.weight), place.ceiling.rate
     # A process works on one processor at a time.
-    work = Range.around(course.requests * pilot.cpu_s / place.processes, 0.3)
+    cpu_s = course.requests * pilot.cpu_s + all_.weight * pilot.cpu_s_of_weight
+    work = Range.around(cpu_s / place.processes, 0.3)
     shorter, longer = (
         course_of(all_, line * (end / lasted.expected if lasted.expected else 1.0), place).seconds
         for end in (lasted.low, lasted.high)

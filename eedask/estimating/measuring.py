@@ -12,6 +12,7 @@ import pandas as pd
 
 from eedask.earthengine.endpoint import URLS
 from eedask.errors import InputError
+from eedask.estimating.building import work_of_weight
 from eedask.estimating.course import Place
 from eedask.estimating.estimate import Estimate, Pilot, estimated
 from eedask.estimating.pilot import (
@@ -28,6 +29,7 @@ from eedask.run.execute import PARTITIONS_IN_FLIGHT
 from eedask.run.options import RunOptions
 from eedask.run.spec import RunSpec
 from eedask.run.task import Task
+from eedask.tables.batch_sizes import BatchSizes
 from eedask.watching.compute import Spent
 from eedask.watching.meter import RequestCounts, sum_of
 
@@ -73,8 +75,10 @@ def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: 
             "there is nothing to estimate: all items are done, or no request can be made for those"
             " that are left; see the manifest"
         )
-    pilot = Pilot(pd.concat(parts), _work_of_one(counts), idle)
     weights, items = weights_of_all(task, dataset), dataset.plan()["count"]
+    shares = isinstance(weights.sizes(), BatchSizes)
+    of_weight = work_of_weight(task, weights) if shares else 0.0
+    pilot = Pilot(pd.concat(parts), _work_of_one(counts), of_weight, idle)
     ways = _compared(spec, options)
     if told := sum(way.eecu_seconds or 0.0 for way in ways):
         dataset.note_cost((dataset.plan().get("eecu_s") or 0.0) + told)
