@@ -81,7 +81,7 @@ eedask.emulator.server: scratch channel dressing hosts orphans starting launcher
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
   joda typenames coercion info
-eedask.estimating: pilot scaling ways rehearsal course estimate measuring
+eedask.estimating: pilot building scaling ways rehearsal course estimate measuring
 eedask.expressions: digest symbols compile graph traps
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples
@@ -103,7 +103,8 @@ eedask.tables: bands composites features outlines reducers size_search values ba
 eedask.verbs: options chip_extent image_request roles chip_request chips images compute reduction
   reduce_regions sample_points time_series
 eedask.watching: latency map_sample meter steady_clock compute messages partition_counts
-  compute_sample reporter run_state tables plots page http metrics scheduler_plugin announcing
+  compute_sample reporter run_state tables log_line plots page http metrics scheduler_plugin
+  announcing
 """
 MODULE_NAMES = {
     ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")

@@ -1,5 +1,6 @@
-"""Counts the requests that an emulator answered, and waits until a condition holds."""
+"""What tests watch runs with: counts of requests, a wait for a condition, a terminal for bars."""
 
+import io
 import time
 
 
@@ -13,6 +14,13 @@ def chips_since(emulator, before):
     pixels = "projects.image.computePixels"
     now = emulator.stats()["by_method"].get(pixels, 0)
     return now - before["by_method"].get(pixels, 0)
+
+
+class Terminal(io.StringIO):
+    """A terminal, as far as a bar asks for one."""
+
+    def isatty(self):
+        return True
 
 
 def wait_until(condition, seconds=120):

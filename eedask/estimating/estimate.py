@@ -21,6 +21,8 @@ from eedask.watching.compute_sample import is_worth_asking
 TIERS = {"community": 150, "contributor": 1_000, "partner": 100_000}
 # How many times as long as the quota's ideal a run takes, usually and at most, by benchmarks.
 _USUAL, _SLOW = 1.05, 1.2
+# From so many times the weight of the pilot's heaviest request on, a request's time is not sure.
+_FAR = 2
 _NOT_TOLD = "not known: Earth Engine does not tell"
 
 
@@ -37,10 +39,16 @@ class Pilot:
         if Earth Engine did not tell it.
     cpu_s : float
         Seconds of processor time that a request takes on this machine.
+    cpu_s_of_weight : float
+        Seconds of processor time that a unit of weight takes beside that, in larger requests.
+    idle_s : float
+        Seconds that a run takes before its first partition begins and after its last one ends.
     """
 
     measured: pd.DataFrame
     cpu_s: float = 0.0
+    cpu_s_of_weight: float = 0.0
+    idle_s: float = 0.0
 
     @property
     def shortest(self) -> float:
@@ -48,13 +56,29 @@ class Pilot:
         seconds = self.measured["seconds"] / self.measured["requests"]
         return min(seconds.dropna(), default=0.0)
 
-    def line(self, column: str) -> Line | None:
+    @property
+    def heaviest(self) -> float:
+        """Weight of the heaviest request."""
+        return float((self.measured["weight"] / self.measured["requests"]).max())
+
+    def time_line(self) -> Line:
+        """Return how the seconds grow with requests and weight.
+
+        Where the pilot's requests weigh too little to tell what more weight takes, an EECU-second
+        is taken to last a second.
+        """
+        cost = self.line("eecu_s")
+        # None lasts where none was answered.
+        found = self.line("seconds", supposed=cost.a_weight if cost else 0.0)
+        return found or Line.through([1.0], [1.0], [0.0])
+
+    def line(self, column: str, supposed: float = 0.0) -> Line | None:
         """Return how a column grows with requests and weight; None if it is NaN in all rows."""
         known = self.measured[self.measured[column].notna()]
         if known.empty:
             return None
         columns = (known[name].to_numpy(float) for name in ("requests", "weight", column))
-        return Line.through(*columns, noisy=column == "seconds")
+        return Line.through(*columns, noisy=column == "seconds", supposed=supposed)
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,10 +86,12 @@ class Estimate:
     """How much time and compute a plan will take, estimated from a few items; ``print`` shows it.
 
     All numbers are for the whole plan, the items of the pilot included. They assume that the
-    pilot's items are like the others, and that Earth Engine will be as fast as it was in the pilot.
+    pilot's items are like the others, and that Earth Engine will be as fast as it was in the pilot,
+    however many requests are under way. An emulator is not: its requests share a few processors.
     A request of a table's run may hold a hundred times the items of a pilot's request. Its cost and
-    its time are taken to be a part for the request and a part for each item; the time to be no
-    longer with more items, unless the pilot's requests clearly showed that it is. What Earth Engine
+    its time are taken to be a part for the request and a part for each item. Where the pilot's few
+    items do not tell how much longer more items last, an EECU-second is taken to last a second.
+    What Earth Engine
     saves where the regions of a request overlap is not known: the emulator, which reads pixels that
     lie close together once, charges a region of a batch of 500 a third of what it charges a region
     by itself, if each place is in five of them.
@@ -188,8 +214,7 @@ def estimated(
     ways : tuple of Way
     """
     measured = pilot.measured
-    # None lasts where none was answered.
-    line = pilot.line("seconds") or Line.through([1.0], [1.0], [0.0])
+    line = pilot.time_line()
     course = course_of(all_, line, place)
     nbytes, eecu = (
         None if line is None else line.range(course.requests, all_.weight)
@@ -198,9 +223,9 @@ def estimated(
     least, most = all_.requests
     # More requests than jobs were sent where some were cut, or tried again.
     requests = Range(min(least, course.requests), course.requests, max(most, course.requests))
-    seconds, limited_by = _time(course, all_, line, place, pilot.cpu_s)
+    seconds, limited_by = _time(course, all_, line, place, pilot)
     # What is asked one after the other: before the first item, and at the end what all has cost.
-    alone = before * pilot.shortest
+    alone = pilot.idle_s + before * pilot.shortest
     if is_worth_asking(course.requests, course.seconds):
         alone += min(COSTS_S, pilot.shortest)
     return Estimate(
@@ -218,7 +243,7 @@ def estimated(
 
 
 def _time(
-    course: Course, all_: Weights, line: Line, place: Place, cpu_s: float
+    course: Course, all_: Weights, line: Line, place: Place, pilot: Pilot
 ) -> tuple[Range, str]:
     """Return how long a run takes from its first item on, and what it waits for.
 
@@ -230,11 +255,12 @@ def _time(
     line : Line
         The seconds that requests last.
     place : Place
-    cpu_s : float
-        Seconds that this machine works for a request; a process does so on one processor at a time.
+    pilot : Pilot
     """
     lasted, rate = line.range(course.requests, all_.weight), place.ceiling.rate
-    work = Range.around(course.requests * cpu_s / place.processes, 0.3)
+    # A process works on one processor at a time.
+    cpu_s = course.requests * pilot.cpu_s + all_.weight * pilot.cpu_s_of_weight
+    work = Range.around(cpu_s / place.processes, 0.3)
     shorter, longer = (
         course_of(all_, line * (end / lasted.expected if lasted.expected else 1.0), place).seconds
         for end in (lasted.low, lasted.high)
@@ -246,6 +272,9 @@ def _time(
         limited_by = f"the quota of {rate:g} requests a second"
     else:
         limited_by = f"latency: {course.at_once} requests at once, of {each:.2g} s each"
+        times = all_.weight / max(1.0, course.requests) / pilot.heaviest
+        if times >= _FAR and line.may_be_flat:
+            limited_by += f"; not sure, as they hold {times:.2g} times what the pilot's did"
     seconds = Range(
         max(shorter, work.low),
         max(course.seconds, work.expected) * _USUAL,

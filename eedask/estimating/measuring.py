@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -10,9 +12,16 @@ import pandas as pd
 
 from eedask.earthengine.endpoint import URLS
 from eedask.errors import InputError
+from eedask.estimating.building import work_of_weight
 from eedask.estimating.course import Place
 from eedask.estimating.estimate import Estimate, Pilot, estimated
-from eedask.estimating.pilot import few_undone, measured, passes_of, weights_of_all
+from eedask.estimating.pilot import (
+    few_undone,
+    measured,
+    passes_of,
+    seconds_of_work,
+    weights_of_all,
+)
 from eedask.estimating.ways import Way, compared
 from eedask.quota import leases
 from eedask.quota.messages import Ceiling
@@ -20,6 +29,7 @@ from eedask.run.execute import PARTITIONS_IN_FLIGHT
 from eedask.run.options import RunOptions
 from eedask.run.spec import RunSpec
 from eedask.run.task import Task
+from eedask.tables.batch_sizes import BatchSizes
 from eedask.watching.compute import Spent
 from eedask.watching.meter import RequestCounts, sum_of
 
@@ -51,19 +61,24 @@ def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: 
         If all items are done, or none of the pilot's can be asked for.
     """
     task, dataset = spec.task, spec.dataset
-    parts, counts = [], RequestCounts()
+    parts, counts, idle = [], RequestCounts(), math.inf
     for only in passes_of(task, dataset, count):
         part = replace(spec, run_id=uuid.uuid4().hex[:12], only=only, costs_early=True)
+        began = time.monotonic()
         spent = do(part)
+        took = time.monotonic() - began
         parts.append(measured(dataset, task, part.run_id, only, spent))
+        idle = min(idle, max(0.0, took - seconds_of_work(dataset, part.run_id, only)))
         counts.add(sum_of(one.requests for one in spent))
     if not any(map(len, parts)):
         raise InputError(
             "there is nothing to estimate: all items are done, or no request can be made for those"
             " that are left; see the manifest"
         )
-    pilot = Pilot(pd.concat(parts), _work_of_one(counts))
     weights, items = weights_of_all(task, dataset), dataset.plan()["count"]
+    shares = isinstance(weights.sizes(), BatchSizes)
+    of_weight = work_of_weight(task, weights) if shares else 0.0
+    pilot = Pilot(pd.concat(parts), _work_of_one(counts), of_weight, idle)
     ways = _compared(spec, options)
     if told := sum(way.eecu_seconds or 0.0 for way in ways):
         dataset.note_cost((dataset.plan().get("eecu_s") or 0.0) + told)

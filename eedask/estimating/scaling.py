@@ -67,7 +67,13 @@ class Line:
 
     @classmethod
     def through(
-        cls, requests: ArrayLike, weights: ArrayLike, taken: ArrayLike, *, noisy: bool = False
+        cls,
+        requests: ArrayLike,
+        weights: ArrayLike,
+        taken: ArrayLike,
+        *,
+        noisy: bool = False,
+        supposed: float = 0.0,
     ) -> Line:
         """Fit the model to several measurements, by least squares.
 
@@ -81,10 +87,12 @@ class Line:
             The number of requests of each measurement, at least 1; the weight of their items, more
             than 0; and what they took together.
         noisy : bool
-            Whether what requests take differs by more than their weight, as their time does. All
-            is then put down to the requests also where more weight may as well take nothing: the
-            requests of a run weigh up to a hundred times those of a pilot, and a difference by
-            chance would grow as much.
+            Whether what requests take differs by more than their weight, as their time does. Where
+            more weight may as well take nothing, the fit is then not relied on: the requests of a
+            run weigh up to a hundred times those of a pilot, and a difference by chance would grow
+            as much.
+        supposed : float
+            What a weight is then taken to take, as far as the measurements allow it.
         """
         r, w, y = (np.asarray(one, float) for one in (requests, weights, taken))
         if len(y) > 2 and np.ptp(w / r) > _SAME * np.mean(w / r):
@@ -97,12 +105,19 @@ class Line:
             if one >= 0 and other >= chance:
                 return cls(float(one), float(other), covariance, _errors(free))
             if other < chance:
-                share, variance = _ratio(r, y)
-                covariance = np.diag([variance, 0.0])
-                doubted = max(0.0, float(other) + chance)
-                return cls(share, 0.0, covariance, _errors(len(y) - 1), doubted)
+                most, errors = max(0.0, float(other) + chance), _errors(len(y) - 1)
+                grows = min(supposed, most, float(np.min(y / w)))
+                share, variance = _ratio(r, y - grows * w)
+                # The range is from where more weight takes nothing to where it takes the most.
+                covariance = np.diag([variance, (grows / errors) ** 2])
+                return cls(share, grows, covariance, errors, max(0.0, most - 2 * grows))
         share, variance = _ratio(w, y)
         return cls(0.0, share, np.diag([0.0, variance]), _errors(len(y) - 1))
+
+    @property
+    def may_be_flat(self) -> bool:
+        """Whether more weight may as well take nothing more, by the measurements."""
+        return self.a_weight <= self.errors * float(np.sqrt(self.covariance[1, 1]))
 
     def of(self, requests: float, weight: float) -> float:
         """Return what ``requests`` requests take whose items together have ``weight``."""

@@ -115,6 +115,8 @@ class Lines:
             y_range=DataRange1d(start=0, only_visible=True),
         )
         self.root.yaxis.formatter = NumeralTickFormatter(format=unit)
+        if unit.endswith("b"):
+            self.root.yaxis.ticker = AdaptiveTicker(base=2, mantissas=[1])  # whole KiB and MiB
         self.root.xaxis.ticker.desired_num_ticks = 4
         self._sources = []
         for dash in _DASHES[: len(fields)]:

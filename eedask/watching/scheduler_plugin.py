@@ -13,7 +13,7 @@ from typing import Any
 import distributed
 
 from eedask.quota.scheduler_plugin import PLUGIN as QUOTA
-from eedask.watching import http, metrics
+from eedask.watching import http, log_line, metrics
 from eedask.watching.compute import Compute
 from eedask.watching.messages import Beginning
 from eedask.watching.reporter import TOPIC
@@ -67,7 +67,10 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
     def log_event(self, topic: str, msg: Any) -> None:
         """Take a message of a process. Messages of runs that were not announced are ignored."""
         if topic == TOPIC and (run := self.runs.get(msg["run"])) is not None:
+            went_on = run.goes_on
             run.hear(msg)
+            if went_on and not run.goes_on:
+                log_line.log(run)
             run.sample_if_due(self.limits(run))
             self._tell(run)
 
@@ -135,8 +138,10 @@ class WatchingPlugin(distributed.SchedulerPlugin):  # type: ignore[misc]
     ) -> None:
         if run_id in self._clients:
             del self._clients[run_id]
-            costs = {member: Compute(*cost) for member, cost in computes.items()}
-            self.runs[run_id].end(reason, costs)
+            run = self.runs[run_id]
+            if run.goes_on:
+                run.end(reason, {member: Compute(*cost) for member, cost in computes.items()})
+                log_line.log(run)
 
 
 def complete(scheduler: Any) -> None:

@@ -42,6 +42,12 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 .words { overflow-wrap: anywhere; }
 .quiet { color: #666; }
 p { margin: 4px 0; }
+@media (max-width: 900px) {
+  :host { font-size: 13px; }
+  th, td { padding-right: 6px; }
+  td:first-child { min-width: 90px; }
+  td.number .quiet { white-space: normal; }
+}
 """
 
 

@@ -18,9 +18,10 @@ from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import folder_at
 from eedask.earthengine import endpoint
 from eedask.errors import InputError
+from eedask.estimating.building import work_of_weight
 from eedask.estimating.course import Place, course_of
 from eedask.estimating.estimate import Estimate, Pilot, estimated
-from eedask.estimating.pilot import Weights
+from eedask.estimating.pilot import Weights, weights_of_all
 from eedask.estimating.rehearsal import Share, rehearsed
 from eedask.estimating.scaling import Line, Range
 from eedask.estimating.ways import Way, verdict
@@ -151,6 +152,18 @@ def test_a_larger_tile_scale_is_tried_where_none_is_stated(earth_engine, places,
     assert regions(places, tmp_path / "stated", tile_scale=2).estimate(n=4).ways == ()
 
 
+def test_the_work_for_many_items_is_found_without_a_request(
+    earth_engine, places, tmp_path, threads
+):
+    plan = points(places, tmp_path)
+    plan.estimate(n=4)
+    all_ = weights_of_all(plan.task, Dataset(folder_at(tmp_path, "out")))
+    before = earth_engine.stats()
+    assert 1e-7 < work_of_weight(plan.task, all_) < 1e-2
+    assert requests_since(earth_engine, before) == 0
+    assert work_of_weight(plan.task, dataclasses.replace(all_, jobs=())) == 0
+
+
 def test_items_that_fail_are_counted_and_a_plan_that_is_done_has_no_estimate(
     earth_engine, places, tmp_path, threads
 ):
@@ -219,8 +232,16 @@ def test_a_difference_of_times_that_may_be_chance_is_not_scaled_up():
     chance = Line.through(ones, weights, [3.05, 3.06, 3.00, 3.08], noisy=True)
     assert chance.of(1, 1000) == pytest.approx(3.05, abs=0.01)
     assert chance.range(1, 1000).high > 2 * chance.range(1, 11).high > 6
+    # Where it may be chance, the weight takes what is supposed, as far as that is possible.
+    supposed = Line.through(ones, weights, [3.05, 3.06, 3.00, 3.08], noisy=True, supposed=0.005)
+    assert supposed.of(1, 1000) == pytest.approx(8, abs=0.1)
+    assert supposed.range(1, 1000).low == pytest.approx(3, abs=0.1)
+    assert supposed.range(1, 1000).high == pytest.approx(chance.range(1, 1000).high, abs=1)
+    most = Line.through(ones, weights, [3.05, 3.06, 3.00, 3.08], noisy=True, supposed=9)
+    assert most.of(1, 1000) < chance.range(1, 1000).high
     clear = Line.through(ones, weights, [3.1, 3.3, 3.5, 4.1], noisy=True)
     assert clear.of(1, 1000) == pytest.approx(103)
+    assert [one.may_be_flat for one in (chance, supposed, clear)] == [True, True, False]
 
 
 # How a run goes on.
@@ -288,6 +309,16 @@ def test_a_pilot_that_was_never_answered_took_no_time():
     assert (found.failed, found.eecu_seconds) == (2, None)
     assert found.seconds.expected == pytest.approx(0.09, rel=0.1)
     assert found.requests == Range(10, 10, 10)
+
+
+def test_the_machine_limits_a_run_whose_requests_are_much_work():
+    measured = pd.DataFrame({"items": [4], "failed": [0], "requests": [2], "weight": [4.0]})
+    pilot = Pilot(measured.assign(seconds=1e-4, nbytes=0, eecu_s=1.0), 0.01, 0.002, idle_s=3)
+    place = Place(Ceiling(40, None), processes=2, abreast=40)
+    found = estimated("sample_points", 10_000, 0, Weights((10, 10), 10_000.0), place, pilot)
+    # 0.01 s for each of 10 requests, and 0.002 s for each of 10,000 items, on two processes.
+    assert found.limited_by == "this machine: each process works 10 s"
+    assert found.seconds.expected == pytest.approx(3 + 10 * 1.05, rel=0.01)
 
 
 def test_shares_of_a_month_are_told_as_far_as_they_matter():

@@ -1,7 +1,6 @@
 """The machine's clock is set, by hours, while a run is under way, and no span of time is wrong."""
 
 import contextlib
-import io
 import re
 import sys
 import time
@@ -12,6 +11,7 @@ import pytest
 import tqdm.std
 from google.oauth2.credentials import Credentials
 from mounted import SCENE
+from watching import Terminal
 
 import eedask
 from eedask.earthengine.tokens import Bearer, utcnow
@@ -57,11 +57,6 @@ def set_clock(monkeypatch):
         if name.startswith("eedask.") and getattr(module, "datetime", None) is datetime:
             monkeypatch.setattr(module, "datetime", _Set)
     return lambda hours: setattr(_Set, "ahead", timedelta(hours=hours))
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 @BOTH_WAYS

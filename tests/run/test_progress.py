@@ -1,7 +1,6 @@
 """What a run says of itself while it goes on: to a callable, in a terminal, and in a file."""
 
 import contextlib
-import io
 import logging
 import re
 from collections import Counter
@@ -13,6 +12,7 @@ import ee
 import pandas as pd
 import pytest
 from mounted import SCENE
+from watching import Terminal
 
 import eedask
 from eedask.earthengine.retry import RetryPolicy
@@ -90,13 +90,6 @@ def test_a_long_request_of_many_items_is_seen(earth_engine, points, tmp_path, th
         earth_engine.set_quotas(latency=0.0)
     assert [now.done for now in seen[-2:]] == [8, 8]
     assert any(now.done == 0 and now.in_flight > 0 for now in seen)
-
-
-class Terminal(io.StringIO):
-    """A terminal, as far as a bar asks for one."""
-
-    def isatty(self):
-        return True
 
 
 def test_a_bar_is_drawn_in_a_terminal(earth_engine, mixed, tmp_path, capsys):

@@ -1,6 +1,8 @@
 """The page in a real browser: what a person sees there in each state, and that nothing runs."""
 
+import json
 import threading
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -10,7 +12,11 @@ from PIL import Image
 from watching import wait_until
 
 from eedask.errors import RunStopped
+from eedask.watching.messages import Beginning
+from eedask.watching.meter import RequestCounts
+from eedask.watching.run_state import Limits, RunState
 from eedask.watching.scheduler_plugin import PLUGIN, WatchingPlugin
+from eedask.watching.tables import CSS, runs_table
 
 EVIL = "<img src=x onerror=\"document.title='owned'\">"
 # The text of the page, within Bokeh's shadow trees too.
@@ -22,6 +28,13 @@ TEXT = """(function text(node) {
 # How many points of each state the map draws.
 DRAWN = """Bokeh.documents[0].get_model_by_name("map").renderers.map(
   renderer => renderer.data_source.data.x.length)"""
+# By how many pixels a table is wider than its place, which would cut it.
+CUT = """Math.max(0, ...(function cut(node) {
+  return [...node.querySelectorAll("*")].filter(one => one.shadowRoot).flatMap(one => [
+    one.shadowRoot.querySelector("table") ? one.scrollWidth - one.clientWidth : 0,
+    ...cut(one.shadowRoot)
+  ])
+})(document))"""
 SIZES = {1400: 1250, 800: 1500}
 
 
@@ -53,6 +66,7 @@ def check_that_all_is_in_sight(page, tmp_path):
     for width, height in SIZES.items():
         page.size(width, height)
         page.wait("document.documentElement.scrollWidth <= window.innerWidth")
+        page.wait(f"{CUT} == 0")
         brightness = []
         for dark in (False, True):
             page.dark(dark)
@@ -147,6 +161,24 @@ def test_a_bag_that_waits_and_runs_with_a_budget_are_seen_at_once(
         earth_engine.set_quotas(latency=0.0)
     page.wait(f"{TEXT}.split('40 of 40 done').length > 3")
     page.wait(f"/[0-9.]+ s\\s+of at most 1.5 h/.test({TEXT})")
+
+
+@pytest.mark.slow
+def test_a_run_with_a_number_in_each_column_fits_into_the_page(browser):
+    run = RunState(Beginning("id", "chips", "/data/watch", "quota", 6000, max_eecu_s=7200.0))
+    counts = asdict(RequestCounts(requests=500, nbytes=261_120, in_flight=2))
+    run.hear({"partitions": [], "member": "one", "requests": counts, "compute": (3.05, 9, 9)})
+    run.sample(Limits(4, 10))
+    table = f"<style>{CSS}</style>{runs_table([run])}"
+    browser.call("Page.navigate", url="about:blank")
+    for width, height in SIZES.items():
+        browser.size(width, height)
+        browser.evaluate(
+            "document.body.innerHTML = '<div></div>';"
+            "document.querySelector('div').attachShadow({mode: 'open'}).innerHTML ="
+            f"{json.dumps(table)}"
+        )
+        assert browser.evaluate(CUT) == 0
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Runs on a real cluster, watched over HTTP as a browser or Prometheus would."""
 
+import contextlib
 import logging
 import os
 import re
@@ -11,7 +12,7 @@ import pytest
 import requests
 from clusters import dashboard, local_cluster, plan_of
 from dask.utils import key_split
-from watching import requests_since, wait_until
+from watching import Terminal, requests_since, wait_until
 
 from eedask.run.own_cluster import own_cluster
 from eedask.watching import announcing, page
@@ -165,8 +166,9 @@ def test_dasks_pages_group_by_verb_and_folder(earth_engine, cluster, client, mix
                 seen.add((task.group.name, task.annotations["span"]["name"]))
 
     cluster.scheduler.add_plugin(Look())
-    out = tmp_path / "naip_chips"
-    plan_of(mixed, out).run(progress=False)
+    out, report = tmp_path / "naip_chips", tmp_path / "report.html"
+    with distributed.performance_report(report):
+        plan_of(mixed, out).run(progress=False)
     cluster.scheduler.remove_plugin("look")
     ((group, span),) = seen
     assert group == f"chips-naip-chips-{status(cluster, out)['id']}"
@@ -175,6 +177,12 @@ def test_dasks_pages_group_by_verb_and_folder(earth_engine, cluster, client, mix
     name = ("execute", "chips-naip-chips", "earth-engine")
     metrics = cluster.scheduler.cumulative_worker_metrics
     wait_until(lambda: {(*name, unit) for unit in ("seconds", "requests", "bytes")} <= set(metrics))
+    # The report has no fine metrics; its scheduler's log has a line about the run.
+    line = (
+        rf"Earth Engine run: chips into {out} finished after \d+ s, 40 of 40 items done, 3 of them"
+    )
+    line += r" failed, [4-9]\d requests \([\d.]+ a second\), 0 throttled, 0 retries, half of them"
+    assert re.search(line, report.read_text())
 
 
 def test_the_page_and_its_plots_are_in_dasks_dashboard(
@@ -227,17 +235,18 @@ def test_a_worker_that_is_killed_loses_no_item_and_counts_none_twice(
         killer = threading.Thread(target=kill)
         killer.start()
         earth_engine.set_quotas(latency=0.3)
-        seen = []
         try:
-            plan.run(progress=seen.append)
+            with contextlib.redirect_stderr(Terminal()) as terminal:
+                plan.run()
         finally:
             earth_engine.set_quotas(latency=0.0)
             killer.join()
         assert killed.is_set()
-        assert (seen[-1].done, seen[-1].failed) == (40, 0)
-        assert max(now.done for now in seen) == 40
+        drawn = terminal.getvalue().split("\r")
+        assert re.fullmatch(r"chips: 100%\|#+\| 40/40 \[\d\d:\d\d\]\n", drawn[-1])
+        assert max(int(done) for done in re.findall(r"\| (\d+)/40 \[", "".join(drawn))) == 40
         # What the dead worker had under way is shown until the scheduler misses it.
-        assert max(now.in_flight for now in seen) <= 8
+        assert 0 < max(int(many) for many in re.findall(r"(\d+) under way", "".join(drawn))) <= 8
         now = status(cluster, tmp_path)
         assert (now["done"], now["failed"], now["in_flight"]) == (40, 0, 0)
         assert len({where for where, _ in state(cluster, tmp_path).members.values()}) > 1
