@@ -25,6 +25,7 @@ from places import points_in
 
 from eedask.earthengine.connection import Connection
 from eedask.emulator import Emulator
+from eedask.quota.scheduler_plugin import OWNERS
 
 # Clusters of the tests hang with it now and then where eedask has not stopped it yet: see
 # eedask/profiler.py. The variable is for worker processes and scripts.
@@ -157,8 +158,13 @@ def initialize(emulator) -> Iterator[Callable[[], None]]:
 
 
 @pytest.fixture
-def earth_engine(emulator, initialize) -> Emulator:
-    """The ``ee`` client of this process, initialised on the emulator."""
+def earth_engine(emulator, initialize, monkeypatch) -> Emulator:
+    """The ``ee`` client of this process, initialised on the emulator.
+
+    What earlier tests have learned of the emulator's quota is forgotten.
+    """
+    monkeypatch.setattr(OWNERS, "_owners", {})
+    monkeypatch.setattr(OWNERS, "_stated", set())
     initialize()
     return emulator
 

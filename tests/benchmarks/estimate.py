@@ -28,6 +28,7 @@ import geopandas as gpd
 import numpy as np
 import psutil
 import rasterio
+import shapely
 from bench import emulator, machine, table
 
 import eedask
@@ -120,7 +121,8 @@ def chips(items: gpd.GeoDataFrame, out: Path, **more: object) -> eedask.Plan:
 
 
 def reduce_regions(items: gpd.GeoDataFrame, out: Path, **more: object) -> eedask.Plan:
-    regions = items.set_geometry(items.buffer(items["radius"], quad_segs=4))
+    discs = shapely.buffer(items.geometry, items["radius"], quad_segs=4)
+    regions = items.set_geometry(discs, crs=items.crs)
     return eedask.reduce_regions(regions, index(), "mean", out=out, scale=10, **more)
 
 

@@ -7,6 +7,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from mounted import SCENE
@@ -52,7 +53,8 @@ def chips(items, out, **more):
 
 
 def regions(items, out, **more):
-    shapes = items.set_geometry(items.buffer(items["radius"], quad_segs=4))
+    discs = shapely.buffer(items.geometry, items["radius"], quad_segs=4)
+    shapes = items.set_geometry(discs, crs=items.crs)
     return eedask.reduce_regions(shapes, ee.Image(SCENE), REDUCER, out=out, scale=5, **more)
 
 

@@ -166,7 +166,7 @@ def test_a_sample_has_points_of_each_class_where_the_class_is(asked, classes):
     assert found.index[[0, 39, 119]].tolist() == ["0-00", "0-39", "2-39"]
     assert found.index.is_unique
     xy = found.to_crs(file.crs).geometry
-    rows, columns = rasterio.transform.rowcol(file.transform, xy.x, xy.y)
+    rows, columns = np.asarray(rasterio.transform.rowcol(file.transform, xy.x, xy.y)).astype(int)
     assert values[rows, columns].tolist() == found["kind"].tolist()
 
 

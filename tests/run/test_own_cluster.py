@@ -29,8 +29,10 @@ def test_the_dashboard_is_there_when_somebody_looks():
         assert client.submit(sum, [1, 2]).result() == 3
 
 
-def test_dask_is_quiet_about_a_cluster_that_nobody_asked_for(caplog):
+def test_dask_is_quiet_about_a_cluster_that_nobody_asked_for(caplog, monkeypatch):
     dask = logging.getLogger("distributed")
+    # Dask turns this off where it is imported before pytest has its handlers.
+    monkeypatch.setattr(dask, "propagate", True)
     with caplog.at_level(logging.INFO, "distributed"):
         with own_cluster(1, lambda _: None):
             dask.getChild("scheduler").warning("a warning is heard")
