@@ -171,6 +171,7 @@ def test_a_project_is_needed(monkeypatch):
         endpoint_of_client()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reset")
 def test_the_old_name_of_the_url_will_do(guarded):
     ee.Initialize(guarded.credentials, opt_url=guarded.url, project=guarded.project)

@@ -42,6 +42,7 @@ def test_dask_is_quiet_about_a_cluster_that_nobody_asked_for(caplog, monkeypatch
         assert dask.level == logging.DEBUG
 
 
+@pytest.mark.slow
 def test_a_cluster_is_there_without_bokeh():
     code = (
         "import sys; from eedask.run.own_cluster import own_cluster\n"

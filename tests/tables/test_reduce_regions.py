@@ -261,9 +261,8 @@ def ragged(count):
     )
 
 
-@pytest.mark.parametrize(
-    "verb", ["reduce_regions", pytest.param("time_series", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["reduce_regions", "time_series"])
 def test_a_request_that_is_too_long_says_what_to_do(earth_engine, rasters, tmp_path, verb):
     vertices = 260_000
     square = near(rasters.field, shapely.box(0, 0, 1, 1))

@@ -263,6 +263,7 @@ def test_modis_images_every_eight_days():
     assert CATALOG.load_image("MODIS/006/MOD11A2/2019_01_01").band_names == image.band_names
 
 
+@pytest.mark.slow
 def test_temperature_follows_season_latitude_and_height():
     january, july = dt.date(2019, 1, 1), dt.date(2019, 7, 4)
     plains = (-98.0, 39.0)
@@ -302,6 +303,7 @@ def test_nothing_is_beyond_the_edge_of_the_world():
     assert not pixels.mask.any()
 
 
+@pytest.mark.slow
 def test_land_is_where_the_countries_are():
     rng = np.random.default_rng(8)
     lon, lat = rng.uniform(-180, 180, 2000), rng.uniform(-85, 83, 2000)

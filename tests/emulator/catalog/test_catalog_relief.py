@@ -191,6 +191,7 @@ def test_pixels_are_the_same_in_another_process():
     assert there.stdout.strip() == str(here)
 
 
+@pytest.mark.slow
 def test_maps_of_the_world_are_recognisable():
     on = Grid("EPSG:4326", Affine(1.0, 0, -180, 0, -1.0, 60), 360, 116)
     heights, cover = read(SRTM, "elevation", on), read(COVER, "Map", on)

@@ -138,6 +138,7 @@ def test_landsat_comes_back_every_sixteen_days_and_its_neighbour_a_week_later():
     assert (days[45, 33][0] - days[44, 34][0]).days % 16 == 7
 
 
+@pytest.mark.slow
 def test_everywhere_on_land_is_seen():
     rng = np.random.default_rng(2)
     ten_days = {"start": millis(dt.date(2019, 7, 1)), "end": millis(dt.date(2019, 7, 11))}

@@ -231,6 +231,7 @@ def outcome(graph):
         return error.message, error.message
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=5)
 @example(inner=["clipped"], outer="remembered", composite="median")
 @example(inner=["clipped"], outer="remembered", composite="count")

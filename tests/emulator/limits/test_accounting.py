@@ -264,6 +264,7 @@ def costs(requests, folder):
     return found
 
 
+@pytest.mark.slow
 def test_what_a_request_costs_depends_on_nothing_but_the_request(tmp_path):
     """Caches cold or warm, other requests before it, another process: the same, to the bit."""
     requests = list(asked())

@@ -81,6 +81,7 @@ def words_of(answer):
     return answer.json()["error"]["message"]
 
 
+@pytest.mark.slow
 def test_more_than_a_request_may_hold_is_not_given_to_it(small):
     wide = call("Number.format", number=1, pattern="%1000000000d")
     process = renderer_of(small)

@@ -47,6 +47,7 @@ def pixels(folder, lon, lat):
     return found
 
 
+@pytest.mark.slow
 def test_both_say_the_same_of_one_grid_and_each_is_what_its_grid_says(images, folder):
     differing = 0
     for east, north in np.random.default_rng(0).uniform(-0.005, 0.005, (4, 2)):

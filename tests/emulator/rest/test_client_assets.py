@@ -57,6 +57,7 @@ def test_images_of_a_filtered_collection_are_listed():
     assert ids
 
 
+@pytest.mark.slow
 def test_a_cloud_free_composite():
     """Masking clouds by SCL leaves a composite without bright pixels."""
 

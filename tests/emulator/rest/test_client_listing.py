@@ -262,6 +262,7 @@ def test_a_page_token_belongs_to_its_question():
         ee.data.listImages({"parent": SERIES, "pageSize": -1})
 
 
+@pytest.mark.slow
 def test_the_client_walks_all_pages_unless_it_is_told_how_many():
     """A page of the full view holds 1,000 images; of four years' days there are more."""
     years = {"startTime": "2016-01-01T00:00:00Z", "endTime": "2020-01-01T00:00:00Z"}

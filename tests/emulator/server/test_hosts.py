@@ -180,6 +180,7 @@ def test_a_port_that_is_taken_is_told_with_what_to_do():
     assert f"at port {port} (Address already in use): choose another" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_running_emulator_listens_to_this_machine_alone():
     """As the operating system has it: every listening socket, of the server and its renderers."""
     with Emulator(processes=1) as emulator:

@@ -214,6 +214,7 @@ def test_a_render_process_that_hangs_costs_one_request(tmp_path):
     assert json.loads(good.body) == {"result": 1}
 
 
+@pytest.mark.slow
 def test_threads_in_place_of_processes(mounts, pool):
     with Emulator(mounts, processes=0, project=PROJECT) as emulator:
         assert descendants_of(emulator._command.process.pid) == []
@@ -308,6 +309,7 @@ def test_the_emulator_ends_with_its_parent_though_it_computes(processes):
         wait_until(lambda: not any(is_running(member) for member in family), 20)
 
 
+@pytest.mark.slow
 def test_the_emulator_ends_with_its_parent_though_others_have_its_pipes():
     with parent_of_an_emulator(0, "forks") as (parent, pid, _):
         parent.kill()
