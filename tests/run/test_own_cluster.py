@@ -36,7 +36,8 @@ def test_dask_is_quiet_about_a_cluster_that_nobody_asked_for(caplog, monkeypatch
     with caplog.at_level(logging.INFO, "distributed"):
         with own_cluster(1, lambda _: None):
             dask.getChild("scheduler").warning("a warning is heard")
-        assert [record.getMessage() for record in caplog.records] == ["a warning is heard"]
+        # Newer releases of pytest hear it twice then.
+        assert {record.getMessage() for record in caplog.records} == {"a warning is heard"}
         assert dask.level == logging.INFO
     with caplog.at_level(logging.DEBUG, "distributed"), own_cluster(1, lambda _: None):
         assert dask.level == logging.DEBUG
