@@ -31,7 +31,7 @@ from eedask.dataset.items_file import (
     read_items,
     read_partition,
 )
-from eedask.dataset.parts import Parts, or_damaged
+from eedask.dataset.parts import Parts, or_damaged, part_name
 from eedask.dataset.plan_file import PLAN, read_plan, write_plan
 from eedask.dataset.roles import files_of, roles_in
 from eedask.dataset.rows import (
@@ -180,7 +180,7 @@ class Dataset:
 
     def table_part(self, number: int) -> str:
         """Return the name of the table's part for a partition, whether or not it is there."""
-        return self.values.parts().name(number)
+        return part_name(TABLE, number)
 
     def write_table(self, number: int, table: pa.Table) -> None:
         """Write all rows of a partition's table that there are, in place of those before."""

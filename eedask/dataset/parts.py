@@ -21,6 +21,19 @@ _FETCH_ANEW = "remove it and run the same plan again to fetch its items anew"
 _NUMBERED = re.compile(r"part-([0-9]{5,})\.parquet")
 
 
+def part_name(kind: str, number: int) -> str:
+    """Return the name of a partition's part, relative to the dataset, whether or not it is there.
+
+    Parameters
+    ----------
+    kind : str
+        The subfolder of the parts.
+    number : int
+        Of the partition.
+    """
+    return f"{kind}/part-{number:05d}.parquet"
+
+
 @dataclass(frozen=True)
 class Parts:
     """The parts of a dataset's manifest, of its table, or of its statistics.
@@ -44,7 +57,7 @@ class Parts:
 
     def name(self, number: int) -> str:
         """Return the name of a partition's part, relative to the dataset."""
-        return f"{self.kind}/part-{number:05d}.parquet"
+        return part_name(self.kind, number)
 
     def names(self, partitions: int) -> dict[int, str]:
         """Return the parts that there are: their names by partition, in the order of those.

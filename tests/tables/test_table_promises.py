@@ -18,6 +18,7 @@ from mounted import FIELD, SCENE, SERIES
 from places import points_in
 
 import eedask
+from eedask.dataset.folder import Folder
 from eedask.errors import DatasetError, ItemsError
 from eedask.tables import series_query, series_task
 from eedask.tables.batch_sizes import BatchSizes
@@ -166,6 +167,31 @@ def test_dense_points_share_requests_by_hundreds(earth_engine, rasters, tmp_path
 
 
 # Regions.
+
+
+def test_how_often_files_are_read_does_not_depend_on_the_number_of_items(
+    earth_engine, rasters, tmp_path, monkeypatch
+):
+    read, plain = [], Folder.read
+    monkeypatch.setattr(
+        Folder, "read", lambda folder, name: read.append(name) or plain(folder, name)
+    )
+
+    def reads(count):
+        read.clear()
+        items = gpd.GeoDataFrame(geometry=points_in(rasters.scene, count, seed=8))
+        plan = eedask.sample_points(
+            items.to_crs("EPSG:4326"),
+            ee.Image(SCENE),
+            out=tmp_path / str(count),
+            by="points",
+            scale=5,
+            partition_size=300,
+        )
+        plan.run(progress=False)
+        return len(read)
+
+    assert reads(300) <= reads(20) + 5
 
 
 def test_regions_of_every_kind_and_of_nothing(earth_engine, rasters, tmp_path):
