@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import ee
 import geopandas as gpd
@@ -44,7 +45,12 @@ def plan_of(out: str) -> eedask.Plan:
 def test_the_bar_is_a_widget_that_ends_full(earth_engine, tmp_path):
     command = [sys.executable, "-c", NOTEBOOK, earth_engine.url, earth_engine.project]
     done = subprocess.run(
-        [*command, str(tmp_path / "out")], capture_output=True, text=True, timeout=120, check=False
+        [*command, str(tmp_path / "out")],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     before, value, most, style, after, text = json.loads(done.stdout)
