@@ -197,7 +197,9 @@ def test_without_a_project_the_words_say_what_to_pass():
 
 
 def test_versions_on_workers_are_compared_to_those_here():
-    with distributed.Client(n_workers=1, processes=False, dashboard_address=None) as client:
+    with distributed.Client(
+        n_workers=1, processes=False, dashboard_address="127.0.0.1:0"
+    ) as client:
         check = environment.workers(client)
         versions = client.get_versions(check=False, packages=["eedask"])
     assert (check.state, check.answer) == ("ok", "as here, on 1")
