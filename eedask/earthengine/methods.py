@@ -8,14 +8,24 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from eedask.earthengine.endpoint import Endpoint, Request
 from eedask.earthengine.nodes import Encoded
-from eedask.errors import NoImageError, PermanentError, TransientError
+from eedask.errors import (
+    InputError,
+    NoImageError,
+    PermanentError,
+    TooLargeError,
+    TransientError,
+)
 
 T = TypeVar("T")
+Example = TypeVar("Example")
+
+# What may be wrong with one item alone.
+REFUSALS = (PermanentError, TooLargeError, InputError)
 
 PAGE_SIZE = 1000
 
@@ -90,6 +100,32 @@ def ask(send: Send, request: Request, read: Callable[[bytes], T]) -> T:
 
     send(request, check)
     return found[0]
+
+
+def first_answered(examples: Iterable[Example], answer: Callable[[Example], T]) -> T:
+    """Return what ``answer`` returns for the first example that is not refused.
+
+    What one item has no answer to, such as one without an image, others may have.
+
+    Parameters
+    ----------
+    examples : iterable
+        At least one.
+    answer : callable
+        Asks about an example.
+
+    Raises
+    ------
+    PermanentError, TooLargeError, InputError
+        Of the last example, if all are refused.
+    """
+    refused: Exception = InputError("there are no items")
+    for example in examples:
+        try:
+            return answer(example)
+        except REFUSALS as error:
+            refused = error
+    raise refused
 
 
 @contextlib.contextmanager

@@ -114,7 +114,7 @@ def work_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
 def sample_items(items: gpd.GeoDataFrame) -> list[WorkItem]:
     """Return the first item and up to five others; equal items give the same choice."""
     others = random.Random(0).sample(range(len(items)), min(_SAMPLES, len(items)))
-    return work_items(items.iloc[[0, *others]])
+    return work_items(items.iloc[[*dict.fromkeys([0, *others])]])
 
 
 def made_items(values: pd.DataFrame, shapes: Iterable[BaseGeometry | None]) -> list[WorkItem]:

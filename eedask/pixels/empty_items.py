@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from eedask.earthengine.endpoint import Endpoint
-from eedask.earthengine.methods import Send
-from eedask.errors import InputError, PermanentError, TooLargeError
+from eedask.earthengine.methods import REFUSALS, Send, first_answered
+from eedask.errors import InputError
+from eedask.expressions.compile import Expression
 from eedask.grid import PixelGrid
 from eedask.items.item import WorkItem
 from eedask.pixels.chip_image import COMPUTE_PIXELS, ChipImage, of_role
@@ -53,21 +55,18 @@ def learned(
     """
     if not image.blanks:
         return image
-    each = {item.id: item for item in items}.values()
     refusal: Exception | None = None
-    for blank in image.blanks:
-        for item in each:
+    with of_role(image.role):
+        for blank in image.blanks:
             try:
-                with of_role(image.role):
-                    pixel = image.fetch_blank(endpoint, blank, item, _pixel_at(item), send)
-            except (PermanentError, TooLargeError, InputError) as error:
+                pixel = first_answered(items, partial(_pixel_of, image, endpoint, send, blank))
+            except REFUSALS as error:
                 refusal = refusal or error
             else:
                 return replace(image, masked_pixel=pixel)
-    with of_role(image.role):
         raise InputError(
             f"with empty='nodata', items without an image have the bands of the others, but none of"
-            f" the {len(each)} items that were looked at has an image ({refusal}): state bands=[…]"
+            f" the {len(items)} items that were looked at has an image ({refusal}): state bands=[…]"
         )
 
 
@@ -79,8 +78,10 @@ def requests_of(image: ChipImage, samples: int) -> Bounds:
     return Bounds(1, each * (samples + len(image.blanks) - 1))
 
 
-def _pixel_at(item: WorkItem) -> PixelGrid:
-    """Return the grid of one small pixel at an item's place."""
-    shape = item.value("geometry")
-    x, y = shape.centroid.x, shape.centroid.y
-    return PixelGrid("EPSG:4326", (_SIDE, 0, x, 0, -_SIDE, y), (1, 1))
+def _pixel_of(
+    image: ChipImage, endpoint: Endpoint, send: Send, blank: Expression, item: WorkItem
+) -> bytes:
+    """Return the answer with one small pixel of a masked image, at an item's place."""
+    place = item.value("geometry").centroid
+    grid = PixelGrid("EPSG:4326", (_SIDE, 0, place.x, 0, -_SIDE, place.y), (1, 1))
+    return image.fetch_blank(endpoint, blank, item, grid, send)

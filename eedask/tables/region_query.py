@@ -16,15 +16,17 @@ from eedask.arguments import is_count
 from eedask.crs import NATIVE, UTM
 from eedask.earthengine.endpoint import Endpoint
 from eedask.earthengine.methods import (
+    REFUSALS,
     Send,
     ask,
     checked_projection,
     compute_value,
+    first_answered,
     reading,
     value_of,
 )
 from eedask.earthengine.nodes import Encoded, Graph, Node, call, constant
-from eedask.errors import InputError, PermanentError, RequestError, TooLargeError
+from eedask.errors import InputError, PermanentError
 from eedask.expressions.compile import Expression
 from eedask.grid import Lattice, NativeProjection
 from eedask.items.item import WorkItem
@@ -38,9 +40,6 @@ from eedask.tables.reducers import Reducer
 
 # The pixels that the image itself has.
 _OWN_PIXELS = Lattice(NATIVE)
-
-# What an item's own request may be refused with, while those of others are answered.
-REFUSALS = (PermanentError, TooLargeError, InputError)
 
 
 @dataclass(frozen=True)
@@ -298,15 +297,10 @@ def first_answer(
     RequestError, InputError
         Of the last item, if none gives an answer.
     """
-    error: RequestError | InputError = InputError("there are no items")
-    for item in items:
-        try:
-            return ask(send, compute_value(endpoint, about.encode(item)), _about_of)
-        except REFUSALS as refused:
-            error = refused
-        if not about.depends_on_item:
-            break
-    raise error
+    return first_answered(
+        items if about.depends_on_item else items[:1],
+        lambda item: ask(send, compute_value(endpoint, about.encode(item)), _about_of),
+    )
 
 
 def _about_of(body: bytes) -> dict[str, Any]:

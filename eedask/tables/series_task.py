@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from eedask.dataset.rows import IMAGE, WHEN
 from eedask.earthengine.endpoint import Request
-from eedask.earthengine.methods import Send, ask, compute_value, reading, value_of
+from eedask.earthengine.methods import REFUSALS, Send, ask, compute_value, reading, value_of
 from eedask.errors import InputError, PermanentError, TooLargeError
 from eedask.items.item import WorkItem
 from eedask.run.forecast import Bounds, Forecast
@@ -28,7 +28,7 @@ from eedask.tables.composites import NO_IMAGES
 from eedask.tables.features import marked_properties
 from eedask.tables.grouping import RegionBatching
 from eedask.tables.region_jobs import RegionJobs
-from eedask.tables.region_query import REFUSALS, columns_by_example
+from eedask.tables.region_query import columns_by_example
 from eedask.tables.series_query import (
     IMAGE_KEY,
     MOST_FEATURES,
