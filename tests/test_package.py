@@ -81,7 +81,7 @@ eedask.emulator.server: scratch channel dressing hosts orphans starting launcher
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering
   joda typenames coercion info
-eedask.estimating: pilot building scaling ways rehearsal course estimate measuring
+eedask.estimating: pilot scaling ways rehearsal course estimate measuring
 eedask.expressions: digest symbols compile graph traps
 eedask.items: check item bag crossing dates reading splitting regions spacing random_points grids
   from_earth_engine covering descriptions images_near images samples

@@ -12,9 +12,8 @@ import pandas as pd
 
 from eedask.earthengine.endpoint import URLS
 from eedask.errors import InputError
-from eedask.estimating.building import work_of_weight
 from eedask.estimating.course import Place
-from eedask.estimating.estimate import Estimate, Pilot, estimated
+from eedask.estimating.estimate import ITEM_S, Estimate, Pilot, estimated
 from eedask.estimating.pilot import (
     few_undone,
     measured,
@@ -76,9 +75,8 @@ def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: 
             " that are left; see the manifest"
         )
     weights, items = weights_of_all(task, dataset), dataset.plan()["count"]
-    shares = isinstance(weights.sizes(), BatchSizes)
-    of_weight = work_of_weight(task, weights) if shares else 0.0
-    pilot = Pilot(pd.concat(parts), _work_of_one(counts), of_weight, idle)
+    of_item = ITEM_S if isinstance(weights.sizes(), BatchSizes) else 0.0
+    pilot = Pilot(pd.concat(parts), _work_of_one(counts), of_item, idle)
     ways = _compared(spec, options)
     if told := sum(way.eecu_seconds or 0.0 for way in ways):
         dataset.note_cost((dataset.plan().get("eecu_s") or 0.0) + told)

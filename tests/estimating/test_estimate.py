@@ -19,10 +19,9 @@ from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import folder_at
 from eedask.earthengine import endpoint
 from eedask.errors import InputError
-from eedask.estimating.building import work_of_weight
 from eedask.estimating.course import Place, course_of
 from eedask.estimating.estimate import Estimate, Pilot, estimated
-from eedask.estimating.pilot import Weights, weights_of_all
+from eedask.estimating.pilot import Weights
 from eedask.estimating.rehearsal import Share, rehearsed
 from eedask.estimating.scaling import Line, Range
 from eedask.estimating.ways import Way, verdict
@@ -152,18 +151,6 @@ def test_a_larger_tile_scale_is_tried_where_none_is_stated(earth_engine, places,
     ways = sum(way.eecu_seconds for way in estimate.ways)
     assert Dataset(folder_at(tmp_path / "open", "out")).plan()["eecu_s"] > ways > 0
     assert regions(places, tmp_path / "stated", tile_scale=2).estimate(n=4).ways == ()
-
-
-def test_the_work_for_many_items_is_found_without_a_request(
-    earth_engine, places, tmp_path, threads
-):
-    plan = points(places, tmp_path)
-    plan.estimate(n=4)
-    all_ = weights_of_all(plan.task, Dataset(folder_at(tmp_path, "out")))
-    before = earth_engine.stats()
-    assert 1e-7 < work_of_weight(plan.task, all_) < 1e-2
-    assert requests_since(earth_engine, before) == 0
-    assert work_of_weight(plan.task, dataclasses.replace(all_, jobs=())) == 0
 
 
 def test_items_that_fail_are_counted_and_a_plan_that_is_done_has_no_estimate(
@@ -317,7 +304,7 @@ def test_the_machine_limits_a_run_whose_requests_are_much_work():
     measured = pd.DataFrame({"items": [4], "failed": [0], "requests": [2], "weight": [4.0]})
     pilot = Pilot(measured.assign(seconds=1e-4, nbytes=0, eecu_s=1.0), 0.01, 0.002, idle_s=3)
     place = Place(Ceiling(40, None), processes=2, abreast=40)
-    found = estimated("sample_points", 10_000, 0, Weights((10, 10), 10_000.0), place, pilot)
+    found = estimated("sample_points", 10_000, 0, Weights((10, 10), 70_000.0), place, pilot)
     # 0.01 s for each of 10 requests, and 0.002 s for each of 10,000 items, on two processes.
     assert found.limited_by == "this machine: each process works 10 s"
     assert found.seconds.expected == pytest.approx(3 + 10 * 1.05, rel=0.01)
