@@ -7,6 +7,7 @@ import distributed
 import ee
 import pytest
 from mounted import FIELD
+from watching import wait_until
 
 import eedask
 from eedask.quota import leases
@@ -68,7 +69,8 @@ def test_they_do_on_a_cluster_too(narrow, points, tmp_path, client):
     ask_in_threads(points, tmp_path)
     check_kept(narrow)
     key = leases.key_of(eedask.sample_points(points, ee.Image(FIELD), out="x").task.endpoint)
-    assert leases.snapshot(client, key)["done"] >= 5
+    # The scheduler is told a moment after an answer.
+    wait_until(lambda: leases.snapshot(client, key)["done"] >= 5)
 
 
 def test_planning_and_a_run_keep_one_quota(narrow, points, tmp_path):
