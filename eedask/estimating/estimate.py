@@ -23,10 +23,6 @@ TIERS = {"community": 150, "contributor": 1_000, "partner": 100_000}
 _USUAL, _SLOW = 1.05, 1.2
 # From so many times the weight of the pilot's heaviest request on, a request's time is not sure.
 _FAR = 2
-# Seconds of processor time that an item of a table takes: it is put into a request, its values are
-# read and checked, and its rows written. A pilot's requests hold too few items to tell, and take a
-# few milliseconds each. It is 0.2 ms for points and 0.4 ms for regions, by benchmarks.
-ITEM_S = 3e-4
 _NOT_TOLD = "not known: Earth Engine does not tell"
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from eedask.earthengine.endpoint import URLS
 from eedask.errors import InputError
 from eedask.estimating.course import Place
-from eedask.estimating.estimate import ITEM_S, Estimate, Pilot, estimated
+from eedask.estimating.estimate import Estimate, Pilot, estimated
 from eedask.estimating.pilot import (
     few_undone,
     measured,
@@ -34,6 +34,10 @@ from eedask.watching.meter import RequestCounts, sum_of
 
 # Number of items that are fetched with each choice.
 _FEW = 5
+# Seconds of processor time that an item of a table takes: it is put into a request, its values are
+# read and checked, and its rows written. A pilot's requests hold too few items to tell, and take a
+# few milliseconds each.
+_ITEM_S = 4e-4
 _AS_PLANNED = "as planned"
 
 Do = Callable[[RunSpec], Collection[Spent]]
@@ -75,7 +79,7 @@ def estimate(spec: RunSpec, options: RunOptions, before: float, count: int, do: 
             " that are left; see the manifest"
         )
     weights, items = weights_of_all(task, dataset), dataset.plan()["count"]
-    of_item = ITEM_S if isinstance(weights.sizes(), BatchSizes) else 0.0
+    of_item = _ITEM_S if isinstance(weights.sizes(), BatchSizes) else 0.0
     pilot = Pilot(pd.concat(parts), _work_of_one(counts), of_item, idle)
     ways = _compared(spec, options)
     if told := sum(way.eecu_seconds or 0.0 for way in ways):

@@ -36,7 +36,7 @@ from eedask.emulator import Emulator
 
 HEAD = [
     *("verb", "items", "requests", "real", "seconds", "real", "off"),
-    *("EECU-s (low to high)", "real", "off", "cores busy", "limited by"),
+    *("EECU-s (low to high)", "real", "off", "cores busy", "ms of work an item", "limited by"),
 ]
 FIELD = "projects/eedask-benchmarks/assets/field"
 CRS, SIDE, PIXEL, WEST, NORTH = "EPSG:32613", 4096, 10, 450_000, 4_450_000
@@ -74,9 +74,10 @@ def compared(running: Emulator, verb: str, args: argparse.Namespace, out: Path) 
     pilot = running.stats()["eecu_seconds"]
     running.reset_stats()
     psutil.cpu_percent()
-    began = time.monotonic()
+    began, worked = time.monotonic(), time.process_time()
     result = plan.run(progress=False)
     seconds, busy = time.monotonic() - began, psutil.cpu_percent()
+    work = 1e3 * (time.process_time() - worked) / args.items
     assert result.failed.empty
     stats = running.stats()
     told, real = estimate.eecu_seconds, stats["eecu_seconds"] + pilot
@@ -85,7 +86,8 @@ def compared(running: Emulator, verb: str, args: argparse.Namespace, out: Path) 
         *(f"{estimate.seconds.expected:.1f}", f"{seconds:.1f}"),
         f"{estimate.seconds.expected / seconds - 1:+.0%}",
         *(f"{told.expected:.1f} ({told.low:.1f} to {told.high:.1f})", f"{real:.1f}"),
-        *(f"{told.expected / real - 1:+.0%}", f"{busy:.0f} %", estimate.limited_by),
+        *(f"{told.expected / real - 1:+.0%}", f"{busy:.0f} %", f"{work:.2f}"),
+        estimate.limited_by,
     ]
 
 
