@@ -1,13 +1,25 @@
-"""Checks of plain arguments: counts, positive numbers, metres, seeds."""
+"""Checks of plain arguments: counts, positive numbers, metres, seeds, words, lists, flags."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Set
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from eedask.errors import InputError
+
+# Counts go into arrays and files, whose numbers have 64 bits.
+_MOST = 2**63 - 1
+
+
+def check_flags(**flags: Any) -> None:
+    """Raise InputError unless each is True or False: a text such as "no" would count as true."""
+    for name, value in flags.items():
+        if not isinstance(value, bool | np.bool_):
+            raise InputError(f"{name} is True or False; got {value!r}")
 
 
 def check_scale(scale: Any) -> None:
@@ -25,15 +37,44 @@ def checked_seed(seed: Any) -> int:
 
 def is_count(value: Any) -> bool:
     """Return whether a value is a whole number of 1 or more, of Python's or NumPy's types."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return whole and 1 <= int(value) <= _MOST
+
+
+def is_list(value: Any) -> bool:
+    """Return whether a value is a list, or another series of values that has an order.
+
+    It can be gone through more than once. Texts, frames, and sets and mappings are none.
+    """
+    listed = isinstance(value, Iterable) and not isinstance(
+        value, str | bytes | Set | Mapping | Iterator
+    )
+    return listed and getattr(value, "ndim", 1) == 1
 
 
 def is_names(value: Any) -> bool:
-    """Return whether a value is a list of names, which can be gone through more than once."""
-    listed = isinstance(value, Iterable) and not isinstance(value, str | Mapping | Iterator)
-    return listed and all(isinstance(name, str) for name in value)
+    """Return whether a value is a list of names; see :func:`is_list`."""
+    return is_list(value) and all(isinstance(name, str) for name in value)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number, of Python's or NumPy's types."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:  # a whole number that no float can hold
+        return False
+
+
+def is_one_of(value: Any, words: Container[str | None]) -> bool:
+    """Return whether a value is one of some words, or None if that is one of them.
+
+    It takes any value, where ``in`` alone fails for frames and arrays.
+    """
+    return (value is None or isinstance(value, str)) and value in words
 
 
 def is_positive(value: Any) -> bool:
     """Return whether a value is a finite number above 0, of Python's or NumPy's types."""
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+    return is_number(value) and float(value) > 0

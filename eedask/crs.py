@@ -63,7 +63,7 @@ def canonical_crs(crs: Any) -> str:
         return "SR-ORG:6974"
     try:
         parsed = pyproj.CRS.from_user_input(crs)
-    except pyproj.exceptions.CRSError as error:
+    except (pyproj.exceptions.CRSError, ValueError, TypeError) as error:
         raise InputError(
             f"crs={crs!r} is not a crs: give an EPSG code such as 'EPSG:32613', 'utm' for each"
             " point's own zone, 'native' for the image's own grid, or anything pyproj reads"

@@ -15,7 +15,7 @@ import dask.bag as db
 import geopandas as gpd
 from tqdm.auto import tqdm
 
-from eedask.arguments import is_count
+from eedask.arguments import check_flags, is_count
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.folder import Folder
 from eedask.dataset.question import Question
@@ -169,6 +169,7 @@ class Plan:
             it reached ``max_items``, ``until`` or ``max_eecu_hours`` while items were left. What
             is done is kept, and the same plan can be run again to go on.
         """
+        check_flags(retry_failed=retry_failed, overwrite=overwrite, extend=extend)
         limits = RunLimits(max_items, until, max_eecu_hours)
         check_scheduler()
         if overwrite and extend:

@@ -28,7 +28,7 @@ from eedask.emulator import Emulator
 from eedask.quota.scheduler_plugin import OWNERS
 
 # Clusters of the tests hang with it now and then where eedask has not stopped it yet: see
-# eedask/profiler.py. The variable is for worker processes and scripts.
+# eedask/run/profiler.py. The variable is for worker processes and scripts.
 os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
 dask.config.set({"distributed.worker.profile.enabled": False})
 

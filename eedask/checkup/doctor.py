@@ -8,6 +8,7 @@ from dataclasses import replace
 import distributed
 from ee import _state
 
+from eedask.arguments import check_flags
 from eedask.checkup import environment
 from eedask.checkup.asking import Asker, UnexpectedAnswerError, shown
 from eedask.checkup.checkup import Check, Checkup, State
@@ -75,6 +76,10 @@ def doctor(
     >>> checkup.ok  # doctest: +SKIP
     True
     """
+    check_flags(burst=burst)
+    for name, value in (("project", project), ("url", url)):
+        if value is not None and not isinstance(value, str):
+            raise InputError(f"{name} is a text; got {value!r}")
     checkup = _checkup(_endpoint(project, url, deadline), client or current_client(), burst)
     if json is not None:
         checkup.to_json(json)

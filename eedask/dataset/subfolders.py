@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import geopandas as gpd
 
@@ -86,5 +88,15 @@ class Subfolders:
     def path(self, item: WorkItem, *, unique_case: bool) -> str:
         """Return the folders of an item, each followed by a slash; see :func:`safe_name`."""
         values = (item.value(f"column:{name}") for name in self.columns)
-        named = (self.missing if value is None else value for value in values)
+        named = (self.missing if value is None else name_of(value) for value in values)
         return "".join(f"{safe_name(name, unique_case=unique_case)}/" for name in named)
+
+
+def name_of(value: Any) -> str:
+    """Return a value as text; a time in the shortest form of ISO 8601 that has no colons."""
+    if not isinstance(value, datetime.date):
+        return str(value)
+    if not isinstance(value, datetime.datetime):
+        return value.isoformat()
+    day, _, clock = value.replace(tzinfo=None).isoformat().partition("T")
+    return day if clock == "00:00:00" else f"{day}T{clock.replace(':', '')}"

@@ -106,14 +106,14 @@ def auth_of(asked: str | os.PathLike[str] | None, credentials: Credentials) -> s
     """
     if asked is None:
         return ANONYMOUS if isinstance(credentials, AnonymousCredentials) else AUTO
-    path = os.fspath(asked)
+    path = os.fspath(asked) if isinstance(asked, str | os.PathLike) else ""
     if path in (DEFAULT, CLIENT):
         return path
     # The workers' system may be another than this process's.
     if not (PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()):
         raise InputError(
             "credentials is 'default', 'client' or the absolute path of a service account's key"
-            f" file on the workers; got {path!r}"
+            f" file on the workers; got {asked!r}"
         )
     return f"{_KEY}{path}"
 

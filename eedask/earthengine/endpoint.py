@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import RefreshError
 from googleapiclient.errors import HttpError
 
-from eedask.arguments import is_positive
+from eedask.arguments import is_one_of, is_positive
 from eedask.earthengine import credentials as sources
 from eedask.earthengine.token_sharing import sharing
 from eedask.earthengine.tokens import may_pass, words
@@ -37,6 +38,8 @@ DEADLINE = 330.0
 # to 100 MiB (https://developers.google.com/earth-engine/guides/usage), in which a number takes 8
 # bytes; written as JSON, a number takes up to 20.
 MAX_JSON_BYTES = 250 * 2**20
+
+_TAG = re.compile("[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -146,10 +149,23 @@ def endpoint_of_client(
         url=_url(name, client.url),
         project=client.project,
         auth=sources.auth_of(credentials, client.credentials),
-        workload_tag=workload_tag or client.workload_tag,
+        workload_tag=_checked_tag(workload_tag) or client.workload_tag,
         deadline=deadline,
         origin=sources.remember(client.credentials),
     )
+
+
+def _checked_tag(tag: Any) -> str | None:
+    """Return a workload tag; raise InputError unless it is one, or None.
+
+    The rule is that of ``ee.data.setWorkloadTag``.
+    """
+    if tag is not None and not (isinstance(tag, str) and _TAG.fullmatch(tag)):
+        raise InputError(
+            "workload_tag is 1 to 63 lowercase letters, digits, '-' and '_', with a letter or digit"
+            f" at both ends; got {tag!r}"
+        )
+    return tag
 
 
 def _url(name: EndpointName, of_client: str | None) -> str:
@@ -158,7 +174,7 @@ def _url(name: EndpointName, of_client: str | None) -> str:
     A client whose user named no url has the standard one. So with "auto" the standard url does not
     count as the user's choice; a user chooses it by ``name="standard"``.
     """
-    if name not in ("auto", *URLS):
+    if not is_one_of(name, ("auto", *URLS)):
         raise InputError(f"endpoint={name!r} is not known; choose one of auto, {', '.join(URLS)}")
     if of_client is not None and of_client not in URLS.values():
         return of_client

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import TypeVar
 
 from retry.api import retry_call
 
-from eedask.arguments import is_count
+from eedask.arguments import is_count, is_number
 from eedask.errors import InputError, QuotaError, RequestError, TooLargeError, TransientError
 
 T = TypeVar("T")
@@ -63,7 +61,7 @@ class RetryPolicy:
             raise InputError(f"tries is a whole number of tries, 1 or more; got {self.tries!r}")
         jitter = self.jitter if isinstance(self.jitter, Sequence) else ()
         times = (self.delay, self.max_delay, self.backoff, *jitter)
-        numbers = all(isinstance(one, Real) and math.isfinite(one) for one in times)
+        numbers = all(map(is_number, times))
         if not numbers or len(jitter) != 2 or min(times) < 0 or self.backoff < 1:
             raise InputError(
                 "delay, max_delay and both values of jitter are seconds, 0 or more, and backoff is"

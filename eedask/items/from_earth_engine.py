@@ -13,7 +13,7 @@ import shapely
 from ee import serializer
 from shapely.geometry.base import BaseGeometry
 
-from eedask.arguments import is_names
+from eedask.arguments import check_flags, is_names
 from eedask.earthengine.endpoint import EndpointName, endpoint_of_client
 from eedask.earthengine.methods import PAGE_SIZE, ask, compute_features, reading
 from eedask.errors import InputError, TooLargeError
@@ -79,26 +79,29 @@ def from_features(
         else:
             # Not ``select``, which is an error where a feature lacks the property.
             shape = feature.geometry() if geometry else None
-            kept = ee.Feature(shape, {name: feature.get(name) for name in properties})
+            kept = ee.Feature(shape, {name: feature.get(name) for name in wanted})
         return kept.set(ID, feature.get("system:index"))
 
     # Before the client's own error, which does not say what to do.
     endpoint_of_client(name=endpoint)
-    _check(features, properties)
+    check_flags(geometry=geometry)
+    _check(features)
+    wanted = property_names(properties)
+    _check_free(wanted)
     found = list(fetch_features(ee.FeatureCollection(features).map(trim), endpoint))
     frame = pd.DataFrame([properties for properties, _ in found])
-    if "system:index" in frame and "system:index" not in (properties or ()):
+    if "system:index" in frame and "system:index" not in wanted:
         del frame["system:index"]
     _check_free(frame.columns)
     ids = ids_named(frame.pop(ID) if found else [], "id", frame.columns)
     # In the order of `properties`. A property that no feature has is a column of nulls.
-    wanted = list(dict.fromkeys(properties or ()))
-    frame = frame.reindex(columns=[*wanted, *frame.columns.difference(wanted, sort=False)])
+    others = frame.columns.difference([*wanted], sort=False)
+    frame = frame.reindex(columns=[*wanted, *others])
     shapes = [shape for _, shape in found]
     return gpd.GeoDataFrame(frame.set_axis(ids, axis=0), geometry=shapes, crs="EPSG:4326")
 
 
-def _check(features: Any, properties: Any) -> None:
+def _check(features: Any) -> None:
     if isinstance(features, ee.ImageCollection):
         raise InputError(
             "from_features is for the features of a FeatureCollection; the images of an"
@@ -106,8 +109,6 @@ def _check(features: Any, properties: Any) -> None:
         )
     if isinstance(features, ee.Image) or not isinstance(features, ee.ComputedObject | str):
         raise InputError(f"features is an ee.FeatureCollection; got {type(features).__name__}")
-    check_properties(properties)
-    _check_free(properties or ())
 
 
 def _check_free(names: Iterable[str]) -> None:
@@ -120,10 +121,17 @@ def _check_free(names: Iterable[str]) -> None:
         )
 
 
-def check_properties(properties: Any) -> None:
-    """Raise InputError unless ``properties`` is a list of strings, or None."""
+def property_names(properties: Any) -> tuple[str, ...]:
+    """Return the properties that a user names, each once; none for None.
+
+    Raises
+    ------
+    InputError
+        If they are no list of names.
+    """
     if properties is not None and not is_names(properties):
         raise InputError(f"properties is a list of names, such as ['NAME']; got {properties!r}")
+    return () if properties is None else tuple(dict.fromkeys(map(str, properties)))
 
 
 def fetch_features(

@@ -10,10 +10,11 @@ import ee
 import geopandas as gpd
 import pandas as pd
 
+from eedask.arguments import check_flags
 from eedask.earthengine.endpoint import EndpointName, endpoint_of_client
 from eedask.errors import InputError
 from eedask.items.descriptions import described, image_frame
-from eedask.items.from_earth_engine import ID, check_properties, fetch_features
+from eedask.items.from_earth_engine import ID, fetch_features, property_names
 from eedask.items.images_near import Choice, images_near
 
 _OWN = ("id", "time", "geometry")
@@ -95,6 +96,7 @@ def image_ids(
     """
     # Before the client's own error, which does not say what to do.
     endpoint_of_client(name=endpoint)
+    check_flags(geometry=geometry)
     wanted = _wanted(collection, properties)
     if near is not None:
         choice = Choice(dates, most, best)
@@ -114,7 +116,7 @@ def image_ids(
     return frame.set_axis(ids, axis=0).sort_index(kind="stable").sort_values("time", kind="stable")
 
 
-def _wanted(collection: Any, properties: Any) -> list[str]:
+def _wanted(collection: Any, properties: Any) -> tuple[str, ...]:
     """Return the names of the properties to fetch, each once.
 
     Raises
@@ -130,8 +132,7 @@ def _wanted(collection: Any, properties: Any) -> list[str]:
     computed = type(collection) is ee.ComputedObject
     if not (computed or isinstance(collection, ee.ImageCollection | str)):
         raise InputError(f"collection is an ee.ImageCollection; got {type(collection).__name__}")
-    check_properties(properties)
-    wanted = list(dict.fromkeys(properties or ()))
+    wanted = property_names(properties)
     if taken := [name for name in wanted if name in _OWN]:
         raise InputError(
             f"properties named {taken} would stand in the columns of the ids, times or footprints:"

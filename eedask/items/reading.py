@@ -51,6 +51,8 @@ def read(path: str | os.PathLike[str], *, id: str = "id") -> gpd.GeoDataFrame:
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"path is that of a file, as text; got {path!r}")
+    if not isinstance(id, str):
+        raise InputError(f"id is the name of the column of ids; got {id!r}")
     frame = _frame(os.fspath(path))
     if id in frame.columns:
         frame = frame.set_index(id)

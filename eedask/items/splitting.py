@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eedask.arguments import checked_seed, is_positive
+from eedask.arguments import checked_seed, is_number, is_positive
 from eedask.errors import InputError, ItemsError
 from eedask.items.check import check_items, some
 from eedask.items.item import plain
@@ -130,7 +130,7 @@ def _check_arguments(by: Any, cell_size: Any, margin: Any, seed: Any) -> None:
         )
     if by != "cell" and cell_size is not None:
         raise InputError(f"cell_size goes with by='cell'; got by={by!r}")
-    if not (margin == 0 or is_positive(margin)):
+    if not (is_number(margin) and margin >= 0):
         raise InputError(f"margin is a number of metres, 0 or more; got {margin!r}")
     if margin and by != "cell":
         raise InputError(f"margin goes with by='cell'; got by={by!r}")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import ee
 
+from eedask.arguments import is_one_of
 from eedask.crs import UTM
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression
@@ -34,7 +35,7 @@ _COMPOSITES = ("ImageCollection.mosaic", "ImageCollection.qualityMosaic", "Image
 
 def check_resampling(mode: str) -> None:
     """Raise InputError unless ``mode`` is one of :data:`RESAMPLINGS`."""
-    if mode not in RESAMPLINGS:
+    if not is_one_of(mode, RESAMPLINGS):
         raise InputError(f"resampling={mode!r} is not known; choose one of {RESAMPLINGS}")
 
 

@@ -13,7 +13,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from eedask.arguments import is_count
+from eedask.arguments import check_flags, is_count, is_names, is_one_of
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.roles import column_names, columns_for
 from eedask.dataset.rows import MANIFEST_COLUMNS, OK, WHEN, bands_in, chip_names
@@ -63,12 +63,13 @@ class Wanted:
     files_per_chunk: int
 
     def __post_init__(self) -> None:
-        if self.dims not in (*DIMS, *map(list, DIMS)):
+        if not is_names(self.dims) or tuple(self.dims) not in DIMS:
             raise InputError(f"dims is one of {', '.join(map(str, DIMS))}; got {self.dims!r}")
         listed = isinstance(self.items, Iterable) and not isinstance(self.items, str)
         if self.items is not None and not listed:
             raise InputError(f"items is a list of items' ids; got {self.items!r}")
-        if self.masked not in (NAN, FILL):
+        check_flags(drop_failed=self.drop_failed)
+        if not is_one_of(self.masked, (NAN, FILL)):
             raise InputError(f"masked is {NAN!r} or {FILL!r}; got {self.masked!r}")
         if not is_count(self.files_per_chunk):
             raise InputError(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from eedask.arguments import is_one_of
 from eedask.errors import InputError
 from eedask.tables.classes import class_label
 
@@ -34,7 +35,7 @@ def laid_out(
     InputError
         If there is no such layout, the table has no maps, or a new column's name is taken.
     """
-    if layout not in ("maps", "wide", "long"):
+    if not is_one_of(layout, ("maps", "wide", "long")):
         raise InputError(f"layout={layout!r} is not known; choose one of maps, wide, long")
     if layout == "maps":
         return values

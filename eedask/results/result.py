@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import geopandas as gpd
 import numpy as np
 
+from eedask.arguments import check_flags, is_one_of
 from eedask.dataset.dataset import Dataset
 from eedask.dataset.file_names import differ_only_by_case, safe_name
 from eedask.dataset.folder import folder_at, refusals_told
@@ -144,6 +145,7 @@ class Result(Shown):
         DatasetError
             If the dataset has no table.
         """
+        check_flags(escape_formulas=escape_formulas)
         target = folder_at(folder, "folder")
         unique = not differ_only_by_case(self.manifest.index)
         values = all_values(self._dataset)
@@ -207,7 +209,7 @@ class Result(Shown):
         """
         self._check_files()
         chosen = next(iter(self._files)) if role is None else role
-        if chosen not in self._files:
+        if not is_one_of(chosen, self._files):
             roles = [name for name in self._files if name is not None]
             known = f"roles are {roles}" if roles else "items have one image, and no roles"
             raise InputError(f"there is no role={role!r}: in {self.path}, {known}")
@@ -326,7 +328,7 @@ class Result(Shown):
         """
         self._check_files()
         wanted = Wanted(
-            tuple(dims) if isinstance(dims, list) else dims,
+            dims,
             items,
             masked,
             drop_failed,

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Pixels of a side of a chip on a contact sheet.
+_LONGEST = 10_000
+
 
 class Shown:
     """The part of :class:`eedask.Result` that shows the results of a run.
@@ -191,7 +194,7 @@ class Shown:
             Number of pictures in a row. If images have roles, it is reduced to a multiple of their
             number.
         side : int
-            Length of a chip's longer side on the sheet, in pixels.
+            Length of a chip's longer side on the sheet, in pixels, at most 10,000.
 
         Returns
         -------
@@ -208,10 +211,9 @@ class Shown:
         for name, value in (("n", n), ("columns", columns), ("side", side)):
             if not is_count(value):
                 raise InputError(f"{name} is a whole number, 1 or more; got {value!r}")
+        if side > _LONGEST:
+            raise InputError(f"side is at most {_LONGEST:,} pixels; got {side}")
         self._check_files()
-        for name, count in (("n", n), ("columns", columns), ("side", side)):
-            if not is_count(count):
-                raise InputError(f"{name} is a whole number, at least 1; got {count!r}")
         groups = self._chips_to_show(n)
         if not groups:
             raise InputError(

@@ -39,6 +39,8 @@ class RunOptions:
     endpoint_is_open: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.retry, RetryPolicy):
+            raise InputError(f"retry is an eedask.RetryPolicy, or None; got {self.retry!r}")
         if self.partition_size is not None and not is_count(self.partition_size):
             raise InputError(
                 f"partition_size is a whole number of items, 1 or more; got {self.partition_size!r}"

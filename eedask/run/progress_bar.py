@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from tqdm.auto import tqdm
 
+from eedask.errors import InputError
 from eedask.run.progress import Listener, Progress, Told
 from eedask.watching.tables import duration
 
@@ -27,6 +29,8 @@ def listener(show: bool | Listener, description: str) -> Iterator[Told]:
     """
     if callable(show):
         yield Told(show)
+    elif not isinstance(show, bool | np.bool_):
+        raise InputError(f"progress is True, False, or a callable; got {show!r}")
     elif not show:
         yield Told(lambda _: None)
     else:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from eedask.arguments import is_positive
+from eedask.arguments import is_count, is_positive
 from eedask.dataset.dataset import Dataset
 from eedask.errors import InputError, RunStopped
+from eedask.items.item import plain
 from eedask.run.progress import Listener, Progress
 from eedask.run.undone import undone
 
@@ -53,9 +54,10 @@ class RunLimits:
     max_eecu_hours: float | None = None
 
     def __post_init__(self) -> None:
-        count = self.max_items
-        if count is not None and (type(count) is not int or count < 1):
-            raise InputError(f"max_items is a whole number of items, 1 or more; got {count!r}")
+        if self.max_items is not None and not is_count(self.max_items):
+            raise InputError(
+                f"max_items is a whole number of items, 1 or more; got {self.max_items!r}"
+            )
         if self.until is not None and self._end() <= _now():
             raise InputError(f"until={self.until!r} is over; give a time that is to come")
         hours = self.max_eecu_hours
@@ -69,8 +71,8 @@ class RunLimits:
 
     def _end(self) -> datetime:
         """Return when ``until`` comes."""
-        if isinstance(self.until, datetime):
-            return self.until.astimezone()
+        if isinstance(until := plain(self.until), datetime):
+            return until.astimezone()
         clock = _CLOCK.match(self.until) if isinstance(self.until, str) else None
         if clock is None:
             raise InputError(

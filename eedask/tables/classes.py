@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from eedask.arguments import is_list, is_number
 from eedask.errors import InputError
 from eedask.tables.columns import Column
 from eedask.tables.values import infer
@@ -35,7 +36,7 @@ def class_labels(classes: Sequence[Any] | None) -> tuple[str, ...]:
         If they are no list of numbers or texts, or one stands twice.
     """
     given = [] if classes is None else classes
-    listed = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
+    listed = is_list(given) and all(isinstance(v, str) or is_number(v) for v in given)
     found = tuple(class_label(value) for value in given) if listed else ()
     if (classes is not None and not found) or len({*found}) < len(found):
         raise InputError(

@@ -10,6 +10,7 @@ from typing import Any
 import ee
 import pandas as pd
 
+from eedask.arguments import check_flags, is_one_of
 from eedask.errors import InputError
 from eedask.items.dates import borders, interval
 
@@ -85,7 +86,8 @@ class Composing:
                 "start= and end= go with freq=; elsewhere filter the collection itself, with"
                 " filterDate"
             )
-        if self.applies and self.composite not in COMPOSITES:
+        check_flags(mosaic_by_day=self.by_day)
+        if not is_one_of(self.composite, COMPOSITES):
             raise InputError(
                 f"composite={self.composite!r} is not known; choose one of {', '.join(COMPOSITES)}"
             )

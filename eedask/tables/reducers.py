@@ -10,6 +10,7 @@ from typing import Any
 import ee
 from ee import serializer
 
+from eedask.arguments import check_flags
 from eedask.earthengine.nodes import Encoded
 from eedask.errors import InputError
 
@@ -102,6 +103,7 @@ def reducer(what: Any, *, weighted: bool = True) -> Reducer:
     InputError
         For a name that is not known.
     """
+    check_flags(weighted=weighted)
     names: tuple[str, ...] = ()
     groups = None
     if isinstance(what, ee.Reducer):

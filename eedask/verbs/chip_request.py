@@ -18,7 +18,7 @@ from eedask.dataset.subfolders import Subfolders
 from eedask.earthengine.endpoint import Endpoint
 from eedask.errors import InputError
 from eedask.grid import Lattice
-from eedask.items.from_earth_engine import check_properties
+from eedask.items.from_earth_engine import property_names
 from eedask.items.item import WorkItem, sample_items
 from eedask.pixels.chip_image import ChipImage, of_role
 from eedask.pixels.chip_task import ChipTask
@@ -45,8 +45,7 @@ class ChipRequest:
     properties: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        check_properties(self.properties)
-        _ = self._subfolders
+        _ = self._names, self._subfolders
         if len(self.images) > 1 and self.extent.region is not None and self.extent.crs is None:
             raise InputError(
                 "with region=, images of several roles get the same grid only if a crs is stated:"
@@ -66,7 +65,7 @@ class ChipRequest:
     @property
     def _names(self) -> tuple[str, ...]:
         """The properties of images that the manifest is to have, each once."""
-        return tuple(dict.fromkeys(self.properties or ()))
+        return property_names(self.properties)
 
     @cached_property
     def _subfolders(self) -> Subfolders:

@@ -148,7 +148,8 @@ def chips(
     folder_by : str or sequence of str, optional
         A column whose values name the subfolders that files are written to. Several columns, such
         as ``["split", "label"]``, name nested subfolders in that order:
-        ``chips/train/forest/17.png``.
+        ``chips/train/forest/17.png``. A time becomes ``2019-07-01``, or ``2019-07-01T173000`` if
+        it is not midnight.
     folder_missing : str, optional
         The subfolder for items whose value in such a column is null. When not given, nulls are an
         error, before any request is sent.

@@ -10,7 +10,7 @@ from typing import Any
 
 import ee
 
-from eedask.arguments import is_names
+from eedask.arguments import is_names, is_one_of
 from eedask.errors import InputError
 from eedask.expressions.compile import Expression, check_type, compile_expression
 from eedask.items.item import WorkItem
@@ -60,7 +60,7 @@ class ImageRequest:
             check_size(self.extent.rows_columns, count, 1, by_url=by_url)
 
     def _check_empty(self) -> None:
-        if self.empty not in EMPTY:
+        if not is_one_of(self.empty, EMPTY):
             raise InputError(f"empty is 'fail' or 'nodata'; got {self.empty!r}")
         if self.empty == NODATA and self.extent.region is not None:
             raise InputError(
@@ -82,7 +82,7 @@ class ImageRequest:
     @cached_property
     def masking(self) -> Masking:
         """How files of data say which pixels are masked."""
-        if self.mask not in (None, "band"):
+        if not is_one_of(self.mask, (None, "band")):
             raise InputError(f"mask is 'band' or None; got {self.mask!r}")
         if self.nodata is None and self.mask is None:
             return Masking()
@@ -104,7 +104,7 @@ class ImageRequest:
         named = [self.bands] if isinstance(self.bands, str) else self.bands
         if named is not None and not is_names(named):
             raise InputError(f"bands is a list of names, such as ['B4', 'B8']; got {named!r}")
-        found = tuple(named or ())
+        found = () if named is None else tuple(map(str, named))
         if not self.kind.is_visual and len({*found}) < len(found):
             raise InputError(
                 f"files of data have each band once; got bands={list(found)}: name it once, or"
@@ -281,7 +281,7 @@ def _packed(valid: ee.Image, bands: Sequence[str]) -> ee.Image:
 
 
 def _check_method(method: str, kind: ImageFormat) -> None:
-    if method not in METHODS:
+    if not is_one_of(method, METHODS):
         raise InputError(f"method={method!r} is not known; choose one of {METHODS}")
     if method in URL_METHODS and URL_METHODS[method] != kind.is_visual:
         raise InputError(

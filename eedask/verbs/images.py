@@ -14,6 +14,7 @@ import geopandas as gpd
 import pandas as pd
 import shapely
 
+from eedask.arguments import is_one_of
 from eedask.crs import NATIVE
 from eedask.dataset.dataset import RESERVED
 from eedask.dataset.folder import folder_at
@@ -59,7 +60,7 @@ class Search:
     outside: str
 
     def __post_init__(self) -> None:
-        if self.outside not in ("skip", "keep"):
+        if not is_one_of(self.outside, ("skip", "keep")):
             raise InputError(f"outside is 'skip' or 'keep'; got {self.outside!r}")
         _ = self.items, self.images, self.finder, self.place
 

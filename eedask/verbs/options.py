@@ -9,6 +9,7 @@ from functools import cached_property
 import geopandas as gpd
 import pyarrow as pa
 
+from eedask.arguments import is_one_of
 from eedask.dataset.folder import folder_at
 from eedask.dataset.question import Question
 from eedask.earthengine.endpoint import Endpoint, EndpointName, endpoint_of_client
@@ -50,7 +51,8 @@ class Sending:
     def options(self) -> RunOptions:
         """The options of the plan: quota, retries, size of partitions."""
         ceiling = Ceiling(self.concurrency, self.rate)
-        retry, is_open = self.retry or RetryPolicy(), self.endpoint_name == "auto"
+        retry = RetryPolicy() if self.retry is None else self.retry
+        is_open = is_one_of(self.endpoint_name, ("auto",))
         return RunOptions(ceiling, retry, self.partition_size, is_open)
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import Any
 import ee
 import geopandas as gpd
 
+from eedask.arguments import is_one_of
 from eedask.dataset.dataset import RESERVED
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
 from eedask.earthengine.retry import RetryPolicy
@@ -212,6 +213,6 @@ def outlines_as(invalid: str, simplify: float | None) -> Outlines:
     InputError
         If an argument cannot be used.
     """
-    if invalid not in ("fail", "repair"):
+    if not is_one_of(invalid, ("fail", "repair")):
         raise InputError(f"invalid={invalid!r} is not known; choose one of fail, repair")
     return Outlines(repair=invalid == "repair", simplify=simplify)

@@ -19,7 +19,7 @@ from eedask.expressions.compile import Expression, compile_expression
 from eedask.expressions.digest import digest
 from eedask.expressions.symbols import Item
 from eedask.grid import Lattice
-from eedask.items.from_earth_engine import check_properties
+from eedask.items.from_earth_engine import property_names
 from eedask.items.item import sample_items
 from eedask.pixels.descriptions import PROPERTIES, property_keys
 from eedask.tables.columns import Table
@@ -71,7 +71,7 @@ class Reduction:
     properties: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        check_properties(self.properties)
+        _ = self.names
         if self.region is not None and self.lattice.crs == UTM:
             raise InputError(
                 "crs='utm' needs the items' own geometries, which region= does without; state a"
@@ -86,7 +86,7 @@ class Reduction:
     @property
     def names(self) -> tuple[str, ...]:
         """The properties that are wanted, each once."""
-        return tuple(dict.fromkeys(self.properties or ()))
+        return property_names(self.properties)
 
     def query(self, items: gpd.GeoDataFrame, *, points: bool = False) -> RegionQuery:
         """Return the question to Earth Engine about checked items.

@@ -10,6 +10,7 @@ from typing import Any
 import ee
 import geopandas as gpd
 
+from eedask.arguments import is_one_of
 from eedask.crs import NATIVE, UTM
 from eedask.dataset.dataset import RESERVED
 from eedask.earthengine.endpoint import DEADLINE, EndpointName
@@ -163,7 +164,7 @@ def _by_cells(by: str, image: Any, query: RegionQuery, items: gpd.GeoDataFrame) 
     InputError
         If cells are stated, and there can be none.
     """
-    if by not in (AUTO, POINTS, CELLS):
+    if not is_one_of(by, (AUTO, POINTS, CELLS)):
         raise InputError(f"by={by!r} is not known; choose one of {AUTO}, {POINTS}, {CELLS}")
     alike = not query.image.depends_on_item and query.lattice.crs != UTM
     if by == CELLS and not alike:

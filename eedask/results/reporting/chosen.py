@@ -9,6 +9,8 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
+from eedask.dataset.subfolders import name_of
+
 
 class Group(NamedTuple):
     """A group of items on a contact sheet or in the report.
@@ -53,7 +55,7 @@ def chosen(done: gpd.GeoDataFrame, columns: Sequence[str], most: int) -> list[Gr
 
 
 def _name(key: tuple[Any, ...]) -> str:
-    return ", ".join("no value" if pd.isna(value) else str(value) for value in key)
+    return ", ".join("no value" if pd.isna(value) else name_of(value) for value in key)
 
 
 def _shares(sizes: list[int], most: int) -> list[int]:

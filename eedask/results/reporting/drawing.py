@@ -66,12 +66,13 @@ def column_of(
     InputError
         If neither has it.
     """
-    if values is not None and column in values.columns:
+    is_name = isinstance(column, str)
+    if is_name and values is not None and column in values.columns:
         by_item = values[column].groupby(level=0)
         found = by_item.mean() if _is_number(values[column]) else by_item.first()
         return found.reindex(manifest.index)
     names = [str(name) for name in manifest.columns if name != manifest.geometry.name]
-    if column not in names:
+    if not is_name or column not in names:
         of_table = [] if values is None else [str(name) for name in values.columns]
         raise InputError(f"there is no column {column!r}; there are {', '.join(of_table + names)}")
     of_items: pd.Series[Any] = manifest[column]
