@@ -97,6 +97,13 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Reque
     body : bytes
         ``{"error": {"code", "message", "status"}}`` from Earth Engine; anything from a proxy.
     """
+    if 400 <= status < 500 and status != 429 and _is_damaged(headers, body):
+        start = printable(body[:60].decode("utf-8", "replace"))
+        return TransientError(
+            f"an answer of status {status} says that it is JSON, and is not: {start!r}",
+            status,
+            retry_after(headers),
+        )
     said = _words(body)
     message = said.message or f"Earth Engine answered with status {status} and no message."
     if 300 <= status < 400:
@@ -231,6 +238,20 @@ def _words(body: bytes) -> _Words:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return _Words(printable(body[:500].decode("utf-8", "replace").strip()))
+
+
+def _is_damaged(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a body is not the JSON that the headers say it is, so that its status means little.
+
+    Earth Engine's refusals are JSON; pages of proxies say that they are something else.
+    """
+    if "json" not in headers.get("content-type", "").lower():
+        return False
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _delay(stated: list[Any]) -> float | None:

@@ -1,6 +1,7 @@
 """Every answer of Earth Engine is read into the kind of error it is."""
 
 import json
+import random
 import pickle
 import time
 
@@ -256,6 +257,19 @@ def test_what_is_no_json_keeps_its_words():
     error = refusals.from_response(502, {}, b"<html>Bad Gateway</html>")
     assert type(error) is errors.TransientError
     assert "Bad Gateway" in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+def test_an_answer_that_is_not_the_json_it_says_it_is_was_damaged_on_its_way(status):
+    headers = {"content-type": "application/json; charset=UTF-8"}
+    noise = random.Random(status).randbytes(200)
+    error = refusals.from_response(status, headers, noise)
+    assert type(error) is errors.TransientError
+    assert f"status {status} says that it is JSON, and is not" in str(error)
+    # Too many requests were sent, whatever the answer holds. A page of a proxy's says what it is.
+    assert type(refusals.from_response(429, headers, noise)) is errors.QuotaError
+    page = refusals.from_response(404, {"content-type": "text/html"}, b"<html>Not here</html>")
+    assert type(page) is errors.PermanentError
 
 
 @pytest.mark.parametrize(
