@@ -61,7 +61,8 @@ _NULL_ELEMENT = re.compile(r"\bElement\.\w+: Parameter 'object' is required", re
 # (https://github.com/r-spatial/rgee/issues/167); the other messages are the emulator's.
 _NO_BANDS = re.compile(
     r"\b(image with|image has) no bands\b|available bands: \[\]|\bat least one band\b"
-    r"|bands to visualize\. Got 0\b",
+    r"|bands to visualize\. Got 0\b|\bimage has 0\b|\bnumber of bands \(0\)"
+    r"|\bcollection is empty\b",
     re.IGNORECASE,
 )
 

@@ -1,8 +1,8 @@
 """Every answer of Earth Engine is read into the kind of error it is."""
 
 import json
-import random
 import pickle
+import random
 import time
 
 import pytest

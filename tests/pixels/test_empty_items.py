@@ -183,3 +183,19 @@ def test_an_image_with_other_bands_fails_all_the_same(places, tmp_path):
 
     result = run(places, image, tmp_path, bands=["R"], empty="nodata")
     assert result.failed.index.tolist() == places.index[[1, 4]].tolist()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda images: images.mosaic().select([2]),
+        lambda images: images.mosaic().rename(["a", "b", "c", "d"]),
+        lambda images: images.mosaic().reduce(ee.Reducer.mean()),
+        lambda images: images.median().remap([1, 2], [3, 4]),
+        lambda images: images.toArray().arrayGet([0, 0]),
+    ],
+)
+def test_it_is_known_whatever_is_made_of_no_images(places, tmp_path, made):
+    result = run(places, lambda item: made(matching(item, SCENE)), tmp_path)
+    assert result.failed.index.tolist() == places.index[[1, 4]].tolist()
+    assert set(result.failed["error_kind"]) == {"no_image"}
