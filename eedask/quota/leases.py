@@ -36,7 +36,7 @@ from typing import Any
 import distributed
 
 from eedask.earthengine.endpoint import Endpoint
-from eedask.errors import RunStopped
+from eedask.errors import InputError, RunStopped
 from eedask.quota.limiter import Limiter, Slot, Ticket
 from eedask.quota.links import ByClient, Cluster, Local, ask, install
 from eedask.quota.messages import Ceiling
@@ -55,11 +55,25 @@ def key_of(endpoint: Endpoint) -> str:
 
 
 def current_client() -> distributed.Client | None:
-    """Return the ``distributed.Client`` that this process works with; None if it has none."""
+    """Return the ``distributed.Client`` that this process works with; None if it has none.
+
+    Raises
+    ------
+    InputError
+        If it is an asynchronous one whose event loop runs in this thread: a call that waits for an
+        answer would keep the loop from getting it.
+    """
     try:
-        return distributed.get_client()
+        client = distributed.get_client()
     except ValueError:
         return None
+    if client.asynchronous:
+        raise InputError(
+            "the current Dask client is asynchronous, and eedask's calls wait for their results:"
+            " make them in another thread, as with await asyncio.to_thread(plan.run), or make a"
+            " Client without asynchronous=True"
+        )
+    return client
 
 
 def set_ceiling(client: distributed.Client | None, key: str, ceiling: Ceiling) -> None:

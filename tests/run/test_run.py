@@ -1,5 +1,6 @@
 """Runs: wherever they execute, every item has its row, and what is done is not done again."""
 
+import asyncio
 import subprocess
 import sys
 import textwrap
@@ -85,6 +86,20 @@ def test_a_scheduler_that_cannot_keep_the_quota_is_refused(
         plan_of(mixed, tmp_path).run(progress=False)
     assert requests_since(earth_engine, before) == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_an_asynchronous_client_serves_other_threads_alone(earth_engine, mixed, tmp_path):
+    plan = plan_of(mixed, tmp_path)
+    local = {"processes": False, "n_workers": 1, "dashboard_address": None}
+
+    async def main():
+        async with distributed.Client(asynchronous=True, **local):
+            for waits in (plan.run, plan.estimate, plan.bag):
+                with pytest.raises(InputError, match=r"asyncio\.to_thread\(plan\.run\)"):
+                    waits()
+            return await asyncio.to_thread(plan.run, progress=False)
+
+    assert len(asyncio.run(main()).manifest) == len(mixed)
 
 
 def test_the_users_own_threads_will_do(earth_engine, mixed, tmp_path):
