@@ -44,10 +44,11 @@ def points(count: int) -> gpd.GeoDataFrame:
 
 
 def constant_request() -> dict[str, object]:
-    """Return the body of a request for such a chip."""
+    """Return the body of a request for such a chip, which asks for the bands and their masks."""
     image = ee.Image.constant([1, 2, 3]).toByte()
+    masks = image.mask().gt(0).toByte().unmask(0, False)
     return {
-        "expression": serializer.encode(image, for_cloud_api=True),
+        "expression": serializer.encode(image.addBands(masks), for_cloud_api=True),
         "fileFormat": "NPY",
         "grid": {
             "crsCode": "EPSG:5070",

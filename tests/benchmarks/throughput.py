@@ -5,13 +5,15 @@
 
 The emulator answers 40 requests at once, each in 0.1 s, with a constant chip that costs it next to
 nothing to render. The ideal is ``items · mean latency / 40``: all slots full from first to last.
-The usual limit of 100 requests a second is off on both sides, as it would hide what is measured.
+The usual limit of 100 requests a second is off on both sides, as it would hide what is measured:
+400 requests a second fill two cores with emulator and client.
 Share of ideal is ideal / wall time of ``plan.run()``; the cluster is up before. Rows:
 
 - *emulator alone*: a thin client with 40 connections: what this machine can show at best;
 - *uniform*, *slow tail* (1 % of items take 3 s; more items, as one slow item that comes last costs
   the same of a short run as of a long one), in worker processes and in this process;
 - *quota 25*: the server refuses more than 25, and eedask is told 40; ideal counted with 25;
+- *100/s*: the usual quota of a project; the ideal is ``items / 100``;
 - *Pool(25)*: ``article_pool.py``, fewer items, its time scaled to the same number.
 
 ``429`` is the share of requests refused, in all of the run.
@@ -50,18 +52,19 @@ class Case:
     latency: dict[str, float]
     quota: int = SLOTS
     workers: int = 2
+    rate: float | None = None
 
     def ideal(self, items: int) -> float:
-        """Return the seconds that full slots take."""
+        """Return the seconds that full slots take, or the rate if that is slower."""
         share = self.latency.get("slow_share", 0.0)
         mean = (1 - share) * self.latency["median"] + share * self.latency.get("slow", 0.0)
-        return items * mean / self.quota
+        return max(items * mean / self.quota, items / self.rate if self.rate else 0.0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=4000)
-    parser.add_argument("--tail-items", type=int, default=10_000, help="where 1 % are slow")
+    parser.add_argument("--tail-items", type=int, default=10_000, help="where 1 %% are slow")
     parser.add_argument("--pool-items", type=int, default=500, help="0 leaves the pool out")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     args = parser.parse_args()
@@ -71,6 +74,8 @@ def main() -> None:
         Case("uniform, this process", UNIFORM, workers=0),
         Case("slow tail, this process", TAIL, workers=0),
         Case("quota 25 of 40 told", UNIFORM, quota=25, workers=args.workers),
+        Case("100/s, processes", UNIFORM, workers=args.workers, rate=100),
+        Case("100/s, this process", UNIFORM, workers=0, rate=100),
     ]
     print(machine())
     with emulator() as server:
@@ -105,11 +110,11 @@ def alone(server: Emulator, count: int) -> list[str]:
 
 def measure(server: Emulator, case: Case, count: int) -> list[str]:
     """Run a plan."""
-    server.set_quotas(concurrency=case.quota, latency=case.latency)
+    server.set_quotas(concurrency=case.quota, latency=case.latency, rate=case.rate)
     with tempfile.TemporaryDirectory() as folder, cluster(case.workers):
         # Imports, the footer of a first Parquet file and the emulator's caches are not counted.
         constant_chips(points(200), Path(folder, "warm")).run(progress=False)
-        plan = constant_chips(points(count), Path(folder, "out"), concurrency=SLOTS)
+        plan = constant_chips(points(count), Path(folder, "out"), concurrency=SLOTS, rate=case.rate)
         server.reset_stats()
         started = time.perf_counter()
         result: eedask.Result = plan.run(progress=False)
@@ -120,7 +125,7 @@ def measure(server: Emulator, case: Case, count: int) -> list[str]:
 
 def pool(server: Emulator, count: int, scaled_to: int) -> list[str]:
     """Run the article's pool on fewer items; its time grows in proportion."""
-    server.set_quotas(concurrency=SLOTS, latency=UNIFORM)
+    server.set_quotas(concurrency=SLOTS, latency=UNIFORM, rate=None)
     server.reset_stats()
     script = Path(__file__).with_name("article_pool.py")
     command = [sys.executable, str(script), server.url, server.project, str(count), "25"]
