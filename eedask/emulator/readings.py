@@ -239,8 +239,10 @@ class Readings:
         """
         if isinstance(spec, Readings):
             return spec
-        if not isinstance(spec, str):
+        if spec is None or isinstance(spec, Mapping):
             return cls(dict(spec or {}))
+        if not isinstance(spec, str):
+            raise ValueError(f"readings are a text, or a mapping of names to values, not {spec!r}")
         given: dict[str, str] = {}
         for part in filter(None, map(str.strip, spec.split(","))):
             name, equals, value = part.partition("=")

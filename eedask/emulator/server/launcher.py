@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 _CONTROL_S = 30.0
+_ABOVE_0, _MOST = sys.float_info.min, 1e15
+
+MOST_PROCESSES = 256
+"""The most processes that render; more only take memory."""
 
 
 class Emulator:
@@ -119,29 +124,32 @@ class Emulator:
         readings: Readings | Mapping[str, str] | str | None = None,
         project: str = "eedask-emulator",
     ) -> None:
+        if not isinstance(project, str) or not project:
+            raise ValueError(f"project is the id of a project, not {project!r}")
         self.project = project
         self._readings = Readings.parse(readings)
         options = {
             "--project": project,
-            "--seed": seed,
-            "--concurrency": concurrency,
-            "--rate": rate,
+            "--seed": _number("seed", seed, whole=True),
+            "--concurrency": _number("concurrency", concurrency, least=1, whole=True),
+            "--rate": _number("rate", rate, least=_ABOVE_0),
             "--latency": Latency.parse(latency).spec(),
             "--faults": Faults.parse(faults).spec(),
-            "--daily-eecu-seconds": daily_eecu_seconds,
-            "--monthly-eecu-hours": monthly_eecu_hours,
-            "--memory": memory,
-            "--timeout": timeout,
-            "--token-seconds": token_seconds,
-            "--processes": processes,
+            "--daily-eecu-seconds": _number("daily_eecu_seconds", daily_eecu_seconds, least=0),
+            "--monthly-eecu-hours": _number("monthly_eecu_hours", monthly_eecu_hours, least=0),
+            "--memory": _number("memory", memory, least=_ABOVE_0),
+            "--timeout": _number("timeout", timeout, least=_ABOVE_0),
+            "--token-seconds": _number("token_seconds", token_seconds, least=_ABOVE_0),
+            "--processes": _number(
+                "processes", processes, least=0, most=MOST_PROCESSES, whole=True
+            ),
             "--reading": self._readings.spec(),
         }
         # -P: a file in the working directory must not shadow a module of the emulator's.
         command = [sys.executable, "-P", "-m", "eedask.emulator", "--port=0", "--quiet"]
         command += ["--parent-watch"]
         command += [f"{name}={value}" for name, value in options.items() if value not in (None, "")]
-        for asset, path in (mounts or {}).items():
-            command.append(f"--mount={asset}={Path(path).absolute()}")
+        command += [f"--mount={asset}={path}" for asset, path in _mounts(mounts).items()]
         self._command = Command(command)
         self.url = self._command.url
         self.credentials = _anonymous() if token_seconds is None else _authorized(self.url)
@@ -260,3 +268,30 @@ def _authorized(url: str) -> Credentials:
         client_id="emulator-client",
         client_secret="emulator-client-secret",
     )
+
+
+def _mounts(mounts: Any) -> dict[str, Path]:
+    """Return the absolute path of each asset id; raise ValueError if there are none such."""
+    if mounts is None:
+        return {}
+    if not isinstance(mounts, Mapping):
+        raise ValueError(f"mounts are paths by asset ids, as {{'ID': 'dem.tif'}}, not {mounts!r}")
+    for asset, path in mounts.items():
+        if not isinstance(asset, str) or not isinstance(path, str | Path):
+            raise ValueError(f"mounts are paths by asset ids; {asset!r} is mounted as {path!r}")
+    return {asset: Path(path).absolute() for asset, path in mounts.items()}
+
+
+def _number(
+    name: str, value: Any, *, least: float = -_MOST, most: float = _MOST, whole: bool = False
+) -> Any:
+    """Return a number or None; raise ValueError for what is neither, or out of bounds."""
+    if value is None:
+        return None
+    is_one = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if not is_one or not least <= value <= most:
+        bounds = "above 0" if least == _ABOVE_0 else f"from {least:g}"
+        raise ValueError(
+            f"{name} is a {'whole ' * whole}number {bounds} to {most:g}, not {value!r}"
+        )
+    return value

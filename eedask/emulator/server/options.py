@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 
 from eedask.emulator.limits.budget import Budget
 from eedask.emulator.readings import ALL_OTHER, READINGS
 from eedask.emulator.server.hosts import LOOPBACK
+from eedask.emulator.server.launcher import MOST_PROCESSES
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -46,7 +48,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--processes",
-        type=_whole,
+        type=_processes,
         default=os.cpu_count() or 1,
         help="that render; 0 renders in threads of the server (default: one a CPU)",
     )
@@ -57,26 +59,26 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--memory",
-        type=float,
+        type=_finite,
         default=Budget().memory / 2**20,
         help='MiB that a request may hold at once; more is "User memory limit exceeded." '
         "(default: %(default)g)",
     )
     add(
         "--timeout",
-        type=float,
+        type=_finite,
         default=Budget().timeout,
         help='modelled seconds that a request may take; more is "Computation timed out." '
         "(default: %(default)g)",
     )
     add(
         "--daily-eecu-seconds",
-        type=float,
+        type=_finite,
         help="modelled EECU-seconds that a day's requests may take; then they are answered 429",
     )
     add(
         "--monthly-eecu-hours",
-        type=float,
+        type=_finite,
         help="modelled EECU-hours that a month's requests may take; then fewer are let in at a "
         "time, and answers say that the project is restricted",
     )
@@ -86,7 +88,7 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
     """Add the options of quotas, delays and faults."""
     add = parser.add_argument
     add("--concurrency", type=int, help="requests in flight; more are answered 429")
-    add("--rate", type=float, help="requests a second; more are answered 429")
+    add("--rate", type=_finite, help="requests a second; more are answered 429")
     add(
         "--latency",
         default="",
@@ -109,7 +111,7 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--token-seconds",
-        type=float,
+        type=_finite,
         help="demand bearer tokens, each valid for so long; POST /emulator/token issues them",
     )
     add("--seed", type=int, default=0, help="of latency and faults (default: 0)")
@@ -138,3 +140,15 @@ def _whole(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError(f"expected 0 or more, not {text}")
     return number
+
+
+def _processes(text: str) -> int:
+    if _whole(text) > MOST_PROCESSES:
+        raise argparse.ArgumentTypeError(f"expected at most {MOST_PROCESSES}, not {text}")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(float(text)):
+        raise argparse.ArgumentTypeError(f"expected a finite number, not {text}")
+    return float(text)

@@ -28,8 +28,10 @@ class Spec:
             return spec
         if spec is None or spec == "":
             return cls()
-        if isinstance(spec, int | float):
-            return cls(**{cls._bare: float(spec)})
+        if isinstance(spec, int | float) and cls._bare and not isinstance(spec, bool):
+            spec = {cls._bare: spec}
+        if not isinstance(spec, Mapping | str):
+            raise ValueError(f"{cls.__name__} is a text or a mapping of settings, not {spec!r}")
         items = dict(spec) if isinstance(spec, Mapping) else cls._items(spec)
         kinds = {f.name: f.type for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         values: dict[str, Any] = {}
@@ -38,7 +40,10 @@ class Spec:
             if name not in kinds:
                 known = ", ".join([*cls._aliases, *(k for k in kinds if k not in cls._aliases)])
                 raise ValueError(f"{cls.__name__} has no {key!r}: there are {known}")
-            values[name] = str(value) if kinds[name] == "str" else float(value)
+            try:
+                values[name] = str(value) if kinds[name] == "str" else float(value)
+            except (TypeError, OverflowError):
+                raise ValueError(f"{name} is a number, not {value!r}") from None
         return cls(**values)
 
     def spec(self) -> str:
