@@ -18,7 +18,7 @@ _MOST = 2**63 - 1
 def check_flags(**flags: Any) -> None:
     """Raise InputError unless each is True or False: a text such as "no" would count as true."""
     for name, value in flags.items():
-        if not isinstance(value, bool | np.bool_):
+        if not is_flag(value):
             raise InputError(f"{name} is True or False; got {value!r}")
 
 
@@ -39,6 +39,11 @@ def is_count(value: Any) -> bool:
     """Return whether a value is a whole number of 1 or more, of Python's or NumPy's types."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     return whole and 1 <= int(value) <= _MOST
+
+
+def is_flag(value: Any) -> bool:
+    """Return whether a value is True or False, of Python's or NumPy's type."""
+    return isinstance(value, bool | np.bool_)
 
 
 def is_list(value: Any) -> bool:

@@ -43,6 +43,8 @@ settings.register_profile("eedask", deadline=None, max_examples=25)
 settings.load_profile("eedask")
 
 
+BEFORE = pytest.StashKey[set[str]]()
+
 # Left out where there is no real data; the report's head says so.
 collect_ignore = [] if real_data.folder() else ["tables/test_real_tables.py"]
 
@@ -50,6 +52,24 @@ collect_ignore = [] if real_data.folder() else ["tables/test_real_tables.py"]
 def pytest_report_header() -> str:
     """Say whether the tests on real data are there."""
     return real_data.report()
+
+
+def _entries() -> set[str]:
+    """What lies in the current folder, caches left out."""
+    return {path.name for path in Path.cwd().iterdir() if path.name[0] not in "._"}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note what lies in the current folder before the tests."""
+    session.config.stash[BEFORE] = _entries()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if tests have left files there."""
+    if left := _entries() - session.config.stash[BEFORE]:
+        print(f"\ntests have left {sorted(left)} in {Path.cwd()}: they write to tmp_path alone")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks

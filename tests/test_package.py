@@ -76,7 +76,7 @@ eedask.emulator.reducers: accumulators run_lengths correlations reduce banded re
 eedask.emulator.regions: coverage shapes shared_reads painting styling zones zone_batches
 eedask.emulator.rest: fields listing_terms paging store tiles calls listing
   asset_methods rest
-eedask.emulator.server: scratch channel dressing hosts orphans starting launcher options messages
+eedask.emulator.server: scratch channel dressing hosts orphans starting options launcher messages
   render_process renderer pool server
 eedask.emulator.traffic: auth spec faults quotas
 eedask.emulator.values: dates formulas patterns truth value_types comparison elements filtering

@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -97,14 +97,13 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Reque
     body : bytes
         ``{"error": {"code", "message", "status"}}`` from Earth Engine; anything from a proxy.
     """
-    if 400 <= status < 500 and status != 429 and _is_damaged(headers, body):
-        start = printable(body[:60].decode("utf-8", "replace"))
+    said = _words(body)
+    if not said.is_json and _means_little(status, headers):
         return TransientError(
-            f"an answer of status {status} says that it is JSON, and is not: {start!r}",
+            f"an answer of status {status} says that it is JSON, and is not: {said.message[:60]!r}",
             status,
             retry_after(headers),
         )
-    said = _words(body)
     message = said.message or f"Earth Engine answered with status {status} and no message."
     if 300 <= status < 400:
         message = (
@@ -173,12 +172,25 @@ class _Words:
         Values of the details' ``metadata``, such as the metric of a quota or a permission.
     delay : float, optional
         Seconds to wait, by the details' ``retryDelay``.
+    is_json : bool
+        Whether the body is JSON.
     """
 
     message: str
     reasons: frozenset[str] = frozenset()
     metadata: str = ""
     delay: float | None = None
+    is_json: bool = True
+
+
+def _means_little(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether a status means little if the body turns out not to be JSON.
+
+    Earth Engine's refusals are JSON and say so: such an answer was damaged on its way. Pages of
+    proxies say that they are something else. Too many requests (429) are too many all the same.
+    """
+    is_said = "json" in headers.get("content-type", "").lower()
+    return is_said and 400 <= status < 500 and status != 429
 
 
 def _class_of(status: int, said: _Words) -> type[RequestError]:
@@ -226,8 +238,13 @@ def _too_large(message: str) -> tuple[Cause, dict[str, int]] | None:
 
 def _words(body: bytes) -> _Words:
     """Return what the body of an error says; if it is not Earth Engine's JSON, its beginning."""
+    start = _Words(printable(body[:500].decode("utf-8", "replace").strip()))
     try:
-        error: Any = json.loads(body)["error"]
+        told: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return replace(start, is_json=False)
+    try:
+        error = told["error"]
         details = [*error.get("errors", []), *error.get("details", [])]
         metadata = [value for d in details for value in d.get("metadata", {}).values()]
         return _Words(
@@ -237,21 +254,7 @@ def _words(body: bytes) -> _Words:
             _delay([d["retryDelay"] for d in details if "retryDelay" in d]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return _Words(printable(body[:500].decode("utf-8", "replace").strip()))
-
-
-def _is_damaged(headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether a body is not the JSON that the headers say it is, so that its status means little.
-
-    Earth Engine's refusals are JSON; pages of proxies say that they are something else.
-    """
-    if "json" not in headers.get("content-type", "").lower():
-        return False
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return True
-    return False
+        return start
 
 
 def _delay(stated: list[Any]) -> float | None:

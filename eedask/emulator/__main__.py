@@ -9,26 +9,20 @@ import logging
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tornado.netutil import bind_sockets
 
 from eedask.emulator.errors import EarthEngineError
-from eedask.emulator.limits.accounting import Compute
-from eedask.emulator.limits.budget import Budget
-from eedask.emulator.readings import Readings
 from eedask.emulator.server.hosts import Callers, url_of, warn_of_host
 from eedask.emulator.server.messages import Settings
-from eedask.emulator.server.options import parse_options
+from eedask.emulator.server.options import models_of, parse_options
 from eedask.emulator.server.orphans import end_with_program
 from eedask.emulator.server.pool import Pool, ProcessPool, ThreadPool
 from eedask.emulator.server.scratch import scratch_folder
 from eedask.emulator.server.server import Front
 from eedask.emulator.server.starting import READY, Steps
-from eedask.emulator.traffic.auth import Tokens
-from eedask.emulator.traffic.quotas import Traffic
 
 # Seconds that answers being sent may still take once the server is told to end.
 _FAREWELL_S = 0.2
@@ -51,30 +45,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, store: Path) -> None:
-    # The models of traffic are made first: that is quick, and reports a wrong option at once.
-    clock = time.monotonic  # as event loops have it
-    traffic = Traffic(
-        options.concurrency,
-        options.rate,
-        options.latency,
-        options.faults,
-        options.seed,
-        clock=clock,
-        compute=Compute(options.daily_eecu_seconds, options.monthly_eecu_hours),
-    )
-    tokens = Tokens(options.token_seconds, clock)
-    readings = Readings.parse(",".join(options.reading))
+    # The models are made first: that is quick, and reports a wrong option at once.
+    models = models_of(options)
     sockets = _listening(options.host, options.port)
     url = url_of(options.host, sockets[0].getsockname()[1])
-    budget = Budget(round(options.memory * 2**20), options.timeout)
-    settings = Settings(store, dict(options.mount), options.project, url, budget)
+    settings = Settings(store, dict(options.mount), options.project, url, models.budget)
     # Signals are handled outside of the event loop while the emulator starts: the loop would notice
     # them only after that, which may take minutes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.parent_watch:
         end_with_program()
     pool = _pool(settings, options)
-    front = Front(pool, traffic, Callers.of(options.host), tokens, readings)
+    callers = Callers.of(options.host)
+    front = Front(pool, models.traffic, callers, models.tokens, models.readings)
     asyncio.run(_serve(front, sockets, pool, lambda: _announce(url, options)))
 
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from tqdm.auto import tqdm
 
+from eedask.arguments import is_flag
 from eedask.errors import InputError
 from eedask.run.progress import Listener, Progress, Told
 from eedask.watching.tables import duration
@@ -29,7 +29,7 @@ def listener(show: bool | Listener, description: str) -> Iterator[Told]:
     """
     if callable(show):
         yield Told(show)
-    elif not isinstance(show, bool | np.bool_):
+    elif not is_flag(show):
         raise InputError(f"progress is True, False, or a callable; got {show!r}")
     elif not show:
         yield Told(lambda _: None)

@@ -9,7 +9,6 @@ from functools import cached_property
 import geopandas as gpd
 import pyarrow as pa
 
-from eedask.arguments import is_one_of
 from eedask.dataset.folder import folder_at
 from eedask.dataset.question import Question
 from eedask.earthengine.endpoint import Endpoint, EndpointName, endpoint_of_client
@@ -52,8 +51,7 @@ class Sending:
         """The options of the plan: quota, retries, size of partitions."""
         ceiling = Ceiling(self.concurrency, self.rate)
         retry = RetryPolicy() if self.retry is None else self.retry
-        is_open = is_one_of(self.endpoint_name, ("auto",))
-        return RunOptions(ceiling, retry, self.partition_size, is_open)
+        return RunOptions(ceiling, retry, self.partition_size, self.endpoint_name == "auto")
 
     @cached_property
     def endpoint(self) -> Endpoint:

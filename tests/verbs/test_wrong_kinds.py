@@ -127,7 +127,9 @@ def test_a_value_of_another_kind_is_used_or_refused(calls, name):
         assert len(messages) > 0.6 * len(OTHERS), f"{argument} takes nearly everything"
 
 
-def test_what_results_are_asked_with_is_used_or_refused(calls, threads, tmp_path):
+def test_what_results_are_asked_with_is_used_or_refused(calls, threads, tmp_path, monkeypatch):
+    # Some values are names of folders to write to.
+    monkeypatch.chdir(tmp_path)
     chips, given = calls["chips"]
     result = chips(**given | {"format": "npy", "out": tmp_path / "chips"}).run(progress=False)
     series, given = calls["time_series"]

@@ -9,12 +9,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from numbers import Integral, Real
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from eedask.emulator.readings import Readings
+from eedask.emulator.server.options import models_of, parse_options
 from eedask.emulator.server.starting import Command
 from eedask.emulator.traffic.faults import Faults, Latency
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 _CONTROL_S = 30.0
-_ABOVE_0, _MOST = sys.float_info.min, 1e15
-
-MOST_PROCESSES = 256
-"""The most processes that render; more only take memory."""
 
 
 class Emulator:
@@ -130,27 +126,27 @@ class Emulator:
         self._readings = Readings.parse(readings)
         options = {
             "--project": project,
-            "--seed": _number("seed", seed, whole=True),
-            "--concurrency": _number("concurrency", concurrency, least=1, whole=True),
-            "--rate": _number("rate", rate, least=_ABOVE_0),
+            "--seed": seed,
+            "--concurrency": concurrency,
+            "--rate": rate,
             "--latency": Latency.parse(latency).spec(),
             "--faults": Faults.parse(faults).spec(),
-            "--daily-eecu-seconds": _number("daily_eecu_seconds", daily_eecu_seconds, least=0),
-            "--monthly-eecu-hours": _number("monthly_eecu_hours", monthly_eecu_hours, least=0),
-            "--memory": _number("memory", memory, least=_ABOVE_0),
-            "--timeout": _number("timeout", timeout, least=_ABOVE_0),
-            "--token-seconds": _number("token_seconds", token_seconds, least=_ABOVE_0),
-            "--processes": _number(
-                "processes", processes, least=0, most=MOST_PROCESSES, whole=True
-            ),
+            "--daily-eecu-seconds": daily_eecu_seconds,
+            "--monthly-eecu-hours": monthly_eecu_hours,
+            "--memory": memory,
+            "--timeout": timeout,
+            "--token-seconds": token_seconds,
+            "--processes": processes,
             "--reading": self._readings.spec(),
         }
+        arguments = ["--port=0", "--quiet", "--parent-watch"]
+        given = {name: str(value) for name, value in options.items() if value is not None}
+        arguments += [f"{name}={text}" for name, text in given.items() if text]
+        arguments += [f"--mount={asset}={path}" for asset, path in _mounts(mounts).items()]
+        # The command would refuse them as well, but only after it has started.
+        models_of(parse_options(arguments, exits=False))
         # -P: a file in the working directory must not shadow a module of the emulator's.
-        command = [sys.executable, "-P", "-m", "eedask.emulator", "--port=0", "--quiet"]
-        command += ["--parent-watch"]
-        command += [f"{name}={value}" for name, value in options.items() if value not in (None, "")]
-        command += [f"--mount={asset}={path}" for asset, path in _mounts(mounts).items()]
-        self._command = Command(command)
+        self._command = Command([sys.executable, "-P", "-m", "eedask.emulator", *arguments])
         self.url = self._command.url
         self.credentials = _anonymous() if token_seconds is None else _authorized(self.url)
 
@@ -280,18 +276,3 @@ def _mounts(mounts: Any) -> dict[str, Path]:
         if not isinstance(asset, str) or not isinstance(path, str | Path):
             raise ValueError(f"mounts are paths by asset ids; {asset!r} is mounted as {path!r}")
     return {asset: Path(path).absolute() for asset, path in mounts.items()}
-
-
-def _number(
-    name: str, value: Any, *, least: float = -_MOST, most: float = _MOST, whole: bool = False
-) -> Any:
-    """Return a number or None; raise ValueError for what is neither, or out of bounds."""
-    if value is None:
-        return None
-    is_one = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
-    if not is_one or not least <= value <= most:
-        bounds = "above 0" if least == _ABOVE_0 else f"from {least:g}"
-        raise ValueError(
-            f"{name} is a {'whole ' * whole}number {bounds} to {most:g}, not {value!r}"
-        )
-    return value

@@ -5,23 +5,69 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import time
 from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
 
+from eedask.emulator.limits.accounting import Compute
 from eedask.emulator.limits.budget import Budget
-from eedask.emulator.readings import ALL_OTHER, READINGS
+from eedask.emulator.readings import ALL_OTHER, READINGS, Readings
 from eedask.emulator.server.hosts import LOOPBACK
-from eedask.emulator.server.launcher import MOST_PROCESSES
+from eedask.emulator.traffic.auth import Tokens
+from eedask.emulator.traffic.quotas import Traffic
+
+# The most processes that render; more only take memory.
+_MOST_PROCESSES = 256
 
 
-def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+class Models(NamedTuple):
+    """What the options of traffic and of resources are for."""
+
+    traffic: Traffic
+    tokens: Tokens
+    readings: Readings
+    budget: Budget
+
+
+def models_of(options: argparse.Namespace) -> Models:
+    """Return the models that options describe.
+
+    Raises
+    ------
+    ValueError
+        An option is out of bounds.
+    """
+    clock = time.monotonic  # as event loops have it
+    traffic = Traffic(
+        options.concurrency,
+        options.rate,
+        options.latency,
+        options.faults,
+        options.seed,
+        clock=clock,
+        compute=Compute(options.daily_eecu_seconds, options.monthly_eecu_hours),
+    )
+    return Models(
+        traffic,
+        Tokens(options.token_seconds, clock),
+        Readings.parse(",".join(options.reading)),
+        Budget(round(options.memory * 2**20), options.timeout),
+    )
+
+
+def parse_options(
+    arguments: Sequence[str] | None = None, *, exits: bool = True
+) -> argparse.Namespace:
     """Read the command's arguments; those of this process if None.
 
     Raises
     ------
     SystemExit
         Help was asked for, or an argument is wrong.
+    ValueError
+        An argument is wrong, and ``exits`` is False.
     """
-    parser = argparse.ArgumentParser(
+    parser = (argparse.ArgumentParser if exits else _Raising)(
         prog="python -m eedask.emulator",
         description="Serve Earth Engine's REST API v1 on this machine, offline.",
     )
@@ -36,7 +82,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     """Add the options of address, output, assets and processes."""
     add = parser.add_argument
     add("--host", default=LOOPBACK, help="address to listen on (default: this machine only)")
-    add("--port", type=_whole, default=8778, help="0 takes a free one (default: 8778)")
+    add("--port", type=_port, default=8778, help="0 takes a free one (default: 8778)")
     add("--project", help="the one project there is (default: every project is there)")
     add(
         "--mount",
@@ -87,7 +133,7 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
 def _add_traffic(parser: argparse.ArgumentParser) -> None:
     """Add the options of quotas, delays and faults."""
     add = parser.add_argument
-    add("--concurrency", type=int, help="requests in flight; more are answered 429")
+    add("--concurrency", type=_whole, help="requests in flight; more are answered 429")
     add("--rate", type=_finite, help="requests a second; more are answered 429")
     add(
         "--latency",
@@ -114,7 +160,7 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
         type=_finite,
         help="demand bearer tokens, each valid for so long; POST /emulator/token issues them",
     )
-    add("--seed", type=int, default=0, help="of latency and faults (default: 0)")
+    add("--seed", type=_whole, default=0, help="of latency and faults (default: 0)")
 
 
 def _add_starting(parser: argparse.ArgumentParser) -> None:
@@ -135,20 +181,37 @@ def _mount(text: str) -> tuple[str, str]:
     return asset, path
 
 
+class _Raising(argparse.ArgumentParser):
+    """Raises an error where others end the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
 def _whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, not {text}") from None
+
+
+def _port(text: str) -> int:
+    if (number := _whole(text)) < 0:
         raise argparse.ArgumentTypeError(f"expected 0 or more, not {text}")
     return number
 
 
 def _processes(text: str) -> int:
-    if _whole(text) > MOST_PROCESSES:
-        raise argparse.ArgumentTypeError(f"expected at most {MOST_PROCESSES}, not {text}")
-    return int(text)
+    if not 0 <= (number := _whole(text)) <= _MOST_PROCESSES:
+        raise argparse.ArgumentTypeError(f"expected 0 to {_MOST_PROCESSES}, not {text}")
+    return number
 
 
 def _finite(text: str) -> float:
-    if not math.isfinite(float(text)):
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
         raise argparse.ArgumentTypeError(f"expected a finite number, not {text}")
-    return float(text)
+    return number

@@ -332,7 +332,7 @@ def test_the_emulator_ends_however_its_parent_does(number):
 def test_an_emulator_that_cannot_start_says_why(tmp_path):
     with pytest.raises(EmulatorFailed, match=r"status 1 at its start[\s\S]*nowhere"):
         Emulator({"projects/p/assets/x": tmp_path / "nowhere.tif"}, processes=1)
-    with pytest.raises(ValueError, match=r"concurrency is a whole number from 1 .*, not 0"):
+    with pytest.raises(ValueError, match="concurrency must be at least 1"):
         Emulator(concurrency=0)
     with pytest.raises(ValueError, match="Faults has no 'fire'"):
         Emulator(faults="fire=1")
