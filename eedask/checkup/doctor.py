@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import distributed
 from ee import _state
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 from eedask.arguments import check_flags
 from eedask.checkup import environment
@@ -76,14 +80,33 @@ def doctor(
     >>> checkup.ok  # doctest: +SKIP
     True
     """
-    check_flags(burst=burst)
-    for name, value in (("project", project), ("url", url)):
-        if value is not None and not isinstance(value, str):
-            raise InputError(f"{name} is a text; got {value!r}")
+    _check_arguments(project, url, client, burst, json)
     checkup = _checkup(_endpoint(project, url, deadline), client or current_client(), burst)
     if json is not None:
         checkup.to_json(json)
     return checkup
+
+
+def _check_arguments(project: Any, url: Any, client: Any, burst: Any, json: Any) -> None:
+    """Raise InputError for what cannot be used, before anything is asked."""
+    check_flags(burst=burst)
+    if project is not None and not (isinstance(project, str) and project):
+        raise InputError(f"project is the id of a project; got {project!r}")
+    if url is not None and not (isinstance(url, str) and _is_address(url)):
+        raise InputError(f"url is an address such as 'http://127.0.0.1:8778'; got {url!r}")
+    if client is not None and not isinstance(client, distributed.Client):
+        raise InputError(f"client is a distributed.Client; got {client!r}")
+    is_path = isinstance(json, str | os.PathLike)
+    if json is not None and not (is_path and Path(json).absolute().parent.is_dir()):
+        raise InputError(f"json is the path of a file, in a folder that is there; got {json!r}")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.host)
 
 
 def _endpoint(project: str | None, url: str | None, deadline: float) -> Endpoint:

@@ -196,6 +196,22 @@ def test_without_a_project_the_words_say_what_to_pass():
         eedask.doctor()
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("json", [5, [], "/nowhere/checkup.json"]),
+        ("client", [5, "tcp://127.0.0.1:8786"]),
+        ("project", ["", 5]),
+        ("url", ["", "127.0.0.1:8778", "ftp://host", "http://[", "http://host:99999", 5]),
+        ("burst", ["no", 1]),
+    ],
+)
+def test_arguments_that_are_no_use_are_refused_before_anything_is_asked(name, values):
+    for value in values:
+        with pytest.raises(InputError, match=re.escape(f"got {value!r}")):
+            eedask.doctor(**{"project": "p", name: value})
+
+
 def test_versions_on_workers_are_compared_to_those_here():
     with distributed.Client(
         n_workers=1, processes=False, dashboard_address="127.0.0.1:0"
