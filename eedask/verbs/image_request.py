@@ -17,7 +17,7 @@ from eedask.items.item import WorkItem
 from eedask.pixels.chip_image import COMPUTE_PIXELS, METHODS, URL_METHODS, ChipImage
 from eedask.pixels.empty_items import EMPTY, FAIL, NODATA
 from eedask.pixels.formats.base import ImageFormat
-from eedask.pixels.formats.masking import PACKED, Masking
+from eedask.pixels.formats.masking import MASK_OF, PACKED, Masking
 from eedask.pixels.formats.registry import image_format
 from eedask.pixels.query import check_size
 from eedask.pixels.resampling import NEAREST, check_has_pixels, check_resampling, resampled
@@ -249,7 +249,7 @@ class ImageRequest:
             return image
         bands, _ = self.bands_and_look
         chosen = image.select(list(bands)) if bands else image
-        valid = chosen.mask().gt(0)
+        valid, names = chosen.mask().gt(0), self._sent_as.mask_names(bands)
         if self._sent_as.has_one_type:
             # With a mask of 0 and 1 only: a partial mask must not blend a value with its filling.
             whole = chosen.mask(valid)
@@ -257,7 +257,8 @@ class ImageRequest:
         else:
             masks = _packed(valid, bands) if len(bands) > 1 else valid
             masks = masks.toByte().unmask(0, False)
-        names = self._sent_as.mask_names(bands)
+            if not names:
+                masks = masks.regexpRename("^", MASK_OF, False)
         return chosen.addBands(masks.rename(list(names)) if names else masks)
 
 

@@ -29,8 +29,8 @@ def encoded(name: str) -> bytes:
     if name in ("png", "jpg"):
         Image.fromarray(pixels).save(file, {"png": "PNG", "jpg": "JPEG"}[name])
     elif name == "npy":
-        array = np.empty((ROWS, COLUMNS), dtype=[("R", "u1"), ("x", "f8")])
-        array["R"], array["x"] = pixels[..., 0], 0.5
+        array = np.empty((ROWS, COLUMNS), dtype=[("R", "u1"), ("mask_of_R", "f8")])
+        array["R"], array["mask_of_R"] = pixels[..., 0], 0.5
         np.save(file, array)
     else:
         profile = {"driver": "GTiff", "width": COLUMNS, "height": ROWS, "count": 5}

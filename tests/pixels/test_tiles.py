@@ -503,7 +503,7 @@ def test_memory_errors_over_the_wire_shrink_tiles(earth_engine, points, tmp_path
         at = grid["affineTransform"]
         x = at["translateX"] + at["scaleX"] * np.arange(columns)
         y = at["translateY"] + at["scaleY"] * np.arange(rows)
-        masks = [("x_1", "u1"), ("y_1", "u1")]
+        masks = [("mask_of_x", "u1"), ("mask_of_y", "u1")]
         tile = np.ones((rows, columns), [("x", "<f8"), ("y", "<f8"), *masks])
         tile["x"], tile["y"] = x, y[:, None]
         stream = io.BytesIO()

@@ -4,10 +4,12 @@ They are tried again like any other fault that passes. Those that stay are failu
 that they were for, or end the run in words where all items hang on them.
 """
 
+import io
 import json
 
 import ee
 import geopandas as gpd
+import numpy as np
 import pytest
 import rasterio
 import shapely
@@ -390,3 +392,37 @@ def test_words_from_outside_are_shown_escaped():
     shown = "red \\x1b[31m, half \\ud800, reversed \\u202e; the next line é"
     assert str(error) == f"HTTP 400: {shown}"
     assert error.message == shown
+
+
+def chip_of(*types):
+    """Return an NPY file of 4 by 4 pixels, with a band of ones for each (name, type)."""
+    file = io.BytesIO()
+    np.save(file, np.ones((4, 4), [*types]))
+    return file.getvalue()
+
+
+# Instead of R, G, B, N and a mask for each of them.
+OTHER_CHIPS = {
+    "without masks": chip_of(*((name, "u1") for name in "RGBN")),
+    "without the last": chip_of(*((name, "u1") for name in "RGBNxyz")),
+    "other bands": chip_of(("R", "i2"), ("mask", "u1")),
+    "twice the same": chip_of(("R", "u1"), ("R_1", "u1")),
+}
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["one image", "an image of each"])
+@pytest.mark.parametrize("fmt", ["npy", "tif"])
+@pytest.mark.parametrize("other", OTHER_CHIPS.values(), ids=OTHER_CHIPS)
+def test_a_band_of_another_image_is_never_taken_for_a_mask(
+    proxy, squares, tmp_path, other, fmt, own
+):
+    image = ee.Image(SCENE)
+    image_of = (lambda item: image.set("at", item.geometry)) if own else image
+    points = squares.set_geometry(squares.representative_point())
+    asked = {"format": fmt, "shape": (4, 4), "scale": 5, "retry": AT_ONCE}
+    plan = eedask.chips(points, image_of, out=tmp_path, **asked)
+    proxy.spoil(other, ":computePixels", times=1)
+    result = plan.run(progress=False)
+    assert proxy.spoilt == 1
+    assert sorted(result.manifest["attempts"]) == [1, 2]
+    assert list(result.bands) == list("RGBN")

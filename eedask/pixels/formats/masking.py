@@ -6,8 +6,9 @@ to be known for that.
 
 - In a format whose bands may differ in type (NPY), the further bands are bytes. If the user names
   the bands, each byte holds the masks of eight bands, one bit for each. If not, it is not known how
-  many bands there are, and each band has a byte of its own. Earth Engine counts two bytes a pixel
-  for each further band.
+  many bands there are, and each band has a byte of its own, whose name is the band's behind
+  :data:`MASK_OF`: a band of another image is never taken for a mask. Earth Engine counts two bytes
+  a pixel for each further band.
 - In a format with one type for all bands (GeoTIFF), each band is asked for twice: with 0 in its
   masked pixels, and with 1. The band is masked where the two differ. Both have the band's type, so
   the masks do not make Earth Engine refuse the types or convert them.
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from eedask.errors import PermanentError
 
 MASK = "mask"
+MASK_OF = "mask_of_"
 # How many bands' masks one band of bytes holds, if the bands are named.
 PACKED = 8
 

@@ -24,7 +24,7 @@ from eedask.pixels.formats.base import (
     check_memory,
     check_same,
 )
-from eedask.pixels.formats.masking import MASK, MaskedBands, Masking, check_free, valid_in
+from eedask.pixels.formats.masking import MASK, MASK_OF, MaskedBands, Masking, check_free, valid_in
 
 # Headers are Python literals, and in Python 3.11 two threads that read literals may both fail
 # ("SystemError: AST constructor recursion depth mismatch").
@@ -58,11 +58,17 @@ class Npy(JoinableFormat):
         return dict(_fields(data[:length]))
 
     def difference(self, data: bytes, bands: Sequence[str]) -> str | None:
-        """Compare the names of the fields."""
+        """Compare the names of the fields; if none are known, those of bands with their masks'."""
         length = 10 + int.from_bytes(data[8:10], "little")
-        _, dtype = _header(data[:length])
-        if bands and dtype.names != tuple(bands):
-            return f"its bands are {list(dtype.names or ())}, not {list(bands)}"
+        names = list(_header(data[:length])[1].names or ())
+        if bands:
+            return None if names == [*bands] else f"its bands are {names}, not {list(bands)}"
+        values = names[: len(names) // 2]
+        if names != [*values, *(MASK_OF + name for name in values)]:
+            return (
+                f"its bands are {names}, which are not bands and then {MASK_OF}… for each of them;"
+                " if the image has bands of such names, state bands=[…]"
+            )
         return None
 
     def joiner_of(self, grid: PixelGrid, most: int) -> Joiner:
